@@ -1,0 +1,70 @@
+import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
+import type { Lane, LaneSource } from '../lane/lane.ts';
+
+/**
+ * The connected members of the swarm and the ways to talk to them. `Libp2pNetwork` is the real one, `MemoryNetwork` (under test)
+ * joins nodes of one process; `test/unit/swarm/network/conformance.ts` runs on both.
+ */
+export interface Network {
+  /** This node's peer id, base58. */
+  readonly self: string;
+  /** Members that are connected and have said hello. */
+  peers(): readonly Peer[];
+  peer(peerId: string): Peer | undefined;
+  /** Returns the unsubscribe function. */
+  onPeer(listener: (event: 'joined' | 'left', peer: Peer) => void): () => void;
+  /**
+   * Sends a message that wants no answer. Messages to one peer arrive in order. Never throws and never waits: a peer whose
+   * queue is over its bound is disconnected, one that is gone is reported by `onPeer`.
+   */
+  send(peerId: string, message: Message): void;
+  /** Sends a message and waits for its answer. @throws `peer-gone`, `timeout`, `aborted`, or the error that the peer answered */
+  request<T extends MessageType>(peerId: string, message: Message, answer: T, options?: { signal?: AbortSignal; timeoutMs?: number }): Promise<MessageOf<T>>;
+  /** Handles messages of one type. What it returns answers a request; a LayerswarmError that it throws reaches the caller with its code. */
+  handle<T extends MessageType>(type: T, handler: (message: MessageOf<T>, from: Peer) => Promise<Message | undefined> | Message | undefined): void;
+  /** A lane to the peer; the same one for all callers while it lives. @throws `peer-gone`, `timeout` */
+  lane(peerId: string, signal?: AbortSignal): Promise<Lane>;
+  /** What this node serves on its lanes; set once, before start. */
+  setLaneSource(source: LaneSource): void;
+  /** Signs with the peer key (Ed25519: 64 bytes). */
+  sign(bytes: Uint8Array): Promise<Uint8Array>;
+  /** Checks a signature by the peer, who need not be connected (an Ed25519 peer id holds its public key). */
+  verify(peerId: string, bytes: Uint8Array, signature: Uint8Array): Promise<boolean>;
+  /** Disconnects a peer and refuses it, and its address, until the time given (ms since the epoch). */
+  ban(peerId: string, reason: string, until: number): void;
+  bans(): readonly Ban[];
+  /** Members that hold the whole blob according to the DHT; connects to them. Best effort: ends with the signal. */
+  findProviders(blob: string, signal: AbortSignal): AsyncIterable<string>;
+  /** Tells the DHT that this node holds, or no longer holds, a whole blob. Batched; never throws. */
+  provide(blob: string): void;
+  unprovide(blob: string): void;
+}
+
+export interface Peer {
+  readonly peerId: string;
+  /** multiaddr of the connection. */
+  readonly address: string;
+  readonly direction: 'inbound' | 'outbound';
+  readonly zone: string;
+  /** The origin that it said it uses, or has learned; undefined while it knows none. */
+  readonly origin: OriginAnnouncement | undefined;
+  /** Round-trip time; undefined before the first measurement. */
+  readonly latencyMs: number | undefined;
+  readonly lane: 'none' | 'stream' | 'tls';
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+}
+
+/** `configured`: that member's own configuration says so. `learned`: it has it from somebody else. */
+export interface OriginAnnouncement {
+  /** `https://host:port`, or `embedded:<peer id>`. */
+  readonly url: string;
+  readonly source: 'configured' | 'learned';
+}
+
+export interface Ban {
+  readonly peerId: string;
+  readonly reason: string;
+  /** Milliseconds since the epoch. */
+  readonly until: number;
+}

@@ -1,0 +1,110 @@
+import { z } from 'zod';
+
+/**
+ * Every control message of `/layerswarm/swarm/1`, as its schema: the one place that says what a peer may send. All fields are
+ * bounded; a message that does not fit closes the connection. Bytes are CBOR byte strings; unknown keys are ignored, so that
+ * later versions can add.
+ */
+
+/** 16,384 pieces at most, as one bit each. */
+const MAX_BITFIELD_BYTES = 2048;
+/** Bounds what one lookup answer may carry: blobs under two pieces come inline. */
+export const MAX_INLINE_BYTES = 128 * 1024;
+
+const digest = z.string().max(140).regex(/^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/);
+const size = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+const piece = z.int().min(0).max(16_384);
+const pieceLength = z.int().min(1024).max(1 << 30);
+const bitfield = z.instanceof(Uint8Array).refine((bytes) => bytes.length <= MAX_BITFIELD_BYTES, 'bitfield too long');
+const repository = z.string().max(255);
+const tag = z.string().max(128);
+const peerId = z.string().max(128);
+const origin = z.object({ url: z.string().max(512), source: z.enum(['configured', 'learned']) });
+const signature = z.instanceof(Uint8Array).refine((bytes) => bytes.length === 64, 'an Ed25519 signature is 64 bytes');
+const errorText = z.string().max(500);
+/** [first piece, number of pieces]. */
+const run = z.tuple([piece, piece]);
+const runs = z.array(run).max(4096);
+
+/** How much of a blob the sender of this holds. `none` with `interested` is a node that wants it and has nothing yet. */
+const holding = z.object({
+  blob: digest,
+  state: z.enum(['none', 'partial', 'complete']),
+  size: size.optional(),
+  pieceLength: pieceLength.optional(),
+  bits: bitfield.optional(),
+  /** The whole blob, where it is small. */
+  inline: z.instanceof(Uint8Array).refine((bytes) => bytes.length <= MAX_INLINE_BYTES, 'inline blob too long').optional(),
+});
+
+export const messageSchema = z.discriminatedUnion('type', [
+  // Membership
+  z.object({
+    type: z.literal('hello'),
+    version: z.int().min(1).max(1000),
+    agent: z.string().max(100),
+    zone: z.string().max(100),
+    origin: origin.optional(),
+    /** Dialable addresses of the sender's TLS lane, where it has one. */
+    bulk: z.array(z.string().max(256)).max(8).optional(),
+  }),
+  z.object({ type: z.literal('origin-changed'), origin: origin.optional() }),
+  z.object({ type: z.literal('get-peers') }),
+  z.object({ type: z.literal('peers'), addresses: z.array(z.string().max(256)).max(128) }),
+
+  // Lookup
+  z.object({ type: z.literal('find'), blobs: z.array(digest).min(1).max(64), inline: z.boolean() }),
+  z.object({ type: z.literal('found'), holdings: z.array(holding).max(64) }),
+
+  // One download's neighbours
+  z.object({ type: z.literal('join'), holding, wantsPush: z.boolean() }),
+  z.object({ type: z.literal('joined'), holding, coordinator: z.boolean() }),
+  z.object({ type: z.literal('have'), blob: digest, runs, backlogBytes: size }),
+  /** The sender read these from the origin and is about to push them to whoever subscribed. */
+  z.object({ type: z.literal('promise'), blob: digest, runs }),
+  z.object({ type: z.literal('credit'), blob: digest, bytes: size }),
+  z.object({ type: z.literal('leave'), blob: digest, complete: z.boolean() }),
+
+  // Leases on extents that nobody has
+  z.object({ type: z.literal('lease-request'), blob: digest, size, pieceLength, origin: z.string().max(512), repository, holding, count: z.int().min(1).max(64) }),
+  z.object({
+    type: z.literal('lease-grant'),
+    blob: digest,
+    extents: z.array(z.object({ id: z.int().min(0), first: piece, count: piece, expiresInMs: z.int().min(1).max(600_000) })).max(64),
+    /** Extents are all leased or held: ask again after this time, or when the swarm told you more. */
+    waitMs: z.int().min(0).max(60_000).optional(),
+    /** Somebody closer to the digest than the sender coordinates. */
+    redirect: peerId.optional(),
+  }),
+  z.object({ type: z.literal('lease-report'), blob: digest, id: z.int().min(0), done: runs, state: z.enum(['progress', 'done', 'failed', 'released']) }),
+
+  // Verification
+  z.object({ type: z.literal('get-list'), blob: digest }),
+  z.object({ type: z.literal('list'), blob: digest, size, checkpointLength: pieceLength, digests: z.instanceof(Uint8Array).refine((b) => b.length <= 1 << 20), signature }),
+  z.object({ type: z.literal('get-statements'), blob: digest, runs }),
+  z.object({ type: z.literal('statements'), blob: digest, statements: z.array(z.instanceof(Uint8Array).refine((b) => b.length <= 512)).max(4096) }),
+  /** The sender could not make these pieces agree with the digest: whoever served them should check its copy. */
+  z.object({ type: z.literal('dispute'), blob: digest, runs }),
+
+  // Tags that members remember, and the embedded origin
+  z.object({ type: z.literal('get-tag'), origin: z.string().max(512), repository, tag }),
+  z.object({ type: z.literal('tag'), digest: digest.optional(), checkedAt: size.optional() }),
+  z.object({ type: z.literal('origin-resolve'), repository, tag }),
+  z.object({ type: z.literal('origin-manifest'), repository, digest }),
+  z.object({ type: z.literal('manifest'), digest, mediaType: z.string().max(255), bytes: z.instanceof(Uint8Array).refine((b) => b.length <= 4 << 20) }),
+  z.object({ type: z.literal('origin-blob-size'), repository, digest }),
+  z.object({ type: z.literal('blob-size'), size }),
+  z.object({ type: z.literal('origin-tags'), repository }),
+  z.object({ type: z.literal('tags'), tags: z.array(tag).max(100_000) }),
+  z.object({ type: z.literal('origin-referrers'), repository, digest, artifactType: z.string().max(255).optional() }),
+  z.object({ type: z.literal('referrers'), index: z.instanceof(Uint8Array).refine((b) => b.length <= 4 << 20).optional() }),
+
+  // Answers
+  z.object({ type: z.literal('ok') }),
+  z.object({ type: z.literal('error'), code: z.string().max(50), message: errorText }),
+]);
+
+export type Message = z.infer<typeof messageSchema>;
+export type MessageType = Message['type'];
+export type MessageOf<T extends MessageType> = Extract<Message, { type: T }>;
+export type Holding = z.infer<typeof holding>;

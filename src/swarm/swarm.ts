@@ -1,0 +1,48 @@
+import type { Digest } from '../oci/digest.ts';
+
+/** What the registry endpoint, the control socket and the status page use of the swarm's exchange of blobs. */
+export interface BlobExchange {
+  /**
+   * Gets a blob here: joins the download under way, starts one, or answers at once when the store has it. The callers of one
+   * blob share one download; it goes on while any of them is interested (`release`), and is kept partial when none is.
+   */
+  fetch(request: BlobRequest): BlobFetch;
+  transfers(): readonly TransferStatus[];
+}
+
+export interface BlobRequest {
+  readonly digest: Digest;
+  /** Bytes, where a verified manifest says it; else it is asked for. */
+  readonly size?: number;
+  /** Repository at the origin that links the blob, as in `/v2/<repository>/`. */
+  readonly repository: string;
+  /** False where the operator excluded the repository from the swarm: read from the origin only, and not announced. */
+  readonly shared?: boolean;
+}
+
+export interface BlobFetch {
+  readonly digest: Digest;
+  /** Known as soon as anybody knows it. @throws `not-found`, `origin-…`, `unavailable` */
+  size(): Promise<number>;
+  /** The blob is in the store, proven. @throws as `size`, and `verification-failed`, `disk-full` */
+  done(): Promise<void>;
+  /** Proven bytes of [start, end) as they can be given to a client; see "What a client gets" in the design. */
+  read(start: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  progress(): TransferStatus;
+  /** This caller is no longer interested. Idempotent. */
+  release(): void;
+}
+
+export interface TransferStatus {
+  readonly digest: Digest;
+  readonly repository: string;
+  readonly sizeBytes: number | undefined;
+  readonly haveBytes: number;
+  readonly fromOriginBytes: number;
+  readonly fromPeers: ReadonlyMap<string, number>;
+  readonly bytesPerSecond: number;
+  readonly stalls: number;
+  readonly retries: number;
+  readonly state: 'finding' | 'fetching' | 'verifying' | 'done' | 'failed';
+  readonly startedAt: number;
+}
