@@ -37,7 +37,7 @@ export interface WriteOptions {
   expected?: Digest;
   expectedSize?: number;
   maxBytes?: number;
-  /** Kept whatever the size limit says: what an embedded origin holds. */
+  /** Kept whatever the size limit says: what an embedded origin holds. A blob that is here already is kept so from now on. */
   origin?: boolean;
   signal?: AbortSignal;
 }

@@ -17,6 +17,8 @@ export interface ImageStore {
   /** Whether a manifest of the repository links this blob (or the blob was pushed into it). */
   isLinked(repository: string, blob: Digest): boolean;
   link(repository: string, blob: Digest): void;
+  /** Takes a blob out of a repository again; false when it was not linked. The bytes and the manifests that name it stay. */
+  unlink(repository: string, blob: Digest): boolean;
   /** Some repositories that link this blob. */
   repositoriesOf(blob: Digest): string[];
   repositories(): string[];
@@ -33,6 +35,9 @@ export interface ImageStore {
   pin(reference: string): void;
   unpin(reference: string): boolean;
   pins(): string[];
+
+  /** Resolves once every change so far is synced to disk: what an embedded origin waits for before it answers 201. @throws `disk-full` */
+  flush(): Promise<void>;
 }
 
 export interface TagRecord {

@@ -7,6 +7,11 @@ export interface BlobExchange {
    * blob share one download; it goes on while any of them is interested (`release`), and is kept partial when none is.
    */
   fetch(request: BlobRequest): BlobFetch;
+  /**
+   * Whether the blob could be had with the origin away: the store has it, or a connected member says that it holds it whole or
+   * is fetching it. Downloads nothing and never asks the origin; false when the signal ends the search.
+   */
+  findable(digest: Digest, signal: AbortSignal): Promise<boolean>;
   transfers(): readonly TransferStatus[];
 }
 
@@ -18,6 +23,8 @@ export interface BlobRequest {
   readonly repository: string;
   /** False where the operator excluded the repository from the swarm: read from the origin only, and not announced. */
   readonly shared?: boolean;
+  /** `peers`: never read from the origin; ends with `not-found` when no member has it. For manifests, which origins do not serve as blobs. */
+  readonly sources?: 'any' | 'peers';
 }
 
 export interface BlobFetch {
