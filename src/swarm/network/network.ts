@@ -20,8 +20,13 @@ export interface Network {
   send(peerId: string, message: Message): void;
   /** Sends a message and waits for its answer. @throws `peer-gone`, `timeout`, `aborted`, or the error that the peer answered */
   request<T extends MessageType>(peerId: string, message: Message, answer: T, options?: { signal?: AbortSignal; timeoutMs?: number }): Promise<MessageOf<T>>;
-  /** Handles messages of one type. What it returns answers a request; a LayerswarmError that it throws reaches the caller with its code. */
+  /**
+   * Handles messages of one type; a type has one handler. A request whose handler returns nothing is answered `ok`. What it returns answers a request; a LayerswarmError that it throws
+   * reaches the caller with its code where that has a meaning there, else as `unavailable`. Handlers start in the order of their messages.
+   */
   handle<T extends MessageType>(type: T, handler: (message: MessageOf<T>, from: Peer) => Promise<Message | undefined> | Message | undefined): void;
+  /** Says to every member, and to those who join later, which origin this node uses or has learned. They see it in `Peer.origin`. */
+  announceOrigin(origin: OriginAnnouncement | undefined): void;
   /** A lane to the peer; the same one for all callers while it lives. @throws `peer-gone`, `timeout` */
   lane(peerId: string, signal?: AbortSignal): Promise<Lane>;
   /** What this node serves on its lanes; set once, before start. */

@@ -1,0 +1,65 @@
+import { createPrivateKey, createPublicKey, sign as signBytes, verify as verifyBytes, type KeyObject } from 'node:crypto';
+import { generateKeyPair, generateKeyPairFromSeed } from '@libp2p/crypto/keys';
+import type { Ed25519PrivateKey } from '@libp2p/interface';
+import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
+
+/** The bytes before a raw 32-byte key in PKCS #8 and SPKI for Ed25519 (RFC 8410, sections 4 and 7). */
+const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
+const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
+const MAX_KNOWN_KEYS = 1024;
+
+/** The Ed25519 key that a node's peer id is made of. Node's key objects are kept: making one costs more than a signature. */
+export class PeerKey {
+  readonly privateKey: Ed25519PrivateKey;
+  /** base58, as in a multiaddr. */
+  readonly peerId: string;
+  readonly #signer: KeyObject;
+
+  constructor(privateKey: Ed25519PrivateKey) {
+    this.privateKey = privateKey;
+    this.peerId = peerIdFromPrivateKey(privateKey).toString();
+    this.#signer = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, privateKey.raw.subarray(0, 32)]), format: 'der', type: 'pkcs8' });
+  }
+
+  static async generate(): Promise<PeerKey> {
+    return new PeerKey(await generateKeyPair('Ed25519'));
+  }
+
+  /** `seed`: 32 bytes, which decide the key. */
+  static async fromSeed(seed: Uint8Array): Promise<PeerKey> {
+    return new PeerKey(await generateKeyPairFromSeed('Ed25519', seed));
+  }
+
+  /** 64 bytes. */
+  sign(bytes: Uint8Array): Uint8Array {
+    return signBytes(null, bytes, this.#signer);
+  }
+}
+
+const known = new Map<string, KeyObject>();
+
+/** False also for what is no Ed25519 peer id at all. */
+export function verifySignature(peerId: string, bytes: Uint8Array, signature: Uint8Array): boolean {
+  const key = publicKey(peerId);
+  return key !== undefined && signature.length === 64 && verifyBytes(null, bytes, key, signature);
+}
+
+function publicKey(peerId: string): KeyObject | undefined {
+  const found = known.get(peerId);
+  if (found !== undefined) return found;
+  const raw = rawPublicKey(peerId);
+  if (raw === undefined) return undefined;
+  const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, raw]), format: 'der', type: 'spki' });
+  if (known.size >= MAX_KNOWN_KEYS) known.delete(known.keys().next().value!);
+  known.set(peerId, key);
+  return key;
+}
+
+function rawPublicKey(peerId: string): Uint8Array | undefined {
+  try {
+    const parsed = peerIdFromString(peerId);
+    return parsed.type === 'Ed25519' ? parsed.publicKey.raw : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,55 @@
+import { decode, encode, type DecodeOptions } from 'cborg';
+import { LayerswarmError } from '../../errors.ts';
+import { messageSchema, type Message } from './message.ts';
+
+/**
+ * What travels on a control stream: a CBOR array `[kind, id, message]`. `note` wants no answer; `request` and `answer` carry the
+ * same id, which is unique among the requests that its sender has open.
+ */
+export interface Frame {
+  readonly kind: FrameKind;
+  readonly id: number;
+  readonly message: Message;
+}
+
+export type FrameKind = 'note' | 'request' | 'answer';
+
+/** Bytes of the longest frame: a manifest of 4 MiB, and room for what stands around it. */
+export const MAX_FRAME_BYTES = (4 << 20) + 4096;
+const MAX_REQUEST_ID = 0xffff_ffff;
+
+const KINDS: readonly FrameKind[] = ['note', 'request', 'answer'];
+const DECODE_OPTIONS: DecodeOptions = {
+  strict: true, allowIndefinite: false, allowUndefined: false, allowInfinity: false, allowNaN: false, allowBigInt: false, rejectDuplicateMapKeys: true,
+};
+
+/** @throws `too-large` */
+export function encodeFrame(frame: Frame): Uint8Array {
+  const bytes = encode([KINDS.indexOf(frame.kind), frame.id, frame.message], { ignoreUndefinedProperties: true });
+  if (bytes.length > MAX_FRAME_BYTES) {
+    throw new LayerswarmError('too-large', `a "${frame.message.type}" message of ${bytes.length} bytes is over the limit of ${MAX_FRAME_BYTES}`);
+  }
+  return bytes;
+}
+
+/** @throws `peer-misbehaved` for anything that is not exactly one well-formed frame with a valid message */
+export function decodeFrame(bytes: Uint8Array): Frame {
+  if (bytes.length > MAX_FRAME_BYTES) throw new LayerswarmError('peer-misbehaved', `a frame of ${bytes.length} bytes is over the limit of ${MAX_FRAME_BYTES}`);
+  let array: unknown;
+  try {
+    array = decode(bytes, DECODE_OPTIONS);
+  } catch (cause) {
+    throw new LayerswarmError('peer-misbehaved', 'a frame is not strict CBOR', { cause });
+  }
+  if (!Array.isArray(array) || array.length !== 3) throw new LayerswarmError('peer-misbehaved', 'a frame is not an array of three');
+  const [kindNumber, id, body] = array as [unknown, unknown, unknown];
+  const kind = typeof kindNumber === 'number' ? KINDS[kindNumber] : undefined;
+  if (kind === undefined) throw new LayerswarmError('peer-misbehaved', 'a frame has an unknown kind');
+  if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id > MAX_REQUEST_ID) throw new LayerswarmError('peer-misbehaved', 'a frame has a request id out of range');
+  const parsed = messageSchema.safeParse(body);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new LayerswarmError('peer-misbehaved', `an invalid message: ${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim());
+  }
+  return { kind, id, message: parsed.data };
+}

@@ -1,0 +1,113 @@
+import { LayerswarmError } from '../../src/errors.ts';
+import type { Digest } from '../../src/oci/digest.ts';
+import type { ByteRange, Lane, RangeTarget } from '../../src/swarm/lane/lane.ts';
+import type { Peer } from '../../src/swarm/network/network.ts';
+import type { MemoryFaults, MemoryNetwork } from './memory-network.ts';
+
+const CHUNK_BYTES = 64 * 1024;
+/** What a chunk's memory holds after its promise resolved, so that a target which keeps it is found out. */
+const REUSED = 0xdb;
+
+/** A lane between two nodes of one process. */
+export class MemoryLane implements Lane {
+  readonly peerId: string;
+  readonly kind = 'stream';
+  sendBacklog = 0;
+  sentBytes = 0;
+  receivedBytes = 0;
+  readonly #self: MemoryNetwork;
+  readonly #remote: MemoryNetwork;
+  readonly #faults: MemoryFaults;
+  readonly #connection: AbortSignal;
+  readonly #peer: { -readonly [K in keyof Peer]: Peer[K] };
+
+  constructor(self: MemoryNetwork, remote: MemoryNetwork, faults: MemoryFaults, connection: AbortSignal, peer: { -readonly [K in keyof Peer]: Peer[K] }) {
+    this.peerId = remote.self;
+    this.#self = self;
+    this.#remote = remote;
+    this.#faults = faults;
+    this.#connection = connection;
+    this.#peer = peer;
+  }
+
+  async request(blob: Digest, range: ByteRange, target: RangeTarget, signal: AbortSignal): Promise<Uint8Array> {
+    const { note, chunks } = await this.#unlessEnded(signal, async () => {
+      const answer = await this.#remote.source?.read(this.#self.self, blob, range);
+      if (answer === undefined) throw new LayerswarmError('not-found', `peer ${this.peerId} has not all of ${range.start}-${range.end} of ${blob.toString()}`);
+      return answer;
+    });
+    const iterator = chunks[Symbol.asyncIterator]();
+    let offset = range.start;
+    try {
+      for (;;) {
+        const next = await this.#unlessEnded(signal, async () => await iterator.next());
+        if (next.done === true) break;
+        const chunk = next.value;
+        if (offset + chunk.length > range.end) throw new LayerswarmError('peer-misbehaved', `peer ${this.peerId} sent more than was asked for`);
+        await this.#unlessEnded(signal, async () => { await this.#pass(this.#remote.self, this.#self.self, offset, chunk, target); });
+        offset += chunk.length;
+        this.receivedBytes += chunk.length;
+        this.#peer.receivedBytes += chunk.length;
+      }
+    } finally {
+      // Not waited for: the source may be stuck, which is why the transfer ends.
+      void iterator.return?.();
+    }
+    if (offset !== range.end) throw new LayerswarmError('not-found', `peer ${this.peerId} broke off at byte ${offset} of ${blob.toString()}`);
+    return note;
+  }
+
+  async push(blob: Digest, range: ByteRange, bytes: Uint8Array, note: Uint8Array, signal: AbortSignal): Promise<boolean> {
+    await this.#unlessEnded(signal, async () => { await nextTurn(); });
+    const receiver = this.#remote.source?.acceptPush(this.#self.self, blob, range, note);
+    if (receiver === undefined) return false;
+    let complete = false;
+    this.sendBacklog += bytes.length;
+    try {
+      for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
+        const chunk = bytes.subarray(at, at + CHUNK_BYTES);
+        await this.#unlessEnded(undefined, async () => await this.#pass(this.#self.self, this.#remote.self, range.start + at, chunk, receiver.target));
+        this.sentBytes += chunk.length;
+        this.#peer.sentBytes += chunk.length;
+      }
+      complete = true;
+    } finally {
+      this.sendBacklog -= bytes.length;
+      receiver.done(complete);
+    }
+    return true;
+  }
+
+  async close(): Promise<void> {
+    await Promise.resolve();
+  }
+
+  async #pass(from: string, to: string, offset: number, chunk: Uint8Array, target: RangeTarget): Promise<void> {
+    await nextTurn();
+    const passed = Uint8Array.from((await this.#faults.chunk?.(from, to, chunk)) ?? chunk);
+    await target.write(offset, passed);
+    passed.fill(REUSED);
+  }
+
+  /** Waits for `work`, but no longer than the connection lives and the caller cares. */
+  async #unlessEnded<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    const { promise, reject } = Promise.withResolvers<never>();
+    const onGone = (): void => { reject(new LayerswarmError('peer-gone', `peer ${this.peerId} is gone`)); };
+    const onAbort = (): void => { reject(new LayerswarmError('aborted', 'the transfer was aborted', { cause: signal?.reason })); };
+    if (this.#connection.aborted) onGone();
+    else if (signal?.aborted === true) onAbort();
+    this.#connection.addEventListener('abort', onGone, { once: true });
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      const ended = this.#connection.aborted || signal?.aborted === true;
+      return await (ended ? promise : Promise.race([work(), promise]));
+    } finally {
+      this.#connection.removeEventListener('abort', onGone);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+}
+
+async function nextTurn(): Promise<void> {
+  await new Promise((resolve) => { setImmediate(resolve); });
+}
