@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the tests run for real: only what is missing, and only as root or with
+# password-less sudo. Elsewhere it says what to install and lets the tests go on; those that need it are skipped.
+set -euo pipefail
+
+# command, the package that brings it
+tools='
+dockerd            docker.io
+docker             docker.io
+containerd         containerd
+ctr                containerd
+runc               runc
+skopeo             skopeo
+podman             podman
+docker-registry    docker-registry
+umoci              umoci
+debootstrap        debootstrap
+pigz               pigz
+zstd               zstd
+ip                 iproute2
+tc                 iproute2
+nsenter            util-linux
+losetup            mount
+git                git
+qemu-img           qemu-utils
+qemu-storage-daemon qemu-system-common
+fuse2fs            fuse2fs
+mkfs.ext4          e2fsprogs
+mkfs.xfs           xfsprogs
+mkfs.btrfs         btrfs-progs
+'
+
+# Debian keeps daemons and file system tools where a plain user's PATH does not look.
+PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+
+missing=$(while read -r tool package; do
+  [ -z "$tool" ] || command -v "$tool" >/dev/null || echo "$package"
+done <<<"$tools" | sort -u | tr '\n' ' ')
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+  echo "test/setup.sh: no apt-get here; install what brings these Debian packages' programs: $missing" >&2
+  exit 0
+fi
+sudo=
+if [ "$(id -u)" != 0 ]; then
+  if ! sudo -n true 2>/dev/null; then
+    echo "test/setup.sh: some tests will be skipped; to run them: sudo apt-get install $missing" >&2
+    exit 0
+  fi
+  sudo='sudo -n'
+fi
+
+echo "test/setup.sh: installing $missing" >&2
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# $missing is a list and $sudo may be empty: both are meant to be split.
+# shellcheck disable=SC2086
+if ! { $sudo apt-get update -qq &&
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing; } >"$log" 2>&1; then
+  tail -n 20 "$log" >&2
+  echo "test/setup.sh: the installation failed; tests that need these are skipped: $missing" >&2
+fi
