@@ -2,23 +2,26 @@ import type { Digest } from '../../oci/digest.ts';
 
 /**
  * A lane carries blob ranges between this node and one peer, both ways. Which pieces to ask for or to push is decided elsewhere;
- * a lane moves bytes, with back-pressure, in the order it was told. `StreamLane` runs over a libp2p stream; every
- * implementation passes `test/unit/swarm/lane/conformance.ts`.
+ * a lane moves bytes, with back-pressure, in the order it was told. `StreamLane` runs over a libp2p stream, `TlsLane` over native
+ * TLS in a worker thread; every implementation passes `test/unit/swarm/lane/conformance.ts`.
  */
 export interface Lane {
   readonly peerId: string;
   readonly kind: 'stream' | 'tls';
   /**
    * Asks the peer for [start, end) of a blob. Chunks go to `target` in order as they arrive; the lane reads no further before a
-   * chunk's promise resolved. Resolves with the sender's note when all of the range was delivered.
-   * @throws `not-found` (the peer has not, or no longer, all of it), `peer-gone`, `timeout` (no byte for the stall time), `aborted`
+   * chunk's promise resolved. Resolves with the sender's note when all of the range was delivered. After it settled nothing is
+   * written to `target` any more.
+   * @throws `not-found` (the peer has not, or no longer, all of it), `unavailable` (it cannot now), `peer-gone`,
+   * `peer-misbehaved`, `timeout` (no byte for the stall time), `aborted`, and whatever `target` throws
    */
   request(blob: Digest, range: ByteRange, target: RangeTarget, signal: AbortSignal): Promise<Uint8Array>;
   /**
-   * Sends a range that the peer subscribed to without being asked. Resolves when the bytes are handed to the transport, and
-   * false when the peer cancelled it. @throws `peer-gone`, `aborted` (not yet begun; a begun push is finished)
+   * Sends a range that the peer subscribed to without being asked: bytes in memory, or a range of a file that holds them.
+   * Resolves when the bytes are handed to the transport (the memory is free again), and false when the peer cancelled it.
+   * @throws `peer-gone`, `aborted` (not yet begun; a begun push is finished)
    */
-  push(blob: Digest, range: ByteRange, bytes: Uint8Array, note: Uint8Array, signal: AbortSignal): Promise<boolean>;
+  push(blob: Digest, range: ByteRange, bytes: Uint8Array | FileRange, note: Uint8Array, signal: AbortSignal): Promise<boolean>;
   /** Bytes queued or in flight towards the peer. */
   readonly sendBacklog: number;
   readonly sentBytes: number;
@@ -33,27 +36,54 @@ export interface ByteRange {
   readonly end: number;
 }
 
+/** A range of a file, whose bytes the lane reads by itself (in its worker, where it has one). */
+export interface FileRange {
+  /** Absolute. */
+  readonly path: string;
+  /** Offset in the file, inclusive. */
+  readonly start: number;
+  /** Exclusive. */
+  readonly end: number;
+}
+
 /**
- * Where bytes go; a `PartialBlob` is one. A lane that reads in a worker may hand the bytes to a target that lives in the same
- * worker without passing through here. The chunk's memory is reused after the promise resolved.
+ * Where bytes go; a `PartialBlob` is one. The chunk's memory is reused after the promise resolved (after the call, when it
+ * returns nothing).
  */
 export interface RangeTarget {
-  write(offset: number, chunk: Uint8Array): Promise<void>;
+  write(offset: number, chunk: Uint8Array): Promise<void> | void;
+  /**
+   * Set when a worker has the file open: a lane that runs in that worker writes the bytes there itself, and calls `written`
+   * instead of `write`. A target that wraps a partial blob passes this on.
+   */
+  readonly hosted?: HostedFile | undefined;
+  /** [offset, offset + length) is written through `hosted`. In order; neighbouring chunks may be told as one. */
+  written?(offset: number, length: number): void;
 }
+
+/** A file that a bulk worker has open. */
+export interface HostedFile {
+  /** The worker's handle on this side; a lane of another worker cannot write there. */
+  readonly host: object;
+  readonly id: number;
+}
+
+/** The bytes that answer a request. `note` travels with them (the lease holder's statement, say): opaque, at most 4 KiB. */
+export type LaneAnswer =
+  | { readonly chunks: AsyncIterable<Uint8Array>; readonly note: Uint8Array }
+  /** `close` is called once when the lane needs the file no longer, so that it can count as in use until then. */
+  | { readonly file: FileRange; readonly note: Uint8Array; close?(): void };
 
 /** What a node serves over its lanes; one for all of them. */
 export interface LaneSource {
-  /**
-   * Reads a range that the peer asked for, or undefined when it may not have it or not all of it is here. `note` travels with
-   * the answer (the lease holder's statement, say): opaque to the lane, at most 4 KiB.
-   */
-  read(peerId: string, blob: Digest, range: ByteRange): Promise<{ chunks: AsyncIterable<Uint8Array>; note: Uint8Array } | undefined>;
+  /** Reads a range that the peer asked for, or undefined when it may not have it or not all of it is here. */
+  read(peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined>;
   /** A push begins: says where its bytes go, or undefined to refuse it (not subscribed, already here). */
   acceptPush(peerId: string, blob: Digest, range: ByteRange, note: Uint8Array): PushReceiver | undefined;
 }
 
 export interface PushReceiver {
   readonly target: RangeTarget;
-  /** All bytes arrived, or (false) the push broke off. */
+  /** All bytes arrived, or (false) the push broke off. Nothing is written to the target after this. */
   done(complete: boolean): void;
 }
