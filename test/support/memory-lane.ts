@@ -1,6 +1,7 @@
 import { LayerswarmError } from '../../src/errors.ts';
 import type { Digest } from '../../src/oci/digest.ts';
-import type { ByteRange, Lane, RangeTarget } from '../../src/swarm/lane/lane.ts';
+import { answerBytes, fileBytes } from '../../src/swarm/lane/answer-bytes.ts';
+import type { ByteRange, FileRange, Lane, RangeTarget } from '../../src/swarm/lane/lane.ts';
 import type { Peer } from '../../src/swarm/network/network.ts';
 import type { MemoryFaults, MemoryNetwork } from './memory-network.ts';
 
@@ -31,12 +32,12 @@ export class MemoryLane implements Lane {
   }
 
   async request(blob: Digest, range: ByteRange, target: RangeTarget, signal: AbortSignal): Promise<Uint8Array> {
-    const { note, chunks } = await this.#unlessEnded(signal, async () => {
+    const answer = await this.#unlessEnded(signal, async () => {
       const answer = await this.#remote.source?.read(this.#self.self, blob, range);
       if (answer === undefined) throw new LayerswarmError('not-found', `peer ${this.peerId} has not all of ${range.start}-${range.end} of ${blob.toString()}`);
       return answer;
     });
-    const iterator = chunks[Symbol.asyncIterator]();
+    const iterator = answerBytes(answer)[Symbol.asyncIterator]();
     let offset = range.start;
     try {
       for (;;) {
@@ -54,11 +55,12 @@ export class MemoryLane implements Lane {
       void iterator.return?.();
     }
     if (offset !== range.end) throw new LayerswarmError('not-found', `peer ${this.peerId} broke off at byte ${offset} of ${blob.toString()}`);
-    return note;
+    return answer.note;
   }
 
-  async push(blob: Digest, range: ByteRange, bytes: Uint8Array, note: Uint8Array, signal: AbortSignal): Promise<boolean> {
+  async push(blob: Digest, range: ByteRange, source: Uint8Array | FileRange, note: Uint8Array, signal: AbortSignal): Promise<boolean> {
     await this.#unlessEnded(signal, async () => { await nextTurn(); });
+    const bytes = source instanceof Uint8Array ? source : Buffer.concat(await Array.fromAsync(fileBytes(source)));
     const receiver = this.#remote.source?.acceptPush(this.#self.self, blob, range, note);
     if (receiver === undefined) return false;
     let complete = false;
