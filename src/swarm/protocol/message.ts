@@ -57,8 +57,9 @@ export const messageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('found'), holdings: z.array(holding).max(64) }),
 
   // One download's neighbours
-  z.object({ type: z.literal('join'), holding, wantsPush: z.boolean() }),
-  z.object({ type: z.literal('joined'), holding, coordinator: z.boolean() }),
+  /** `credit`: bytes that the sender is ready to be pushed; topped up by `credit` messages. */
+  z.object({ type: z.literal('join'), holding, credit: size }),
+  z.object({ type: z.literal('joined'), holding, credit: size }),
   z.object({ type: z.literal('have'), blob: digest, runs, backlogBytes: size }),
   /** The sender read these from the origin and is about to push them to whoever subscribed. */
   z.object({ type: z.literal('promise'), blob: digest, runs }),
@@ -66,7 +67,8 @@ export const messageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('leave'), blob: digest, complete: z.boolean() }),
 
   // Leases on extents that nobody has
-  z.object({ type: z.literal('lease-request'), blob: digest, size, pieceLength, origin: z.string().max(512), repository, holding, count: z.int().min(1).max(64) }),
+  /** `active`: what the sender is reading under leases of an earlier coordinator. */
+  z.object({ type: z.literal('lease-request'), blob: digest, size, pieceLength, bits: bitfield, active: runs, count: z.int().min(1).max(64) }),
   z.object({
     type: z.literal('lease-grant'),
     blob: digest,
@@ -76,7 +78,7 @@ export const messageSchema = z.discriminatedUnion('type', [
     /** Somebody closer to the digest than the sender coordinates. */
     redirect: peerId.optional(),
   }),
-  z.object({ type: z.literal('lease-report'), blob: digest, id: z.int().min(0), done: runs, state: z.enum(['progress', 'done', 'failed', 'released']) }),
+  z.object({ type: z.literal('lease-report'), blob: digest, id: z.int().min(0), done: runs, outcome: z.enum(['done', 'failed', 'released']) }),
 
   // Verification
   z.object({ type: z.literal('get-list'), blob: digest }),

@@ -1,0 +1,175 @@
+import { Bitfield, runsWhere, type Run } from './bitfield.ts';
+import type { PieceLayout } from './piece-layout.ts';
+
+/** What one member may read from the origin: pieces [first, first + count). */
+export interface Extent {
+  readonly id: number;
+  readonly first: number;
+  readonly count: number;
+  readonly expiresInMs: number;
+}
+
+export type LeaseAnswer = { readonly extents: readonly Extent[] } | { readonly waitMs: number };
+
+interface Lease {
+  readonly id: number;
+  readonly holder: string;
+  readonly first: number;
+  readonly count: number;
+  /** Pieces of it that the holder says it has. */
+  done: number;
+  progressAt: number;
+}
+
+export interface LeaseLimits {
+  /** Bytes of an extent while much is left. */
+  readonly extentBytes: number;
+  /** A lease without progress for this long is given to somebody else. */
+  readonly expireAfterMs: number;
+  /** A member that failed to read gets no lease for this long while others ask. */
+  readonly failurePauseMs: number;
+  /** One that takes over waits this long for those who hold leases of its predecessor to say so. */
+  readonly takeoverMs: number;
+}
+
+export const LEASE_LIMITS: LeaseLimits = { extentBytes: 1 << 20, expireAfterMs: 6000, failurePauseMs: 5000, takeoverMs: 300 };
+
+/**
+ * The coordinator's book for one blob: which extents nobody of the crowd has, and who is reading which. Leases are advisory: a
+ * wrong book costs copies, never correctness. Pure: time is passed in, in ms.
+ */
+export class LeaseTable {
+  readonly layout: PieceLayout;
+  readonly #limits: LeaseLimits;
+  readonly #members = new Map<string, Bitfield>();
+  readonly #leases = new Map<number, Lease>();
+  /** Members that have each piece, and leases that cover it: kept up to date, since a crowd asks often. */
+  readonly #held: Uint32Array;
+  readonly #leased: Uint32Array;
+  readonly #pausedUntil = new Map<string, number>();
+  readonly #createdAt: number;
+  #takingOver: boolean | undefined;
+  #nextId = 1;
+  /** When anybody last asked or reported: an idle table is dropped by its owner. */
+  touchedAt: number;
+
+  constructor(layout: PieceLayout, now: number, limits = LEASE_LIMITS) {
+    this.layout = layout;
+    this.#limits = limits;
+    this.#createdAt = now;
+    this.touchedAt = now;
+    this.#held = new Uint32Array(layout.pieceCount);
+    this.#leased = new Uint32Array(layout.pieceCount);
+  }
+
+  /** The member asks for up to `count` extents; `bits` is what it has, `active` what it is reading under an earlier lease. */
+  request(member: string, bits: Bitfield, active: readonly Run[], count: number, now: number): LeaseAnswer {
+    this.touchedAt = now;
+    this.have(member, bits.runs(), now);
+    this.#expire(now);
+    this.#adopt(member, active, now);
+    this.#takingOver ??= bits.count > 0 || active.length > 0;
+    if (this.#takingOver && now - this.#createdAt < this.#limits.takeoverMs) return { waitMs: this.#limits.takeoverMs };
+    const paused = this.#pausedUntil.get(member) ?? 0;
+    if (paused > now && this.#members.size > 1) return { waitMs: Math.min(1000, paused - now) };
+
+    const free = runsWhere(this.layout.pieceCount, (piece) => this.#held[piece] === 0 && this.#leased[piece] === 0);
+    let freePieces = free.reduce((sum, [, length]) => sum + length, 0);
+    const extents: Extent[] = [];
+    while (extents.length < count && free[0] !== undefined) {
+      const run = free[0];
+      const length = Math.min(run[1], this.#extentPieces(freePieces));
+      extents.push(this.#grant(member, run[0], length, now));
+      freePieces -= length;
+      if (length === run[1]) free.shift();
+      else free[0] = [run[0] + length, run[1] - length];
+    }
+    return extents.length > 0 ? { extents } : { waitMs: 250 };
+  }
+
+  /** Pieces that a member has now. */
+  have(member: string, runs: readonly Run[], now: number): void {
+    this.touchedAt = now;
+    let bits = this.#members.get(member);
+    if (bits === undefined) {
+      bits = new Bitfield(this.layout.pieceCount);
+      this.#members.set(member, bits);
+    }
+    for (const [first, count] of runs) {
+      for (let piece = first; piece < Math.min(this.layout.pieceCount, first + count); piece++) {
+        if (bits.set(piece)) this.#held[piece]!++;
+      }
+    }
+    for (const lease of this.#leases.values()) {
+      if (lease.holder !== member) continue;
+      const done = countIn(bits, lease);
+      if (done > lease.done) {
+        lease.done = done;
+        lease.progressAt = now;
+      }
+    }
+  }
+
+  complete(member: string, now: number): void {
+    this.have(member, [[0, this.layout.pieceCount]], now);
+  }
+
+  /** The holder ends its lease: everything that nobody has is free again. */
+  end(member: string, id: number, outcome: 'done' | 'failed' | 'released', now: number): void {
+    this.touchedAt = now;
+    const lease = this.#leases.get(id);
+    if (lease === undefined || lease.holder !== member) return;
+    this.#drop(lease);
+    if (outcome === 'failed') this.#pausedUntil.set(member, now + this.#limits.failurePauseMs);
+  }
+
+  /** The member is gone, and with it what only it had. */
+  leave(member: string): void {
+    for (const [first, count] of this.#members.get(member)?.runs() ?? []) {
+      for (let piece = first; piece < first + count; piece++) this.#held[piece]!--;
+    }
+    this.#members.delete(member);
+    this.#pausedUntil.delete(member);
+    for (const lease of this.#leases.values()) if (lease.holder === member) this.#drop(lease);
+  }
+
+  get members(): number {
+    return this.#members.size;
+  }
+
+  /** Large extents first, so that the origin sees few requests; small ones at the end, so that all finish together. */
+  #extentPieces(freePieces: number): number {
+    const largest = Math.max(1, Math.floor(this.#limits.extentBytes / this.layout.pieceLength));
+    return Math.max(1, Math.min(largest, Math.ceil(freePieces / (2 * Math.max(1, this.#members.size)))));
+  }
+
+  #grant(holder: string, first: number, count: number, now: number): Extent {
+    const id = this.#nextId++;
+    this.#leases.set(id, { id, holder, first, count, done: 0, progressAt: now });
+    for (let piece = first; piece < first + count; piece++) this.#leased[piece]!++;
+    return { id, first, count, expiresInMs: this.#limits.expireAfterMs };
+  }
+
+  #adopt(holder: string, active: readonly Run[], now: number): void {
+    for (const [first, count] of active) {
+      const end = Math.min(this.layout.pieceCount, first + count);
+      const known = [...this.#leases.values()].some((lease) => lease.holder === holder && lease.first <= first && end <= lease.first + lease.count);
+      if (!known && end > first) this.#grant(holder, first, end - first, now);
+    }
+  }
+
+  #expire(now: number): void {
+    for (const lease of this.#leases.values()) if (now - lease.progressAt > this.#limits.expireAfterMs) this.#drop(lease);
+  }
+
+  #drop(lease: Lease): void {
+    this.#leases.delete(lease.id);
+    for (let piece = lease.first; piece < lease.first + lease.count; piece++) this.#leased[piece]!--;
+  }
+}
+
+function countIn(bits: Bitfield, lease: Lease): number {
+  let count = 0;
+  for (let piece = lease.first; piece < lease.first + lease.count; piece++) if (bits.has(piece)) count++;
+  return count;
+}

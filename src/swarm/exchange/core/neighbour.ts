@@ -1,0 +1,75 @@
+import { Bitfield, type Run } from './bitfield.ts';
+
+/** A request for pieces that a neighbour has been asked for. */
+export interface Fetch {
+  readonly id: number;
+  readonly peer: string;
+  readonly first: number;
+  readonly count: number;
+  readonly startedAt: number;
+  /** Pieces of it that arrived, in order. */
+  arrived: number;
+}
+
+/**
+ * `none`: has nothing and wants nothing. `fetching`: wants the blob, has some of it. `complete`: has it all.
+ * `origin`: has it all because it is the embedded origin, and so is read under leases only.
+ */
+export type NeighbourRole = 'none' | 'fetching' | 'complete' | 'origin';
+
+/** A second of silence and a share of doubt: how fast an unmeasured peer is taken to be, in bytes a second. */
+const ASSUMED_RATE = 2 << 20;
+/** A peer that failed rests for this long, doubled for each failure in a row, in ms. */
+const FIRST_PAUSE_MS = 500;
+const MAX_PAUSE_MS = 30_000;
+
+/** What one download knows of one peer, and what goes on between them. */
+export class Neighbour {
+  readonly peer: string;
+  role: NeighbourRole;
+  bits: Bitfield;
+  /** Bytes that it is ready to be pushed. */
+  credit: number;
+  /** Bytes that it has queued for others, as it last said. */
+  backlogBytes = 0;
+  /** Pieces to push to it, in order, and how many are on their way. */
+  readonly pushQueue = new Set<number>();
+  pushing = 0;
+  /** Pieces that it said it will push here, in order, with the time it said so. */
+  readonly promised = new Map<number, number>();
+  lastPushAt = 0;
+  readonly fetches = new Map<number, Fetch>();
+  pausedUntil = 0;
+  #failures = 0;
+  #rate: number | undefined;
+
+  constructor(peer: string, role: NeighbourRole, bits: Bitfield, credit: number) {
+    this.peer = peer;
+    this.role = role;
+    this.bits = bits;
+    this.credit = credit;
+  }
+
+  /** Bytes a second, measured over what it sent, or a guess before that. */
+  get rate(): number {
+    return this.#rate ?? ASSUMED_RATE;
+  }
+
+  measured(bytes: number, ms: number): void {
+    const rate = (bytes * 1000) / Math.max(1, ms);
+    this.#rate = this.#rate === undefined ? rate : this.#rate * 0.7 + rate * 0.3;
+  }
+
+  succeeded(): void {
+    this.#failures = 0;
+  }
+
+  failed(now: number): void {
+    this.pausedUntil = now + Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures);
+    this.#failures++;
+  }
+
+  gained(runs: readonly Run[]): void {
+    for (const [first, count] of runs) this.bits.setRun(first, count);
+  }
+}
