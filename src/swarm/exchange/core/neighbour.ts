@@ -1,4 +1,4 @@
-import { Bitfield, type Run } from './bitfield.ts';
+import type { Bitfield, Run } from './bitfield.ts';
 
 /** A request for pieces that a neighbour has been asked for. */
 export interface Fetch {
