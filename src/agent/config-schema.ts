@@ -1,0 +1,203 @@
+import { z } from 'zod';
+import { parseDuration, parseRate, parseSize } from './quantity.ts';
+
+/**
+ * Every setting of the agent, once: validation, `config/layerswarm.yaml`, `config/schema.json`, the flags of `layerswarm agent`
+ * and the `LAYERSWARM_*` variables all follow from this schema. Secrets are given as files only.
+ */
+
+/** What a message says was expected, per setting. */
+const expectations = z.registry<{ expected: string }>();
+
+function setting<S extends z.ZodType>(schema: S, expected: string, description: string): S {
+  const described = schema.describe(description);
+  expectations.add(described, { expected });
+  return described;
+}
+
+function quantity(parse: (text: string | number) => number | undefined) {
+  return z.union([z.string(), z.number()]).transform((text, context) => {
+    const value = parse(text);
+    if (value !== undefined) return value;
+    context.addIssue({ code: 'custom', message: 'not a quantity' });
+    return z.NEVER;
+  });
+}
+
+/** A listening address. `host` has no brackets; port 0 picks a free one. */
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+const HOST_PORT = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/;
+
+const hostPort = z.string().regex(HOST_PORT).transform((text, context): HostPort => {
+  const match = HOST_PORT.exec(text)!;
+  const port = Number(match[3]);
+  if (port > 65_535) context.addIssue({ code: 'custom', message: 'not a port' });
+  return { host: match[1] ?? match[2]!, port };
+});
+const optionalHostPort = z.union([z.literal('off'), hostPort]);
+
+/** Storage limits may follow the disk: a share of the file system that holds the data directory. */
+export type StoreLimit = { readonly bytes: number } | { readonly percent: number };
+
+const storeLimit = z.union([z.string(), z.number()]).transform((text, context): StoreLimit => {
+  const percent = /^(\d{1,3})\s*%$/.exec(String(text).trim());
+  if (percent !== null && Number(percent[1]) >= 1 && Number(percent[1]) <= 100) return { percent: Number(percent[1]) };
+  const bytes = percent === null ? parseSize(text) : undefined;
+  if (bytes !== undefined) return { bytes };
+  context.addIssue({ code: 'custom', message: 'not a size' });
+  return z.NEVER;
+});
+
+const multiaddr = z.string().regex(/^(\/(ip4|ip6|dns|dns4|dns6|dnsaddr)\/[^/\s]+)(\/tcp\/\d{1,5})?(\/p2p\/[A-Za-z0-9]+)?$/);
+const file = z.string().min(1);
+const registryHost = z.string().regex(/^[A-Za-z0-9.-]+(:\d{1,5})?$|^\[[0-9a-fA-F:]+\](:\d{1,5})?$/);
+const repositoryPattern = z.string().regex(/^[a-z0-9*][a-z0-9._/*-]*$/);
+
+const originUrl = z.string().transform((text, context) => {
+  if (text === 'auto' || text === 'embedded') return text;
+  const url = URL.parse(text);
+  if (url !== null && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.search === '' && url.hash === ''
+    && url.username === '' && url.password === '') return url.origin;
+  context.addIssue({ code: 'custom', message: 'not an origin' });
+  return z.NEVER;
+});
+
+const RATE = 'a rate such as 50MB/s or 400Mbit/s, or 0 for no limit';
+
+export const configSchema = z.strictObject({
+  data: setting(z.string().min(1).optional(), 'a directory',
+    'Directory of the blob store, the peer key and agent.json. Default: /var/lib/layerswarm, or ~/.local/share/layerswarm when not root.'),
+  origin: setting(originUrl.default('auto'), 'auto, embedded, or a URL such as https://registry.example:5000 without a path or credentials',
+    'The one registry that decides what a tag means. auto: learned from the swarm. embedded: this node is the origin and takes pushes. Else the URL of a registry; http:// talks to it without TLS.'),
+  originUsername: setting(z.string().min(1).optional(), 'a user name',
+    'User name for the origin. Without one, the credentials of ~/.docker/config.json and its helpers are used.'),
+  originPasswordFile: setting(file.optional(), 'a file', 'File that holds the password or token for originUsername.'),
+  originCa: setting(file.optional(), 'a file of PEM certificates', 'CA certificates for the origin, beside those of the system.'),
+  registry: setting(hostPort.prefault('127.0.0.1:5050'), 'HOST:PORT',
+    'Where container runtimes pull from. Whoever reaches it gets what this node may read: keep it on loopback unless that is meant.'),
+  push: setting(optionalHostPort.prefault('off'), 'HOST:PORT or off',
+    'A second listener that passes pushes through to the origin, with the caller\'s own credentials.'),
+  status: setting(optionalHostPort.prefault('127.0.0.1:5051'), 'HOST:PORT or off',
+    'Read-only HTTP: the live page, /metrics, /healthz, /readyz and /api/v1.'),
+  listen: setting(z.array(multiaddr).optional(), 'multiaddrs such as /ip4/0.0.0.0/tcp/4001',
+    'Addresses for the members of the swarm. Default: /ip4/0.0.0.0/tcp/4001 with a swarm key or open, /ip4/127.0.0.1/tcp/4001 without.'),
+  announce: setting(z.array(multiaddr).default([]), 'multiaddrs such as /ip4/192.0.2.10/tcp/4001',
+    'Addresses that members are told to dial instead of those found on the interfaces.'),
+  bulk: setting(optionalHostPort.optional(), 'HOST:PORT or off',
+    'Port of the fast lanes between members (TLS 1.3). Where it cannot be reached, blobs go over the listen port. Default: 0.0.0.0:4002 with a swarm key or open, 127.0.0.1:4002 without.'),
+  bootstrap: setting(z.array(multiaddr).default([]), 'multiaddrs such as /dns4/seed.example/tcp/4001',
+    'Members to dial at start. One is enough, any will do; none is needed where mDNS reaches the others or a restarted node remembers them.'),
+  swarmKey: setting(z.array(file).max(2).default([]), 'one key file, or two during a rotation',
+    'Swarm key file, made by "layerswarm key FILE". With two, both are accepted and the first is offered.'),
+  open: setting(z.boolean().default(false), 'true or false',
+    'Let a node without a swarm key listen beyond loopback: anybody who reaches it is a member.'),
+  mdns: setting(z.boolean().default(true), 'true or false', 'Find members on the local network by multicast DNS.'),
+  zone: setting(z.string().regex(/^[A-Za-z0-9._-]{1,100}$/).default('default'), 'a name of at most 100 letters, digits, ".", "_" or "-"',
+    'Where this node stands (rack, site, availability zone): nearer members are preferred.'),
+  store: z.strictObject({
+    maxBytes: setting(storeLimit.prefault('50%'), 'a size such as 200GiB, or a share of the file system such as 50%',
+      'The store evicts what was used least recently beyond this, never what is pinned, in use, or held as embedded origin.'),
+    maxAge: setting(quantity(parseDuration).prefault(0), 'a duration such as 30d, or 0 for no limit',
+      'Blobs that nobody used for this long are evicted.'),
+  }).prefault({}).describe('What is kept on disk.'),
+  tags: z.strictObject({
+    ttl: setting(quantity(parseDuration).prefault('30s'), 'a duration such as 30s', 'How long an answer of the origin to "what does this tag mean" is used again.'),
+    staleFor: setting(quantity(parseDuration).prefault('7d'), 'a duration such as 7d',
+      'While the origin is down, the newest answer that this node or a member remembers is served as stale, up to this age.'),
+  }).prefault({}).describe('How fresh a tag is.'),
+  limits: z.strictObject({
+    upload: setting(quantity(parseRate).prefault(0), RATE, 'Bytes a second sent to members.'),
+    download: setting(quantity(parseRate).prefault(0), RATE, 'Bytes a second received from members.'),
+    origin: setting(quantity(parseRate).prefault(0), RATE, 'Bytes a second read from the origin.'),
+    originConnections: setting(z.int().min(1).max(256).default(16), 'a number from 1 to 256', 'Connections to the origin at a time.'),
+  }).prefault({}).describe('Bandwidth.'),
+  emit: setting(z.enum(['proven', 'vouched']).default('proven'), 'proven or vouched',
+    'What a client is given of a blob that is still arriving: bytes whose digest is proven, or already those that a signed list vouches for.'),
+  mirrors: z.strictObject({
+    allow: setting(z.array(registryHost).default(['docker.io']), 'registry names such as docker.io',
+      'Registry names that the origin answers for: what a runtime may say with ?ns=, and what a full reference may begin with.'),
+    aliases: setting(z.record(registryHost, z.string().regex(/^[a-z0-9][a-z0-9._/-]*$/)).default({}), 'a map of registry name to repository prefix, such as ghcr.io: mirror/ghcr',
+      'Where the origin keeps the repositories of another registry: ghcr.io/team/app is read as mirror/ghcr/team/app with "ghcr.io: mirror/ghcr".'),
+  }).prefault({}).describe('Registries that this swarm stands in for.'),
+  exclude: setting(z.array(repositoryPattern).default([]), 'repository names, * for any part, such as secret/*',
+    'Repositories that are read from the origin only: never announced, never given to members.'),
+  allow: z.strictObject({
+    prefetch: setting(z.boolean().default(true), 'true or false', 'Members may ask this node to pull an image ("layerswarm pull --all").'),
+    pin: setting(z.boolean().default(false), 'true or false', 'Members may pin and unpin images here.'),
+    purge: setting(z.boolean().default(false), 'true or false', 'Members may remove images here.'),
+  }).prefault({}).describe('What other members of the swarm may ask of this node.'),
+  socket: z.strictObject({
+    path: setting(z.string().regex(/^\//).max(107).optional(), 'an absolute path of at most 107 bytes',
+      'Control socket. Default: in $XDG_RUNTIME_DIR, or /run/layerswarm for root, else in the data directory.'),
+    group: setting(z.string().min(1).optional(), 'a group name or number', 'Group whose members may use the control socket (mode 0660); without one only its owner may (0600).'),
+  }).prefault({}).describe('The socket that the command line talks to.'),
+  log: z.strictObject({
+    level: setting(z.enum(['debug', 'info', 'warn', 'error']).default('info'), 'debug, info, warn or error', 'Least severe lines that are logged.'),
+    format: setting(z.enum(['text', 'json']).default('text'), 'text or json', 'Form of the log lines on stderr.'),
+  }).prefault({}).describe('Log lines, on stderr.'),
+});
+
+export type ConfigInput = z.input<typeof configSchema>;
+export type ParsedConfig = z.output<typeof configSchema>;
+
+/** One setting as the sources name it. */
+export interface Setting {
+  /** Keys from the root of the YAML document. */
+  readonly path: readonly string[];
+  /** `--store-max-bytes`, without the dashes; undefined for maps, which are for the file only. */
+  readonly flag: string | undefined;
+  readonly env: string | undefined;
+  readonly kind: 'text' | 'number' | 'boolean' | 'list' | 'map';
+  readonly description: string;
+  readonly expected: string;
+  /** As it would be written in the file; undefined where it depends on the host. */
+  readonly default: unknown;
+}
+
+function unwrap(schema: z.ZodType): { inner: z.ZodType; default: unknown } {
+  let inner: z.ZodType = schema;
+  let value: unknown;
+  while (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault) {
+    if (inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault) value = inner.def.defaultValue;
+    inner = inner.def.innerType as z.ZodType;
+  }
+  return { inner, default: value };
+}
+
+function kindOf(schema: z.ZodType): Setting['kind'] {
+  if (schema instanceof z.ZodBoolean) return 'boolean';
+  if (schema instanceof z.ZodNumber) return 'number';
+  if (schema instanceof z.ZodArray) return 'list';
+  return schema instanceof z.ZodRecord ? 'map' : 'text';
+}
+
+function collect(schema: z.ZodObject, prefix: readonly string[]): Setting[] {
+  return Object.entries(schema.shape).flatMap(([key, child]): Setting[] => {
+    const field = child as z.ZodType;
+    const path = [...prefix, key];
+    const { inner, default: value } = unwrap(field);
+    if (inner instanceof z.ZodObject) return collect(inner, path);
+    const kind = kindOf(inner);
+    const words = path.flatMap((part) => part.split(/(?=[A-Z])/)).map((word) => word.toLowerCase());
+    return [{
+      path,
+      flag: kind === 'map' ? undefined : words.join('-'),
+      env: kind === 'map' ? undefined : `LAYERSWARM_${words.join('_').toUpperCase()}`,
+      kind,
+      description: field.description ?? '',
+      expected: expectations.get(field)?.expected ?? 'another value',
+      default: value,
+    }];
+  });
+}
+
+/** Every leaf of the schema, in its order. */
+export const settings: readonly Setting[] = collect(configSchema, []);
+
+/** Sections of the file, with what they are about. */
+export const sections: ReadonlyMap<string, string> = new Map(Object.entries(configSchema.shape).flatMap(([key, child]): [string, string][] =>
+  unwrap(child as z.ZodType).inner instanceof z.ZodObject ? [[key, (child as z.ZodType).description ?? '']] : []));

@@ -1,0 +1,120 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { LayerswarmError } from '../errors.ts';
+import { configSchema, settings, type HostPort, type ParsedConfig } from './config-schema.ts';
+import { configFile, get, readSources, type FlagValues, type RawConfig } from './config-sources.ts';
+
+export type { HostPort, StoreLimit } from './config-schema.ts';
+
+/** What an agent runs with: the parsed settings, with everything filled in that depends on the host or on other settings. */
+export interface AgentConfig extends Omit<ParsedConfig, 'push' | 'status' | 'bulk'> {
+  readonly data: string;
+  readonly listen: string[];
+  readonly push: HostPort | undefined;
+  readonly status: HostPort | undefined;
+  readonly bulk: HostPort | undefined;
+}
+
+export interface ConfigOptions {
+  readonly flags?: FlagValues;
+  readonly env?: NodeJS.ProcessEnv;
+  /** `--config`; `LAYERSWARM_CONFIG` and the system's file are used without it. */
+  readonly file?: string | undefined;
+  readonly uid?: number;
+}
+
+/** Reads and checks the configuration of an agent. @throws `config-invalid` with key, expected and received */
+export async function loadConfig(options: ConfigOptions = {}): Promise<AgentConfig> {
+  const env = options.env ?? process.env;
+  const file = await configFile(options.file ?? env['LAYERSWARM_CONFIG']);
+  const raw = await readSources({ flags: options.flags ?? {}, env, file });
+  const config = fillIn(parse(raw), options.uid ?? process.getuid?.() ?? 0, env);
+  refuseOpenDoors(config);
+  return config;
+}
+
+/** The data directory alone, for commands that only talk to the agent of it. */
+export async function loadDataDirectory(options: ConfigOptions = {}): Promise<string> {
+  const flag = options.flags?.['data'];
+  if (typeof flag === 'string') return resolve(flag);
+  const env = options.env ?? process.env;
+  const file = await configFile(options.file ?? env['LAYERSWARM_CONFIG']);
+  const raw = await readSources({ flags: {}, env, file });
+  const data = raw.values['data'];
+  return typeof data === 'string' ? resolve(data) : defaultData(options.uid ?? process.getuid?.() ?? 0, env);
+}
+
+function parse(raw: RawConfig): ParsedConfig {
+  const result = configSchema.safeParse(raw.values);
+  if (result.success) return result.data;
+  const [issue, ...others] = result.error.issues;
+  if (issue === undefined) throw invalid('configuration: expected settings, received something else', '');
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+  if (issue.code === 'unrecognized_keys') {
+    const key = [...issue.path, issue.keys[0]].join('.');
+    throw invalid(`${key}: expected the name of a setting (see "layerswarm config --example"), received an unknown key${more}`, key);
+  }
+  const path = issue.path;
+  const setting = settings.find((candidate) => candidate.path.every((part, index) => part === path[index]));
+  const key = setting?.path.join('.') ?? path.join('.');
+  const source = raw.sources.get(key);
+  const received = withoutUserInfo(JSON.stringify(get(raw.values, path)) ?? 'nothing');
+  throw invalid(`${key}${source === undefined ? '' : ` (${source})`}: expected ${setting?.expected ?? 'a map of settings'}, received ${received.slice(0, 120)}${more}`, key);
+}
+
+/** A URL with a password in it is refused; the message must not repeat the password. */
+function withoutUserInfo(text: string): string {
+  return text.replace(/\/\/[^/@"]*@/g, '//***@');
+}
+
+function invalid(message: string, key: string): LayerswarmError {
+  return new LayerswarmError('config-invalid', message, { detail: { key } });
+}
+
+function defaultData(uid: number, env: NodeJS.ProcessEnv): string {
+  return uid === 0 ? '/var/lib/layerswarm' : join(env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share'), 'layerswarm');
+}
+
+function fillIn(parsed: ParsedConfig, uid: number, env: NodeJS.ProcessEnv): AgentConfig {
+  const reachable = parsed.swarmKey.length > 0 || parsed.open;
+  const host = reachable ? '0.0.0.0' : '127.0.0.1';
+  return {
+    ...parsed,
+    data: resolve(parsed.data ?? defaultData(uid, env)),
+    listen: parsed.listen ?? [`/ip4/${host}/tcp/4001`],
+    bulk: onOrOff(parsed.bulk ?? { host, port: 4002 }),
+    push: onOrOff(parsed.push),
+    status: onOrOff(parsed.status),
+  };
+}
+
+function onOrOff(value: 'off' | HostPort): HostPort | undefined {
+  return value === 'off' ? undefined : value;
+}
+
+/** Refuses combinations that would let strangers in, or that cannot work. */
+function refuseOpenDoors(config: AgentConfig): void {
+  if (config.swarmKey.length === 0 && !config.open) {
+    const wide = config.listen.find((address) => !isLoopbackMultiaddr(address))
+      ?? (config.bulk !== undefined && !isLoopbackHost(config.bulk.host) ? `${config.bulk.host}:${config.bulk.port}` : undefined);
+    if (wide !== undefined) {
+      throw invalid(`swarmKey: expected a key file, since ${wide} can be reached from the network, received none: make one with "layerswarm key FILE" and give it with --swarm-key FILE, or say --open to let anybody in`, 'swarmKey');
+    }
+  }
+  if (config.push !== undefined && config.origin === 'embedded') {
+    throw invalid('push: expected off, since an embedded origin takes pushes at the registry endpoint, received an address', 'push');
+  }
+  if ((config.originUsername === undefined) !== (config.originPasswordFile === undefined)) {
+    const missing = config.originUsername === undefined ? 'originUsername' : 'originPasswordFile';
+    throw invalid(`${missing}: expected it together with ${missing === 'originUsername' ? 'originPasswordFile' : 'originUsername'}, received nothing`, missing);
+  }
+}
+
+export function isLoopbackHost(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+function isLoopbackMultiaddr(address: string): boolean {
+  const [, protocol, host] = address.split('/');
+  return (protocol === 'ip4' || protocol === 'ip6') && isLoopbackHost(host ?? '');
+}
