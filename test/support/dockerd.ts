@@ -1,0 +1,52 @@
+import { join } from 'node:path';
+import type { Cleanup } from './cleanup.ts';
+import { startContainerd } from './containerd.ts';
+import { type Finished, run, runOk, type RunOptions, startProgram } from './process.ts';
+import { tempDir } from './temp-dir.ts';
+
+export interface DockerdOptions {
+  /** `--registry-mirror`: where pulls from docker.io go first. */
+  readonly mirror?: string;
+  readonly insecureRegistries?: readonly string[];
+  readonly netns?: string;
+}
+
+/** Needs the tools `dockerd`, `docker`, `containerd`, `runc` and `root`. */
+export interface Dockerd {
+  readonly socket: string;
+  readonly log: () => string;
+  /** `docker` on this daemon, whatever its exit code. */
+  docker(args: readonly string[], options?: RunOptions): Promise<Finished>;
+  dockerOk(args: readonly string[], options?: RunOptions): Promise<Finished>;
+}
+
+/**
+ * A Docker Engine with folders and a containerd of its own, and without a network of its own: containers run with
+ * `--network none` or `host`.
+ */
+export async function startDockerd(cleanup: Cleanup, { mirror, insecureRegistries = ['127.0.0.0/8'], netns }: DockerdOptions = {}): Promise<Dockerd> {
+  const containerd = await startContainerd(cleanup, netns);
+  const dir = tempDir(cleanup, 'dkr');
+  const socket = join(dir, 'd.sock');
+  const program = startProgram(cleanup, 'dockerd', [
+    '--host', `unix://${socket}`,
+    '--data-root', join(dir, 'data'),
+    '--exec-root', join(dir, 'exec'),
+    '--pidfile', join(dir, 'pid'),
+    '--config-file', join(dir, 'none.json'),
+    '--containerd', containerd.socket,
+    '--iptables=false',
+    '--ip6tables=false',
+    '--bridge=none',
+    ...insecureRegistries.flatMap((registry) => ['--insecure-registry', registry]),
+    ...(mirror === undefined ? [] : ['--registry-mirror', mirror]),
+  ], { netns });
+  await program.waitForOutput(/API listen on/);
+  const options = (more: RunOptions = {}): RunOptions => ({ netns, env: { DOCKER_CONFIG: join(dir, 'config') }, deadline: 300_000, ...more });
+  return {
+    socket,
+    log: () => program.stderr,
+    docker: (args, more) => run('docker', ['--host', `unix://${socket}`, ...args], options(more)),
+    dockerOk: (args, more) => runOk('docker', ['--host', `unix://${socket}`, ...args], options(more)),
+  };
+}
