@@ -15,7 +15,7 @@ const MINUTE = 60_000;
 const isCI = process.env['CI'] === 'true';
 const id = `lsw${process.pid.toString(36)}${Math.floor(Math.random() * 46_656).toString(36)}`;
 const marks: RunMarks = { id, tempDir: join(tmpdir(), id) };
-const environment: NodeJS.ProcessEnv = { ...process.env, TMPDIR: marks.tempDir, LAYERSWARM_TEST_RUN: id, NO_COLOR: '1', FORCE_COLOR: undefined };
+const environment: NodeJS.ProcessEnv = { ...process.env, TMPDIR: marks.tempDir, SWARM_TEST_RUN: id, NO_COLOR: '1', FORCE_COLOR: undefined };
 const counts = { passed: 0, failed: 0, skipped: 0 };
 let running: ChildProcess | undefined;
 

@@ -5,7 +5,7 @@ import { run } from '../support/process.ts';
 
 /** How what a run starts can be told from everything else on the machine. */
 export interface RunMarks {
-  /** In the environment of every process of the run as LAYERSWARM_TEST_RUN, and at the beginning of each network namespace's name. */
+  /** In the environment of every process of the run as SWARM_TEST_RUN, and at the beginning of each network namespace's name. */
   readonly id: string;
   /** Every temporary file of the run lies below. */
   readonly tempDir: string;
@@ -33,7 +33,7 @@ export async function findLastingLeaks(marks: RunMarks, grace = 5_000): Promise<
 }
 
 function processes({ id, tempDir }: RunMarks): Leak[] {
-  const mark = `LAYERSWARM_TEST_RUN=${id}`;
+  const mark = `SWARM_TEST_RUN=${id}`;
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .flatMap((pid) => {

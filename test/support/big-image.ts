@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { MEDIA_TYPE, OciLayout, type Descriptor, type Layer } from './oci-layout.ts';
 import { runOk } from './process.ts';
 
-const CACHE = process.env['LAYERSWARM_TEST_CACHE'] ?? join(import.meta.dirname, '../.cache');
+const CACHE = process.env['SWARM_TEST_CACHE'] ?? join(import.meta.dirname, '../.cache');
 /** Goes up when the image changes. */
 const VERSION = 1;
 

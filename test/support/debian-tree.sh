@@ -14,7 +14,7 @@ tree=$(mktemp -d "$out/tree.XXXXXX")
 trap 'rm -rf --one-file-system "$tree"' EXIT
 mkdir "$tree/base" "$tree/merged"
 
-debootstrap --variant=minbase "$suite" "$tree/base" "${LAYERSWARM_TEST_DEBIAN_MIRROR:-http://deb.debian.org/debian}"
+debootstrap --variant=minbase "$suite" "$tree/base" "${SWARM_TEST_DEBIAN_MIRROR:-http://deb.debian.org/debian}"
 rm -rf "$tree"/base/var/cache/apt/archives/*.deb "$tree"/base/var/lib/apt/lists/*
 
 # usage: install LAYER LOWER PACKAGE…    what the installation of the packages adds goes to the folder LAYER

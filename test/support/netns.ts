@@ -47,7 +47,7 @@ export class TestNetwork {
 
   static async create(cleanup: Cleanup): Promise<TestNetwork> {
     // The run's id goes first, so that the runner can find what a killed test left.
-    const network = new TestNetwork(cleanup, `${process.env['LAYERSWARM_TEST_RUN'] ?? 'lsw'}-${randomBytes(3).toString('hex')}`);
+    const network = new TestNetwork(cleanup, `${process.env['SWARM_TEST_RUN'] ?? 'lsw'}-${randomBytes(3).toString('hex')}`);
     await network.#addNamespace(network.#bridge);
     await ip('-n', network.#bridge, 'link', 'add', 'br0', 'type', 'bridge', 'mcast_snooping', '0');
     await ip('-n', network.#bridge, 'link', 'set', 'br0', 'up');

@@ -7,7 +7,7 @@ import { tempDir } from '../../support/temp-dir.ts';
 
 test('a process of the run is found by its environment, and removed', async (t) => {
   const id = `lsw${randomBytes(4).toString('hex')}`;
-  const program = startProgram(t, 'sleep', ['600'], { env: { LAYERSWARM_TEST_RUN: id } });
+  const program = startProgram(t, 'sleep', ['600'], { env: { SWARM_TEST_RUN: id } });
   const leaks = findLeaks({ id, tempDir: `/nowhere/${id}` });
   t.deepEqual(leaks.map(({ what }) => what), [`process ${program.pid}: sleep 600`]);
   await leaks[0]!.remove();
