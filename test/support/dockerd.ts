@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Cleanup } from './cleanup.ts';
 import { startContainerd } from './containerd.ts';
@@ -28,12 +29,15 @@ export async function startDockerd(cleanup: Cleanup, { mirror, insecureRegistrie
   const containerd = await startContainerd(cleanup, netns);
   const dir = tempDir(cleanup, 'dkr');
   const socket = join(dir, 'd.sock');
+  // Not the machine's own /etc/docker/daemon.json.
+  const config = join(dir, 'daemon.json');
+  writeFileSync(config, '{}');
   const program = startProgram(cleanup, 'dockerd', [
     '--host', `unix://${socket}`,
     '--data-root', join(dir, 'data'),
     '--exec-root', join(dir, 'exec'),
     '--pidfile', join(dir, 'pid'),
-    '--config-file', join(dir, 'none.json'),
+    '--config-file', config,
     '--containerd', containerd.socket,
     '--iptables=false',
     '--ip6tables=false',

@@ -160,9 +160,6 @@ async function packFiles(files: Readonly<Record<string, string | Uint8Array>>): 
 }
 
 async function compress(bytes: Uint8Array, compression: Compression): Promise<Uint8Array> {
-  switch (compression) {
-    case 'none': return bytes;
-    case 'gzip': return promisify(gzip)(bytes);
-    case 'zstd': return promisify(zstdCompress)(bytes);
-  }
+  if (compression === 'none') return bytes;
+  return compression === 'gzip' ? promisify(gzip)(bytes) : promisify(zstdCompress)(bytes);
 }
