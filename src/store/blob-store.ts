@@ -30,7 +30,13 @@ export interface BlobStore {
   /** The signed-list material of a proven blob: prefix digests at each checkpoint; undefined when it was never computed. */
   checkpoints(digest: Digest): Promise<Checkpoints | undefined>;
   /** Told when a blob becomes complete or goes away (deleted, evicted, found corrupt). Returns the unsubscribe function. */
-  onChange(listener: (change: { kind: 'added' | 'removed'; digest: Digest; size: number }) => void): () => void;
+  onChange(listener: (change: BlobChange) => void): () => void;
+}
+
+export interface BlobChange {
+  readonly kind: 'added' | 'removed';
+  readonly digest: Digest;
+  readonly size: number;
 }
 
 export interface WriteOptions {
@@ -48,9 +54,17 @@ export interface BlobReader {
   readonly path: string;
   /** Reads `length` bytes at `offset`; short only at the end of the blob. */
   read(offset: number, length: number): Promise<Buffer>;
-  /** `start` inclusive, `end` exclusive. */
-  stream(start?: number, end?: number): AsyncIterable<Buffer>;
+  /** `start` inclusive, `end` exclusive. Reads no further than it is asked. */
+  stream(start?: number, end?: number, options?: StreamOptions): AsyncIterable<Buffer>;
   close(): Promise<void>;
+}
+
+export interface StreamOptions {
+  /**
+   * Each chunk's memory is used again for the next: a third of the CPU, for consumers that are done with a chunk before they ask
+   * for the next one. A Node stream is not (it queues chunks), unless each write's callback is awaited.
+   */
+  reuse?: boolean;
 }
 
 /** Prefix digests of one proven blob: entry i is the digest of bytes [0, min(size, (i + 1) * checkpointLength)). The last is the blob's own. */
@@ -74,7 +88,10 @@ export interface PartialBlob {
   /** Grade of a piece. */
   grade(piece: number): Grade;
   haveBytes(): number;
-  /** Writes bytes that lie within one piece; the piece counts only once `complete` says so. */
+  /**
+   * Writes bytes that lie within one piece; the piece counts only once `complete` says so. Bytes for a piece that has a grade
+   * are dropped: `discard` it first.
+   */
   write(offset: number, bytes: Uint8Array): Promise<void>;
   /** All bytes of `piece` are written: gives it a grade. Raises only, never lowers. */
   complete(piece: number, grade: Grade): void;

@@ -1,0 +1,191 @@
+import { lstatSync, readdirSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Digest } from '../oci/digest.ts';
+import type { Checkpoints } from './blob-store.ts';
+import type { Metadata } from './metadata.ts';
+import { ALGORITHMS, digestOfName, type StoreLayout } from './store-layout.ts';
+
+export interface BlobRecord {
+  readonly digest: Digest;
+  readonly size: number;
+  /** Milliseconds since the epoch. */
+  usedAt: number;
+  origin: boolean;
+  /** Open readers. */
+  readers: number;
+}
+
+interface BlobRow {
+  digest: string;
+  size: number;
+  used_at: number;
+  origin: number;
+}
+
+/** What opening found out: blobs without metadata, and files that are not what the metadata says. */
+export interface CatalogReport {
+  readonly adopted: Digest[];
+  /** The file has another length than the blob had. Moved to the quarantine. */
+  readonly damaged: Digest[];
+  /** Metadata without a file. */
+  readonly lost: Digest[];
+}
+
+/** Every complete blob, in memory, with its row in the database. */
+export class BlobCatalog {
+  readonly #metadata: Metadata;
+  readonly #records = new Map<string, BlobRecord>();
+  readonly #used = new Set<BlobRecord>();
+  #bytes = 0;
+
+  constructor(metadata: Metadata) {
+    this.#metadata = metadata;
+  }
+
+  /** Sum of all sizes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get(digest: Digest): BlobRecord | undefined {
+    return this.#records.get(digest.toString());
+  }
+
+  all(): IterableIterator<BlobRecord> {
+    return this.#records.values();
+  }
+
+  /**
+   * Brings memory, database and folder together. Names and lengths only: a blob got its name when it was verified and synced, so a
+   * file without a row is taken in.
+   */
+  async load(layout: StoreLayout): Promise<CatalogReport> {
+    const report: CatalogReport = { adopted: [], damaged: [], lost: [] };
+    const rows = new Map((this.#metadata.statement('SELECT * FROM blobs').all() as unknown as BlobRow[]).map((row) => [row.digest, row]));
+    for (const algorithm of ALGORITHMS) {
+      for (const name of readdirSync(layout.blobs(algorithm))) {
+        const path = join(layout.blobs(algorithm), name);
+        const digest = digestOfName(name, algorithm);
+        const stat = lstatSync(path);
+        if (digest === undefined || !stat.isFile()) {
+          await rm(path, { recursive: true, force: true });
+          continue;
+        }
+        const row = rows.get(digest.toString());
+        rows.delete(digest.toString());
+        if (row !== undefined && row.size !== stat.size) {
+          await rename(path, layout.quarantined(digest));
+          this.#forget(digest);
+          report.damaged.push(digest);
+        } else if (row === undefined) {
+          this.#insert({ digest, size: stat.size, usedAt: Math.round(stat.mtimeMs), origin: false, readers: 0 }, undefined);
+          report.adopted.push(digest);
+        } else {
+          this.#remember({ digest, size: row.size, usedAt: row.used_at, origin: row.origin === 1, readers: 0 });
+        }
+      }
+    }
+    for (const key of rows.keys()) {
+      const digest = Digest.tryParse(key);
+      if (digest !== undefined) report.lost.push(digest);
+      this.#forgetKey(key);
+    }
+    return report;
+  }
+
+  add(digest: Digest, size: number, options: { origin: boolean; checkpoints: Checkpoints | undefined; now: number }): void {
+    const known = this.get(digest);
+    const origin = options.origin || known?.origin === true;
+    if (known !== undefined) {
+      this.touch(known, options.now);
+      if (origin) this.setOrigin(known, true);
+      if (options.checkpoints !== undefined) this.setCheckpoints(digest, options.checkpoints);
+      return;
+    }
+    this.#insert({ digest, size, usedAt: options.now, origin, readers: 0 }, options.checkpoints);
+  }
+
+  remove(digest: Digest): BlobRecord | undefined {
+    const record = this.get(digest);
+    if (record === undefined) return undefined;
+    this.#forget(digest);
+    return record;
+  }
+
+  touch(record: BlobRecord, now: number): void {
+    record.usedAt = now;
+    this.#used.add(record);
+  }
+
+  setOrigin(record: BlobRecord, origin: boolean): void {
+    if (record.origin === origin) return;
+    record.origin = origin;
+    this.#metadata.transaction(() => this.#metadata.statement('UPDATE blobs SET origin = ? WHERE digest = ?').run(origin ? 1 : 0, record.digest.toString()));
+  }
+
+  /** Writes the times of use that changed; done now and then, since losing them costs little. */
+  saveTimes(): void {
+    if (this.#used.size === 0) return;
+    this.#metadata.transaction(() => {
+      const update = this.#metadata.statement('UPDATE blobs SET used_at = ? WHERE digest = ?');
+      for (const record of this.#used) update.run(record.usedAt, record.digest.toString());
+    });
+    this.#used.clear();
+  }
+
+  checkpoints(record: BlobRecord): Checkpoints | undefined {
+    const row = this.#metadata.statement('SELECT length, digests FROM checkpoints WHERE digest = ?').get(record.digest.toString()) as
+      { length: number; digests: Uint8Array } | undefined;
+    if (row === undefined) return undefined;
+    const width = record.digest.bytes().length;
+    const bytes = Buffer.from(row.digests.buffer, row.digests.byteOffset, row.digests.byteLength);
+    const digests = Array.from({ length: bytes.length / width }, (_, index) => bytes.subarray(index * width, (index + 1) * width));
+    return { size: record.size, checkpointLength: row.length, digests };
+  }
+
+  setCheckpoints(digest: Digest, checkpoints: Checkpoints): void {
+    this.#metadata.transaction(() => this.#writeCheckpoints(digest, checkpoints));
+  }
+
+  #insert(record: BlobRecord, checkpoints: Checkpoints | undefined): void {
+    this.#metadata.transaction(() => {
+      this.#metadata.statement('INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?)')
+        .run(record.digest.toString(), record.size, record.usedAt, record.origin ? 1 : 0);
+      if (checkpoints !== undefined) this.#writeCheckpoints(record.digest, checkpoints);
+    });
+    this.#remember(record);
+  }
+
+  #remember(record: BlobRecord): void {
+    this.#records.set(record.digest.toString(), record);
+    this.#bytes += record.size;
+  }
+
+  #writeCheckpoints(digest: Digest, { checkpointLength, digests }: Checkpoints): void {
+    this.#metadata.statement('INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)').run(digest.toString(), checkpointLength, Buffer.concat(digests));
+  }
+
+  #forget(digest: Digest): void {
+    const record = this.get(digest);
+    this.#forgetKey(digest.toString());
+    if (record === undefined) return;
+    this.#records.delete(digest.toString());
+    this.#used.delete(record);
+    this.#bytes -= record.size;
+  }
+
+  /** What was said of the blob goes with it; tags stay, since what a name meant is worth knowing without the bytes. */
+  #forgetKey(key: string): void {
+    this.#metadata.transaction(() => {
+      for (const sql of [
+        'DELETE FROM blobs WHERE digest = ?',
+        'DELETE FROM checkpoints WHERE digest = ?',
+        'DELETE FROM repository_blobs WHERE blob = ?',
+        'DELETE FROM manifest_links WHERE manifest = ?',
+        'DELETE FROM repository_manifests WHERE manifest = ?',
+        'DELETE FROM manifests WHERE digest = ?',
+      ]) this.#metadata.statement(sql).run(key);
+    });
+  }
+}

@@ -1,0 +1,225 @@
+import { rename, rm, statfs } from 'node:fs/promises';
+import { LayerswarmError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { BlobCatalog, BlobRecord } from './blob-catalog.ts';
+import { FileBlobReader } from './blob-reader.ts';
+import type { BlobChange, BlobReader, BlobStore, Checkpoints, PartialBlob, WriteOptions } from './blob-store.ts';
+import { writeTempBlob } from './blob-writer.ts';
+import { removeFile, syncFolder } from './durable-file.ts';
+import { chooseEvictions, type EvictionCandidate } from './eviction.ts';
+import type { Metadata } from './metadata.ts';
+import type { PartialFile } from './partial-file.ts';
+import { PartialSet } from './partial-set.ts';
+import { isMissing, storeError } from './store-error.ts';
+import type { StoreLayout } from './store-layout.ts';
+import type { SyncPolicy } from './sync-policy.ts';
+
+export interface BlobStoreLimits {
+  /** Bytes of all blobs and partial blobs together. */
+  readonly maxBytes: number;
+  /** Bytes of the disk that stay free, whatever the size limit allows. */
+  readonly reserveBytes: number;
+}
+
+interface Parts {
+  readonly layout: StoreLayout;
+  readonly metadata: Metadata;
+  readonly catalog: BlobCatalog;
+  readonly limits: BlobStoreLimits;
+  readonly sync: SyncPolicy;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Digests that are reachable from pinned references. */
+  readonly pinned: () => ReadonlySet<string>;
+}
+
+/** `BlobStore` in a folder. */
+export class DiskBlobStore implements BlobStore {
+  readonly #parts: Parts;
+  readonly #partials: PartialSet;
+  /** Sizes of the writes under way, where they are known. */
+  #reservedBytes = 0;
+  readonly #listeners = new Set<(change: BlobChange) => void>();
+
+  private constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#partials = new PartialSet({ layout: parts.layout, sync: parts.sync, now: parts.now, publish: (partial) => this.#publishPartial(partial) });
+  }
+
+  /** @param parts.catalog loaded */
+  static async open(parts: Parts): Promise<DiskBlobStore> {
+    const store = new DiskBlobStore(parts);
+    await store.#partials.load();
+    return store;
+  }
+
+  size(digest: Digest): number | undefined {
+    return this.#parts.catalog.get(digest)?.size;
+  }
+
+  *list(): Iterable<{ digest: Digest; size: number }> {
+    for (const { digest, size } of this.#parts.catalog.all()) yield { digest, size };
+  }
+
+  async open(digest: Digest): Promise<BlobReader> {
+    const record = this.#parts.catalog.get(digest);
+    if (record === undefined) throw notFound(digest);
+    record.readers++;
+    const release = (): void => {
+      record.readers--;
+      if (this.#parts.catalog.get(digest) === record) this.#parts.catalog.touch(record, this.#parts.now());
+    };
+    try {
+      return await FileBlobReader.open(this.#parts.layout.blob(digest), record.size, release);
+    } catch (error) {
+      release();
+      if (!isMissing(error)) throw storeError(error, `open ${digest.toString()}`);
+      this.#forget(record); // somebody removed the file by hand
+      throw notFound(digest, error);
+    }
+  }
+
+  async write(source: AsyncIterable<Uint8Array>, options: WriteOptions = {}): Promise<{ digest: Digest; size: number }> {
+    const { expectedSize, maxBytes, origin = false } = options;
+    if (expectedSize !== undefined && maxBytes !== undefined && expectedSize > maxBytes) {
+      throw new LayerswarmError('too-large', `the blob has ${expectedSize} bytes, ${maxBytes} are allowed`);
+    }
+    this.#reservedBytes += expectedSize ?? 0;
+    try {
+      if (expectedSize !== undefined) await this.#makeRoom();
+      const { digest, checkpoints } = await writeTempBlob(source, this.#parts.layout.temp, options, async ({ path, digest, checkpoints }) => {
+        if (expectedSize === undefined && this.size(digest) === undefined) await this.#makeRoom({ written: checkpoints.size });
+        await this.#publish(path, digest, checkpoints, origin);
+      });
+      // what an origin accepted must survive a power loss together with the mark that keeps it
+      if (origin) await this.#parts.metadata.flush();
+      return { digest, size: checkpoints.size };
+    } finally {
+      this.#reservedBytes -= expectedSize ?? 0;
+    }
+  }
+
+  async openPartial(digest: Digest, size: number, pieceLength: number): Promise<PartialBlob> {
+    return await this.#partials.open(digest, size, pieceLength, () => this.#makeRoom());
+  }
+
+  partials(): Iterable<{ digest: Digest; size: number; haveBytes: number }> {
+    return this.#partials.list();
+  }
+
+  async delete(digest: Digest): Promise<boolean> {
+    const partial = await this.#partials.delete(digest);
+    const record = this.#parts.catalog.get(digest);
+    if (record === undefined) return partial;
+    try {
+      await removeFile(this.#parts.layout.blob(digest));
+    } catch (error) {
+      throw storeError(error, `delete ${digest.toString()}`);
+    }
+    this.#forget(record);
+    return true;
+  }
+
+  async checkpoints(digest: Digest): Promise<Checkpoints | undefined> {
+    const record = this.#parts.catalog.get(digest);
+    return record === undefined ? undefined : this.#parts.catalog.checkpoints(record);
+  }
+
+  onChange(listener: (change: BlobChange) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Moves a blob whose bytes are wrong out of the way. */
+  async quarantine(digest: Digest): Promise<void> {
+    const record = this.#parts.catalog.get(digest);
+    if (record === undefined) return;
+    await rename(this.#parts.layout.blob(digest), this.#parts.layout.quarantined(digest)).catch((error: unknown) => {
+      if (!isMissing(error)) throw storeError(error, `move ${digest.toString()} to the quarantine`);
+    });
+    this.#forget(record);
+  }
+
+  /** What may be removed to make room, unless it is pinned: nobody has it open, and no origin depends on it. */
+  evictable(): EvictionCandidate[] {
+    const pinned = this.#parts.pinned();
+    const candidates: EvictionCandidate[] = [];
+    for (const record of this.#parts.catalog.all()) {
+      const key = record.digest.toString();
+      if (record.readers > 0 || record.origin || pinned.has(key)) continue;
+      candidates.push({ key, digest: record.digest, size: record.size, usedAt: record.usedAt, partial: false });
+    }
+    return [...candidates, ...this.#partials.idle()];
+  }
+
+  /** Bytes that count against the size limit: blobs, and partial blobs and writes under way, with their full size. */
+  usedBytes(): number {
+    return this.#parts.catalog.bytes + this.#partials.chargedBytes() + this.#reservedBytes;
+  }
+
+  /** Drops what was chosen, unless somebody opened it meanwhile. Resolves with what went. */
+  async evict(chosen: readonly EvictionCandidate[]): Promise<EvictionCandidate[]> {
+    const gone: EvictionCandidate[] = [];
+    for (const candidate of chosen) {
+      const inUse = candidate.partial ? this.#partials.isOpen(candidate.digest) : (this.#parts.catalog.get(candidate.digest)?.readers ?? 1) > 0;
+      if (!inUse && await (candidate.partial ? this.#partials.delete(candidate.digest) : this.delete(candidate.digest))) gone.push(candidate);
+    }
+    return gone;
+  }
+
+  async close(): Promise<void> {
+    await this.#partials.closeAll();
+    this.#parts.catalog.saveTimes();
+  }
+
+  /**
+   * Evicts until all that is here, under way, or `written` outside the count, fits limit and disk.
+   * @throws `disk-full` when it cannot
+   */
+  async #makeRoom({ written = 0 }: { written?: number } = {}): Promise<void> {
+    const { limits, layout } = this.#parts;
+    const { bavail, bsize } = await statfs(layout.root);
+    const overLimit = this.usedBytes() + written - limits.maxBytes;
+    const overDisk = this.#partials.outstandingBytes() + this.#reservedBytes + limits.reserveBytes - bavail * bsize;
+    const needed = Math.max(overLimit, overDisk);
+    if (needed <= 0) return;
+    const chosen = chooseEvictions(this.evictable(), needed);
+    if (chosen === undefined) {
+      const why = overLimit >= overDisk
+        ? `the size limit of ${limits.maxBytes} bytes is reached, and the rest is in use, pinned or held as origin; raise the limit or unpin images`
+        : `the disk of ${layout.root} has ${bavail * bsize} bytes free, of which ${limits.reserveBytes} stay reserved; free ${overDisk} bytes`;
+      throw new LayerswarmError('disk-full', why, { detail: { missingBytes: needed, limit: overLimit >= overDisk ? 'store' : 'disk' } });
+    }
+    await this.evict(chosen);
+  }
+
+  async #publishPartial(partial: PartialFile): Promise<void> {
+    const checkpoints = { size: partial.size, checkpointLength: partial.checkpointLength, digests: partial.prefixDigests };
+    await this.#publish(partial.path, partial.digest, checkpoints, false);
+    await rm(this.#parts.layout.partialFiles(partial.digest).state, { force: true });
+  }
+
+  /** Gives a verified and synced file its name. */
+  async #publish(path: string, digest: Digest, checkpoints: Checkpoints, origin: boolean): Promise<void> {
+    const { layout, catalog } = this.#parts;
+    await rename(path, layout.blob(digest));
+    await syncFolder(layout.blobs(digest.algorithm));
+    const isNew = catalog.get(digest) === undefined;
+    catalog.add(digest, checkpoints.size, { origin, checkpoints, now: this.#parts.now() });
+    if (isNew) this.#tell({ kind: 'added', digest, size: checkpoints.size });
+  }
+
+  #forget(record: BlobRecord): void {
+    if (this.#parts.catalog.get(record.digest) !== record) return;
+    this.#parts.catalog.remove(record.digest);
+    this.#tell({ kind: 'removed', digest: record.digest, size: record.size });
+  }
+
+  #tell(change: BlobChange): void {
+    for (const listener of this.#listeners) listener(change);
+  }
+}
+
+function notFound(digest: Digest, cause?: unknown): LayerswarmError {
+  return new LayerswarmError('not-found', `the store does not hold ${digest.toString()}`, { cause });
+}
