@@ -19,6 +19,10 @@ export interface VerifierHooks {
   vouched(pieces: number[]): void;
   /** Pieces that were thrown away and are wanted again. */
   discarded(pieces: number[]): void;
+  /** This peer brought wrong bytes, as it seems: nothing more from it. */
+  accused(peer: string): void;
+  /** The dispute could not be settled. */
+  failed(error: unknown): void;
   origin(): Origin | undefined;
   readonly repository: string;
   /** Members that fetch the same blob. */
@@ -44,6 +48,7 @@ export class PieceVerifier {
   #list: PrefixList | undefined;
   #asking = false;
   #settling: Promise<void> | undefined;
+  #stopped = false;
 
   constructor(
     context: { readonly network: Network; now(): number }, blob: Digest, partial: PartialBlob, layout: PieceLayout, provenance: Provenance, hooks: VerifierHooks,
@@ -94,6 +99,11 @@ export class PieceVerifier {
     await this.#settling;
   }
 
+  /** The unfinished blob is about to be closed: touches it no more. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
   /** The blob is proven: what was suspicion is evidence now. */
   proven(): void {
     for (const [peer, reason] of this.#accused) this.#context.network.ban(peer, reason, this.#context.now() + BAN_MS);
@@ -104,30 +114,32 @@ export class PieceVerifier {
     this.#hooks.meter.stalled(false);
     if (await this.#checkStatements(0, this.#layout.pieceCount)) return;
     await this.#askForList();
-    const bad = this.#firstDisagreement();
-    if (bad !== undefined) {
-      await this.#readAgain(bad);
-      return;
-    }
+    if (await this.#settleDisagreements()) return;
     // Nobody has proven it yet. The members take turns, so that one reads again and the others get its list.
     const turn = [this.#context.network.self, ...this.#hooks.rivals()].sort().indexOf(this.#context.network.self);
     const until = this.#context.now() + turn * TURN_MS;
     while (this.#context.now() < until && this.#holders.size === 0) await new Promise((resolve) => setTimeout(resolve, 50));
     await this.#askForList();
-    const disagreement = this.#firstDisagreement();
-    if (disagreement !== undefined) {
-      await this.#readAgain(disagreement);
-      return;
-    }
+    if (await this.#settleDisagreements()) return;
     const checkpoints = Math.ceil(this.#layout.size / this.#partial.checkpointLength);
     for (let index = 0; index < checkpoints; index++) await this.#readAgain(index);
   }
 
+  /** Takes up each checkpoint that the list contradicts, in order; false when there is none. */
+  async #settleDisagreements(): Promise<boolean> {
+    let settled = false;
+    for (let bad = this.#firstDisagreement(); bad !== undefined && !this.#stopped; bad = this.#firstDisagreement()) {
+      settled = true;
+      await this.#readAgain(bad);
+    }
+    return settled;
+  }
+
   #onCheckpoint(index: number, digest: Buffer): void {
     const list = this.#list;
-    if (list === undefined) return;
+    if (list === undefined || this.#stopped) return;
     if (!this.#agrees(list, index, digest)) {
-      void this.settle();
+      this.settle().catch((error: unknown) => this.#hooks.failed(error));
       return;
     }
     const [first, count] = this.#piecesOf(index);
@@ -170,7 +182,10 @@ export class PieceVerifier {
       differing++;
       const { sender, statement } = this.#provenance.get(piece) ?? {};
       const accused = statement?.signer ?? sender;
-      if (accused !== undefined && accused !== this.#context.network.self) this.#accused.set(accused, 'brought bytes into the swarm that the origin does not have');
+      if (accused !== undefined && accused !== this.#context.network.self) {
+        this.#accused.set(accused, 'brought bytes into the swarm that the origin does not have');
+        this.#hooks.accused(accused);
+      }
       await this.#partial.discard([piece]);
       await this.#partial.write(start, again);
       this.#partial.complete(piece, Grade.origin);
@@ -231,6 +246,7 @@ export class PieceVerifier {
     } finally {
       this.#asking = false;
     }
+    if (this.#stopped) return;
     this.#partial.prefixDigests.forEach((digest, index) => this.#onCheckpoint(index, digest));
   }
 

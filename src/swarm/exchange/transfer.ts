@@ -283,6 +283,8 @@ export class Transfer {
         for (const piece of pieces) download.makeServable(piece);
       },
       discarded: (pieces) => download.forget(pieces),
+      accused: (peer) => download.neighbours.get(peer)?.distrust(),
+      failed: (error) => this.#fail(error),
       origin: () => this.#usableOrigin(),
       repository: this.repository,
       rivals: () => this.#rivals(),
@@ -634,6 +636,7 @@ export class Transfer {
       await partial.advance();
     }
     this.#verifier!.proven();
+    this.#verifier!.stop();
     await partial.commit();
     this.#reader = await this.#context.blobs.open(this.digest);
     this.#state = { kind: 'done' };
@@ -667,6 +670,7 @@ export class Transfer {
     clearInterval(this.#tick);
     this.#tick = undefined;
     this.#abort.abort();
+    this.#verifier?.stop();
     this.#download = undefined;
     this.#provenance.clear();
     await this.#reader?.close();
