@@ -49,7 +49,7 @@ export class ExchangeSwarm {
 
   async close(): Promise<void> {
     const folders = new Set(this.nodes.map(({ folder }) => folder));
-    for (const node of [...this.nodes]) await this.stop(node);
+    while (this.nodes[0] !== undefined) await this.stop(this.nodes[0]);
     for (const folder of folders) await rm(folder, { recursive: true, force: true });
   }
 }

@@ -32,7 +32,7 @@ for (const [name, size] of [['an empty blob', 0], ['one byte', 1], ['one piece',
     const blob = randomBytes(size);
     const digest = origin.add(blob);
     const node = await swarm.add(origin);
-    t.deepEqual(await pull(node, digest, size), blob);
+    t.true(blob.equals(await pull(node, digest, size)));
     t.is(origin.read.get(digest.toString()) ?? 0, size);
   });
 }
@@ -66,7 +66,7 @@ test('a node that has nothing gets a blob from its peers while the origin is dow
   await pull(first!, digest);
   origin.down = true;
   const late = await swarm.add(origin);
-  t.deepEqual(await pull(late, digest), blob);
+  t.true(blob.equals(await pull(late, digest)));
   t.is(origin.read.get(digest.toString()), blob.length);
 });
 
@@ -77,7 +77,7 @@ test('a small blob that a peer holds comes in one round trip, without a lane', a
   const digest = origin.add(blob);
   const [first, second] = await swarm.addAll(2, origin);
   await pull(first!, digest, blob.length);
-  t.deepEqual(await pull(second!, digest, blob.length), blob);
+  t.true(blob.equals(await pull(second!, digest, blob.length)));
   t.is(origin.read.get(digest.toString()), blob.length);
   t.false(second!.network.sent.some(({ message }) => message.type === 'lease-request'));
 });
@@ -142,7 +142,7 @@ test('a peer that sends wrong bytes is found, named and banned, and nobody gets 
   await pull(holder!, digest, blob.length);
   await pull(other!, digest, blob.length);
   swarm.swarm.faults.chunk = (from, to, chunk) => (from === holder!.network.self && to === victim!.network.self ? Buffer.alloc(chunk.length) : chunk);
-  t.deepEqual(await pull(victim!, digest, blob.length), blob);
+  t.true(blob.equals(await pull(victim!, digest, blob.length)));
   t.deepEqual(victim!.network.bans().map(({ peerId }) => peerId), [holder!.network.self]);
 });
 
@@ -179,7 +179,7 @@ test('a restarted node fetches only what it had not got', async (t) => {
   origin.chunk = undefined;
   const before = origin.read.get(digest.toString())!;
   const again = await swarm.add(origin, { folder: first.folder });
-  t.deepEqual(await pull(again, digest, blob.length), blob);
+  t.true(blob.equals(await pull(again, digest, blob.length)));
   const after = origin.read.get(digest.toString())! - before;
   t.true(after < blob.length - before / 2, `${after} of ${blob.length} bytes read again after ${before}`);
 });
@@ -196,6 +196,6 @@ test('a client is given no byte before the blob is proven', async (t) => {
     t.not(node.store.blobs.size(digest), undefined);
     chunks.push(Buffer.from(chunk));
   }
-  t.deepEqual(Buffer.concat(chunks), blob.subarray(10, 1_999_990));
+  t.true(Buffer.concat(chunks).equals(blob.subarray(10, 1_999_990)));
   fetch.release();
 });
