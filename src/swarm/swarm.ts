@@ -1,4 +1,5 @@
 import type { Digest } from '../oci/digest.ts';
+import type { Origin } from '../origin/origin.ts';
 
 /** What the registry endpoint, the control socket and the status page use of the swarm's exchange of blobs. */
 export interface BlobExchange {
@@ -21,6 +22,8 @@ export interface BlobRequest {
   readonly size?: number;
   /** Repository at the origin that links the blob, as in `/v2/<repository>/`. */
   readonly repository: string;
+  /** The registry that holds it, where that is not the swarm's own origin. */
+  readonly origin?: Origin;
   /** False where the operator excluded the repository from the swarm: read from the origin only, and not announced. */
   readonly shared?: boolean;
   /** `peers`: never read from the origin; ends with `not-found` when no member has it. For manifests, which origins do not serve as blobs. */

@@ -1,5 +1,7 @@
 import { open } from 'node:fs/promises';
 import { LayerswarmError } from '../../errors.ts';
+import { iterableReader, type ByteReader } from './byte-reader.ts';
+import { fileReader } from './file-reader.ts';
 import type { FileRange, LaneAnswer } from './lane.ts';
 
 const READ_BYTES = 256 * 1024;
@@ -15,6 +17,11 @@ export async function* answerBytes(answer: LaneAnswer): AsyncGenerator<Uint8Arra
   } finally {
     answer.close?.();
   }
+}
+
+/** The same for the send queue of a lane. */
+export function answerReader(answer: LaneAnswer): ByteReader {
+  return 'chunks' in answer ? iterableReader(answer.chunks) : fileReader(answer.file, () => { answer.close?.(); });
 }
 
 /** Reads a range of a file, each chunk in memory of its own. @throws `not-found` when the file is gone, or too short */

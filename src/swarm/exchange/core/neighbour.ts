@@ -69,6 +69,11 @@ export class Neighbour {
     this.#failures++;
   }
 
+  /** It brought wrong bytes: nothing is asked of it any more. */
+  distrust(): void {
+    this.pausedUntil = Infinity;
+  }
+
   gained(runs: readonly Run[]): void {
     for (const [first, count] of runs) this.bits.setRun(first, count);
   }

@@ -1,3 +1,4 @@
+import { LayerswarmError } from '../../../errors.ts';
 import type { ByteRange } from '../../lane/lane.ts';
 
 /** Small pieces fill a cold swarm faster: 64 KiB reached 1.15 × the bound where 256 KiB reached 1.32 ×. */
@@ -22,6 +23,14 @@ export class PieceLayout {
     this.size = size;
     this.pieceLength = pieceLength;
     this.pieceCount = Math.ceil(size / pieceLength);
+  }
+
+  /** The layout that a peer speaks of. @throws LayerswarmError `peer-misbehaved` when it has more pieces than any may have */
+  static received(size: number, pieceLength: number): PieceLayout {
+    if (Math.ceil(size / pieceLength) > MAX_PIECES) {
+      throw new LayerswarmError('peer-misbehaved', `pieces of ${pieceLength} bytes are too small for a blob of ${size}`);
+    }
+    return new PieceLayout(size, pieceLength);
   }
 
   /** Bytes of `count` pieces from `first` on; the last piece of the blob may be short. */

@@ -1,0 +1,79 @@
+import type { Digest } from '../../oci/digest.ts';
+import type { BlobStore } from '../../store/blob-store.ts';
+import type { ByteRange, LaneAnswer, LaneSource, PushReceiver } from '../lane/lane.ts';
+import type { Network } from '../network/network.ts';
+import { pieceLengthFor } from './core/piece-layout.ts';
+import { encodeNote, makeStatement } from './statement.ts';
+import type { Transfer } from './transfer.ts';
+
+export interface BlobServerOptions {
+  readonly network: Network;
+  readonly blobs: BlobStore;
+  /** The transfer of a blob that is under way here, or has just ended. */
+  transfer(blob: Digest): Transfer | undefined;
+  mayShare(blob: Digest): boolean;
+  /** Told the bytes that were asked for and are being sent. */
+  sent(bytes: number): void;
+}
+
+/** Serves members over their lanes: whole blobs from the store, and of unfinished ones what this node can answer for. */
+export class BlobServer implements LaneSource {
+  readonly #options: BlobServerOptions;
+  /** Members that are fetching each blob, as far as they said so here. */
+  readonly #fetching = new Map<string, Set<string>>();
+
+  constructor(options: BlobServerOptions) {
+    this.#options = options;
+  }
+
+  joined(peerId: string, blob: string): void {
+    let members = this.#fetching.get(blob);
+    if (members === undefined) {
+      members = new Set();
+      this.#fetching.set(blob, members);
+    }
+    members.add(peerId);
+  }
+
+  left(peerId: string, blob: string): void {
+    const members = this.#fetching.get(blob);
+    if (members?.delete(peerId) === true && members.size === 0) this.#fetching.delete(blob);
+  }
+
+  forget(peerId: string): void {
+    for (const blob of this.#fetching.keys()) this.left(peerId, blob);
+  }
+
+  async read(_peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> {
+    if (!this.#options.mayShare(blob)) return undefined;
+    const size = this.#options.blobs.size(blob);
+    if (size !== undefined) return range.end <= size ? await this.#readComplete(blob, size, range) : undefined;
+    const served = await this.#options.transfer(blob)?.serve(range.start, range.end);
+    if (served === undefined) return undefined;
+    this.#options.sent(served.bytes.length);
+    return { chunks: once(served.bytes), note: served.note };
+  }
+
+  acceptPush(peerId: string, blob: Digest, range: ByteRange, note: Uint8Array): PushReceiver | undefined {
+    return this.#options.transfer(blob)?.acceptPush(peerId, range.start, range.end, note);
+  }
+
+  async #readComplete(blob: Digest, size: number, range: ByteRange): Promise<LaneAnswer> {
+    const reader = await this.#options.blobs.open(blob);
+    const length = range.end - range.start;
+    this.#options.sent(length);
+    const note = await this.#noteFor(blob, size, range, () => reader.read(range.start, length));
+    return { file: { path: reader.path, start: range.start, end: range.end }, note, close: () => void reader.close() };
+  }
+
+  /** In a crowd single pieces come with a statement, so that whoever reads one under a lease can pass it on at once. */
+  async #noteFor(blob: Digest, size: number, range: ByteRange, bytes: () => Promise<Buffer>): Promise<Uint8Array> {
+    const crowd = (this.#fetching.get(blob.toString())?.size ?? 0) > 1;
+    if (!crowd || range.end - range.start > pieceLengthFor(size)) return new Uint8Array();
+    return encodeNote([await makeStatement(this.#options.network, blob, range.start, await bytes())]);
+  }
+}
+
+async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}

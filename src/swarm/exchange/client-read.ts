@@ -1,0 +1,58 @@
+import type { BlobStore } from '../../store/blob-store.ts';
+import type { Transfer } from './transfer.ts';
+
+/**
+ * `proven`: a client gets bytes once the whole blob is proven; while it waits, one vouched piece each 20 s keeps its own time-out
+ * away. `vouched`: each piece as soon as it is vouched for, in order.
+ */
+export type EmitPolicy = 'proven' | 'vouched';
+
+/** Clients bear a minute of silence at the least (containerd 1.7's CRI). */
+const TRICKLE_MS = 20_000;
+const VOUCHED_POLL_MS = 50;
+
+export interface ClientReadOptions {
+  readonly emit: EmitPolicy;
+  /** Told the bytes that were given out before they were proven. */
+  readonly onVouched: (bytes: number) => void;
+}
+
+/** Bytes [start, end) of the blob that `transfer` brings, as a client may have them. */
+export async function* clientBytes(
+  transfer: Transfer, blobs: BlobStore, start: number, end: number, options: ClientReadOptions, signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let position = start;
+  const proven = transfer.done().then(() => true);
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
+  aborted.catch(() => undefined);
+  signal.throwIfAborted();
+  while (position < end && !(await Promise.race([proven, aborted, after(options.emit === 'proven' ? TRICKLE_MS : VOUCHED_POLL_MS)]))) {
+    do {
+      const piece = await transfer.vouchedPiece(position);
+      if (piece === undefined) break;
+      const bytes = piece.subarray(0, end - position);
+      options.onVouched(bytes.length);
+      position += bytes.length;
+      yield bytes;
+    } while (options.emit === 'vouched' && position < end);
+  }
+  if (position >= end) return;
+  const reader = await blobs.open(transfer.digest);
+  try {
+    for await (const chunk of reader.stream(position, end)) {
+      signal.throwIfAborted();
+      yield chunk;
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+/** False after `ms`; holds up no shutdown. */
+async function after(ms: number): Promise<false> {
+  return await new Promise((resolve) => {
+    setTimeout(() => resolve(false), ms).unref();
+  });
+}

@@ -1,0 +1,255 @@
+import { LayerswarmError } from '../../errors.ts';
+import { Digest } from '../../oci/digest.ts';
+import type { Origin } from '../../origin/origin.ts';
+import type { BlobStore } from '../../store/blob-store.ts';
+import type { Network, Peer } from '../network/network.ts';
+import { MAX_INLINE_BYTES, type Holding, type Message, type MessageOf } from '../protocol/message.ts';
+import type { BlobExchange, BlobFetch, BlobRequest, TransferStatus } from '../swarm.ts';
+import { BlobServer } from './blob-server.ts';
+import { clientBytes, type EmitPolicy } from './client-read.ts';
+import { Coordinators } from './coordinators.ts';
+import { pieceLengthFor } from './core/piece-layout.ts';
+import { someoneHas } from './lookup.ts';
+import { signList } from './prefix-list.ts';
+import { Transfer, type TransferContext } from './transfer.ts';
+
+/** A transfer that nobody waits for any more goes on for this long: a client that was cut off comes back for the rest. */
+const LINGER_MS = 30_000;
+const SWEEP_MS = 10_000;
+/** Transfers that are over, kept for status. */
+const MAX_FINISHED = 50;
+
+export interface ExchangeOptions {
+  readonly network: Network;
+  readonly blobs: BlobStore;
+  /** The origin that the swarm uses now; undefined while none is known. */
+  origin(): Origin | undefined;
+  /** Whether members may have this blob; false for those of excluded repositories only. */
+  mayShare?(blob: Digest): boolean;
+  readonly emit?: EmitPolicy;
+  readonly now?: () => number;
+  readonly random?: () => number;
+}
+
+interface Active {
+  readonly transfer: Transfer;
+  interested: number;
+  linger: NodeJS.Timeout | undefined;
+}
+
+/** Bytes moved since start, for metrics. */
+export interface ExchangeTotals {
+  fromOriginBytes: number;
+  fromPeersBytes: number;
+  toPeersBytes: number;
+  /** Given to clients before they were proven. */
+  vouchedBytes: number;
+}
+
+/** The blobs of this node among its peers: fetches missing ones, serves those it has, and answers who has what. */
+export class Exchange implements BlobExchange {
+  readonly #options: ExchangeOptions;
+  readonly #context: TransferContext;
+  readonly #active = new Map<string, Active>();
+  readonly #finished: TransferStatus[] = [];
+  readonly #server: BlobServer;
+  readonly #sweeper: NodeJS.Timeout;
+  readonly #unsubscribe: (() => void)[] = [];
+  readonly #totals: ExchangeTotals = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, vouchedBytes: 0 };
+  #closed = false;
+
+  constructor(options: ExchangeOptions) {
+    const { network, blobs } = options;
+    const now = options.now ?? Date.now;
+    this.#options = options;
+    const coordinators = new Coordinators(network, now);
+    this.#context = { network, blobs, coordinators, origin: () => options.origin(), now, random: options.random ?? Math.random };
+    this.#server = new BlobServer({
+      network, blobs,
+      transfer: (blob) => this.#active.get(blob.toString())?.transfer,
+      mayShare: (blob) => this.#mayShare(blob),
+      sent: (bytes) => {
+        this.#totals.toPeersBytes += bytes;
+      },
+    });
+    network.setLaneSource(this.#server);
+    this.#handleMessages();
+    this.#unsubscribe.push(
+      network.onPeer((event, { peerId }) => this.#onPeer(event, peerId)),
+      blobs.onChange(({ kind, digest }) => this.#onStoreChange(kind, digest)),
+    );
+    this.#sweeper = setInterval(() => coordinators.sweep(), SWEEP_MS).unref();
+  }
+
+  fetch(request: BlobRequest): BlobFetch {
+    if (this.#closed) throw new LayerswarmError('unavailable', 'this node is stopping');
+    const key = request.digest.toString();
+    let active = this.#active.get(key);
+    if (active === undefined || active.transfer.state === 'failed' || (active.transfer.state === 'done' && this.#options.blobs.size(request.digest) === undefined)) {
+      active = this.#begin(request);
+    }
+    active.interested++;
+    clearTimeout(active.linger);
+    return this.#handle(active);
+  }
+
+  async findable(digest: Digest, signal: AbortSignal): Promise<boolean> {
+    return this.#options.blobs.size(digest) !== undefined || (await someoneHas(this.#options.network, digest, signal));
+  }
+
+  transfers(): readonly TransferStatus[] {
+    const running = [...this.#active.values()].filter(({ transfer }) => transfer.state !== 'done').map(({ transfer }) => transfer.status());
+    return [...running, ...this.#finished];
+  }
+
+  totals(): Readonly<ExchangeTotals> {
+    const totals = { ...this.#totals };
+    for (const { transfer } of this.#active.values()) if (!transfer.isOver) addBytes(totals, transfer.status());
+    return totals;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearInterval(this.#sweeper);
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    const reason = new LayerswarmError('aborted', 'this node is stopping');
+    await Promise.all([...this.#active.values()].map(async ({ transfer, linger }) => {
+      clearTimeout(linger);
+      await transfer.stop(reason);
+    }));
+  }
+
+  #begin(request: BlobRequest): Active {
+    const key = request.digest.toString();
+    const transfer = new Transfer(this.#context, { ...request, shared: request.shared ?? this.#mayShare(request.digest) });
+    const active: Active = { transfer, interested: 0, linger: undefined };
+    this.#active.set(key, active);
+    transfer.start();
+    void this.#watch(key, active);
+    return active;
+  }
+
+  async #watch(key: string, active: Active): Promise<void> {
+    await active.transfer.over();
+    const status = active.transfer.status();
+    addBytes(this.#totals, status);
+    this.#finished.unshift(status);
+    this.#finished.length = Math.min(this.#finished.length, MAX_FINISHED);
+    if (this.#active.get(key) === active) this.#active.delete(key);
+  }
+
+  #handle(active: Active): BlobFetch {
+    const { transfer } = active;
+    const release = (): void => {
+      if (--active.interested > 0) return;
+      active.linger = setTimeout(() => {
+        if (transfer.state === 'done') return;
+        void transfer.stop(new LayerswarmError('aborted', `nobody waits for ${transfer.digest.toString()} any more`));
+      }, LINGER_MS).unref();
+    };
+    let released = false;
+    const emit = { emit: this.#options.emit ?? 'proven', onVouched: (bytes: number) => void (this.#totals.vouchedBytes += bytes) } as const;
+    return {
+      digest: transfer.digest,
+      size: () => transfer.size(),
+      done: () => transfer.done(),
+      read: (start, end, signal) => clientBytes(transfer, this.#options.blobs, start, end, emit, signal),
+      progress: () => transfer.status(),
+      release: () => {
+        if (!released) release();
+        released = true;
+      },
+    };
+  }
+
+  #mayShare(blob: Digest): boolean {
+    return this.#options.mayShare?.(blob) ?? true;
+  }
+
+  #onPeer(event: 'joined' | 'left', peerId: string): void {
+    for (const { transfer } of this.#active.values()) {
+      if (event === 'joined') transfer.onPeerJoined(peerId);
+      else transfer.onPeerLeft(peerId);
+    }
+    if (event === 'left') this.#server.forget(peerId);
+  }
+
+  #onStoreChange(kind: 'added' | 'removed', digest: Digest): void {
+    if (!this.#mayShare(digest)) return;
+    if (kind === 'added') this.#options.network.provide(digest.toString());
+    else this.#options.network.unprovide(digest.toString());
+  }
+
+  #handleMessages(): void {
+    const { network } = this.#options;
+    const transferOf = (blob: string): Transfer | undefined => this.#active.get(blob)?.transfer;
+    network.handle('find', (message) => this.#onFind(message));
+    network.handle('join', (message, from) => this.#onJoin(message, from));
+    network.handle('have', (message, { peerId }) => {
+      this.#context.coordinators.heard(message.blob, peerId, message.runs);
+      transferOf(message.blob)?.onHave(peerId, message);
+      return undefined;
+    });
+    network.handle('promise', (message, { peerId }) => {
+      transferOf(message.blob)?.onPromise(peerId, message);
+      return undefined;
+    });
+    network.handle('credit', (message, { peerId }) => {
+      transferOf(message.blob)?.onCredit(peerId, message.bytes);
+      return undefined;
+    });
+    network.handle('leave', (message, { peerId }) => {
+      if (message.complete) this.#context.coordinators.heard(message.blob, peerId, 'complete');
+      else this.#context.coordinators.left(message.blob, peerId);
+      this.#server.left(peerId, message.blob);
+      transferOf(message.blob)?.onLeave(peerId, message.complete);
+      return undefined;
+    });
+    network.handle('get-list', async (message) => await this.#onGetList(message));
+  }
+
+  async #onFind(message: MessageOf<'find'>): Promise<Message> {
+    const holdings: Holding[] = [];
+    for (const blob of message.blobs) holdings.push(await this.#holding(Digest.parse(blob), message.inline));
+    return { type: 'found', holdings };
+  }
+
+  async #onJoin(message: MessageOf<'join'>, from: Peer): Promise<Message> {
+    const digest = Digest.parse(message.holding.blob);
+    const transfer = this.#mayShare(digest) ? this.#active.get(digest.toString())?.transfer : undefined;
+    this.#server.joined(from.peerId, message.holding.blob);
+    if (transfer !== undefined && transfer.shared && !transfer.isOver) {
+      transfer.onJoin(from.peerId, message.holding, message.credit);
+      return { type: 'joined', holding: transfer.holding(), credit: transfer.credit };
+    }
+    return { type: 'joined', holding: await this.#holding(digest, false), credit: 0 };
+  }
+
+  async #holding(digest: Digest, inline: boolean): Promise<Holding> {
+    const blob = digest.toString();
+    if (!this.#mayShare(digest)) return { blob, state: 'none' };
+    const size = this.#options.blobs.size(digest);
+    if (size === undefined) return this.#active.get(blob)?.transfer.holding() ?? { blob, state: 'none' };
+    const holding: Holding = { blob, state: 'complete', size, pieceLength: pieceLengthFor(size) };
+    if (!inline || size > MAX_INLINE_BYTES) return holding;
+    const reader = await this.#options.blobs.open(digest);
+    try {
+      return { ...holding, inline: Uint8Array.from(await reader.read(0, size)) };
+    } finally {
+      await reader.close();
+    }
+  }
+
+  async #onGetList(message: MessageOf<'get-list'>): Promise<Message> {
+    const digest = Digest.parse(message.blob);
+    const checkpoints = this.#mayShare(digest) ? await this.#options.blobs.checkpoints(digest) : undefined;
+    const list = checkpoints === undefined ? undefined : await signList(this.#options.network, digest, checkpoints);
+    if (list === undefined) throw new LayerswarmError('not-found', `there is no list of prefix digests of ${message.blob} here`);
+    return list;
+  }
+}
+
+function addBytes(totals: ExchangeTotals, status: TransferStatus): void {
+  totals.fromOriginBytes += status.fromOriginBytes;
+  for (const bytes of status.fromPeers.values()) totals.fromPeersBytes += bytes;
+}

@@ -1,0 +1,37 @@
+import { runsOf, type Run } from './core/bitfield.ts';
+import type { Statement } from './statement.ts';
+
+/** Where a piece of an unfinished blob came from. `sender` undefined: this node read it from the origin. */
+export interface PieceOrigin {
+  readonly sender: string | undefined;
+  /** What its bringer into the swarm signed; absent where a holder sent it for this node alone. */
+  statement: Statement | undefined;
+  /** The bytes were compared with the statement, and its signature was checked. */
+  checked: boolean;
+}
+
+/** Who sent each piece, for as long as the blob is not proven: what a dispute is settled with. */
+export class Provenance {
+  readonly #pieces = new Map<number, PieceOrigin>();
+
+  set(piece: number, sender: string | undefined, statement: Statement | undefined): void {
+    this.#pieces.set(piece, { sender, statement, checked: sender === undefined });
+  }
+
+  get(piece: number): PieceOrigin | undefined {
+    return this.#pieces.get(piece);
+  }
+
+  delete(piece: number): void {
+    this.#pieces.delete(piece);
+  }
+
+  clear(): void {
+    this.#pieces.clear();
+  }
+
+  /** Pieces that others sent, as runs. */
+  fromPeers(): Run[] {
+    return runsOf([...this.#pieces].filter(([, { sender }]) => sender !== undefined).map(([piece]) => piece));
+  }
+}

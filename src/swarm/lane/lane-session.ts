@@ -1,0 +1,289 @@
+import { LayerswarmError } from '../../errors.ts';
+import type { Digest } from '../../oci/digest.ts';
+import { answerReader } from './answer-bytes.ts';
+import { AskedRanges, misbehaved } from './asked-ranges.ts';
+import { LANE_VERSION, MAX_ID, type Frame } from './frame.ts';
+import { FrameParser } from './frame-parser.ts';
+import type { LaneTransport } from './lane-transport.ts';
+import type { ByteRange, FileRange, LaneAnswer, PushReceiver, RangeTarget } from './lane.ts';
+import { ReceivedPushes } from './received-pushes.ts';
+import { SendQueue } from './send-queue.ts';
+import { SentPushes } from './sent-pushes.ts';
+import { ServedRanges } from './served-ranges.ts';
+
+/** A request that gets no byte for this long fails; so does a lane whose peer takes none. */
+export const DEFAULT_STALL_MS = 20_000;
+/** A lane on which nothing happens for this long is closed. */
+export const DEFAULT_IDLE_MS = 120_000;
+
+/** What the node serves to the peer of one lane; as `LaneSource`, but the answer to a push may take a while. */
+export interface SessionSource {
+  read(blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined>;
+  acceptPush(blob: Digest, range: ByteRange, note: Uint8Array): PushReceiver | undefined | Promise<PushReceiver | undefined>;
+}
+
+export interface SessionOptions {
+  readonly peerId: string;
+  /** The side that opened the lane waits for the other's hello. */
+  readonly role: 'opener' | 'acceptor';
+  readonly source: SessionSource;
+  readonly stallMs?: number | undefined;
+  readonly idleMs?: number | undefined;
+  /** The lane takes nothing new from now on: whoever wants to begin something needs another. Before `onClosed`. */
+  readonly onDraining?: () => void;
+  readonly onClosed?: (reason: LayerswarmError) => void;
+}
+
+type SessionState =
+  /** Opened by this side, no hello yet. */
+  | { readonly kind: 'opening' }
+  | { readonly kind: 'open' }
+  /** One side said bye. */
+  | { readonly kind: 'draining'; readonly peerSaidBye: boolean }
+  | { readonly kind: 'closed'; readonly reason: LayerswarmError };
+
+/** The protocol of a lane over any transport: what each frame means, and when the lane ends. */
+export class LaneSession {
+  readonly peerId: string;
+  readonly stallMs: number;
+  /** Resolves when the lane can be used. @throws what it was closed for */
+  readonly ready: Promise<void>;
+  readonly queue: SendQueue;
+  receivedBytes = 0;
+  readonly #transport: LaneTransport;
+  readonly #options: SessionOptions;
+  readonly #parser = new FrameParser();
+  readonly #asked: AskedRanges;
+  readonly #served: ServedRanges;
+  readonly #sentPushes: SentPushes;
+  readonly #receivedPushes: ReceivedPushes;
+  readonly #opened = Promise.withResolvers<void>();
+  readonly #idleTimer: NodeJS.Timeout;
+  #sendTimer: NodeJS.Timeout | undefined;
+  #state: SessionState;
+  #nextId = 0;
+  #waiting = false;
+
+  constructor(transport: LaneTransport, options: SessionOptions) {
+    this.peerId = options.peerId;
+    this.stallMs = options.stallMs ?? DEFAULT_STALL_MS;
+    this.ready = this.#opened.promise;
+    this.#opened.promise.catch(() => undefined);
+    this.#transport = transport;
+    this.#options = options;
+    this.queue = new SendQueue(transport, () => { this.#fail(misbehaved('takes no answers')); }, (blocked) => { this.#watchSending(blocked); });
+    this.#asked = new AskedRanges(this);
+    this.#served = new ServedRanges(this);
+    this.#sentPushes = new SentPushes(this);
+    this.#receivedPushes = new ReceivedPushes(this);
+    this.#idleTimer = setTimeout(() => { this.#onIdle(); }, options.idleMs ?? DEFAULT_IDLE_MS);
+    this.#idleTimer.unref();
+    this.#state = { kind: options.role === 'opener' ? 'opening' : 'open' };
+    transport.handler = {
+      onData: (chunk) => this.#onData(chunk),
+      onDrain: () => { this.queue.drained(); },
+      onClose: (error) => { this.#close(new LayerswarmError('peer-gone', `the lane to peer ${this.peerId} ended`, { cause: error })); },
+    };
+    if (options.role === 'acceptor') {
+      this.send({ type: 'hello', id: 0, version: LANE_VERSION });
+      this.#opened.resolve();
+    }
+  }
+
+  get isPaused(): boolean {
+    return this.#waiting;
+  }
+
+  /** Whether something new can be begun on it. */
+  get isOpen(): boolean {
+    return this.#state.kind === 'open';
+  }
+
+  /** As `Lane.request`. */
+  async request(blob: Digest, range: ByteRange, target: RangeTarget, signal: AbortSignal): Promise<Uint8Array> {
+    this.#begin();
+    return await this.#asked.request(blob, range, target, signal);
+  }
+
+  /** As `Lane.push`. */
+  async push(blob: Digest, range: ByteRange, bytes: Uint8Array | FileRange, note: Uint8Array, signal: AbortSignal): Promise<boolean> {
+    this.#begin();
+    return await this.#sentPushes.push(blob, range, bytes, note, signal);
+  }
+
+  /** open -> draining: what is under way ends, nothing new begins, then the lane closes. */
+  drain(): void {
+    if (this.#state.kind !== 'open') return;
+    this.#state = { kind: 'draining', peerSaidBye: false };
+    this.send({ type: 'bye', id: 0 });
+    this.#options.onDraining?.();
+    this.#idleTimer.refresh();
+  }
+
+  /** Ends everything under way, with `peer-gone` for whoever waits, then the transport. Resolves when that is closed. */
+  async close(): Promise<void> {
+    this.#close(new LayerswarmError('peer-gone', `the lane to peer ${this.peerId} was closed on this side`));
+    await this.#transport.end();
+  }
+
+  // What the parts of the session use.
+
+  nextId(): number {
+    if (this.#nextId > MAX_ID) throw new LayerswarmError('peer-gone', `the lane to peer ${this.peerId} has used up its numbers`);
+    return this.#nextId++;
+  }
+
+  send(frame: Frame): void {
+    this.queue.control(frame);
+  }
+
+  stalled(error: LayerswarmError): void {
+    this.#fail(error);
+  }
+
+  async read(blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> {
+    return await this.#options.source.read(blob, range);
+  }
+
+  readonly reader = answerReader;
+
+  accept(blob: Digest, range: ByteRange, note: Uint8Array): PushReceiver | undefined | Promise<PushReceiver | undefined> {
+    return this.#options.source.acceptPush(blob, range, note);
+  }
+
+  /** Something ended. */
+  changed(): void {
+    if (this.#busy) return;
+    if (this.#state.kind === 'draining' && this.#state.peerSaidBye) void this.close();
+    else this.#idleTimer.refresh();
+  }
+
+  get #busy(): boolean {
+    return this.#asked.size + this.#served.size + this.#sentPushes.size + this.#receivedPushes.size > 0;
+  }
+
+  #begin(): void {
+    const state = this.#state;
+    if (state.kind === 'closed') throw state.reason;
+    if (state.kind !== 'open') throw new LayerswarmError('peer-gone', `the lane to peer ${this.peerId} is ${state.kind}`);
+  }
+
+  #onData(chunk: Uint8Array): boolean {
+    if (this.#state.kind === 'closed') return true;
+    this.receivedBytes += chunk.length;
+    this.#parser.push(chunk);
+    if (this.#waiting) return false;
+    this.#handleFrames();
+    if (this.#waiting) return false;
+    this.#parser.compact();
+    return true;
+  }
+
+  #handleFrames(): void {
+    try {
+      for (;;) {
+        if (this.#isClosed()) return;
+        const frame = this.#parser.next();
+        if (frame === undefined) return;
+        const wait = this.#handle(frame);
+        if (wait === undefined) continue;
+        this.#waiting = true;
+        this.#transport.pause();
+        void this.#readOnAfter(wait);
+        return;
+      }
+    } catch (error) {
+      this.#fail(error instanceof LayerswarmError ? error : new LayerswarmError('internal', `the lane to peer ${this.peerId} failed`, { cause: error }));
+    }
+  }
+
+  async #readOnAfter(wait: Promise<void>): Promise<void> {
+    await wait;
+    this.#waiting = false;
+    this.#handleFrames();
+    if (this.#waiting || this.#isClosed()) return;
+    this.#parser.compact();
+    this.#transport.resume();
+  }
+
+  /** A promise when no other frame must be handled before it resolved. */
+  #handle(frame: Frame): Promise<void> | undefined {
+    if (this.#state.kind === 'opening') {
+      this.#onHello(frame);
+      return undefined;
+    }
+    switch (frame.type) {
+      case 'request': this.#served.onRequest(frame.id, frame.blob, frame.range); return undefined;
+      case 'cancel': this.#served.onCancel(frame.id); return undefined;
+      case 'answer': this.#asked.onAnswer(frame.id, frame.note); return undefined;
+      case 'data': return this.#asked.onData(frame.id, frame.bytes);
+      case 'end': this.#asked.onEnd(frame.id); return undefined;
+      case 'refuse': this.#asked.onRefuse(frame.id, frame.reason); return undefined;
+      case 'push': this.#receivedPushes.onPush(frame.id, frame.blob, frame.range, frame.note); return undefined;
+      case 'push-data': return this.#receivedPushes.onData(frame.id, frame.bytes);
+      case 'push-end': this.#receivedPushes.onEnd(frame.id, frame.complete); return undefined;
+      case 'push-cancel': this.#sentPushes.onCancel(frame.id); return undefined;
+      case 'bye': this.#onBye(); return undefined;
+      case 'hello': throw misbehaved('said hello twice');
+    }
+  }
+
+  /** opening -> open. @throws `unavailable` when the peer declined the lane */
+  #onHello(frame: Frame): void {
+    if (frame.type === 'bye') throw new LayerswarmError('unavailable', `peer ${this.peerId} does not take this lane`);
+    if (frame.type !== 'hello') throw misbehaved(`began with ${frame.type} instead of hello`);
+    if (frame.version !== LANE_VERSION) throw misbehaved(`speaks version ${frame.version} of the lane protocol, expected ${LANE_VERSION}`);
+    this.#state = { kind: 'open' };
+    this.#opened.resolve();
+  }
+
+  /** open, draining -> draining */
+  #onBye(): void {
+    const wasOpen = this.#state.kind === 'open';
+    this.#state = { kind: 'draining', peerSaidBye: true };
+    if (wasOpen) this.#options.onDraining?.();
+    this.changed();
+  }
+
+  #onIdle(): void {
+    if (this.#busy) this.#idleTimer.refresh();
+    else if (this.#state.kind === 'open') this.drain();
+    // The peer should have closed it long ago.
+    else void this.close();
+  }
+
+  #watchSending(blocked: boolean): void {
+    clearTimeout(this.#sendTimer);
+    if (!blocked || this.#isClosed()) return;
+    this.#sendTimer = setTimeout(() => {
+      this.#fail(new LayerswarmError('timeout', `peer ${this.peerId} took no byte for ${2 * this.stallMs} ms`));
+    }, 2 * this.stallMs);
+  }
+
+  #fail(error: LayerswarmError): void {
+    if (this.#isClosed()) return;
+    this.#close(error);
+    this.#transport.destroy(error);
+  }
+
+  /** any -> closed */
+  #close(reason: LayerswarmError): void {
+    const { kind } = this.#state;
+    if (kind === 'closed') return;
+    this.#state = { kind: 'closed', reason };
+    clearTimeout(this.#idleTimer);
+    clearTimeout(this.#sendTimer);
+    this.#opened.reject(reason);
+    this.#asked.closeAll(reason);
+    this.#sentPushes.closeAll(reason);
+    this.queue.close();
+    this.#receivedPushes.closeAll();
+    if (kind === 'open') this.#options.onDraining?.();
+    this.#options.onClosed?.(reason);
+  }
+
+  /** A method, so that the compiler does not hold on to what it knew of the state before a call. */
+  #isClosed(): boolean {
+    return this.#state.kind === 'closed';
+  }
+}

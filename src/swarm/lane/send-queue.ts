@@ -1,0 +1,234 @@
+import type { ByteReader } from './byte-reader.ts';
+import { encodeFrame, encodeHeader, MAX_DATA_BYTES, type Frame } from './frame.ts';
+import type { LaneTransport } from './lane-transport.ts';
+
+/** Ranges whose data is interleaved on one lane; more wait for their turn in order of arrival. */
+const MAX_ACTIVE = 16;
+/** Short frames that may wait for a peer who does not read. It is a peer that asks and asks, and takes no answer. */
+const MAX_CONTROL_FRAMES = 8192;
+
+/** One range to be sent. */
+export interface Outgoing {
+  readonly id: number;
+  readonly dataType: 'data' | 'push-data';
+  /** Bytes, exactly. */
+  readonly length: number;
+  /** Its turn has come. Gives the frame that goes before the data, and the data; undefined when there is nothing to send. */
+  open(): Promise<OpenRange | undefined> | OpenRange | undefined;
+  /** Called once, last. `failed`: the data could not be read, or had another length. */
+  ended(outcome: Outcome, error?: unknown): void;
+}
+
+export interface OpenRange {
+  readonly head: Frame;
+  readonly reader: ByteReader;
+}
+
+export type Outcome = 'sent' | 'nothing' | 'failed' | 'cancelled';
+
+type RangeState =
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'opening' }
+  | { readonly kind: 'active'; readonly reader: ByteReader; part: Uint8Array | undefined; partSent: number; sent: number };
+
+/**
+ * Decides what goes onto the transport next: short frames first, then one data frame of each range in turn, so that neither a
+ * control frame nor a small range waits behind a large one. Gives the transport nothing while its buffer is full.
+ */
+export class SendQueue {
+  readonly #transport: LaneTransport;
+  readonly #overflow: () => void;
+  readonly #onBlocked: (blocked: boolean) => void;
+  readonly #control: Buffer[] = [];
+  readonly #states = new Map<Outgoing, RangeState>();
+  readonly #waiting: Outgoing[] = [];
+  /** Active ranges that have bytes at hand, in the order of their turns. */
+  readonly #ready: Outgoing[] = [];
+  #active = 0;
+  #backlog = 0;
+  #blocked = false;
+  #pumping = false;
+  #closed = false;
+  #sent = 0;
+
+  /**
+   * `overflow` is called when the peer takes no answers; the lane should end then. `onBlocked` is called when the transport's
+   * buffer is full, and when it is not any longer.
+   */
+  constructor(transport: LaneTransport, overflow: () => void, onBlocked: (blocked: boolean) => void) {
+    this.#transport = transport;
+    this.#overflow = overflow;
+    this.#onBlocked = onBlocked;
+  }
+
+  /** Bytes of ranges that are not sent yet, or are in the transport's buffer. */
+  get backlog(): number {
+    return this.#backlog + this.#transport.sendBuffered;
+  }
+
+  /** Bytes given to the transport so far, headers included. */
+  get sentBytes(): number {
+    return this.#sent;
+  }
+
+  control(frame: Frame): void {
+    if (this.#closed) return;
+    this.#control.push(encodeFrame(frame));
+    if (this.#control.length > MAX_CONTROL_FRAMES) {
+      this.#overflow();
+      return;
+    }
+    this.#pump();
+  }
+
+  add(range: Outgoing): void {
+    if (this.#closed) {
+      range.ended('cancelled');
+      return;
+    }
+    this.#backlog += range.length;
+    this.#states.set(range, { kind: 'waiting' });
+    this.#waiting.push(range);
+    this.#activate();
+  }
+
+  /** Whether the range's turn is still to come. */
+  isWaiting(range: Outgoing): boolean {
+    return this.#states.get(range)?.kind === 'waiting';
+  }
+
+  /** Stops sending the range, if it is not all sent. */
+  cancel(range: Outgoing): void {
+    this.#end(range, 'cancelled');
+  }
+
+  drained(): void {
+    this.#blocked = false;
+    this.#onBlocked(false);
+    this.#pump();
+  }
+
+  /** Ends every range as cancelled. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#control.length = 0;
+    for (const range of this.#states.keys()) this.#end(range, 'cancelled');
+  }
+
+  #activate(): void {
+    while (this.#active < MAX_ACTIVE && !this.#closed) {
+      const range = this.#waiting.shift();
+      if (range === undefined) return;
+      this.#active += 1;
+      this.#states.set(range, { kind: 'opening' });
+      this.#follow(range, () => range.open(), (opened) => { this.#opened(range, opened); });
+    }
+  }
+
+  #opened(range: Outgoing, opened: OpenRange | undefined): void {
+    if (this.#states.get(range)?.kind !== 'opening') {
+      opened?.reader.close();
+      return;
+    }
+    if (opened === undefined) {
+      this.#end(range, 'nothing');
+      return;
+    }
+    this.#states.set(range, { kind: 'active', reader: opened.reader, part: undefined, partSent: 0, sent: 0 });
+    this.control(opened.head);
+    this.#load(range);
+  }
+
+  /** Reads on, and lets the range take its turn when bytes are here. */
+  #load(range: Outgoing): void {
+    const state = this.#states.get(range);
+    if (state?.kind !== 'active') return;
+    if (state.sent === range.length) {
+      this.#end(range, 'sent');
+      return;
+    }
+    this.#follow(range, () => state.reader.read(), (part) => {
+      if (this.#states.get(range) !== state) return;
+      if (part === undefined || part.length === 0 || state.sent + part.length > range.length) {
+        this.#end(range, 'failed', new RangeError(`the source of a range of ${range.length} bytes gave ${state.sent + (part?.length ?? 0)}`));
+        return;
+      }
+      state.part = part;
+      state.partSent = 0;
+      this.#ready.push(range);
+      this.#pump();
+    });
+  }
+
+  /** Runs `work`, at once where it needs no waiting, and ends the range when it fails. */
+  #follow<T>(range: Outgoing, work: () => Promise<T> | T, then: (result: T) => void): void {
+    let result: Promise<T> | T;
+    try {
+      result = work();
+    } catch (error) {
+      this.#end(range, 'failed', error);
+      return;
+    }
+    if (result instanceof Promise) result.then(then).catch((error: unknown) => { this.#end(range, 'failed', error); });
+    else then(result);
+  }
+
+  #pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    try {
+      while (!this.#blocked && !this.#closed) {
+        const control = this.#control.shift();
+        if (control !== undefined) {
+          this.#give(control);
+          continue;
+        }
+        const range = this.#ready.shift();
+        if (range === undefined) return;
+        this.#sendFrame(range);
+      }
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  #sendFrame(range: Outgoing): void {
+    const state = this.#states.get(range);
+    if (state?.kind !== 'active' || state.part === undefined) return;
+    const { part, reader } = state;
+    const payload = part.subarray(state.partSent, state.partSent + MAX_DATA_BYTES);
+    state.partSent += payload.length;
+    state.sent += payload.length;
+    this.#backlog -= payload.length;
+    const whole = state.partSent === part.length;
+    if (whole) state.part = undefined;
+    const free = whole && reader.free !== undefined ? (): void => { reader.free?.(part); } : undefined;
+    this.#give(encodeHeader(range.dataType, range.id, payload.length), payload, free);
+    if (whole) this.#load(range);
+    else this.#ready.push(range);
+  }
+
+  #give(header: Uint8Array, payload?: Uint8Array, free?: () => void): void {
+    this.#sent += header.length + (payload?.length ?? 0);
+    if (this.#transport.send(header, payload, free) || this.#blocked) return;
+    this.#blocked = true;
+    this.#onBlocked(true);
+  }
+
+  #end(range: Outgoing, outcome: Outcome, error?: unknown): void {
+    const state = this.#states.get(range);
+    if (state === undefined) return;
+    this.#states.delete(range);
+    if (state.kind === 'waiting') this.#waiting.splice(this.#waiting.indexOf(range), 1);
+    else this.#active -= 1;
+    this.#backlog -= range.length - (state.kind === 'active' ? state.sent : 0);
+    if (state.kind === 'active') {
+      const turn = this.#ready.indexOf(range);
+      if (turn >= 0) this.#ready.splice(turn, 1);
+      state.reader.close();
+    }
+    range.ended(outcome, error);
+    this.#activate();
+  }
+}

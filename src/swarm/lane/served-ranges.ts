@@ -1,0 +1,67 @@
+import type { Digest } from '../../oci/digest.ts';
+import { MAX_ASKED, misbehaved } from './asked-ranges.ts';
+import type { ByteReader } from './byte-reader.ts';
+import type { Frame } from './frame.ts';
+import type { ByteRange, LaneAnswer } from './lane.ts';
+import type { OpenRange, Outcome, Outgoing, SendQueue } from './send-queue.ts';
+
+export interface ServingSession {
+  readonly queue: SendQueue;
+  send(frame: Frame): void;
+  read(blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined>;
+  reader(answer: LaneAnswer): ByteReader;
+  changed(): void;
+}
+
+/** The requests that the peer made on one lane. The source is asked when a request's turn comes, not before. */
+export class ServedRanges {
+  readonly #session: ServingSession;
+  readonly #served = new Map<number, Outgoing>();
+  #lastId = -1;
+
+  constructor(session: ServingSession) {
+    this.#session = session;
+  }
+
+  get size(): number {
+    return this.#served.size;
+  }
+
+  onRequest(id: number, blob: Digest, range: ByteRange): void {
+    if (id <= this.#lastId) throw misbehaved(`made request ${id} after request ${this.#lastId}`);
+    if (this.#served.size >= MAX_ASKED) throw misbehaved(`made more than ${MAX_ASKED} requests at once`);
+    this.#lastId = id;
+    const served: Outgoing = {
+      id,
+      dataType: 'data',
+      length: range.end - range.start,
+      open: async () => await this.#open(id, blob, range),
+      ended: (outcome) => { this.#ended(id, outcome); },
+    };
+    this.#served.set(id, served);
+    this.#session.queue.add(served);
+  }
+
+  /** The last frame of a request may cross its cancel, so one that is not open is no offence. */
+  onCancel(id: number): void {
+    if (id > this.#lastId) throw misbehaved(`cancelled request ${id}, which it never made`);
+    const served = this.#served.get(id);
+    if (served !== undefined) this.#session.queue.cancel(served);
+  }
+
+  async #open(id: number, blob: Digest, range: ByteRange): Promise<OpenRange | undefined> {
+    const answer = await this.#session.read(blob, range);
+    return answer === undefined ? undefined : { head: { type: 'answer', id, note: answer.note }, reader: this.#session.reader(answer) };
+  }
+
+  #ended(id: number, outcome: Outcome): void {
+    this.#served.delete(id);
+    switch (outcome) {
+      case 'sent': this.#session.send({ type: 'end', id }); break;
+      case 'nothing': this.#session.send({ type: 'refuse', id, reason: 'not-found' }); break;
+      case 'failed': this.#session.send({ type: 'refuse', id, reason: 'unavailable' }); break;
+      case 'cancelled': this.#session.send({ type: 'refuse', id, reason: 'cancelled' }); break;
+    }
+    this.#session.changed();
+  }
+}

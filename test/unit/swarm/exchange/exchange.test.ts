@@ -1,0 +1,201 @@
+import { randomBytes } from 'node:crypto';
+import test, { type ExecutionContext } from 'ava';
+import { Digest } from '../../../../src/oci/digest.ts';
+import { ExchangeSwarm, type ExchangeNode } from '../../../support/exchange-nodes.ts';
+import { MemoryOrigin } from '../../../support/memory-origin.ts';
+
+async function swarmFor(t: ExecutionContext): Promise<ExchangeSwarm> {
+  const swarm = new ExchangeSwarm();
+  t.teardown(() => swarm.close());
+  return await Promise.resolve(swarm);
+}
+
+async function pull(node: ExchangeNode, digest: Digest, size?: number): Promise<Buffer> {
+  const fetch = node.exchange.fetch({ digest, repository: 'test/image', ...(size === undefined ? {} : { size }) });
+  try {
+    await fetch.done();
+    const reader = await node.store.blobs.open(digest);
+    try {
+      return await reader.read(0, reader.size);
+    } finally {
+      await reader.close();
+    }
+  } finally {
+    fetch.release();
+  }
+}
+
+for (const [name, size] of [['an empty blob', 0], ['one byte', 1], ['one piece', 65_536], ['one piece and a byte', 65_537], ['several extents', 5_000_003]] as const) {
+  test(`a node alone gets ${name} from the origin, once`, async (t) => {
+    const swarm = await swarmFor(t);
+    const origin = new MemoryOrigin();
+    const blob = randomBytes(size);
+    const digest = origin.add(blob);
+    const node = await swarm.add(origin);
+    t.true(blob.equals(await pull(node, digest, size)));
+    t.is(origin.read.get(digest.toString()) ?? 0, size);
+  });
+}
+
+test('eight nodes that ask at the same moment read each byte from the origin about once', async (t) => {
+  const swarm = await swarmFor(t);
+  const origin = new MemoryOrigin();
+  const blob = randomBytes(12_345_678);
+  const digest = origin.add(blob);
+  const nodes = await swarm.addAll(8, origin);
+  const got = await Promise.all(nodes.map((node) => pull(node, digest, blob.length)));
+  for (const bytes of got) t.deepEqual(Digest.of(bytes), digest);
+  t.true(origin.copies(digest) <= 1.1, `${origin.copies(digest)} copies`);
+});
+
+test('many small blobs in a crowd leave the origin about once each', async (t) => {
+  const swarm = await swarmFor(t);
+  const origin = new MemoryOrigin();
+  const digests = Array.from({ length: 10 }, (_, i) => origin.add(randomBytes(10_000 + i)));
+  const nodes = await swarm.addAll(6, origin);
+  await Promise.all(nodes.flatMap((node) => digests.map((digest) => pull(node, digest))));
+  for (const digest of digests) t.true(origin.copies(digest) <= 1.1, `${origin.copies(digest)} copies`);
+});
+
+test('a node that has nothing gets a blob from its peers while the origin is down', async (t) => {
+  const swarm = await swarmFor(t);
+  const origin = new MemoryOrigin();
+  const blob = randomBytes(3_000_000);
+  const digest = origin.add(blob);
+  const [first] = await swarm.addAll(3, origin);
+  await pull(first!, digest);
+  origin.down = true;
+  const late = await swarm.add(origin);
+  t.true(blob.equals(await pull(late, digest)));
+  t.is(origin.read.get(digest.toString()), blob.length);
+});
+
+test('a small blob that a peer holds comes in one round trip, without a lane', async (t) => {
+  const swarm = await swarmFor(t);
+  const origin = new MemoryOrigin();
+  const blob = randomBytes(60_000);
+  const digest = origin.add(blob);
+  const [first, second] = await swarm.addAll(2, origin);
+  await pull(first!, digest, blob.length);
+  t.true(blob.equals(await pull(second!, digest, blob.length)));
+  t.is(origin.read.get(digest.toString()), blob.length);
+  t.false(second!.network.sent.some(({ message }) => message.type === 'lease-request'));
+});
+
+test('callers of one blob share one download', async (t) => {
+  const swarm = await swarmFor(t);
+  const origin = new MemoryOrigin();
+  const blob = randomBytes(700_000);
+  const digest = origin.add(blob);
+  const node = await swarm.add(origin);
+  await Promise.all(Array.from({ length: 50 }, () => pull(node, digest)));
+  t.is(origin.read.get(digest.toString()), blob.length);
+});
+
+test('a blob that neither the origin nor anybody has is not found', async (t) => {
+  const swarm = await swarmFor(t);
+  const [node] = await swarm.addAll(2, new MemoryOrigin());
+  await t.throwsAsync(pull(node!, Digest.of(Buffer.from('nobody has this'))), { code: 'not-found' });
+});
+
+test('with the origin down and nobody who has it, a pull fails soon and says why', async (t) => {
+  const swarm = await swarmFor(t);
+  const origin = new MemoryOrigin();
+  const digest = origin.add(randomBytes(100));
+  origin.down = true;
+  const [node] = await swarm.addAll(2, origin);
+  await t.throwsAsync(pull(node!, digest), { code: 'origin-unreachable' });
+});
+
+test('without an origin and without peers a pull fails and says so', async (t) => {
+  const swarm = await swarmFor(t);
+  const node = await swarm.add(undefined);
+  await t.throwsAsync(pull(node, Digest.of(Buffer.from('x')), 1), { code: 'unavailable' });
+});
+
+test('a node that dies in the middle does not keep the others from finishing', async (t) => {
+  const swarm = await swarmFor(t);
+  const origin = new MemoryOrigin();
+  const blob = randomBytes(6_000_000);
+  const digest = origin.add(blob);
+  let reads = 0;
+  const nodes = await swarm.addAll(5, origin);
+  const half = Promise.withResolvers<void>();
+  origin.chunk = (_digest, _offset, bytes) => {
+    if (++reads === 40) half.resolve();
+    return bytes;
+  };
+  const victim = nodes[2]!;
+  const pulls = nodes.map((node) => pull(node, digest, blob.length).catch((error: unknown) => (node === victim ? Buffer.alloc(0) : Promise.reject(error as Error))));
+  await half.promise;
+  await swarm.stop(victim);
+  const got = await Promise.all(pulls);
+  for (const [i, bytes] of got.entries()) if (nodes[i] !== victim) t.deepEqual(Digest.of(bytes), digest);
+});
+
+test('a peer that sends wrong bytes is found, named and banned, and nobody gets them', async (t) => {
+  const swarm = await swarmFor(t);
+  const origin = new MemoryOrigin();
+  const blob = randomBytes(4_000_000);
+  const digest = origin.add(blob);
+  const [holder, other, victim] = await swarm.addAll(3, origin);
+  await pull(holder!, digest, blob.length);
+  await pull(other!, digest, blob.length);
+  swarm.swarm.faults.chunk = (from, to, chunk) => (from === holder!.network.self && to === victim!.network.self ? Buffer.alloc(chunk.length) : chunk);
+  t.true(blob.equals(await pull(victim!, digest, blob.length)));
+  t.deepEqual(victim!.network.bans().map(({ peerId }) => peerId), [holder!.network.self]);
+});
+
+test('an origin that serves wrong bytes to everybody is reported, and nothing gets a name', async (t) => {
+  const swarm = await swarmFor(t);
+  const origin = new MemoryOrigin();
+  const blob = randomBytes(200_000);
+  const digest = origin.add(blob);
+  origin.chunk = (_digest, _offset, bytes) => Buffer.alloc(bytes.length);
+  const node = await swarm.add(origin);
+  await t.throwsAsync(pull(node, digest, blob.length), { code: 'verification-failed' });
+  t.is(node.store.blobs.size(digest), undefined);
+});
+
+test('a restarted node fetches only what it had not got', async (t) => {
+  const swarm = await swarmFor(t);
+  const origin = new MemoryOrigin();
+  const blob = randomBytes(8_000_000);
+  const digest = origin.add(blob);
+  const first = await swarm.add(origin);
+  const half = Promise.withResolvers<void>();
+  let chunks = 0;
+  origin.chunk = async (_digest, _offset, bytes) => {
+    if (++chunks === 60) {
+      half.resolve();
+      await new Promise(() => undefined);
+    }
+    return bytes;
+  };
+  const fetch = first.exchange.fetch({ digest, size: blob.length, repository: 'test/image' });
+  fetch.done().catch(() => undefined);
+  await half.promise;
+  await swarm.stop(first);
+  origin.chunk = undefined;
+  const before = origin.read.get(digest.toString())!;
+  const again = await swarm.add(origin, { folder: first.folder });
+  t.true(blob.equals(await pull(again, digest, blob.length)));
+  const after = origin.read.get(digest.toString())! - before;
+  t.true(after < blob.length - before / 2, `${after} of ${blob.length} bytes read again after ${before}`);
+});
+
+test('a client is given no byte before the blob is proven', async (t) => {
+  const swarm = await swarmFor(t);
+  const origin = new MemoryOrigin();
+  const blob = randomBytes(2_000_000);
+  const digest = origin.add(blob);
+  const node = await swarm.add(origin);
+  const fetch = node.exchange.fetch({ digest, size: blob.length, repository: 'test/image' });
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of fetch.read(10, 1_999_990, new AbortController().signal)) {
+    t.not(node.store.blobs.size(digest), undefined);
+    chunks.push(Buffer.from(chunk));
+  }
+  t.true(Buffer.concat(chunks).equals(blob.subarray(10, 1_999_990)));
+  fetch.release();
+});
