@@ -6,16 +6,15 @@ import type { PushReceiver } from '../lane/lane.ts';
 import type { Network } from '../network/network.ts';
 import { MAX_INLINE_BYTES, type Holding, type MessageOf } from '../protocol/message.ts';
 import type { BlobRequest, TransferStatus } from '../swarm.ts';
+import { Carrier } from './carrier.ts';
 import type { Coordinators } from './coordinators.ts';
 import { Bitfield, type Run } from './core/bitfield.ts';
-import { Download, type Command, type Read } from './core/download.ts';
-import type { Fetch, NeighbourRole } from './core/neighbour.ts';
+import { Download, type Command } from './core/download.ts';
+import type { NeighbourRole } from './core/neighbour.ts';
 import { PieceLayout } from './core/piece-layout.ts';
 import { findInline } from './lookup.ts';
 import { PieceVerifier } from './piece-verifier.ts';
-import { PieceWriter } from './piece-writer.ts';
 import { Provenance } from './provenance.ts';
-import { encodeNote, makeStatement, parseNote } from './statement.ts';
 import { TransferMeter } from './transfer-meter.ts';
 
 /** What every transfer of a node shares. */
@@ -63,14 +62,12 @@ export class Transfer {
   readonly #over = Promise.withResolvers<void>();
   readonly #ready = Promise.withResolvers<void>();
   readonly #sized = Promise.withResolvers<number>();
-  readonly #provenance = new Provenance();
-  readonly #fetches = new Map<number, AbortController>();
   /** Neighbours that were met before the size was known. */
   readonly #early = new Map<string, { holding: Holding; credit: number }>();
   #state: State = { kind: 'finding' };
   #download: Download | undefined;
   #partial: PartialBlob | undefined;
-  #writer: PieceWriter | undefined;
+  #carrier: Carrier | undefined;
   #verifier: PieceVerifier | undefined;
   #reader: BlobReader | undefined;
   #tick: NodeJS.Timeout | undefined;
@@ -200,52 +197,12 @@ export class Transfer {
     this.#wake();
   }
 
-  // Lanes
-
-  /** Whether [start, end) can be served from here before the blob is proven, and with which note. */
   async serve(start: number, end: number): Promise<{ bytes: Buffer; note: Uint8Array } | undefined> {
-    const download = this.#download;
-    const partial = this.#partial;
-    if (download === undefined || partial === undefined || this.#verifier === undefined || end > download.layout.size) return undefined;
-    const first = download.layout.pieceAt(start);
-    const last = download.layout.pieceAt(end - 1);
-    for (let piece = first; piece <= last; piece++) {
-      if (!download.servable.has(piece) || !(await this.#verifier.mayServe(piece))) return undefined;
-    }
-    const statements = [];
-    for (let piece = first; piece <= last; piece++) {
-      const statement = this.#provenance.get(piece)?.statement;
-      if (statement !== undefined) statements.push(statement);
-    }
-    return { bytes: await partial.read(start, end - start), note: encodeNote(statements) };
+    return await this.#carrier?.serve(start, end);
   }
 
   acceptPush(peerId: string, start: number, end: number, note: Uint8Array): PushReceiver | undefined {
-    const download = this.#download;
-    if (download === undefined || this.#writer === undefined || this.#state.kind !== 'fetching') return undefined;
-    const piece = download.layout.pieceAt(start);
-    const range = piece < download.layout.pieceCount ? download.layout.range(piece) : undefined;
-    if (range === undefined || range.start !== start || range.end !== end || !download.neighbours.has(peerId)) return undefined;
-    const [statement, ...more] = parseNote(note);
-    if (statement === undefined || more.length > 0 || statement.start !== start || statement.length !== end - start) return undefined;
-    if (download.have.has(piece)) {
-      this.#grantCredit(peerId, end - start);
-      return undefined;
-    }
-    const target = this.#writer.target(start, (written) => {
-      this.#provenance.set(written, peerId, statement);
-      this.#complete(written, Grade.received);
-      download.arrived(written, { push: peerId }, true, this.#context.now());
-      this.meter.fromPeer(peerId, download.layout.bytes(written));
-    });
-    return {
-      target,
-      done: () => {
-        target.release();
-        this.#grantCredit(peerId, end - start);
-        this.#wake();
-      },
-    };
+    return this.#state.kind === 'fetching' ? this.#carrier?.acceptPush(peerId, start, end, note) : undefined;
   }
 
   // The run
@@ -277,8 +234,8 @@ export class Transfer {
     this.#partial = await this.#context.blobs.openPartial(this.digest, size, layout.pieceLength);
     const download = new Download(layout, this.#context.random);
     this.#download = download;
-    this.#writer = new PieceWriter(this.#partial, layout, (piece) => download.have.has(piece));
-    this.#verifier = new PieceVerifier(this.#context, this.digest, this.#partial, layout, this.#provenance, {
+    const provenance = new Provenance();
+    this.#verifier = new PieceVerifier(this.#context, this.digest, this.#partial, layout, provenance, {
       vouched: (pieces) => {
         for (const piece of pieces) download.makeServable(piece);
       },
@@ -290,7 +247,19 @@ export class Transfer {
       rivals: () => this.#rivals(),
       meter: this.meter,
     });
-    this.#restore(this.#partial, download);
+    this.#carrier = new Carrier({
+      network: this.#context.network, now: this.#context.now, digest: this.digest, repository: this.repository,
+      download, partial: this.#partial, provenance, verifier: this.#verifier, meter: this.meter, signal: this.#abort.signal,
+      origin: () => this.#usableOrigin(),
+      wake: () => this.#wake(),
+      completed: () => void this.#advance(),
+      originFailed: (error) => this.#originFailed(error),
+      leaseEnded: (read, done, outcome) => {
+        if (outcome === 'done') this.#originFailures = 0;
+        this.#context.coordinators.report(this.digest, read.extent, done, outcome);
+      },
+    });
+    this.#restore(this.#partial, download, provenance);
     this.#state = { kind: 'fetching' };
     this.#sized.resolve(size);
     for (const [peerId, { holding, credit }] of this.#early) this.#meet(peerId, holding, credit);
@@ -339,11 +308,11 @@ export class Transfer {
   }
 
   /** Pieces of an earlier run: here, and served on only where this node itself can answer for them. */
-  #restore(partial: PartialBlob, download: Download): void {
+  #restore(partial: PartialBlob, download: Download, provenance: Provenance): void {
     for (let piece = 0; piece < partial.pieceCount; piece++) {
       const grade = partial.grade(piece);
       if (grade === Grade.missing) continue;
-      this.#provenance.set(piece, undefined, undefined);
+      provenance.set(piece, undefined, undefined);
       download.arrived(piece, {}, grade >= Grade.origin, this.#context.now());
     }
   }
@@ -434,86 +403,23 @@ export class Transfer {
         for (const peer of command.peers) network.send(peer, { type: 'promise', blob, runs: command.runs.map(copyRun) });
         break;
       case 'fetch':
-        void this.#fetch(command.fetch);
+        void this.#carrier!.fetch(command.fetch);
         break;
       case 'cancel':
-        this.#fetches.get(command.fetch.id)?.abort();
+        this.#carrier!.cancel(command.fetch);
         break;
       case 'push':
-        void this.#push(command.peer, command.piece);
+        void this.#carrier!.push(command.peer, command.piece);
         break;
       case 'ask-lease':
         void this.#askLease(command.count, command.active);
         break;
       case 'read':
-        void this.#read(command.read);
+        void this.#carrier!.read(command.read);
         break;
       default:
         command satisfies never;
     }
-  }
-
-  async #fetch(fetch: Fetch): Promise<void> {
-    const download = this.#download!;
-    const abort = new AbortController();
-    this.#fetches.set(fetch.id, abort);
-    const signal = AbortSignal.any([abort.signal, this.#abort.signal]);
-    const range = download.layout.range(fetch.first, fetch.count);
-    const target = this.#writer!.target(range.start, (piece) => {
-      this.#provenance.set(piece, fetch.peer, undefined);
-      this.#complete(piece, Grade.received);
-      download.arrived(piece, { fetch }, false, this.#context.now());
-      this.meter.fromPeer(fetch.peer, download.layout.bytes(piece));
-    });
-    let outcome: 'done' | 'failed' | 'cancelled' = 'done';
-    try {
-      const lane = await this.#context.network.lane(fetch.peer, signal);
-      const note = await lane.request(this.digest, range, target, signal);
-      this.#noted(fetch.peer, note);
-    } catch (error) {
-      outcome = signal.aborted ? 'cancelled' : 'failed';
-      if (outcome === 'failed') this.meter.stalled(errorCode(error) === 'timeout');
-    } finally {
-      target.release();
-      this.#fetches.delete(fetch.id);
-      download.fetchEnded(fetch, outcome, this.#context.now());
-      this.#wake();
-    }
-  }
-
-  /** Statements that came with an answer let its pieces be passed on before the blob is proven. */
-  #noted(peer: string, note: Uint8Array): void {
-    const { layout } = this.#download!;
-    for (const statement of parseNote(note)) {
-      const piece = layout.pieceAt(statement.start);
-      const origin = this.#provenance.get(piece);
-      if (origin === undefined || origin.sender !== peer || statement.length !== layout.bytes(piece)) continue;
-      origin.statement ??= statement;
-      this.#download!.makeServable(piece);
-    }
-  }
-
-  async #push(peer: string, piece: number): Promise<void> {
-    const download = this.#download!;
-    const range = download.layout.range(piece);
-    let sent = false;
-    try {
-      const statement = this.#provenance.get(piece)?.statement;
-      if (statement === undefined) return;
-      const bytes = await this.#readOwn(range.start, range.end - range.start);
-      const lane = await this.#context.network.lane(peer, this.#abort.signal);
-      sent = await lane.push(this.digest, range, bytes, encodeNote([statement]), this.#abort.signal);
-    } catch {
-      // The peer is gone or refuses: `onPeerLeft` takes it out, and it asks again for what it still wants.
-    } finally {
-      download.pushEnded(peer, piece, sent);
-      this.#wake();
-    }
-  }
-
-  async #readOwn(offset: number, length: number): Promise<Buffer> {
-    if (this.#reader !== undefined) return await this.#reader.read(offset, length);
-    return await this.#partial!.read(offset, length);
   }
 
   async #askLease(count: number, active: readonly Run[]): Promise<void> {
@@ -524,89 +430,6 @@ export class Transfer {
     if ('extents' in answer) for (const command of download.leased(answer.extents, now)) this.#execute(command);
     else download.leaseDelayed(answer.waitMs, now);
     this.#wake();
-  }
-
-  async #read(read: Read): Promise<void> {
-    const download = this.#download!;
-    let outcome: 'done' | 'failed' = 'done';
-    try {
-      if (read.source === undefined) await this.#readOrigin(read);
-      else await this.#readHolder(read, read.source);
-      this.#originFailures = 0;
-    } catch (error) {
-      outcome = 'failed';
-      if (read.source === undefined && !this.#abort.signal.aborted) this.#originFailed(error);
-      else download.neighbours.get(read.source ?? '')?.failed(this.#context.now());
-    } finally {
-      const done = doneRuns(download, read);
-      download.readEnded(read);
-      this.#context.coordinators.report(this.digest, read.extent, done, outcome);
-      this.#wake();
-    }
-  }
-
-  async #readOrigin(read: Read): Promise<void> {
-    const download = this.#download!;
-    const origin = this.#usableOrigin();
-    if (origin === undefined) throw new LayerswarmError('origin-unknown', 'no origin can be read');
-    const { first, count } = firstGap(download, read);
-    if (count === 0) return;
-    const range = download.layout.range(first, count);
-    const target = this.#writer!.target(range.start, async (piece) => {
-      const { start, end } = download.layout.range(piece);
-      const bytes = await this.#partial!.read(start, end - start);
-      this.#provenance.set(piece, undefined, await makeStatement(this.#context.network, this.digest, start, bytes));
-      this.#complete(piece, Grade.origin);
-      download.arrived(piece, { read }, true, this.#context.now());
-      this.#wake();
-    });
-    let offset = range.start;
-    try {
-      for await (const chunk of origin.readBlob(this.repository, this.digest, range, this.#abort.signal)) {
-        await target.write(offset, chunk);
-        offset += chunk.length;
-        this.meter.fromOrigin(chunk.length);
-      }
-    } finally {
-      target.release();
-    }
-  }
-
-  /** Single pieces, a few at once: each comes with its statement, and can be pushed on when it is here. */
-  async #readHolder(read: Read, holder: string): Promise<void> {
-    const download = this.#download!;
-    const lane = await this.#context.network.lane(holder, this.#abort.signal);
-    const pieces = Array.from({ length: read.extent.count }, (_, i) => read.extent.first + i).filter((piece) => !download.have.has(piece));
-    const next = pieces.values();
-    const readPieces = async (): Promise<void> => {
-      for (const piece of next) {
-        const range = download.layout.range(piece);
-        let arrived = false;
-        const target = this.#writer!.target(range.start, () => {
-          this.#provenance.set(piece, holder, undefined);
-          this.#complete(piece, Grade.received);
-          arrived = true;
-          this.meter.fromPeer(holder, range.end - range.start);
-        });
-        try {
-          const note = await lane.request(this.digest, range, target, this.#abort.signal);
-          if (!arrived) continue;
-          const [statement] = parseNote(note);
-          const origin = this.#provenance.get(piece);
-          if (origin !== undefined && statement !== undefined && statement.start === range.start) origin.statement = statement;
-          download.arrived(piece, { read }, statement !== undefined, this.#context.now());
-          this.#wake();
-        } finally {
-          target.release();
-        }
-      }
-    };
-    await Promise.all([readPieces(), readPieces(), readPieces()]);
-  }
-
-  #complete(piece: number, grade: Grade): void {
-    this.#partial!.complete(piece, grade);
-    void this.#advance();
   }
 
   async #advance(): Promise<void> {
@@ -639,6 +462,7 @@ export class Transfer {
     this.#verifier!.stop();
     await partial.commit();
     this.#reader = await this.#context.blobs.open(this.digest);
+    this.#carrier!.readFrom(this.#reader);
     this.#state = { kind: 'done' };
     this.meter.finished();
     this.#tellComplete();
@@ -672,16 +496,11 @@ export class Transfer {
     this.#abort.abort();
     this.#verifier?.stop();
     this.#download = undefined;
-    this.#provenance.clear();
     await this.#reader?.close();
     this.#reader = undefined;
     if (this.#state.kind === 'failed') await this.#partial?.close();
     this.#partial = undefined;
     this.#over.resolve();
-  }
-
-  #grantCredit(peerId: string, bytes: number): void {
-    this.#context.network.send(peerId, { type: 'credit', blob: this.digest.toString(), bytes });
   }
 
   #origin(): Origin | undefined {
@@ -720,21 +539,4 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 
 function copyRun([first, count]: Run): Run {
   return [first, count];
-}
-
-/** The part of an extent that is still missing, from its first missing piece to its last. */
-function firstGap(download: Download, { extent }: Read): { first: number; count: number } {
-  let first = extent.first;
-  let after = extent.first + extent.count;
-  while (first < after && download.have.has(first)) first++;
-  while (after > first && download.have.has(after - 1)) after--;
-  return { first, count: after - first };
-}
-
-function doneRuns(download: Download, { extent }: Read): Run[] {
-  return download.have.runs().flatMap(([first, count]): Run[] => {
-    const start = Math.max(first, extent.first);
-    const end = Math.min(first + count, extent.first + extent.count);
-    return end > start ? [[start, end - start]] : [];
-  });
 }
