@@ -13,7 +13,6 @@ runc               runc
 skopeo             skopeo
 podman             podman
 docker-registry    docker-registry
-promtool           prometheus
 umoci              umoci
 debootstrap        debootstrap
 pigz               pigz

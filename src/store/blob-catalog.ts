@@ -79,12 +79,10 @@ export class BlobCatalog {
           this.#forget(digest);
           report.damaged.push(digest);
         } else if (row === undefined) {
-          const record = { digest, size: stat.size, usedAt: Math.round(stat.mtimeMs), origin: false, readers: 0 };
-          this.#writeRow(record, undefined);
-          this.remember(record);
+          this.#insert({ digest, size: stat.size, usedAt: Math.round(stat.mtimeMs), origin: false, readers: 0 }, undefined);
           report.adopted.push(digest);
         } else {
-          this.remember({ digest, size: row.size, usedAt: row.used_at, origin: row.origin === 1, readers: 0 });
+          this.#remember({ digest, size: row.size, usedAt: row.used_at, origin: row.origin === 1, readers: 0 });
         }
       }
     }
@@ -96,26 +94,16 @@ export class BlobCatalog {
     return report;
   }
 
-  /** Writes the row of a blob that is about to get its name. */
-  prepare(digest: Digest, checkpoints: Checkpoints, options: { origin: boolean; now: number }): BlobRecord {
+  add(digest: Digest, size: number, options: { origin: boolean; checkpoints: Checkpoints | undefined; now: number }): void {
     const known = this.get(digest);
-    const record = known ?? { digest, size: checkpoints.size, usedAt: options.now, origin: false, readers: 0 };
-    record.usedAt = options.now;
-    record.origin ||= options.origin;
-    this.#writeRow(record, checkpoints);
-    return record;
-  }
-
-  /** The file has its name now. */
-  remember(record: BlobRecord): void {
-    const key = record.digest.toString();
-    if (!this.#records.has(key)) this.#bytes += record.size;
-    this.#records.set(key, record);
-  }
-
-  /** The file did not get its name. */
-  withdraw(digest: Digest): void {
-    this.#forgetKey(digest.toString());
+    const origin = options.origin || known?.origin === true;
+    if (known !== undefined) {
+      this.touch(known, options.now);
+      if (origin) this.setOrigin(known, true);
+      if (options.checkpoints !== undefined) this.setCheckpoints(digest, options.checkpoints);
+      return;
+    }
+    this.#insert({ digest, size, usedAt: options.now, origin, readers: 0 }, options.checkpoints);
   }
 
   remove(digest: Digest): BlobRecord | undefined {
@@ -160,12 +148,18 @@ export class BlobCatalog {
     this.#metadata.transaction(() => this.#writeCheckpoints(digest, checkpoints));
   }
 
-  #writeRow(record: BlobRecord, checkpoints: Checkpoints | undefined): void {
+  #insert(record: BlobRecord, checkpoints: Checkpoints | undefined): void {
     this.#metadata.transaction(() => {
       this.#metadata.statement('INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?)')
         .run(record.digest.toString(), record.size, record.usedAt, record.origin ? 1 : 0);
       if (checkpoints !== undefined) this.#writeCheckpoints(record.digest, checkpoints);
     });
+    this.#remember(record);
+  }
+
+  #remember(record: BlobRecord): void {
+    this.#records.set(record.digest.toString(), record);
+    this.#bytes += record.size;
   }
 
   #writeCheckpoints(digest: Digest, { checkpointLength, digests }: Checkpoints): void {

@@ -18,8 +18,7 @@ export const define: DefineCommand = (command, context) => {
         return;
       }
       const { loadConfig } = await import('../../agent/config.ts');
-      const { warnings, ...config } = await loadConfig({ flags: flagsOf(command, context), file: context.configFile });
-      for (const warning of warnings) context.output.diagnostic(warning);
+      const config = await loadConfig({ flags: flagsOf(command, context), file: context.configFile });
       const { stringify } = await import('yaml');
       context.output.result(config, (document) => stringify(document));
     });

@@ -6,8 +6,8 @@ export const define: DefineCommand = (command, { output }) => {
     .argument('<file>', 'file to make')
     .description('Makes a swarm key file: 32 random bytes that only its owner can read. A file that is there is never overwritten.')
     .action(async (file: string) => {
-      const { createSwarmKey } = await import('../../agent/swarm-key.ts');
-      const { keyId } = await createSwarmKey(file);
+      const { makeSwarmKey } = await import('../../swarm/network/swarm-key.ts');
+      const { id: keyId } = await makeSwarmKey(file);
       output.result({ file: resolve(file), keyId }, (key) => `${key.file}: new swarm key ${key.keyId}; copy it to every member and start each with --swarm-key`);
     });
 };

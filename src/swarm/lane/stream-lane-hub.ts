@@ -59,7 +59,7 @@ export class StreamLaneHub {
   /** Ends all lanes. */
   async stop(): Promise<void> {
     await this.#libp2p.unhandle(LANE_PROTOCOL);
-    await Promise.all(Array.from(this.#sessions, async (session) => { await session.close(); }));
+    for (const session of this.#sessions) session.close();
   }
 
   /** The lane to the peer that is open now. */
@@ -127,7 +127,7 @@ export class StreamLaneHub {
     if (opening !== undefined && this.#self < peerId) {
       const transport = new StreamTransport(stream);
       transport.send(encodeFrame({ type: 'bye', id: 0 }));
-      void transport.end();
+      transport.end();
       return;
     }
     const lane = this.#attach(peerId, stream, 'acceptor');

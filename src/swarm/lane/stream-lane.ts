@@ -46,6 +46,7 @@ export class StreamLane implements Lane {
   }
 
   async close(): Promise<void> {
-    await this.#session.close();
+    this.#session.close();
+    await Promise.resolve();
   }
 }

@@ -8,6 +8,9 @@ import type { Peer } from './network.ts';
 /** For one round trip and a little work on the other side. Who asks for more than that gives a time of its own. */
 export const DEFAULT_REQUEST_TIMEOUT_MS = 10_000;
 
+/** However long a handler takes, its slot is free again after this. */
+const HANDLER_TIMEOUT_MS = 120_000;
+
 interface PendingRequest {
   readonly answer: MessageType;
   resolve(message: Message): void;
@@ -68,7 +71,8 @@ export class Conversation {
     }
     let answer: Message;
     try {
-      answer = (await this.#handlers.handle(frame.message, this.#peer)) ?? { type: 'ok' };
+      const handled = this.#handlers.handle(frame.message, this.#peer);
+      answer = (handled instanceof Promise ? await withinDeadline(handled) : handled) ?? { type: 'ok' };
     } catch (error) {
       answer = toWireError(error);
     }
@@ -103,4 +107,15 @@ export class Conversation {
 
 function aborted(message: Message, signal: AbortSignal): LayerswarmError {
   return new LayerswarmError('aborted', `the request "${message.type}" was aborted`, { cause: signal.reason });
+}
+
+async function withinDeadline<T>(work: Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => { reject(new LayerswarmError('timeout', 'the handler did not finish in time')); }, HANDLER_TIMEOUT_MS);
+  timer.unref();
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -16,9 +16,9 @@ export class MessageHandlers {
   }
 
   /** Runs the handler up to its first wait before it returns, so that messages of one peer are taken in their order. */
-  async handle(message: Message, from: Peer): Promise<Message | undefined> {
+  handle(message: Message, from: Peer): Promise<Message | undefined> | Message | undefined {
     const handler = this.#handlers.get(message.type);
     if (handler === undefined) throw new LayerswarmError('unsupported', `this node does not answer "${message.type}"`);
-    return await handler(message, from);
+    return handler(message, from);
   }
 }

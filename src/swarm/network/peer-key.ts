@@ -1,7 +1,10 @@
 import { createPrivateKey, createPublicKey, sign as signBytes, verify as verifyBytes, type KeyObject } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { generateKeyPair, generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import type { Ed25519PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
+import { LayerswarmError } from '../../errors.ts';
+import { makeSecretFile } from './state-file.ts';
 
 /** The bytes before a raw 32-byte key in PKCS #8 and SPKI for Ed25519 (RFC 8410, sections 4 and 7). */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
@@ -30,9 +33,42 @@ export class PeerKey {
     return new PeerKey(await generateKeyPairFromSeed('Ed25519', seed));
   }
 
+  /**
+   * The key in the file, PKCS #8 as PEM; made, with mode 0600, where there is none.
+   * @throws `key-invalid`, `store-unwritable`
+   */
+  static async loadOrMake(path: string): Promise<PeerKey> {
+    const text = await readKeyFile(path);
+    if (text !== undefined) return await PeerKey.#parse(text, path);
+    const key = await PeerKey.generate();
+    await makeSecretFile(path, key.#signer.export({ format: 'pem', type: 'pkcs8' }).toString());
+    return key;
+  }
+
+  static async #parse(pem: string, path: string): Promise<PeerKey> {
+    try {
+      const key = createPrivateKey(pem);
+      const der = key.export({ format: 'der', type: 'pkcs8' });
+      if (key.asymmetricKeyType !== 'ed25519') throw new TypeError(`a key of type ${key.asymmetricKeyType ?? 'unknown'}`);
+      return await PeerKey.fromSeed(der.subarray(PKCS8_PREFIX.length));
+    } catch (cause) {
+      throw new LayerswarmError('key-invalid', `${path} is not an Ed25519 private key in PEM; restore it, or remove it and the node gets a new peer id`, { cause });
+    }
+  }
+
   /** 64 bytes. */
   sign(bytes: Uint8Array): Uint8Array {
     return signBytes(null, bytes, this.#signer);
+  }
+}
+
+async function readKeyFile(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    throw new LayerswarmError('key-invalid', `cannot read the peer key ${path}: ${code ?? 'unknown error'}`, { cause });
   }
 }
 

@@ -47,7 +47,11 @@ export const messageSchema = z.discriminatedUnion('type', [
     origin: origin.optional(),
     /** Dialable addresses of the sender's TLS lane, where it has one. */
     bulk: z.array(z.string().max(256)).max(8).optional(),
+    /** Multiaddrs where the sender can be dialled, with its peer id. */
+    listen: z.array(z.string().max(256)).max(16).optional(),
   }),
+  /** Answered `ok`: the connection lives, and how long a round trip takes. */
+  z.object({ type: z.literal('ping') }),
   z.object({ type: z.literal('origin-changed'), origin: origin.optional() }),
   z.object({ type: z.literal('get-peers') }),
   z.object({ type: z.literal('peers'), addresses: z.array(z.string().max(256)).max(128) }),

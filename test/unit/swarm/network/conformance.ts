@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { ExecutionContext, TestFn } from 'ava';
+import type { ExecutionContext, SerialFn, TestFn } from 'ava';
 import { LayerswarmError, type ErrorCode } from '../../../../src/errors.ts';
 import { Digest } from '../../../../src/oci/digest.ts';
 import type { LaneSource } from '../../../../src/swarm/lane/lane.ts';
@@ -14,7 +14,7 @@ export interface NetworkFactory {
 }
 
 /** What every `Network` must do. */
-export function testNetwork(test: TestFn, name: string, makeFactory: () => Promise<NetworkFactory>): void {
+export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: () => Promise<NetworkFactory>): void {
   const withSwarm = (title: string, body: (t: ExecutionContext, factory: NetworkFactory) => Promise<void>): void => {
     test(`${name}: ${title}`, async (t) => {
       const factory = await makeFactory();

@@ -1,0 +1,115 @@
+import type { KadDHT } from '@libp2p/kad-dht';
+import { CID } from 'multiformats/cid';
+import { create as createMultihash } from 'multiformats/hashes/digest';
+import { Digest } from '../../oci/digest.ts';
+
+/** Codes of the multiformats table. */
+const RAW = 0x55;
+const MULTIHASH = { sha256: 0x12, sha512: 0x13 } as const;
+
+const MAX_PENDING = 100_000;
+const PROVIDE_TIMEOUT_MS = 30_000;
+const ENDED_AFTER_MS = 30_000;
+
+export interface ContentRoutingOptions {
+  dht: KadDHT;
+  memberCount: () => number;
+  /** Between two records: one costs about forty messages, and the connected members are asked directly anyway. */
+  provideIntervalMs: number;
+}
+
+/** Which whole blobs this node holds, told to the DHT one after the other, and who else does. */
+export class ContentRouting {
+  readonly #options: ContentRoutingOptions;
+  readonly #pending = new Map<string, 'provide' | 'withdraw'>();
+  readonly #provided = new Set<string>();
+  readonly #stopping = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+  #working = false;
+
+  constructor(options: ContentRoutingOptions) {
+    this.#options = options;
+  }
+
+  provide(blob: string): void {
+    if (this.#provided.has(blob)) this.#pending.delete(blob);
+    else if (this.#pending.size < MAX_PENDING) this.#pending.set(blob, 'provide');
+    this.#schedule();
+  }
+
+  /** The records that others keep end by themselves; this node renews them no more. */
+  unprovide(blob: string): void {
+    if (this.#provided.has(blob)) this.#pending.set(blob, 'withdraw');
+    else this.#pending.delete(blob);
+    this.#schedule();
+  }
+
+  /** Peer ids and addresses as the DHT has them: unchecked, and perhaps of the past. */
+  async *findProviders(blob: string, signal: AbortSignal): AsyncGenerator<{ peerId: string; addresses: string[] }> {
+    const ended = AbortSignal.any([signal, this.#stopping.signal, AbortSignal.timeout(ENDED_AFTER_MS)]);
+    const seen = new Set<string>();
+    try {
+      for await (const event of this.#options.dht.findProviders(contentId(blob), { signal: ended })) {
+        if (event.name !== 'PROVIDER' && event.name !== 'PEER_RESPONSE') continue;
+        for (const { id, multiaddrs } of event.providers) {
+          const peerId = id.toString();
+          if (seen.has(peerId)) continue;
+          seen.add(peerId);
+          yield { peerId, addresses: multiaddrs.map((address) => address.toString()) };
+        }
+      }
+    } catch {
+      // Best effort: it ends with its signal, or with what it found until it failed.
+    }
+  }
+
+  /** Somebody joined, who can keep records. */
+  kick(): void {
+    this.#schedule();
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+    clearTimeout(this.#timer);
+  }
+
+  #schedule(): void {
+    if (this.#timer !== undefined || this.#working || this.#pending.size === 0 || this.#stopping.signal.aborted || this.#options.memberCount() === 0) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      void this.#work();
+    }, this.#options.provideIntervalMs);
+  }
+
+  async #work(): Promise<void> {
+    const [next] = this.#pending;
+    if (next === undefined) return;
+    const [blob, task] = next;
+    this.#pending.delete(blob);
+    this.#working = true;
+    try {
+      await (task === 'provide' ? this.#provide(blob) : this.#withdraw(blob));
+    } catch {
+      // Tried again when the blob is next provided, or after a restart; the members that are connected know anyway.
+    } finally {
+      this.#working = false;
+      this.#schedule();
+    }
+  }
+
+  async #provide(blob: string): Promise<void> {
+    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(PROVIDE_TIMEOUT_MS)]);
+    for await (const event of this.#options.dht.provide(contentId(blob), { signal })) void event;
+    this.#provided.add(blob);
+  }
+
+  async #withdraw(blob: string): Promise<void> {
+    this.#provided.delete(blob);
+    await this.#options.dht.cancelReprovide(contentId(blob), { signal: this.#stopping.signal });
+  }
+}
+
+function contentId(blob: string): CID {
+  const digest = Digest.parse(blob);
+  return CID.createV1(RAW, createMultihash(MULTIHASH[digest.algorithm], digest.bytes()));
+}

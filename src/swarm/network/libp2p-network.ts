@@ -1,0 +1,403 @@
+import { join } from 'node:path';
+import type { Connection } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
+import { multiaddr } from '@multiformats/multiaddr';
+import { LayerswarmError } from '../../errors.ts';
+import { StreamLaneHub } from '../lane/stream-lane-hub.ts';
+import type { Lane, LaneSource } from '../lane/lane.ts';
+import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
+import { isLoopback, parseTcpAddress } from './address.ts';
+import { Bans } from './bans.ts';
+import { ContentRouting } from './content-routing.ts';
+import type { Candidate } from './discovery/candidates.ts';
+import { Discovery } from './discovery/discovery.ts';
+import { SYSTEM_RESOLVER, type NameResolver } from './discovery/dns-names.ts';
+import { Gater } from './gater.ts';
+import { MessageHandlers, type MessageHandler } from './handlers.ts';
+import { createNode, DIAL_TIMEOUT_MS, type Node } from './libp2p-node.ts';
+import { CONTROL_PROTOCOL, DEFAULT_MEMBER_LIMITS, Members, type MemberCounts, type MemberLimits } from './members.ts';
+import { chooseSurplus } from './neighbours.ts';
+import type { Ban, Network, OriginAnnouncement, Peer } from './network.ts';
+import { PeerKey, verifySignature } from './peer-key.ts';
+import { PROTOCOL_VERSION, type Session } from './session.ts';
+import type { SwarmKey } from './swarm-key.ts';
+
+/** Nodes that all know each other, as far as memory allows: a connection takes about half a megabyte. */
+const DEFAULT_MAX_NEIGHBOURS = 256;
+/** Room for those who are on their way in or out. */
+const SPARE_CONNECTIONS = 64;
+/** A node dials until it has this part of its neighbours, and leaves the rest of the places to those who dial it. */
+const DIALLED_SHARE = 0.75;
+/** Beyond a full mesh a neighbour is exchanged for another now and then, so that no part of the swarm closes itself off. */
+const REFRESH_INTERVAL_MS = 300_000;
+const DEFAULT_PROVIDE_INTERVAL_MS = 1000;
+const CONNECT_TIMEOUT_MS = 10_000;
+const MAX_LISTEN_ADDRESSES = 16;
+
+export interface NetworkOptions {
+  /** The node's folder; `network/` in it belongs to this part: peer key, known members, bans. */
+  dataDir: string;
+  /** Multiaddrs; port 0 takes a free one. */
+  listen: readonly string[];
+  /** Multiaddrs to be told instead of those that are listened on. */
+  announce?: readonly string[];
+  /** Multiaddrs, `HOST:PORT`, `dns:HOST[:PORT]`. */
+  bootstrap?: readonly string[];
+  /** Each is accepted, the first is offered first. */
+  swarmKeys?: readonly SwarmKey[];
+  /** Lets anybody in who finds the node; without it, a node that has no key stays on this host. */
+  open?: boolean;
+  mdns?: boolean;
+  zone?: string;
+  /** Program and version, for people. */
+  agent?: string;
+  /** Where the TLS lane of this node can be dialled. */
+  bulkAddresses?: () => readonly string[];
+  /** A line for the log. */
+  onWarning?: (line: string) => void;
+  maxNeighbours?: number;
+  provideIntervalMs?: number;
+  resolver?: NameResolver;
+  limits?: Partial<MemberLimits>;
+}
+
+interface Running {
+  readonly node: Node;
+  readonly members: Members;
+  readonly discovery: Discovery;
+  readonly content: ContentRouting;
+  readonly lanes: StreamLaneHub;
+}
+
+type State = { readonly kind: 'new' } | { readonly kind: 'starting' } | { readonly kind: 'running'; readonly parts: Running } | { readonly kind: 'stopped' };
+
+/** The network over libp2p. */
+export class Libp2pNetwork implements Network {
+  readonly self: string;
+  readonly #options: NetworkOptions;
+  readonly #key: PeerKey;
+  readonly #bans: Bans;
+  readonly #gater: Gater;
+  readonly #handlers = new MessageHandlers();
+  readonly #listeners = new Set<(event: 'joined' | 'left', peer: Peer) => void>();
+  readonly #maxNeighbours: number;
+  #state: State = { kind: 'new' };
+  #source: LaneSource = { read: async () => await Promise.resolve(undefined), acceptPush: () => undefined };
+  #origin: OriginAnnouncement | undefined;
+  #refreshTimer: NodeJS.Timeout | undefined;
+
+  private constructor(options: NetworkOptions, key: PeerKey, bans: Bans) {
+    this.#options = options;
+    this.#key = key;
+    this.self = key.peerId;
+    this.#bans = bans;
+    this.#gater = new Gater(bans, this.#loopbackOnly);
+    this.#maxNeighbours = options.maxNeighbours ?? DEFAULT_MAX_NEIGHBOURS;
+    this.handle('ping', () => undefined);
+    this.handle('get-peers', (_message, from) => this.#running().discovery.answerPeers(from.peerId));
+  }
+
+  /** Reads or makes the peer key. Nothing is on the network before `start`. @throws `key-invalid`, `store-unwritable`, `config-invalid` */
+  static async create(options: NetworkOptions): Promise<Libp2pNetwork> {
+    const folder = join(options.dataDir, 'network');
+    const bans = new Bans(join(folder, 'bans.json'), Date.now, (line) => { options.onWarning?.(line); });
+    const key = await PeerKey.loadOrMake(join(folder, 'peer.key'));
+    await bans.load();
+    return new Libp2pNetwork(options, key, bans);
+  }
+
+  /** Listens, and looks for members from now on. @throws `port-taken`, `config-invalid` */
+  async start(): Promise<void> {
+    if (this.#state.kind !== 'new') throw new LayerswarmError('internal', 'the network was started already');
+    this.#state = { kind: 'starting' };
+    const { listen, announce = [], swarmKeys = [], agent = 'layerswarm' } = this.#options;
+    this.#checkListen(listen);
+    const node = await createNode({ peerKey: this.#key, swarmKeys, listen, announce, maxConnections: this.#maxNeighbours + SPARE_CONNECTIONS, gater: this.#gater, agent });
+    const parts = this.#makeParts(node);
+    try {
+      this.#state = { kind: 'running', parts };
+      node.addEventListener('connection:open', (event) => { parts.members.onConnection(event.detail); });
+      node.addEventListener('peer:discovery', ({ detail }) => { parts.discovery.offer(detail.multiaddrs.map((address) => `${address.toString()}/p2p/${detail.id.toString()}`), 'exchanged'); });
+      await node.handle(CONTROL_PROTOCOL, (stream, connection) => { parts.members.onStream(stream, connection); }, { maxInboundStreams: 2, maxOutboundStreams: 2 });
+      await parts.lanes.start();
+      await node.start();
+      await parts.discovery.start();
+      this.#refreshTimer = setInterval(() => { this.#refresh(); }, REFRESH_INTERVAL_MS);
+    } catch (cause) {
+      await this.stop();
+      throw cause instanceof LayerswarmError ? cause : new LayerswarmError('config-invalid', `the network cannot start on ${listen.join(', ')}`, { cause });
+    }
+  }
+
+  /** Says goodbye to every member. */
+  async stop(): Promise<void> {
+    const state = this.#state;
+    this.#state = { kind: 'stopped' };
+    clearInterval(this.#refreshTimer);
+    if (state.kind === 'running') {
+      const { node, members, discovery, content, lanes } = state.parts;
+      content.stop();
+      const discovered = discovery.stop();
+      members.stop();
+      await Promise.all([discovered, lanes.stop()]);
+      await node.stop();
+    }
+    await this.#bans.close();
+  }
+
+  /** Where this node can be dialled, with its peer id. */
+  multiaddrs(): string[] {
+    return this.#state.kind === 'running' ? this.#state.parts.node.getMultiaddrs().map((address) => address.toString()) : [];
+  }
+
+  /** What peers did wrong since the start. */
+  counts(): MemberCounts {
+    return this.#state.kind === 'running' ? { ...this.#state.parts.members.counts } : { invalidMessages: 0, helloTimeouts: 0, queueOverflows: 0, silent: 0 };
+  }
+
+  /** Addresses of the member's TLS lane, as it told them: unchecked text. */
+  bulkAddresses(peerId: string): readonly string[] {
+    return this.#session(peerId)?.hello?.bulk ?? [];
+  }
+
+  peers(): readonly Peer[] {
+    return this.#state.kind === 'running' ? Array.from(this.#state.parts.members.joined(), (session) => session.peer) : [];
+  }
+
+  peer(peerId: string): Peer | undefined {
+    return this.#session(peerId)?.peer;
+  }
+
+  onPeer(listener: (event: 'joined' | 'left', peer: Peer) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  send(peerId: string, message: Message): void {
+    this.#session(peerId)?.send(message);
+  }
+
+  async request<T extends MessageType>(peerId: string, message: Message, answer: T, options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<MessageOf<T>> {
+    return await this.#member(peerId).request(message, answer, options);
+  }
+
+  handle<T extends MessageType>(type: T, handler: MessageHandler<T>): void {
+    this.#handlers.set(type, handler);
+  }
+
+  announceOrigin(origin: OriginAnnouncement | undefined): void {
+    this.#origin = origin;
+    if (this.#state.kind !== 'running') return;
+    for (const session of this.#state.parts.members.joined()) session.send({ type: 'origin-changed', origin });
+  }
+
+  async lane(peerId: string, signal?: AbortSignal): Promise<Lane> {
+    this.#member(peerId);
+    return await this.#running().lanes.lane(peerId, signal);
+  }
+
+  setLaneSource(source: LaneSource): void {
+    if (this.#state.kind !== 'new') throw new LayerswarmError('internal', 'the lane source is set before start');
+    this.#source = source;
+  }
+
+  // oxlint-disable-next-line typescript/require-await -- the interface allows for a key that is elsewhere
+  async sign(bytes: Uint8Array): Promise<Uint8Array> {
+    return this.#key.sign(bytes);
+  }
+
+  // oxlint-disable-next-line typescript/require-await -- as above
+  async verify(peerId: string, bytes: Uint8Array, signature: Uint8Array): Promise<boolean> {
+    return verifySignature(peerId, bytes, signature);
+  }
+
+  ban(peerId: string, reason: string, until: number): void {
+    this.#bans.add({ peerId, reason, until }, this.peer(peerId)?.address);
+    if (this.#state.kind === 'running') this.#state.parts.members.cut(peerId, new LayerswarmError('peer-gone', `peer ${peerId} is banned: ${reason}`));
+  }
+
+  bans(): readonly Ban[] {
+    return this.#bans.list();
+  }
+
+  async *findProviders(blob: string, signal: AbortSignal): AsyncGenerator<string> {
+    if (this.#state.kind !== 'running' || this.peers().length === 0) return;
+    const connecting: Promise<string | undefined>[] = [];
+    for await (const { peerId, addresses } of this.#state.parts.content.findProviders(blob, signal)) {
+      if (peerId === this.self || this.#gater.refuses(peerId)) continue;
+      if (this.peer(peerId) !== undefined) yield peerId;
+      else connecting.push(this.#connect(peerId, addresses, signal));
+    }
+    for (const peerId of await Promise.all(connecting)) if (peerId !== undefined) yield peerId;
+  }
+
+  provide(blob: string): void {
+    if (this.#state.kind === 'running') this.#state.parts.content.provide(blob);
+  }
+
+  unprovide(blob: string): void {
+    if (this.#state.kind === 'running') this.#state.parts.content.unprovide(blob);
+  }
+
+  get #loopbackOnly(): boolean {
+    return (this.#options.swarmKeys ?? []).length === 0 && this.#options.open !== true;
+  }
+
+  #checkListen(listen: readonly string[]): void {
+    const exposed = listen.find((address) => !isLoopback(parseTcpAddress(address)?.host ?? ''));
+    if (this.#loopbackOnly && exposed !== undefined) {
+      throw new LayerswarmError('config-invalid', `listen: ${exposed} can be reached from the network, and no swarm key is given: give one (--swarm-key), listen on 127.0.0.1, or let anybody in (--open)`);
+    }
+  }
+
+  #makeParts(node: Node): Running {
+    const members = new Members({
+      self: this.self,
+      handlers: this.#handlers,
+      hello: () => this.#hello(),
+      limits: { ...DEFAULT_MEMBER_LIMITS, ...this.#options.limits },
+      events: {
+        onJoined: (session) => { this.#onJoined(session); },
+        onLeft: (session) => { this.#onLeft(session); },
+        onCut: (peerId, reason) => { this.#onCut(peerId, reason); },
+      },
+    });
+    const discovery = new Discovery({
+      self: this.self,
+      bootstrap: this.#options.bootstrap ?? [],
+      resolver: this.#options.resolver ?? SYSTEM_RESOLVER,
+      lan: this.#options.mdns !== false && !this.#loopbackOnly,
+      rememberedPath: join(this.#options.dataDir, 'network', 'members.json'),
+      targetMembers: Math.ceil(this.#maxNeighbours * DIALLED_SHARE),
+      ownAddresses: () => this.multiaddrs(),
+      members: () => Array.from(members.joined(), (session) => ({ peerId: session.peer.peerId, listen: session.hello?.listen ?? [] })),
+      isConnected: (peerId) => members.has(peerId),
+      dial: async (candidate, signal) => await this.#dial(node, candidate, signal),
+      askPeers: async (peerId) => await this.request(peerId, { type: 'get-peers' }, 'peers'),
+      onWarning: (line) => { this.#warn(line); },
+    });
+    const content = new ContentRouting({
+      dht: node.services.dht,
+      memberCount: () => this.peers().length,
+      provideIntervalMs: this.#options.provideIntervalMs ?? DEFAULT_PROVIDE_INTERVAL_MS,
+    });
+    return { node, members, discovery, content, lanes: this.#makeLanes(node, members) };
+  }
+
+  /** Lanes run on the connection of the control stream, of which both sides know that it stays. */
+  #makeLanes(node: Node, members: Members): StreamLaneHub {
+    const transport = {
+      peerId: node.peerId,
+      handle: node.handle.bind(node),
+      unhandle: node.unhandle.bind(node),
+      dialProtocol: async (peer: unknown, protocols: string | string[], options?: { signal?: AbortSignal }) => await this.#member(String(peer)).connection.newStream(protocols, options),
+    };
+    return new StreamLaneHub(transport, {
+      read: async (peerId, blob, range) => await this.#source.read(peerId, blob, range),
+      acceptPush: (peerId, blob, range, note) => this.#source.acceptPush(peerId, blob, range, note),
+    }, {
+      admit: (peerId) => members.get(peerId) !== undefined,
+      onLane: (peerId, lane) => { members.get(peerId)?.peer.useLane(lane); },
+    });
+  }
+
+  #hello(): MessageOf<'hello'> {
+    const { zone = '', agent = 'layerswarm', bulkAddresses } = this.#options;
+    const bulk = bulkAddresses?.();
+    return {
+      type: 'hello', version: PROTOCOL_VERSION, agent, zone, origin: this.#origin,
+      ...(bulk === undefined ? {} : { bulk: [...bulk] }),
+      listen: this.multiaddrs().slice(0, MAX_LISTEN_ADDRESSES),
+    };
+  }
+
+  async #dial(node: Node, candidate: Candidate, signal: AbortSignal): Promise<string> {
+    const suffix = candidate.peerId === undefined ? '' : `/p2p/${candidate.peerId}`;
+    const addresses = candidate.addresses.map((address) => multiaddr(`${address}${suffix}`));
+    const connection: Connection = await node.dial(addresses, { signal: AbortSignal.any([signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)]) });
+    return connection.remotePeer.toString();
+  }
+
+  /** Resolves with the peer id once it has joined, or undefined when it did not. */
+  async #connect(peerId: string, addresses: readonly string[], signal: AbortSignal): Promise<string | undefined> {
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    const unsubscribe = this.onPeer((event, peer) => { if (event === 'joined' && peer.peerId === peerId) resolve(peerId); });
+    const ended = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_TIMEOUT_MS)]);
+    const onEnded = (): void => { resolve(undefined); };
+    ended.addEventListener('abort', onEnded, { once: true });
+    try {
+      if (ended.aborted) return undefined;
+      this.#running().discovery.offer(addresses.map((address) => (address.includes('/p2p/') ? address : `${address}/p2p/${peerId}`)), 'exchanged');
+      return this.peer(peerId) === undefined ? await promise : peerId;
+    } finally {
+      unsubscribe();
+      ended.removeEventListener('abort', onEnded);
+    }
+  }
+
+  #onJoined(session: Session): void {
+    const { node, discovery, content } = this.#running();
+    void this.#tag(node, session.peer.peerId, true);
+    discovery.onJoined(session.peer.peerId, session.hello?.listen ?? []);
+    content.kick();
+    this.#tell('joined', session.peer);
+    if (this.peers().length > this.#maxNeighbours) this.#dropOne(session.peer.peerId);
+  }
+
+  #onLeft(session: Session): void {
+    if (this.#state.kind === 'running') {
+      void this.#tag(this.#state.parts.node, session.peer.peerId, false);
+      this.#state.parts.discovery.onGone(session.peer.peerId, true);
+    }
+    this.#tell('left', session.peer);
+  }
+
+  #onCut(peerId: string, reason: LayerswarmError): void {
+    if (reason.code === 'peer-misbehaved') {
+      this.#gater.penalize(peerId);
+      this.#warn(`peer ${peerId} is cut: ${reason.message}`);
+    }
+    if (this.#state.kind === 'running') this.#state.parts.discovery.onGone(peerId, false);
+  }
+
+  /** What libp2p would prune first when there are too many connections has no tag. */
+  async #tag(node: Node, peerId: string, isMember: boolean): Promise<void> {
+    try {
+      await node.peerStore.merge(peerIdFromString(peerId), { tags: { 'layerswarm-member': isMember ? { value: 100 } : undefined } });
+    } catch {
+      // Without the tag the connection is merely less safe from pruning.
+    }
+  }
+
+  #refresh(): void {
+    if (this.#state.kind === 'running' && this.peers().length >= this.#maxNeighbours * DIALLED_SHARE) this.#dropOne(undefined);
+  }
+
+  #dropOne(exceptPeerId: string | undefined): void {
+    const surplus = chooseSurplus(this.peers().filter((peer) => peer.peerId !== exceptPeerId), Math.random);
+    if (surplus !== undefined) this.#running().members.cut(surplus.peerId, new LayerswarmError('peer-gone', 'this node has neighbours enough'));
+  }
+
+  #tell(event: 'joined' | 'left', peer: Peer): void {
+    for (const listener of this.#listeners) listener(event, peer);
+  }
+
+  #warn(line: string): void {
+    this.#options.onWarning?.(line);
+  }
+
+  #session(peerId: string): Session | undefined {
+    return this.#state.kind === 'running' ? this.#state.parts.members.get(peerId) : undefined;
+  }
+
+  #member(peerId: string): Session {
+    const session = this.#session(peerId);
+    if (session === undefined) throw new LayerswarmError('peer-gone', `peer ${peerId} is not connected`);
+    return session;
+  }
+
+  #running(): Running {
+    if (this.#state.kind !== 'running') throw new LayerswarmError('unavailable', 'the network is not running');
+    return this.#state.parts;
+  }
+}

@@ -1,0 +1,52 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { LaneSource } from '../../src/swarm/lane/lane.ts';
+import { Libp2pNetwork, type NetworkOptions } from '../../src/swarm/network/libp2p-network.ts';
+import type { Network, OriginAnnouncement } from '../../src/swarm/network/network.ts';
+import { deriveSwarmKey, type SwarmKey } from '../../src/swarm/network/swarm-key.ts';
+
+export type SwarmNodeOptions = Partial<NetworkOptions> & { origin?: OriginAnnouncement; source?: LaneSource };
+
+/** Real nodes on loopback in this process, each with a folder of its own; every node is given the others as bootstrap. */
+export class Libp2pSwarm {
+  readonly key: SwarmKey = deriveSwarmKey(Buffer.alloc(32, 7));
+  readonly nodes: Libp2pNetwork[] = [];
+  readonly #folders: string[] = [];
+
+  async folder(): Promise<string> {
+    const folder = await mkdtemp(join(tmpdir(), 'ls-net-'));
+    this.#folders.push(folder);
+    return folder;
+  }
+
+  /** Starts a node; without `bootstrap` it is told where the first one is. */
+  async join(options: SwarmNodeOptions = {}): Promise<Libp2pNetwork> {
+    const { origin, source, ...network } = options;
+    const node = await Libp2pNetwork.create({
+      dataDir: network.dataDir ?? await this.folder(),
+      listen: ['/ip4/127.0.0.1/tcp/0'],
+      swarmKeys: [this.key],
+      mdns: false,
+      bootstrap: this.nodes.slice(0, 1).flatMap((first) => first.multiaddrs()),
+      provideIntervalMs: 1,
+      ...network,
+    });
+    if (origin !== undefined) node.announceOrigin(origin);
+    if (source !== undefined) node.setLaneSource(source);
+    this.nodes.push(node);
+    await node.start();
+    return node;
+  }
+
+  async stopNode(node: Network): Promise<void> {
+    const index = this.nodes.findIndex((candidate) => candidate === node);
+    const [stopped] = this.nodes.splice(index, 1);
+    await stopped?.stop();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.nodes.splice(0).map(async (node) => { await node.stop(); }));
+    for (const folder of this.#folders) await rm(folder, { recursive: true, force: true });
+  }
+}
