@@ -13,6 +13,7 @@ runc               runc
 skopeo             skopeo
 podman             podman
 docker-registry    docker-registry
+promtool           prometheus
 umoci              umoci
 debootstrap        debootstrap
 pigz               pigz

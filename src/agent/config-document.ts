@@ -25,8 +25,7 @@ function comment(text: string, indent: string): string[] {
 function entry(setting: Setting): string[] {
   const indent = '  '.repeat(setting.path.length - 1);
   const key = setting.path.at(-1)!;
-  const names = [setting.flag === undefined ? [] : [setting.default === true ? `--no-${setting.flag}` : `--${setting.flag}`], setting.env ?? []].flat();
-  const about = names.length === 0 ? '' : ` [${names.join(', ')}]`;
+  const about = ` [--${setting.default === true ? 'no-' : ''}${setting.flag}, ${setting.env}]`;
   const line = setting.default === undefined
     ? `${indent}# ${key}:`
     : `${indent}${stringify({ [key]: setting.default }, { flowCollectionPadding: false, collectionStyle: 'flow' }).trim().replace(/^\{(.*)\}$/s, '$1')}`;

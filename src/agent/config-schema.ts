@@ -117,12 +117,8 @@ export const configSchema = z.strictObject({
   }).prefault({}).describe('Bandwidth.'),
   emit: setting(z.enum(['proven', 'vouched']).default('proven'), 'proven or vouched',
     'What a client is given of a blob that is still arriving: bytes whose digest is proven, or already those that a signed list vouches for.'),
-  mirrors: z.strictObject({
-    allow: setting(z.array(registryHost).default(['docker.io']), 'registry names such as docker.io',
-      'Registry names that the origin answers for: what a runtime may say with ?ns=, and what a full reference may begin with.'),
-    aliases: setting(z.record(registryHost, z.string().regex(/^[a-z0-9][a-z0-9._/-]*$/)).default({}), 'a map of registry name to repository prefix, such as ghcr.io: mirror/ghcr',
-      'Where the origin keeps the repositories of another registry: ghcr.io/team/app is read as mirror/ghcr/team/app with "ghcr.io: mirror/ghcr".'),
-  }).prefault({}).describe('Registries that this swarm stands in for.'),
+  mirrors: setting(z.array(registryHost).default(['docker.io']), 'registry names such as docker.io',
+    'Registry names that the origin answers for beside its own: what a runtime may say with ?ns=, and what a reference may begin with.'),
   exclude: setting(z.array(repositoryPattern).default([]), 'repository names, * for any part, such as secret/*',
     'Repositories that are read from the origin only: never announced, never given to members.'),
   allow: z.strictObject({
@@ -148,10 +144,11 @@ export type ParsedConfig = z.output<typeof configSchema>;
 export interface Setting {
   /** Keys from the root of the YAML document. */
   readonly path: readonly string[];
-  /** `--store-max-bytes`, without the dashes; undefined for maps, which are for the file only. */
-  readonly flag: string | undefined;
-  readonly env: string | undefined;
-  readonly kind: 'text' | 'number' | 'boolean' | 'list' | 'map';
+  /** `store-max-bytes`: without the dashes. */
+  readonly flag: string;
+  /** `LAYERSWARM_STORE_MAX_BYTES` */
+  readonly env: string;
+  readonly kind: 'text' | 'number' | 'boolean' | 'list';
   readonly description: string;
   readonly expected: string;
   /** As it would be written in the file; undefined where it depends on the host. */
@@ -171,8 +168,7 @@ function unwrap(schema: z.ZodType): { inner: z.ZodType; default: unknown } {
 function kindOf(schema: z.ZodType): Setting['kind'] {
   if (schema instanceof z.ZodBoolean) return 'boolean';
   if (schema instanceof z.ZodNumber) return 'number';
-  if (schema instanceof z.ZodArray) return 'list';
-  return schema instanceof z.ZodRecord ? 'map' : 'text';
+  return schema instanceof z.ZodArray ? 'list' : 'text';
 }
 
 function collect(schema: z.ZodObject, prefix: readonly string[]): Setting[] {
@@ -181,13 +177,12 @@ function collect(schema: z.ZodObject, prefix: readonly string[]): Setting[] {
     const path = [...prefix, key];
     const { inner, default: value } = unwrap(field);
     if (inner instanceof z.ZodObject) return collect(inner, path);
-    const kind = kindOf(inner);
     const words = path.flatMap((part) => part.split(/(?=[A-Z])/)).map((word) => word.toLowerCase());
     return [{
       path,
-      flag: kind === 'map' ? undefined : words.join('-'),
-      env: kind === 'map' ? undefined : `LAYERSWARM_${words.join('_').toUpperCase()}`,
-      kind,
+      flag: words.join('-'),
+      env: `LAYERSWARM_${words.join('_').toUpperCase()}`,
+      kind: kindOf(inner),
       description: field.description ?? '',
       expected: expectations.get(field)?.expected ?? 'another value',
       default: value,

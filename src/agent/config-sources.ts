@@ -12,6 +12,7 @@ export const DEFAULT_CONFIG_FILE = '/etc/layerswarm/layerswarm.yaml';
 export interface RawConfig {
   readonly values: Record<string, unknown>;
   readonly sources: ReadonlyMap<string, string>;
+  readonly warnings: readonly string[];
 }
 
 /** Values of flags by the flag's name in camel case, as commander gives them. */
@@ -19,7 +20,7 @@ export type FlagValues = Readonly<Record<string, unknown>>;
 
 /**
  * Flags over `LAYERSWARM_*` over the YAML file over nothing (defaults are the schema's). A list that is given replaces the one
- * below it. @throws `config-invalid` for a file that cannot be read or parsed, `usage` for an unknown `LAYERSWARM_*` variable
+ * below it. @throws `config-invalid` for a file that cannot be read or parsed
  */
 export async function readSources(options: { flags: FlagValues; env: NodeJS.ProcessEnv; file: string | undefined }): Promise<RawConfig> {
   const sources = new Map<string, string>();
@@ -27,19 +28,18 @@ export async function readSources(options: { flags: FlagValues; env: NodeJS.Proc
   for (const setting of settings) {
     const key = setting.path.join('.');
     if (options.file !== undefined && get(values, setting.path) !== undefined) sources.set(key, options.file);
-    const variable = setting.env === undefined ? undefined : options.env[setting.env];
+    const variable = options.env[setting.env];
     if (variable !== undefined && variable !== '') {
       set(values, setting.path, fromText(setting, variable));
-      sources.set(key, setting.env!);
+      sources.set(key, setting.env);
     }
-    const flag = setting.flag === undefined ? undefined : options.flags[flagKey(setting.flag)];
+    const flag = options.flags[flagKey(setting.flag)];
     if (flag !== undefined) {
       set(values, setting.path, typeof flag === 'string' ? fromText(setting, flag) : flag);
       sources.set(key, `--${flag === false ? 'no-' : ''}${setting.flag}`);
     }
   }
-  rejectUnknownVariables(options.env);
-  return { values, sources };
+  return { values, sources, warnings: warningsAbout(options.env) };
 }
 
 /** The file that is read when none is named: the system's, where there is one. */
@@ -87,14 +87,15 @@ function fromText(setting: Setting, text: string): unknown {
   return /^(false|0|no|off)$/i.test(text) ? false : text;
 }
 
-/** A misspelt variable would be silently without effect; these are all the names there are. */
-function rejectUnknownVariables(env: NodeJS.ProcessEnv): void {
+/**
+ * A misspelt variable would be silently without effect. It is no error, since Kubernetes gives every pod variables that begin
+ * with the names of services.
+ */
+function warningsAbout(env: NodeJS.ProcessEnv): string[] {
   const known = new Set(['LAYERSWARM_CONFIG', ...settings.map((setting) => setting.env)]);
-  for (const name of Object.keys(env)) {
-    if (name.startsWith('LAYERSWARM_') && !known.has(name) && !name.startsWith('LAYERSWARM_TEST_')) {
-      throw new LayerswarmError('config-invalid', `${name}: expected the name of a setting (see "layerswarm config --example"), received an unknown variable`);
-    }
-  }
+  return Object.keys(env)
+    .filter((name) => name.startsWith('LAYERSWARM_') && !known.has(name) && !/^LAYERSWARM_(SERVICE|PORT)(_|$)/.test(name))
+    .map((name) => `${name} is not the name of a setting and has no effect`);
 }
 
 /** `store-max-bytes` → `storeMaxBytes`, as commander does. */

@@ -13,6 +13,8 @@ export interface AgentConfig extends Omit<ParsedConfig, 'push' | 'status' | 'bul
   readonly push: HostPort | undefined;
   readonly status: HostPort | undefined;
   readonly bulk: HostPort | undefined;
+  /** What is odd in the sources, though not wrong. */
+  readonly warnings: readonly string[];
 }
 
 export interface ConfigOptions {
@@ -28,7 +30,7 @@ export async function loadConfig(options: ConfigOptions = {}): Promise<AgentConf
   const env = options.env ?? process.env;
   const file = await configFile(options.file ?? env['LAYERSWARM_CONFIG']);
   const raw = await readSources({ flags: options.flags ?? {}, env, file });
-  const config = fillIn(parse(raw), options.uid ?? process.getuid?.() ?? 0, env);
+  const config = fillIn(parse(raw), raw.warnings, options.uid ?? process.getuid?.() ?? 0, env);
   refuseOpenDoors(config);
   return config;
 }
@@ -75,7 +77,7 @@ function defaultData(uid: number, env: NodeJS.ProcessEnv): string {
   return uid === 0 ? '/var/lib/layerswarm' : join(env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share'), 'layerswarm');
 }
 
-function fillIn(parsed: ParsedConfig, uid: number, env: NodeJS.ProcessEnv): AgentConfig {
+function fillIn(parsed: ParsedConfig, warnings: readonly string[], uid: number, env: NodeJS.ProcessEnv): AgentConfig {
   const reachable = parsed.swarmKey.length > 0 || parsed.open;
   const host = reachable ? '0.0.0.0' : '127.0.0.1';
   return {
@@ -85,6 +87,7 @@ function fillIn(parsed: ParsedConfig, uid: number, env: NodeJS.ProcessEnv): Agen
     bulk: onOrOff(parsed.bulk ?? { host, port: 4002 }),
     push: onOrOff(parsed.push),
     status: onOrOff(parsed.status),
+    warnings,
   };
 }
 

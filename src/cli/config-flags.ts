@@ -6,9 +6,9 @@ import type { CommandContext } from './command.ts';
 /** Adds one flag for each setting that can be one; `--data` is there for every command. */
 export function addConfigFlags(command: Command): Command {
   for (const { flag, kind, description, default: value } of settings) {
-    if (flag === undefined || flag === 'data') continue;
+    if (flag === 'data') continue;
     const [about] = description.split(/\.(?: |$)/);
-    if (kind === 'boolean') command.addOption(new Option(value === true ? `--no-${flag}` : `--${flag}`, value === true ? `not: ${about}` : about));
+    if (kind === 'boolean') command.addOption(new Option(value === true ? `--no-${flag}` : `--${flag}`, value === true ? `turns off: ${about}` : about));
     else command.addOption(new Option(`--${flag} <${kind === 'list' ? 'value...' : 'value'}>`, about));
   }
   return command;

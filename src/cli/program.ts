@@ -8,6 +8,13 @@ import { Output } from './output.ts';
 /** Every command, with its summary; its module is loaded when it is used, so that help and small commands start at once. */
 const COMMANDS: readonly { name: string; summary: string; load: () => Promise<{ define: DefineCommand }> }[] = [
   { name: 'agent', summary: 'run this host\'s node', load: () => import('./commands/agent.ts') },
+  { name: 'pull', summary: 'bring images to this node', load: () => import('./commands/pull.ts') },
+  { name: 'status', summary: 'show this node and the swarm at a glance', load: () => import('./commands/status.ts') },
+  { name: 'peers', summary: 'list the members that this node is connected to', load: () => import('./commands/peers.ts') },
+  { name: 'images', summary: 'list the images that are here', load: () => import('./commands/images.ts') },
+  { name: 'transfers', summary: 'list the downloads that are running', load: () => import('./commands/transfers.ts') },
+  { name: 'why', summary: 'tell where the time of a pull went', load: () => import('./commands/why.ts') },
+  { name: 'verify', summary: 'check every blob in the store', load: () => import('./commands/verify.ts') },
   { name: 'key', summary: 'make a swarm key file', load: () => import('./commands/key.ts') },
   { name: 'config', summary: 'check the configuration, or print its example or schema', load: () => import('./commands/config.ts') },
 ];

@@ -37,4 +37,6 @@ export interface OriginHealth {
   readonly reason?: string;
   /** Blob body bytes read since start. */
   readonly bytes: number;
+  /** Whether it serves ranges of blobs; undefined until one was asked for. Without ranges every part costs all bytes before it. */
+  readonly ranges?: boolean;
 }

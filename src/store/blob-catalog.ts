@@ -79,10 +79,12 @@ export class BlobCatalog {
           this.#forget(digest);
           report.damaged.push(digest);
         } else if (row === undefined) {
-          this.#insert({ digest, size: stat.size, usedAt: Math.round(stat.mtimeMs), origin: false, readers: 0 }, undefined);
+          const record = { digest, size: stat.size, usedAt: Math.round(stat.mtimeMs), origin: false, readers: 0 };
+          this.#writeRow(record, undefined);
+          this.remember(record);
           report.adopted.push(digest);
         } else {
-          this.#remember({ digest, size: row.size, usedAt: row.used_at, origin: row.origin === 1, readers: 0 });
+          this.remember({ digest, size: row.size, usedAt: row.used_at, origin: row.origin === 1, readers: 0 });
         }
       }
     }
@@ -94,16 +96,26 @@ export class BlobCatalog {
     return report;
   }
 
-  add(digest: Digest, size: number, options: { origin: boolean; checkpoints: Checkpoints | undefined; now: number }): void {
+  /** Writes the row of a blob that is about to get its name. */
+  prepare(digest: Digest, checkpoints: Checkpoints, options: { origin: boolean; now: number }): BlobRecord {
     const known = this.get(digest);
-    const origin = options.origin || known?.origin === true;
-    if (known !== undefined) {
-      this.touch(known, options.now);
-      if (origin) this.setOrigin(known, true);
-      if (options.checkpoints !== undefined) this.setCheckpoints(digest, options.checkpoints);
-      return;
-    }
-    this.#insert({ digest, size, usedAt: options.now, origin, readers: 0 }, options.checkpoints);
+    const record = known ?? { digest, size: checkpoints.size, usedAt: options.now, origin: false, readers: 0 };
+    record.usedAt = options.now;
+    record.origin ||= options.origin;
+    this.#writeRow(record, checkpoints);
+    return record;
+  }
+
+  /** The file has its name now. */
+  remember(record: BlobRecord): void {
+    const key = record.digest.toString();
+    if (!this.#records.has(key)) this.#bytes += record.size;
+    this.#records.set(key, record);
+  }
+
+  /** The file did not get its name. */
+  withdraw(digest: Digest): void {
+    this.#forgetKey(digest.toString());
   }
 
   remove(digest: Digest): BlobRecord | undefined {
@@ -148,18 +160,12 @@ export class BlobCatalog {
     this.#metadata.transaction(() => this.#writeCheckpoints(digest, checkpoints));
   }
 
-  #insert(record: BlobRecord, checkpoints: Checkpoints | undefined): void {
+  #writeRow(record: BlobRecord, checkpoints: Checkpoints | undefined): void {
     this.#metadata.transaction(() => {
       this.#metadata.statement('INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?)')
         .run(record.digest.toString(), record.size, record.usedAt, record.origin ? 1 : 0);
       if (checkpoints !== undefined) this.#writeCheckpoints(record.digest, checkpoints);
     });
-    this.#remember(record);
-  }
-
-  #remember(record: BlobRecord): void {
-    this.#records.set(record.digest.toString(), record);
-    this.#bytes += record.size;
   }
 
   #writeCheckpoints(digest: Digest, { checkpointLength, digests }: Checkpoints): void {

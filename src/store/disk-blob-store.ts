@@ -7,6 +7,7 @@ import type { BlobChange, BlobReader, BlobStore, Checkpoints, PartialBlob, Write
 import { writeTempBlob } from './blob-writer.ts';
 import { removeFile, syncFolder } from './durable-file.ts';
 import { chooseEvictions, type EvictionCandidate } from './eviction.ts';
+import { KeyedQueue } from './keyed-queue.ts';
 import type { Metadata } from './metadata.ts';
 import type { PartialFile } from './partial-file.ts';
 import { PartialSet } from './partial-set.ts';
@@ -19,6 +20,15 @@ export interface BlobStoreLimits {
   readonly maxBytes: number;
   /** Bytes of the disk that stay free, whatever the size limit allows. */
   readonly reserveBytes: number;
+}
+
+export interface BlobStoreStats {
+  readonly blobs: number;
+  readonly bytes: number;
+  /** Infinity without a limit. */
+  readonly maxBytes: number;
+  readonly partials: number;
+  readonly pinnedBytes: number;
 }
 
 interface Parts {
@@ -39,6 +49,8 @@ export class DiskBlobStore implements BlobStore {
   readonly #partials: PartialSet;
   /** Sizes of the writes under way, where they are known. */
   #reservedBytes = 0;
+  /** One change of a blob's name at a time. */
+  readonly #names = new KeyedQueue();
   readonly #listeners = new Set<(change: BlobChange) => void>();
 
   private constructor(parts: Parts) {
@@ -109,15 +121,7 @@ export class DiskBlobStore implements BlobStore {
 
   async delete(digest: Digest): Promise<boolean> {
     const partial = await this.#partials.delete(digest);
-    const record = this.#parts.catalog.get(digest);
-    if (record === undefined) return partial;
-    try {
-      await removeFile(this.#parts.layout.blob(digest));
-    } catch (error) {
-      throw storeError(error, `delete ${digest.toString()}`);
-    }
-    this.#forget(record);
-    return true;
+    return await this.#names.run(digest.toString(), () => this.#unlink(digest, { durable: true })) || partial;
   }
 
   async checkpoints(digest: Digest): Promise<Checkpoints | undefined> {
@@ -132,21 +136,27 @@ export class DiskBlobStore implements BlobStore {
 
   /** Moves a blob whose bytes are wrong out of the way. */
   async quarantine(digest: Digest): Promise<void> {
-    const record = this.#parts.catalog.get(digest);
-    if (record === undefined) return;
-    await rename(this.#parts.layout.blob(digest), this.#parts.layout.quarantined(digest)).catch((error: unknown) => {
-      if (!isMissing(error)) throw storeError(error, `move ${digest.toString()} to the quarantine`);
+    await this.#names.run(digest.toString(), async () => {
+      const record = this.#parts.catalog.get(digest);
+      if (record === undefined) return;
+      await rename(this.#parts.layout.blob(digest), this.#parts.layout.quarantined(digest)).catch((error: unknown) => {
+        if (!isMissing(error)) throw storeError(error, `move ${digest.toString()} to the quarantine`);
+      });
+      this.#forget(record);
     });
-    this.#forget(record);
   }
 
-  /** What may be removed to make room, unless it is pinned: nobody has it open, and no origin depends on it. */
-  evictable(): EvictionCandidate[] {
+  /**
+   * What may be removed to make room: nobody has it open, it is not pinned, and no origin depends on it.
+   * @param options.released held as origin, and to be treated as if they were not
+   */
+  evictable(options: { released?: readonly Digest[] } = {}): EvictionCandidate[] {
     const pinned = this.#parts.pinned();
+    const released = new Set(options.released?.map(String));
     const candidates: EvictionCandidate[] = [];
     for (const record of this.#parts.catalog.all()) {
       const key = record.digest.toString();
-      if (record.readers > 0 || record.origin || pinned.has(key)) continue;
+      if (record.readers > 0 || pinned.has(key) || (record.origin && !released.has(key))) continue;
       candidates.push({ key, digest: record.digest, size: record.size, usedAt: record.usedAt, partial: false });
     }
     return [...candidates, ...this.#partials.idle()];
@@ -161,10 +171,21 @@ export class DiskBlobStore implements BlobStore {
   async evict(chosen: readonly EvictionCandidate[]): Promise<EvictionCandidate[]> {
     const gone: EvictionCandidate[] = [];
     for (const candidate of chosen) {
-      const inUse = candidate.partial ? this.#partials.isOpen(candidate.digest) : (this.#parts.catalog.get(candidate.digest)?.readers ?? 1) > 0;
-      if (!inUse && await (candidate.partial ? this.#partials.delete(candidate.digest) : this.delete(candidate.digest))) gone.push(candidate);
+      if (await (candidate.partial ? this.#evictPartial(candidate.digest) : this.#evictBlob(candidate.digest))) gone.push(candidate);
     }
     return gone;
+  }
+
+  stats(): BlobStoreStats {
+    const { catalog, limits } = this.#parts;
+    const pinned = this.#parts.pinned();
+    let blobs = 0;
+    let pinnedBytes = 0;
+    for (const record of catalog.all()) {
+      blobs++;
+      if (pinned.has(record.digest.toString())) pinnedBytes += record.size;
+    }
+    return { blobs, bytes: catalog.bytes, maxBytes: limits.maxBytes, partials: [...this.partials()].length, pinnedBytes };
   }
 
   async close(): Promise<void> {
@@ -199,14 +220,51 @@ export class DiskBlobStore implements BlobStore {
     await rm(this.#parts.layout.partialFiles(partial.digest).state, { force: true });
   }
 
-  /** Gives a verified and synced file its name. */
+  /**
+   * Gives a verified and synced file its name. The row comes first: without a file it is dropped when the store opens, and a
+   * database that cannot be written leaves the file where it was.
+   */
   async #publish(path: string, digest: Digest, checkpoints: Checkpoints, origin: boolean): Promise<void> {
+    await this.#names.run(digest.toString(), async () => {
+      const { layout, catalog } = this.#parts;
+      const isNew = catalog.get(digest) === undefined;
+      const record = catalog.prepare(digest, checkpoints, { origin, now: this.#parts.now() });
+      try {
+        await rename(path, layout.blob(digest));
+        await syncFolder(layout.blobs(digest.algorithm));
+      } catch (error) {
+        if (isNew) catalog.withdraw(digest);
+        throw error;
+      }
+      catalog.remember(record);
+      if (isNew) this.#tell({ kind: 'added', digest, size: checkpoints.size });
+    });
+  }
+
+  async #evictPartial(digest: Digest): Promise<boolean> {
+    return !this.#partials.isOpen(digest) && await this.#partials.delete(digest);
+  }
+
+  async #evictBlob(digest: Digest): Promise<boolean> {
+    return await this.#names.run(digest.toString(), async () => {
+      const isFree = this.#parts.catalog.get(digest)?.readers === 0;
+      return isFree && await this.#unlink(digest, { durable: false });
+    });
+  }
+
+  /** @param options.durable a power loss cannot bring it back, as is due when people asked for it */
+  async #unlink(digest: Digest, options: { durable: boolean }): Promise<boolean> {
     const { layout, catalog } = this.#parts;
-    await rename(path, layout.blob(digest));
-    await syncFolder(layout.blobs(digest.algorithm));
-    const isNew = catalog.get(digest) === undefined;
-    catalog.add(digest, checkpoints.size, { origin, checkpoints, now: this.#parts.now() });
-    if (isNew) this.#tell({ kind: 'added', digest, size: checkpoints.size });
+    const record = catalog.get(digest);
+    if (record === undefined) return false;
+    try {
+      await removeFile(layout.blob(digest));
+      if (options.durable) await syncFolder(layout.blobs(digest.algorithm));
+    } catch (error) {
+      throw storeError(error, `delete ${digest.toString()}`);
+    }
+    this.#forget(record);
+    return true;
   }
 
   #forget(record: BlobRecord): void {

@@ -1,12 +1,19 @@
 import { mkdir } from 'node:fs/promises';
-import type { BlobStore } from './blob-store.ts';
 import { BlobCatalog } from './blob-catalog.ts';
-import { DiskBlobStore } from './disk-blob-store.ts';
+import type { BlobStore } from './blob-store.ts';
+import { DiskBlobStore, type BlobStoreStats } from './disk-blob-store.ts';
 import { FolderLock } from './folder-lock.ts';
+import { collectGarbage, type GcOptions, type GcReport } from './garbage.ts';
+import type { ImageStore } from './image-store.ts';
+import { LayoutIndex } from './layout-index.ts';
 import { Metadata } from './metadata.ts';
+import { Pins } from './pins.ts';
+import { adoptManifests, restoreTags } from './rebuild.ts';
+import { SqliteImageStore } from './sqlite-image-store.ts';
 import { storeError } from './store-error.ts';
 import { checkFormat, prepareFolders, StoreLayout } from './store-layout.ts';
 import { SyncPolicy } from './sync-policy.ts';
+import { verifyBlobs, type VerifyOptions, type VerifyResult } from './verify-blobs.ts';
 
 const MIB = 1024 * 1024;
 
@@ -19,12 +26,23 @@ export interface StoreOptions {
   syncBytes?: number;
   /** … or so many milliseconds, 5 s by default. A power loss costs at most what came since. */
   syncIntervalMs?: number;
+  /** `index.json` follows changes of tags within so many milliseconds; 1 s by default. */
+  indexDelayMs?: number;
   /** Milliseconds since the epoch. */
   now?: () => number;
 }
 
 export interface Store {
   readonly blobs: BlobStore;
+  readonly images: ImageStore;
+  /** What opening had to repair, each a line for the log; mostly empty. */
+  readonly repairs: readonly string[];
+  stats(): BlobStoreStats;
+  /** Removes what is idle, old or over the limit. Call it now and then: the limit itself is kept without it. */
+  gc(options?: GcOptions): Promise<GcReport>;
+  /** Reads every byte again; corrupt blobs go to the quarantine. */
+  verify(options?: VerifyOptions): AsyncIterable<VerifyResult>;
+  /** Closes partial blobs that are still open, and writes what was put off. */
   close(): Promise<void>;
 }
 
@@ -35,7 +53,6 @@ export interface Store {
  */
 export async function openStore(folder: string, options: StoreOptions = {}): Promise<Store> {
   const layout = new StoreLayout(folder);
-  const now = options.now ?? Date.now;
   try {
     await mkdir(layout.root, { recursive: true, mode: 0o700 });
   } catch (error) {
@@ -46,30 +63,70 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
   let metadata: Metadata | undefined;
   try {
     await prepareFolders(layout);
-    ({ metadata } = await Metadata.open(layout));
-    const catalog = new BlobCatalog(metadata);
-    await catalog.load(layout);
-    const blobs = await DiskBlobStore.open({
-      layout,
-      metadata,
-      catalog,
-      now,
-      limits: { maxBytes: options.maxBytes ?? Infinity, reserveBytes: options.reserveBytes ?? 256 * MIB },
-      sync: new SyncPolicy({ bytes: options.syncBytes ?? 64 * MIB, intervalMs: options.syncIntervalMs ?? 5000 }),
-      pinned: () => new Set(),
-    });
-    const opened = metadata;
-    return {
-      blobs,
-      close: async () => {
-        await blobs.close();
-        await opened.close();
-        lock.release();
-      },
-    };
+    const opened = await Metadata.open(layout);
+    metadata = opened.metadata;
+    return await assemble({ ...opened, layout, lock }, options);
   } catch (error) {
     await metadata?.close();
     lock.release();
     throw storeError(error, `open the store in ${layout.root}`);
   }
+}
+
+interface Opened {
+  readonly layout: StoreLayout;
+  readonly lock: FolderLock;
+  readonly metadata: Metadata;
+  readonly fresh: boolean;
+  readonly damaged: boolean;
+}
+
+async function assemble({ layout, lock, metadata, fresh, damaged }: Opened, options: StoreOptions): Promise<Store> {
+  const now = options.now ?? Date.now;
+  const maxBytes = options.maxBytes ?? Infinity;
+  const catalog = new BlobCatalog(metadata);
+  const found = await catalog.load(layout);
+  await adoptManifests(metadata, layout, catalog, found.adopted);
+  const restoredTags = fresh ? await restoreTags(metadata, layout, catalog) : 0;
+
+  const pins = new Pins(metadata);
+  const blobs = await DiskBlobStore.open({
+    layout,
+    metadata,
+    catalog,
+    now,
+    limits: { maxBytes, reserveBytes: options.reserveBytes ?? 256 * MIB },
+    sync: new SyncPolicy({ bytes: options.syncBytes ?? 64 * MIB, intervalMs: options.syncIntervalMs ?? 5000 }),
+    pinned: () => pins.reachable(),
+  });
+  const index = new LayoutIndex({ layout, metadata, delayMs: options.indexDelayMs ?? 1000 });
+  await index.write();
+  const images = new SqliteImageStore({ metadata, blobs, pins, onTags: () => index.changed() });
+  blobs.onChange(({ kind }) => {
+    if (kind === 'removed') index.changed();
+  });
+
+  return {
+    blobs,
+    images,
+    repairs: [
+      ...(damaged ? [`the metadata could not be read and was made anew; the old file is ${layout.metadata}.damaged`] : []),
+      ...found.damaged.map((digest) => `${digest.toString()} had the wrong length and was moved to ${layout.quarantine}`),
+      ...found.lost.map((digest) => `the file of ${digest.toString()} was gone`),
+      ...(found.adopted.length > 0 ? [`took in ${found.adopted.length} blobs without metadata`] : []),
+      ...(restoredTags > 0 ? [`restored ${restoredTags} tags from ${layout.index}`] : []),
+    ],
+    stats: () => blobs.stats(),
+    gc: (options = {}) => collectGarbage({ blobs, catalog, metadata, layout, maxBytes, now }, options),
+    verify: (options = {}) => verifyBlobs(blobs, catalog, options),
+    close: async () => {
+      try {
+        await blobs.close();
+        await index.write();
+      } finally {
+        await metadata.close();
+        lock.release();
+      }
+    },
+  };
 }

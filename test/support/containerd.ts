@@ -9,10 +9,10 @@ export interface Containerd {
   readonly socket: string;
   readonly dir: string;
   /** `ctr` on this daemon, whatever its exit code. */
-  ctr(args: readonly string[], options?: RunOptions): Promise<Finished>;
-  ctrOk(args: readonly string[], options?: RunOptions): Promise<Finished>;
+  readonly ctr: (args: readonly string[], options?: RunOptions) => Promise<Finished>;
+  readonly ctrOk: (args: readonly string[], options?: RunOptions) => Promise<Finished>;
   /** A folder for `ctr images pull --hosts-dir`: pulls from `registry` ask `mirror` first, as `_default` when no registry is named. */
-  hostsDir(mirror: string, registry?: { readonly name: string; readonly url: string }): string;
+  readonly hostsDir: (mirror: string, registry?: { readonly name: string; readonly url: string }) => string;
 }
 
 export async function startContainerd(cleanup: Cleanup, netns?: string): Promise<Containerd> {

@@ -17,8 +17,8 @@ export interface Dockerd {
   readonly socket: string;
   readonly log: () => string;
   /** `docker` on this daemon, whatever its exit code. */
-  docker(args: readonly string[], options?: RunOptions): Promise<Finished>;
-  dockerOk(args: readonly string[], options?: RunOptions): Promise<Finished>;
+  readonly docker: (args: readonly string[], options?: RunOptions) => Promise<Finished>;
+  readonly dockerOk: (args: readonly string[], options?: RunOptions) => Promise<Finished>;
 }
 
 /**

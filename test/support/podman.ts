@@ -7,8 +7,8 @@ import { tempDir } from './temp-dir.ts';
 /** Needs the tools `podman` and `root`. */
 export interface Podman {
   /** `podman` on folders of its own, whatever its exit code; `run` has `--rm --network none`. */
-  podman(args: readonly string[], options?: RunOptions): Promise<Finished>;
-  podmanOk(args: readonly string[], options?: RunOptions): Promise<Finished>;
+  readonly podman: (args: readonly string[], options?: RunOptions) => Promise<Finished>;
+  readonly podmanOk: (args: readonly string[], options?: RunOptions) => Promise<Finished>;
 }
 
 /** podman's default limits may be above what the machine lets anybody set. */

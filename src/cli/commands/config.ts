@@ -18,7 +18,8 @@ export const define: DefineCommand = (command, context) => {
         return;
       }
       const { loadConfig } = await import('../../agent/config.ts');
-      const config = await loadConfig({ flags: flagsOf(command, context), file: context.configFile });
+      const { warnings, ...config } = await loadConfig({ flags: flagsOf(command, context), file: context.configFile });
+      for (const warning of warnings) context.output.diagnostic(warning);
       const { stringify } = await import('yaml');
       context.output.result(config, (document) => stringify(document));
     });

@@ -120,11 +120,10 @@ export class LaneSession {
     this.#idleTimer.refresh();
   }
 
-  /** Ends everything under way, with `peer-gone` for whoever waits, and the transport. */
-  close(): void {
-    const reason = new LayerswarmError('peer-gone', `the lane to peer ${this.peerId} was closed on this side`);
-    this.#close(reason);
-    this.#transport.end();
+  /** Ends everything under way, with `peer-gone` for whoever waits, then the transport. Resolves when that is closed. */
+  async close(): Promise<void> {
+    this.#close(new LayerswarmError('peer-gone', `the lane to peer ${this.peerId} was closed on this side`));
+    await this.#transport.end();
   }
 
   // What the parts of the session use.
@@ -155,7 +154,7 @@ export class LaneSession {
   /** Something ended. */
   changed(): void {
     if (this.#busy) return;
-    if (this.#state.kind === 'draining' && this.#state.peerSaidBye) this.close();
+    if (this.#state.kind === 'draining' && this.#state.peerSaidBye) void this.close();
     else this.#idleTimer.refresh();
   }
 
@@ -250,7 +249,7 @@ export class LaneSession {
     if (this.#busy) this.#idleTimer.refresh();
     else if (this.#state.kind === 'open') this.drain();
     // The peer should have closed it long ago.
-    else this.close();
+    else void this.close();
   }
 
   #watchSending(blocked: boolean): void {

@@ -15,8 +15,8 @@ export interface LaneTransport {
   /** Stops and starts reading. What was read already may still be delivered after `pause`. */
   pause(): void;
   resume(): void;
-  /** Sends what is queued, then closes both ways. Idempotent; `onClose` follows. */
-  end(): void;
+  /** Sends what is queued, then closes both ways, hard if the peer does not close too. Resolves when closed; never rejects. */
+  end(): Promise<void>;
   /** Closes at once. Idempotent; `onClose` follows. */
   destroy(error: Error): void;
 }

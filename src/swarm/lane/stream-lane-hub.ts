@@ -59,7 +59,7 @@ export class StreamLaneHub {
   /** Ends all lanes. */
   async stop(): Promise<void> {
     await this.#libp2p.unhandle(LANE_PROTOCOL);
-    for (const session of this.#sessions) session.close();
+    await Promise.all(Array.from(this.#sessions, async (session) => { await session.close(); }));
   }
 
   /** The lane to the peer that is open now. */
@@ -127,7 +127,7 @@ export class StreamLaneHub {
     if (opening !== undefined && this.#self < peerId) {
       const transport = new StreamTransport(stream);
       transport.send(encodeFrame({ type: 'bye', id: 0 }));
-      transport.end();
+      void transport.end();
       return;
     }
     const lane = this.#attach(peerId, stream, 'acceptor');

@@ -46,7 +46,6 @@ export class StreamLane implements Lane {
   }
 
   async close(): Promise<void> {
-    this.#session.close();
-    await Promise.resolve();
+    await this.#session.close();
   }
 }

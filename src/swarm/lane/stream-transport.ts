@@ -4,7 +4,7 @@ import { LayerswarmError } from '../../errors.ts';
 import type { LaneTransport, TransportHandler } from './lane-transport.ts';
 
 /** How long the peer may take to close its half after this side closed its own. */
-const CLOSE_TIMEOUT_MS = 5000;
+const CLOSE_TIMEOUT_MS = 2000;
 
 /**
  * A libp2p stream as a lane's transport. libp2p's own iterator and sink have no back-pressure on reading, so this uses its events,
@@ -15,15 +15,22 @@ export class StreamTransport implements LaneTransport {
   readonly #stream: Stream;
   #paused = false;
   #resuming = false;
-  #closed = false;
+  #ended = false;
+  readonly #closed = Promise.withResolvers<void>();
 
   constructor(stream: Stream) {
     this.#stream = stream;
     stream.addEventListener('message', (event) => { this.#onMessage(event); });
     stream.addEventListener('drain', () => { this.#onDrain(); });
     // A reset ends the reading like a clean close does; only this event tells them apart.
-    stream.addEventListener('close', (event: StreamCloseEvent) => { this.#onClose(event.error); });
-    stream.addEventListener('end', () => { this.#onEnd(); });
+    stream.addEventListener('close', (event: StreamCloseEvent) => {
+      this.#closed.resolve();
+      this.#onEnded(event.error);
+    });
+    stream.addEventListener('end', () => {
+      this.#onEnded(undefined);
+      void this.end();
+    });
   }
 
   get sendBuffered(): number {
@@ -59,23 +66,18 @@ export class StreamTransport implements LaneTransport {
     if (this.#isPaused()) this.pause();
   }
 
-  end(): void {
-    void this.#end();
+  async end(): Promise<void> {
+    const timer = setTimeout(() => { this.#stream.abort(new LayerswarmError('timeout', 'the peer did not close its half of the stream')); }, CLOSE_TIMEOUT_MS);
+    this.resume();
+    this.#stream.close({ signal: AbortSignal.timeout(CLOSE_TIMEOUT_MS) }).catch((cause: unknown) => {
+      this.#stream.abort(new LayerswarmError('peer-gone', 'the stream could not be closed', { cause }));
+    });
+    await this.#closed.promise;
+    clearTimeout(timer);
   }
 
   destroy(error: Error): void {
     this.#stream.abort(error);
-  }
-
-  async #end(): Promise<void> {
-    this.resume();
-    try {
-      await this.#stream.close({ signal: AbortSignal.timeout(CLOSE_TIMEOUT_MS) });
-      if (this.#closed) return;
-      setTimeout(() => { this.#stream.abort(new LayerswarmError('timeout', 'the peer did not close its half of the stream')); }, CLOSE_TIMEOUT_MS).unref();
-    } catch (cause) {
-      this.#stream.abort(new LayerswarmError('peer-gone', 'the stream could not be closed', { cause }));
-    }
   }
 
   #onMessage({ data }: StreamMessageEvent): void {
@@ -93,15 +95,9 @@ export class StreamTransport implements LaneTransport {
     });
   }
 
-  #onEnd(): void {
-    if (this.#closed) return;
-    this.#onClose(undefined);
-    this.end();
-  }
-
-  #onClose(error: Error | undefined): void {
-    if (this.#closed) return;
-    this.#closed = true;
+  #onEnded(error: Error | undefined): void {
+    if (this.#ended) return;
+    this.#ended = true;
     this.handler?.onClose(error);
   }
 

@@ -1,0 +1,149 @@
+import type { BlobProgress, PullProgress } from '../control/operations.ts';
+import { LayerswarmError } from '../errors.ts';
+import type { Descriptor, Platform } from '../oci/descriptor.ts';
+import { isForeign, linkedDescriptors, parseManifest, type ImageManifest, type RawManifest } from '../oci/manifest.ts';
+import { choosePlatform, formatPlatform, hostPlatform } from '../oci/platform.ts';
+import type { BlobStore } from '../store/blob-store.ts';
+import type { BlobExchange } from '../swarm/swarm.ts';
+import type { Receipt } from '../status/status-document.ts';
+import { BlobPull } from './blob-pull.ts';
+import type { ImageName } from './image-name.ts';
+
+const BLOBS_AT_ONCE = 8;
+/** Indexes may name indexes; real ones do not go deeper than this. */
+const MAX_INDEX_DEPTH = 4;
+const PROGRESS_INTERVAL_MS = 200;
+
+/** Finds manifests and keeps them; the registry endpoint's resolver is one. */
+export interface ManifestResolver {
+  /** By tag, or by digest. @throws `not-found`, `origin-…`, `unavailable`, `manifest-invalid`, `digest-mismatch` */
+  manifest(repository: { readonly name: string; readonly full: string }, reference: string, signal: AbortSignal): Promise<{
+    readonly raw: RawManifest;
+    readonly tag: { readonly kind: 'fresh' | 'stale' } | undefined;
+  }>;
+}
+
+export interface PullerOptions {
+  readonly resolver: ManifestResolver;
+  readonly exchange: BlobExchange;
+  readonly store: Pick<BlobStore, 'size'>;
+  readonly isExcluded: (repository: string) => boolean;
+}
+
+export interface PullOptions {
+  /** Which children of an index; the host's own platform by default. */
+  readonly platform?: Platform | 'all' | undefined;
+  readonly signal: AbortSignal;
+  readonly onProgress?: (progress: PullProgress) => void;
+}
+
+/** Brings whole images here, for whoever asks without being a registry client. */
+export class Puller {
+  readonly #options: PullerOptions;
+
+  constructor(options: PullerOptions) {
+    this.#options = options;
+  }
+
+  /** @throws what finding manifests or fetching blobs throws; `not-found` when no child of an index is for the platform */
+  async pull(image: ImageName, options: PullOptions): Promise<Receipt> {
+    const started = performance.now();
+    const { reference } = image;
+    const { raw, tag } = await this.#options.resolver.manifest(image, reference.digest?.toString() ?? reference.tag!, options.signal);
+    const stale = tag?.kind === 'stale';
+    options.onProgress?.({ kind: 'resolved', reference: reference.toString(), digest: raw.digest.toString(), stale });
+    const resolved = performance.now();
+    const collected: Collected = { manifestBytes: 0, blobs: new Map() };
+    await this.#collect(image, raw, options, collected, 0);
+    const manifests = performance.now();
+    const blobs = await this.#fetchAll(image, [...collected.blobs.values()], options);
+    const ended = performance.now();
+
+    const peers = new Map<string, number>();
+    for (const [peerId, bytes] of blobs.flatMap((blob) => [...blob.fromPeers])) peers.set(peerId, (peers.get(peerId) ?? 0) + bytes);
+    const lines = blobs.map((blob) => blob.receipt());
+    const sum = (value: (line: Receipt['blobs'][number]) => number): number => lines.reduce((total, line) => total + value(line), 0);
+    return {
+      reference: reference.toString(),
+      digest: raw.digest.toString(),
+      finishedAt: new Date().toISOString(),
+      bytes: collected.manifestBytes + sum(({ bytes }) => bytes),
+      fromStoreBytes: sum((line) => (line.source === 'store' ? line.bytes : 0)),
+      fromOriginBytes: sum(({ fromOriginBytes }) => fromOriginBytes),
+      fromPeersBytes: sum(({ fromPeersBytes }) => fromPeersBytes),
+      peers: Object.fromEntries(peers),
+      seconds: (ended - started) / 1000,
+      stalls: sum(({ stalls }) => stalls),
+      retries: sum(({ retries }) => retries),
+      // The store gives a blob its name only once every byte of it closed to its digest.
+      verified: true,
+      stale,
+      phases: [
+        { name: 'resolve', seconds: (resolved - started) / 1000 },
+        { name: 'manifests', seconds: (manifests - resolved) / 1000 },
+        { name: 'blobs', seconds: (ended - manifests) / 1000 },
+      ],
+      blobs: lines,
+    };
+  }
+
+  /** Adds what a manifest needs, and its children's. */
+  async #collect(image: ImageName, raw: RawManifest, options: PullOptions, into: Collected, depth: number): Promise<void> {
+    const manifest = parseManifest(raw.bytes, raw.mediaType);
+    into.manifestBytes += raw.bytes.length;
+    if (manifest.kind === 'image') {
+      for (const blob of neededBlobs(manifest)) into.blobs.set(blob.digest.toString(), blob);
+      return;
+    }
+    if (depth >= MAX_INDEX_DEPTH) throw new LayerswarmError('manifest-invalid', `${image.reference.toString()} names indexes within indexes, more than ${MAX_INDEX_DEPTH} deep`);
+    const wanted = options.platform ?? hostPlatform();
+    const children = wanted === 'all' ? linkedDescriptors(manifest).children : [choosePlatform(manifest, wanted)];
+    for (const child of children) {
+      if (child === undefined) throw noSuchPlatform(image, manifest.manifests, wanted);
+      const { raw: found } = await this.#options.resolver.manifest(image, child.digest.toString(), options.signal);
+      await this.#collect(image, found, options, into, depth + 1);
+    }
+  }
+
+  async #fetchAll(image: ImageName, descriptors: readonly Descriptor[], options: PullOptions): Promise<BlobPull[]> {
+    const failed = new AbortController();
+    const signal = AbortSignal.any([options.signal, failed.signal]);
+    const blobs = descriptors.map((descriptor) => new BlobPull(descriptor, this.#options.store));
+    const report = (): void => options.onProgress?.({ kind: 'blobs', blobs: blobs.map((blob): BlobProgress => blob.progress()) });
+    const ticker = setInterval(report, PROGRESS_INTERVAL_MS);
+    const waiting = blobs.values();
+    const work = async (): Promise<void> => {
+      for (const blob of waiting) {
+        await blob.run(this.#options.exchange, { repository: image.name, shared: !this.#options.isExcluded(image.name) }, signal);
+      }
+    };
+    try {
+      report();
+      await Promise.all(Array.from({ length: BLOBS_AT_ONCE }, () => work().catch((error: unknown) => {
+        // The first failure ends the pull: the others need not go on for an image that cannot be whole.
+        failed.abort(error);
+        throw error;
+      })));
+      return blobs;
+    } finally {
+      clearInterval(ticker);
+      report();
+    }
+  }
+}
+
+interface Collected {
+  manifestBytes: number;
+  readonly blobs: Map<string, Descriptor>;
+}
+
+/** Config and layers; foreign layers are not in registries. */
+function neededBlobs(manifest: ImageManifest): Descriptor[] {
+  return [manifest.config, ...manifest.layers.filter((layer) => !isForeign(layer))];
+}
+
+function noSuchPlatform(image: ImageName, children: readonly Descriptor[], wanted: Platform | 'all'): LayerswarmError {
+  const offered = children.flatMap(({ platform }) => (platform === undefined ? [] : [formatPlatform(platform)])).slice(0, 20);
+  const asked = wanted === 'all' ? 'any platform' : formatPlatform(wanted);
+  return new LayerswarmError('not-found', `${image.reference.toString()} is not there for ${asked}: it has ${offered.join(', ') || 'no image'}; choose one with --platform`);
+}

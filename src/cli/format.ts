@@ -1,0 +1,110 @@
+import type { Receipt, StatusDocument } from '../status/status-document.ts';
+import { formatBytes } from '../agent/quantity.ts';
+import { printable, table } from './table.ts';
+
+export function shortDigest(digest: string): string {
+  return digest.slice(0, digest.indexOf(':') + 13);
+}
+
+export function formatSeconds(seconds: number): string {
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
+  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 24 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+export function formatPeers({ peers }: Pick<StatusDocument, 'peers'>): string {
+  return table([
+    { label: 'PEER', value: ({ peerId }) => peerId },
+    { label: 'ADDRESS', value: ({ address }) => address },
+    { label: 'ZONE', value: ({ zone }) => zone },
+    { label: 'LANE', value: ({ lane }) => lane },
+    { label: 'LATENCY', value: ({ latencyMs }) => (latencyMs === null ? '' : `${latencyMs.toFixed(1)} ms`), align: 'right' },
+    { label: 'RECEIVED', value: ({ receivedBytes }) => formatBytes(receivedBytes), align: 'right' },
+    { label: 'SENT', value: ({ sentBytes }) => formatBytes(sentBytes), align: 'right' },
+    { label: 'BAD', value: ({ badPieces }) => String(badPieces), align: 'right' },
+  ], peers, 'no peer is connected');
+}
+
+export function formatImages({ images }: Pick<StatusDocument, 'images'>): string {
+  return table([
+    { label: 'REFERENCE', value: ({ reference }) => reference },
+    { label: 'DIGEST', value: ({ digest }) => shortDigest(digest) },
+    { label: 'SIZE', value: ({ sizeBytes }) => formatBytes(sizeBytes), align: 'right' },
+    { label: 'HERE', value: ({ complete }) => (complete ? 'complete' : 'partly') },
+  ], images, 'no image is here yet');
+}
+
+export function formatTransfers({ transfers }: Pick<StatusDocument, 'transfers'>): string {
+  return table([
+    { label: 'BLOB', value: ({ digest }) => shortDigest(digest) },
+    { label: 'REPOSITORY', value: ({ repository }) => repository },
+    { label: 'STATE', value: ({ state }) => state },
+    { label: 'HAVE', value: ({ haveBytes }) => formatBytes(haveBytes), align: 'right' },
+    { label: 'SIZE', value: ({ sizeBytes }) => (sizeBytes === null ? '?' : formatBytes(sizeBytes)), align: 'right' },
+    { label: 'ORIGIN', value: ({ fromOriginBytes }) => formatBytes(fromOriginBytes), align: 'right' },
+    { label: 'PEERS', value: ({ fromPeersBytes }) => formatBytes(fromPeersBytes), align: 'right' },
+    { label: 'RATE', value: ({ bytesPerSecond }) => `${formatBytes(bytesPerSecond)}/s`, align: 'right' },
+  ], transfers, 'no transfer is running');
+}
+
+export function formatStatus(status: StatusDocument): string {
+  const { origin, store, traffic } = status;
+  const reason = origin.reason === null ? '' : ` (${printable(origin.reason)})`;
+  const limit = store.maxBytes === null ? '' : ` of ${formatBytes(store.maxBytes)}`;
+  const received = traffic.fromOriginBytes + traffic.fromPeersBytes;
+  const share = received === 0 ? '' : `, ${Math.round((traffic.fromPeersBytes / received) * 100)} % from peers`;
+  return [
+    `node      ${status.peerId}  zone ${status.zone}  version ${status.version}  up ${formatSeconds(status.uptimeSeconds)}`,
+    `origin    ${origin.url ?? 'none known'}  ${origin.state}${reason}  ${origin.source}`,
+    `store     ${formatBytes(store.bytes)}${limit} in ${store.blobs} blobs, ${store.partial} unfinished, ${store.pinned} pinned`,
+    `received  ${formatBytes(traffic.fromPeersBytes)} from peers, ${formatBytes(traffic.fromOriginBytes)} from the origin${share}`,
+    `sent      ${formatBytes(traffic.toPeersBytes)} to peers, ${formatBytes(traffic.toClientsBytes)} to clients`,
+    ...status.bans.map(({ peerId, reason, until }) => `banned    ${peerId} until ${until}: ${printable(reason)}`),
+    '', formatPeers(status),
+    '', formatTransfers(status),
+    '', formatImages(status),
+  ].join('\n');
+}
+
+/** The receipt that a pull ends with. */
+export function formatReceipt(receipt: Receipt): string {
+  const peers = Object.entries(receipt.peers).sort(([, a], [, b]) => b - a);
+  return [
+    `${receipt.reference}  ${receipt.digest}${receipt.stale ? '  (stale: the origin cannot be asked)' : ''}`,
+    `  ${formatBytes(receipt.bytes)} in ${formatSeconds(receipt.seconds)}, ${receipt.verified ? 'every digest verified' : 'NOT verified'}`,
+    `  from the origin  ${formatBytes(receipt.fromOriginBytes)}`,
+    `  from peers       ${formatBytes(receipt.fromPeersBytes)}${peers.length === 0 ? '' : ` from ${peers.length}`}`,
+    ...peers.slice(0, 10).map(([peerId, bytes]) => `    ${peerId}  ${formatBytes(bytes)}`),
+    ...(peers.length > 10 ? [`    and ${peers.length - 10} more`] : []),
+    `  was here         ${formatBytes(receipt.fromStoreBytes)}`,
+    ...(receipt.stalls + receipt.retries > 0 ? [`  ${receipt.stalls} stalls, ${receipt.retries} retries`] : []),
+  ].join('\n');
+}
+
+/** Where a pull's time went: its phases, then its blobs, slowest first. */
+export function formatWhy(receipt: Receipt): string {
+  const share = (seconds: number): string => (receipt.seconds === 0 ? '' : `${Math.round((seconds / receipt.seconds) * 100)} %`);
+  return [
+    formatReceipt(receipt),
+    '',
+    table([
+      { label: 'PHASE', value: ({ name }) => name },
+      { label: 'TIME', value: ({ seconds }) => formatSeconds(seconds), align: 'right' },
+      { label: 'SHARE', value: ({ seconds }) => share(seconds), align: 'right' },
+    ], receipt.phases, ''),
+    '',
+    table([
+      { label: 'BLOB', value: ({ digest }) => shortDigest(digest) },
+      { label: 'SIZE', value: ({ bytes }) => formatBytes(bytes), align: 'right' },
+      { label: 'TIME', value: ({ source, seconds }) => (source === 'store' ? 'was here' : formatSeconds(seconds)), align: 'right' },
+      { label: 'RATE', value: ({ bytes, seconds }) => (seconds === 0 ? '' : `${formatBytes(bytes / seconds)}/s`), align: 'right' },
+      { label: 'ORIGIN', value: ({ fromOriginBytes }) => formatBytes(fromOriginBytes), align: 'right' },
+      { label: 'PEERS', value: ({ fromPeersBytes }) => formatBytes(fromPeersBytes), align: 'right' },
+      { label: 'STALLS', value: ({ stalls }) => String(stalls), align: 'right' },
+      { label: 'RETRIES', value: ({ retries }) => String(retries), align: 'right' },
+    ], [...receipt.blobs].sort((a, b) => b.seconds - a.seconds), 'no blobs'),
+  ].join('\n');
+}

@@ -1,0 +1,60 @@
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+
+/** Structured log lines. Callers put no secret and no credential into a line. */
+export interface Logger {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+  /** The same log, with the part's name on each line. */
+  for(part: string): Logger;
+}
+
+const SEVERITY: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
+/** sd-daemon(3): what the journal takes for the priority of a line. */
+const JOURNAL_PRIORITY: Readonly<Record<LogLevel, number>> = { debug: 7, info: 6, warn: 4, error: 3 };
+/** Beyond this a line is cut: whatever a peer or a client sent must not fill the disk through the log. */
+const MAX_VALUE_LENGTH = 1000;
+
+export interface LoggerOptions {
+  readonly level: LogLevel;
+  readonly format: 'text' | 'json';
+  /** Lines go to the journal, which adds the time itself and takes `<N>` as the priority. */
+  readonly journal?: boolean;
+  readonly write: (line: string) => void;
+  readonly now?: () => Date;
+}
+
+export function createLogger(options: LoggerOptions, part?: string): Logger {
+  const now = options.now ?? (() => new Date());
+
+  function line(level: LogLevel, message: string, fields: LogFields): void {
+    if (SEVERITY[level] < SEVERITY[options.level]) return;
+    if (options.format === 'json') {
+      options.write(`${JSON.stringify({ time: now().toISOString(), level, part, message, ...fields })}\n`);
+      return;
+    }
+    const start = options.journal === true ? `<${JOURNAL_PRIORITY[level]}>` : `${now().toISOString()} ${level.toUpperCase().padEnd(5)} `;
+    const rest = Object.entries(fields).flatMap(([key, value]) => (value === undefined ? [] : [` ${key}=${quoted(value)}`])).join('');
+    options.write(`${start}${part === undefined ? '' : `${part}: `}${oneLine(message)}${rest}\n`);
+  }
+
+  return {
+    debug: (message, fields = {}) => line('debug', message, fields),
+    info: (message, fields = {}) => line('info', message, fields),
+    warn: (message, fields = {}) => line('warn', message, fields),
+    error: (message, fields = {}) => line('error', message, fields),
+    for: (name) => createLogger(options, name),
+  };
+}
+
+function oneLine(text: string): string {
+  // Control characters could forge lines or drive the terminal that shows them.
+  return text.slice(0, MAX_VALUE_LENGTH).replace(/[\p{Cc}\u2028\u2029]+/gu, ' ');
+}
+
+function quoted(value: string | number | boolean): string {
+  const text = oneLine(String(value));
+  return /^[^\s"=]+$/.test(text) ? text : JSON.stringify(text);
+}

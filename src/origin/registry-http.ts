@@ -1,0 +1,251 @@
+import type { Dispatcher } from 'undici';
+import { LayerswarmError } from '../errors.ts';
+import { type Access, Authenticator } from './auth.ts';
+import { ByteRate, Semaphore } from './budget.ts';
+import { type Clock, systemClock } from './clock.ts';
+import type { CredentialsProvider } from './credentials.ts';
+import { dockerConfigCredentials } from './docker-config.ts';
+import { Health } from './health.ts';
+import { abortedError, AttemptFailed, type Failure, statusFailure, transportFailure } from './origin-error.ts';
+import { isRedirect, LocationCache, MAX_REDIRECTS, redirectTarget } from './redirect.ts';
+import { parseRegistryUrl } from './registry-url.ts';
+import { DEFAULT_RETRY, parseRetryAfter, type RetryPolicy, withRetry } from './retry.ts';
+import { makeDispatchers, type TlsOptions } from './tls.ts';
+import { type Answer, type Body, exchange } from './transport.ts';
+
+export interface RegistryOptions extends TlsOptions {
+  /** `https://registry.example:5000`; `http://…` talks without TLS. */
+  readonly url: string;
+  /** docker's and podman's credential files when absent. */
+  readonly credentials?: CredentialsProvider | undefined;
+  readonly timeouts?: Partial<Timeouts> | undefined;
+  readonly retry?: Partial<RetryPolicy> | undefined;
+  /** Blob bodies read at a time. */
+  readonly maxConnections?: number | undefined;
+  /** Of blob bodies; 0 or absent: no limit. */
+  readonly bytesPerSecond?: number | undefined;
+  /** Connections to use instead of own ones; whoever made it closes it. */
+  readonly dispatcher?: Dispatcher | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+/** Milliseconds. */
+export interface Timeouts {
+  readonly connectMs: number;
+  /** From a request to the first byte of its answer. */
+  readonly headersMs: number;
+  /** Without a byte of a body. */
+  readonly stallMs: number;
+}
+
+export const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 5_000, headersMs: 10_000, stallMs: 15_000 };
+const DEFAULT_CONNECTIONS = 16;
+/** Small requests have connections of their own, so that a tag is not waited for behind blobs. */
+const CONTROL_CONNECTIONS = 16;
+const MAX_ERROR_BODY = 8 * 1024;
+/** Storage says these of a signed URL that ran out. */
+const LOCATION_EXPIRED: ReadonlySet<number> = new Set([400, 401, 403, 404, 410]);
+
+export interface RegistryRequest {
+  /** In words, for messages: "the tag list of team/app". */
+  readonly what: string;
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Path and query at the registry, or the URL that it gave for an upload. */
+  readonly target: string | URL;
+  readonly access: Access;
+  /** Statuses that the caller reads; any other is thrown. */
+  readonly accept: readonly number[];
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Body;
+  readonly signal?: AbortSignal | undefined;
+  readonly headersTimeout?: number;
+  /** Counts against `maxConnections` until its body is closed. */
+  readonly bulk?: boolean;
+  /** Remembers where this is redirected to, under this key. */
+  readonly locationKey?: string;
+  /** Goes out although the registry is known to be down, and is not repeated. */
+  readonly probe?: boolean;
+}
+
+/** Requests to one registry, with everything that goes around them: budget, health, retries, authentication, redirects. */
+export class RegistryHttp {
+  readonly url: URL;
+  readonly clock: Clock;
+  readonly health: Health;
+  /** Undefined when there is no limit. */
+  readonly rate: ByteRate | undefined;
+  readonly #timeouts: Timeouts;
+  readonly #retry: RetryPolicy;
+  readonly #auth: Authenticator;
+  readonly #dispatchers: { readonly registry: Dispatcher; readonly storage: Dispatcher };
+  readonly #ownsDispatchers: boolean;
+  readonly #control = new Semaphore(CONTROL_CONNECTIONS);
+  readonly #bulk: Semaphore;
+  readonly #locations: LocationCache;
+
+  /** @throws LayerswarmError `config-invalid` */
+  constructor(options: RegistryOptions) {
+    const { clock = systemClock, dispatcher } = options;
+    this.url = parseRegistryUrl(options.url);
+    this.clock = clock;
+    this.health = new Health(this.url.host, clock);
+    this.rate = (options.bytesPerSecond ?? 0) > 0 ? new ByteRate(options.bytesPerSecond!, clock) : undefined;
+    this.#timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
+    this.#retry = { ...DEFAULT_RETRY, ...options.retry };
+    this.#dispatchers = dispatcher === undefined ? makeDispatchers(options, this.#timeouts.connectMs) : { registry: dispatcher, storage: dispatcher };
+    this.#ownsDispatchers = dispatcher === undefined;
+    this.#auth = new Authenticator({
+      registry: this.url,
+      dispatcher: this.#dispatchers.storage,
+      credentials: options.credentials ?? dockerConfigCredentials({ registry: this.url, clock }),
+      health: this.health,
+      clock,
+    });
+    this.#bulk = new Semaphore(options.maxConnections ?? DEFAULT_CONNECTIONS);
+    this.#locations = new LocationCache(clock);
+  }
+
+  /** @throws LayerswarmError as `Origin` says */
+  async send(request: RegistryRequest): Promise<Answer> {
+    return request.probe === true
+      ? this.retrying(request.what, request.signal, () => this.attempt(request), 1)
+      : this.retrying(request.what, request.signal, () => this.attempt(request));
+  }
+
+  /** Repeats `run`, whose requests go out by `attempt`, for as long as its failures are transient. @throws LayerswarmError */
+  async retrying<T>(what: string, signal: AbortSignal | undefined, run: () => Promise<T>, attempts = this.#retry.attempts): Promise<T> {
+    try {
+      return await withRetry({ ...this.#retry, attempts }, this.clock, signal, run);
+    } catch (error) {
+      throw this.failure(what, error, signal).error;
+    }
+  }
+
+  /** One try. @throws AttemptFailed, for `retrying` */
+  async attempt(request: RegistryRequest): Promise<Answer> {
+    const release = await (request.bulk === true ? this.#bulk : this.#control).acquire(request.signal);
+    let reading = false;
+    try {
+      const answer = await this.#reported(request);
+      answer.onClose(release);
+      reading = true;
+      return answer;
+    } finally {
+      if (!reading) release();
+    }
+  }
+
+  /** What a failure while the body of an answer was read means. */
+  failure(what: string, error: unknown, signal: AbortSignal | undefined): Failure {
+    return transportFailure(what, this.url.host, error, signal);
+  }
+
+  async close(): Promise<void> {
+    if (!this.#ownsDispatchers) return;
+    await Promise.all([...new Set([this.#dispatchers.registry, this.#dispatchers.storage])].map((dispatcher) => dispatcher.destroy()));
+  }
+
+  /** One attempt, reported to the health. @throws AttemptFailed */
+  async #reported(request: RegistryRequest): Promise<Answer> {
+    const passage = this.health.enter(request.probe);
+    let answer: Answer;
+    try {
+      answer = await this.#authenticated(request);
+    } catch (error) {
+      const failure = this.failure(request.what, error, request.signal);
+      if (failure.outage) passage.outage(failure.error.message);
+      else if (failure.error.code === 'origin-unauthorized') passage.succeeded();
+      else passage.inconclusive();
+      throw new AttemptFailed(failure);
+    }
+    if (request.accept.includes(answer.status)) {
+      passage.succeeded();
+      return answer;
+    }
+    const retryAfter = parseRetryAfter(answer.header('retry-after'), this.clock.date());
+    const failure = statusFailure(request.what, answer.url.host, answer.status, await answer.excerpt(MAX_ERROR_BODY), retryAfter);
+    // a storage that is out of order is not the registry's own state
+    if (failure.outage && this.#isRegistry(answer.url)) passage.outage(failure.error.message);
+    else passage.succeeded();
+    throw new AttemptFailed(failure);
+  }
+
+  async #authenticated(request: RegistryRequest): Promise<Answer> {
+    const { access, signal, what } = request;
+    let sent = await abortable(this.#auth.authorization(access), what, signal);
+    let answer = await this.#follow(request, sent);
+    if (answer.status === 401 && this.#isRegistry(answer.url)) {
+      answer.discard();
+      sent = await abortable(this.#auth.answer(answer.headers['www-authenticate'], access, sent), what, signal);
+      answer = await this.#follow(request, sent);
+      if (answer.status === 401 && this.#isRegistry(answer.url)) {
+        answer.discard();
+        throw this.#auth.stillRefused(what);
+      }
+    }
+    if (this.#isRegistry(answer.url)) this.#auth.accepted(sent);
+    return answer;
+  }
+
+  async #follow(request: RegistryRequest, authorization: string | undefined): Promise<Answer> {
+    const { locationKey, method } = request;
+    const start = new URL(request.target, this.url);
+    let url = (locationKey === undefined ? undefined : this.#locations.get(locationKey)) ?? start;
+    let askedAgain = false;
+    for (let redirects = 0; ;) {
+      const answer = await this.#hop(request, url, authorization);
+      if (!this.#isRegistry(url) && url !== start && !askedAgain && LOCATION_EXPIRED.has(answer.status)) {
+        answer.discard();
+        if (locationKey !== undefined) this.#locations.delete(locationKey);
+        askedAgain = true;
+        redirects = 0;
+        url = start;
+        continue;
+      }
+      if (!isRedirect(answer.status) || (method !== 'GET' && method !== 'HEAD')) return answer;
+      answer.discard();
+      redirects += 1;
+      if (redirects > MAX_REDIRECTS) throw new LayerswarmError('origin-denied', `${this.url.host} redirects ${request.what} more than ${MAX_REDIRECTS} times`);
+      url = redirectTarget(url, answer.header('location'));
+      if (locationKey !== undefined && !this.#isRegistry(url)) this.#locations.set(locationKey, url);
+    }
+  }
+
+  /** Authorization goes to the registry's own scheme, host and port, and nowhere else. */
+  async #hop(request: RegistryRequest, url: URL, authorization: string | undefined): Promise<Answer> {
+    const atRegistry = this.#isRegistry(url);
+    try {
+      return await exchange(atRegistry ? this.#dispatchers.registry : this.#dispatchers.storage, {
+        method: request.method,
+        url,
+        headers: { ...request.headers, ...(atRegistry && authorization !== undefined ? { authorization } : {}) },
+        body: request.body,
+        signal: request.signal,
+        headersTimeout: request.headersTimeout ?? this.#timeouts.headersMs,
+        stallTimeout: this.#timeouts.stallMs,
+      });
+    } catch (error) {
+      if (atRegistry) throw error;
+      if (request.locationKey !== undefined) this.#locations.delete(request.locationKey);
+      throw new AttemptFailed({ ...transportFailure(request.what, url.host, error, request.signal), outage: false });
+    }
+  }
+
+  #isRegistry(url: URL): boolean {
+    return url.origin === this.url.origin;
+  }
+}
+
+/** `promise`, which others may be waiting for as well, until `signal` ends this caller's wait. */
+async function abortable<T>(promise: Promise<T>, what: string, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise;
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(abortedError(what, signal));
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

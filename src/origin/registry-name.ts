@@ -1,0 +1,13 @@
+/**
+ * The registry part under which an origin's images are known here (`Reference.registry`): its host and port, lower case.
+ * Docker Hub answers under other hosts than it is called by; an embedded origin is named by its peer id, since two of them hold
+ * different images.
+ */
+export function registryNameOf(originUrl: string): string {
+  const embedded = /^embedded:([a-zA-Z0-9]{1,63})$/.exec(originUrl);
+  if (embedded !== null) return `${embedded[1]!.toLowerCase()}.embedded`;
+  const { host } = new URL(originUrl);
+  return DOCKER_HUB_HOSTS.has(host) ? 'docker.io' : host;
+}
+
+const DOCKER_HUB_HOSTS: ReadonlySet<string> = new Set(['registry-1.docker.io', 'index.docker.io', 'docker.io', 'registry.hub.docker.com']);

@@ -1,0 +1,203 @@
+import { z } from 'zod';
+import { LayerswarmError } from '../errors.ts';
+import { Digest } from '../oci/digest.ts';
+import { MAX_MANIFEST_BYTES, parseManifest, type RawManifest, rawManifest } from '../oci/manifest.ts';
+import { isManifestMediaType, MANIFEST_ACCEPT, MediaType, mediaTypeEssence } from '../oci/media-type.ts';
+import { checkRepositoryName, checkTag, isTag } from '../oci/name.ts';
+import type { Access } from './auth.ts';
+import { BlobReader, parseContentRange } from './blob-reader.ts';
+import { nextPage } from './link-header.ts';
+import type { Origin, OriginHealth } from './origin.ts';
+import { RegistryHttp, type RegistryOptions } from './registry-http.ts';
+import { RegistryUploads } from './registry-uploads.ts';
+import type { RegistryWriter } from './registry-writer.ts';
+import type { Answer } from './transport.ts';
+
+const TAGS_A_PAGE = 1_000;
+const MAX_PAGES = 1_000;
+// a registry that does not paginate sends everything at once
+const MAX_TAGS_BODY = 32 * 1024 * 1024;
+const MAX_REFERRERS_BODY = MAX_MANIFEST_BYTES;
+/** Milliseconds. */
+const PROBE_TIMEOUT = 5_000;
+
+const tagList = z.object({ tags: z.array(z.string()).nullish() });
+
+/** An OCI registry over HTTP(S) as the origin. Nothing that it says is believed before its digest agrees, except what a tag means. */
+export class RegistryOrigin implements Origin {
+  readonly url: string;
+  /** The write side, over the same connections and credentials. */
+  readonly writer: RegistryWriter;
+  readonly #http: RegistryHttp;
+  readonly #blobs: BlobReader;
+
+  /** @throws LayerswarmError `config-invalid` */
+  constructor(options: RegistryOptions) {
+    this.#http = new RegistryHttp(options);
+    this.#blobs = new BlobReader(this.#http);
+    this.url = this.#http.url.origin;
+    this.writer = new RegistryUploads(this.#http);
+  }
+
+  get health(): OriginHealth {
+    const { ranges } = this.#blobs;
+    return { ...this.#http.health.snapshot(), ...(ranges === undefined ? {} : { ranges }) };
+  }
+
+  async resolveTag(repository: string, tag: string, signal?: AbortSignal): Promise<Digest> {
+    const what = `the tag ${repository}:${checkTag(tag)}`;
+    const answer = await this.#manifestRequest('HEAD', what, repository, tag, signal, [200, 405]);
+    answer.discard();
+    const type = mediaTypeEssence(answer.header('content-type'));
+    if (type?.startsWith('application/vnd.docker.distribution.manifest.v1+') === true) throw schemaOne(what);
+    const digest = answer.status === 200 ? Digest.tryParse(answer.header('docker-content-digest') ?? '') : undefined;
+    return digest ?? (await this.#readManifest(what, repository, tag, undefined, signal)).digest;
+  }
+
+  async manifest(repository: string, digest: Digest, signal?: AbortSignal): Promise<RawManifest> {
+    return this.#readManifest(`the manifest ${digest.toString()} of ${repository}`, repository, digest.toString(), digest, signal);
+  }
+
+  async blobSize(repository: string, digest: Digest, signal?: AbortSignal): Promise<number> {
+    const what = `the size of ${digest.toString()} in ${repository}`;
+    const request = { what, target: blobPath(repository, digest), access: pull(repository), signal };
+    try {
+      const answer = await this.#http.send({ ...request, method: 'HEAD', accept: [200] });
+      answer.discard();
+      if (answer.contentLength !== undefined) return answer.contentLength;
+    } catch (error) {
+      // storage that was handed a URL signed for GET refuses HEAD
+      if (!(error instanceof LayerswarmError) || (error.code !== 'origin-denied' && error.code !== 'unsupported')) throw error;
+    }
+    const answer = await this.#http.send({ ...request, method: 'GET', headers: { range: 'bytes=0-0' }, accept: [200, 206, 416] });
+    answer.discard();
+    // 416 to the first byte is the answer for an empty blob
+    const total = answer.status === 200 ? answer.contentLength
+      : answer.status === 206 ? parseContentRange(answer.header('content-range'))?.total
+        : /^bytes \*\/0$/.test(answer.header('content-range') ?? '') ? 0 : undefined;
+    if (total === undefined) throw new LayerswarmError('unsupported', `${this.#http.url.host} does not say ${what}`);
+    return total;
+  }
+
+  readBlob(repository: string, digest: Digest, range: { start: number; end: number }, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    checkRepositoryName(repository);
+    return this.#blobs.read(repository, digest, range, signal);
+  }
+
+  async tags(repository: string, signal?: AbortSignal): Promise<string[]> {
+    const tags = new Set<string>();
+    const first = `/v2/${checkRepositoryName(repository)}/tags/list?n=${TAGS_A_PAGE}`;
+    await this.#pages(`the tag list of ${repository}`, first, repository, signal, async (answer) => {
+      const parsed = tagList.safeParse(parseJson(await answer.bytes(MAX_TAGS_BODY)));
+      if (!parsed.success) throw new LayerswarmError('unsupported', `${this.#http.url.host} answered something other than a tag list of ${repository}`);
+      for (const tag of parsed.data.tags ?? []) if (isTag(tag)) tags.add(tag);
+    });
+    return [...tags].sort();
+  }
+
+  async referrers(repository: string, subject: Digest, artifactType?: string, signal?: AbortSignal): Promise<Buffer | undefined> {
+    const query = artifactType === undefined ? '' : `?artifactType=${encodeURIComponent(artifactType)}`;
+    const first = `/v2/${checkRepositoryName(repository)}/referrers/${subject.toString()}${query}`;
+    const pages: { bytes: Buffer; filtered: boolean }[] = [];
+    let supported = true;
+    await this.#pages(`the referrers of ${subject.toString()} in ${repository}`, first, repository, signal, async (answer) => {
+      supported &&= answer.status === 200 && mediaTypeEssence(answer.header('content-type')) === MediaType.ociIndex;
+      if (supported) pages.push({ bytes: await answer.bytes(MAX_REFERRERS_BODY), filtered: /\bartifactType\b/.test(answer.header('oci-filters-applied') ?? '') });
+    }, [400, 404, 405, 501]);
+    if (!supported) return undefined;
+    const wanted = pages.every(({ filtered }) => filtered) ? undefined : artifactType;
+    return mergeReferrers(pages.map(({ bytes }) => bytes), wanted);
+  }
+
+  async probe(signal?: AbortSignal): Promise<OriginHealth> {
+    const timeout = AbortSignal.timeout(PROBE_TIMEOUT);
+    try {
+      const answer = await this.#http.send({
+        what: 'the version check', method: 'GET', target: '/v2/', access: { scopes: [] }, accept: [200, 404], probe: true,
+        signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+      });
+      answer.discard();
+    } catch (error) {
+      // the failure is in the health already, and that is what was asked for
+      if (!(error instanceof LayerswarmError)) throw error;
+    }
+    return this.health;
+  }
+
+  async close(): Promise<void> {
+    await this.#http.close();
+  }
+
+  async #readManifest(what: string, repository: string, reference: string, expected: Digest | undefined, signal: AbortSignal | undefined): Promise<RawManifest> {
+    const answer = await this.#manifestRequest('GET', what, repository, reference, signal, [200]);
+    let bytes: Buffer;
+    try {
+      bytes = await answer.bytes(MAX_MANIFEST_BYTES);
+    } catch (error) {
+      throw this.#http.failure(what, error, signal).error;
+    }
+    const type = mediaTypeEssence(answer.header('content-type'));
+    // static file servers know no manifest types; the document states its own
+    const mediaType = type !== undefined && isManifestMediaType(type) ? type : undefined;
+    return rawManifest(bytes, { expected, mediaType }).raw;
+  }
+
+  #manifestRequest(method: 'GET' | 'HEAD', what: string, repository: string, reference: string, signal: AbortSignal | undefined, accept: readonly number[]): Promise<Answer> {
+    const target = `/v2/${checkRepositoryName(repository)}/manifests/${reference}`;
+    return this.#http.send({ what, method, target, access: pull(repository), headers: { accept: MANIFEST_ACCEPT }, accept, signal });
+  }
+
+  /** Follows `rel="next"` to the end. */
+  async #pages(what: string, first: string, repository: string, signal: AbortSignal | undefined, read: (answer: Answer) => Promise<void>, alsoAccept: readonly number[] = []): Promise<void> {
+    let target: string | URL | undefined = first;
+    for (let page = 1; target !== undefined; page++) {
+      if (page > MAX_PAGES) throw new LayerswarmError('too-large', `${what} has more than ${MAX_PAGES} pages`);
+      const answer: Answer = await this.#http.send({ what, method: 'GET', target, access: pull(repository), accept: [200, ...alsoAccept], signal });
+      try {
+        await read(answer);
+      } catch (error) {
+        throw this.#http.failure(what, error, signal).error;
+      } finally {
+        answer.discard();
+      }
+      target = nextPage(answer.header('link'), answer.url);
+    }
+  }
+}
+
+function blobPath(repository: string, digest: Digest): string {
+  return `/v2/${checkRepositoryName(repository)}/blobs/${digest.toString()}`;
+}
+
+function pull(repository: string): Access {
+  return { scopes: [`repository:${repository}:pull`], repository };
+}
+
+function schemaOne(what: string): LayerswarmError {
+  return new LayerswarmError('manifest-invalid', `${what} is a Docker schema 1 manifest, which is no longer supported; push the image again with a current client`);
+}
+
+/** One index out of the pages; the origin's own bytes where there is one page and nothing is left to filter. Undefined when it is no index. */
+function mergeReferrers(pages: readonly Buffer[], artifactType: string | undefined): Buffer | undefined {
+  const descriptors: unknown[] = [];
+  for (const page of pages) {
+    try {
+      parseManifest(page, MediaType.ociIndex);
+    } catch (error) {
+      if (error instanceof LayerswarmError) return undefined; // callers fall back to the tag, as for a registry without the API
+      throw error;
+    }
+    descriptors.push(...(JSON.parse(page.toString('utf8')) as { manifests: { artifactType?: string }[] }).manifests
+      .filter((descriptor) => artifactType === undefined || descriptor.artifactType === artifactType));
+  }
+  if (pages.length === 1 && artifactType === undefined) return pages[0];
+  return Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: descriptors }));
+}
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    return undefined; // the schema says what was expected
+  }
+}

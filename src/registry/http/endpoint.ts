@@ -1,0 +1,223 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { errorCode, LayerswarmError } from '../../errors.ts';
+import { errorResponse, OciError } from '../http-error.ts';
+import { type ListenAddress, listen, otherLoopback, urlAuthority } from '../../http/listen.ts';
+import type { RegistryLog, RegistryRequest, RegistryResponse } from './message.ts';
+import { type MalformedRequest, refuseConnection } from './refuse-connection.ts';
+import { matchRoute, type Parameters, type Route } from './router.ts';
+import { sendResponse } from './send.ts';
+
+const MAX_HEADER_BYTES = 32 * 1024;
+const MAX_TARGET_LENGTH = 8 * 1024;
+const HEADERS_TIMEOUT_MS = 20_000;
+/** Above the 90 s for which Go's HTTP client keeps idle connections, so that it never writes into one that is being closed. */
+const KEEP_ALIVE_MS = 120_000;
+const MAX_CONNECTIONS = 4096;
+const STALL_TIMEOUT_MS = 60_000;
+
+export interface EndpointOptions {
+  readonly listen: ListenAddress;
+  readonly routes: readonly Route[];
+  readonly log: RegistryLog;
+  readonly observer: EndpointObserver;
+  /** Milliseconds for which a client may take no byte of its answer. */
+  readonly stallTimeoutMs?: number;
+}
+
+/** What an endpoint counts. */
+export interface EndpointObserver {
+  /** `route` and `method` are of a small, fixed set. */
+  answered(route: string, method: string, status: number): void;
+  sentToClient(bytes: number): void;
+  /** A connection was cut because the client stopped reading, or because its answer could not be completed. */
+  cut(reason: 'stalled-client' | 'no-progress'): void;
+  refused(kind: MalformedRequest): void;
+}
+
+/** A plain HTTP server over a table of routes, on one address, and on the other loopback address beside a loopback one. */
+export class HttpEndpoint {
+  readonly #options: EndpointOptions;
+  readonly #servers: Server[] = [];
+  readonly #stopping = new AbortController();
+  #port = 0;
+
+  constructor(options: EndpointOptions) {
+    this.#options = options;
+  }
+
+  /** `http://host:port`, after `start`. */
+  get url(): string {
+    return `http://${urlAuthority({ host: this.#options.listen.host, port: this.#port })}`;
+  }
+
+  /** @throws LayerswarmError `port-taken`, `config-invalid` */
+  async start(): Promise<void> {
+    const { host, port } = this.#options.listen;
+    const server = this.#makeServer();
+    this.#port = await listen(server, { host, port });
+    this.#servers.push(server);
+    const other = otherLoopback(host);
+    if (other !== undefined) await this.#listenBeside(other);
+  }
+
+  /** Stops listening, gives requests in flight `graceMs` to end, then cuts them. */
+  async stop(graceMs = 1000): Promise<void> {
+    const closed = this.#servers.map((server) => new Promise((resolve) => {
+      server.close(resolve);
+      server.closeIdleConnections();
+    }));
+    const cut = setTimeout(() => {
+      this.#stopping.abort();
+      for (const server of this.#servers) server.closeAllConnections();
+    }, graceMs);
+    await Promise.all(closed);
+    clearTimeout(cut);
+    this.#stopping.abort();
+  }
+
+  async #listenBeside(host: string): Promise<void> {
+    const server = this.#makeServer();
+    try {
+      await listen(server, { host, port: this.#port });
+      this.#servers.push(server);
+    } catch (error) {
+      // a host without IPv6, or another program there: whoever names the configured address is served
+      this.#options.log.debug(`not listening on ${urlAuthority({ host, port: this.#port })} as well`, { reason: (error as Error).message });
+    }
+  }
+
+  #makeServer(): Server {
+    const server = createServer({
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      // an upload takes as long as it takes; `readBody` bounds the silence
+      requestTimeout: 0,
+      noDelay: true,
+    }, (request, response) => void this.#serve(request, response));
+    server.maxConnections = MAX_CONNECTIONS;
+    server.on('clientError', (error, socket) => {
+      const kind = refuseConnection(error, socket);
+      if (kind === 'gone') return;
+      this.#options.observer.refused(kind);
+      this.#options.log.debug('refused a connection that is not plain HTTP', { kind });
+    });
+    return server;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const gone = new AbortController();
+    response.once('close', () => gone.abort(new LayerswarmError('aborted', 'the client went away')));
+    const signal = AbortSignal.any([gone.signal, this.#stopping.signal]);
+    const { route, answer } = await this.#answer(request, signal);
+    const method = request.method ?? '';
+    try {
+      if (gone.signal.aborted) return;
+      response.setHeader('Docker-Distribution-Api-Version', 'registry/2.0');
+      this.#options.observer.answered(route, method, answer.status);
+      const sent = await sendResponse(response, answer, {
+        headersOnly: method === 'HEAD',
+        stallTimeoutMs: this.#options.stallTimeoutMs ?? STALL_TIMEOUT_MS,
+        signal,
+      });
+      if (!Buffer.isBuffer(answer.body)) this.#options.observer.sentToClient(sent);
+    } catch (error) {
+      this.#cut(request, response, error, gone.signal.aborted);
+    } finally {
+      await this.#release(answer);
+    }
+  }
+
+  async #answer(request: IncomingMessage, signal: AbortSignal): Promise<{ route: string; answer: RegistryResponse }> {
+    let context: Pick<Route, 'name' | 'unknown'> = { name: 'other', unknown: 'NAME_UNKNOWN' };
+    try {
+      const { route, parameters, query } = this.#match(request);
+      context = route;
+      refuseBrowserWrites(request);
+      return { route: route.name, answer: await this.#handle(route, parameters, query, request, signal) };
+    } catch (error) {
+      const isPush = request.method !== 'GET' && request.method !== 'HEAD';
+      const answer = errorResponse(error, { unknown: context.unknown, isPush });
+      this.#logFailure(request, answer.status, error, signal);
+      return { route: context.name, answer };
+    }
+  }
+
+  #match(request: IncomingMessage): { route: Route; parameters: Parameters; query: URLSearchParams } {
+    const target = request.url ?? '/';
+    if (target.length > MAX_TARGET_LENGTH) throw new OciError(414, 'UNSUPPORTED', 'the request target is too long');
+    const questionMark = target.indexOf('?');
+    const path = decodePath(questionMark === -1 ? target : target.slice(0, questionMark));
+    const found = matchRoute(this.#options.routes, request.method ?? '', path);
+    if (found.kind === 'unknown-path') throw new OciError(404, 'NAME_UNKNOWN', 'there is nothing at this path; an OCI registry is served under /v2/');
+    if (found.kind === 'wrong-method') {
+      const allow = found.allow.join(', ');
+      throw new OciError(405, 'UNSUPPORTED', `this endpoint does not take ${request.method ?? 'that method'} here; it allows ${allow}`, { headers: { Allow: allow } });
+    }
+    return { route: found.route, parameters: found.parameters, query: new URLSearchParams(questionMark === -1 ? '' : target.slice(questionMark + 1)) };
+  }
+
+  /** Runs the handler until the route's deadline: clients wait for ever on headers that never come. */
+  async #handle(route: Route, parameters: Parameters, query: URLSearchParams, request: IncomingMessage, client: AbortSignal): Promise<RegistryResponse> {
+    const deadline = new AbortController();
+    const signal = AbortSignal.any([client, deadline.signal]);
+    const message: RegistryRequest = { method: request.method ?? '', target: request.url ?? '/', query, headers: request.headers, body: request, signal };
+    const running = Promise.resolve(route.handle(message, parameters));
+    if (route.deadlineMs === undefined) return running;
+    const late = new LayerswarmError('timeout', `no answer within ${route.deadlineMs / 1000} s: the origin and the swarm are slow or away; try again`);
+    const { promise: timeout, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      deadline.abort(late);
+      reject(late);
+      running.then((unwanted) => this.#release(unwanted), (error: unknown) => this.#options.log.debug('a handler ended after its deadline', { reason: (error as Error).message }));
+    }, route.deadlineMs);
+    try {
+      return await Promise.race([running, timeout]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #cut(request: IncomingMessage, response: ServerResponse, error: unknown, isGone: boolean): void {
+    response.destroy();
+    if (isGone) return;
+    const code = errorCode(error);
+    this.#options.observer.cut(code === 'timeout' ? 'stalled-client' : 'no-progress');
+    this.#options.log.warn(`cut an answer short, so that the client asks again: ${(error as Error).message}`, { method: request.method, path: pathOf(request), code });
+  }
+
+  #logFailure(request: IncomingMessage, status: number, error: unknown, signal: AbortSignal): void {
+    if (signal.aborted) return;
+    const fields = { method: request.method, path: pathOf(request), status, code: errorCode(error) };
+    const message = (error as Error).message;
+    if (status >= 500) this.#options.log.warn(message, status === 500 ? { ...fields, stack: (error as Error).stack } : fields);
+    else this.#options.log.debug(message, fields);
+  }
+
+  async #release(answer: RegistryResponse): Promise<void> {
+    try {
+      await answer.release?.();
+    } catch (error) {
+      this.#options.log.warn(`could not release what an answer held: ${(error as Error).message}`);
+    }
+  }
+}
+
+/** No registry client sends Origin; a web page that the operator happens to look at does, when it writes to loopback. */
+function refuseBrowserWrites(request: IncomingMessage): void {
+  if (request.headers.origin === undefined || request.method === 'GET' || request.method === 'HEAD') return;
+  throw new OciError(403, 'DENIED', 'web pages may not write to this registry');
+}
+
+/** Without the query, which may hold upload state. */
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '').split('?', 1)[0]!.slice(0, 300);
+}
+
+function decodePath(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch (error) {
+    throw new OciError(400, 'NAME_INVALID', 'the path is not valid percent-encoding', { cause: error });
+  }
+}

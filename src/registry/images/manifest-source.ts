@@ -1,0 +1,119 @@
+import { LayerswarmError } from '../../errors.ts';
+import type { Digest } from '../../oci/digest.ts';
+import { MAX_MANIFEST_BYTES, parseManifest, rawManifest, type Manifest, type RawManifest } from '../../oci/manifest.ts';
+import type { BlobStore } from '../../store/blob-store.ts';
+import type { ImageStore } from '../../store/image-store.ts';
+import type { BlobExchange } from '../../swarm/swarm.ts';
+import type { Repository } from '../namespace.ts';
+import type { OriginCalls } from './origin-calls.ts';
+import { abortable, SingleFlight } from './single-flight.ts';
+
+export interface ManifestSourceOptions {
+  readonly store: BlobStore;
+  readonly images: ImageStore;
+  readonly exchange: BlobExchange;
+  readonly calls: OriginCalls;
+  /** Repositories that are never shared in the swarm. */
+  readonly isExcluded: (repository: string) => boolean;
+  /** Milliseconds that the members have before the origin is asked as well. */
+  readonly headStartMs: number;
+  /** Milliseconds after which the search for one manifest ends. */
+  readonly timeoutMs: number;
+}
+
+export interface FoundManifest {
+  readonly raw: RawManifest;
+  readonly manifest: Manifest;
+}
+
+/** Manifests by digest: from the store, else from the swarm, else from the origin; kept with their links. */
+export class ManifestSource {
+  readonly #options: ManifestSourceOptions;
+  readonly #flights = new SingleFlight<FoundManifest>();
+
+  constructor(options: ManifestSourceOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * @param isOrigins the origin has said that the repository holds this digest
+   * @throws LayerswarmError `not-found`, `origin-…`, `digest-mismatch`, `manifest-invalid`, `too-large`, `unavailable`, `timeout`
+   */
+  async get(repository: Repository, digest: Digest, isOrigins: boolean, signal: AbortSignal): Promise<FoundManifest> {
+    const kept = await this.#options.images.manifest(repository.full, digest);
+    if (kept !== undefined) return { raw: kept, manifest: parseManifest(kept.bytes, kept.mediaType) };
+    return this.#flights.run(`${repository.full}@${digest.toString()}`, () => this.#find(repository, digest, isOrigins), signal);
+  }
+
+  async #find(repository: Repository, digest: Digest, isOrigins: boolean): Promise<FoundManifest> {
+    const { images, isExcluded, calls, timeoutMs } = this.#options;
+    const deadline = AbortSignal.timeout(timeoutMs);
+    const fromOrigin = (): Promise<FoundManifest> => this.#fromOrigin(repository, digest);
+    let found: FoundManifest;
+    if (isExcluded(repository.name)) {
+      found = await fromOrigin();
+    } else if (isOrigins || images.isLinked(repository.full, digest)) {
+      found = await this.#race(repository, digest, fromOrigin, deadline);
+    } else if (await calls.reachable(deadline)) {
+      // whether this repository holds it is the origin's to say, and its answer is the manifest
+      found = await fromOrigin();
+    } else {
+      found = await this.#fromPeers(repository, digest, deadline);
+    }
+    await images.putManifest(repository.full, found.raw);
+    return found;
+  }
+
+  /** Members first, since registries count manifest requests; but nobody waits long for members that have nothing. */
+  async #race(repository: Repository, digest: Digest, fromOrigin: () => Promise<FoundManifest>, deadline: AbortSignal): Promise<FoundManifest> {
+    const won = new AbortController();
+    const peers = this.#fromPeers(repository, digest, AbortSignal.any([deadline, won.signal]));
+    const origin = headStart(peers, this.#options.headStartMs).then(fromOrigin);
+    try {
+      return await Promise.any([peers, origin]);
+    } catch (error) {
+      // the origin's reason is the one that a person can act on
+      throw error instanceof AggregateError ? error.errors[1] : error;
+    } finally {
+      won.abort();
+    }
+  }
+
+  async #fromOrigin(repository: Repository, digest: Digest): Promise<FoundManifest> {
+    const raw = await this.#options.calls.ask((origin, signal) => origin.manifest(repository.name, digest, signal));
+    return { raw, manifest: parseManifest(raw.bytes, raw.mediaType) };
+  }
+
+  async #fromPeers(repository: Repository, digest: Digest, signal: AbortSignal): Promise<FoundManifest> {
+    const { exchange } = this.#options;
+    const fetch = exchange.fetch({ digest, repository: repository.name, sources: 'peers' });
+    try {
+      const size = await abortable(fetch.size(), signal);
+      if (size > MAX_MANIFEST_BYTES) throw new LayerswarmError('too-large', `${digest.toString()} has ${size} bytes; a manifest has at most ${MAX_MANIFEST_BYTES}`);
+      await abortable(fetch.done(), signal);
+      return rawManifest(await this.#readWhole(digest), { expected: digest });
+    } finally {
+      fetch.release();
+    }
+  }
+
+  async #readWhole(digest: Digest): Promise<Buffer> {
+    const reader = await this.#options.store.open(digest);
+    try {
+      return await reader.read(0, reader.size);
+    } finally {
+      await reader.close();
+    }
+  }
+}
+
+/** Resolves after `ms`, or as soon as `attempt` fails; never when it succeeds first. */
+function headStart(attempt: Promise<unknown>, ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    attempt.then(() => clearTimeout(timer), () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

@@ -1,0 +1,28 @@
+import type { RegistryRequest, RegistryResponse } from '../http/message.ts';
+import type { Parameters } from '../http/router.ts';
+import type { PullContext } from './pull-context.ts';
+
+/** `GET` and `HEAD /v2/<name>/manifests/<reference>`. Accept is not looked at: a tag means one digest, whoever asks. */
+export async function getManifest(context: PullContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
+  const repository = context.namespaces.repository(parameters['name']!, request.query);
+  const reference = parameters['reference']!;
+  const { raw, tag } = await context.resolver.manifest(repository, reference, request.signal);
+  context.observer.manifestServed({ repository: repository.full, reference, digest: raw.digest, isHead: request.method === 'HEAD' });
+  const digest = raw.digest.toString();
+  return {
+    status: 200,
+    headers: {
+      'Content-Type': raw.mediaType,
+      'Content-Length': raw.bytes.length,
+      'Docker-Content-Digest': digest,
+      ETag: `"${digest}"`,
+      ...(tag?.kind === 'stale' ? { Warning: staleWarning(tag.checkedAt) } : {}),
+    },
+    body: raw.bytes,
+  };
+}
+
+/** RFC 7234 §5.5: 299 is a miscellaneous persistent warning, which clients may show. */
+export function staleWarning(checkedAt: number): string {
+  return `299 layerswarm "the origin is away; this is what it said at ${new Date(checkedAt).toISOString()}"`;
+}

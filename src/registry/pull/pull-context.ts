@@ -1,0 +1,25 @@
+import type { Digest } from '../../oci/digest.ts';
+import type { BlobStore } from '../../store/blob-store.ts';
+import type { ImageStore } from '../../store/image-store.ts';
+import type { BlobExchange } from '../../swarm/swarm.ts';
+import type { ImageResolver } from '../images/image-resolver.ts';
+import type { Namespaces } from '../namespace.ts';
+
+/** What the pull handlers work with. */
+export interface PullContext {
+  readonly namespaces: Namespaces;
+  readonly resolver: ImageResolver;
+  readonly store: BlobStore;
+  readonly images: ImageStore;
+  readonly exchange: BlobExchange;
+  readonly isExcluded: (repository: string) => boolean;
+  readonly observer: PullObserver;
+}
+
+/** What clients were given, for receipts. */
+export interface PullObserver {
+  /** `reference` is the tag or digest as the client asked; `repository` holds the registry. */
+  manifestServed(served: { repository: string; reference: string; digest: Digest; isHead: boolean }): void;
+  /** The answer to a blob request began; `fromStore` when the whole blob was here already. */
+  blobServed(served: { repository: string; digest: Digest; size: number; fromStore: boolean }): void;
+}

@@ -1,0 +1,85 @@
+import type { Dispatcher } from 'undici';
+import { LayerswarmError } from '../../errors.ts';
+import type { BlobStore } from '../../store/blob-store.ts';
+import type { ImageStore } from '../../store/image-store.ts';
+import { type EndpointObserver, HttpEndpoint } from '../http/endpoint.ts';
+import type { ListenAddress } from '../../http/listen.ts';
+import type { RegistryLog, RegistryRequest, RegistryResponse } from '../http/message.ts';
+import type { Namespaces } from '../namespace.ts';
+import { UploadSessions } from '../push/upload-sessions.ts';
+import { forward } from './forward.ts';
+import { parsePushRequest } from './push-request.ts';
+import { PushWitness } from './push-witness.ts';
+
+export interface PushProxyOptions {
+  readonly listen: ListenAddress;
+  /** The origin as it is known now, and how to connect to it (its TLS settings). */
+  readonly upstream: () => { readonly url: string; readonly dispatcher: Dispatcher } | undefined;
+  readonly namespaces: Namespaces;
+  readonly store: BlobStore;
+  readonly images: ImageStore;
+  /** Repositories that are never shared in the swarm: nothing of them is kept either. */
+  readonly isExcluded: (repository: string) => boolean;
+  /** Holds what is being pushed until the origin has taken it. */
+  readonly uploadsFolder: string;
+  readonly log: RegistryLog;
+  readonly observer: EndpointObserver;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
+
+/**
+ * The push listener in front of a remote origin. Everything passes through with the caller's own credentials and the origin's
+ * own challenges, so that who may push is the origin's to decide; what the origin took is kept here, and this node is its first seeder.
+ */
+export class PushProxy {
+  readonly #options: PushProxyOptions;
+  readonly #endpoint: HttpEndpoint;
+  readonly #uploads: UploadSessions;
+  readonly #witness: PushWitness;
+
+  constructor(options: PushProxyOptions) {
+    this.#options = options;
+    const now = options.now ?? Date.now;
+    this.#uploads = new UploadSessions({ folder: options.uploadsFolder, now });
+    this.#witness = new PushWitness({ ...options, uploads: this.#uploads, now });
+    this.#endpoint = new HttpEndpoint({
+      listen: options.listen,
+      routes: [{ name: 'push', method: '*', path: /^\/v2(?:\/.*)?$/, unknown: 'NAME_UNKNOWN', handle: (request) => this.#handle(request) }],
+      log: options.log,
+      observer: options.observer,
+    });
+  }
+
+  get url(): string {
+    return this.#endpoint.url;
+  }
+
+  /** @throws LayerswarmError `port-taken`, `config-invalid`, `store-unwritable` */
+  async start(): Promise<void> {
+    await this.#uploads.start();
+    await this.#endpoint.start();
+  }
+
+  async stop(graceMs?: number): Promise<void> {
+    await this.#endpoint.stop(graceMs);
+    await this.#uploads.stop();
+  }
+
+  async #handle(request: RegistryRequest): Promise<RegistryResponse> {
+    const upstream = this.#upstream();
+    const push = parsePushRequest(request);
+    if (push.kind === 'other') return forward(upstream, request);
+    const repository = this.#options.namespaces.repository(push.name, request.query);
+    if (this.#options.isExcluded(repository.name)) return forward(upstream, request);
+    return this.#witness.watch(push, repository, request, (body) => forward(upstream, request, body));
+  }
+
+  #upstream(): { readonly url: URL; readonly dispatcher: Dispatcher } {
+    const upstream = this.#options.upstream();
+    if (upstream === undefined) throw new LayerswarmError('origin-unknown', 'this node does not know its origin yet: configure one, or wait until it has met a member that knows it');
+    const url = new URL(upstream.url);
+    if (url.protocol === 'embedded:') throw new LayerswarmError('unsupported', `the origin is embedded in the member ${url.pathname}: push to the registry endpoint of that host`);
+    return { url, dispatcher: upstream.dispatcher };
+  }
+}

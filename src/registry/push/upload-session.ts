@@ -1,0 +1,136 @@
+import { createReadStream } from 'node:fs';
+import { type FileHandle, open, rm } from 'node:fs/promises';
+import { LayerswarmError } from '../../errors.ts';
+import { storeError } from '../../store/store-error.ts';
+
+/** One blob on its way in: the bytes so far in a file, which outlives the connections that bring them. */
+export class UploadSession {
+  readonly id: string;
+  /** The repository, as in `/v2/<repository>/`. */
+  readonly repository: string;
+  readonly #path: string;
+  readonly #now: () => number;
+  readonly #onClose: () => void;
+  #state: 'open' | 'closed' = 'open';
+  #size = 0;
+  #lastUsed: number;
+  #appending: { readonly done: Promise<void>; readonly abort: AbortController } | undefined;
+
+  constructor(options: { id: string; repository: string; path: string; now: () => number; onClose: () => void }) {
+    this.id = options.id;
+    this.repository = options.repository;
+    this.#path = options.path;
+    this.#now = options.now;
+    this.#onClose = options.onClose;
+    this.#lastUsed = options.now();
+  }
+
+  /** Bytes received so far. */
+  get size(): number {
+    return this.#size;
+  }
+
+  get isClosed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  /** Milliseconds since a client last used it; 0 while one does. */
+  get idleMs(): number {
+    return this.#appending === undefined ? this.#now() - this.#lastUsed : 0;
+  }
+
+  /**
+   * Ends an append whose client has come back on another connection, so that `size` is final.
+   * @throws LayerswarmError `not-found` when the session is closed
+   */
+  async takeOver(): Promise<void> {
+    while (this.#appending !== undefined) {
+      this.#appending.abort.abort();
+      await this.#appending.done;
+    }
+    this.#assertOpen();
+    this.#lastUsed = this.#now();
+  }
+
+  /**
+   * Adds bytes at the end. What arrived before a failure is kept, so that the client can go on from there.
+   * @throws LayerswarmError `disk-full`, `aborted`, what `source` throws
+   */
+  async append(source: AsyncIterable<Uint8Array>): Promise<void> {
+    const writer = await this.openWriter();
+    try {
+      for await (const chunk of source) await writer.write(chunk);
+    } finally {
+      await writer.close();
+    }
+  }
+
+  /** Takes the session over, for whoever has the chunks one at a time. The writer must be closed. */
+  async openWriter(): Promise<UploadWriter> {
+    await this.takeOver();
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    const abort = new AbortController();
+    const appending = { done, abort };
+    this.#appending = appending;
+    const settle = (): void => {
+      if (this.#appending === appending) this.#appending = undefined;
+      this.#lastUsed = this.#now();
+      resolve();
+    };
+    try {
+      const file = await open(this.#path, this.#size === 0 ? 'w' : 'r+', 0o600);
+      return { write: (chunk) => this.#write(file, chunk, abort.signal), close: () => file.close().finally(settle) };
+    } catch (error) {
+      settle();
+      throw storeError(error, 'an upload');
+    }
+  }
+
+  /** The bytes so far. */
+  bytes(): AsyncIterable<Buffer> {
+    this.#assertOpen();
+    return this.#size === 0 ? nothing() : createReadStream(this.#path, { end: this.#size - 1, highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>;
+  }
+
+  /** Forgets the upload and its file. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#onClose();
+    this.#appending?.abort.abort();
+    await this.#appending?.done;
+    await rm(this.#path, { force: true });
+  }
+
+  async #write(file: FileHandle, chunk: Uint8Array, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) throw new LayerswarmError('aborted', 'the upload went on through another connection');
+    try {
+      await writeAll(file, chunk, this.#size);
+    } catch (error) {
+      throw storeError(error, 'an upload');
+    }
+    this.#size += chunk.length;
+  }
+
+  #assertOpen(): void {
+    if (this.#state === 'closed') throw new LayerswarmError('not-found', 'this upload is not known; it has ended or expired. Start it again');
+  }
+}
+
+export interface UploadWriter {
+  /** @throws LayerswarmError `disk-full`; `aborted` when another connection took over */
+  write(chunk: Uint8Array): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function writeAll(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
+  let written = 0;
+  while (written < chunk.length) {
+    const { bytesWritten } = await file.write(chunk, written, chunk.length - written, position + written);
+    written += bytesWritten;
+  }
+}
+
+async function* nothing(): AsyncGenerator<Buffer> {
+  // a blob of no bytes
+}

@@ -1,0 +1,92 @@
+import type { EmbeddedOrigin } from '../origin/embedded.ts';
+import type { Origin } from '../origin/origin.ts';
+import type { BlobStore } from '../store/blob-store.ts';
+import type { ImageStore, TagRecord } from '../store/image-store.ts';
+import type { BlobExchange } from '../swarm/swarm.ts';
+import { type EndpointObserver, HttpEndpoint } from './http/endpoint.ts';
+import type { ListenAddress } from '../http/listen.ts';
+import type { RegistryLog } from './http/message.ts';
+import { ImageResolver, type ImageTiming } from './images/image-resolver.ts';
+import { Namespaces } from './namespace.ts';
+import type { PullObserver } from './pull/pull-context.ts';
+import { pullRoutes } from './pull/pull-routes.ts';
+import { embeddedPushRoutes } from './push/embedded-push-routes.ts';
+import { readOnlyRoutes } from './push/read-only-routes.ts';
+import { UploadSessions } from './push/upload-sessions.ts';
+
+export interface RegistryOptions {
+  readonly listen: ListenAddress;
+  readonly store: BlobStore;
+  readonly images: ImageStore;
+  readonly exchange: BlobExchange;
+  /** The origin as it is known now; undefined while it has not been learned. */
+  readonly origin: () => Origin | undefined;
+  /** The registry part of the origin's images in the image store: `registryNameOf(origin.url)`. */
+  readonly registryName: () => string | undefined;
+  /** Other registries that the origin stands for, lower case, such as `docker.io`: the allow-list of `ns`. */
+  readonly aliases: readonly string[];
+  /** The newest mapping of a tag that connected members have from the origin. */
+  readonly tagMemory: (repository: string, tag: string, signal: AbortSignal) => Promise<TagRecord | undefined>;
+  /** Repositories (as at the origin) that are never shared in the swarm. */
+  readonly isExcluded: (repository: string) => boolean;
+  /** Where this node is the origin: it takes pushes here, and keeps unfinished uploads in the folder. Else the endpoint is read-only. */
+  readonly embedded?: { readonly origin: EmbeddedOrigin; readonly uploadsFolder: string };
+  readonly log: RegistryLog;
+  readonly counters: RegistryCounters;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+  readonly timing?: Partial<ImageTiming>;
+  /** Milliseconds for which a client may take no byte of its answer. */
+  readonly stallTimeoutMs?: number;
+}
+
+/** What the endpoint counts. All arguments but digests and repositories are of small, fixed sets. */
+export interface RegistryCounters extends EndpointObserver, PullObserver {
+  /** A tag was answered whose mapping the origin could not confirm. */
+  staleTag(): void;
+}
+
+/** The OCI endpoint that container runtimes talk to. */
+export class Registry {
+  /** The same answers for whoever prefetches without a client. */
+  readonly resolver: ImageResolver;
+  readonly namespaces: Namespaces;
+  readonly #endpoint: HttpEndpoint;
+  readonly #uploads: UploadSessions | undefined;
+
+  constructor(options: RegistryOptions) {
+    const { counters } = options;
+    const now = options.now ?? Date.now;
+    this.namespaces = new Namespaces(options);
+    this.resolver = new ImageResolver({ ...options, now, onStale: () => counters.staleTag() });
+    const { namespaces, resolver } = this;
+    const { embedded } = options;
+    this.#uploads = embedded === undefined ? undefined : new UploadSessions({ folder: embedded.uploadsFolder, now });
+    const pushRoutes = embedded === undefined || this.#uploads === undefined
+      ? readOnlyRoutes()
+      : embeddedPushRoutes({ origin: embedded.origin, uploads: this.#uploads, namespaces });
+    this.#endpoint = new HttpEndpoint({
+      listen: options.listen,
+      routes: [...pullRoutes({ ...options, namespaces, resolver, observer: counters }), ...pushRoutes],
+      log: options.log,
+      observer: counters,
+      ...(options.stallTimeoutMs === undefined ? {} : { stallTimeoutMs: options.stallTimeoutMs }),
+    });
+  }
+
+  /** `http://host:port`, after `start`. */
+  get url(): string {
+    return this.#endpoint.url;
+  }
+
+  /** @throws LayerswarmError `port-taken`, `config-invalid`, `store-unwritable` */
+  async start(): Promise<void> {
+    await this.#uploads?.start();
+    await this.#endpoint.start();
+  }
+
+  async stop(graceMs?: number): Promise<void> {
+    await this.#endpoint.stop(graceMs);
+    await this.#uploads?.stop();
+  }
+}

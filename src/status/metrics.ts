@@ -1,0 +1,124 @@
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { version } from '../version.ts';
+import type { OriginStatus, Receipt, StatusDocument } from './status-document.ts';
+
+const ORIGIN_STATES: readonly OriginStatus['state'][] = ['unknown', 'ok', 'unreachable', 'unauthorized', 'conflict'];
+/** Gauges of prom-client whose names say that they are counters, which promtool rightly complains about. */
+const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `layerswarm_nodejs_active_${what}_total`);
+const TRANSFER_STATES = ['finding', 'fetching', 'verifying'] as const;
+
+/**
+ * The node's metrics. Most follow from the status document at the moment of a scrape, so that both always agree; what only
+ * events can tell is counted through the methods. Labels are of small, fixed sets: never a peer, a digest or a repository.
+ */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #pulls: Counter<'result'>;
+  readonly #pullSeconds: Histogram;
+  readonly #staleTags: Counter;
+  readonly #requests: Counter<'route' | 'method' | 'status'>;
+  readonly #cuts: Counter<'reason'>;
+  readonly #vouched: Counter;
+  readonly #read: () => StatusDocument;
+  /** All of one scrape comes from one document. */
+  #document: StatusDocument | undefined;
+
+  constructor(read: () => StatusDocument) {
+    this.#read = read;
+    const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry, prefix: 'layerswarm_' });
+    for (const name of MISNAMED) this.#registry.removeSingleMetric(name);
+    this.#gauges();
+    this.#counters();
+    this.#pulls = new Counter({ name: 'layerswarm_pulls_total', help: 'Images that this node was asked to pull, by how that ended.', labelNames: ['result'], registers });
+    this.#pullSeconds = new Histogram({ name: 'layerswarm_pull_duration_seconds', help: 'Duration of complete pulls.', buckets: [0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000], registers });
+    this.#staleTags = new Counter({ name: 'layerswarm_stale_tags_total', help: 'Tags that were answered from memory, since the origin could not be asked.', registers });
+    this.#requests = new Counter({ name: 'layerswarm_registry_requests_total', help: 'Answers of the registry endpoint.', labelNames: ['route', 'method', 'status'], registers });
+    this.#cuts = new Counter({ name: 'layerswarm_registry_cut_answers_total', help: 'Answers that were cut short.', labelNames: ['reason'], registers });
+    this.#vouched = new Counter({ name: 'layerswarm_registry_vouched_pieces_total', help: 'Pieces that clients were given before they were proven.', registers });
+    for (const result of ['done', 'failed']) this.#pulls.inc({ result }, 0);
+  }
+
+  pulled(receipt: Receipt): void {
+    this.#pulls.inc({ result: 'done' });
+    this.#pullSeconds.observe(receipt.seconds);
+  }
+
+  pullFailed(): void {
+    this.#pulls.inc({ result: 'failed' });
+  }
+
+  staleTag(): void {
+    this.#staleTags.inc();
+  }
+
+  answered(route: string, method: string, status: number): void {
+    this.#requests.inc({ route, method, status: `${Math.floor(status / 100)}xx` });
+  }
+
+  cut(reason: string): void {
+    this.#cuts.inc({ reason });
+  }
+
+  vouchedPiece(): void {
+    this.#vouched.inc();
+  }
+
+  async scrape(): Promise<{ contentType: string; text: string }> {
+    this.#document = this.#read();
+    try {
+      return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+    } finally {
+      this.#document = undefined;
+    }
+  }
+
+  readonly #status = (): StatusDocument => this.#document ?? this.#read();
+
+  #gauges(): void {
+    const gauge = (name: string, help: string, value: (status: StatusDocument) => number): void => {
+      const status = this.#status;
+      this.#registry.registerMetric(new Gauge({ name, help, registers: [], collect() { this.set(value(status())); } }));
+    };
+    gauge('layerswarm_peers', 'Members that this node is connected to.', ({ peers }) => peers.length);
+    gauge('layerswarm_banned_peers', 'Peers that this node refuses.', ({ bans }) => bans.length);
+    gauge('layerswarm_store_blobs', 'Complete blobs on disk.', ({ store }) => store.blobs);
+    gauge('layerswarm_store_bytes', 'Bytes of complete blobs on disk.', ({ store }) => store.bytes);
+    gauge('layerswarm_store_limit_bytes', 'Size limit of the store, 0 without one.', ({ store }) => store.maxBytes ?? 0);
+    gauge('layerswarm_store_partial_blobs', 'Unfinished blobs on disk.', ({ store }) => store.partial);
+    gauge('layerswarm_pinned_images', 'Pinned images.', ({ store }) => store.pinned);
+    gauge('layerswarm_images', 'Images that are complete here.', ({ images }) => images.filter(({ complete }) => complete).length);
+    gauge('layerswarm_transfer_bytes_per_second', 'Rate of the downloads that are running.', ({ transfers }) => transfers.reduce((sum, { bytesPerSecond }) => sum + bytesPerSecond, 0));
+    this.#states('layerswarm_origin_state', 'State of the origin: 1 for the one that it is in.', ORIGIN_STATES, (status, state) => (status.origin.state === state ? 1 : 0));
+    this.#states('layerswarm_transfers', 'Downloads that are running, by state.', TRANSFER_STATES, (status, state) => status.transfers.filter((transfer) => transfer.state === state).length);
+    new Gauge({ name: 'layerswarm_build_info', help: 'Version that is running.', labelNames: ['version'], registers: [this.#registry] }).set({ version }, 1);
+  }
+
+  #states<S extends string>(name: string, help: string, states: readonly S[], value: (status: StatusDocument, state: S) => number): void {
+    const status = this.#status;
+    this.#registry.registerMetric(new Gauge({
+      name, help, labelNames: ['state'], registers: [],
+      collect() {
+        const document = status();
+        for (const state of states) this.set({ state }, value(document, state));
+      },
+    }));
+  }
+
+  #counters(): void {
+    const counter = (name: string, help: string, value: (status: StatusDocument) => number): void => {
+      const status = this.#status;
+      this.#registry.registerMetric(new Counter({
+        name, help, registers: [],
+        collect() {
+          this.reset();
+          this.inc(value(status()));
+        },
+      }));
+    };
+    counter('layerswarm_origin_received_bytes_total', 'Blob bytes read from the origin.', ({ traffic }) => traffic.fromOriginBytes);
+    counter('layerswarm_peers_received_bytes_total', 'Blob bytes received from members.', ({ traffic }) => traffic.fromPeersBytes);
+    counter('layerswarm_peers_sent_bytes_total', 'Blob bytes sent to members.', ({ traffic }) => traffic.toPeersBytes);
+    counter('layerswarm_clients_sent_bytes_total', 'Blob bytes given to clients of the registry endpoint.', ({ traffic }) => traffic.toClientsBytes);
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * What `GET /api/v1/status` answers, and what the command line shows. Times are ISO 8601 in UTC; sizes and counters are bytes since
+ * the agent's start unless said otherwise. Keys may be added, never renamed.
+ */
+export interface StatusDocument {
+  readonly version: string;
+  readonly peerId: string;
+  readonly zone: string;
+  readonly uptimeSeconds: number;
+  readonly multiaddrs: readonly string[];
+  readonly origin: OriginStatus;
+  readonly store: StoreStatus;
+  readonly traffic: TrafficStatus;
+  readonly peers: readonly PeerStatus[];
+  readonly transfers: readonly TransferDocument[];
+  readonly images: readonly ImageStatus[];
+  readonly bans: readonly { readonly peerId: string; readonly reason: string; readonly until: string }[];
+}
+
+export interface OriginStatus {
+  /** null while none is known. */
+  readonly url: string | null;
+  readonly source: 'configured' | 'learned' | 'embedded' | 'none';
+  /** `conflict`: members name different origins, and this node was told none. */
+  readonly state: 'unknown' | 'ok' | 'unreachable' | 'unauthorized' | 'conflict';
+  /** One line, when the state is not ok. */
+  readonly reason: string | null;
+  /** Blob bytes read from it. */
+  readonly bytes: number;
+}
+
+export interface StoreStatus {
+  readonly blobs: number;
+  readonly bytes: number;
+  /** null without a limit. */
+  readonly maxBytes: number | null;
+  /** Unfinished blobs. */
+  readonly partial: number;
+  /** Pinned images. */
+  readonly pinned: number;
+}
+
+export interface TrafficStatus {
+  readonly fromOriginBytes: number;
+  readonly fromPeersBytes: number;
+  readonly toPeersBytes: number;
+  readonly toClientsBytes: number;
+}
+
+export interface PeerStatus {
+  readonly peerId: string;
+  readonly address: string;
+  readonly zone: string;
+  readonly direction: 'inbound' | 'outbound';
+  readonly lane: 'none' | 'stream' | 'tls';
+  readonly latencyMs: number | null;
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  readonly badPieces: number;
+}
+
+export interface TransferDocument {
+  readonly digest: string;
+  readonly repository: string;
+  readonly sizeBytes: number | null;
+  readonly haveBytes: number;
+  readonly fromOriginBytes: number;
+  readonly fromPeersBytes: number;
+  readonly bytesPerSecond: number;
+  readonly state: 'finding' | 'fetching' | 'verifying' | 'done' | 'failed';
+}
+
+export interface ImageStatus {
+  readonly reference: string;
+  readonly digest: string;
+  /** Of everything that its manifest, or the chosen child of its index, names. */
+  readonly sizeBytes: number;
+  readonly complete: boolean;
+}
+
+/** One finished pull. */
+export interface Receipt {
+  readonly reference: string;
+  /** What the reference meant: the digest of the manifest or index. */
+  readonly digest: string;
+  readonly finishedAt: string;
+  /** Of all blobs and manifests of the image, also those that were here before. */
+  readonly bytes: number;
+  readonly fromStoreBytes: number;
+  readonly fromOriginBytes: number;
+  readonly fromPeersBytes: number;
+  /** Bytes by peer id. */
+  readonly peers: Readonly<Record<string, number>>;
+  readonly seconds: number;
+  readonly stalls: number;
+  readonly retries: number;
+  /** Every digest was checked, over every byte. */
+  readonly verified: boolean;
+  /** The tag's meaning is from memory, since the origin could not be asked. */
+  readonly stale: boolean;
+  readonly phases: readonly ReceiptPhase[];
+  readonly blobs: readonly ReceiptBlob[];
+}
+
+/** Where the time went: phases follow each other. */
+export interface ReceiptPhase {
+  readonly name: 'resolve' | 'manifests' | 'blobs';
+  readonly seconds: number;
+}
+
+export interface ReceiptBlob {
+  readonly digest: string;
+  readonly bytes: number;
+  readonly source: 'store' | 'swarm';
+  readonly fromOriginBytes: number;
+  readonly fromPeersBytes: number;
+  readonly seconds: number;
+  readonly stalls: number;
+  readonly retries: number;
+}
+
+/** Whether a part does its work. `degraded` parts still let pulls succeed; the reason is one line. */
+export type PartHealth =
+  | { readonly state: 'ok' }
+  | { readonly state: 'degraded' | 'failed'; readonly reason: string };
+
+/** By the part's name. */
+export type Health = Readonly<Record<string, PartHealth>>;

@@ -1,0 +1,137 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { listen, urlAuthority, type ListenAddress } from '../http/listen.ts';
+import { EventStream } from './event-stream.ts';
+import { isHostAllowed } from './host-check.ts';
+import { page } from './page.ts';
+import type { Health } from './status-document.ts';
+import type { StatusSource } from './status-source.ts';
+
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 15_000;
+const MAX_HEADER_BYTES = 16 * 1024;
+const MAX_CONNECTIONS = 256;
+
+export interface StatusServerOptions {
+  readonly listen: ListenAddress;
+  readonly source: StatusSource;
+  /** Prometheus text, with its content type. */
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  /** Called for a failure that a client saw as 500. */
+  readonly onError: (error: unknown) => void;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Read-only HTTP for people and monitoring: nothing here changes anything. */
+export class StatusServer {
+  readonly #options: StatusServerOptions;
+  readonly #server: Server;
+  readonly #events: EventStream;
+  #port = 0;
+
+  constructor(options: StatusServerOptions) {
+    this.#options = options;
+    this.#events = new EventStream(options.source);
+    this.#server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES }, (request, response) => {
+      this.#serve(request, response).catch((error: unknown) => {
+        options.onError(error);
+        if (response.headersSent) response.destroy();
+        else send(request, response, text(500, 'internal error, see the log of the agent'));
+      });
+    });
+    this.#server.maxConnections = MAX_CONNECTIONS;
+  }
+
+  /** `http://host:port`, after `start`. */
+  get url(): string {
+    return `http://${urlAuthority({ host: this.#options.listen.host, port: this.#port })}`;
+  }
+
+  /** @throws LayerswarmError `port-taken`, `config-invalid` */
+  async start(): Promise<void> {
+    this.#port = await listen(this.#server, this.#options.listen);
+  }
+
+  async stop(): Promise<void> {
+    this.#events.close();
+    const closed = new Promise<void>((resolve) => {
+      this.#server.close(() => resolve());
+    });
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    request.resume();
+    if (!isHostAllowed(request.headers.host, this.#options.listen.host)) {
+      send(request, response, text(421, 'this endpoint answers for its own address only'));
+      return;
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      send(request, response, { ...text(405, 'this endpoint is read-only'), headers: { Allow: 'GET, HEAD' } });
+      return;
+    }
+    const path = (request.url ?? '/').split('?', 1)[0]!;
+    if (path === '/api/v1/events' && request.method === 'GET') {
+      this.#events.attach(request, response);
+      return;
+    }
+    send(request, response, await this.#answer(path));
+  }
+
+  async #answer(path: string): Promise<Answer> {
+    const { source, metrics } = this.#options;
+    switch (path) {
+      case '/':
+        return { status: 200, contentType: 'text/html; charset=utf-8', body: page.html, headers: { 'Content-Security-Policy': page.policy } };
+      case '/healthz':
+        return health(source.liveness());
+      case '/readyz':
+        return health(source.readiness());
+      case '/metrics': {
+        const { contentType, text: body } = await metrics();
+        return { status: 200, contentType, body };
+      }
+      case '/api/v1/status':
+        return json(200, source.status());
+      case '/api/v1/events':
+        return { status: 200, contentType: 'text/event-stream', body: '' };
+      case '/api/v1/receipts':
+        return json(200, { receipts: source.receipts() });
+      default:
+        return text(404, 'there is nothing here; see /, /api/v1/status, /api/v1/events, /api/v1/receipts, /metrics, /healthz, /readyz');
+    }
+  }
+}
+
+function health(parts: Health): Answer {
+  const failed = Object.values(parts).some(({ state }) => state === 'failed');
+  return json(failed ? 503 : 200, { status: failed ? 'failed' : 'ok', parts });
+}
+
+function json(status: number, document: unknown): Answer {
+  return { status, contentType: 'application/json', body: `${JSON.stringify(document)}\n` };
+}
+
+function text(status: number, line: string): Answer {
+  return { status, contentType: 'text/plain; charset=utf-8', body: `${line}\n` };
+}
+
+function send(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
+  const body = Buffer.from(answer.body);
+  response.writeHead(answer.status, {
+    'Content-Type': answer.contentType,
+    'Content-Length': body.length,
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+    'Content-Security-Policy': "default-src 'none'",
+    ...answer.headers,
+  });
+  response.end(request.method === 'HEAD' ? undefined : body);
+}

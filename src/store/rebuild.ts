@@ -1,0 +1,89 @@
+import { readFile, stat } from 'node:fs/promises';
+import { errorCode } from '../errors.ts';
+import { Digest } from '../oci/digest.ts';
+import { MAX_MANIFEST_BYTES, parseManifest, type Manifest } from '../oci/manifest.ts';
+import type { BlobCatalog } from './blob-catalog.ts';
+import { ORIGIN_MARK, REF_NAME } from './layout-index.ts';
+import { insertManifest, insertRepositoryManifest } from './manifest-table.ts';
+import type { Metadata } from './metadata.ts';
+import { parseReference, reachableFrom } from './pins.ts';
+import type { StoreLayout } from './store-layout.ts';
+
+const MAX_INDEX_BYTES = 64 * 1024 * 1024;
+const OPENING_BRACE = 0x7b;
+
+/** Finds the manifests among blobs that have no metadata. They got their names by digest, so what they say is taken as it is. */
+export async function adoptManifests(metadata: Metadata, layout: StoreLayout, catalog: BlobCatalog, adopted: readonly Digest[]): Promise<void> {
+  for (const digest of adopted) {
+    const size = catalog.get(digest)?.size;
+    if (size === undefined || size > MAX_MANIFEST_BYTES) continue;
+    const bytes = await readFile(layout.blob(digest));
+    if (bytes[0] !== OPENING_BRACE || !Digest.of(bytes, digest.algorithm).equals(digest)) continue;
+    const manifest = tryParse(bytes);
+    if (manifest !== undefined) metadata.transaction(() => insertManifest(metadata, digest, manifest));
+  }
+}
+
+/**
+ * The database is lost: takes names, links and origin marks from the exported index, as far as manifests are here. When the
+ * origin last said so is not known, so these tags count as infinitely old.
+ */
+export async function restoreTags(metadata: Metadata, layout: StoreLayout, catalog: BlobCatalog): Promise<number> {
+  let restored = 0;
+  for (const { reference, digest, isOrigin } of await readIndex(layout)) {
+    const isManifest = metadata.statement('SELECT 1 FROM manifests WHERE digest = ?').get(digest.toString()) !== undefined;
+    if (!isManifest) continue;
+    const reachable = reachableFrom(metadata, [digest.toString()]);
+    metadata.transaction(() => {
+      metadata.statement('INSERT OR REPLACE INTO tags VALUES (?, ?, ?, 0)').run(reference.name, reference.tag, digest.toString());
+      for (const key of reachable) {
+        if (metadata.statement('SELECT 1 FROM manifests WHERE digest = ?').get(key) !== undefined) insertRepositoryManifest(metadata, reference.name, key);
+      }
+    });
+    for (const key of isOrigin ? reachable : []) {
+      const record = catalog.get(Digest.parse(key));
+      if (record !== undefined) catalog.setOrigin(record, true);
+    }
+    restored++;
+  }
+  return restored;
+}
+
+interface IndexEntry {
+  readonly reference: { readonly name: string; readonly tag: string };
+  readonly digest: Digest;
+  readonly isOrigin: boolean;
+}
+
+async function readIndex(layout: StoreLayout): Promise<IndexEntry[]> {
+  const size = (await stat(layout.index).catch(() => undefined))?.size ?? 0;
+  if (size === 0 || size > MAX_INDEX_BYTES) return [];
+  let document: unknown;
+  try {
+    document = JSON.parse(await readFile(layout.index, 'utf8'));
+  } catch {
+    return []; // nothing to restore from; the next export replaces it
+  }
+  const { manifests } = document as { manifests?: unknown };
+  return Array.isArray(manifests) ? manifests.flatMap((entry: unknown) => toEntry(entry) ?? []) : [];
+}
+
+function toEntry(value: unknown): IndexEntry | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { digest: text, annotations } = value as { digest?: unknown; annotations?: Record<string, unknown> };
+  const name = annotations?.[REF_NAME];
+  const digest = typeof text === 'string' ? Digest.tryParse(text) : undefined;
+  const reference = typeof name === 'string' ? parseReference(name) : undefined;
+  if (digest === undefined || reference?.tag === undefined) return undefined;
+  return { reference: { name: reference.name, tag: reference.tag }, digest, isOrigin: annotations?.[ORIGIN_MARK] === 'true' };
+}
+
+/** Undefined for the many blobs that are JSON and no manifest: configurations, attestations. */
+function tryParse(bytes: Buffer): Manifest | undefined {
+  try {
+    return parseManifest(bytes);
+  } catch (error) {
+    if (errorCode(error) === 'manifest-invalid' || errorCode(error) === 'too-large') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,268 @@
+import { errorCode } from '../../errors.ts';
+import type { Digest } from '../../oci/digest.ts';
+import { Grade, type PartialBlob } from '../../store/blob-store.ts';
+import type { PushReceiver } from '../lane/lane.ts';
+import type { Network } from '../network/network.ts';
+import type { Holding, MessageOf } from '../protocol/message.ts';
+import { Carrier } from './carrier.ts';
+import type { Coordinators } from './coordinators.ts';
+import { Bitfield, type Run } from './core/bitfield.ts';
+import { Download, type Command } from './core/download.ts';
+import type { NeighbourRole } from './core/neighbour.ts';
+import type { PieceLayout } from './core/piece-layout.ts';
+import type { OriginAccess } from './origin-access.ts';
+import { PieceVerifier } from './piece-verifier.ts';
+import { Provenance } from './provenance.ts';
+import type { TransferMeter } from './transfer-meter.ts';
+
+/** Choices that wait for time to pass (announcements, promises gone stale, endgame) are looked at this often. */
+const TICK_MS = 50;
+/** A download that has nothing yet and finds nobody to ask fails after this; one that has pieces waits longer for help to come back. */
+const NOBODY_MS = 500;
+const STARVED_MS = 10_000;
+
+export interface SessionOptions {
+  readonly network: Network;
+  readonly coordinators: Coordinators;
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly digest: Digest;
+  readonly repository: string;
+  readonly layout: PieceLayout;
+  readonly partial: PartialBlob;
+  readonly origin: OriginAccess;
+  readonly meter: TransferMeter;
+  /** Answers of members are still awaited: too early to say that nobody can help. */
+  expecting(): boolean;
+  /** Every byte is here and hashed; `partial.verdict` says how. */
+  hashed(): void;
+  /** Nobody can help any more. */
+  starved(): void;
+  failed(error: unknown): void;
+  /** The blob is done and nobody waits for a push. */
+  drained(): void;
+}
+
+/** The pieces of one blob while they come in and are passed on: joins the choices with the network, the disk and the clock. */
+export class DownloadSession {
+  readonly download: Download;
+  readonly verifier: PieceVerifier;
+  readonly carrier: Carrier;
+  readonly #options: SessionOptions;
+  readonly #abort = new AbortController();
+  readonly #tick: NodeJS.Timeout;
+  #planned = false;
+  #complete = false;
+  #idleSince: number | undefined;
+
+  constructor(options: SessionOptions) {
+    const { digest, layout, meter, network, now, origin, partial, repository } = options;
+    this.#options = options;
+    const download = new Download(layout, options.random);
+    const provenance = new Provenance();
+    this.download = download;
+    this.verifier = new PieceVerifier({ network, now }, digest, partial, layout, provenance, {
+      vouched: (pieces) => {
+        for (const piece of pieces) download.makeServable(piece);
+      },
+      discarded: (pieces) => {
+        download.forget(pieces);
+        this.wake();
+      },
+      accused: (peer) => download.neighbours.get(peer)?.distrust(),
+      failed: (error) => options.failed(error),
+      origin: () => origin.usable,
+      repository,
+      rivals: () => this.#rivals(),
+      meter,
+    });
+    this.carrier = new Carrier({
+      network, now, digest, repository, download, partial, provenance, verifier: this.verifier, meter, signal: this.#abort.signal,
+      origin: () => origin.usable,
+      wake: () => this.wake(),
+      completed: () => void this.advance(),
+      originFailed: (error) => {
+        origin.failed(error);
+        meter.stalled(errorCode(error) === 'timeout');
+      },
+      leaseEnded: (read, done, outcome) => {
+        if (outcome === 'done') origin.succeeded();
+        options.coordinators.report(digest, read.extent, done, outcome);
+      },
+    });
+    this.#restore(provenance);
+    this.#tick = setInterval(() => this.wake(), TICK_MS);
+  }
+
+  /** No piece comes in any more: the blob is proven. Pushes that others wait for go on. */
+  complete(): void {
+    this.#complete = true;
+    this.verifier.stop();
+    this.wake();
+  }
+
+  close(): void {
+    clearInterval(this.#tick);
+    this.verifier.stop();
+    this.#abort.abort();
+  }
+
+  // What peers tell
+
+  meet(peerId: string, holding: Holding, credit: number): void {
+    const { size, pieceLength, pieceCount } = this.download.layout;
+    let role: NeighbourRole = 'none';
+    let bits: Bitfield | undefined;
+    if (holding.state === 'complete' && (holding.size === undefined || holding.size === size)) role = this.#isOrigin(peerId) ? 'origin' : 'complete';
+    // `none` with credit is a member that wants it and has nothing yet.
+    if (holding.state === 'partial' || (holding.state === 'none' && credit > 0)) role = 'fetching';
+    if (holding.state === 'partial' && holding.size === size && holding.pieceLength === pieceLength && holding.bits !== undefined) {
+      bits = Bitfield.fromBytes(holding.bits, pieceCount);
+    }
+    this.download.meet(peerId, role, bits, credit, this.#options.now());
+    if (role === 'complete') this.verifier.holder(peerId);
+    this.wake();
+  }
+
+  lose(peerId: string): void {
+    this.download.lose(peerId);
+    this.wake();
+  }
+
+  gained(peerId: string, message: MessageOf<'have'>): void {
+    this.download.gained(peerId, message.runs, message.backlogBytes, this.#options.now());
+    this.wake();
+  }
+
+  promised(peerId: string, message: MessageOf<'promise'>): void {
+    this.download.promised(peerId, message.runs, this.#options.now());
+  }
+
+  credited(peerId: string, bytes: number): void {
+    this.download.credited(peerId, bytes);
+    this.wake();
+  }
+
+  acceptPush(peerId: string, start: number, end: number, note: Uint8Array): PushReceiver | undefined {
+    return this.#complete ? undefined : this.carrier.acceptPush(peerId, start, end, note);
+  }
+
+  /** Bytes from `offset` to the end of its piece, or undefined while they are not vouched for. */
+  async vouchedPiece(offset: number): Promise<Buffer | undefined> {
+    const { layout, partial } = this.#options;
+    const piece = layout.pieceAt(offset);
+    if (piece >= layout.pieceCount || partial.grade(piece) < Grade.vouched) return undefined;
+    return await partial.read(offset, layout.range(piece).end - offset);
+  }
+
+  // Choosing and doing
+
+  wake(): void {
+    if (this.#planned || this.#abort.signal.aborted) return;
+    this.#planned = true;
+    setImmediate(() => {
+      this.#planned = false;
+      if (!this.#abort.signal.aborted) this.#plan();
+    });
+  }
+
+  /** Hashes on as far as the prefix reaches, and says when that is everything. */
+  async advance(): Promise<void> {
+    try {
+      await this.#options.partial.advance();
+      if (this.#options.partial.verdict !== undefined) this.#options.hashed();
+    } catch (error) {
+      this.#options.failed(error);
+    }
+  }
+
+  #plan(): void {
+    const { coordinators, digest, network, origin } = this.#options;
+    const now = this.#options.now();
+    const coordinator = coordinators.coordinator(digest);
+    this.download.coordinator = coordinator === network.self ? undefined : coordinator;
+    this.download.originUsable = origin.usable !== undefined;
+    for (const command of this.download.plan(now)) this.#execute(command);
+    if (!this.#complete) this.#watch(now);
+    else if (this.download.pushBacklogBytes === 0) this.#options.drained();
+  }
+
+  /** Notices when nobody can help: soon when nothing was ever under way, later when a download ran dry. */
+  #watch(now: number): void {
+    const { origin } = this.#options;
+    const helpless = origin.error !== undefined || origin.known === undefined;
+    if (!helpless || this.#options.expecting() || !this.download.idle(now)) {
+      this.#idleSince = undefined;
+      return;
+    }
+    this.#idleSince ??= now;
+    const final = origin.error !== undefined && errorCode(origin.error) === 'not-found';
+    if (now - this.#idleSince >= (final || this.download.have.count === 0 ? NOBODY_MS : STARVED_MS)) this.#options.starved();
+  }
+
+  #execute(command: Command): void {
+    const { coordinators, digest, network } = this.#options;
+    const blob = digest.toString();
+    switch (command.type) {
+      case 'have': {
+        const backlogBytes = this.download.pushBacklogBytes;
+        for (const peer of command.peers) network.send(peer, { type: 'have', blob, runs: command.runs.map(copyRun), backlogBytes });
+        coordinators.heard(blob, network.self, command.runs);
+        break;
+      }
+      case 'promise':
+        for (const peer of command.peers) network.send(peer, { type: 'promise', blob, runs: command.runs.map(copyRun) });
+        break;
+      case 'fetch':
+        void this.carrier.fetch(command.fetch);
+        break;
+      case 'cancel':
+        this.carrier.cancel(command.fetch);
+        break;
+      case 'push':
+        void this.carrier.push(command.peer, command.piece);
+        break;
+      case 'ask-lease':
+        void this.#askLease(command.count, command.active);
+        break;
+      case 'read':
+        void this.carrier.read(command.read);
+        break;
+      default:
+        command satisfies never;
+    }
+  }
+
+  async #askLease(count: number, active: readonly Run[]): Promise<void> {
+    const { coordinators, digest, layout } = this.#options;
+    const answer = await coordinators.ask(digest, layout, this.download.have, active, count, this.#abort.signal);
+    if (this.#complete || this.#abort.signal.aborted) return;
+    const now = this.#options.now();
+    if ('extents' in answer) for (const command of this.download.leased(answer.extents, now)) this.#execute(command);
+    else this.download.leaseDelayed(answer.waitMs, now);
+    this.wake();
+  }
+
+  /** Pieces of an earlier run: here, and passed on only where this node itself read them from the origin. */
+  #restore(provenance: Provenance): void {
+    const { partial } = this.#options;
+    for (let piece = 0; piece < partial.pieceCount; piece++) {
+      const grade = partial.grade(piece);
+      if (grade === Grade.missing) continue;
+      provenance.set(piece, undefined, undefined);
+      this.download.arrived(piece, {}, grade >= Grade.origin, this.#options.now());
+    }
+  }
+
+  #isOrigin(peerId: string): boolean {
+    return this.#options.origin.known?.url === `embedded:${peerId}`;
+  }
+
+  #rivals(): string[] {
+    return [...this.download.neighbours.values()].filter(({ role }) => role === 'fetching').map(({ peer }) => peer);
+  }
+}
+
+function copyRun([first, count]: Run): Run {
+  return [first, count];
+}

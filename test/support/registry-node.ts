@@ -1,0 +1,101 @@
+import { join } from 'node:path';
+import { EmbeddedOrigin } from '../../src/origin/embedded.ts';
+import type { Origin } from '../../src/origin/origin.ts';
+import { registryNameOf } from '../../src/origin/registry-name.ts';
+import { Registry, type RegistryCounters, type RegistryOptions } from '../../src/registry/registry.ts';
+import type { BlobStore } from '../../src/store/blob-store.ts';
+import type { ImageStore } from '../../src/store/image-store.ts';
+import { openStore } from '../../src/store/store.ts';
+import type { Cleanup } from './cleanup.ts';
+import { DirectExchange } from './direct-exchange.ts';
+import { MemoryImageStore } from './memory-image-store.ts';
+import { tempDir } from './temp-dir.ts';
+
+/** The registry endpoint of one node without a swarm. */
+export interface RegistryNode {
+  readonly url: string;
+  /** host:port. */
+  readonly host: string;
+  readonly registry: Registry;
+  readonly store: BlobStore;
+  readonly images: ImageStore;
+  readonly exchange: DirectExchange;
+  readonly counters: RecordingCounters;
+  readonly clock: TestClock;
+  readonly folder: string;
+}
+
+export interface TestClock {
+  /** Milliseconds since the epoch. */
+  now: number;
+}
+
+export interface RecordingCounters extends RegistryCounters {
+  readonly answers: { route: string; method: string; status: number }[];
+  readonly cuts: string[];
+  readonly refusals: string[];
+  readonly log: string[];
+  stale: number;
+  sentBytes: number;
+}
+
+export interface RegistryNodeOptions extends Partial<Pick<RegistryOptions, 'aliases' | 'tagMemory' | 'isExcluded' | 'timing' | 'stallTimeoutMs' | 'listen'>> {
+  /** `embedded`, or the origin; undefined for none. */
+  readonly origin: 'embedded' | Origin | undefined;
+  readonly folder?: string;
+  /** Stands for the store where a test needs one that fails. */
+  readonly wrapStore?: (store: BlobStore) => BlobStore;
+}
+
+export const TEST_PEER_ID = '12D3KooWTestPeer';
+
+export async function startRegistryNode(cleanup: Cleanup, options: RegistryNodeOptions): Promise<RegistryNode> {
+  const folder = options.folder ?? tempDir(cleanup, 'node');
+  const clock: TestClock = { now: Date.now() };
+  const now = (): number => clock.now;
+  const opened = await openStore(folder, { reserveBytes: 0 });
+  cleanup.teardown(() => opened.close());
+  const store = options.wrapStore?.(opened.blobs) ?? opened.blobs;
+  const images = new MemoryImageStore();
+  const embedded = options.origin === 'embedded' ? new EmbeddedOrigin({ peerId: TEST_PEER_ID, store, images, now }) : undefined;
+  const origin = options.origin === 'embedded' ? embedded : options.origin;
+  const exchange = new DirectExchange(store, () => origin);
+  const counters = recordingCounters();
+  const record = (message: string): void => {
+    counters.log.push(message);
+  };
+  const registry = new Registry({
+    listen: { host: '127.0.0.1', port: 0 },
+    aliases: [],
+    tagMemory: () => Promise.resolve(undefined),
+    isExcluded: () => false,
+    ...options,
+    store,
+    images,
+    exchange,
+    origin: () => origin,
+    registryName: () => (origin === undefined ? undefined : registryNameOf(origin.url)),
+    ...(embedded === undefined ? {} : { embedded: { origin: embedded, uploadsFolder: join(folder, 'uploads') } }),
+    log: { debug: record, info: record, warn: record },
+    counters,
+    now,
+  });
+  await registry.start();
+  cleanup.teardown(() => registry.stop(0));
+  return { url: registry.url, host: new URL(registry.url).host, registry, store, images, exchange, counters, clock, folder };
+}
+
+function recordingCounters(): RecordingCounters {
+  const counters: RecordingCounters = {
+    answers: [], cuts: [], refusals: [], log: [], stale: 0, sentBytes: 0,
+    answered: (route, method, status) => void counters.answers.push({ route, method, status }),
+    sentToClient: (bytes) => void (counters.sentBytes += bytes),
+    cut: (reason) => void counters.cuts.push(reason),
+    refused: (kind) => void counters.refusals.push(kind),
+    staleTag: () => void counters.stale++,
+    manifestServed: () => undefined,
+    blobServed: () => undefined,
+  };
+  return counters;
+}
+

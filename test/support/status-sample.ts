@@ -1,0 +1,22 @@
+import type { Receipt, StatusDocument } from '../../src/status/status-document.ts';
+
+const DIGEST = `sha256:${'a'.repeat(64)}`;
+
+/** A status document with one of everything. */
+export const statusSample: StatusDocument = {
+  version: '0.1.0', peerId: '12D3KooWSelf', zone: 'rack-1', uptimeSeconds: 61, multiaddrs: ['/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWSelf'],
+  origin: { url: 'https://registry.example', source: 'configured', state: 'ok', reason: null, bytes: 1000 },
+  store: { blobs: 2, bytes: 3000, maxBytes: 10_000, partial: 1, pinned: 1 },
+  traffic: { fromOriginBytes: 1000, fromPeersBytes: 2000, toPeersBytes: 500, toClientsBytes: 3000 },
+  peers: [{ peerId: '12D3KooWPeer', address: '/ip4/127.0.0.1/tcp/4011', zone: 'rack-2', direction: 'outbound', lane: 'tls', latencyMs: 1.25, sentBytes: 500, receivedBytes: 2000, badPieces: 0 }],
+  transfers: [{ digest: DIGEST, repository: 'team/app', sizeBytes: 5000, haveBytes: 3000, fromOriginBytes: 1000, fromPeersBytes: 2000, bytesPerSecond: 100, state: 'fetching' }],
+  images: [{ reference: 'registry.example/team/app:1', digest: DIGEST, sizeBytes: 5000, complete: false }],
+  bans: [{ peerId: '12D3KooWBad', reason: 'forged piece', until: '2026-01-01T00:00:00.000Z' }],
+};
+
+export const receiptSample: Receipt = {
+  reference: 'registry.example/team/app:1', digest: DIGEST, finishedAt: '2026-01-01T00:00:00.000Z', bytes: 5000, fromStoreBytes: 2000,
+  fromOriginBytes: 1000, fromPeersBytes: 2000, peers: { '12D3KooWPeer': 2000 }, seconds: 2, stalls: 1, retries: 2, verified: true, stale: false,
+  phases: [{ name: 'resolve', seconds: 0.5 }, { name: 'manifests', seconds: 0.5 }, { name: 'blobs', seconds: 1 }],
+  blobs: [{ digest: DIGEST, bytes: 3000, source: 'swarm', fromOriginBytes: 1000, fromPeersBytes: 2000, seconds: 1, stalls: 1, retries: 2 }],
+};

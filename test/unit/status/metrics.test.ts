@@ -1,0 +1,63 @@
+import test from 'ava';
+import { Metrics } from '../../../src/status/metrics.ts';
+import { run } from '../../support/process.ts';
+import { requireTool } from '../../support/require-tool.ts';
+import { receiptSample, statusSample } from '../../support/status-sample.ts';
+
+async function scrape(): Promise<string> {
+  const metrics = new Metrics(() => statusSample);
+  metrics.pulled(receiptSample);
+  metrics.pullFailed();
+  metrics.staleTag();
+  metrics.answered('manifest', 'GET', 200);
+  metrics.cut('no-progress');
+  return (await metrics.scrape()).text;
+}
+
+const values: readonly [series: string, value: number][] = [
+  ['layerswarm_peers', 1],
+  ['layerswarm_banned_peers', 1],
+  ['layerswarm_store_blobs', 2],
+  ['layerswarm_store_bytes', 3000],
+  ['layerswarm_store_limit_bytes', 10_000],
+  ['layerswarm_store_partial_blobs', 1],
+  ['layerswarm_pinned_images', 1],
+  ['layerswarm_images', 0],
+  ['layerswarm_transfer_bytes_per_second', 100],
+  ['layerswarm_transfers{state="fetching"}', 1],
+  ['layerswarm_origin_state{state="ok"}', 1],
+  ['layerswarm_origin_state{state="unreachable"}', 0],
+  ['layerswarm_origin_received_bytes_total', 1000],
+  ['layerswarm_peers_received_bytes_total', 2000],
+  ['layerswarm_peers_sent_bytes_total', 500],
+  ['layerswarm_clients_sent_bytes_total', 3000],
+  ['layerswarm_pulls_total{result="done"}', 1],
+  ['layerswarm_pulls_total{result="failed"}', 1],
+  ['layerswarm_stale_tags_total', 1],
+  ['layerswarm_registry_requests_total{route="manifest",method="GET",status="2xx"}', 1],
+  ['layerswarm_registry_cut_answers_total{reason="no-progress"}', 1],
+];
+test('every metric is there with its value', async (t) => {
+  const lines = (await scrape()).split('\n');
+  for (const [series, value] of values) t.true(lines.includes(`${series} ${value}`), series);
+});
+
+test('every name begins with layerswarm_, and no label names a peer, a digest or a repository', async (t) => {
+  for (const line of (await scrape()).split('\n')) {
+    if (line === '' || line.startsWith('#')) continue;
+    t.regex(line, /^layerswarm_[a-z0-9_]+(\{[^}]*\})? /);
+    t.notRegex(line, /12D3KooW|sha256:|team\/app|registry\.example/);
+  }
+});
+
+test('a counter does not grow by being read', async (t) => {
+  const metrics = new Metrics(() => statusSample);
+  await metrics.scrape();
+  t.regex((await metrics.scrape()).text, /^layerswarm_peers_received_bytes_total 2000$/m);
+});
+
+test('promtool finds nothing wrong with them', async (t) => {
+  if (!requireTool(t, 'promtool')) return;
+  const result = await run('promtool', ['check', 'metrics'], { input: await scrape() });
+  t.is(result.code, 0, result.stdout + result.stderr);
+});
