@@ -1,11 +1,11 @@
-import { open, type FileHandle } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { LayerswarmError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { Grade, type PartialBlob } from './blob-store.ts';
 import { giveBuffer, READ_LENGTH, takeBuffer } from './buffer-pool.ts';
 import { readFully, syncData, writeFully } from './file-io.ts';
 import { GradeSaver } from './grade-saver.ts';
-import { MAX_PIECES, pieceCountOf, PartialStateFile, type PartialState } from './partial-state.ts';
+import { openPartialFiles, type OpenPartialFiles } from './partial-open.ts';
 import { PrefixHash } from './prefix-hash.ts';
 import type { SyncPolicy } from './sync-policy.ts';
 import { storeError } from './store-error.ts';
@@ -21,7 +21,7 @@ export interface PartialOwner {
   readonly sync: SyncPolicy;
   /** Takes over the closed file, whose content is proven and synced. */
   publish(partial: PartialFile): Promise<void>;
-  closed(partial: PartialFile): void;
+  closed(partial: PartialFile): Promise<void>;
 }
 
 /** `PartialBlob` on disk. What is on the byte path does no more than write, hash and count. */
@@ -53,10 +53,10 @@ export class PartialFile implements PartialBlob {
   #removed = false;
   #committed = false;
 
-  private constructor(owner: PartialOwner, path: string, files: { data: FileHandle; state: PartialStateFile }, state: PartialState) {
+  private constructor(owner: PartialOwner, path: string, { data, stateFile, state }: OpenPartialFiles) {
     this.#owner = owner;
     this.path = path;
-    this.#file = files.data;
+    this.#file = data;
     this.digest = state.digest;
     this.size = state.size;
     this.pieceLength = state.pieceLength;
@@ -64,7 +64,7 @@ export class PartialFile implements PartialBlob {
     this.#grades = state.grades.slice();
     this.#saver = new GradeSaver({
       state: { ...state, grades: this.#grades },
-      stateFile: files.state,
+      stateFile,
       policy: owner.sync,
       syncData: () => syncData(this.#file.fd),
       unsettled: () => this.#writes.activePieces(),
@@ -78,22 +78,7 @@ export class PartialFile implements PartialBlob {
 
   /** @throws `range-invalid` for a piece length that gives too many pieces; `disk-full`, `store-unwritable` */
   static async open(owner: PartialOwner, paths: { data: string; state: string }, digest: Digest, size: number, pieceLength: number): Promise<PartialFile> {
-    checkShape(size, pieceLength);
-    const { file: stateFile, state: saved } = await PartialStateFile.open(paths.state, digest);
-    let data: FileHandle | undefined;
-    try {
-      const { handle, whole } = await openData(paths.data, size);
-      data = handle;
-      const grades = whole && saved !== undefined && saved.size === size ? regrade(saved, pieceLength) : new Uint8Array(pieceCountOf(size, pieceLength));
-      const state = { digest, size, pieceLength, grades };
-      // an old state of another size or piece length must not come back beside new bytes
-      if (saved !== undefined && (saved.size !== size || saved.pieceLength !== pieceLength || !whole)) await stateFile.save(state, true);
-      return new PartialFile(owner, paths.data, { data, state: stateFile }, state);
-    } catch (error) {
-      await stateFile.close();
-      await data?.close();
-      throw error;
-    }
+    return new PartialFile(owner, paths.data, await openPartialFiles(paths, digest, size, pieceLength));
   }
 
   get checkpointLength(): number {
@@ -251,7 +236,7 @@ export class PartialFile implements PartialBlob {
     this.#state = 'closed';
     await this.#file.close();
     await this.#saver.close();
-    this.#owner.closed(this);
+    await this.#owner.closed(this);
   }
 
   /** Waits until nothing is under way any more. */
@@ -375,43 +360,4 @@ export class PartialFile implements PartialBlob {
     this.#saver.check();
     if (this.#state !== 'open') throw new LayerswarmError('internal', `the partial blob ${this.digest.toString()} is closed`);
   }
-}
-
-function checkShape(size: number, pieceLength: number): void {
-  if (!Number.isSafeInteger(size) || size < 0) throw new LayerswarmError('range-invalid', `expected a size in bytes, received ${size}`);
-  if (!Number.isSafeInteger(pieceLength) || pieceLength < 1 || pieceCountOf(size, pieceLength) > MAX_PIECES) {
-    throw new LayerswarmError('range-invalid', `expected a piece length that gives at most ${MAX_PIECES} pieces of ${size} bytes, received ${pieceLength}`);
-  }
-}
-
-/** Opens the data file at its full length, as a hole where nothing was written; `whole` when it had that length before. */
-async function openData(path: string, size: number): Promise<{ handle: FileHandle; whole: boolean }> {
-  let handle: FileHandle;
-  try {
-    handle = await open(path, 'r+');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    handle = await open(path, 'w+', 0o600);
-  }
-  try {
-    const whole = (await handle.stat()).size === size;
-    if (!whole) {
-      await handle.truncate(0);
-      await handle.truncate(size);
-    }
-    return { handle, whole };
-  } catch (error) {
-    await handle.close();
-    throw error;
-  }
-}
-
-/** The grades for another piece length: a piece is worth what its worst byte is. */
-function regrade(state: PartialState, pieceLength: number): Uint8Array {
-  if (state.pieceLength === pieceLength) return state.grades;
-  return Uint8Array.from({ length: pieceCountOf(state.size, pieceLength) }, (_, piece) => {
-    const first = Math.floor((piece * pieceLength) / state.pieceLength);
-    const end = Math.ceil(Math.min(state.size, (piece + 1) * pieceLength) / state.pieceLength);
-    return Math.min(...state.grades.subarray(first, end));
-  });
 }

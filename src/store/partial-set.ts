@@ -116,11 +116,14 @@ export class PartialSet {
     }
   }
 
-  #closed(file: PartialFile): void {
-    const key = file.digest.toString();
-    const gone = file.removed || file.committed;
-    if (gone || file.haveBytes() === 0) this.#entries.delete(key);
-    else this.#entries.set(key, { state: 'idle', digest: file.digest, size: file.size, haveBytes: file.haveBytes(), usedAt: this.#parts.now() });
+  async #closed(file: PartialFile): Promise<void> {
+    const { digest, size } = file;
+    if (!file.removed && !file.committed && file.haveBytes() > 0) {
+      this.#entries.set(digest.toString(), { state: 'idle', digest, size, haveBytes: file.haveBytes(), usedAt: this.#parts.now() });
+      return;
+    }
+    if (!file.committed) await this.#removeFiles(digest);
+    this.#entries.delete(digest.toString());
   }
 
   async #inspect(digest: Digest): Promise<Entry | undefined> {

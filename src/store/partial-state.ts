@@ -28,31 +28,32 @@ export interface PartialState {
  * Slot: 512 bytes of header (JSON, padded with spaces), one byte a piece, SHA-256 of all before.
  */
 export class PartialStateFile {
-  readonly #file: FileHandle;
+  readonly #path: string;
+  /** Made with the first save: most small blobs are complete before. */
+  #file: FileHandle | undefined;
   #sequence: number;
 
-  private constructor(file: FileHandle, sequence: number) {
+  private constructor(path: string, file: FileHandle | undefined, sequence: number) {
+    this.#path = path;
     this.#file = file;
     this.#sequence = sequence;
   }
 
-  /** Opens or makes the file; `state` is undefined when there is no slot that can be believed. */
+  /** `state` is undefined when there is no file, or no slot in it that can be believed. */
   static async open(path: string, digest: Digest): Promise<{ file: PartialStateFile; state: PartialState | undefined }> {
-    const handle = await open(path, 'r+').catch(async (error: unknown) => {
-      if (!isMissing(error)) throw error;
-      return await open(path, 'w+', 0o600);
-    });
+    const handle = await openExisting(path, 'r+');
     try {
-      const slot = newestSlot(await readSlots(handle), digest);
-      return { file: new PartialStateFile(handle, slot?.sequence ?? 0), state: slot?.state };
+      const slot = handle === undefined ? undefined : newestSlot(await readSlots(handle), digest);
+      return { file: new PartialStateFile(path, handle, slot?.sequence ?? 0), state: slot?.state };
     } catch (error) {
-      await handle.close();
+      await handle?.close();
       throw error;
     }
   }
 
   /** @param durable waits until it is on the disk: needed when grades go down, else an old slot could be believed again */
   async save(state: PartialState, durable: boolean): Promise<void> {
+    this.#file ??= await open(this.#path, 'w+', 0o600);
     const sequence = this.#sequence + 1;
     const slot = encodeSlot(state, sequence);
     await this.#file.write(slot, 0, slot.length, (sequence % 2) * SLOT_SPACING);
@@ -61,16 +62,22 @@ export class PartialStateFile {
   }
 
   async close(): Promise<void> {
-    await this.#file.close();
+    await this.#file?.close();
+  }
+}
+
+async function openExisting(path: string, flags: 'r' | 'r+'): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, flags);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
   }
 }
 
 /** Reads the state without keeping the file open. */
 export async function readPartialState(path: string, digest: Digest): Promise<PartialState | undefined> {
-  const handle = await open(path, 'r').catch((error: unknown) => {
-    if (isMissing(error)) return undefined;
-    throw error;
-  });
+  const handle = await openExisting(path, 'r');
   if (handle === undefined) return undefined;
   try {
     return newestSlot(await readSlots(handle), digest)?.state;
