@@ -1,0 +1,104 @@
+import { readIfThere, type ByteSource } from '../header/byte-source.ts';
+import { u64be, u64le } from '../header/disk-header.ts';
+
+/** What can be read, each with what fstab may call it by. */
+export interface FileSystem {
+  readonly kind: 'ext' | 'xfs' | 'btrfs';
+  /** As fstab writes it. */
+  readonly uuid: string;
+  readonly label: string;
+  /** Bytes that the file system says it has; more than its volume means that the disk was cut short. */
+  readonly size: number;
+  /** Whether a journal or log has to be replayed before its newest data can be read. */
+  readonly dirty: boolean;
+}
+
+export type Probe =
+  | { readonly found: 'filesystem'; readonly filesystem: FileSystem }
+  | { readonly found: 'lvm' }
+  /** Recognized, and not readable; `what` names it to a person. */
+  | { readonly found: 'other'; readonly what: string; readonly swap: boolean }
+  | { readonly found: 'nothing' };
+
+const SUPERBLOCK_BYTES = 4096;
+
+/** Superblock signatures, after util-linux' libblkid. */
+const OTHERS: readonly { offset: number; magic: string; what: string; swap?: true }[] = [
+  { offset: 0, magic: 'LUKS\xba\xbe', what: 'LUKS encryption' },
+  { offset: 16384, magic: 'SKUL\xba\xbe', what: 'LUKS encryption' },
+  { offset: 3, magic: '-FVE-FS-', what: 'BitLocker encryption' },
+  { offset: 3, magic: 'NTFS    ', what: 'NTFS (Windows)' },
+  { offset: 3, magic: 'EXFAT   ', what: 'exFAT' },
+  { offset: 512, magic: 'ReFS', what: 'ReFS (Windows)' },
+  { offset: 4096 - 10, magic: 'SWAPSPACE2', what: 'swap space', swap: true },
+  { offset: 65536 - 10, magic: 'SWAPSPACE2', what: 'swap space', swap: true },
+  { offset: 4096 - 10, magic: 'S1SUSPEND', what: 'swap space (hibernated)', swap: true },
+  { offset: 54, magic: 'FAT1', what: 'FAT' },
+  { offset: 82, magic: 'FAT32', what: 'FAT' },
+  { offset: 0, magic: 'hsqs', what: 'squashfs' },
+  { offset: 1024, magic: '\xe2\xe1\xf5\xe0', what: 'erofs' },
+  { offset: 1024, magic: '\x10\x20\xf5\xf2', what: 'F2FS' },
+  { offset: 65536 + 52, magic: 'ReIsEr', what: 'reiserfs' },
+  { offset: 32768, magic: 'JFS1', what: 'JFS' },
+  { offset: 4096, magic: '\xc6\x85\x73\xf6', what: 'bcachefs' },
+  { offset: 32769, magic: 'CD001', what: 'ISO 9660' },
+  { offset: 4096, magic: '\xfc\x4e\x2b\xa9', what: 'Linux software RAID' },
+  { offset: 0, magic: '\xfc\x4e\x2b\xa9', what: 'Linux software RAID' },
+  { offset: 128 * 1024 + 8, magic: '\x0c\xb1\xba\0\0\0\0\0', what: 'ZFS' },
+];
+
+/** Says what a volume holds, from its superblocks alone. */
+export function probeVolume(volume: ByteSource): Probe {
+  if (isLvm(volume)) return { found: 'lvm' };
+  const filesystem = probeExt(volume) ?? probeXfs(volume) ?? probeBtrfs(volume);
+  const other = OTHERS.find(({ offset, magic }) => readIfThere(volume, offset, magic.length)?.toString('latin1') === magic);
+  // An encrypted or NTFS volume may hold an old superblock where its new owner never wrote.
+  if (other !== undefined && (filesystem === undefined || other.offset < 512)) return { found: 'other', what: other.what, swap: other.swap === true };
+  return filesystem === undefined ? { found: 'nothing' } : { found: 'filesystem', filesystem };
+}
+
+function isLvm(volume: ByteSource): boolean {
+  return [0, 1, 2, 3].some((sector) => {
+    const label = readIfThere(volume, sector * 512, 32);
+    return label !== undefined && label.toString('latin1', 0, 8) === 'LABELONE' && label.toString('latin1', 24, 32) === 'LVM2 001';
+  });
+}
+
+/** fs/ext4/ext4.h, struct ext4_super_block. */
+function probeExt(volume: ByteSource): FileSystem | undefined {
+  const block = readIfThere(volume, 1024, 1024);
+  if (block === undefined || block.readUInt16LE(0x38) !== 0xef53) return undefined;
+  const logBlockSize = block.readUInt32LE(0x18);
+  if (logBlockSize > 6) return undefined;
+  const incompatible = block.readUInt32LE(0x60);
+  const high = (incompatible & 0x80) === 0 ? 0 : block.readUInt32LE(0x150);
+  return {
+    kind: 'ext',
+    uuid: formatUuid(block, 0x68),
+    label: cString(block, 0x78, 16),
+    size: (high * 2 ** 32 + block.readUInt32LE(4)) * 1024 * 2 ** logBlockSize,
+    dirty: (incompatible & 0x4) !== 0,
+  };
+}
+
+/** fs/xfs/libxfs/xfs_format.h, struct xfs_dsb. Its log is replayed on every mount. */
+function probeXfs(volume: ByteSource): FileSystem | undefined {
+  const block = readIfThere(volume, 0, 512);
+  if (block === undefined || block.toString('latin1', 0, 4) !== 'XFSB') return undefined;
+  return { kind: 'xfs', uuid: formatUuid(block, 32), label: cString(block, 108, 12), size: u64be(block, 8) * block.readUInt32BE(4), dirty: true };
+}
+
+/** fs/btrfs: struct btrfs_super_block. */
+function probeBtrfs(volume: ByteSource): FileSystem | undefined {
+  const block = readIfThere(volume, 65536, SUPERBLOCK_BYTES);
+  if (block === undefined || block.toString('latin1', 0x40, 0x48) !== '_BHRfS_M') return undefined;
+  return { kind: 'btrfs', uuid: formatUuid(block, 0x20), label: cString(block, 0x12b, 256), size: u64le(block, 0x70), dirty: u64le(block, 0x60) !== 0 };
+}
+
+function formatUuid(bytes: Buffer, at: number): string {
+  return bytes.toString('hex', at, at + 16).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}
+
+function cString(bytes: Buffer, at: number, length: number): string {
+  return bytes.toString('utf8', at, at + length).split('\0', 1)[0]!;
+}

@@ -1,0 +1,51 @@
+import { statSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LayerswarmError } from '../../errors.ts';
+import { FileSource } from '../header/byte-source.ts';
+import { runProgram, type Surroundings } from '../program/run-program.ts';
+import { blockNode, type DiskFile } from './disk-file.ts';
+import { findVolumes } from './find-volumes.ts';
+import { joinedNode, writeJoinedExtents } from './joined-extents.ts';
+import { fileName } from './map-by-export.ts';
+import type { MappedDisk, Volume } from './volume.ts';
+
+/** Less than this left after a failure means that the disk was full. */
+const FULL_BYTES = 16 * 1024 * 1024;
+
+/** Converts a disk image to a sparse raw file in the scratch folder: faster for compressed images, and needs no FUSE. */
+export async function mapByCopy(file: DiskFile, where: Surroundings, signal: AbortSignal | undefined): Promise<MappedDisk> {
+  const path = join(where.scratch, 'disk');
+  await convertToRaw(where, blockNode(file), path, signal);
+  const { size } = statSync(path);
+  using source = new FileSource(path);
+  const plan = findVolumes(source, file.header.sectorSize);
+
+  const volumes: Volume[] = [];
+  for (const [i, { name, extents, partition, logical }] of plan.volumes.entries()) {
+    const rest = { ...(partition && { partition }), ...(logical && { logical }) };
+    if (extents.length === 1) {
+      volumes.push({ name, file: path, ...extents[0]!, ...rest });
+      continue;
+    }
+    const descriptor = join(where.scratch, `joined${i}.vmdk`);
+    const joined = join(where.scratch, `${fileName(name)}.joined`);
+    writeJoinedExtents(descriptor, path, extents);
+    await convertToRaw(where, joinedNode(descriptor), joined, signal);
+    volumes.push({ name, file: joined, offset: 0, size: statSync(joined).size, ...rest });
+  }
+  return { disk: { name: 'disk', file: path, offset: 0, size }, table: plan.table, volumes, unreadable: plan.unreadable };
+}
+
+async function convertToRaw(where: Surroundings, node: Record<string, unknown>, target: string, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    // Writes may come in any order (-W), which is what makes several decompress at once.
+    await runProgram(where, 'qemu-img', ['convert', '-W', '-O', 'raw', `json:${JSON.stringify(node)}`, target], { signal });
+  } catch (error) {
+    const { bavail, bsize } = await statfs(where.scratch);
+    if (signal?.aborted !== true && bavail * bsize < FULL_BYTES) {
+      throw new LayerswarmError('disk-full', `no space left in ${where.scratch} for the raw copy of the disk: use another folder with --scratch, or --backend fuse or loop, which copy nothing`, { cause: error });
+    }
+    throw error;
+  }
+}

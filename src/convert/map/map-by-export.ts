@@ -1,0 +1,65 @@
+import { join } from 'node:path';
+import type { Cleanup } from '../cleanup.ts';
+import { FileSource } from '../header/byte-source.ts';
+import type { Surroundings } from '../program/run-program.ts';
+import { blockNode, type DiskFile } from './disk-file.ts';
+import { findVolumes } from './find-volumes.ts';
+import { joinedNode, writeJoinedExtents } from './joined-extents.ts';
+import { StorageDaemon } from './storage-daemon.ts';
+import type { MappedDisk, Volume } from './volume.ts';
+
+export interface ExportOptions {
+  readonly where: Surroundings;
+  /** Folder for the files `disk`, `p1`, …, as the programs see it. */
+  readonly folder: string;
+  readonly cleanup: Cleanup;
+  /** Whether the daemons go on when this process ends. */
+  readonly outlive?: boolean;
+}
+
+/** Shows a disk image as files, through FUSE and without copying: the virtual disk, and each volume in it, writable onto an overlay. */
+export async function mapByExport(file: DiskFile, { where, folder, cleanup, outlive = false }: ExportOptions): Promise<MappedDisk & { readonly daemons: readonly StorageDaemon[] }> {
+  const start = async (): Promise<StorageDaemon> => {
+    const daemon = await StorageDaemon.start(where, outlive);
+    cleanup.add(async () => { await daemon.stop(); });
+    return daemon;
+  };
+  const daemon = await start();
+  const daemons = [daemon];
+  const { node, size } = await daemon.openWithOverlay(blockNode(file), 'disk');
+  const diskPath = join(folder, 'disk');
+  await daemon.exportWindow(node, hostPath(where, diskPath), undefined, false);
+  using source = new FileSource(`${where.prefix}${diskPath}`, size);
+  const plan = findVolumes(source, file.header.sectorSize);
+
+  const volumes: Volume[] = [];
+  for (const [i, { name, extents, partition, logical }] of plan.volumes.entries()) {
+    const path = join(folder, fileName(name));
+    const [extent] = extents;
+    let total = extent!.size;
+    if (extents.length === 1) {
+      await daemon.exportWindow(node, hostPath(where, path), extent!.offset === 0 && total === size ? undefined : extent, true);
+    } else {
+      // A second daemon: one that opened a file which it serves itself would wait for itself.
+      const joiner = await start();
+      daemons.push(joiner);
+      const descriptor = join(where.scratch, `joined${i}.vmdk`);
+      writeJoinedExtents(descriptor, diskPath, extents);
+      const joined = await joiner.openWithOverlay(joinedNode(descriptor), `joined${i}`);
+      await joiner.exportWindow(joined.node, hostPath(where, path), undefined, true);
+      total = joined.size;
+    }
+    volumes.push({ name, file: path, offset: 0, size: total, ...(partition && { partition }), ...(logical && { logical }) });
+  }
+  return { disk: { name: 'disk', file: diskPath, offset: 0, size }, table: plan.table, volumes, unreadable: plan.unreadable, daemons };
+}
+
+/** Mount points are made in the host's view of the scratch folder, which both share. */
+function hostPath(where: Surroundings, path: string): string {
+  return path.startsWith(where.prefix) && where.prefix !== '' ? path.slice(where.prefix.length) : path;
+}
+
+/** `vg/root` → `vg-root`; names come from the disk. */
+export function fileName(volume: string): string {
+  return volume === 'disk' ? 'whole' : volume.replaceAll(/[^A-Za-z0-9_.@+]/g, '-').replace(/^\.+/, '-').slice(0, 200);
+}

@@ -1,0 +1,24 @@
+import type { Partition, PartitionTable } from '../partition/partition.ts';
+
+/** A file system's place: bytes of a file that programs can open, as the surroundings of the conversion see it. */
+export interface Volume {
+  /** `disk`, `p1`, or `group/volume`: what `--root` takes and messages say. */
+  readonly name: string;
+  readonly file: string;
+  /** Bytes from the file's start. */
+  readonly offset: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly partition?: Partition;
+  /** Set for an LVM logical volume. */
+  readonly logical?: { readonly group: string; readonly groupId: string; readonly name: string };
+}
+
+/** The first stage's result: the virtual disk, and everything in it that may hold a file system. */
+export interface MappedDisk {
+  readonly disk: Volume;
+  readonly table: PartitionTable;
+  readonly volumes: readonly Volume[];
+  /** What is on the disk and cannot be read, named for a person, e.g. "vg/thin: an LVM volume of type thin". */
+  readonly unreadable: readonly string[];
+}

@@ -1,0 +1,67 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { mountsBelow, type Cleanup } from '../cleanup.ts';
+import type { FileSystem } from '../filesystem/probe.ts';
+import type { Volume } from '../map/volume.ts';
+import { runProgram, startDaemon, type Surroundings } from '../program/run-program.ts';
+import type { Mounter, MountedTree } from './mounter.ts';
+import { replayExtJournal } from './replay-journal.ts';
+
+export interface MounterOptions {
+  readonly where: Surroundings;
+  readonly cleanup: Cleanup;
+  readonly signal?: AbortSignal | undefined;
+  /** Whether the mounts stay when this process ends. */
+  readonly outlive?: boolean;
+}
+
+/** Reads ext file systems in a process without privileges in the kernel: needs no root, and a hostile file system no trust. */
+export class FuseMounter implements Mounter {
+  readonly #options: MounterOptions;
+  #mounts = 0;
+
+  constructor(options: MounterOptions) {
+    this.#options = options;
+  }
+
+  refuses({ kind }: FileSystem): string | undefined {
+    if (kind === 'ext') return undefined;
+    return `${kind} can only be read by the kernel, which a hostile file system may attack: run as root with --trust if you know where the disk comes from`;
+  }
+
+  async mount(volume: Volume, filesystem: FileSystem): Promise<MountedTree> {
+    const { where, cleanup, signal, outlive = false } = this.#options;
+    await replayExtJournal(where, volume, filesystem, signal);
+    const path = join(where.scratch, `tree${this.#mounts++}`);
+    mkdirSync(path, { mode: 0o700 });
+    const options = ['ro', 'norecovery', 'fakeroot', ...(volume.offset === 0 ? [] : [`offset=${volume.offset}`])];
+    const daemon = await startDaemon(where, 'fuse2fs', ['-f', '-o', options.join(','), volume.file, path], 'ignore', outlive);
+    cleanup.add(async () => {
+      if (isMounted(where, path)) await unmountFuse(where, path);
+      await daemon.stop();
+    });
+    while (!isMounted(where, path)) {
+      if (!daemon.running) throw daemon.failure();
+      signal?.throwIfAborted();
+      await delay(5);
+    }
+    if (outlive) daemon.child.unref();
+    return { path };
+  }
+}
+
+async function unmountFuse(where: Surroundings, path: string): Promise<void> {
+  if (process.getuid?.() === 0) await runProgram(where, 'umount', ['--lazy', path]);
+  else await runProgram(where, 'fusermount3', ['-u', '-z', path]);
+}
+
+function isMounted({ prefix, scratch }: Surroundings, path: string): boolean {
+  // /proc/PID/root → /proc/PID/mountinfo: the mounts of the namespace in which the programs run.
+  return mountsBelow(scratch, prefix === '' ? undefined : prefix.replace(/root$/, 'mountinfo')).includes(path);
+}
+
+/** Whether this host lets processes serve file systems. */
+export function hasFuse(): boolean {
+  return readFileSync('/proc/filesystems', 'utf8').includes('\tfuse\n');
+}

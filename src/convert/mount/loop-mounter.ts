@@ -1,0 +1,67 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { LayerswarmError } from '../../errors.ts';
+import type { FileSystem } from '../filesystem/probe.ts';
+import type { Volume } from '../map/volume.ts';
+import { runProgram } from '../program/run-program.ts';
+import type { MounterOptions } from './fuse-mounter.ts';
+import type { Mounter, MountedTree } from './mounter.ts';
+import { replayExtJournal } from './replay-journal.ts';
+
+/** The kernel's type, never guessed by mount, and what keeps a hostile tree from doing anything but lie there. */
+const MOUNT_TYPES = { ext: 'ext4', xfs: 'xfs', btrfs: 'btrfs' } as const;
+const SAFE_OPTIONS = ['ro', 'nodev', 'nosuid', 'noexec'];
+
+/** Reads file systems with the kernel, over a loop device: complete and fast; needs root. */
+export class LoopMounter implements Mounter {
+  readonly #options: MounterOptions;
+  readonly #trust: boolean;
+  readonly #devices = new Map<string, Promise<string>>();
+  #mounts = 0;
+
+  constructor(options: MounterOptions, trust: boolean) {
+    this.#options = options;
+    this.#trust = trust;
+  }
+
+  refuses({ kind }: FileSystem): string | undefined {
+    if (kind === 'ext' || this.#trust) return undefined;
+    return `${kind} can only be read by the kernel, which a hostile file system may attack: say --trust if you know where the disk comes from`;
+  }
+
+  async mount(volume: Volume, filesystem: FileSystem, subvolume?: number): Promise<MountedTree> {
+    const refusal = this.refuses(filesystem);
+    if (refusal !== undefined) throw new LayerswarmError('denied', refusal);
+    const { where, cleanup, signal } = this.#options;
+    await replayExtJournal(where, volume, filesystem, signal);
+    const device = await this.#device(volume);
+    const path = join(where.scratch, `tree${this.#mounts++}`);
+    mkdirSync(path, { mode: 0o700 });
+    const options = [
+      ...SAFE_OPTIONS,
+      // Another image with the same id may be mounted at this moment.
+      ...(filesystem.kind === 'xfs' ? ['nouuid'] : []),
+      ...(subvolume === undefined ? [] : [`subvolid=${subvolume}`]),
+    ];
+    await runProgram(where, 'mount', ['-n', '-t', MOUNT_TYPES[filesystem.kind], '-o', options.join(','), device, path], { signal });
+    cleanup.add(async () => { await runProgram(where, 'umount', [path]); });
+    return { path };
+  }
+
+  /** One device a volume: the subvolumes of a btrfs share it. Writable, since the kernel replays logs of xfs and btrfs onto the overlay. */
+  async #device(volume: Volume): Promise<string> {
+    const known = this.#devices.get(volume.name);
+    if (known !== undefined) return await known;
+    const attached = this.#attach(volume);
+    this.#devices.set(volume.name, attached);
+    return await attached;
+  }
+
+  async #attach({ file, offset, size }: Volume): Promise<string> {
+    const { where, cleanup, signal } = this.#options;
+    const output = await runProgram(where, 'losetup', ['--show', '--find', '--offset', String(offset), '--sizelimit', String(size), file], { signal });
+    const device = output.toString('utf8').trim();
+    cleanup.add(async () => { await runProgram(where, 'losetup', ['--detach', device]); });
+    return device;
+  }
+}

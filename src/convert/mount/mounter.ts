@@ -1,0 +1,16 @@
+import type { FileSystem } from '../filesystem/probe.ts';
+import type { Volume } from '../map/volume.ts';
+
+/** A file system's files, read-only. */
+export interface MountedTree {
+  /** As programs in the conversion's surroundings see it. */
+  readonly path: string;
+}
+
+/** Second stage: shows the files of a volume's file system. All that it starts or mounts goes into the cleanup it was made with. */
+export interface Mounter {
+  /** Whether a file system of this kind can be mounted; a reason for a person where not. */
+  refuses(filesystem: FileSystem): string | undefined;
+  /** @param subvolume btrfs: the subvolume's id; 5 is the top level, undefined the default subvolume */
+  mount(volume: Volume, filesystem: FileSystem, subvolume?: number): Promise<MountedTree>;
+}

@@ -1,0 +1,132 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { LayerswarmError } from '../../errors.ts';
+import { PROGRAM_PATH, type Program } from './find-programs.ts';
+
+/** Where programs run, and how this process reaches the files that they see. */
+export interface Surroundings {
+  /** Every file and mount of a conversion lies below it. */
+  readonly scratch: string;
+  /** Put before a path of theirs, it is the path here. */
+  readonly prefix: string;
+  /** The command line that runs `command` there. */
+  enter(command: readonly string[]): readonly string[];
+}
+
+/** In the environment of every program, so that what a killed converter left can be told from everything else. */
+export const SCRATCH_MARK = 'LAYERSWARM_SCRATCH';
+/** Kept of a program's output; none that is run here has more to say. */
+const OUTPUT_LIMIT = 16 * 1024 * 1024;
+
+export interface RunOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** A file descriptor for its output; otherwise the output is returned. */
+  readonly stdout?: number;
+  /** Exit codes that are not a failure; only 0 unless given. */
+  readonly okCodes?: readonly number[];
+}
+
+/** Programs never see the user's locale, time zone or configuration: output and archive bytes must not depend on them. */
+export function programEnvironment(scratch: string): NodeJS.ProcessEnv {
+  return { PATH: PROGRAM_PATH, LC_ALL: 'C', TZ: 'UTC', HOME: scratch, TMPDIR: scratch, [SCRATCH_MARK]: scratch, ...inherited() };
+}
+
+/** Marks of a test run, by which it finds what was left behind. */
+function inherited(): NodeJS.ProcessEnv {
+  const run = process.env['LAYERSWARM_TEST_RUN'];
+  return run === undefined ? {} : { LAYERSWARM_TEST_RUN: run };
+}
+
+/**
+ * Runs a program to its end, without a shell. It ends with this process, whatever ends that.
+ * @throws LayerswarmError with what the program said last
+ */
+export async function runProgram(where: Surroundings, program: Program, args: readonly string[], options: RunOptions = {}): Promise<Buffer> {
+  options.signal?.throwIfAborted();
+  const child = start(where, [program, ...args], ['ignore', options.stdout ?? 'pipe', 'pipe']);
+  const stop = (): void => { child.kill('SIGKILL'); };
+  options.signal?.addEventListener('abort', stop, { once: true });
+  const output: Buffer[] = [];
+  let length = 0;
+  child.stdout?.on('data', (chunk: Buffer) => {
+    length += chunk.length;
+    if (length <= OUTPUT_LIMIT) output.push(chunk);
+    else stop();
+  });
+  const errors = collectErrors(child);
+  try {
+    const [code, killedBy] = await ended(child, program);
+    options.signal?.throwIfAborted();
+    if (length > OUTPUT_LIMIT) throw new LayerswarmError('too-large', `${program} printed more than ${OUTPUT_LIMIT} bytes`);
+    if (code === null || !(options.okCodes ?? [0]).includes(code)) throw programFailed(program, code, killedBy, errors());
+    return Buffer.concat(output);
+  } finally {
+    options.signal?.removeEventListener('abort', stop);
+  }
+}
+
+/** A program that runs until it is stopped. */
+export interface Daemon {
+  readonly pid: number;
+  readonly child: ChildProcess;
+  /** Resolves when it has ended; never rejects. */
+  readonly ended: Promise<void>;
+  readonly running: boolean;
+  /** What to throw when it ended although it should not have. */
+  failure(): LayerswarmError;
+  /** SIGTERM, and SIGKILL after `grace` milliseconds. */
+  stop(grace?: number): Promise<void>;
+}
+
+const STOP_GRACE = 5_000;
+
+/** Starts a program in a session of its own: a Ctrl-C reaches this process alone, which then stops what it started in order. */
+export async function startDaemon(where: Surroundings, program: Program, args: readonly string[], stdio: 'ignore' | 'pipe' = 'ignore', outlive = false): Promise<Daemon> {
+  const child = start(where, [program, ...args], [stdio, stdio, 'pipe'], outlive);
+  const errors = collectErrors(child);
+  let exit: { code: number | null; killedBy: NodeJS.Signals | null } | undefined;
+  const finished = ended(child, program).then(
+    ([code, killedBy]) => { exit = { code, killedBy }; },
+    () => { exit = { code: null, killedBy: null }; },
+  );
+  if (child.pid === undefined) await once(child, 'spawn');
+  return {
+    pid: child.pid!,
+    child,
+    ended: finished,
+    get running() { return exit === undefined; },
+    failure: () => programFailed(program, exit?.code ?? null, exit?.killedBy ?? null, errors()),
+    async stop(grace = STOP_GRACE) {
+      if (exit !== undefined) return;
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), grace);
+      await finished;
+      clearTimeout(timer);
+    },
+  };
+}
+
+function start(where: Surroundings, command: readonly string[], stdio: ('ignore' | 'pipe' | number)[], outlive = false): ChildProcess {
+  // The signal of a dead parent: nothing that was started here outlives this process, even when it is killed with SIGKILL.
+  const line = outlive ? where.enter(command) : ['setpriv', '--pdeathsig', 'TERM', '--', ...where.enter(command)];
+  return spawn(line[0]!, line.slice(1), { cwd: '/', env: programEnvironment(where.scratch), detached: true, stdio });
+}
+
+async function ended(child: ChildProcess, program: string): Promise<[number | null, NodeJS.Signals | null]> {
+  return await new Promise((resolve, reject) => {
+    child.once('error', (error) => { reject(new LayerswarmError('unavailable', `${program} cannot be started: ${error.message}`, { cause: error })); });
+    child.once('close', (code, killedBy) => { resolve([code, killedBy]); });
+  });
+}
+
+function collectErrors(child: ChildProcess): () => string {
+  let text = '';
+  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => { text = (text + chunk).slice(-4096); });
+  return () => text;
+}
+
+function programFailed(program: string, code: number | null, killedBy: NodeJS.Signals | null, stderr: string): LayerswarmError {
+  // What a program quotes may come from the disk: no control characters reach the terminal.
+  const said = stderr.trim().split('\n').slice(-3).join('; ').replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 400);
+  return new LayerswarmError('internal', `${program} ended with ${killedBy ?? `exit code ${code}`}${said === '' ? '' : `: ${said}`}`, { detail: { program, code, killedBy } });
+}
