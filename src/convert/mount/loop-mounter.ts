@@ -16,7 +16,7 @@ const SAFE_OPTIONS = ['ro', 'nodev', 'nosuid', 'noexec'];
 export class LoopMounter implements Mounter {
   readonly #options: MounterOptions;
   readonly #trust: boolean;
-  readonly #devices = new Map<string, Promise<string>>();
+  readonly #devices = new Map<string, string>();
   #mounts = 0;
 
   constructor(options: MounterOptions, trust: boolean) {
@@ -34,7 +34,8 @@ export class LoopMounter implements Mounter {
     if (refusal !== undefined) throw new LayerswarmError('denied', refusal);
     const { where, cleanup, signal } = this.#options;
     await replayExtJournal(where, volume, filesystem, signal);
-    const device = await this.#device(volume);
+    const known = this.#devices.get(volume.name);
+    const device = known ?? await this.#attach(volume);
     const path = join(where.scratch, `tree${this.#mounts++}`);
     mkdirSync(path, { mode: 0o700 });
     const options = [
@@ -43,25 +44,21 @@ export class LoopMounter implements Mounter {
       ...(filesystem.kind === 'xfs' ? ['nouuid'] : []),
       ...(subvolume === undefined ? [] : [`subvolid=${subvolume}`]),
     ];
-    await runProgram(where, 'mount', ['-n', '-t', MOUNT_TYPES[filesystem.kind], '-o', options.join(','), device, path], { signal });
+    try {
+      await runProgram(where, 'mount', ['-n', '-t', MOUNT_TYPES[filesystem.kind], '-o', options.join(','), device, path], { signal });
+    } finally {
+      // From here on the kernel itself gives the device free, at the last unmount: also when this process is killed.
+      if (known === undefined) await runProgram(where, 'losetup', ['--detach', device]);
+    }
+    this.#devices.set(volume.name, device);
     cleanup.add(async () => { await runProgram(where, 'umount', [path]); });
     return { path };
   }
 
-  /** One device a volume: the subvolumes of a btrfs share it. Writable, since the kernel replays logs of xfs and btrfs onto the overlay. */
-  async #device(volume: Volume): Promise<string> {
-    const known = this.#devices.get(volume.name);
-    if (known !== undefined) return await known;
-    const attached = this.#attach(volume);
-    this.#devices.set(volume.name, attached);
-    return await attached;
-  }
-
+  /** Writable, since the kernel replays the logs of xfs and btrfs onto the overlay. The subvolumes of a btrfs share one device. */
   async #attach({ file, offset, size }: Volume): Promise<string> {
-    const { where, cleanup, signal } = this.#options;
+    const { where, signal } = this.#options;
     const output = await runProgram(where, 'losetup', ['--show', '--find', '--offset', String(offset), '--sizelimit', String(size), file], { signal });
-    const device = output.toString('utf8').trim();
-    cleanup.add(async () => { await runProgram(where, 'losetup', ['--detach', device]); });
-    return device;
+    return output.toString('utf8').trim();
   }
 }

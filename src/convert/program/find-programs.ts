@@ -22,6 +22,7 @@ const PACKAGES = {
   mount: 'mount',
   umount: 'mount',
   sh: 'dash',
+  mkfifo: 'coreutils',
 } as const;
 
 export type Program = keyof typeof PACKAGES;

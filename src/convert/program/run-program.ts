@@ -85,10 +85,16 @@ export async function startDaemon(where: Surroundings, program: Program, args: r
   const child = start(where, [program, ...args], [stdio, stdio, 'pipe'], outlive);
   const errors = collectErrors(child);
   let exit: { code: number | null; killedBy: NodeJS.Signals | null } | undefined;
-  const finished = ended(child, program).then(
-    ([code, killedBy]) => { exit = { code, killedBy }; },
-    () => { exit = { code: null, killedBy: null }; },
-  );
+  const finished = (async (): Promise<void> => {
+    try {
+      const [code, killedBy] = await ended(child, program);
+      exit = { code, killedBy };
+    } catch {
+      // It did not start; `failure` says so.
+      exit = { code: null, killedBy: null };
+    }
+  })();
+  // 'error' comes instead of 'spawn' where setpriv itself is missing.
   if (child.pid === undefined) await once(child, 'spawn');
   return {
     pid: child.pid!,

@@ -1,0 +1,190 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { LayerswarmError } from '../errors.ts';
+import type { Platform } from '../oci/descriptor.ts';
+import { Digest } from '../oci/digest.ts';
+import { adaptationEntries, usesSystemd } from './adapt/adaptation.ts';
+import { writeLayerTar } from './adapt/write-layer.ts';
+import type { BackendName } from './backend.ts';
+import { Cleanup } from './cleanup.ts';
+import { writeArchive } from './image/archive.ts';
+import { createdTime, imageConfig } from './image/image-config.ts';
+import { checkLayoutFolder, writeLayout, type ImageInput } from './image/layout.ts';
+import { openSystem, type OpenOptions, type OpenSystem } from './open-system.ts';
+import type { ConvertOutput } from './output.ts';
+import { packLayer, type Compression, type PackedLayer } from './pack/pack-layer.ts';
+import { planTrees } from './pack/plan-trees.ts';
+import type { Keepable } from './pack/strip.ts';
+import { runProgram, type Surroundings } from './program/run-program.ts';
+import { readPlatform } from './root/architecture.ts';
+import { systemName } from './root/os-release.ts';
+import { fileDigest } from './source-digest.ts';
+
+export interface ConvertOptions extends OpenOptions {
+  /** gzip unless given; a `tar:` output is uncompressed unless given. */
+  readonly compression?: Compression | undefined;
+  /** The layer on top with which systemd comes up; true unless given. */
+  readonly adapt?: boolean | undefined;
+  readonly keep?: ReadonlySet<Keepable> | undefined;
+  /** Guest paths to leave out; `*` matches anything. */
+  readonly exclude?: readonly string[] | undefined;
+  /** What `docker load` calls the image; after the disk's file otherwise. */
+  readonly name?: string | undefined;
+  /** SOURCE_DATE_EPOCH: seconds. */
+  readonly sourceDateEpoch?: string | undefined;
+  /** Whether the disk's own digest is put into an annotation, which reads the whole file; true unless given. */
+  readonly sourceDigest?: boolean | undefined;
+  readonly onProgress?: ((progress: ConvertProgress) => void) | undefined;
+}
+
+export interface ConvertProgress {
+  /** Bytes of the layer so far, uncompressed. */
+  readonly bytes: number;
+  /** About how many it will be. */
+  readonly estimatedBytes: number;
+}
+
+export interface ConvertReceipt {
+  readonly system: string;
+  readonly platform: Platform;
+  /** Where the root was found, e.g. `p1`. */
+  readonly root: string;
+  readonly backend: BackendName;
+  /** The image's manifest; undefined for a `tar:` output. */
+  readonly manifest?: Digest;
+  readonly name?: string;
+  readonly layers: readonly { readonly digest: Digest; readonly diffId: Digest; readonly size: number; readonly diffSize: number }[];
+  readonly notes: readonly string[];
+}
+
+/**
+ * Converts a disk image. The source is only read; nothing stays mounted or running, whatever happens.
+ * @throws LayerswarmError; see the parts
+ */
+export async function convertDisk(image: string, output: ConvertOutput, options: ConvertOptions = {}): Promise<ConvertReceipt> {
+  if (output.kind === 'layout') checkLayoutFolder(output.dir);
+  const notes: string[] = [];
+  const onNote = (line: string): void => {
+    notes.push(line);
+    options.onNote?.(line);
+  };
+  await using cleanup = new Cleanup();
+  const before = sourceState(image);
+  const system = await openSystem(image, { ...options, onNote }, cleanup);
+  const result = await (output.kind === 'tar' ? convertToTar(system, output.file, { ...options, onNote }) : convertToImage(system, output, { ...options, onNote }, image));
+  if (sourceState(image) !== before) throw new LayerswarmError('verification-failed', `${JSON.stringify(image)} was written to while it was read: stop the machine that uses it, and convert again`);
+  return { system: systemName(system.root.evidence.osRelease), platform: readPlatform(system.tree), root: system.root.name, backend: system.backend.name, ...result, notes };
+}
+
+/** An OCI layout folder from a disk image: what `seed disk:` takes on from. */
+export async function convertToLayout(image: string, dir: string, options: ConvertOptions = {}): Promise<ConvertReceipt> {
+  return await convertDisk(image, { kind: 'layout', dir }, options);
+}
+
+type Result = Pick<ConvertReceipt, 'layers' | 'manifest' | 'name'>;
+
+async function convertToTar(system: OpenSystem, file: string, options: ConvertOptions): Promise<Result> {
+  const temporary = `${file}.${process.pid}.tmp`;
+  const layer = await packSystem(system, temporary, options.compression ?? 'none', options);
+  renameSync(temporary, file);
+  return { layers: [receiptOf(layer)] };
+}
+
+async function convertToImage(system: OpenSystem, output: Exclude<ConvertOutput, { kind: 'tar' }>, options: ConvertOptions, image: string): Promise<Result> {
+  const parent = output.kind === 'layout' ? output.dir : dirname(resolve(output.file));
+  const compression = options.compression ?? 'gzip';
+  const platform = readPlatform(system.tree);
+  mkdirSync(parent, { recursive: true });
+  // On the output's own disk, so that blobs are moved and not copied.
+  const staging = mkdtempSync(join(parent, '.layerswarm-'));
+  try {
+    const abort = new AbortController();
+    const signal = AbortSignal.any([abort.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+    const hashing = options.sourceDigest === false ? undefined : fileDigest(system.file.path, signal);
+    // Awaited below; when packing fails first, its own failure is what counts.
+    hashing?.catch(() => undefined);
+    let layers: PackedLayer[];
+    try {
+      layers = [await packSystem(system, join(staging, 'system'), compression, options)];
+    } catch (error) {
+      abort.abort(error);
+      throw error;
+    }
+    const adapted = options.adapt !== false;
+    if (adapted) layers.push(await packAdaptation(system, join(staging, 'adaptation'), compression, options.keep?.has('machine-id') ?? false));
+    const created = createdTime(options.sourceDateEpoch);
+    const name = options.name ?? nameOf(image);
+    const input: ImageInput = {
+      config: imageConfig({
+        platform,
+        created,
+        layers: layers.map(({ diffId }, i) => ({ diffId, createdBy: i === 0 ? `layerswarm convert: ${systemName(system.root.evidence.osRelease)}` : 'layerswarm convert: adaptation to a container' })),
+        init: !adapted ? 'none' : usesSystemd(system.tree) ? 'systemd' : 'init',
+      }),
+      layers,
+      platform: { ...platform },
+      annotations: await annotations(system, layers, created, hashing),
+      name,
+      tag: output.tag,
+    };
+    const dir = output.kind === 'layout' ? output.dir : join(staging, 'layout');
+    const { manifest } = writeLayout(dir, input);
+    if (output.kind === 'archive') await writeArchive(dir, output.file, options.signal);
+    return { manifest, name, layers: layers.map(receiptOf) };
+  } finally {
+    rmSync(staging, { recursive: true, force: true });
+  }
+}
+
+async function packSystem(system: OpenSystem, output: string, compression: Compression, options: ConvertOptions): Promise<PackedLayer> {
+  const { keep = new Set<Keepable>(), exclude = [], onNote = () => undefined, onProgress, signal } = options;
+  const { trees, estimatedBytes } = await planTrees(system, { keep, exclude, onNote, signal });
+  const layer = await packLayer(trees, { where: system.where, output, compression, signal, onProgress: onProgress && ((bytes) => { onProgress({ bytes, estimatedBytes: Math.max(bytes, estimatedBytes) }); }) });
+  onProgress?.({ bytes: layer.diffSize, estimatedBytes: layer.diffSize });
+  if (layer.droppedDevices > 0) onNote(`left out ${layer.droppedDevices} character devices 0:0, which mean "deleted" in an overlay`);
+  return layer;
+}
+
+async function packAdaptation({ tree }: OpenSystem, file: string, compression: Compression, keepMachineId: boolean): Promise<PackedLayer> {
+  const entries = adaptationEntries(tree, keepMachineId);
+  const tar = await writeLayerTar(entries);
+  const bytes = compression === 'none' ? tar : compression === 'gzip' ? gzipSync(tar) : zstdCompressSync(tar);
+  writeFileSync(file, bytes, { flag: 'wx', flush: true });
+  return { file, diffId: Digest.of(tar), diffSize: tar.length, digest: Digest.of(bytes), size: bytes.length, compression, compressor: undefined, entries: entries.length, droppedDevices: 0 };
+}
+
+/** What tells where the image came from, and which programs in which versions decided its bytes. */
+async function annotations(system: OpenSystem, layers: readonly PackedLayer[], created: string, source: Promise<Digest> | undefined): Promise<Record<string, string>> {
+  const partition = system.root.source.volume.partition;
+  return {
+    'org.opencontainers.image.created': created,
+    'org.opencontainers.image.title': systemName(system.root.evidence.osRelease),
+    'io.layerswarm.disk.format': system.file.header.format,
+    'io.layerswarm.disk.root': system.root.name,
+    ...(partition !== undefined && { 'io.layerswarm.disk.partuuid': partition.uuid }),
+    ...(source !== undefined && { 'io.layerswarm.disk.digest': (await source).toString() }),
+    'io.layerswarm.tar': await tarVersion(system.where),
+    ...(layers[0]?.compressor !== undefined && { 'io.layerswarm.compressor': layers[0].compressor }),
+  };
+}
+
+async function tarVersion(where: Surroundings): Promise<string> {
+  return (await runProgram(where, 'tar', ['--version'])).toString('utf8').split('\n', 1)[0]!;
+}
+
+function receiptOf({ digest, diffId, size, diffSize }: PackedLayer): ConvertReceipt['layers'][number] {
+  return { digest, diffId, size, diffSize };
+}
+
+/** `/images/Debian 12.qcow2` → `debian-12:latest` */
+function nameOf(image: string): string {
+  const name = basename(image).replace(/\.[a-z0-9]{2,5}$/i, '').toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '');
+  return `${name === '' ? `disk-${createHash('sha256').update(image).digest('hex').slice(0, 8)}` : name.slice(0, 100)}:latest`;
+}
+
+function sourceState(image: string): string {
+  const stat = statSync(image, { bigint: true, throwIfNoEntry: false });
+  return stat === undefined ? '' : `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`;
+}

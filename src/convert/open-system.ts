@@ -1,0 +1,55 @@
+import { chooseBackend, hostAbilities, type Backend, type BackendName } from './backend.ts';
+import { makeScratch, type Cleanup } from './cleanup.ts';
+import { openDiskFile, type DiskFile, type DiskFileOptions } from './map/disk-file.ts';
+import type { MappedDisk } from './map/volume.ts';
+import type { Surroundings } from './program/run-program.ts';
+import { hostSurroundings, privateSurroundings } from './program/surroundings.ts';
+import { assemble, type Assembled } from './root/assemble.ts';
+import { findRoot, type Candidate } from './root/find-root.ts';
+
+export interface OpenOptions extends DiskFileOptions {
+  readonly backend?: BackendName | undefined;
+  /** Lets the kernel read the disk's file systems. */
+  readonly trust?: boolean | undefined;
+  /** Which root, where several are there: `p2`, `vg/root`, `p3:@`. */
+  readonly root?: string | undefined;
+  /** Folder for temporary files; the system's own otherwise. */
+  readonly scratch?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** A line for the person: what was left out, and why. */
+  readonly onNote?: ((line: string) => void) | undefined;
+  /** Whether other processes of the host have to see the mounts. */
+  readonly visible?: boolean;
+}
+
+/** A disk image whose system can be read. It is there until the cleanup runs. */
+export interface OpenSystem extends Assembled {
+  readonly file: DiskFile;
+  readonly backend: Backend;
+  readonly where: Surroundings;
+  readonly disk: MappedDisk;
+  readonly root: Candidate;
+}
+
+/** Maps a disk image, mounts what is in it, and puts its system together. */
+export async function openSystem(image: string, options: OpenOptions, cleanup: Cleanup): Promise<OpenSystem> {
+  const { signal, onNote = () => undefined } = options;
+  const file = openDiskFile(image, options);
+  const backend = chooseBackend({ wanted: options.backend, trust: options.trust ?? false, compressed: file.header.compressed }, hostAbilities());
+  signal?.throwIfAborted();
+  const scratch = await makeScratch(cleanup, options.scratch);
+  const where = await surroundings(scratch, options.visible ?? false, cleanup);
+  const context = { where, cleanup, signal };
+  const disk = await backend.map(file, context);
+  const find = { where, mounter: backend.mounter(context), wanted: options.root, note: onNote, signal };
+  const found = await findRoot(disk, find);
+  const assembled = await assemble(found, find);
+  return { ...assembled, file, backend, where, disk, root: found.root };
+}
+
+async function surroundings(scratch: string, visible: boolean, cleanup: Cleanup): Promise<Surroundings> {
+  const own = visible ? undefined : await privateSurroundings(scratch);
+  if (own === undefined) return hostSurroundings(scratch);
+  cleanup.add(async () => { await own.close(); });
+  return own;
+}

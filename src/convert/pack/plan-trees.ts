@@ -1,0 +1,98 @@
+import { LayerswarmError } from '../../errors.ts';
+import { runProgram } from '../program/run-program.ts';
+import type { OpenSystem } from '../open-system.ts';
+import type { GuestTree } from '../root/guest-tree.ts';
+import { scanTree, type Scan } from './scan.ts';
+import { literalPattern, patternsBelow, stripPatterns, type Keepable } from './strip.ts';
+import type { PackedTree } from './tar-program.ts';
+
+export interface TreePlan {
+  readonly trees: readonly PackedTree[];
+  /** Bytes that tar is about to give, roughly: stripped files are counted too. */
+  readonly estimatedBytes: number;
+}
+
+export interface PlanOptions {
+  readonly keep: ReadonlySet<Keepable>;
+  /** Guest paths or patterns. */
+  readonly exclude: readonly string[];
+  readonly onNote: (line: string) => void;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Holes that a layer would write out as zeros; more than this is a mistake, such as the lastlog of a user with a huge id. */
+const MAX_HOLE_BYTES = 16 * 1024 ** 3;
+const SWAP_FILES = ['/swapfile', '/swap.img', '/swap/swapfile', '/var/swap', '/var/swapfile'];
+const SWAP_MAGIC = { text: 'SWAPSPACE2', at: 4096 - 10 } as const;
+
+/** Looks over everything that will be packed, says what is special about it, and decides what each tar leaves out. */
+export async function planTrees(system: OpenSystem, options: PlanOptions): Promise<TreePlan> {
+  const { keep, onNote } = options;
+  const patterns = [...stripPatterns(keep), ...options.exclude.map((path) => `./${path.replace(/^[./]+/, '').replace(/\/+$/, '')}`)];
+  if (!keep.has('swap')) {
+    for (const path of swapFiles(system)) {
+      onNote(`left out the swap file ${JSON.stringify(path)}`);
+      patterns.push(literalPattern(`.${path}`));
+    }
+  }
+  const places: { at: string; folder: string }[] = [];
+  const scans: Scan[] = [];
+  const separate: string[] = [];
+  const queue = [...system.folders];
+  for (let place = queue.shift(); place !== undefined; place = queue.shift()) {
+    const scan = await scanTree(system.where, place.folder, options.signal);
+    places.push(place);
+    scans.push(scan);
+    if (place.at !== '/') separate.push(literalPattern(`.${place.at}`));
+    for (const nested of scan.nested) {
+      const below = nested.slice(1);
+      const at = place.at === '/' ? below : `${place.at}${below}`;
+      if (system.folders.some((known) => known.at === at)) continue;
+      separate.push(literalPattern(`.${at}`));
+      const problem = await nestedProblem(system, `${place.folder}${below}`);
+      if (problem === undefined) queue.push({ at, folder: `${place.folder}${below}` });
+      else onNote(`left out ${JSON.stringify(at)}: ${problem}`);
+    }
+  }
+  noteSpecials(places, scans, patterns, onNote);
+  const all = [...patterns, ...separate];
+  return {
+    trees: places.map(({ at, folder }) => ({ at, folder, exclude: patternsBelow(all.filter((pattern) => pattern !== literalPattern(`.${at}`)), at) })),
+    estimatedBytes: scans.reduce((sum, { bytes, entries }) => sum + bytes + entries * 1024, 0),
+  };
+}
+
+function swapFiles({ tree, fstab }: { tree: GuestTree; fstab: OpenSystem['fstab'] }): string[] {
+  const named = fstab.filter(({ spec, type }) => type === 'swap' && spec.startsWith('/') && !spec.startsWith('/dev/')).map(({ spec }) => spec);
+  return [...new Set([...named, ...SWAP_FILES])].flatMap((path) => {
+    const end = SWAP_MAGIC.at + SWAP_MAGIC.text.length;
+    const isSwap = tree.readFile(path, end)?.toString('latin1', SWAP_MAGIC.at, end) === SWAP_MAGIC.text;
+    return isSwap ? [tree.resolve(path)!.path] : [];
+  });
+}
+
+/** Why a folder of another device is left out; undefined for a writable btrfs subvolume. */
+async function nestedProblem({ where }: OpenSystem, folder: string): Promise<string | undefined> {
+  if (Buffer.from(folder, 'latin1').toString('utf8') !== folder) return 'a subvolume whose name is not ASCII';
+  const answer = await runProgram(where, 'btrfs', ['property', 'get', '-ts', folder, 'ro'], { okCodes: [0, 1] });
+  const text = answer.toString('utf8').trim();
+  if (text === 'ro=false') return undefined;
+  return text === 'ro=true' ? 'a read-only snapshot' : 'it is another file system';
+}
+
+function noteSpecials(places: readonly { at: string }[], scans: readonly Scan[], patterns: readonly string[], onNote: (line: string) => void): void {
+  let holes = 0;
+  for (const [i, { at }] of places.entries()) {
+    const scan = scans[i]!;
+    const guestPath = (path: string): string => JSON.stringify(Buffer.from(`${at === '/' ? '' : at}${path.slice(1)}`, 'latin1').toString('utf8'));
+    if (scan.whiteouts.length > 0) onNote(`left out ${scan.whiteouts.length} files whose names begin with .wh., which means "deleted" in a layer: ${scan.whiteouts.slice(0, 3).map(guestPath).join(', ')}`);
+    if (scan.beforeEpoch > 0) onNote(`${scan.beforeEpoch} files were modified before 1970, which a layer cannot say: they get 1970-01-01`);
+    if (scan.sockets > 0) onNote(`left out ${scan.sockets} sockets`);
+    for (const { path, bytes, holes: size } of scan.sparse) {
+      if (patterns.includes(literalPattern(`.${at === '/' ? '' : at}${path.slice(1)}`))) continue;
+      holes += size;
+      onNote(`${guestPath(path)} is sparse, and becomes ${bytes} bytes in the layer`);
+      if (holes > MAX_HOLE_BYTES) throw new LayerswarmError('too-large', `sparse files such as ${guestPath(path)} would add ${holes} bytes of zeros to the layer: leave it out with --exclude`);
+    }
+  }
+}

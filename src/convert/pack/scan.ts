@@ -1,0 +1,78 @@
+import { once } from 'node:events';
+import { LayerswarmError } from '../../errors.ts';
+import { startDaemon, type Surroundings } from '../program/run-program.ts';
+
+/** What a walk over one file system's tree says before anything is packed. Paths are latin1, so that every byte survives: `./etc/fstab`. */
+export interface Scan {
+  readonly entries: number;
+  /** Bytes of the regular files, each set of hard links once. */
+  readonly bytes: number;
+  /** Names that an overlay would take for whiteouts. */
+  readonly whiteouts: readonly string[];
+  /** Files with much more length than data. */
+  readonly sparse: readonly { readonly path: string; readonly bytes: number; readonly holes: number }[];
+  /** Modified before 1970: a layer's header has no such time. */
+  readonly beforeEpoch: number;
+  readonly sockets: number;
+  /** Folders that belong to another file system: nested subvolumes of a btrfs. */
+  readonly nested: readonly string[];
+}
+
+/** Holes from this size on are worth a word. */
+const NOTED_HOLES = 64 * 1024 * 1024;
+const MAX_LISTED = 1000;
+const FORMAT = String.raw`%y %D %i %s %b %n %T@ %P\0`;
+const MAX_RECORD_BYTES = 64 * 1024;
+
+/** Walks a mounted tree with find, without leaving its file system; holds no more than a record, and the ids of hard links. */
+export async function scanTree(where: Surroundings, folder: string, signal: AbortSignal | undefined): Promise<Scan> {
+  const find = await startDaemon(where, 'find', ['-P', folder, '-xdev', '-printf', FORMAT], 'pipe');
+  const stop = (): void => { find.child.kill('SIGKILL'); };
+  signal?.addEventListener('abort', stop, { once: true });
+  const tally = new Tally();
+  const closed = once(find.child, 'close');
+  try {
+    let rest = '';
+    for await (const chunk of find.child.stdout!.setEncoding('latin1') as AsyncIterable<string>) {
+      const records = (rest + chunk).split('\0');
+      rest = records.pop()!;
+      if (rest.length > MAX_RECORD_BYTES) throw new LayerswarmError('too-large', 'a path in the file system has more than 64 KiB');
+      for (const record of records) tally.add(record);
+    }
+    await closed;
+    signal?.throwIfAborted();
+    // A folder that cannot be read makes an image with a hole: always fatal.
+    if (find.child.exitCode !== 0) throw find.failure();
+    return tally.scan;
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    await find.stop(0);
+  }
+}
+
+class Tally {
+  readonly scan = { entries: 0, bytes: 0, whiteouts: [] as string[], sparse: [] as { path: string; bytes: number; holes: number }[], beforeEpoch: 0, sockets: 0, nested: [] as string[] };
+  #device: string | undefined;
+  readonly #linked = new Set<number>();
+
+  add(record: string): void {
+    const [type, device, inode, size, blocks, links, mtime] = record.split(' ', 7) as [string, string, string, string, string, string, string];
+    const path = `./${record.slice(type.length + device.length + inode.length + size.length + blocks.length + links.length + mtime.length + 7)}`;
+    this.#device ??= device;
+    const { scan } = this;
+    if (device !== this.#device) {
+      if (scan.nested.length < MAX_LISTED) scan.nested.push(path);
+      return;
+    }
+    scan.entries += 1;
+    if (mtime.startsWith('-')) scan.beforeEpoch += 1;
+    if (type === 's') scan.sockets += 1;
+    if (path.slice(path.lastIndexOf('/') + 1).startsWith('.wh.') && scan.whiteouts.length < MAX_LISTED) scan.whiteouts.push(path);
+    if (type !== 'f' || (links !== '1' && this.#linked.has(Number(inode)))) return;
+    if (links !== '1') this.#linked.add(Number(inode));
+    const bytes = Number(size);
+    const holes = bytes - Number(blocks) * 512;
+    scan.bytes += bytes;
+    if (holes >= NOTED_HOLES && scan.sparse.length < MAX_LISTED) scan.sparse.push({ path, bytes, holes });
+  }
+}

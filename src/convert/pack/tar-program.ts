@@ -1,0 +1,44 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { runProgram, type Surroundings } from '../program/run-program.ts';
+import { ALWAYS_OUT, WHITEOUT_PATTERN } from './strip.ts';
+
+/**
+ * GNU tar packs, since Node cannot read extended attributes or names that are not UTF-8. These options give the same bytes for the
+ * same tree whatever mounted it, in any locale and time zone; the kernel's sub-second times, which fuse2fs has not, are left out.
+ */
+const OPTIONS = [
+  '--create', '--format=posix', '--pax-option=delete=atime,delete=ctime,delete=mtime,exthdr.name=%d/PaxHeaders/%f', '--sort=name', '--numeric-owner',
+  '--xattrs', '--xattrs-include=user.*', '--xattrs-include=security.capability', '--xattrs-include=system.posix_acl_*', '--one-file-system',
+  // Written in pieces of the size of a pipe; the padding that follows from it is taken off behind.
+  '--blocking-factor=128', '--warning=no-file-ignored',
+];
+
+export interface PackedTree {
+  /** Where the tree belongs in the guest; `/` or a path without links. */
+  readonly at: string;
+  /** As programs see it. */
+  readonly folder: string;
+  /** Patterns with names that begin at `folder`. */
+  readonly exclude: readonly string[];
+}
+
+/** Writes the tree as a tar archive to a file descriptor. Any exit code but 0 is an error: a reader that died mid-way still lists well. */
+export async function runTar(where: Surroundings, { at, folder, exclude }: PackedTree, stdout: number, name: string, signal: AbortSignal | undefined): Promise<void> {
+  const list = join(where.scratch, `${name}.exclude`);
+  // latin1: the bytes of a name as they are on the disk.
+  writeFileSync(list, [...ALWAYS_OUT, ...exclude].map((pattern) => `${pattern}\n`).join(''), { encoding: 'latin1' });
+  const args = [
+    ...OPTIONS,
+    '--anchored', '--wildcards', '--wildcards-match-slash', `--exclude-from=${list}`,
+    '--no-anchored', `--exclude=${WHITEOUT_PATTERN}`,
+    // Names and targets of hard links, never of symbolic ones.
+    ...(at === '/' ? [] : [`--transform=s,^\\.,.${sedReplacement(at)},S`]),
+    `--directory=${folder}`, '.',
+  ];
+  await runProgram(where, 'tar', args, { stdout, signal });
+}
+
+function sedReplacement(path: string): string {
+  return path.replaceAll(/[\\&,]/g, '\\$&').replaceAll('\n', '\\n');
+}

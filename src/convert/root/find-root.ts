@@ -1,0 +1,134 @@
+import { LayerswarmError } from '../../errors.ts';
+import { probeVolume, type FileSystem } from '../filesystem/probe.ts';
+import { FileSource, WindowSource } from '../header/byte-source.ts';
+import type { MappedDisk, Volume } from '../map/volume.ts';
+import type { Mounter } from '../mount/mounter.ts';
+import type { Surroundings } from '../program/run-program.ts';
+import { gatherEvidence, score, type Evidence } from './evidence.ts';
+import { GuestTree } from './guest-tree.ts';
+import { systemName } from './os-release.ts';
+import { listSubvolumes, TOP_LEVEL, type Subvolume } from './subvolumes.ts';
+
+/** A volume with a file system that can be read. */
+export interface ReadableVolume {
+  readonly volume: Volume;
+  readonly filesystem: FileSystem;
+  /** Why it is not mounted, e.g. because the kernel would have to read it and `--trust` was not said. */
+  readonly refused: string | undefined;
+}
+
+export interface Candidate {
+  /** What `--root` takes: `p1`, `vg/root`, `p3:@`. */
+  readonly name: string;
+  readonly source: ReadableVolume;
+  readonly subvolume: Subvolume | undefined;
+  readonly folder: string;
+  readonly evidence: Evidence;
+  readonly score: number;
+}
+
+export interface FoundRoot {
+  readonly root: Candidate;
+  readonly readable: readonly ReadableVolume[];
+}
+
+export interface FindOptions {
+  readonly where: Surroundings;
+  readonly mounter: Mounter;
+  readonly wanted: string | undefined;
+  readonly note: (line: string) => void;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Mounts what can be read, and chooses the root; where several could be it, says which and asks. */
+export async function findRoot(disk: MappedDisk, options: FindOptions): Promise<FoundRoot> {
+  const { readable, other } = probeAll(disk, options);
+  const candidates: Candidate[] = [];
+  for (const source of readable) {
+    if (source.refused !== undefined) continue;
+    if (options.wanted !== undefined && options.wanted !== source.volume.name && !options.wanted.startsWith(`${source.volume.name}:`)) continue;
+    if (source.filesystem.kind === 'btrfs') {
+      candidates.push(...await btrfsCandidates(source, options));
+    } else {
+      const { path } = await options.mounter.mount(source.volume, source.filesystem);
+      candidates.push(candidate(source, undefined, path, options));
+    }
+  }
+  const seen = [...readable.flatMap(({ volume, filesystem, refused }) => (refused === undefined ? [] : [`${volume.name}: ${filesystem.kind}; ${refused}`])), ...other];
+  return { root: choose(candidates, seen, options.wanted), readable };
+}
+
+function probeAll(disk: MappedDisk, { where, mounter }: FindOptions): { readable: ReadableVolume[]; other: string[] } {
+  const readable: ReadableVolume[] = [];
+  const other = [...disk.unreadable];
+  for (const volume of disk.volumes) {
+    using file = new FileSource(`${where.prefix}${volume.file}`, volume.offset + volume.size);
+    const probe = probeVolume(new WindowSource(file, volume.offset, volume.size));
+    if (probe.found === 'other') other.push(`${volume.name}: ${probe.what}`);
+    if (probe.found === 'nothing') other.push(`${volume.name}: no known file system`);
+    if (probe.found !== 'filesystem') continue;
+    const { filesystem } = probe;
+    if (filesystem.size > volume.size) {
+      throw new LayerswarmError('size-mismatch', `the disk is cut short: the ${filesystem.kind} file system of ${volume.name} has ${filesystem.size} bytes, and only ${volume.size} are there; copy it again`);
+    }
+    readable.push({ volume, filesystem, refused: mounter.refuses(filesystem) });
+  }
+  return { readable, other };
+}
+
+function candidate(source: ReadableVolume, subvolume: Subvolume | undefined, path: string, { where }: FindOptions): Candidate {
+  const folder = `${where.prefix}${path}`;
+  const evidence = gatherEvidence(new GuestTree(folder), source.volume, source.filesystem, subvolume?.path);
+  const name = subvolume === undefined || subvolume.path === '' ? source.volume.name : `${source.volume.name}:${subvolume.path}`;
+  return { name, source, subvolume, folder: path, evidence, score: score(evidence) };
+}
+
+/** The default subvolume decides where it holds a system; else every writable one is looked at. */
+async function btrfsCandidates(source: ReadableVolume, options: FindOptions): Promise<Candidate[]> {
+  const { mounter, where, wanted, note, signal } = options;
+  const top = await mounter.mount(source.volume, source.filesystem, TOP_LEVEL);
+  const subvolumes = await listSubvolumes(where, top.path, signal);
+  const snapshots = subvolumes.filter(({ readOnly }) => readOnly);
+  if (snapshots.length > 0) note(`${source.volume.name}: left out ${snapshots.length} read-only snapshot${snapshots.length === 1 ? '' : 's'}: ${snapshots.map(({ path }) => JSON.stringify(path)).join(', ').slice(0, 300)}`);
+  const candidates: Candidate[] = [];
+  for (const subvolume of subvolumes) {
+    const isWanted = wanted === `${source.volume.name}:${subvolume.path}`;
+    if (subvolume.readOnly && !isWanted) continue;
+    const { path } = subvolume.id === TOP_LEVEL ? top : await mounter.mount(source.volume, source.filesystem, subvolume.id);
+    candidates.push(candidate(source, subvolume, path, options));
+  }
+  // A writable snapshot of a root looks like a root; the fstab in it names the one that it was taken of.
+  const systems = candidates.filter(({ score }) => score > 0);
+  const chosen = systems.filter(({ evidence }) => evidence.namesItself);
+  const byDefault = systems.filter(({ subvolume }) => subvolume?.isDefault);
+  if (wanted !== undefined && wanted !== source.volume.name) return candidates;
+  return chosen.length === 1 ? chosen : byDefault.length === 1 ? byDefault : candidates;
+}
+
+/** A system of its own: a second one of these on a disk is never left out without a word. */
+function isSystem({ evidence }: Candidate): boolean {
+  return evidence.osRelease !== undefined && evidence.hasInit;
+}
+
+function choose(candidates: readonly Candidate[], seen: readonly string[], wanted: string | undefined): Candidate {
+  const sorted = candidates.filter(({ score }) => score > 0).sort((a, b) => b.score - a.score);
+  if (wanted !== undefined) {
+    const found = candidates.find(({ name }) => name === wanted) ?? candidates.find(({ source }) => source.volume.name === wanted);
+    if (found !== undefined) return found;
+    throw new LayerswarmError('usage', `there is no readable root ${JSON.stringify(wanted)} on the disk${list(' (seen: ', seen, ')')}`);
+  }
+  const [first, second] = sorted;
+  if (first === undefined) {
+    const empty = candidates.map(({ name }) => `${name}: no operating system`);
+    throw new LayerswarmError('unsupported', `no operating system found on the disk${list(': ', [...seen, ...empty], '')}`);
+  }
+  if (second !== undefined && (second.score === first.score || (isSystem(first) && isSystem(second)))) {
+    const names = sorted.map(({ name, evidence }) => `${name} (${systemName(evidence.osRelease)})`);
+    throw new LayerswarmError('usage', `the disk holds more than one system: ${names.join(', ')}; say which with --root ${first.name}`);
+  }
+  return first;
+}
+
+function list(before: string, items: readonly string[], after: string): string {
+  return items.length === 0 ? '' : `${before}${items.join('; ')}${after}`;
+}

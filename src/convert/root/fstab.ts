@@ -1,0 +1,54 @@
+import type { FileSystem } from '../filesystem/probe.ts';
+import type { Volume } from '../map/volume.ts';
+
+/** fstab(5). */
+export interface FstabEntry {
+  /** `UUID=…`, `/dev/…` */
+  readonly spec: string;
+  /** Mount point; `none` for swap. */
+  readonly file: string;
+  readonly type: string;
+  readonly options: readonly string[];
+}
+
+const MAX_ENTRIES = 256;
+
+export function parseFstab(text: string): FstabEntry[] {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'))
+    .slice(0, MAX_ENTRIES)
+    .flatMap((line) => {
+      const [spec, file, type, options = 'defaults'] = line.split(/\s+/).map((field) => field.replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))));
+      return spec === undefined || file === undefined || type === undefined ? [] : [{ spec, file, type, options: options.split(',') }];
+    });
+}
+
+/** The value of an option such as `subvol=`; without a leading slash for it. */
+export function mountOption(entry: FstabEntry, name: string): string | undefined {
+  const option = entry.options.find((option) => option.startsWith(`${name}=`));
+  return option?.slice(name.length + 1);
+}
+
+/** Whether `spec` means this volume. */
+export function meansVolume(spec: string, volume: Volume, filesystem: FileSystem): boolean {
+  const tag = /^(UUID|LABEL|PARTUUID|PARTLABEL)=["']?([^"']*)["']?$/.exec(spec) ?? /^\/dev\/disk\/by-(uuid|label|partuuid|partlabel)\/(.*)$/.exec(spec);
+  if (tag !== null) {
+    const value = tag[2]!;
+    switch (tag[1]!.toUpperCase()) {
+      case 'UUID': return value.toLowerCase() === filesystem.uuid;
+      case 'LABEL': return value !== '' && value === filesystem.label;
+      case 'PARTUUID': return value.toLowerCase() === volume.partition?.uuid;
+      default: return value !== '' && value === volume.partition?.label;
+    }
+  }
+  if (volume.logical !== undefined) {
+    const { group, name } = volume.logical;
+    // device-mapper doubles dashes in names.
+    return spec === `/dev/${group}/${name}` || spec === `/dev/mapper/${group.replaceAll('-', '--')}-${name.replaceAll('-', '--')}`;
+  }
+  // Which disk /dev/sdb was nobody knows any more; the partition's number on this one is all that is left.
+  const device = /^\/dev\/(?:[shv]d[a-z]|xvd[a-z]|nvme\d+n\d+p|mmcblk\d+p)(\d+)$/.exec(spec);
+  return device !== null && Number(device[1]) === volume.partition?.number;
+}
