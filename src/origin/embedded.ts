@@ -149,11 +149,19 @@ export class EmbeddedOrigin implements Origin {
     await this.#options.images.flush();
   }
 
-  /** Takes a blob out of the repository, and off the disk when no other repository links it. @throws LayerswarmError `not-found` */
+  /**
+   * Takes a blob out of the repository, and off the disk when no other repository links it.
+   * @throws LayerswarmError `not-found`; `unsupported` while a manifest of the repository needs it
+   */
   async deleteBlob(repository: string, digest: Digest): Promise<void> {
     const { store, images } = this.#options;
     if (!this.hasBlob(repository, digest)) throw notFound(`the blob ${digest.toString()} of ${repository}`);
-    images.unlink(this.#full(repository), digest);
+    const full = this.#full(repository);
+    images.unlink(full, digest);
+    if (images.isLinked(full, digest)) {
+      images.link(full, digest);
+      throw new LayerswarmError('unsupported', `a manifest of ${repository} links ${digest.toString()}; delete the manifest first`);
+    }
     await images.flush();
     if (images.repositoriesOf(digest).length === 0) await store.delete(digest);
   }

@@ -8,7 +8,6 @@ import type { ImageStore } from '../../src/store/image-store.ts';
 import { openStore } from '../../src/store/store.ts';
 import type { Cleanup } from './cleanup.ts';
 import { DirectExchange } from './direct-exchange.ts';
-import { MemoryImageStore } from './memory-image-store.ts';
 import { tempDir } from './temp-dir.ts';
 
 /** The registry endpoint of one node without a swarm. */
@@ -53,10 +52,10 @@ export async function startRegistryNode(cleanup: Cleanup, options: RegistryNodeO
   const folder = options.folder ?? tempDir(cleanup, 'node');
   const clock: TestClock = { now: Date.now() };
   const now = (): number => clock.now;
-  const opened = await openStore(folder, { reserveBytes: 0 });
+  const opened = await openStore(folder, { reserveBytes: 0, now });
   cleanup.teardown(() => opened.close());
   const store = options.wrapStore?.(opened.blobs) ?? opened.blobs;
-  const images = new MemoryImageStore();
+  const { images } = opened;
   const embedded = options.origin === 'embedded' ? new EmbeddedOrigin({ peerId: TEST_PEER_ID, store, images, now }) : undefined;
   const origin = options.origin === 'embedded' ? embedded : options.origin;
   const exchange = new DirectExchange(store, () => origin);

@@ -1,6 +1,6 @@
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
-import { MAX_MANIFEST_BYTES, parseManifest, rawManifest, type Manifest, type RawManifest } from '../../oci/manifest.ts';
+import { linkedDescriptors, MAX_MANIFEST_BYTES, parseManifest, rawManifest, type Manifest, type RawManifest } from '../../oci/manifest.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
 import type { ImageStore } from '../../store/image-store.ts';
 import type { BlobExchange } from '../../swarm/swarm.ts';
@@ -41,8 +41,18 @@ export class ManifestSource {
    */
   async get(repository: Repository, digest: Digest, isOrigins: boolean, signal: AbortSignal): Promise<FoundManifest> {
     const kept = await this.#options.images.manifest(repository.full, digest);
-    if (kept !== undefined) return { raw: kept, manifest: parseManifest(kept.bytes, kept.mediaType) };
+    if (kept !== undefined) return this.#linked(repository, kept);
     return this.#flights.run(`${repository.full}@${digest.toString()}`, () => this.#find(repository, digest, isOrigins), signal);
+  }
+
+  /** A manifest that came by another repository, and is here as the child of an index, has yet to link its blobs here. */
+  async #linked(repository: Repository, raw: RawManifest): Promise<FoundManifest> {
+    const { images } = this.#options;
+    const manifest = parseManifest(raw.bytes, raw.mediaType);
+    const { blobs, children } = linkedDescriptors(manifest);
+    const [first] = [...blobs, ...children];
+    if (first !== undefined && !images.isLinked(repository.full, first.digest)) await images.putManifest(repository.full, raw);
+    return { raw, manifest };
   }
 
   async #find(repository: Repository, digest: Digest, isOrigins: boolean): Promise<FoundManifest> {

@@ -409,10 +409,13 @@ const MANAGEMENT: readonly Row[] = [
     },
   },
   {
-    title: 'DELETE of a blob takes it out of one repository, and off the disk with the last',
+    title: 'DELETE of a blob waits for its manifests, takes it out of one repository, and off the disk with the last',
     async run(f) {
       const digest = f.image.layers[0]!.digest.toString();
       await f.request(`/v2/other/app/blobs/uploads/?mount=${digest}&from=${REPOSITORY}`, { method: 'POST', body: '' });
+      expectError(f, await f.request(`/v2/${REPOSITORY}/blobs/${digest}`, { method: 'DELETE' }), 405, 'UNSUPPORTED');
+      f.t.is((await f.request(`/v2/${REPOSITORY}/blobs/${digest}`)).status, 200);
+      await f.request(`/v2/${REPOSITORY}/manifests/${f.image.digest.toString()}`, { method: 'DELETE' });
       f.t.is((await f.request(`/v2/${REPOSITORY}/blobs/${digest}`, { method: 'DELETE' })).status, 202);
       expectError(f, await f.request(`/v2/${REPOSITORY}/blobs/${digest}`), 404, 'BLOB_UNKNOWN');
       f.t.is((await f.request(`/v2/other/app/blobs/${digest}`)).status, 200);
