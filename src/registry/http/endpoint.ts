@@ -5,7 +5,7 @@ import { type ListenAddress, listen, otherLoopback, urlAuthority } from '../../h
 import type { RegistryLog, RegistryRequest, RegistryResponse } from './message.ts';
 import { type MalformedRequest, refuseConnection } from './refuse-connection.ts';
 import { matchRoute, type Parameters, type Route } from './router.ts';
-import { sendResponse } from './send.ts';
+import { sendResponse, StalledClient } from './send.ts';
 
 const MAX_HEADER_BYTES = 32 * 1024;
 const MAX_TARGET_LENGTH = 8 * 1024;
@@ -14,6 +14,7 @@ const HEADERS_TIMEOUT_MS = 20_000;
 const KEEP_ALIVE_MS = 120_000;
 const MAX_CONNECTIONS = 4096;
 const STALL_TIMEOUT_MS = 60_000;
+const FLUSH_TIMEOUT_MS = 5_000;
 
 export interface EndpointOptions {
   readonly listen: ListenAddress;
@@ -179,10 +180,12 @@ export class HttpEndpoint {
   }
 
   #cut(request: IncomingMessage, response: ServerResponse, error: unknown, isGone: boolean): void {
-    response.destroy();
+    const isStalled = error instanceof StalledClient;
+    if (isGone || isStalled) response.destroy();
+    else flushAndClose(response);
     if (isGone) return;
     const code = errorCode(error);
-    this.#options.observer.cut(code === 'timeout' ? 'stalled-client' : 'no-progress');
+    this.#options.observer.cut(isStalled ? 'stalled-client' : 'no-progress');
     this.#options.log.warn(`cut an answer short, so that the client asks again: ${(error as Error).message}`, { method: request.method, path: pathOf(request), code });
   }
 
@@ -201,6 +204,12 @@ export class HttpEndpoint {
       this.#options.log.warn(`could not release what an answer held: ${(error as Error).message}`);
     }
   }
+}
+
+/** The bytes so far are good, and the client goes on after them. */
+function flushAndClose({ socket }: ServerResponse): void {
+  socket?.setTimeout(FLUSH_TIMEOUT_MS, () => socket.destroy());
+  socket?.destroySoon();
 }
 
 /** No registry client sends Origin; a web page that the operator happens to look at does, when it writes to loopback. */

@@ -2,6 +2,14 @@ import type { ServerResponse } from 'node:http';
 import { LayerswarmError } from '../../errors.ts';
 import type { RegistryResponse, StreamedBody } from './message.ts';
 
+/** The client stopped reading: not a time-out of the content's own source. */
+export class StalledClient extends LayerswarmError {
+  constructor(message: string) {
+    super('timeout', message);
+    this.name = 'StalledClient';
+  }
+}
+
 export interface SendOptions {
   /** HEAD: everything but the body. */
   readonly headersOnly: boolean;
@@ -40,7 +48,7 @@ async function sendStream(to: ServerResponse, body: StreamedBody, options: SendO
   return sent;
 }
 
-/** Waits for `event`. @throws LayerswarmError `timeout` when the client takes nothing for too long, `aborted` when it is gone */
+/** Waits for `event`. @throws StalledClient when the client takes nothing for too long; LayerswarmError `aborted` when it is gone */
 function settled(to: ServerResponse, event: 'drain' | 'finish', { stallTimeoutMs, signal }: SendOptions): Promise<void> {
   if (event === 'finish' && to.writableFinished) return Promise.resolve();
   return new Promise((resolve, reject) => {
@@ -53,7 +61,7 @@ function settled(to: ServerResponse, event: 'drain' | 'finish', { stallTimeoutMs
     };
     const onEvent = (): void => finish();
     const onGone = (): void => finish(to.writableFinished ? undefined : new LayerswarmError('aborted', 'the client went away'));
-    const timer = setTimeout(() => finish(new LayerswarmError('timeout', `the client took no byte for ${stallTimeoutMs / 1000} s`)), stallTimeoutMs);
+    const timer = setTimeout(() => finish(new StalledClient(`the client took no byte for ${stallTimeoutMs / 1000} s`)), stallTimeoutMs);
     to.once(event, onEvent);
     signal.addEventListener('abort', onGone);
     if (signal.aborted) onGone();

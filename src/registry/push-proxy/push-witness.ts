@@ -100,8 +100,12 @@ export class PushWitness {
   }
 
   async #forwardCopied(copy: UploadSession | undefined, request: RegistryRequest, forward: Forward): Promise<RegistryResponse> {
-    if (copy === undefined || !hasBody(request.body)) return forward();
-    return forward(this.#copied(copy, readBody(request.body)));
+    try {
+      return await forward(copy === undefined || !hasBody(request.body) ? undefined : this.#copied(copy, readBody(request.body)));
+    } catch (error) {
+      await copy?.close();
+      throw error;
+    }
   }
 
   /** `source`, each chunk written to the copy on its way. */
