@@ -26,7 +26,7 @@ export class GradeSaver {
   #pending = 0;
   #unsavedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
-  /** What was written since the last good sync may be lost, and the kernel says so only once. */
+  /** What is on the disk can no longer be relied on, so nothing more is written. */
   #failure: LayerswarmError | undefined;
 
   constructor(parts: Parts) {
@@ -74,7 +74,7 @@ export class GradeSaver {
 
   #saveBehind(): void {
     this.#stopTimer();
-    // not waited for: `check` throws what went wrong at the next call
+    // not waited for: what matters of a failure, `check` throws at the next call
     void this.save({ durable: false }).catch(() => undefined);
   }
 
@@ -86,10 +86,17 @@ export class GradeSaver {
     this.#unsavedBytes = 0;
     try {
       await policy.exclusive(this.#parts.syncData);
+    } catch (error) {
+      // what was written since the last good sync may be lost, and the kernel says so only once
+      throw (this.#failure = storeError(error, `sync ${state.digest.toString()}`));
+    }
+    try {
       await stateFile.save({ ...state, grades }, durable);
     } catch (error) {
-      this.#failure = storeError(error, `sync ${state.digest.toString()}`);
-      throw this.#failure;
+      const failure = storeError(error, `save the state of ${state.digest.toString()}`);
+      // the old state is still true, unless grades went down
+      if (durable) this.#failure = failure;
+      throw failure;
     }
     this.#saved = grades;
   }

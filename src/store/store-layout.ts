@@ -2,6 +2,7 @@ import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { LayerswarmError } from '../errors.ts';
 import { Digest, type DigestAlgorithm } from '../oci/digest.ts';
+import { quote } from '../oci/name.ts';
 import { replaceFile } from './durable-file.ts';
 import { isMissing, storeError } from './store-error.ts';
 
@@ -67,7 +68,7 @@ export async function checkFormat(layout: StoreLayout): Promise<void> {
   }
   const version = /^([1-9][0-9]{0,8})\n?$/.exec(text)?.[1];
   if (version === undefined) {
-    throw new LayerswarmError('store-format', `${layout.format}: expected a version number, received "${text.slice(0, 20)}"; choose another data folder or restore that file`);
+    throw new LayerswarmError('store-format', `${layout.format}: expected a version number, received ${quote(text)}; choose another data folder or restore that file`);
   }
   if (Number(version) > STORE_FORMAT) {
     throw new LayerswarmError('store-format', `${layout.root} has store format ${version}, this version of layerswarm reads up to ${STORE_FORMAT}; use a newer layerswarm or another data folder`, {
