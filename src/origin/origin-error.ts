@@ -102,7 +102,7 @@ export function transportFailure(what: string, registry: string, error: unknown,
   if (error instanceof LayerswarmError) return { error, transient: false, outage: false };
   if (signal?.aborted === true) return { error: abortedError(what, signal), transient: false, outage: false };
   const code = networkCode(error);
-  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT') {
+  if (code === 'UND_ERR_HEADERS_TIMEOUT' || code === 'UND_ERR_BODY_TIMEOUT' || code === 'TimeoutError') {
     const phase = code === 'UND_ERR_BODY_TIMEOUT' ? 'stopped sending' : 'did not answer in time';
     return { error: new LayerswarmError('timeout', `${registry} ${phase}: ${what}`, { cause: error }), transient: true, outage: true };
   }

@@ -42,6 +42,8 @@ export const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 5_000, headersMs: 10_000,
 const DEFAULT_CONNECTIONS = 16;
 /** Small requests have connections of their own, so that a tag is not waited for behind blobs. */
 const CONTROL_CONNECTIONS = 16;
+/** Milliseconds that a small request may take with its body, also where bytes keep trickling in. */
+const CONTROL_TIMEOUT = 60_000;
 const MAX_ERROR_BODY = 8 * 1024;
 /** Storage says these of a signed URL that ran out. */
 const LOCATION_EXPIRED: ReadonlySet<number> = new Set([400, 401, 403, 404, 410]);
@@ -220,7 +222,7 @@ export class RegistryHttp {
         url,
         headers: { ...request.headers, ...(atRegistry && authorization !== undefined ? { authorization } : {}) },
         body: request.body,
-        signal: request.signal,
+        signal: withControlTimeout(request),
         headersTimeout: request.headersTimeout ?? this.#timeouts.headersMs,
         stallTimeout: this.#timeouts.stallMs,
       });
@@ -234,6 +236,12 @@ export class RegistryHttp {
   #isRegistry(url: URL): boolean {
     return url.origin === this.url.origin;
   }
+}
+
+function withControlTimeout({ bulk, headersTimeout, signal }: RegistryRequest): AbortSignal | undefined {
+  if (bulk === true || headersTimeout !== undefined) return signal;
+  const timeout = AbortSignal.timeout(CONTROL_TIMEOUT);
+  return signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
 }
 
 /** `promise`, which others may be waiting for as well, until `signal` ends this caller's wait. */
