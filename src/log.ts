@@ -1,5 +1,6 @@
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+/** Values other than text, numbers and booleans are written as JSON. */
+export type LogFields = Readonly<Record<string, unknown>>;
 
 /** Structured log lines. Callers put no secret and no credential into a line. */
 export interface Logger {
@@ -54,7 +55,7 @@ function oneLine(text: string): string {
   return text.slice(0, MAX_VALUE_LENGTH).replace(/[\p{Cc}\u2028\u2029]+/gu, ' ');
 }
 
-function quoted(value: string | number | boolean): string {
-  const text = oneLine(String(value));
+function quoted(value: unknown): string {
+  const text = oneLine(typeof value === 'string' ? value : JSON.stringify(value) ?? String(value));
   return /^[^\s"=]+$/.test(text) ? text : JSON.stringify(text);
 }

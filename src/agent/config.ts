@@ -107,6 +107,10 @@ function refuseOpenDoors(config: AgentConfig): void {
   if (config.push !== undefined && config.origin === 'embedded') {
     throw invalid('push: expected off, since an embedded origin takes pushes at the registry endpoint, received an address', 'push');
   }
+  if (config.originUsername !== undefined && !config.origin.startsWith('http')) {
+    // A learned origin is what some member says it is: a login is not sent to whoever that may be.
+    throw invalid(`originUsername: expected it together with the URL of an origin, received it with origin ${config.origin}`, 'originUsername');
+  }
   if ((config.originUsername === undefined) !== (config.originPasswordFile === undefined)) {
     const missing = config.originUsername === undefined ? 'originUsername' : 'originPasswordFile';
     throw invalid(`${missing}: expected it together with ${missing === 'originUsername' ? 'originPasswordFile' : 'originUsername'}, received nothing`, missing);

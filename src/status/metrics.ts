@@ -18,7 +18,8 @@ export class Metrics {
   readonly #staleTags: Counter;
   readonly #requests: Counter<'route' | 'method' | 'status'>;
   readonly #cuts: Counter<'reason'>;
-  readonly #vouched: Counter;
+  readonly #refused: Counter<'kind'>;
+  readonly #blobs: Counter<'source'>;
   readonly #read: () => StatusDocument;
   /** All of one scrape comes from one document. */
   #document: StatusDocument | undefined;
@@ -35,7 +36,8 @@ export class Metrics {
     this.#staleTags = new Counter({ name: 'layerswarm_stale_tags_total', help: 'Tags that were answered from memory, since the origin could not be asked.', registers });
     this.#requests = new Counter({ name: 'layerswarm_registry_requests_total', help: 'Answers of the registry endpoint.', labelNames: ['route', 'method', 'status'], registers });
     this.#cuts = new Counter({ name: 'layerswarm_registry_cut_answers_total', help: 'Answers that were cut short.', labelNames: ['reason'], registers });
-    this.#vouched = new Counter({ name: 'layerswarm_registry_vouched_pieces_total', help: 'Pieces that clients were given before they were proven.', registers });
+    this.#refused = new Counter({ name: 'layerswarm_registry_refused_connections_total', help: 'Connections that were no plain HTTP.', labelNames: ['kind'], registers });
+    this.#blobs = new Counter({ name: 'layerswarm_registry_blobs_total', help: 'Blobs that clients asked for, by where they were.', labelNames: ['source'], registers });
     for (const result of ['done', 'failed']) this.#pulls.inc({ result }, 0);
   }
 
@@ -60,8 +62,12 @@ export class Metrics {
     this.#cuts.inc({ reason });
   }
 
-  vouchedPiece(): void {
-    this.#vouched.inc();
+  refusedConnection(kind: string): void {
+    this.#refused.inc({ kind });
+  }
+
+  blobServed(source: 'store' | 'swarm'): void {
+    this.#blobs.inc({ source });
   }
 
   async scrape(): Promise<{ contentType: string; text: string }> {
@@ -120,5 +126,6 @@ export class Metrics {
     counter('layerswarm_peers_received_bytes_total', 'Blob bytes received from members.', ({ traffic }) => traffic.fromPeersBytes);
     counter('layerswarm_peers_sent_bytes_total', 'Blob bytes sent to members.', ({ traffic }) => traffic.toPeersBytes);
     counter('layerswarm_clients_sent_bytes_total', 'Blob bytes given to clients of the registry endpoint.', ({ traffic }) => traffic.toClientsBytes);
+    counter('layerswarm_clients_vouched_bytes_total', 'Blob bytes that clients were given before they were proven.', ({ traffic }) => traffic.vouchedBytes);
   }
 }

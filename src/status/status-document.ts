@@ -45,6 +45,8 @@ export interface TrafficStatus {
   readonly fromPeersBytes: number;
   readonly toPeersBytes: number;
   readonly toClientsBytes: number;
+  /** Of those, given before they were proven: see `emit` in the configuration. */
+  readonly vouchedBytes: number;
 }
 
 export interface PeerStatus {

@@ -7,7 +7,7 @@ export const statusSample: StatusDocument = {
   version: '0.1.0', peerId: '12D3KooWSelf', zone: 'rack-1', uptimeSeconds: 61, multiaddrs: ['/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWSelf'],
   origin: { url: 'https://registry.example', source: 'configured', state: 'ok', reason: null, bytes: 1000 },
   store: { blobs: 2, bytes: 3000, maxBytes: 10_000, partial: 1, pinned: 1 },
-  traffic: { fromOriginBytes: 1000, fromPeersBytes: 2000, toPeersBytes: 500, toClientsBytes: 3000 },
+  traffic: { fromOriginBytes: 1000, fromPeersBytes: 2000, toPeersBytes: 500, toClientsBytes: 3000, vouchedBytes: 0 },
   peers: [{ peerId: '12D3KooWPeer', address: '/ip4/127.0.0.1/tcp/4011', zone: 'rack-2', direction: 'outbound', lane: 'tls', latencyMs: 1.25, sentBytes: 500, receivedBytes: 2000, badPieces: 0 }],
   transfers: [{ digest: DIGEST, repository: 'team/app', sizeBytes: 5000, haveBytes: 3000, fromOriginBytes: 1000, fromPeersBytes: 2000, bytesPerSecond: 100, state: 'fetching' }],
   images: [{ reference: 'registry.example/team/app:1', digest: DIGEST, sizeBytes: 5000, complete: false }],

@@ -1,11 +1,35 @@
 import type { DefineCommand } from '../command.ts';
 import { addConfigFlags, flagsOf } from '../config-flags.ts';
+import { onInterrupt } from '../interrupt.ts';
+
+/** What a stop may take in all is 5 s; what still runs then is cut off. */
+const STOP_LIMIT_MS = 4500;
 
 export const define: DefineCommand = (command, context) => {
   addConfigFlags(command)
     .description('Runs this host\'s node until SIGTERM or SIGINT.')
     .action(async () => {
       const { loadConfig } = await import('../../agent/config.ts');
-      await loadConfig({ flags: flagsOf(command, context), file: context.configFile });
+      const config = await loadConfig({ flags: flagsOf(command, context), file: context.configFile });
+      const { createLogger } = await import('../../log.ts');
+      const log = createLogger({ ...config.log, journal: process.env['JOURNAL_STREAM'] !== undefined && !process.stderr.isTTY, write: (line) => process.stderr.write(line) });
+      for (const warning of config.warnings) log.warn(warning);
+
+      const stopped = onInterrupt();
+      const { startAgent } = await import('../../agent/agent.ts');
+      const agent = await startAgent(config, log);
+      if (context.output.json) context.output.result(agent.file, () => '');
+      if (!stopped.aborted) await new Promise((resolve) => { stopped.addEventListener('abort', resolve, { once: true }); });
+
+      log.info('stopping');
+      const cut = setTimeout(() => {
+        log.error('something did not stop in time and is cut off');
+        process.exit(1);
+      }, STOP_LIMIT_MS);
+      await agent.stop();
+      clearTimeout(cut);
+      log.info('stopped');
+      // Sockets that a library left open must not keep a stopped agent alive.
+      setImmediate(() => process.exit());
     });
 };

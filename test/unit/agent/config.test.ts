@@ -71,7 +71,8 @@ const refusals: readonly [title: string, options: ConfigOptions, message: RegExp
   ['three swarm keys', { flags: { swarmKey: ['a', 'b', 'c'] } }, /^swarmKey \(--swarm-key\): expected one key file, or two during a rotation, received \["a","b","c"\]$/],
   ['a listener on the network without a key', { flags: { listen: ['/ip4/0.0.0.0/tcp/4001'] } }, /^swarmKey: expected a key file, since \/ip4\/0\.0\.0\.0\/tcp\/4001 can be reached/],
   ['a bulk listener on the network without a key', { flags: { bulk: '192.0.2.1:4002' } }, /^swarmKey: expected a key file, since 192\.0\.2\.1:4002 can be reached/],
-  ['a user name without its password file', { flags: { originUsername: 'u' } }, /^originPasswordFile: expected it together with originUsername, received nothing$/],
+  ['a login for an origin that is yet to be learned', { flags: { originUsername: 'u', originPasswordFile: 'f' } }, /^originUsername: expected it together with the URL of an origin, received it with origin auto$/],
+  ['a user name without its password file', { flags: { origin: 'https://r.example', originUsername: 'u' } }, /^originPasswordFile: expected it together with originUsername, received nothing$/],
   ['a push listener beside an embedded origin', { flags: { push: '127.0.0.1:5052', origin: 'embedded' } }, /^push: expected off/],
   ['a file that is not there', { env: {}, file: '/nowhere/layerswarm.yaml' }, /^\/nowhere\/layerswarm\.yaml: expected a readable configuration file, received ENOENT$/],
 ];

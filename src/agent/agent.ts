@@ -1,0 +1,173 @@
+import { join } from 'node:path';
+import { ControlServer } from '../control/control-server.ts';
+import { removeAgentFile, writeAgentFile, type AgentFile } from '../control/agent-file.ts';
+import { controlSocketPath } from '../control/socket-path.ts';
+import type { Logger } from '../log.ts';
+import { EmbeddedOrigin } from '../origin/embedded.ts';
+import { registryNameOf } from '../origin/registry-name.ts';
+import { PushProxy } from '../registry/push-proxy/push-proxy.ts';
+import { Registry } from '../registry/registry.ts';
+import { Metrics } from '../status/metrics.ts';
+import { StatusServer } from '../status/status-server.ts';
+import { openStore } from '../store/store.ts';
+import { Exchange } from '../swarm/exchange/exchange.ts';
+import { Libp2pNetwork } from '../swarm/network/libp2p-network.ts';
+import { OriginDirectory } from '../swarm/origin/origin-directory.ts';
+import { serveOrigin } from '../swarm/origin/origin-service.ts';
+import { askMembersForTag } from '../swarm/origin/tag-memory.ts';
+import { version } from '../version.ts';
+import type { AgentConfig } from './config.ts';
+import { ExcludedRepositories } from './excluded-repositories.ts';
+import { ImageList } from './image-list.ts';
+import { NodeView } from './node-view.ts';
+import { controlHandlers } from './operations.ts';
+import { OriginClients } from './origin-clients.ts';
+import { OriginMemory } from './origin-memory.ts';
+import { Puller } from './puller.ts';
+import { ReceiptRing } from './receipt-ring.ts';
+import { RegistryTally } from './registry-tally.ts';
+import { every, ORIGIN_PROBE_MS, STORE_GC_MS } from './schedule.ts';
+import { storeLimitBytes } from './store-limit.ts';
+import { loadSwarmKeys } from './swarm-keys.ts';
+import { notifySystemd } from './systemd.ts';
+
+export interface Agent {
+  /** How to reach it: what `DIR/agent.json` says. */
+  readonly file: AgentFile;
+  /** Stops everything, what was started last first. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Builds a node and starts it: the one place where the parts are made and joined. When something fails, what was built is closed
+ * again. @throws `config-invalid`, `key-invalid`, `store-locked`, `store-format`, `store-unwritable`, `disk-full`, `port-taken`
+ */
+export async function startAgent(config: AgentConfig, log: Logger): Promise<Agent> {
+  await using parts = new AsyncDisposableStack();
+  const uid = process.getuid?.() ?? 0;
+
+  // What is kept. The store's lock makes this the only agent of the folder, so what a dead one left there may go.
+  const store = await openStore(config.data, { maxBytes: await storeLimitBytes(config.data, config.store.maxBytes) });
+  parts.defer(() => store.close());
+  for (const repair of store.repairs) log.for('store').warn(repair);
+  await removeAgentFile(config.data);
+  const excluded = new ExcludedRepositories(config.exclude, store.images);
+  const isExcluded = (repository: string): boolean => excluded.has(repository);
+
+  // The members
+  const network = await Libp2pNetwork.create({
+    dataDir: config.data,
+    listen: config.listen,
+    announce: config.announce,
+    bootstrap: config.bootstrap,
+    swarmKeys: await loadSwarmKeys(config.swarmKey, log),
+    open: config.open,
+    mdns: config.mdns,
+    zone: config.zone,
+    agent: `layerswarm/${version}`,
+    onWarning: (line) => log.for('network').warn(line),
+  });
+  parts.defer(() => network.stop());
+
+  // The origin: this node itself, the one that is configured, or the one that members name
+  const clients = new OriginClients(config, network);
+  parts.defer(() => clients.close());
+  const embedded = config.origin === 'embedded' ? new EmbeddedOrigin({ peerId: network.self, store: store.blobs, images: store.images, now: Date.now }) : undefined;
+  const memory = new OriginMemory(config.data);
+  const origins = new OriginDirectory({
+    network,
+    configured: embedded ?? (config.origin === 'auto' ? undefined : clients.configured(config.origin)),
+    remembered: config.origin === 'auto' ? await memory.read() : undefined,
+    open: (url) => clients.learned(url),
+    onChange: (state) => memory.follow(state, log.for('origin')),
+    onError: (error) => log.for('origin').error('cannot use the origin that members name', { reason: String(error) }),
+  });
+  parts.defer(() => origins.close());
+  const origin = (): ReturnType<typeof origins.current> => origins.current();
+  const registryName = (): string | undefined => (origin() === undefined ? undefined : registryNameOf(origin()!.url));
+  serveOrigin({ network, images: store.images, embedded, isExcluded });
+
+  // Blobs between the members
+  const exchange = new Exchange({ network, blobs: store.blobs, origin, mayShare: (blob) => excluded.mayShare(blob), emit: config.emit });
+  parts.defer(() => exchange.close());
+
+  // What people and monitoring see
+  const receipts = new ReceiptRing();
+  const tally = new RegistryTally();
+  const images = new ImageList(store.images, store.blobs);
+  const view = new NodeView({ config, network, origins, embedded: embedded !== undefined, store, exchange, images, receipts, tally });
+  const metrics = new Metrics(() => view.status());
+  tally.connect(metrics);
+
+  // What container runtimes talk to
+  const registry = new Registry({
+    listen: config.registry,
+    store: store.blobs,
+    images: store.images,
+    exchange,
+    origin,
+    registryName,
+    aliases: config.mirrors,
+    tagMemory: (repository, tag, signal) => askMembersForTag(network, { origin: origin()?.url, repository, tag }, signal),
+    isExcluded,
+    ...(embedded === undefined ? {} : { embedded: { origin: embedded, uploadsFolder: join(config.data, 'uploads') } }),
+    log: log.for('registry'),
+    counters: tally,
+    timing: { tagTtl: config.tags.ttl, tagMaxStale: config.tags.staleFor },
+  });
+  const push = config.push === undefined ? undefined : new PushProxy({
+    listen: config.push,
+    upstream: () => clients.upstream(origin()),
+    namespaces: registry.namespaces,
+    store: store.blobs,
+    images: store.images,
+    isExcluded,
+    uploadsFolder: join(config.data, 'push-uploads'),
+    log: log.for('push'),
+    observer: tally,
+  });
+  const puller = new Puller({ resolver: registry.resolver, exchange, store: store.blobs, isExcluded });
+
+  const status = config.status === undefined ? undefined : new StatusServer({
+    listen: config.status,
+    source: view,
+    metrics: () => metrics.scrape(),
+    onError: (error) => log.for('status').error('an answer failed', { reason: String(error) }),
+  });
+  const control = new ControlServer({
+    path: controlSocketPath(config.data, { configured: config.socket.path, uid, env: process.env }),
+    group: config.socket.group,
+    handlers: controlHandlers({ view, puller, store, receipts, metrics, names: { registryName, mirrors: config.mirrors, endpoint: () => new URL(registry.url).host } }),
+    onError: (operation, error) => log.for('control').error('an operation failed', { operation, reason: String(error) }),
+  });
+
+  // From here on others see it
+  await network.start();
+  await registry.start();
+  parts.defer(() => registry.stop());
+  await push?.start();
+  parts.defer(() => push?.stop());
+  await status?.start();
+  parts.defer(() => status?.stop());
+  await control.start();
+  parts.defer(() => control.stop());
+  parts.use(every(ORIGIN_PROBE_MS, 'now', (signal) => view.watchOrigin(signal, log.for('origin'))));
+  parts.use(every(STORE_GC_MS, 'later', () => store.gc(config.store.maxAge === 0 ? {} : { maxAgeMs: config.store.maxAge })));
+
+  const file: AgentFile = {
+    pid: process.pid,
+    peerId: network.self,
+    multiaddrs: network.multiaddrs(),
+    registry: registry.url,
+    status: status?.url ?? null,
+    push: push?.url ?? null,
+    socket: control.path,
+  };
+  await writeAgentFile(config.data, file);
+  parts.defer(() => removeAgentFile(config.data));
+  await notifySystemd(['--ready', `--status=peer ${network.self}`], log);
+  log.info('ready', { peer: file.peerId, registry: file.registry, status: file.status ?? undefined, push: file.push ?? undefined, data: config.data, listen: file.multiaddrs.join(' ') });
+
+  const running = parts.move();
+  return { file, stop: () => running.disposeAsync() };
+}

@@ -1,0 +1,116 @@
+import type { Logger } from '../log.ts';
+import type { OriginStatus, Health, PartHealth, Receipt, StatusDocument, TransferDocument } from '../status/status-document.ts';
+import type { StatusSource } from '../status/status-source.ts';
+import type { Store } from '../store/store.ts';
+import type { Exchange } from '../swarm/exchange/exchange.ts';
+import type { Libp2pNetwork } from '../swarm/network/libp2p-network.ts';
+import type { OriginDirectory } from '../swarm/origin/origin-directory.ts';
+import { version } from '../version.ts';
+import type { AgentConfig } from './config.ts';
+import type { ImageList } from './image-list.ts';
+import type { ReceiptRing } from './receipt-ring.ts';
+import type { RegistryTally } from './registry-tally.ts';
+
+export interface NodeViewParts {
+  readonly config: Pick<AgentConfig, 'zone'>;
+  readonly network: Libp2pNetwork;
+  readonly origins: OriginDirectory;
+  readonly embedded: boolean;
+  readonly store: Store;
+  readonly exchange: Exchange;
+  readonly images: ImageList;
+  readonly receipts: ReceiptRing;
+  readonly tally: RegistryTally;
+}
+
+/** A node as people and monitoring see it: one document out of all parts. */
+export class NodeView implements StatusSource {
+  readonly #parts: NodeViewParts;
+  readonly #started = performance.now();
+  #lastOriginState = '';
+
+  constructor(parts: NodeViewParts) {
+    this.#parts = parts;
+  }
+
+  status(): StatusDocument {
+    const { config, network, store, exchange, images, tally } = this.#parts;
+    const { blobs, bytes, maxBytes, partials } = store.stats();
+    const { fromOriginBytes, fromPeersBytes, toPeersBytes, vouchedBytes } = exchange.totals();
+    return {
+      version,
+      peerId: network.self,
+      zone: config.zone,
+      uptimeSeconds: Math.floor((performance.now() - this.#started) / 1000),
+      multiaddrs: network.multiaddrs(),
+      origin: this.#origin(),
+      store: { blobs, bytes, maxBytes: Number.isFinite(maxBytes) ? maxBytes : null, partial: partials, pinned: store.images.pins().length },
+      traffic: { fromOriginBytes, fromPeersBytes, toPeersBytes, toClientsBytes: tally.toClientsBytes, vouchedBytes },
+      peers: network.peers().map(({ peerId, address, zone, direction, lane, latencyMs, sentBytes, receivedBytes }) => (
+        { peerId, address, zone, direction, lane, latencyMs: latencyMs ?? null, sentBytes, receivedBytes, badPieces: 0 })),
+      transfers: exchange.transfers().flatMap((transfer): TransferDocument[] => {
+        const { digest, repository, sizeBytes, haveBytes, fromPeers, bytesPerSecond, state } = transfer;
+        if (state === 'done' || state === 'failed') return [];
+        const received = [...fromPeers.values()].reduce((sum, count) => sum + count, 0);
+        return [{ digest: digest.toString(), repository, sizeBytes: sizeBytes ?? null, haveBytes, fromOriginBytes: transfer.fromOriginBytes, fromPeersBytes: received, bytesPerSecond, state }];
+      }),
+      images: images.list(),
+      bans: network.bans().map(({ peerId, reason, until }) => ({ peerId, reason, until: new Date(until).toISOString() })),
+    };
+  }
+
+  receipts(): readonly Receipt[] {
+    return this.#parts.receipts.list();
+  }
+
+  liveness(): Health {
+    // Whoever reads this was answered, and the store was opened: nothing else is worth a restart.
+    return { agent: { state: 'ok' } };
+  }
+
+  readiness(): Health {
+    const { origins, network } = this.#parts;
+    const origin = this.#origin();
+    const reason = origin.reason ?? origin.state;
+    const originHealth: PartHealth = origins.current() === undefined ? { state: 'failed', reason }
+      : origin.state === 'ok' || origin.state === 'unknown' ? { state: 'ok' } : { state: 'degraded', reason };
+    return {
+      store: { state: 'ok' },
+      registry: { state: 'ok' },
+      origin: originHealth,
+      swarm: network.peers().length > 0 ? { state: 'ok' } : { state: 'degraded', reason: 'no member is connected' },
+    };
+  }
+
+  /** Asks the origin how it is, and logs when that has changed. Never throws. */
+  async watchOrigin(signal: AbortSignal, log: Logger): Promise<void> {
+    const origin = this.#parts.origins.current();
+    if (origin === undefined || this.#parts.embedded) return;
+    const { state, reason } = await origin.probe(signal);
+    const now = `${origin.url} ${state}`;
+    if (signal.aborted || now === this.#lastOriginState) return;
+    this.#lastOriginState = now;
+    if (state === 'ok') log.info('the origin answers', { url: origin.url });
+    else log.warn('the origin does not serve this node', { url: origin.url, state, reason });
+  }
+
+  #origin(): OriginStatus {
+    const state = this.#parts.origins.state;
+    switch (state.kind) {
+      case 'none':
+        return { url: null, source: 'none', state: 'unknown', reason: 'no origin is configured, and no member has named one yet', bytes: 0 };
+      case 'conflict':
+        return {
+          url: state.origin?.url ?? null, source: 'learned', state: 'conflict',
+          reason: `members name different origins (${state.urls.join(', ')}): set one in the configuration`, bytes: state.origin?.health.bytes ?? 0,
+        };
+      case 'configured':
+      case 'learned': {
+        const { state: health, reason, bytes } = state.origin.health;
+        return { url: state.origin.url, source: this.#parts.embedded ? 'embedded' : state.kind, state: health, reason: reason ?? null, bytes };
+      }
+      default:
+        return state satisfies never;
+    }
+  }
+}

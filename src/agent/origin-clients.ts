@@ -1,0 +1,49 @@
+import type { Dispatcher } from 'undici';
+import { passwordFileCredentials } from '../origin/credentials.ts';
+import type { Origin } from '../origin/origin.ts';
+import { RegistryOrigin } from '../origin/registry-origin.ts';
+import { DEFAULT_TIMEOUTS } from '../origin/registry-http.ts';
+import { makeDispatchers } from '../origin/tls.ts';
+import type { Network } from '../swarm/network/network.ts';
+import { MemberOrigin } from '../swarm/origin/member-origin.ts';
+import type { AgentConfig } from './config.ts';
+
+/** Makes the clients of origins, all over one set of connections. */
+export class OriginClients {
+  readonly #config: Pick<AgentConfig, 'originUsername' | 'originPasswordFile' | 'limits'>;
+  readonly #network: Network;
+  readonly #dispatcher: Dispatcher;
+
+  /** @throws `config-invalid` when the CA file cannot be read */
+  constructor(config: Pick<AgentConfig, 'originUsername' | 'originPasswordFile' | 'originCa' | 'limits'>, network: Network) {
+    this.#config = config;
+    this.#network = network;
+    this.#dispatcher = makeDispatchers({ caFile: config.originCa }, DEFAULT_TIMEOUTS.connectMs).registry;
+  }
+
+  /** @throws `config-invalid` */
+  configured(url: string): Origin {
+    const { originUsername: user, originPasswordFile: file } = this.#config;
+    return this.#registry(url, user === undefined || file === undefined ? undefined : passwordFileCredentials(user, file));
+  }
+
+  /** What members name: the configured login is not for it. @throws `config-invalid` */
+  learned(url: string): Origin {
+    const peerId = /^embedded:(.+)$/.exec(url)?.[1];
+    return peerId === undefined ? this.#registry(url, undefined) : new MemberOrigin(this.#network, peerId);
+  }
+
+  /** Where pushes are passed on to. */
+  upstream(origin: Origin | undefined): { url: string; dispatcher: Dispatcher } | undefined {
+    return origin === undefined ? undefined : { url: origin.url, dispatcher: this.#dispatcher };
+  }
+
+  async close(): Promise<void> {
+    await this.#dispatcher.destroy();
+  }
+
+  #registry(url: string, credentials: ReturnType<typeof passwordFileCredentials> | undefined): RegistryOrigin {
+    const { origin: bytesPerSecond, originConnections: maxConnections } = this.#config.limits;
+    return new RegistryOrigin({ url, credentials, maxConnections, bytesPerSecond, dispatcher: this.#dispatcher });
+  }
+}

@@ -1,0 +1,26 @@
+/** Often enough that `status` tells the truth about an origin that nobody has needed for a while. */
+export const ORIGIN_PROBE_MS = 15_000;
+export const STORE_GC_MS = 600_000;
+
+/**
+ * Runs `job` at an interval, never twice at the same time, until it is disposed of; then the run under way is aborted and awaited.
+ * What a job throws is its own concern: it must not.
+ */
+export function every(intervalMs: number, first: 'now' | 'later', job: (signal: AbortSignal) => Promise<unknown>): AsyncDisposable {
+  const stopped = new AbortController();
+  let running: Promise<unknown> | undefined;
+  const run = (): void => {
+    running ??= job(stopped.signal).finally(() => {
+      running = undefined;
+    });
+  };
+  const timer = setInterval(run, intervalMs);
+  if (first === 'now') run();
+  return {
+    async [Symbol.asyncDispose]() {
+      clearInterval(timer);
+      stopped.abort();
+      await running;
+    },
+  };
+}
