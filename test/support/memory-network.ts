@@ -113,6 +113,7 @@ export class MemoryNetwork implements Network {
     this.self = key.peerId;
     this.zone = options.zone ?? '';
     this.#origin = options.origin;
+    this.handle('ping', () => undefined);
   }
 
   peers(): readonly Peer[] {

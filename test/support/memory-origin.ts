@@ -58,7 +58,7 @@ export class MemoryOrigin implements Origin {
     return Promise.resolve([]);
   }
 
-  referrers(): Promise<undefined> {
+  referrers(): Promise<Buffer | undefined> {
     return Promise.resolve(undefined);
   }
 

