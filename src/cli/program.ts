@@ -15,6 +15,7 @@ const COMMANDS: readonly { name: string; summary: string; load: () => Promise<{ 
   { name: 'transfers', summary: 'list the downloads that are running', load: () => import('./commands/transfers.ts') },
   { name: 'why', summary: 'tell where the time of a pull went', load: () => import('./commands/why.ts') },
   { name: 'verify', summary: 'check every blob in the store', load: () => import('./commands/verify.ts') },
+  { name: 'convert', summary: 'make an OCI image of a VM disk image', load: () => import('./commands/convert.ts') },
   { name: 'key', summary: 'make a swarm key file', load: () => import('./commands/key.ts') },
   { name: 'config', summary: 'check the configuration, or print its example or schema', load: () => import('./commands/config.ts') },
 ];

@@ -26,9 +26,9 @@ export async function mapByExport(file: DiskFile, { where, folder, cleanup, outl
   };
   const daemon = await start();
   const daemons = [daemon];
-  const { node, size } = await daemon.openWithOverlay(blockNode(file), 'disk');
+  const { node, size } = await daemon.open(blockNode(file));
   const diskPath = join(folder, 'disk');
-  await daemon.exportWindow(node, hostPath(where, diskPath), undefined, false);
+  await daemon.exportReadOnly(node, diskPath);
   using source = new FileSource(`${where.prefix}${diskPath}`, size);
   const plan = findVolumes(source, file.header.sectorSize);
 
@@ -38,25 +38,20 @@ export async function mapByExport(file: DiskFile, { where, folder, cleanup, outl
     const [extent] = extents;
     let total = extent!.size;
     if (extents.length === 1) {
-      await daemon.exportWindow(node, hostPath(where, path), extent!.offset === 0 && total === size ? undefined : extent, true);
+      await daemon.exportOverlay(node, extent!, path);
     } else {
       // A second daemon: one that opened a file which it serves itself would wait for itself.
       const joiner = await start();
       daemons.push(joiner);
       const descriptor = join(where.scratch, `joined${i}.vmdk`);
       writeJoinedExtents(descriptor, diskPath, extents);
-      const joined = await joiner.openWithOverlay(joinedNode(descriptor), `joined${i}`);
-      await joiner.exportWindow(joined.node, hostPath(where, path), undefined, true);
+      const joined = await joiner.open(joinedNode(descriptor));
       total = joined.size;
+      await joiner.exportOverlay(joined.node, { offset: 0, size: total }, path);
     }
     volumes.push({ name, file: path, offset: 0, size: total, ...(partition && { partition }), ...(logical && { logical }) });
   }
   return { disk: { name: 'disk', file: diskPath, offset: 0, size }, table: plan.table, volumes, unreadable: plan.unreadable, daemons };
-}
-
-/** Mount points are made in the host's view of the scratch folder, which both share. */
-function hostPath(where: Surroundings, path: string): string {
-  return path.startsWith(where.prefix) && where.prefix !== '' ? path.slice(where.prefix.length) : path;
 }
 
 /** `vg/root` → `vg-root`; names come from the disk. */

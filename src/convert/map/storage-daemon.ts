@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { LayerswarmError } from '../../errors.ts';
 import { runProgram, startDaemon, type Daemon, type Surroundings } from '../program/run-program.ts';
@@ -31,27 +31,28 @@ export class StorageDaemon {
     return this.#daemon.pid;
   }
 
-  /** Opens `node` read-only below a throw-away overlay, which takes what a journal's replay writes. Returns the overlay's name and its size in bytes. */
-  async openWithOverlay(node: Record<string, unknown>, name: string): Promise<{ node: string; size: number }> {
-    const base = `base${this.#nodes++}`;
-    await this.#execute('blockdev-add', { ...node, 'node-name': base });
-    const size = await this.#virtualSize(base);
-    const file = join(this.#where.scratch, `${name}.overlay`);
-    // Created without naming its backing file: what it lies on is said below, and nowhere in a file.
-    await runProgram(this.#where, 'qemu-img', ['create', '-q', '-f', 'qcow2', file, String(size)]);
-    await this.#execute('blockdev-add', { driver: 'qcow2', 'node-name': `overlay-${base}`, backing: base, file: { driver: 'file', filename: file } });
-    return { node: `overlay-${base}`, size };
+  /** Opens a disk image read-only. Returns the node's name and its size in bytes: qemu's own, since a VHD is padded to whole cylinders. */
+  async open(node: Record<string, unknown>): Promise<{ node: string; size: number }> {
+    const name = `base${this.#nodes++}`;
+    await this.#execute('blockdev-add', { ...node, 'node-name': name });
+    const nodes = await this.#execute('query-named-block-nodes', { flat: true }) as { 'node-name': string; image: { 'virtual-size': number } }[];
+    return { node: name, size: nodes.find((candidate) => candidate['node-name'] === name)!.image['virtual-size'] };
   }
 
-  /** Shows bytes of a node as a file. */
-  async exportWindow(node: string, path: string, window: { offset: number; size: number } | undefined, writable: boolean): Promise<void> {
-    let exported = node;
-    if (window !== undefined) {
-      exported = `window${this.#nodes++}`;
-      await this.#execute('blockdev-add', { driver: 'raw', 'node-name': exported, offset: window.offset, size: window.size, file: node });
-    }
-    writeFileSync(path, '', { flag: 'wx', mode: 0o600 });
-    await this.#execute('block-export-add', { type: 'fuse', id: `export${this.#nodes++}`, 'node-name': exported, mountpoint: path, writable, 'allow-other': 'off' });
+  /** Shows a node as a file that cannot be written. */
+  async exportReadOnly(node: string, path: string): Promise<void> {
+    await this.#export(node, path, false);
+  }
+
+  /** Shows bytes of a node as a file, writable onto a throw-away overlay: it takes what a journal's replay writes. */
+  async exportOverlay(node: string, { offset, size }: { offset: number; size: number }, path: string): Promise<void> {
+    const id = this.#nodes++;
+    await this.#execute('blockdev-add', { driver: 'raw', 'node-name': `window${id}`, 'read-only': true, offset, size, file: node });
+    const file = join(this.#where.scratch, `${basename(path)}.overlay`);
+    // Created without naming its backing file: what it lies on is said below, and nowhere in a file.
+    await runProgram(this.#where, 'qemu-img', ['create', '-q', '-f', 'qcow2', file, String(size)]);
+    await this.#execute('blockdev-add', { driver: 'qcow2', 'node-name': `overlay${id}`, backing: `window${id}`, file: { driver: 'file', filename: file } });
+    await this.#export(`overlay${id}`, path, true);
   }
 
   async stop(): Promise<void> {
@@ -64,10 +65,9 @@ export class StorageDaemon {
     for (const stream of [this.#daemon.child.stdin, this.#daemon.child.stdout, this.#daemon.child.stderr]) stream?.destroy();
   }
 
-  /** qemu's own: a VHD is padded to whole cylinders. */
-  async #virtualSize(node: string): Promise<number> {
-    const nodes = await this.#execute('query-named-block-nodes', { flat: true }) as { 'node-name': string; image: { 'virtual-size': number } }[];
-    return nodes.find((candidate) => candidate['node-name'] === node)!.image['virtual-size'];
+  async #export(node: string, path: string, writable: boolean): Promise<void> {
+    writeFileSync(path, '', { flag: 'wx', mode: 0o600 });
+    await this.#execute('block-export-add', { type: 'fuse', id: `export-${node}`, 'node-name': node, mountpoint: path, writable, 'allow-other': 'off' });
   }
 
   async #execute(execute: string, args: Record<string, unknown>): Promise<unknown> {

@@ -35,7 +35,8 @@ export class FuseMounter implements Mounter {
     await replayExtJournal(where, volume, filesystem, signal);
     const path = join(where.scratch, `tree${this.#mounts++}`);
     mkdirSync(path, { mode: 0o700 });
-    const options = ['ro', 'norecovery', 'fakeroot', ...(volume.offset === 0 ? [] : [`offset=${volume.offset}`])];
+    // Nothing changes below: what the kernel has asked once it need not ask again.
+    const options = ['ro', 'norecovery', 'fakeroot', 'kernel_cache', 'entry_timeout=3600', 'attr_timeout=3600', 'negative_timeout=3600', ...(volume.offset === 0 ? [] : [`offset=${volume.offset}`])];
     const daemon = await startDaemon(where, 'fuse2fs', ['-f', '-o', options.join(','), volume.file, path], 'ignore', outlive);
     cleanup.add(async () => {
       if (isMounted(where, path)) await unmountFuse(where, path);
