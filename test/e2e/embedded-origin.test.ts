@@ -1,0 +1,91 @@
+import test, { type ExecutionContext } from 'ava';
+import { join } from 'node:path';
+import { startContainerd } from '../support/containerd.ts';
+import { startDockerd } from '../support/dockerd.ts';
+import { multiPlatformImage, pushLayout, smallImage } from '../support/images.ts';
+import { type Agent, bootstrapOf, startAgent } from '../support/layerswarm.ts';
+import { runOk } from '../support/process.ts';
+import { ask, getManifest, pullEverything } from '../support/registry-client.ts';
+import { requireTool } from '../support/require-tool.ts';
+import { skopeoCopy } from '../support/skopeo.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+/** The origin, and a node that learns of it from the swarm. */
+async function site(t: ExecutionContext): Promise<{ origin: Agent; node: Agent }> {
+  const origin = await startAgent(t, { origin: 'embedded' });
+  const node = await startAgent(t, { bootstrap: bootstrapOf(origin) });
+  await node.waitForStatus('an origin', (status) => status.origin.source === 'learned');
+  return { origin, node };
+}
+
+test('what skopeo pushes to a node that is the origin is pulled elsewhere', async (t) => {
+  if (!requireTool(t, 'skopeo')) return;
+  const { origin, node } = await site(t);
+  const { layout, index } = await multiPlatformImage(t);
+  await skopeoCopy(`oci:${layout.dir}:multi`, `docker://${origin.registryHost}/team/multi:v1`);
+  t.is((await getManifest(node.registry, 'team/multi', 'v1')).digest, index.digest);
+  t.true(await pullEverything(node.registry, 'team/multi', 'v1') > 0);
+});
+
+test('what dockerd pushes to a node that is the origin is pulled elsewhere', async (t) => {
+  if (!requireTool(t, 'root', 'dockerd', 'docker', 'containerd', 'runc')) return;
+  const { origin, node } = await site(t);
+  const { dockerOk } = await startDockerd(t);
+  const tree = tempDir(t, 'tree');
+  await runOk('sh', ['-c', 'mkdir -p etc && head -c 300000 /dev/urandom > etc/random && tar -cf ../image.tar .'], { cwd: tree });
+  t.teardown(() => runOk('rm', ['-f', join(tree, '../image.tar')]));
+  const reference = `${origin.registryHost}/team/imported:v1`;
+  await dockerOk(['import', join(tree, '../image.tar'), reference]);
+  await dockerOk(['push', reference]);
+  t.true(await pullEverything(node.registry, 'team/imported', 'v1') > 300_000);
+  await dockerOk(['pull', `${node.registryHost}/team/imported:v1`]);
+});
+
+test('what containerd pushes to a node that is the origin is pulled elsewhere', async (t) => {
+  if (!requireTool(t, 'root', 'containerd', 'ctr')) return;
+  const { origin, node } = await site(t);
+  const { ctrOk } = await startContainerd(t);
+  const layout = await smallImage(t);
+  const archive = join(tempDir(t), 'image.tar');
+  await runOk('tar', ['-C', layout.dir, '-cf', archive, '.']);
+  const reference = `${origin.registryHost}/team/app:v1`;
+  await ctrOk(['images', 'import', '--no-unpack', '--base-name', `${origin.registryHost}/team/app`, archive]);
+  await ctrOk(['images', 'push', '--plain-http', reference]);
+  t.is((await getManifest(node.registry, 'team/app', 'v1')).digest, (await layout.tagged('v1')).digest);
+  t.true(await pullEverything(node.registry, 'team/app', 'v1') > 0);
+});
+
+test('what was pushed is there after the origin was killed and started again', async (t) => {
+  const origin = await startAgent(t, { origin: 'embedded' });
+  const { digest } = await pushLayout({ url: origin.registry }, await smallImage(t), 'v1', 'team/app');
+  await origin.kill();
+  const again = await startAgent(t, { origin: 'embedded', data: origin.data });
+  t.is((await getManifest(again.registry, 'team/app', 'v1')).digest, digest);
+  t.true(await pullEverything(again.registry, 'team/app', 'v1') > 0);
+  await again.cliOk(['verify']);
+});
+
+test('a node that is not the origin takes no push', async (t) => {
+  const { node } = await site(t);
+  const answer = await ask(node.registry, '/v2/team/app/blobs/uploads/', { method: 'POST' });
+  t.true([403, 404, 405].includes(answer.status), String(answer.status));
+});
+
+test('the embedded origin lists its tags, page by page, and its referrers', async (t) => {
+  const origin = await startAgent(t, { origin: 'embedded' });
+  const layout = await smallImage(t);
+  const subject = await pushLayout({ url: origin.registry }, layout, 'v1', 'team/app');
+  const manifest = await getManifest(origin.registry, 'team/app', 'v1');
+  for (const tag of ['v2', 'v3']) {
+    t.is((await ask(origin.registry, `/v2/team/app/manifests/${tag}`, { method: 'PUT', body: new Uint8Array(manifest.bytes), headers: { 'content-type': subject.mediaType } })).status, 201);
+  }
+  const first = await ask(origin.registry, '/v2/team/app/tags/list?n=2');
+  t.deepEqual(JSON.parse(first.bytes.toString()), { name: 'team/app', tags: ['v1', 'v2'] });
+  const next = /<([^>]+)>; rel="next"/.exec(first.headers.get('link') ?? '')?.[1];
+  t.deepEqual(JSON.parse((await ask(origin.registry, next!)).bytes.toString()), { name: 'team/app', tags: ['v3'] });
+
+  const artifact = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: subject.mediaType, artifactType: 'application/vnd.example.sbom', config: (JSON.parse(manifest.bytes.toString()) as { config: object }).config, layers: [], subject: { mediaType: subject.mediaType, digest: subject.digest, size: subject.size } }));
+  t.is((await ask(origin.registry, '/v2/team/app/manifests/sbom', { method: 'PUT', body: artifact, headers: { 'content-type': subject.mediaType } })).headers.get('oci-subject'), subject.digest);
+  const referrers = JSON.parse((await ask(origin.registry, `/v2/team/app/referrers/${subject.digest}`)).bytes.toString()) as { manifests: { artifactType: string }[] };
+  t.deepEqual(referrers.manifests.map(({ artifactType }) => artifactType), ['application/vnd.example.sbom']);
+});

@@ -1,0 +1,32 @@
+import test from 'ava';
+import { isBlobRead, REGISTRY_USER, startDockerRegistry } from '../support/docker-registry.ts';
+import { smallImage } from '../support/images.ts';
+import { startAgent } from '../support/layerswarm.ts';
+import { ask, pullEverything } from '../support/registry-client.ts';
+import { requireTool } from '../support/require-tool.ts';
+import { skopeo, skopeoCopy } from '../support/skopeo.ts';
+
+test('a push through a node arrives at the origin, and the node gives it on without asking there', async (t) => {
+  if (!requireTool(t, 'docker-registry', 'skopeo')) return;
+  const origin = await startDockerRegistry(t);
+  const agent = await startAgent(t, { origin: origin.url, args: ['--push', '127.0.0.1:0'] });
+  const layout = await smallImage(t);
+  await skopeoCopy(`oci:${layout.dir}:v1`, `docker://${new URL(agent.info.push!).host}/team/app:v1`);
+  const { digest } = await layout.tagged('v1');
+  t.is((await ask(origin.url, `/v2/team/app/manifests/${digest}`, { headers: { accept: '*/*' } })).status, 200);
+  t.true(await pullEverything(agent.registry, 'team/app', 'v1') > 0);
+  t.deepEqual(origin.requests().filter(isBlobRead), []);
+});
+
+test('a push through a node needs the caller\'s own credentials for the origin', async (t) => {
+  if (!requireTool(t, 'docker-registry', 'skopeo')) return;
+  const origin = await startDockerRegistry(t, { basicAuth: true });
+  const agent = await startAgent(t, { origin: origin.url, args: ['--push', '127.0.0.1:0'] });
+  const layout = await smallImage(t);
+  const copy = (...credentials: string[]): string[] => ['copy', '--dest-tls-verify=false', ...credentials, `oci:${layout.dir}:v1`, `docker://${new URL(agent.info.push!).host}/team/app:v1`];
+  t.not((await skopeo(copy())).code, 0);
+  t.not((await skopeo(copy('--dest-creds', `${REGISTRY_USER.username}:wrong`))).code, 0);
+  const right = await skopeo(copy('--dest-creds', `${REGISTRY_USER.username}:${REGISTRY_USER.password}`));
+  t.is(right.code, 0, right.stderr);
+  t.false(agent.program.stderr.includes(REGISTRY_USER.password));
+});
