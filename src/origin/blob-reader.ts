@@ -1,5 +1,6 @@
 import { LayerswarmError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
+import { checkRepositoryName } from '../oci/name.ts';
 import { backoff, DEFAULT_RETRY } from './retry.ts';
 import type { RegistryHttp } from './registry-http.ts';
 import type { Answer } from './transport.ts';
@@ -43,7 +44,7 @@ export class BlobReader {
     if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start) {
       throw new LayerswarmError('range-invalid', `expected a range of bytes, received [${start}, ${end})`);
     }
-    const what = `the blob ${digest.toString()} of ${repository}`;
+    const what = `the blob ${digest.toString()} of ${checkRepositoryName(repository)}`;
     let position = start;
     let fruitless = 0;
     for (let resumes = 0; position < end; resumes++) {

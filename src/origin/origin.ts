@@ -18,7 +18,8 @@ export interface Origin {
   /** Bytes of a blob. */
   blobSize(repository: string, digest: Digest, signal?: AbortSignal): Promise<number>;
   /**
-   * Body bytes [start, end) of a blob, unverified. The stream yields exactly `end - start` bytes or throws.
+   * Body bytes [start, end) of a blob, unverified. The stream yields exactly `end - start` bytes or throws, also `range-invalid`,
+   * `size-mismatch` (the origin has other bounds than it announced) and `unsupported` (an encoded body).
    * Bytes count towards `health.bytes` as they arrive.
    */
   readBlob(repository: string, digest: Digest, range: { start: number; end: number }, signal?: AbortSignal): AsyncIterable<Uint8Array>;

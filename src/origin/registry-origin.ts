@@ -80,7 +80,6 @@ export class RegistryOrigin implements Origin {
   }
 
   readBlob(repository: string, digest: Digest, range: { start: number; end: number }, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    checkRepositoryName(repository);
     return this.#blobs.read(repository, digest, range, signal);
   }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { getCACertificates } from 'node:tls';
-import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici';
+import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
+import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { LayerswarmError } from '../errors.ts';
 
 export interface TlsOptions {
@@ -13,13 +13,19 @@ export interface TlsOptions {
 /** Milliseconds. */
 const KEEP_ALIVE = 30_000;
 
+interface Pem {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
 /**
  * The connections to a registry, and to the storage that it redirects to: that never sees the client certificate. Certificates are
  * always checked; whoever wants no TLS says http:// in the URL. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured where they are set.
  * @throws LayerswarmError `config-invalid` when a file cannot be read
  */
 export function makeDispatchers(tls: TlsOptions, connectTimeout: number): { registry: Dispatcher; storage: Dispatcher } {
-  const ca = tls.caFile === undefined ? {} : { ca: [...new Set([...getCACertificates('default'), ...getCACertificates('system')]), readPem(tls.caFile, 'CA certificates')] };
+  const ca = tls.caFile === undefined ? {} : { ca: readPem(tls.caFile, 'CA certificates') };
   const storage = makeAgent(ca, connectTimeout);
   if (tls.clientCert === undefined) return { registry: storage, storage };
   const cert = readPem(tls.clientCert.certFile, 'the client certificate');
@@ -27,11 +33,33 @@ export function makeDispatchers(tls: TlsOptions, connectTimeout: number): { regi
   return { registry: makeAgent({ ...ca, cert, key }, connectTimeout), storage };
 }
 
-function makeAgent(tls: { ca?: string[]; cert?: string; key?: string }, connectTimeout: number): Dispatcher {
-  const options = { connect: { ...tls, timeout: connectTimeout }, keepAliveTimeout: KEEP_ALIVE, autoSelectFamily: true };
+function makeAgent(pem: Pem, timeout: number): Dispatcher {
   const { env } = process;
   const proxied = ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy'].some((name) => (env[name] ?? '') !== '');
-  return proxied ? new EnvHttpProxyAgent({ ...options, requestTls: options.connect }) : new Agent(options);
+  if (!proxied) return new Agent({ connect: lazyConnector(pem, timeout), keepAliveTimeout: KEEP_ALIVE });
+  const connect = { timeout, secureContext: secureContext(pem) };
+  return new EnvHttpProxyAgent({ connect, requestTls: connect, keepAliveTimeout: KEEP_ALIVE });
+}
+
+/** Reading a few hundred authorities takes a tenth of a second of CPU: done once, at the first TLS connection, not at start. */
+function lazyConnector(pem: Pem, timeout: number): buildConnector.connector {
+  const plain = buildConnector({ timeout });
+  let secure: buildConnector.connector | undefined;
+  return (options, callback) => {
+    if (options.protocol !== 'https:') {
+      plain(options, callback);
+      return;
+    }
+    secure ??= buildConnector({ timeout, secureContext: secureContext(pem) });
+    secure(options, callback);
+  };
+}
+
+/** Trusts what other programs on this host trust; Node's own list only where the system has none. */
+function secureContext({ ca, ...client }: Pem): SecureContext {
+  const system = getCACertificates('system');
+  const authorities = [...(system.length > 0 ? system : getCACertificates('bundled')), ...getCACertificates('extra'), ...(ca === undefined ? [] : [ca])];
+  return createSecureContext({ ...client, ca: [...new Set(authorities)] });
 }
 
 function readPem(path: string, what: string): string {

@@ -60,6 +60,7 @@ export function originConformance(test: TestFn, name: string, make: (t: Executio
     await t.throwsAsync(origin.resolveTag('team/app', '../v1'), { code: 'reference-invalid' });
     await t.throwsAsync(origin.blobSize('../etc', unknown), { code: 'name-invalid' });
     await t.throwsAsync(origin.tags('a//b'), { code: 'name-invalid' });
+    await t.throwsAsync(collect(origin.readBlob('A', unknown, { start: 0, end: 1 })), { code: 'name-invalid' });
   });
 
   check('the size of a blob is its bytes, also when there are none', async (t, { origin, target }) => {
