@@ -23,6 +23,7 @@ tc                 iproute2
 nsenter            util-linux
 losetup            mount
 git                git
+openssl            openssl
 qemu-img           qemu-utils
 qemu-storage-daemon qemu-system-common
 fuse2fs            fuse2fs

@@ -8,11 +8,18 @@ import { startTokenServer } from '../../support/token-server.ts';
 
 const layer = randomBytes(300_000);
 
-async function read(url: string, patience = 30_000): Promise<{ status: number; bytes: Buffer; failed: boolean }> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(patience) });
+/** @param leaveAfter bytes after which the reader goes away */
+async function read(url: string, leaveAfter = Number.POSITIVE_INFINITY): Promise<{ status: number; bytes: Buffer; failed: boolean }> {
+  const reader = new AbortController();
+  const response = await fetch(url, { signal: reader.signal });
   const chunks: Uint8Array[] = [];
+  let length = 0;
   try {
-    for await (const chunk of response.body ?? []) chunks.push(chunk as Uint8Array);
+    for await (const chunk of response.body ?? []) {
+      chunks.push(chunk as Uint8Array);
+      length += chunks.at(-1)!.length;
+      if (length >= leaveAfter) reader.abort();
+    }
     return { status: response.status, bytes: Buffer.concat(chunks), failed: false };
   } catch {
     return { status: response.status, bytes: Buffer.concat(chunks), failed: true };
@@ -32,7 +39,7 @@ test('the fault proxy passes blobs through, counts them, and does each harm', as
 
   const once = async (fault: Fault): ReturnType<typeof read> => {
     proxy.inject(fault, { times: 1 });
-    return read(url, fault.kind === 'stall' || fault.kind === 'hang' ? 500 : undefined);
+    return read(url, fault.kind === 'stall' ? fault.after : undefined);
   };
   t.like(await once({ kind: 'cut', after: 1000 }), { failed: true, bytes: layer.subarray(0, 1000) });
   t.like(await once({ kind: 'stall', after: 1000 }), { failed: true, bytes: layer.subarray(0, 1000) });
@@ -41,7 +48,8 @@ test('the fault proxy passes blobs through, counts them, and does each harm', as
   t.false((await once({ kind: 'corrupt', at: 5 })).bytes.equals(layer));
   t.is((await once({ kind: 'status', status: 503 })).status, 503);
   await t.throwsAsync(once({ kind: 'reset' }));
-  await t.throwsAsync(once({ kind: 'hang' }));
+  proxy.inject({ kind: 'hang' }, { times: 1 });
+  await t.throwsAsync(fetch(url, { signal: AbortSignal.timeout(200) }));
   t.deepEqual((await read(url)).bytes, layer, 'and then all is well again');
 });
 
