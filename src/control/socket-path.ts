@@ -14,8 +14,8 @@ export function controlSocketPath(data: string, options: { configured?: string |
   const name = `agent-${createHash('sha256').update(data).digest('hex').slice(0, 12)}.sock`;
   const runtime = options.env['XDG_RUNTIME_DIR'];
   const candidates = [
+    ...(runtime !== undefined && runtime.startsWith('/') ? [join(runtime, 'layerswarm')] : []),
     ...(options.uid === 0 ? ['/run/layerswarm'] : []),
-    ...(options.uid !== 0 && runtime !== undefined && runtime.startsWith('/') ? [join(runtime, 'layerswarm')] : []),
   ];
   const paths = [...candidates.map((directory) => join(directory, name)), join(data, 'agent.sock')];
   const path = paths.find((candidate) => Buffer.byteLength(candidate) <= MAX_PATH_BYTES);

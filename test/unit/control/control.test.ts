@@ -148,6 +148,7 @@ const long = `/tmp/${'d'.repeat(120)}`;
 const places: readonly [title: string, data: string, options: Parameters<typeof controlSocketPath>[1], path: RegExp][] = [
   ['root', '/var/lib/layerswarm', { uid: 0, env: {} }, /^\/run\/layerswarm\/agent-[0-9a-f]{12}\.sock$/],
   ['a user with a runtime directory', '/home/u/x', { uid: 1000, env: { XDG_RUNTIME_DIR: '/run/user/1000' } }, /^\/run\/user\/1000\/layerswarm\/agent-[0-9a-f]{12}\.sock$/],
+  ['root with a runtime directory', '/var/lib/layerswarm', { uid: 0, env: { XDG_RUNTIME_DIR: '/run/user/0' } }, /^\/run\/user\/0\/layerswarm\/agent-[0-9a-f]{12}\.sock$/],
   ['a user without one', '/home/u/x', { uid: 1000, env: {} }, /^\/home\/u\/x\/agent\.sock$/],
   ['a runtime directory with too long a path', '/home/u/x', { uid: 1000, env: { XDG_RUNTIME_DIR: long } }, /^\/home\/u\/x\/agent\.sock$/],
   ['a configured path', '/home/u/x', { uid: 1000, env: {}, configured: '/run/x.sock' }, /^\/run\/x\.sock$/],
