@@ -36,9 +36,14 @@ export interface RegistryOptions {
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
   readonly timing?: Partial<ImageTiming>;
+  /** Milliseconds until the headers of an answer must be on their way. */
+  readonly deadlineMs?: number;
   /** Milliseconds for which a client may take no byte of its answer. */
   readonly stallTimeoutMs?: number;
 }
+
+/** Clients wait for ever on headers that do not come, and try again after a 503. */
+const DEADLINE_MS = 4_800;
 
 /** What the endpoint counts. All arguments but digests and repositories are of small, fixed sets. */
 export interface RegistryCounters extends EndpointObserver, PullObserver {
@@ -67,7 +72,7 @@ export class Registry {
       : embeddedPushRoutes({ origin: embedded.origin, uploads: this.#uploads, namespaces });
     this.#endpoint = new HttpEndpoint({
       listen: options.listen,
-      routes: [...pullRoutes({ ...options, namespaces, resolver, observer: counters }), ...pushRoutes],
+      routes: [...pullRoutes({ ...options, namespaces, resolver, observer: counters, deadlineMs: options.deadlineMs ?? DEADLINE_MS }), ...pushRoutes],
       log: options.log,
       observer: counters,
       ...(options.stallTimeoutMs === undefined ? {} : { stallTimeoutMs: options.stallTimeoutMs }),

@@ -38,7 +38,7 @@ export interface RecordingCounters extends RegistryCounters {
   sentBytes: number;
 }
 
-export interface RegistryNodeOptions extends Partial<Pick<RegistryOptions, 'aliases' | 'tagMemory' | 'isExcluded' | 'timing' | 'stallTimeoutMs' | 'listen'>> {
+export interface RegistryNodeOptions extends Partial<Pick<RegistryOptions, 'aliases' | 'tagMemory' | 'isExcluded' | 'timing' | 'stallTimeoutMs' | 'deadlineMs' | 'listen'>> {
   /** `embedded`, or the origin; undefined for none. */
   readonly origin: 'embedded' | Origin | undefined;
   readonly folder?: string;
@@ -46,6 +46,7 @@ export interface RegistryNodeOptions extends Partial<Pick<RegistryOptions, 'alia
   readonly wrapStore?: (store: BlobStore) => BlobStore;
 }
 
+const PATIENT_MS = 60_000;
 export const TEST_PEER_ID = '12D3KooWTestPeer';
 
 export async function startRegistryNode(cleanup: Cleanup, options: RegistryNodeOptions): Promise<RegistryNode> {
@@ -68,7 +69,10 @@ export async function startRegistryNode(cleanup: Cleanup, options: RegistryNodeO
     aliases: [],
     tagMemory: () => Promise.resolve(undefined),
     isExcluded: () => false,
+    // a busy machine is no fault; tests of time-outs set them
+    deadlineMs: PATIENT_MS,
     ...options,
+    timing: { originTimeout: PATIENT_MS, memoryTimeout: PATIENT_MS, headStart: PATIENT_MS, manifestTimeout: PATIENT_MS, ...options.timing },
     store,
     images,
     exchange,

@@ -1,4 +1,4 @@
-import { LayerswarmError } from '../../errors.ts';
+import { errorCode, LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { linkedDescriptors, MAX_MANIFEST_BYTES, parseManifest, rawManifest, type Manifest, type RawManifest } from '../../oci/manifest.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
@@ -68,7 +68,7 @@ export class ManifestSource {
       // whether this repository holds it is the origin's to say, and its answer is the manifest
       found = await fromOrigin();
     } else {
-      found = await this.#fromPeers(repository, digest, deadline);
+      found = await this.#fromPeersAlone(repository, digest, deadline);
     }
     await images.putManifest(repository.full, found.raw);
     return found;
@@ -92,6 +92,16 @@ export class ManifestSource {
   async #fromOrigin(repository: Repository, digest: Digest): Promise<FoundManifest> {
     const raw = await this.#options.calls.ask((origin, signal) => origin.manifest(repository.name, digest, signal));
     return { raw, manifest: parseManifest(raw.bytes, raw.mediaType) };
+  }
+
+  /** That no member has it says nothing about the origin, which is away. */
+  async #fromPeersAlone(repository: Repository, digest: Digest, signal: AbortSignal): Promise<FoundManifest> {
+    try {
+      return await this.#fromPeers(repository, digest, signal);
+    } catch (error) {
+      if (errorCode(error) !== 'not-found') throw error;
+      throw new LayerswarmError('unavailable', `the origin is away and no member has the manifest ${digest.toString()}; try again when either is back`, { cause: error });
+    }
   }
 
   async #fromPeers(repository: Repository, digest: Digest, signal: AbortSignal): Promise<FoundManifest> {

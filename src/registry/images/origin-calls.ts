@@ -33,7 +33,8 @@ export class OriginCalls {
   /**
    * @throws what the origin throws; `origin-unknown` without one; `timeout`; at once while the last call failed less than `quietMs` ago
    */
-  async ask<T>(call: (origin: Origin, signal: AbortSignal) => Promise<T>, timeoutMs: number = this.#options.timeoutMs): Promise<T> {
+  async ask<T>(call: (origin: Origin, signal: AbortSignal) => Promise<T>): Promise<T> {
+    const { timeoutMs } = this.#options;
     const origin = this.#origin();
     const recent = this.#recent(origin, this.#options.quietMs);
     if (recent?.failure !== undefined) throw recent.failure;

@@ -10,8 +10,6 @@ import { isOriginAway } from '../images/origin-calls.ts';
 import type { PullContext } from './pull-context.ts';
 import { nextLink, pageOf, parsePage } from './tag-page.ts';
 
-/** Long listings take the origin longer than a tag; still within the time that clients bear. */
-const LISTING_TIMEOUT_MS = 4_500;
 const LOCAL_ANSWER_WARNING = '299 layerswarm "the origin is away; this is what this node remembers"';
 
 /** `GET /v2/<name>/tags/list`. While the origin is away, the tags that this node knows. */
@@ -21,7 +19,7 @@ export async function listTags(context: PullContext, request: RegistryRequest, p
   let tags: readonly string[];
   let isLocal = false;
   try {
-    tags = await context.resolver.calls.ask((origin, signal) => origin.tags(repository.name, signal), LISTING_TIMEOUT_MS);
+    tags = await context.resolver.calls.ask((origin, signal) => origin.tags(repository.name, signal));
   } catch (error) {
     tags = context.images.tags(repository.full);
     if (!isOriginAway(error) || tags.length === 0) throw error;
@@ -44,7 +42,7 @@ export async function listReferrers(context: PullContext, request: RegistryReque
   const artifactType = request.query.get('artifactType') ?? undefined;
   const filtered = artifactType === undefined ? {} : { 'OCI-Filters-Applied': 'artifactType' };
   try {
-    const index = await context.resolver.calls.ask((origin, signal) => origin.referrers(repository.name, subject, artifactType, signal), LISTING_TIMEOUT_MS);
+    const index = await context.resolver.calls.ask((origin, signal) => origin.referrers(repository.name, subject, artifactType, signal));
     if (index === undefined) throw new OciError(404, 'UNSUPPORTED', 'the origin does not support the referrers API; use the referrers tag');
     return jsonResponse(filterIndex(index, artifactType), MediaType.ociIndex, filtered);
   } catch (error) {

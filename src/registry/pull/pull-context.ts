@@ -14,6 +14,8 @@ export interface PullContext {
   readonly exchange: BlobExchange;
   readonly isExcluded: (repository: string) => boolean;
   readonly observer: PullObserver;
+  /** Milliseconds until the headers of an answer must be on their way. */
+  readonly deadlineMs: number;
 }
 
 /** What clients were given, for receipts. */

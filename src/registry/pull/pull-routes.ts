@@ -4,12 +4,9 @@ import { listReferrers, listTags } from './discovery-handlers.ts';
 import { getManifest } from './manifest-handler.ts';
 import type { PullContext } from './pull-context.ts';
 
-/** Clients wait for ever on headers that do not come, and retry after a 503. */
-const HEADERS_DEADLINE_MS = 4_800;
-
 /** Everything that reads: pull and content discovery of the distribution specification 1.1. */
 export function pullRoutes(context: PullContext): readonly Route[] {
-  const deadlineMs = HEADERS_DEADLINE_MS;
+  const { deadlineMs } = context;
   return [
     // always 200, and never a challenge: dockerd would send the user's Docker Hub password to a mirror that asks
     { name: 'base', method: 'GET', path: REGISTRY_PATHS.base, unknown: 'NAME_UNKNOWN', handle: () => BASE_ANSWER },

@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { constants, createReadStream } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { LayerswarmError } from '../../errors.ts';
 import { storeError } from '../../store/store-error.ts';
@@ -14,7 +14,9 @@ export class UploadSession {
   #state: 'open' | 'closed' = 'open';
   #size = 0;
   #lastUsed: number;
-  #appending: { readonly done: Promise<void>; readonly abort: AbortController } | undefined;
+  /** The one writer whose bytes count. */
+  #writer: symbol | undefined;
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(options: { id: string; repository: string; path: string; now: () => number; onClose: () => void }) {
     this.id = options.id;
@@ -36,18 +38,17 @@ export class UploadSession {
 
   /** Milliseconds since a client last used it; 0 while one does. */
   get idleMs(): number {
-    return this.#appending === undefined ? this.#now() - this.#lastUsed : 0;
+    return this.#writer === undefined ? this.#now() - this.#lastUsed : 0;
   }
 
   /**
-   * Ends an append whose client has come back on another connection, so that `size` is final.
+   * Shuts out a writer whose client has come back on another connection, so that `size` is final. It may itself still wait for
+   * a connection that is dead without anybody knowing.
    * @throws LayerswarmError `not-found` when the session is closed
    */
   async takeOver(): Promise<void> {
-    while (this.#appending !== undefined) {
-      this.#appending.abort.abort();
-      await this.#appending.done;
-    }
+    this.#writer = undefined;
+    await this.#writing;
     this.#assertOpen();
     this.#lastUsed = this.#now();
   }
@@ -68,21 +69,18 @@ export class UploadSession {
   /** Takes the session over, for whoever has the chunks one at a time. The writer must be closed. */
   async openWriter(): Promise<UploadWriter> {
     await this.takeOver();
-    const { promise: done, resolve } = Promise.withResolvers<void>();
-    const abort = new AbortController();
-    const appending = { done, abort };
-    this.#appending = appending;
-    const settle = (): void => {
-      if (this.#appending === appending) this.#appending = undefined;
+    const writer = Symbol('writer');
+    this.#writer = writer;
+    const end = (): void => {
       this.#lastUsed = this.#now();
-      resolve();
+      if (this.#writer === writer) this.#writer = undefined;
     };
     try {
-      const file = await open(this.#path, this.#size === 0 ? 'w' : 'r+', 0o600);
-      return { write: (chunk) => this.#write(file, chunk, abort.signal), close: () => file.close().finally(settle) };
+      const file = await open(this.#path, constants.O_WRONLY | constants.O_CREAT, 0o600);
+      return { write: (chunk) => this.#write(file, chunk, writer), close: () => file.close().finally(end) };
     } catch (error) {
-      settle();
-      throw storeError(error, 'an upload');
+      end();
+      throw storeError(error, 'keep an upload');
     }
   }
 
@@ -97,17 +95,19 @@ export class UploadSession {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#onClose();
-    this.#appending?.abort.abort();
-    await this.#appending?.done;
+    this.#writer = undefined;
+    await this.#writing;
     await rm(this.#path, { force: true });
   }
 
-  async #write(file: FileHandle, chunk: Uint8Array, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) throw new LayerswarmError('aborted', 'the upload went on through another connection');
+  async #write(file: FileHandle, chunk: Uint8Array, writer: symbol): Promise<void> {
+    if (this.#writer !== writer) throw new LayerswarmError('aborted', 'the upload went on through another connection');
+    const written = writeAll(file, chunk, this.#size);
+    this.#writing = written.catch(() => undefined);
     try {
-      await writeAll(file, chunk, this.#size);
+      await written;
     } catch (error) {
-      throw storeError(error, 'an upload');
+      throw storeError(error, 'keep an upload');
     }
     this.#size += chunk.length;
   }
