@@ -269,7 +269,7 @@ export class DiskBlobStore implements BlobStore {
 
   #forget(record: BlobRecord): void {
     if (this.#parts.catalog.get(record.digest) !== record) return;
-    this.#parts.catalog.remove(record.digest);
+    this.#parts.catalog.remove(record);
     this.#tell({ kind: 'removed', digest: record.digest, size: record.size });
   }
 

@@ -1,4 +1,4 @@
-import { open, rename, rm, writeFile } from 'node:fs/promises';
+import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isMissing } from './store-error.ts';
 
@@ -22,6 +22,11 @@ export async function replaceFile(path: string, content: string, tempFolder: str
   } finally {
     await rm(temp, { force: true });
   }
+}
+
+/** `replaceFile`, unless it has that content already. */
+export async function keepFile(path: string, content: string, tempFolder: string): Promise<void> {
+  if (await readFile(path, 'utf8').catch(() => undefined) !== content) await replaceFile(path, content, tempFolder);
 }
 
 /** True when it was there. */

@@ -1,4 +1,4 @@
-import { replaceFile } from './durable-file.ts';
+import { keepFile } from './durable-file.ts';
 import type { Metadata } from './metadata.ts';
 import type { StoreLayout } from './store-layout.ts';
 
@@ -46,7 +46,7 @@ export class LayoutIndex {
     if (!this.#isStale) return;
     this.#isStale = false;
     try {
-      await replaceFile(this.#layout.index, `${JSON.stringify(this.#document())}\n`, this.#layout.temp);
+      await keepFile(this.#layout.index, `${JSON.stringify(this.#document())}\n`, this.#layout.temp);
     } catch (error) {
       this.#isStale = true;
       throw error;

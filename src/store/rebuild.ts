@@ -11,17 +11,23 @@ import type { StoreLayout } from './store-layout.ts';
 
 const MAX_INDEX_BYTES = 64 * 1024 * 1024;
 const OPENING_BRACE = 0x7b;
+const READ_AT_ONCE = 16;
 
 /** Finds the manifests among blobs that have no metadata. They got their names by digest, so what they say is taken as it is. */
 export async function adoptManifests(metadata: Metadata, layout: StoreLayout, catalog: BlobCatalog, adopted: readonly Digest[]): Promise<void> {
-  for (const digest of adopted) {
-    const size = catalog.get(digest)?.size;
-    if (size === undefined || size > MAX_MANIFEST_BYTES) continue;
-    const bytes = await readFile(layout.blob(digest));
-    if (bytes[0] !== OPENING_BRACE || !Digest.of(bytes, digest.algorithm).equals(digest)) continue;
-    const manifest = tryParse(bytes);
-    if (manifest !== undefined) metadata.transaction(() => insertManifest(metadata, digest, manifest));
+  const small = adopted.filter((digest) => (catalog.get(digest)?.size ?? Infinity) <= MAX_MANIFEST_BYTES);
+  for (let start = 0; start < small.length; start += READ_AT_ONCE) {
+    const found = await Promise.all(small.slice(start, start + READ_AT_ONCE).map((digest) => readManifest(layout, digest)));
+    metadata.transaction(() => {
+      for (const { digest, manifest } of found) if (manifest !== undefined) insertManifest(metadata, digest, manifest);
+    });
   }
+}
+
+async function readManifest(layout: StoreLayout, digest: Digest): Promise<{ digest: Digest; manifest: Manifest | undefined }> {
+  const bytes = await readFile(layout.blob(digest));
+  const mayBe = bytes[0] === OPENING_BRACE && Digest.of(bytes, digest.algorithm).equals(digest);
+  return { digest, manifest: mayBe ? tryParse(bytes) : undefined };
 }
 
 /**

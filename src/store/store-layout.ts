@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { LayerswarmError } from '../errors.ts';
 import { Digest, type DigestAlgorithm } from '../oci/digest.ts';
 import { quote } from '../oci/name.ts';
-import { replaceFile } from './durable-file.ts';
+import { keepFile, replaceFile } from './durable-file.ts';
 import { isMissing, storeError } from './store-error.ts';
 
 /** Version of everything on disk; a program refuses a folder with a greater one and leaves it as it is. */
@@ -95,7 +95,7 @@ export async function prepareFolders(layout: StoreLayout): Promise<void> {
       await mkdir(folder, { recursive: true, mode: 0o700 });
     }
     for (const name of await readdir(layout.temp)) await rm(join(layout.temp, name), { recursive: true, force: true });
-    await replaceFile(join(layout.root, 'oci-layout'), OCI_LAYOUT, layout.temp);
+    await keepFile(join(layout.root, 'oci-layout'), OCI_LAYOUT, layout.temp);
   } catch (error) {
     throw storeError(error, `prepare the store in ${layout.root}`);
   }
