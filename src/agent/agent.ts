@@ -4,6 +4,7 @@ import { removeAgentFile, writeAgentFile, type AgentFile } from '../control/agen
 import { controlSocketPath } from '../control/socket-path.ts';
 import type { Logger } from '../log.ts';
 import { EmbeddedOrigin } from '../origin/embedded.ts';
+import type { Origin } from '../origin/origin.ts';
 import { registryNameOf } from '../origin/registry-name.ts';
 import { PushProxy } from '../registry/push-proxy/push-proxy.ts';
 import { Registry } from '../registry/registry.ts';
@@ -12,11 +13,12 @@ import { StatusServer } from '../status/status-server.ts';
 import { openStore } from '../store/store.ts';
 import { Exchange } from '../swarm/exchange/exchange.ts';
 import { Libp2pNetwork } from '../swarm/network/libp2p-network.ts';
-import { OriginDirectory } from '../swarm/origin/origin-directory.ts';
-import { serveOrigin } from '../swarm/origin/origin-service.ts';
-import { askMembersForTag } from '../swarm/origin/tag-memory.ts';
+import { OriginDirectory } from '../swarm/origin-directory.ts';
+import { serveOrigin } from '../swarm/origin-service.ts';
+import { TagMemory } from '../swarm/tag-memory.ts';
 import { version } from '../version.ts';
 import type { AgentConfig } from './config.ts';
+import { CurrentOrigin } from './current-origin.ts';
 import { ExcludedRepositories } from './excluded-repositories.ts';
 import { ImageList } from './image-list.ts';
 import { NodeView } from './node-view.ts';
@@ -73,19 +75,20 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   const clients = new OriginClients(config, network);
   parts.defer(() => clients.close());
   const embedded = config.origin === 'embedded' ? new EmbeddedOrigin({ peerId: network.self, store: store.blobs, images: store.images, now: Date.now }) : undefined;
+  if (embedded !== undefined) serveOrigin(network, embedded, isExcluded);
+  const configured = embedded ?? (config.origin === 'auto' ? undefined : clients.configured(config.origin));
   const memory = new OriginMemory(config.data);
-  const origins = new OriginDirectory({
-    network,
-    configured: embedded ?? (config.origin === 'auto' ? undefined : clients.configured(config.origin)),
-    remembered: config.origin === 'auto' ? await memory.read() : undefined,
+  const origins = new CurrentOrigin({
+    directory: new OriginDirectory(network, configured?.url, await memory.read()),
+    configured,
     open: (url) => clients.learned(url),
-    onChange: (state) => memory.follow(state, log.for('origin')),
-    onError: (error) => log.for('origin').error('cannot use the origin that members name', { reason: String(error) }),
+    onLearned: (url) => memory.remember(url, log.for('origin')),
+    log: log.for('origin'),
   });
   parts.defer(() => origins.close());
-  const origin = (): ReturnType<typeof origins.current> => origins.current();
+  const origin = (): Origin | undefined => origins.get();
   const registryName = (): string | undefined => (origin() === undefined ? undefined : registryNameOf(origin()!.url));
-  serveOrigin({ network, images: store.images, embedded, isExcluded });
+  const tags = new TagMemory(network, (url, repository, tag) => (isExcluded(repository) ? undefined : store.images.tag(`${registryNameOf(url)}/${repository}`, tag)));
 
   // Blobs between the members
   const exchange = new Exchange({ network, blobs: store.blobs, origin, mayShare: (blob) => excluded.mayShare(blob), emit: config.emit });
@@ -108,7 +111,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
     origin,
     registryName,
     aliases: config.mirrors,
-    tagMemory: (repository, tag, signal) => askMembersForTag(network, { origin: origin()?.url, repository, tag }, signal),
+    tagMemory: async (repository, tag, signal) => (origin() === undefined ? undefined : tags.newest(origin()!.url, repository, tag, { signal })),
     isExcluded,
     ...(embedded === undefined ? {} : { embedded: { origin: embedded, uploadsFolder: join(config.data, 'uploads') } }),
     log: log.for('registry'),

@@ -4,9 +4,9 @@ import type { StatusSource } from '../status/status-source.ts';
 import type { Store } from '../store/store.ts';
 import type { Exchange } from '../swarm/exchange/exchange.ts';
 import type { Libp2pNetwork } from '../swarm/network/libp2p-network.ts';
-import type { OriginDirectory } from '../swarm/origin/origin-directory.ts';
 import { version } from '../version.ts';
 import type { AgentConfig } from './config.ts';
+import type { CurrentOrigin } from './current-origin.ts';
 import type { ImageList } from './image-list.ts';
 import type { ReceiptRing } from './receipt-ring.ts';
 import type { RegistryTally } from './registry-tally.ts';
@@ -14,7 +14,7 @@ import type { RegistryTally } from './registry-tally.ts';
 export interface NodeViewParts {
   readonly config: Pick<AgentConfig, 'zone'>;
   readonly network: Libp2pNetwork;
-  readonly origins: OriginDirectory;
+  readonly origins: CurrentOrigin;
   readonly embedded: boolean;
   readonly store: Store;
   readonly exchange: Exchange;
@@ -72,7 +72,7 @@ export class NodeView implements StatusSource {
     const { origins, network } = this.#parts;
     const origin = this.#origin();
     const reason = origin.reason ?? origin.state;
-    const originHealth: PartHealth = origins.current() === undefined ? { state: 'failed', reason }
+    const originHealth: PartHealth = origins.get() === undefined ? { state: 'failed', reason }
       : origin.state === 'ok' || origin.state === 'unknown' ? { state: 'ok' } : { state: 'degraded', reason };
     return {
       store: { state: 'ok' },
@@ -84,7 +84,7 @@ export class NodeView implements StatusSource {
 
   /** Asks the origin how it is, and logs when that has changed. Never throws. */
   async watchOrigin(signal: AbortSignal, log: Logger): Promise<void> {
-    const origin = this.#parts.origins.current();
+    const origin = this.#parts.origins.get();
     if (origin === undefined || this.#parts.embedded) return;
     const { state, reason } = await origin.probe(signal);
     const now = `${origin.url} ${state}`;
@@ -95,22 +95,13 @@ export class NodeView implements StatusSource {
   }
 
   #origin(): OriginStatus {
-    const state = this.#parts.origins.state;
-    switch (state.kind) {
-      case 'none':
-        return { url: null, source: 'none', state: 'unknown', reason: 'no origin is configured, and no member has named one yet', bytes: 0 };
-      case 'conflict':
-        return {
-          url: state.origin?.url ?? null, source: 'learned', state: 'conflict',
-          reason: `members name different origins (${state.urls.join(', ')}): set one in the configuration`, bytes: state.origin?.health.bytes ?? 0,
-        };
-      case 'configured':
-      case 'learned': {
-        const { state: health, reason, bytes } = state.origin.health;
-        return { url: state.origin.url, source: this.#parts.embedded ? 'embedded' : state.kind, state: health, reason: reason ?? null, bytes };
-      }
-      default:
-        return state satisfies never;
-    }
+    const { origins, embedded } = this.#parts;
+    const { current, conflict, reason: why } = origins.state;
+    const health = origins.get()?.health;
+    const reason = why ?? health?.reason ?? null;
+    const bytes = health?.bytes ?? 0;
+    if (current === undefined) return { url: null, source: 'none', state: conflict === undefined ? 'unknown' : 'conflict', reason, bytes };
+    const state = conflict === undefined ? health?.state ?? 'unknown' : 'conflict';
+    return { url: current.url, source: embedded ? 'embedded' : current.source, state, reason, bytes };
   }
 }

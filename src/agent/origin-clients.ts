@@ -5,7 +5,7 @@ import { RegistryOrigin } from '../origin/registry-origin.ts';
 import { DEFAULT_TIMEOUTS } from '../origin/registry-http.ts';
 import { makeDispatchers } from '../origin/tls.ts';
 import type { Network } from '../swarm/network/network.ts';
-import { MemberOrigin } from '../swarm/origin/member-origin.ts';
+import { embeddedOriginPeer, MemberOrigin } from '../swarm/member-origin.ts';
 import type { AgentConfig } from './config.ts';
 
 /** Makes the clients of origins, all over one set of connections. */
@@ -29,7 +29,7 @@ export class OriginClients {
 
   /** What members name: the configured login is not for it. @throws `config-invalid` */
   learned(url: string): Origin {
-    const peerId = /^embedded:(.+)$/.exec(url)?.[1];
+    const peerId = embeddedOriginPeer(url);
     return peerId === undefined ? this.#registry(url, undefined) : new MemberOrigin(this.#network, peerId);
   }
 

@@ -1,8 +1,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../log.ts';
-import { normalizeOriginUrl } from '../swarm/origin/choose-origin.ts';
-import type { OriginState } from '../swarm/origin/origin-directory.ts';
+import { normalizeOriginUrl } from '../swarm/origin-directory.ts';
 
 /** The origin that was learned last, so that a restarted node knows one before it has met anybody. */
 export class OriginMemory {
@@ -23,22 +22,8 @@ export class OriginMemory {
     }
   }
 
-  /** Logs a change, and remembers what was learned. */
-  follow(state: OriginState, log: Logger): void {
-    switch (state.kind) {
-      case 'learned':
-        log.info('learned the origin from the swarm', { url: state.origin.url });
-        this.#writing = this.#writing.then(() => this.#write(state.origin.url)).catch((error: unknown) => log.warn('cannot remember the origin', { reason: String(error) }));
-        return;
-      case 'conflict':
-        log.error('members name different origins: set one in the configuration', { origins: state.urls.join(' '), using: state.origin?.url });
-        return;
-      case 'configured':
-      case 'none':
-        return;
-      default:
-        state satisfies never;
-    }
+  remember(url: string, log: Logger): void {
+    this.#writing = this.#writing.then(() => this.#write(url)).catch((error: unknown) => log.warn('cannot remember the origin', { reason: String(error) }));
   }
 
   async #write(url: string): Promise<void> {

@@ -23,12 +23,13 @@ export class OriginDirectory {
   readonly #unsubscribe: () => void;
   #state: OriginState;
 
-  /** `configured`: the URL of this node's own configuration; undefined for `auto`. */
-  constructor(network: Network, configured: string | undefined) {
+  /** `configured`: the URL of this node's own configuration; undefined for `auto`. `remembered`: what was learned in an earlier run. */
+  constructor(network: Network, configured: string | undefined, remembered?: string) {
     this.#network = network;
     this.#configured = configured === undefined ? undefined : { url: normalizeOriginUrl(configured) ?? configured, source: 'configured' };
-    this.#state = { current: this.#configured, conflict: undefined, reason: reasonOf(this.#configured, undefined) };
-    network.announceOrigin(this.#configured);
+    const current = this.#configured ?? (remembered === undefined ? undefined : learned(remembered));
+    this.#state = { current, conflict: undefined, reason: reasonOf(current, undefined) };
+    network.announceOrigin(current);
     network.handle('origin-changed', () => {
       this.#update();
       return undefined;

@@ -82,7 +82,7 @@ export async function runDemo({ nodes: count, signal, say }: DemoOptions): Promi
     bytes: total + image.manifest.bytes.length,
     originBytes,
     peerBytes: reports.reduce((sum, node) => sum + node.peerBytes, 0),
-    copies: originBytes / total,
+    copies: originBytes / (total + image.manifest.bytes.length),
     seconds,
     nodes: reports,
   };
