@@ -5,8 +5,9 @@ import { Grade, type BlobReader, type PartialBlob } from '../../store/blob-store
 import type { PushReceiver } from '../lane/lane.ts';
 import type { Network } from '../network/network.ts';
 import type { Run } from './core/bitfield.ts';
-import type { Download, Read } from './core/download.ts';
+import type { Download } from './core/download.ts';
 import type { Fetch } from './core/neighbour.ts';
+import type { Read } from './core/read-plan.ts';
 import type { PieceVerifier } from './piece-verifier.ts';
 import { PieceWriter } from './piece-writer.ts';
 import type { Provenance } from './provenance.ts';
@@ -135,7 +136,7 @@ export class Carrier {
       if (read.source === undefined && !this.#options.signal.aborted) this.#options.originFailed(error);
       else download.neighbours.get(read.source ?? '')?.failed(this.#options.now());
     } finally {
-      download.readEnded(read);
+      download.readEnded(read, this.#options.now());
       this.#options.leaseEnded(read, doneRuns(download, read), outcome);
       this.#options.wake();
     }

@@ -45,15 +45,15 @@ export class Coordinators {
     return this.#ranked(blob)[0]!;
   }
 
-  /** Asks for extents; goes to the next member when the coordinator is silent. Never throws. */
-  async ask(blob: Digest, layout: PieceLayout, bits: Bitfield, active: readonly Run[], count: number, signal: AbortSignal): Promise<LeaseAnswer> {
+  /** Asks for an extent of up to `pieces`; goes to the next member when the coordinator is silent. Never throws. */
+  async ask(blob: Digest, layout: PieceLayout, bits: Bitfield, active: readonly Run[], pieces: number, signal: AbortSignal): Promise<LeaseAnswer> {
     const message: MessageOf<'lease-request'> = {
       type: 'lease-request', blob: blob.toString(), size: layout.size, pieceLength: layout.pieceLength,
-      bits: Uint8Array.from(bits.toBytes()), active: active.map(([first, length]): Run => [first, length]), count,
+      bits: Uint8Array.from(bits.toBytes()), active: active.map(([first, count]): Run => [first, count]), pieces,
     };
     const redirected = new Set<string>();
     for (let member = this.coordinator(blob), tries = 0; tries < 4; tries++) {
-      if (member === this.#network.self) return this.#table(blob.toString(), layout).request(this.#network.self, bits, active, count, this.#now());
+      if (member === this.#network.self) return this.#table(blob.toString(), layout).request(this.#network.self, bits, active, pieces, this.#now());
       try {
         const grant = await this.#network.request(member, message, 'lease-grant', { signal, timeoutMs: LEASE_TIMEOUT_MS });
         const redirect = grant.redirect;
@@ -111,7 +111,7 @@ export class Coordinators {
     const bits = Bitfield.fromBytes(message.bits, layout.pieceCount);
     const closest = this.#distance.rank(Digest.parse(message.blob), [this.#network.self, ...this.#network.peers().map(({ peerId }) => peerId)])[0]!;
     // Whoever is redirected here by another, or finds the closest silent, is served all the same: a lease too many is only a copy.
-    const answer = this.#table(message.blob, layout).request(from.peerId, bits, message.active, message.count, this.#now());
+    const answer = this.#table(message.blob, layout).request(from.peerId, bits, message.active, message.pieces, this.#now());
     const redirect = closest === this.#network.self || closest === from.peerId ? undefined : closest;
     return 'extents' in answer
       ? { type: 'lease-grant', blob: message.blob, extents: [...answer.extents] }

@@ -223,7 +223,7 @@ export class DownloadSession {
         void this.carrier.push(command.peer, command.piece);
         break;
       case 'ask-lease':
-        void this.#askLease(command.count, command.active);
+        void this.#askLease(command.pieces, command.active);
         break;
       case 'read':
         void this.carrier.read(command.read);
@@ -233,9 +233,9 @@ export class DownloadSession {
     }
   }
 
-  async #askLease(count: number, active: readonly Run[]): Promise<void> {
+  async #askLease(pieces: number, active: readonly Run[]): Promise<void> {
     const { coordinators, digest, layout } = this.#options;
-    const answer = await coordinators.ask(digest, layout, this.download.have, active, count, this.#abort.signal);
+    const answer = await coordinators.ask(digest, layout, this.download.have, active, pieces, this.#abort.signal);
     if (this.#complete || this.#abort.signal.aborted) return;
     const now = this.#options.now();
     if ('extents' in answer) for (const command of this.download.leased(answer.extents, now)) this.#execute(command);

@@ -92,7 +92,7 @@ export const messageSchema = z.discriminatedUnion('type', [
 
   // Leases on extents that nobody has
   /** `active`: what the sender is reading under leases of an earlier coordinator. */
-  z.object({ type: z.literal('lease-request'), blob: digest, size, pieceLength, bits: bitfield, active: runs, count: z.int().min(1).max(64) }),
+  z.object({ type: z.literal('lease-request'), blob: digest, size, pieceLength, bits: bitfield, active: runs, pieces: piece.min(1) }),
   z.object({
     type: z.literal('lease-grant'),
     blob: digest,

@@ -22,17 +22,19 @@ interface Lease {
 }
 
 export interface LeaseLimits {
-  /** Bytes of an extent while much is left. */
-  readonly extentBytes: number;
+  /** Leases at one time: with more the origin's line is cut so thin that none makes progress. */
+  readonly maxLeases: number;
   /** A lease without progress for this long is given to somebody else. */
   readonly expireAfterMs: number;
   /** A member that failed to read gets no lease for this long while others ask. */
   readonly failurePauseMs: number;
   /** One that takes over waits this long for those who hold leases of its predecessor to say so. */
   readonly takeoverMs: number;
+  /** With nothing to give, the member is told to ask again after this. */
+  readonly retryMs: number;
 }
 
-export const LEASE_LIMITS: LeaseLimits = { extentBytes: 1 << 20, expireAfterMs: 6000, failurePauseMs: 5000, takeoverMs: 300 };
+export const LEASE_LIMITS: LeaseLimits = { maxLeases: 64, expireAfterMs: 6000, failurePauseMs: 5000, takeoverMs: 300, retryMs: 100 };
 
 /**
  * The coordinator's book for one blob: which extents nobody of the crowd has, and who is reading which. Leases are advisory: a
@@ -62,8 +64,8 @@ export class LeaseTable {
     this.#leased = new Uint32Array(layout.pieceCount);
   }
 
-  /** The member asks for up to `count` extents; `bits` is what it has, `active` what it is reading under an earlier lease. */
-  request(member: string, bits: Bitfield, active: readonly Run[], count: number, now: number): LeaseAnswer {
+  /** The member asks for `pieces` or fewer; `bits` is what it has, `active` what it is reading under earlier leases. */
+  request(member: string, bits: Bitfield, active: readonly Run[], pieces: number, now: number): LeaseAnswer {
     this.touchedAt = now;
     this.have(member, bits.runs(), now);
     this.#expire(now);
@@ -74,17 +76,12 @@ export class LeaseTable {
     if (paused > now && this.#members.size > 1) return { waitMs: Math.min(1000, paused - now) };
 
     const free = runsWhere(this.layout.pieceCount, (piece) => this.#held[piece] === 0 && this.#leased[piece] === 0);
-    let freePieces = free.reduce((sum, [, length]) => sum + length, 0);
-    const extents: Extent[] = [];
-    while (extents.length < count && free[0] !== undefined) {
-      const run = free[0];
-      const length = Math.min(run[1], this.#extentPieces(freePieces));
-      extents.push(this.#grant(member, run[0], length, now));
-      freePieces -= length;
-      if (length === run[1]) free.shift();
-      else free[0] = [run[0] + length, run[1] - length];
-    }
-    return extents.length > 0 ? { extents } : { waitMs: 250 };
+    const run = free[0];
+    if (run === undefined || this.#leases.size >= this.#limits.maxLeases) return { waitMs: this.#limits.retryMs };
+    const freePieces = free.reduce((sum, [, length]) => sum + length, 0);
+    // Shorter towards the end, so that all finish together.
+    const share = Math.max(1, Math.ceil(freePieces / (2 * this.#members.size)));
+    return { extents: [this.#grant(member, run[0], Math.min(run[1], pieces, share), now)] };
   }
 
   /** Pieces that a member has now. */
@@ -135,12 +132,6 @@ export class LeaseTable {
 
   get members(): number {
     return this.#members.size;
-  }
-
-  /** Large extents first, so that the origin sees few requests; small ones at the end, so that all finish together. */
-  #extentPieces(freePieces: number): number {
-    const largest = Math.max(1, Math.floor(this.#limits.extentBytes / this.layout.pieceLength));
-    return Math.max(1, Math.min(largest, Math.ceil(freePieces / (2 * Math.max(1, this.#members.size)))));
   }
 
   #grant(holder: string, first: number, count: number, now: number): Extent {

@@ -17,7 +17,7 @@ export interface Fetch {
  */
 export type NeighbourRole = 'none' | 'fetching' | 'complete' | 'origin';
 
-/** A second of silence and a share of doubt: how fast an unmeasured peer is taken to be, in bytes a second. */
+/** How fast a peer is taken to be before anything was measured, in bytes a second. */
 const ASSUMED_RATE = 2 << 20;
 /** A peer that failed rests for this long, doubled for each failure in a row, in ms. */
 const FIRST_PAUSE_MS = 500;
@@ -35,9 +35,10 @@ export class Neighbour {
   /** Pieces to push to it, in order, and how many are on their way. */
   readonly pushQueue = new Set<number>();
   pushing = 0;
-  /** Pieces that it said it will push here, in order, with the time it said so. */
-  readonly promised = new Map<number, number>();
-  lastPushAt = 0;
+  /** Pieces that it said it will push here. */
+  readonly promised = new Set<number>();
+  /** When it last promised or pushed something, in ms. */
+  heardPusherAt = 0;
   readonly fetches = new Map<number, Fetch>();
   pausedUntil = 0;
   #failures = 0;

@@ -1,0 +1,71 @@
+import type { PieceLayout } from './piece-layout.ts';
+import type { Extent } from './lease-table.ts';
+import type { DownloadLimits } from './limits.ts';
+
+/** An extent that is being read under a lease, from a peer that has all of it or (undefined) from the origin. */
+export interface Read {
+  readonly extent: Extent;
+  readonly source: string | undefined;
+  readonly startedAt: number;
+  arrived: number;
+}
+
+/** A guess before the first extent was read and passed on, in bytes a second. */
+const ASSUMED_RATE = 1 << 20;
+
+/** The extents that a node reads under leases: how many at once and how large, by how fast it reads them and passes them on. */
+export class ReadPlan {
+  readonly reads = new Map<number, Read>();
+  readonly #layout: PieceLayout;
+  readonly #limits: DownloadLimits;
+  /** Bytes a second that were read under leases, smoothed; undefined before the first extent. */
+  #readRate: number | undefined;
+  /** Bytes a second that went all the way: read, and pushed to the typical subscriber. */
+  #passRate: number | undefined;
+  #passing: { readonly since: number; bytes: number } | undefined;
+
+  constructor(layout: PieceLayout, limits: DownloadLimits) {
+    this.#layout = layout;
+    this.#limits = limits;
+  }
+
+  begin(read: Read): void {
+    this.reads.set(read.extent.id, read);
+    this.#passing ??= { since: read.startedAt, bytes: 0 };
+  }
+
+  /** False when it had ended before. */
+  end(read: Read, now: number): boolean {
+    const bytes = this.#layout.bytes(read.extent.first, read.arrived);
+    if (bytes > 0) this.#readRate = smooth(this.#readRate, (bytes * 1000) / Math.max(1, now - read.startedAt));
+    if (this.#passing !== undefined) this.#passing.bytes += bytes;
+    return this.reads.delete(read.extent.id);
+  }
+
+  /**
+   * How many pieces to ask a lease for, 0 for none now. `queued`: pieces that the typical subscriber still waits to be pushed.
+   * `alone`: nobody subscribes.
+   */
+  wanted(queued: number, alone: boolean, now: number): number {
+    const most = Math.max(1, Math.floor(this.#limits.maxExtentBytes / this.#layout.pieceLength));
+    if (alone) return this.reads.size < this.#limits.readsAlone ? most : 0;
+    if (queued > this.#limits.pushQueuePieces) return 0;
+    if (this.#remainingBytes() > ((this.#readRate ?? ASSUMED_RATE) * this.#limits.readAheadMs) / 1000) return 0;
+    if (this.#passing !== undefined && this.#passing.bytes > 0) {
+      this.#passRate = smooth(this.#passRate, (this.#passing.bytes * 1000) / Math.max(1, now - this.#passing.since));
+      this.#passing = { since: now, bytes: 0 };
+    }
+    if (this.#passRate === undefined) return Math.min(most, this.#limits.firstExtentPieces);
+    return Math.max(1, Math.min(most, Math.round((this.#passRate * this.#limits.extentMs) / 1000 / this.#layout.pieceLength)));
+  }
+
+  #remainingBytes(): number {
+    let bytes = 0;
+    for (const { extent, arrived } of this.reads.values()) bytes += Math.max(0, extent.count - arrived) * this.#layout.pieceLength;
+    return bytes;
+  }
+}
+
+function smooth(before: number | undefined, now: number): number {
+  return before === undefined ? now : before * 0.5 + now * 0.5;
+}
