@@ -2,19 +2,13 @@ import type { FileHandle } from 'node:fs/promises';
 import { LayerswarmError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { Grade, type PartialBlob } from './blob-store.ts';
-import { giveBuffer, READ_LENGTH, takeBuffer } from './buffer-pool.ts';
 import { readFully, syncData, writeFully } from './file-io.ts';
 import { GradeSaver } from './grade-saver.ts';
 import { openPartialFiles, type OpenPartialFiles } from './partial-open.ts';
-import { PrefixHash } from './prefix-hash.ts';
+import { PrefixProgress } from './prefix-progress.ts';
 import type { SyncPolicy } from './sync-policy.ts';
 import { storeError } from './store-error.ts';
 import { WriteTracker } from './write-tracker.ts';
-
-/** A longer write is hashed from memory up to here and read back for the rest, so that the event loop is never held for long. */
-const MAX_HASHED_AT_ONCE = 1024 * 1024;
-/** Pieces beyond the first missing one up to which arriving bytes are hashed before their piece is complete. */
-const MAX_AHEAD = 64;
 
 /** What a partial blob asks of the store that it belongs to. */
 export interface PartialOwner {
@@ -37,17 +31,11 @@ export class PartialFile implements PartialBlob {
   readonly #file: FileHandle;
   readonly #saver: GradeSaver;
   readonly #grades: Uint8Array;
-  readonly #hash: PrefixHash;
+  readonly #prefix: PrefixProgress;
   readonly #writes = new WriteTracker();
   #haveBytes = 0;
   /** The first piece that is missing. */
   #frontier = 0;
-  /** Checkpoints that `onCheckpoint` has been told. */
-  #announced = 0;
-  /** Counts rewinds, so that a read begun before one is not hashed after it. */
-  #epoch = 0;
-  #verdict: boolean | undefined;
-  #advancing: Promise<void> | undefined;
   #discarding: Promise<void> | undefined;
   #state: 'open' | 'closing' | 'closed' = 'open';
   #removed = false;
@@ -69,7 +57,14 @@ export class PartialFile implements PartialBlob {
       syncData: () => syncData(this.#file.fd),
       unsettled: () => this.#writes.activePieces(),
     });
-    this.#hash = new PrefixHash(state.digest.algorithm, state.size);
+    this.#prefix = new PrefixProgress({
+      digest: state.digest,
+      size: state.size,
+      pieceLength: state.pieceLength,
+      writes: this.#writes,
+      read: (bytes, position) => this.#read(bytes, position),
+      onCheckpoint: (index, prefixDigest) => this.onCheckpoint?.(index, prefixDigest),
+    });
     for (let piece = 0; piece < this.pieceCount; piece++) {
       if (state.grades[piece] !== Grade.missing) this.#haveBytes += this.#lengthOf(piece);
     }
@@ -82,21 +77,19 @@ export class PartialFile implements PartialBlob {
   }
 
   get checkpointLength(): number {
-    return this.#hash.checkpointLength;
+    return this.#prefix.checkpointLength;
   }
 
   get hashedBytes(): number {
-    return Math.min(this.#hash.position, this.#completeBytes());
+    return this.#prefix.hashedBytes;
   }
 
   get prefixDigests(): readonly Buffer[] {
-    const { digests } = this.#hash;
-    const count = this.#closedCheckpoints();
-    return count === digests.length ? digests : digests.slice(0, count);
+    return this.#prefix.prefixDigests;
   }
 
   get verdict(): boolean | undefined {
-    return this.#verdict;
+    return this.#prefix.verdict;
   }
 
   /** Deleted while it is open: it can be written on, and never becomes a blob. */
@@ -126,16 +119,19 @@ export class PartialFile implements PartialBlob {
     this.#checkUsable();
     if (bytes.length === 0) return;
     const piece = this.#pieceAt(offset, bytes.length);
-    if (this.#discarding !== undefined) await this.#discarding;
+    if (this.#discarding !== undefined) {
+      await this.#discarding;
+      this.#checkUsable();
+    }
     if (this.#grades[piece] !== Grade.missing) return;
     const overlaps = this.#writes.begin(piece, offset, offset + bytes.length);
     try {
       // the thread pool writes while this thread hashes
       const written = writeFully(this.#file.fd, bytes, offset);
-      this.#hashArriving(piece, offset, bytes, overlaps);
+      this.#prefix.arriving(piece, offset, bytes, overlaps);
       await written;
     } catch (error) {
-      this.#unhash(piece);
+      this.#prefix.rewind(this.#startOf(piece));
       throw storeError(error, `write ${this.digest.toString()}`);
     } finally {
       this.#writes.end(piece, offset, offset + bytes.length);
@@ -165,7 +161,8 @@ export class PartialFile implements PartialBlob {
       this.#grades[piece] = Grade.missing;
     }
     this.#frontier = Math.min(this.#frontier, first);
-    this.#rewind(this.#startOf(first));
+    this.#prefix.rewind(this.#startOf(first));
+    this.#prefix.setCompleteBytes(this.#startOf(this.#frontier));
     if (!this.#saver.mayBeSaved(discarded)) return;
     // new bytes must not be written while a crash would still believe the old grade
     const durable = this.#saver.save({ durable: true });
@@ -183,27 +180,23 @@ export class PartialFile implements PartialBlob {
       throw new LayerswarmError('range-invalid', `expected a range within ${this.size} bytes, received ${length} bytes at ${offset}`);
     }
     const bytes = Buffer.allocUnsafeSlow(Math.min(length, this.size - offset));
-    try {
-      await readFully(this.#file.fd, bytes, offset);
-    } catch (error) {
-      throw storeError(error, `read ${this.digest.toString()}`);
-    }
+    await this.#read(bytes, offset);
     return bytes;
   }
 
   advance(): Promise<void> {
-    this.#checkUsable();
-    if (this.#advancing !== undefined) return this.#advancing;
-    this.#announce();
-    if (this.#hash.position < this.#completeBytes()) return (this.#advancing = this.#readBack());
-    this.#judge();
-    return Promise.resolve();
+    try {
+      this.#checkUsable();
+      return this.#prefix.advance();
+    } catch (error) {
+      return Promise.reject(storeError(error, `hash ${this.digest.toString()}`));
+    }
   }
 
   async commit(): Promise<void> {
     this.#checkUsable();
-    if (this.#verdict !== true) {
-      throw new LayerswarmError('verification-failed', `${this.digest.toString()} is not proven: ${this.#verdict === false ? 'its bytes have another digest' : `${this.hashedBytes} of ${this.size} bytes are hashed`}`);
+    if (this.verdict !== true) {
+      throw new LayerswarmError('verification-failed', `${this.digest.toString()} is not proven: ${this.verdict === false ? 'its bytes have another digest' : `${this.hashedBytes} of ${this.size} bytes are hashed`}`);
     }
     if (this.#removed) throw new LayerswarmError('aborted', `${this.digest.toString()} was deleted while it was fetched`);
     this.#state = 'closing';
@@ -232,6 +225,14 @@ export class PartialFile implements PartialBlob {
     }
   }
 
+  async #read(bytes: Uint8Array, position: number): Promise<void> {
+    try {
+      await readFully(this.#file.fd, bytes, position);
+    } catch (error) {
+      throw storeError(error, `read ${this.digest.toString()}`);
+    }
+  }
+
   async #release(): Promise<void> {
     this.#state = 'closed';
     await this.#file.close();
@@ -242,84 +243,8 @@ export class PartialFile implements PartialBlob {
   /** Waits until nothing is under way any more. */
   async #settle(): Promise<void> {
     await this.#writes.idle();
-    await this.#advancing;
+    await this.#prefix.stop();
     await this.#saver.idle();
-  }
-
-  /** Hashes what was not hashed when it arrived. */
-  async #readBack(): Promise<void> {
-    const buffer = takeBuffer();
-    try {
-      while (this.#hash.position < this.#completeBytes()) {
-        const { position } = this.#hash;
-        const piece = Math.floor(position / this.pieceLength);
-        if (this.#writes.active(piece)) {
-          await this.#writes.idle(piece);
-          continue;
-        }
-        const epoch = this.#epoch;
-        const end = Math.min(this.#startOf(piece + 1), position + READ_LENGTH);
-        const bytes = buffer.subarray(0, end - position);
-        await readFully(this.#file.fd, bytes, position);
-        if (this.#state !== 'open') break;
-        if (epoch !== this.#epoch) continue;
-        this.#hash.update(bytes);
-        this.#announce();
-      }
-      this.#judge();
-    } catch (error) {
-      throw storeError(error, `read back ${this.digest.toString()}`);
-    } finally {
-      // here, not when the promise settles: a piece that completes in between needs a new run
-      this.#advancing = undefined;
-      giveBuffer(buffer);
-    }
-  }
-
-  #judge(): void {
-    if (this.#verdict === undefined && this.hashedBytes === this.size) {
-      this.#verdict = this.#hash.digests.at(-1)!.equals(this.digest.bytes());
-    }
-  }
-
-  #announce(): void {
-    const count = this.#closedCheckpoints();
-    while (this.#announced < count) {
-      const index = this.#announced++;
-      this.onCheckpoint?.(index, this.#hash.digests[index]!);
-    }
-  }
-
-  /** Checkpoints whose bytes all lie in complete pieces. */
-  #closedCheckpoints(): number {
-    const { hashedBytes } = this;
-    if (hashedBytes === this.size) return this.#hash.digests.length;
-    return Math.floor(hashedBytes / this.checkpointLength);
-  }
-
-  /** Bytes at the hash's position are hashed from memory, unless another write of the same bytes could win on the disk. */
-  #hashArriving(piece: number, offset: number, bytes: Uint8Array, overlaps: boolean): void {
-    const start = this.#startOf(piece);
-    if (overlaps || offset < this.#hash.position) {
-      this.#unhash(piece);
-      this.#writes.contest(piece);
-      return;
-    }
-    if (offset !== this.#hash.position || this.#writes.contested(piece) || piece > this.#frontier + MAX_AHEAD) return;
-    if (offset === start) this.#hash.keep();
-    this.#hash.update(bytes.length > MAX_HASHED_AT_ONCE ? bytes.subarray(0, MAX_HASHED_AT_ONCE) : bytes);
-  }
-
-  #unhash(piece: number): void {
-    this.#rewind(this.#startOf(piece));
-  }
-
-  #rewind(position: number): void {
-    if (this.#hash.position <= position) return;
-    this.#hash.rewind(position);
-    this.#epoch++;
-    this.#verdict = undefined;
-    this.#announced = Math.min(this.#announced, this.#hash.digests.length);
   }
 
   #moveFrontier(): void {
@@ -327,11 +252,7 @@ export class PartialFile implements PartialBlob {
       this.#writes.settle(this.#frontier);
       this.#frontier++;
     }
-    this.#hash.forget(this.#startOf(this.#frontier));
-  }
-
-  #completeBytes(): number {
-    return this.#startOf(this.#frontier);
+    this.#prefix.setCompleteBytes(this.#startOf(this.#frontier));
   }
 
   #startOf(piece: number): number {
