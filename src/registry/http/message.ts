@@ -25,7 +25,7 @@ export interface RegistryResponse {
 export interface StreamedBody {
   /** Bytes; undefined where only the end of the stream tells (an answer that is passed on). */
   readonly length: number | undefined;
-  /** The bytes, asked for once at most. `signal` aborts when the client goes away. */
+  /** The bytes, asked for once at most; a chunk's memory may be used again for the next. `signal` aborts when the client goes away. */
   readonly bytes: (signal: AbortSignal) => AsyncIterable<Uint8Array>;
 }
 

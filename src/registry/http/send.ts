@@ -25,15 +25,13 @@ export async function sendResponse(to: ServerResponse, response: RegistryRespons
   const { body } = response;
   if (options.headersOnly || body === undefined || Buffer.isBuffer(body)) {
     const bytes = options.headersOnly ? undefined : body as Buffer | undefined;
-    to.end(bytes);
-    await settled(to, 'finish', options);
+    await taken(to, options, (done) => to.end(bytes, done));
     return bytes?.length ?? 0;
   }
   // the client can start on the headers while the first bytes are still being proven
   to.flushHeaders();
   const sent = await sendStream(to, body, options);
-  to.end();
-  await settled(to, 'finish', options);
+  await taken(to, options, (done) => to.end(done));
   return sent;
 }
 
@@ -42,28 +40,28 @@ async function sendStream(to: ServerResponse, body: StreamedBody, options: SendO
   for await (const chunk of body.bytes(options.signal)) {
     sent += chunk.length;
     if (body.length !== undefined && sent > body.length) throw new LayerswarmError('internal', `a body of ${body.length} bytes went on after its end`);
-    if (!to.write(chunk)) await settled(to, 'drain', options);
+    await taken(to, options, (done) => to.write(chunk, done));
   }
   if (body.length !== undefined && sent !== body.length) throw new LayerswarmError('internal', `a body of ${body.length} bytes ended after ${sent}`);
   return sent;
 }
 
-/** Waits for `event`. @throws StalledClient when the client takes nothing for too long; LayerswarmError `aborted` when it is gone */
-function settled(to: ServerResponse, event: 'drain' | 'finish', { stallTimeoutMs, signal }: SendOptions): Promise<void> {
-  if (event === 'finish' && to.writableFinished) return Promise.resolve();
+/**
+ * Writes, and waits until the kernel has taken all of it: one chunk at a time, so that its source may use the memory again.
+ * @throws StalledClient when the client takes nothing for too long; LayerswarmError `aborted` when it is gone
+ */
+function taken(to: ServerResponse, { stallTimeoutMs, signal }: SendOptions, write: (done: () => void) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const finish = (error?: LayerswarmError): void => {
       clearTimeout(timer);
-      to.off(event, onEvent);
       signal.removeEventListener('abort', onGone);
       if (error === undefined) resolve();
       else reject(error);
     };
-    const onEvent = (): void => finish();
     const onGone = (): void => finish(to.writableFinished ? undefined : new LayerswarmError('aborted', 'the client went away'));
     const timer = setTimeout(() => finish(new StalledClient(`the client took no byte for ${stallTimeoutMs / 1000} s`)), stallTimeoutMs);
-    to.once(event, onEvent);
     signal.addEventListener('abort', onGone);
     if (signal.aborted) onGone();
+    else write(() => (to.destroyed && !to.writableFinished ? onGone() : finish()));
   });
 }

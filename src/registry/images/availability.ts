@@ -37,6 +37,12 @@ export class Availability {
     throw new LayerswarmError('unavailable', `the origin is away and no member has ${missing.toString()}, which this image needs; try again when either is back`, { detail: { digest: missing } });
   }
 
+  /** The same for a blob alone, before its headers promise it. @throws LayerswarmError `unavailable` */
+  async requireBlob(repository: string, digest: Digest, signal: AbortSignal): Promise<void> {
+    if (await this.#options.calls.reachable(signal) || await this.#findable(repository, digest, signal)) return;
+    throw new LayerswarmError('unavailable', `the origin is away and no member has ${digest.toString()}; try again when either is back`);
+  }
+
   async #firstMissing(repository: string, wanted: readonly { digest: Digest }[], signal: AbortSignal): Promise<Digest | undefined> {
     for (let start = 0; start < wanted.length; start += LOOKUPS_AT_ONCE) {
       const batch = wanted.slice(start, start + LOOKUPS_AT_ONCE);

@@ -62,9 +62,9 @@ export interface ResolvedManifest {
 export class ImageResolver {
   readonly calls: OriginCalls;
   readonly access: BlobAccess;
+  readonly availability: Availability;
   readonly #tags: TagResolver;
   readonly #manifests: ManifestSource;
-  readonly #availability: Availability;
 
   constructor(options: ImageResolverOptions) {
     const timing = { ...DEFAULT_TIMING, ...options.timing };
@@ -73,7 +73,7 @@ export class ImageResolver {
     this.access = new BlobAccess({ ...shared, ttlMs: timing.accessTtl, maxStaleMs: timing.accessMaxStale });
     this.#tags = new TagResolver({ ...shared, ttlMs: timing.tagTtl, maxStaleMs: timing.tagMaxStale, memoryTimeoutMs: timing.memoryTimeout });
     this.#manifests = new ManifestSource({ ...shared, headStartMs: timing.headStart, timeoutMs: timing.manifestTimeout });
-    this.#availability = new Availability(shared);
+    this.availability = new Availability(shared);
   }
 
   /** @throws LayerswarmError `not-found`, `origin-unauthorized`, `origin-denied`, `origin-…` when it is away and nobody remembers */
@@ -91,7 +91,7 @@ export class ImageResolver {
     const { raw, manifest } = await this.#manifests.get(repository, digest, tag?.kind === 'fresh', signal);
     const { blobs } = linkedDescriptors(manifest);
     for (const { digest, size } of blobs) this.access.learnSize(digest, size);
-    await this.#availability.require(repository.name, manifest, signal);
+    await this.availability.require(repository.name, manifest, signal);
     return { raw, tag };
   }
 }

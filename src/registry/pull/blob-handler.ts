@@ -32,7 +32,7 @@ async function storedBlob(request: RegistryRequest, digest: Digest, reader: Blob
   try {
     const response = blobResponse(request, digest, reader.size, (range) => ({
       length: range.end - range.start,
-      bytes: () => reader.stream(range.start, range.end),
+      bytes: () => reader.stream(range.start, range.end, { reuse: true }),
     }), release);
     return { size: reader.size, response };
   } catch (error) {
@@ -42,6 +42,8 @@ async function storedBlob(request: RegistryRequest, digest: Digest, reader: Blob
 }
 
 async function fetchBlob(context: PullContext, request: RegistryRequest, repository: Repository, digest: Digest, known: number | undefined): Promise<ServedBlob> {
+  // a 503 sends containerd to its next host, a cut body back here
+  await context.resolver.availability.requireBlob(repository.name, digest, request.signal);
   const fetch = context.exchange.fetch({
     digest,
     repository: repository.name,

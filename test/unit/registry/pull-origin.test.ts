@@ -306,6 +306,17 @@ real('with the origin away a node that has nothing serves an image by digest fro
   t.deepEqual((await get(layerPath(image))).body, image.layers[0]!.bytes);
 });
 
+real('a blob that is linked but cannot be had is a 503, not a body that is cut', async (t) => {
+  const { get, image, faults, node } = await start(t);
+  await get('manifests/v1');
+  await faults.close();
+  node.clock.now += 30_001;
+  const answer = await get(layerPath(image));
+  t.is(answer.status, 503);
+  t.regex(answer.body.toString(), /no member has/);
+  t.deepEqual(node.counters.cuts, []);
+});
+
 real('a manifest comes from the members where they have it', async (t) => {
   const { get, image, faults, node } = await start(t);
   node.exchange.members.set(image.digest.toString(), image.manifest);
