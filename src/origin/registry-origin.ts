@@ -117,8 +117,9 @@ export class RegistryOrigin implements Origin {
       });
       answer.discard();
     } catch (error) {
-      // the failure is in the health already, and that is what was asked for
       if (!(error instanceof LayerswarmError)) throw error;
+      // one failure does not open the circuit for everybody, but a probe is about this moment
+      if (error.code === 'origin-unreachable' || error.code === 'timeout') return { ...this.health, state: 'unreachable', reason: error.message };
     }
     return this.health;
   }
