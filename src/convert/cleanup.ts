@@ -9,6 +9,8 @@ import { hostSurroundings } from './program/surroundings.ts';
 
 const PREFIX = 'layerswarm-disk-';
 const OWNER_FILE = 'owner';
+/** In a scratch folder that outlives its maker: the folder that shows the disk. */
+const TARGET_FILE = 'target';
 
 /** What has to be undone, last in first out; all of it is tried, whatever fails. */
 export class Cleanup implements AsyncDisposable {
@@ -48,21 +50,44 @@ export async function removeStale(parent: string): Promise<void> {
   for (const name of readdirSync(parent)) {
     if (!name.startsWith(PREFIX)) continue;
     const scratch = join(parent, name);
-    const owner = readOwner(scratch);
-    if (owner === undefined || owner === processIdentity(Number(owner.split(' ', 1)[0]))) continue;
-    await dismantle(scratch);
+    const owner = readOwn(scratch, OWNER_FILE);
+    const target = readOwn(scratch, TARGET_FILE);
+    const isUsed = target === undefined ? owner === undefined || owner === processIdentity(Number(owner.split(' ', 1)[0])) : mountsBelow(target).length > 0;
+    // A folder that outlives its maker is used from its maker's end on.
+    if (!isUsed && (target === undefined || owner !== processIdentity(Number(owner?.split(' ', 1)[0])))) await dismantle(scratch);
   }
+}
+
+/** Lets a scratch folder outlive this process, for as long as something is mounted at or below `target`. */
+export function keepScratch(scratch: string, target: string): void {
+  writeFileSync(join(scratch, TARGET_FILE), target);
+}
+
+/** The scratch folders behind what is mounted at or below `target`. */
+export function findScratch(target: string, parent: string = tmpdir()): string[] {
+  return readdirSync(parent).filter((name) => name.startsWith(PREFIX)).map((name) => join(parent, name)).filter((scratch) => readOwn(scratch, TARGET_FILE) === target);
 }
 
 /** Takes apart whatever is mounted, looped or running below `scratch`, in the only order that works, and removes it. */
 export async function dismantle(scratch: string): Promise<void> {
   const host = hostSurroundings('/');
-  for (const target of mountsBelow(scratch).reverse()) await unmount(target);
+  const target = readOwn(scratch, TARGET_FILE);
+  const mounts = (): string[] => [...(target === undefined ? [] : mountsBelow(target)), ...mountsBelow(scratch)];
+  for (const mount of mounts().reverse()) await unmount(mount);
   for (const device of loopsBelow(scratch)) await runProgram(host, 'losetup', ['-d', device], { okCodes: [0, 1] });
   await stopMarked(scratch);
-  for (const target of mountsBelow(scratch).reverse()) await unmount(target);
-  if (mountsBelow(scratch).length > 0) throw new LayerswarmError('internal', `something is still mounted below ${scratch}: unmount it and remove the folder`);
+  for (const mount of mounts().reverse()) await unmount(mount);
+  if (mounts().length > 0) throw new LayerswarmError('internal', `something is still mounted below ${scratch}: unmount it and remove the folder`);
+  if (target !== undefined) removeMountPoints(target);
   rmSync(scratch, { recursive: true, force: true, maxRetries: 3 });
+}
+
+/** The empty files that a map was shown at. */
+function removeMountPoints(target: string): void {
+  for (const entry of readdirSync(target, { withFileTypes: true })) {
+    const path = join(target, entry.name);
+    if (entry.isFile() && statSync(path).size === 0) rmSync(path);
+  }
 }
 
 /** Lazily, so that a dead FUSE server or an open file does not stop it. */
@@ -71,12 +96,12 @@ async function unmount(target: string): Promise<void> {
   else await runProgram(hostSurroundings('/'), 'fusermount3', ['-u', '-z', target], { okCodes: [0, 1] });
 }
 
-/** Mount points below a folder, in the order in which they were mounted. */
+/** Mount points at or below a path, in the order in which they were mounted. */
 export function mountsBelow(folder: string, mountinfo = '/proc/self/mountinfo'): string[] {
   return readFileSync(mountinfo, 'utf8')
     .split('\n')
     .map((line) => unescapeMount(line.split(' ')[4] ?? ''))
-    .filter((target) => target.startsWith(`${folder}/`));
+    .filter((target) => target === folder || target.startsWith(`${folder}/`));
 }
 
 function unescapeMount(text: string): string {
@@ -116,9 +141,10 @@ export function processIdentity(pid: number): string | undefined {
   return stat === undefined ? undefined : `${pid} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]!}`;
 }
 
-function readOwner(scratch: string): string | undefined {
+/** What this user's scratch folder says of itself; what another user puts into the folder for temporary files is not believed. */
+function readOwn(scratch: string, file: string): string | undefined {
   const uid = statSync(scratch, { throwIfNoEntry: false })?.uid;
-  return uid === process.getuid?.() ? readIfThere(join(scratch, OWNER_FILE)) : undefined;
+  return uid === process.getuid?.() ? readIfThere(join(scratch, file)) : undefined;
 }
 
 function readIfThere(path: string): string | undefined {

@@ -61,8 +61,7 @@ export class StorageDaemon {
 
   /** Lets this process end while the daemon goes on. */
   release(): void {
-    this.#daemon.child.unref();
-    for (const stream of [this.#daemon.child.stdin, this.#daemon.child.stdout, this.#daemon.child.stderr]) stream?.destroy();
+    this.#daemon.release();
   }
 
   async #export(node: string, path: string, writable: boolean): Promise<void> {

@@ -30,11 +30,11 @@ export class FuseMounter implements Mounter {
     return `${kind} can only be read by the kernel, which a hostile file system may attack: run as root with --trust if you know where the disk comes from`;
   }
 
-  async mount(volume: Volume, filesystem: FileSystem): Promise<MountedTree> {
+  async mount(volume: Volume, filesystem: FileSystem, _subvolume?: number, at?: string): Promise<MountedTree> {
     const { where, cleanup, signal, outlive = false } = this.#options;
     await replayExtJournal(where, volume, filesystem, signal);
-    const path = join(where.scratch, `tree${this.#mounts++}`);
-    mkdirSync(path, { mode: 0o700 });
+    const path = at ?? join(where.scratch, `tree${this.#mounts++}`);
+    mkdirSync(path, { mode: 0o700, recursive: true });
     // Nothing changes below: what the kernel has asked once it need not ask again.
     const options = ['ro', 'norecovery', 'fakeroot', 'kernel_cache', 'entry_timeout=3600', 'attr_timeout=3600', 'negative_timeout=3600', ...(volume.offset === 0 ? [] : [`offset=${volume.offset}`])];
     const daemon = await startDaemon(where, 'fuse2fs', ['-f', '-o', options.join(','), volume.file, path], 'ignore', outlive);
@@ -47,7 +47,7 @@ export class FuseMounter implements Mounter {
       signal?.throwIfAborted();
       await delay(5);
     }
-    if (outlive) daemon.child.unref();
+    if (outlive) daemon.release();
     return { path };
   }
 }
@@ -57,9 +57,9 @@ async function unmountFuse(where: Surroundings, path: string): Promise<void> {
   else await runProgram(where, 'fusermount3', ['-u', '-z', path]);
 }
 
-function isMounted({ prefix, scratch }: Surroundings, path: string): boolean {
+function isMounted({ prefix }: Surroundings, path: string): boolean {
   // /proc/PID/root → /proc/PID/mountinfo: the mounts of the namespace in which the programs run.
-  return mountsBelow(scratch, prefix === '' ? undefined : prefix.replace(/root$/, 'mountinfo')).includes(path);
+  return mountsBelow(path, prefix === '' ? undefined : prefix.replace(/root$/, 'mountinfo')).includes(path);
 }
 
 /** Whether this host lets processes serve file systems. */

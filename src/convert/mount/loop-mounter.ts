@@ -29,15 +29,15 @@ export class LoopMounter implements Mounter {
     return `${kind} can only be read by the kernel, which a hostile file system may attack: say --trust if you know where the disk comes from`;
   }
 
-  async mount(volume: Volume, filesystem: FileSystem, subvolume?: number): Promise<MountedTree> {
+  async mount(volume: Volume, filesystem: FileSystem, subvolume?: number, at?: string): Promise<MountedTree> {
     const refusal = this.refuses(filesystem);
     if (refusal !== undefined) throw new LayerswarmError('denied', refusal);
     const { where, cleanup, signal } = this.#options;
     await replayExtJournal(where, volume, filesystem, signal);
     const known = this.#devices.get(volume.name);
     const device = known ?? await this.#attach(volume);
-    const path = join(where.scratch, `tree${this.#mounts++}`);
-    mkdirSync(path, { mode: 0o700 });
+    const path = at ?? join(where.scratch, `tree${this.#mounts++}`);
+    mkdirSync(path, { mode: 0o700, recursive: true });
     const options = [
       ...SAFE_OPTIONS,
       // Another image with the same id may be mounted at this moment.

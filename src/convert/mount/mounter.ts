@@ -11,6 +11,9 @@ export interface MountedTree {
 export interface Mounter {
   /** Whether a file system of this kind can be mounted; a reason for a person where not. */
   refuses(filesystem: FileSystem): string | undefined;
-  /** @param subvolume btrfs: the subvolume's id; 5 is the top level, undefined the default subvolume */
-  mount(volume: Volume, filesystem: FileSystem, subvolume?: number): Promise<MountedTree>;
+  /**
+   * @param subvolume btrfs: the subvolume's id; 5 is the top level, undefined the default subvolume
+   * @param at an empty folder to mount at; a new one in the scratch folder unless given
+   */
+  mount(volume: Volume, filesystem: FileSystem, subvolume?: number, at?: string): Promise<MountedTree>;
 }

@@ -3,12 +3,12 @@ import { runProgram } from '../program/run-program.ts';
 import type { OpenSystem } from '../open-system.ts';
 import type { GuestTree } from '../root/guest-tree.ts';
 import { scanTree, type Scan } from './scan.ts';
-import { literalPattern, patternsBelow, stripPatterns, type Keepable } from './strip.ts';
+import { ALWAYS_OUT, literalPattern, patternsBelow, patternsToRegExp, stripPatterns, type Keepable } from './strip.ts';
 import type { PackedTree } from './tar-program.ts';
 
 export interface TreePlan {
   readonly trees: readonly PackedTree[];
-  /** Bytes that tar is about to give, roughly: stripped files are counted too. */
+  /** Bytes that tar is about to give, roughly. */
   readonly estimatedBytes: number;
 }
 
@@ -40,21 +40,22 @@ export async function planTrees(system: OpenSystem, options: PlanOptions): Promi
   const separate: string[] = [];
   const queue = [...system.folders];
   for (let place = queue.shift(); place !== undefined; place = queue.shift()) {
-    const scan = await scanTree(system.where, place.folder, options.signal);
+    const below = patternsBelow(patterns, place.at);
+    const scan = await scanTree(system.where, place.folder, patternsToRegExp([...ALWAYS_OUT, ...below]), options.signal);
     places.push(place);
     scans.push(scan);
     if (place.at !== '/') separate.push(literalPattern(`.${place.at}`));
     for (const nested of scan.nested) {
-      const below = nested.slice(1);
-      const at = place.at === '/' ? below : `${place.at}${below}`;
+      const path = nested.slice(1);
+      const at = place.at === '/' ? path : `${place.at}${path}`;
       if (system.folders.some((known) => known.at === at)) continue;
       separate.push(literalPattern(`.${at}`));
-      const problem = await nestedProblem(system, `${place.folder}${below}`);
-      if (problem === undefined) queue.push({ at, folder: `${place.folder}${below}` });
+      const problem = await nestedProblem(system, `${place.folder}${path}`);
+      if (problem === undefined) queue.push({ at, folder: `${place.folder}${path}` });
       else onNote(`left out ${JSON.stringify(at)}: ${problem}`);
     }
   }
-  noteSpecials(places, scans, patterns, onNote);
+  noteSpecials(places, scans, onNote);
   const all = [...patterns, ...separate];
   return {
     trees: places.map(({ at, folder }) => ({ at, folder, exclude: patternsBelow(all.filter((pattern) => pattern !== literalPattern(`.${at}`)), at) })),
@@ -80,7 +81,7 @@ async function nestedProblem({ where }: OpenSystem, folder: string): Promise<str
   return text === 'ro=true' ? 'a read-only snapshot' : 'it is another file system';
 }
 
-function noteSpecials(places: readonly { at: string }[], scans: readonly Scan[], patterns: readonly string[], onNote: (line: string) => void): void {
+function noteSpecials(places: readonly { at: string }[], scans: readonly Scan[], onNote: (line: string) => void): void {
   let holes = 0;
   for (const [i, { at }] of places.entries()) {
     const scan = scans[i]!;
@@ -89,7 +90,6 @@ function noteSpecials(places: readonly { at: string }[], scans: readonly Scan[],
     if (scan.beforeEpoch > 0) onNote(`${scan.beforeEpoch} files were modified before 1970, which a layer cannot say: they get 1970-01-01`);
     if (scan.sockets > 0) onNote(`left out ${scan.sockets} sockets`);
     for (const { path, bytes, holes: size } of scan.sparse) {
-      if (patterns.includes(literalPattern(`.${at === '/' ? '' : at}${path.slice(1)}`))) continue;
       holes += size;
       onNote(`${guestPath(path)} is sparse, and becomes ${bytes} bytes in the layer`);
       if (holes > MAX_HOLE_BYTES) throw new LayerswarmError('too-large', `sparse files such as ${guestPath(path)} would add ${holes} bytes of zeros to the layer: leave it out with --exclude`);

@@ -24,12 +24,15 @@ const MAX_LISTED = 1000;
 const FORMAT = String.raw`%y %D %i %s %b %n %T@ %P\0`;
 const MAX_RECORD_BYTES = 64 * 1024;
 
-/** Walks a mounted tree with find, without leaving its file system; holds no more than a record, and the ids of hard links. */
-export async function scanTree(where: Surroundings, folder: string, signal: AbortSignal | undefined): Promise<Scan> {
+/**
+ * Walks a mounted tree with find, without leaving its file system; holds no more than a record, and the ids of hard links.
+ * @param excluded paths that will not be packed, and are not counted
+ */
+export async function scanTree(where: Surroundings, folder: string, excluded: RegExp, signal: AbortSignal | undefined): Promise<Scan> {
   const find = await startDaemon(where, 'find', ['-P', folder, '-xdev', '-printf', FORMAT], 'pipe');
   const stop = (): void => { find.child.kill('SIGKILL'); };
   signal?.addEventListener('abort', stop, { once: true });
-  const tally = new Tally();
+  const tally = new Tally(excluded);
   const closed = once(find.child, 'close');
   try {
     let rest = '';
@@ -54,6 +57,11 @@ class Tally {
   readonly scan = { entries: 0, bytes: 0, whiteouts: [] as string[], sparse: [] as { path: string; bytes: number; holes: number }[], beforeEpoch: 0, sockets: 0, nested: [] as string[] };
   #device: string | undefined;
   readonly #linked = new Set<number>();
+  readonly #excluded: RegExp;
+
+  constructor(excluded: RegExp) {
+    this.#excluded = excluded;
+  }
 
   add(record: string): void {
     const [type, device, inode, size, blocks, links, mtime] = record.split(' ', 7) as [string, string, string, string, string, string, string];
@@ -64,6 +72,7 @@ class Tally {
       if (scan.nested.length < MAX_LISTED) scan.nested.push(path);
       return;
     }
+    if (this.#excluded.test(path)) return;
     scan.entries += 1;
     if (mtime.startsWith('-')) scan.beforeEpoch += 1;
     if (type === 's') scan.sockets += 1;

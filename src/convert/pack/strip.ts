@@ -40,3 +40,13 @@ export function patternsBelow(patterns: readonly string[], at: string): string[]
 export function literalPattern(path: string): string {
   return path.replaceAll(/[*?[\\]/g, '\\$&').replaceAll('\n', '?');
 }
+
+/** What tar's matching of such patterns comes to: `*` matches anything, and whatever lies below a match is left out too. */
+export function patternsToRegExp(patterns: readonly string[]): RegExp {
+  const alternatives = patterns.map((pattern) => pattern.replaceAll(/\\?[\s\S]/g, (part) => {
+    if (part === '*') return '[^]*';
+    if (part === '?') return '[^]';
+    return (part.length === 2 ? part[1]! : part).replace(/[.+^${}()|[\]\\?*]/, '\\$&');
+  }));
+  return new RegExp(alternatives.length === 0 ? '(?!)' : `^(?:${alternatives.join('|')})(?:/|$)`);
+}

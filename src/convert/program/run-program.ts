@@ -76,6 +76,8 @@ export interface Daemon {
   failure(): LayerswarmError;
   /** SIGTERM, and SIGKILL after `grace` milliseconds. */
   stop(grace?: number): Promise<void>;
+  /** Lets this process end while the program goes on. */
+  release(): void;
 }
 
 const STOP_GRACE = 5_000;
@@ -108,6 +110,10 @@ export async function startDaemon(where: Surroundings, program: Program, args: r
       const timer = setTimeout(() => child.kill('SIGKILL'), grace);
       await finished;
       clearTimeout(timer);
+    },
+    release() {
+      child.unref();
+      for (const stream of child.stdio) stream?.destroy();
     },
   };
 }

@@ -1,0 +1,75 @@
+import { createReadStream, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type Docker from 'dockerode';
+import { LayerswarmError } from '../../errors.ts';
+import { convertDisk, type ConvertOptions } from '../convert.ts';
+import { systemContainer } from './container-options.ts';
+import { Engine, execIn, waitForSystem } from './engine.ts';
+
+export interface BootOptions extends ConvertOptions {
+  /** Of the container. */
+  readonly containerName?: string | undefined;
+  /** Docker's network mode; its default otherwise. */
+  readonly network?: string | undefined;
+  /** How long the system may take to come up. */
+  readonly timeoutMs?: number | undefined;
+}
+
+export const BOOT_TIMEOUT_MS = 120_000;
+
+export interface BootReceipt {
+  readonly container: string;
+  readonly name: string;
+  readonly image: string;
+  readonly state: 'running' | 'degraded' | 'started';
+  /** From the container's start. */
+  readonly seconds: number;
+  /** Units that systemd could not start. */
+  readonly failed: readonly string[];
+}
+
+/** Starts a container of a disk image's file, or of an image reference, and waits until its system is up. */
+export async function boot(source: string, options: BootOptions): Promise<BootReceipt> {
+  const engine = await Engine.connect(options.signal);
+  const isDisk = existsSync(source) && statSync(source).isFile();
+  const image = isDisk ? await loadDisk(engine, source, options) : source;
+  if (!isDisk) await engine.ensureImage(image);
+  const container = await engine.create(options.containerName, systemContainer({ image, cgroupV1: await engine.usesCgroupV1(), network: options.network }));
+  return await startAndWait(container, image, options);
+}
+
+/** Starts a container that was made; one that does not come up is removed. */
+export async function startAndWait(container: Docker.Container, image: string, { timeoutMs = BOOT_TIMEOUT_MS, signal }: BootOptions): Promise<BootReceipt> {
+  const begin = performance.now();
+  try {
+    await container.start();
+    const hasSystemd = (await execIn(container, ['sh', '-c', 'command -v systemctl'])).endsWith('systemctl');
+    const state = hasSystemd ? await waitForSystem(container, timeoutMs, signal) : 'started';
+    const failed = state === 'degraded' ? await failedUnits(container) : [];
+    const { Id, Name } = await container.inspect();
+    return { container: Id, name: Name.replace(/^\//, ''), image, state, seconds: (performance.now() - begin) / 1000, failed };
+  } catch (error) {
+    await container.remove({ force: true, v: true });
+    if (error instanceof LayerswarmError) throw error;
+    throw new LayerswarmError('unavailable', `the container cannot be started: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+async function failedUnits(container: Docker.Container): Promise<string[]> {
+  const lines = await execIn(container, ['systemctl', '--failed', '--plain', '--no-legend', '--no-pager']);
+  return lines.split(/\r?\n/).map((line) => line.trim().split(/\s+/, 1)[0]!).filter((unit) => unit !== '');
+}
+
+/** Uncompressed: the engine would only unpack it again. */
+async function loadDisk(engine: Engine, disk: string, options: BootOptions): Promise<string> {
+  const folder = mkdtempSync(join(options.scratch ?? tmpdir(), 'layerswarm-boot-'));
+  try {
+    const file = join(folder, 'image.tar');
+    const { name } = await convertDisk(disk, { kind: 'archive', file }, { ...options, compression: 'none' });
+    await engine.load(createReadStream(file, { highWaterMark: 1024 * 1024 }));
+    return name!;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

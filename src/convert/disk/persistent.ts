@@ -1,0 +1,132 @@
+import { existsSync, mkdirSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { LayerswarmError } from '../../errors.ts';
+import { chooseBackend, hostAbilities } from '../backend.ts';
+import { Cleanup, findScratch, keepScratch, makeScratch, dismantle } from '../cleanup.ts';
+import { FileSource } from '../header/byte-source.ts';
+import { openDiskFile } from '../map/disk-file.ts';
+import { findVolumes } from '../map/find-volumes.ts';
+import { fileName, mapByExport } from '../map/map-by-export.ts';
+import type { MappedDisk, Volume } from '../map/volume.ts';
+import { FuseMounter } from '../mount/fuse-mounter.ts';
+import { LoopMounter } from '../mount/loop-mounter.ts';
+import { MountOnce } from '../mount/mount-once.ts';
+import { runProgram } from '../program/run-program.ts';
+import { requirePrograms } from '../program/find-programs.ts';
+import { hostSurroundings } from '../program/surroundings.ts';
+import { assemble } from '../root/assemble.ts';
+import { findRoot } from '../root/find-root.ts';
+import { systemName } from '../root/os-release.ts';
+import type { OpenOptions } from '../open-system.ts';
+
+export interface MapReceipt {
+  readonly folder: string;
+  readonly files: readonly { readonly name: string; readonly file: string; readonly size: number }[];
+  readonly unreadable: readonly string[];
+}
+
+export interface MountReceipt {
+  readonly folder: string;
+  readonly system: string;
+  readonly root: string;
+  readonly notes: readonly string[];
+}
+
+/**
+ * First command: shows the virtual disk and each partition and logical volume in it as files of `folder`, without copying, until
+ * `unmountDisk`. What is written to them goes to a throw-away overlay.
+ */
+export async function mapDisk(image: string, folder: string, options: OpenOptions): Promise<MapReceipt> {
+  requirePrograms(['qemu-storage-daemon', 'qemu-img', 'setpriv', 'fusermount3']);
+  const target = emptyFolder(folder);
+  const file = openDiskFile(image, options);
+  const cleanup = new Cleanup();
+  try {
+    const scratch = await makeScratch(cleanup, options.scratch);
+    keepScratch(scratch, target);
+    const { volumes, disk, unreadable, daemons } = await mapByExport(file, { where: hostSurroundings(scratch), folder: target, cleanup, outlive: true });
+    for (const daemon of daemons) daemon.release();
+    return { folder: target, files: [disk, ...volumes].map(({ name, file, size }) => ({ name, file, size })), unreadable };
+  } catch (error) {
+    await cleanup[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/**
+ * Second command: shows the system in a mapped folder, or straight from a disk image, as one read-only folder until `unmountDisk`.
+ * @param source a folder that `mapDisk` made, or a disk image
+ */
+export async function mountDisk(source: string, folder: string, options: OpenOptions): Promise<MountReceipt> {
+  const root = process.getuid?.() === 0;
+  const trust = options.trust ?? false;
+  const target = emptyFolder(folder);
+  const stat = statSync(source, { throwIfNoEntry: false });
+  if (stat === undefined) throw new LayerswarmError('not-found', `there is no disk image or mapped folder ${JSON.stringify(source)}`);
+  const cleanup = new Cleanup();
+  const notes: string[] = [];
+  const note = (line: string): void => {
+    notes.push(line);
+    options.onNote?.(line);
+  };
+  try {
+    chooseBackend({ wanted: trust ? 'loop' : options.backend === 'raw' ? undefined : options.backend, trust, compressed: false }, hostAbilities());
+    const scratch = await makeScratch(cleanup, options.scratch);
+    keepScratch(scratch, target);
+    const where = hostSurroundings(scratch);
+    let disk: MappedDisk;
+    if (stat.isDirectory()) {
+      disk = mappedFolder(realpathSync(source));
+    } else {
+      const mapped = await mapByExport(openDiskFile(source, options), { where, folder: scratch, cleanup, outlive: true });
+      for (const daemon of mapped.daemons) daemon.release();
+      disk = mapped;
+    }
+    const context = { where, cleanup, signal: options.signal, outlive: true };
+    const byKernel = root && (trust || options.backend === 'loop');
+    const plain = byKernel ? new LoopMounter(context, trust) : new FuseMounter(context);
+    const find = { where, mounter: new MountOnce(plain), wanted: options.root, note, signal: options.signal };
+    const found = await findRoot(disk, find);
+    const { folders } = await assemble(found, find);
+    const { root: candidate } = found;
+    await plain.mount(candidate.source.volume, candidate.source.filesystem, candidate.subvolume?.id, target);
+    for (const { at, folder: tree } of folders.slice(1)) {
+      // The root's tree is read-only and `at` is free of links: nothing can lead this mount elsewhere.
+      if (root) await runProgram(where, 'mount', ['-n', '--bind', tree, `${target}${at}`]);
+      else note(`${at} is empty in the folder: only root may put another file system there`);
+    }
+    return { folder: target, system: systemName(candidate.evidence.osRelease), root: candidate.name, notes };
+  } catch (error) {
+    await cleanup[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/** Takes away what `mapDisk` or `mountDisk` put into a folder. */
+export async function unmountDisk(folder: string): Promise<void> {
+  // Not realpath: a dead mount cannot be looked at.
+  const target = resolve(folder);
+  const scratch = findScratch(target);
+  if (scratch.length === 0) throw new LayerswarmError('not-found', `nothing of layerswarm's is mapped or mounted at ${JSON.stringify(folder)}`);
+  for (const found of scratch) await dismantle(found);
+}
+
+function emptyFolder(folder: string): string {
+  mkdirSync(folder, { recursive: true });
+  const target = realpathSync(folder);
+  if (existsSync(target) && readdirSync(target).length > 0) throw new LayerswarmError('usage', `${JSON.stringify(folder)} is not empty`);
+  return target;
+}
+
+/** The files that `mapDisk` made, found by reading the virtual disk's tables once more. */
+function mappedFolder(folder: string): MappedDisk {
+  const file = join(folder, 'disk');
+  if (!existsSync(file)) throw new LayerswarmError('usage', `${JSON.stringify(folder)} is not a folder that "layerswarm disk map" made`);
+  using source = new FileSource(file);
+  const plan = findVolumes(source, undefined);
+  const volumes = plan.volumes.map(({ name, partition, logical }): Volume => {
+    const path = join(folder, fileName(name));
+    return { name, file: path, offset: 0, size: statSync(path).size, ...(partition && { partition }), ...(logical && { logical }) };
+  });
+  return { disk: { name: 'disk', file, offset: 0, size: source.size }, table: plan.table, volumes, unreadable: plan.unreadable };
+}
