@@ -16,9 +16,9 @@ const COMMANDS: readonly { name: string; summary: string; load: () => Promise<{ 
   { name: 'why', summary: 'tell where the time of a pull went', load: () => import('./commands/why.ts') },
   { name: 'verify', summary: 'check every blob in the store', load: () => import('./commands/verify.ts') },
   { name: 'convert', summary: 'make an OCI image of a VM disk image', load: () => import('./commands/convert.ts') },
-  { name: 'demo', summary: 'show a swarm on this machine alone', load: () => import('./commands/demo.ts') },
   { name: 'boot', summary: 'start a container of a VM disk image', load: () => import('./commands/boot.ts') },
   { name: 'disk', summary: 'show a VM disk image as files or as a folder', load: () => import('./commands/disk.ts') },
+  { name: 'demo', summary: 'show a swarm on this machine alone', load: () => import('./commands/demo.ts') },
   { name: 'key', summary: 'make a swarm key file', load: () => import('./commands/key.ts') },
   { name: 'config', summary: 'check the configuration, or print its example or schema', load: () => import('./commands/config.ts') },
 ];

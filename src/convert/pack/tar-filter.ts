@@ -72,8 +72,8 @@ export class TarFilter {
       }
       this.counts.entries += 1;
       if (this.#isWhiteoutDevice(header, type)) {
-        // Nothing of a held header from an earlier chunk was passed on yet.
-        if (held > start || (held === start && this.#held.length === 0)) flush(held);
+        // With headers held from an earlier chunk, all of this one so far belongs to them.
+        if (this.#held.length === 0) flush(held === -1 ? at : held);
         start = at + BLOCK;
         this.#dropBody = true;
         this.counts.droppedDevices += 1;

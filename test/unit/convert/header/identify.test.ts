@@ -1,9 +1,9 @@
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { MemorySource } from '../../../../src/convert/header/byte-source.ts';
 import { DEFAULT_MAX_VIRTUAL_SIZE, type DiskFormat, type DiskHeader } from '../../../../src/convert/header/disk-header.ts';
 import { identifyDisk } from '../../../../src/convert/header/identify.ts';
-import { LayerswarmError } from '../../../../src/errors.ts';
+import { LayerswarmError, type ErrorCode } from '../../../../src/errors.ts';
 import { qcow2, vdi, vhd, vhdx, vmdk, VMDK_DESCRIPTOR } from './sample-headers.ts';
 
 const LIMITS = { maxVirtualSize: DEFAULT_MAX_VIRTUAL_SIZE };
@@ -29,7 +29,7 @@ for (const [what, file, format, virtualSize] of SOUND) {
 }
 
 const MIB = 2 ** 20;
-const REFUSED: readonly [string, Buffer, string, RegExp][] = [
+const REFUSED: readonly [string, Buffer, ErrorCode, RegExp][] = [
   ['a qcow2 with a backing file', qcow2({ backingOffset: 600 }), 'denied', /backing file/],
   ['a qcow2 with a data file bit', qcow2({ incompatible: 4 }), 'denied', /external data file/],
   ['a qcow2 with a data file name and no bit', qcow2({ extension: { type: 0x4441_5441, data: '/etc/shadow' } }), 'denied', /external data file/],

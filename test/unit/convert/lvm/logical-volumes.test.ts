@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { readLogicalVolumes } from '../../../../src/convert/lvm/logical-volumes.ts';
 import { parseMetadata } from '../../../../src/convert/lvm/metadata-text.ts';
 import { LayerswarmError } from '../../../../src/errors.ts';

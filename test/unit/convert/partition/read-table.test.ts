@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { crc32 } from 'node:zlib';
 import { MemorySource } from '../../../../src/convert/header/byte-source.ts';
 import { MAX_PARTITIONS } from '../../../../src/convert/partition/partition.ts';

@@ -1,0 +1,56 @@
+import test from 'ava';
+import { probeVolume } from '../../../../src/convert/filesystem/probe.ts';
+import { MemorySource } from '../../../../src/convert/header/byte-source.ts';
+
+function volume(...writes: readonly (readonly [offset: number, bytes: string | Buffer])[]): MemorySource {
+  const bytes = Buffer.alloc(256 * 1024);
+  for (const [offset, value] of writes) Buffer.from(value as string, 'latin1').copy(bytes, offset);
+  return new MemorySource(bytes);
+}
+
+const EXT = [1024 + 0x38, '\x53\xef'] as const;
+
+for (const [what, source, expected] of [
+  ['LUKS', volume([0, 'LUKS\xba\xbe']), 'LUKS encryption'],
+  ['LUKS over an old ext4', volume([0, 'LUKS\xba\xbe'], EXT), 'LUKS encryption'],
+  ['BitLocker', volume([3, '-FVE-FS-']), 'BitLocker encryption'],
+  ['NTFS', volume([3, 'NTFS    ']), 'NTFS (Windows)'],
+  ['swap', volume([4086, 'SWAPSPACE2']), 'swap space'],
+  ['FAT', volume([82, 'FAT32']), 'FAT'],
+  ['squashfs', volume([0, 'hsqs']), 'squashfs'],
+  ['software RAID', volume([4096, '\xfc\x4e\x2b\xa9']), 'Linux software RAID'],
+] as const) {
+  test(`${what} is named`, (t) => {
+    t.like(probeVolume(source), { found: 'other', what: expected });
+  });
+}
+
+test('an ext file system is read with its size, id, label and whether its journal waits', (t) => {
+  const block = Buffer.alloc(1024);
+  block.writeUInt32LE(100, 4);
+  block.writeUInt32LE(2, 0x18);
+  block.writeUInt16LE(0xef53, 0x38);
+  block.writeUInt32LE(0x84, 0x60);
+  block.fill(0x11, 0x68, 0x78);
+  block.write('root', 0x78);
+  block.writeUInt32LE(1, 0x150);
+  t.deepEqual(probeVolume(volume([1024, block])), {
+    found: 'filesystem',
+    filesystem: { kind: 'ext', uuid: '11111111-1111-1111-1111-111111111111', label: 'root', size: (2 ** 32 + 100) * 4096, dirty: true },
+  });
+});
+
+test('an ext file system with swap\'s signature left in it is still ext', (t) => {
+  t.like(probeVolume(volume(EXT, [4086, 'SWAPSPACE2'])), { found: 'filesystem' });
+});
+
+test('xfs, btrfs and LVM are recognized', (t) => {
+  t.like(probeVolume(volume([0, 'XFSB'])), { filesystem: { kind: 'xfs' } });
+  t.like(probeVolume(volume([65536 + 64, '_BHRfS_M'])), { filesystem: { kind: 'btrfs' } });
+  t.is(probeVolume(volume([512, 'LABELONE'], [536, 'LVM2 001'])).found, 'lvm');
+});
+
+test('nothing known is nothing', (t) => {
+  t.is(probeVolume(volume()).found, 'nothing');
+  t.is(probeVolume(new MemorySource(Buffer.alloc(3))).found, 'nothing');
+});

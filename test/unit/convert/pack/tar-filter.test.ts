@@ -1,0 +1,81 @@
+import test from 'ava';
+import * as fc from 'fast-check';
+import { extract, pack, type Header } from 'tar-stream';
+import { TarFilter } from '../../../../src/convert/pack/tar-filter.ts';
+import { LayerswarmError } from '../../../../src/errors.ts';
+
+async function archive(...entries: readonly (readonly [Header, string?])[]): Promise<Buffer> {
+  const stream = pack();
+  for (const [header, content] of entries) stream.entry({ mtime: new Date(0), ...header }, content ?? '');
+  stream.finalize();
+  const bytes = Buffer.concat(await Array.fromAsync(stream as AsyncIterable<Buffer>));
+  // As tar does it with a blocking factor: zeros up to a whole record.
+  return Buffer.concat([bytes, Buffer.alloc(10_240 - (bytes.length % 10_240))]);
+}
+
+function filter(input: Buffer, chunkBlocks: number): { output: Buffer; counts: TarFilter['counts'] } {
+  const output: Buffer[] = [];
+  const filter = new TarFilter((bytes) => output.push(Buffer.from(bytes)));
+  for (let at = 0; at < input.length; at += chunkBlocks * 512) filter.push(input.subarray(at, at + chunkBlocks * 512));
+  filter.end();
+  return { output: Buffer.concat(output), counts: filter.counts };
+}
+
+async function list(bytes: Buffer): Promise<string[]> {
+  const names: string[] = [];
+  const reader = extract();
+  reader.end(bytes);
+  for await (const entry of reader) {
+    names.push(`${entry.header.type} ${entry.header.name}${entry.header.linkname == null ? '' : ` -> ${entry.header.linkname}`}`);
+    entry.resume();
+  }
+  return names;
+}
+
+const LONG = `long/${'x'.repeat(200)}`;
+
+test('archives that follow each other become one, cut at the same place every time', async (t) => {
+  const first = await archive([{ name: 'a' }, 'content'], [{ name: LONG }, 'b'.repeat(2000)]);
+  const second = await archive([{ name: 'c', type: 'directory' }]);
+  const { output, counts } = filter(Buffer.concat([first, second]), 7);
+  t.deepEqual(await list(output), ['file a', `file ${LONG}`, 'directory c']);
+  t.is(counts.entries, 3);
+  t.deepEqual(output.subarray(-1024), Buffer.alloc(1024));
+  t.notDeepEqual(output.subarray(-1536, -1024), Buffer.alloc(512));
+});
+
+const DEVICES: readonly (readonly [Header, string?])[] = [
+  [{ name: 'before' }, 'x'.repeat(600)],
+  [{ name: 'null', type: 'character-device', devmajor: 1, devminor: 3 }],
+  [{ name: 'whiteout', type: 'character-device', devmajor: 0, devminor: 0 }],
+  [{ name: 'whiteout2', type: 'link', linkname: 'whiteout' }],
+  [{ name: `${LONG}-whiteout`, type: 'character-device', devmajor: 0, devminor: 0, pax: { path: `${LONG}-whiteout`, 'SCHILY.xattr.user.a': 'b'.repeat(3000) } }],
+  [{ name: 'second', type: 'link', linkname: `${LONG}-whiteout`, pax: { linkpath: `${LONG}-whiteout` } }],
+  [{ name: 'real', type: 'link', linkname: 'before' }],
+  [{ name: LONG, pax: { path: LONG } }, 'y'.repeat(5000)],
+];
+
+test('devices 0:0 are taken out with their extended headers and further names, in whatever chunks they come', async (t) => {
+  const input = await archive(...DEVICES);
+  const kept = ['file before', 'character-device null', 'link real -> before', `file ${LONG}`];
+  const whole = filter(input, 10_000);
+  t.deepEqual(await list(whole.output), kept);
+  t.is(whole.counts.droppedDevices, 4);
+  fc.assert(fc.property(fc.integer({ min: 1, max: 40 }), (blocks) => filter(input, blocks).output.equals(whole.output)));
+});
+
+test('what is not dropped passes byte for byte, in whatever chunks it comes', async (t) => {
+  const entry = fc.record({ name: fc.stringMatching(/^[a-z]{1,150}$/), size: fc.nat(3000), xattr: fc.option(fc.nat(2000)) });
+  await fc.assert(fc.asyncProperty(fc.array(entry, { maxLength: 8 }), fc.integer({ min: 1, max: 9 }), async (entries, blocks) => {
+    const input = await archive(...entries.map(({ name, size, xattr }) => [{ name, ...(xattr !== null && { pax: { 'SCHILY.xattr.user.a': 'v'.repeat(xattr) } }) }, 'z'.repeat(size)] as const));
+    const { output } = filter(input, blocks);
+    t.true(input.subarray(0, output.length - 1024).equals(output.subarray(0, -1024)));
+    t.true(input.subarray(output.length).every((byte) => byte === 0));
+  }), { numRuns: 50 });
+});
+
+test('an archive that ends in the middle of an entry is an error', async (t) => {
+  const input = await archive([{ name: 'a' }, 'x'.repeat(5000)]);
+  t.throws(() => filter(input.subarray(0, 1024), 1), { instanceOf: LayerswarmError, message: /middle of an entry/ });
+  t.throws(() => filter(input.subarray(0, 700), 1), { instanceOf: LayerswarmError, message: /middle of a block/ });
+});
