@@ -4,9 +4,11 @@ import { extract, pack, type Header } from 'tar-stream';
 import { TarFilter } from '../../../../src/convert/pack/tar-filter.ts';
 import { LayerswarmError } from '../../../../src/errors.ts';
 
-async function archive(...entries: readonly (readonly [Header, string?])[]): Promise<Buffer> {
+type EntryHeader = Partial<Header> & Pick<Header, 'name'>;
+
+async function archive(...entries: readonly (readonly [EntryHeader, string?])[]): Promise<Buffer> {
   const stream = pack();
-  for (const [header, content] of entries) stream.entry({ mtime: new Date(0), ...header }, content ?? '');
+  for (const [header, content] of entries) stream.entry({ ...header, mtime: new Date(0) }, content ?? '');
   stream.finalize();
   const bytes = Buffer.concat(await Array.fromAsync(stream as AsyncIterable<Buffer>));
   // As tar does it with a blocking factor: zeros up to a whole record.
@@ -26,7 +28,7 @@ async function list(bytes: Buffer): Promise<string[]> {
   const reader = extract();
   reader.end(bytes);
   for await (const entry of reader) {
-    names.push(`${entry.header.type} ${entry.header.name}${entry.header.linkname == null ? '' : ` -> ${entry.header.linkname}`}`);
+    names.push(`${entry.header.type} ${entry.header.name}${entry.header.type === 'link' ? ` -> ${entry.header.linkname}` : ''}`);
     entry.resume();
   }
   return names;
@@ -44,7 +46,7 @@ test('archives that follow each other become one, cut at the same place every ti
   t.notDeepEqual(output.subarray(-1536, -1024), Buffer.alloc(512));
 });
 
-const DEVICES: readonly (readonly [Header, string?])[] = [
+const DEVICES: readonly (readonly [EntryHeader, string?])[] = [
   [{ name: 'before' }, 'x'.repeat(600)],
   [{ name: 'null', type: 'character-device', devmajor: 1, devminor: 3 }],
   [{ name: 'whiteout', type: 'character-device', devmajor: 0, devminor: 0 }],
