@@ -1,9 +1,11 @@
 import { LayerswarmError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { linkedDescriptors, type RawManifest, rawManifest } from '../oci/manifest.ts';
+import { checkRepositoryName, checkTag } from '../oci/name.ts';
 import { referrersIndex } from '../oci/referrers.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import type { ImageStore } from '../store/image-store.ts';
+import { abortedError } from './origin-error.ts';
 import type { Origin, OriginHealth } from './origin.ts';
 import { registryNameOf } from './registry-name.ts';
 
@@ -47,30 +49,33 @@ export class EmbeddedOrigin implements Origin {
     return Promise.resolve();
   }
 
-  async resolveTag(repository: string, tag: string): Promise<Digest> {
-    const record = this.#options.images.tag(this.#full(repository), tag);
+  async resolveTag(repository: string, tag: string, signal?: AbortSignal): Promise<Digest> {
+    checkSignal(signal);
+    const record = this.#options.images.tag(this.#full(repository), checkTag(tag));
     if (record === undefined) throw notFound(`${repository}:${tag}`);
     return record.digest;
   }
 
-  async manifest(repository: string, digest: Digest): Promise<RawManifest> {
+  async manifest(repository: string, digest: Digest, signal?: AbortSignal): Promise<RawManifest> {
+    checkSignal(signal);
     const raw = await this.#options.images.manifest(this.#full(repository), digest);
     if (raw === undefined) throw notFound(`${repository}@${digest.toString()}`);
     return raw;
   }
 
-  async blobSize(repository: string, digest: Digest): Promise<number> {
+  async blobSize(repository: string, digest: Digest, signal?: AbortSignal): Promise<number> {
+    checkSignal(signal);
     const size = this.#options.images.isLinked(this.#full(repository), digest) ? this.#options.store.size(digest) : undefined;
     if (size === undefined) throw notFound(`the blob ${digest.toString()} of ${repository}`);
     return size;
   }
 
   async* readBlob(repository: string, digest: Digest, range: { start: number; end: number }, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    await this.blobSize(repository, digest);
+    await this.blobSize(repository, digest, signal);
     const reader = await this.#options.store.open(digest);
     try {
       for await (const chunk of reader.stream(range.start, range.end)) {
-        signal?.throwIfAborted();
+        checkSignal(signal);
         this.#bytes += chunk.length;
         yield chunk;
       }
@@ -79,13 +84,15 @@ export class EmbeddedOrigin implements Origin {
     }
   }
 
-  async tags(repository: string): Promise<string[]> {
+  async tags(repository: string, signal?: AbortSignal): Promise<string[]> {
+    checkSignal(signal);
     const full = this.#full(repository);
     if (!this.#options.images.repositories().includes(full)) throw notFound(`the repository ${repository}`);
     return this.#options.images.tags(full);
   }
 
-  async referrers(repository: string, subject: Digest, artifactType?: string): Promise<Buffer> {
+  async referrers(repository: string, subject: Digest, artifactType?: string, signal?: AbortSignal): Promise<Buffer> {
+    checkSignal(signal);
     return referrersIndex(await this.#options.images.referrers(this.#full(repository), subject), artifactType);
   }
 
@@ -167,12 +174,17 @@ export class EmbeddedOrigin implements Origin {
   }
 
   #full(repository: string): string {
-    return `${this.#registry}/${repository}`;
+    return `${this.#registry}/${checkRepositoryName(repository)}`;
   }
 }
 
 async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
   yield bytes;
+}
+
+/** Everything here is answered from memory and disk: looking once is enough. */
+function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal?.aborted === true) throw abortedError('a look into this registry', signal);
 }
 
 function notFound(what: string): LayerswarmError {

@@ -22,6 +22,8 @@ export interface RegistryNode {
   readonly counters: RecordingCounters;
   readonly clock: TestClock;
   readonly folder: string;
+  /** Where the node is the origin itself. */
+  readonly embedded: EmbeddedOrigin | undefined;
 }
 
 export interface TestClock {
@@ -85,7 +87,7 @@ export async function startRegistryNode(cleanup: Cleanup, options: RegistryNodeO
   });
   await registry.start();
   cleanup.teardown(() => registry.stop(0));
-  return { url: registry.url, host: new URL(registry.url).host, registry, store, images, exchange, counters, clock, folder };
+  return { url: registry.url, host: new URL(registry.url).host, registry, store, images, exchange, counters, clock, folder, embedded };
 }
 
 function recordingCounters(): RecordingCounters {
