@@ -56,7 +56,7 @@ export class Health {
   enter(force = false): Passage {
     const circuit = this.#circuit;
     if (!force && (circuit.kind === 'half-open' || (circuit.kind === 'open' && this.#clock.now() < circuit.until))) {
-      throw new LayerswarmError('origin-unreachable', `${this.#registry} is down: ${circuit.reason}; it is tried again within ${Math.ceil(circuit.pause / 1000)} s`);
+      throw new LayerswarmError('origin-unreachable', `the origin ${this.#registry} is down: ${circuit.reason}; it is tried again within ${Math.ceil(circuit.pause / 1000)} s`);
     }
     if (circuit.kind === 'open') this.#circuit = { kind: 'half-open', pause: circuit.pause, reason: circuit.reason };
     return this.#passage();

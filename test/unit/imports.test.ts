@@ -1,0 +1,61 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+
+const SRC = fileURLToPath(new URL('../../src', import.meta.url));
+
+/**
+ * What each part may import, beside itself and `COMMON`. Types of a part may also be imported by those that are listed with
+ * "type:". A part that is not listed here fails the test: say where it belongs.
+ */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  oci: [],
+  http: [],
+  origin: ['oci', 'type:store'],
+  store: ['oci'],
+  swarm: ['store', 'origin', 'oci'],
+  registry: ['swarm', 'store', 'origin', 'oci', 'http'],
+  status: ['http'],
+  control: ['type:status'],
+  docker: ['oci'],
+  convert: ['store', 'origin', 'oci'],
+  replicate: ['store', 'origin', 'oci'],
+  agent: ['registry', 'status', 'control', 'docker', 'convert', 'replicate', 'swarm', 'store', 'origin', 'oci'],
+  cli: ['agent', 'control', 'convert', 'docker', 'oci', 'origin', 'swarm', 'type:status'],
+};
+const COMMON = new Set(['errors.ts', 'log.ts', 'version.ts']);
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+  readonly isType: boolean;
+}
+
+function imports(): Import[] {
+  const files = readdirSync(SRC, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile() && entry.name.endsWith('.ts')).map((entry) => join(entry.parentPath, entry.name));
+  return files.flatMap((file) => {
+    const text = readFileSync(file, 'utf8');
+    const found = [...text.matchAll(/(?:^|\n)\s*(?:import|export)\s+(type\s)?[^;'"]*?from\s+'(\.[^']+)'/g), ...text.matchAll(/\bimport\((')(\.[^']+)'\)/g)];
+    return found.map(([, type, to]): Import => ({ from: relative(SRC, file), to: relative(SRC, resolve(dirname(file), to!)), isType: type?.trim() === 'type' }));
+  });
+}
+
+function partOf(path: string): string {
+  return path.split('/')[0]!;
+}
+
+test('imports point one way', (t) => {
+  const all = imports();
+  t.true(all.length > 100, 'the imports are found');
+  for (const { from, to, isType } of all) {
+    const [part, target] = [partOf(from), partOf(to)];
+    if (COMMON.has(from)) {
+      t.true(COMMON.has(to), `${from} must import no part, and imports ${to}`);
+    } else if (part !== target && !COMMON.has(to)) {
+      const allowed = ALLOWED[part];
+      t.truthy(allowed, `${from}: the part "${part}" has no place in the direction of imports`);
+      t.true(allowed?.includes(target) === true || (isType && allowed?.includes(`type:${target}`) === true), `${from} must not import ${to}`);
+    }
+  }
+});
