@@ -8,9 +8,6 @@ const USUAL_CHECKPOINTS = 64;
 /** Entries of one list: half a MiB of sha256 digests. */
 export const MAX_CHECKPOINTS = 16_384;
 
-/** Hash states kept for going back, a few hundred bytes each. */
-const MAX_STATES = 64;
-
 /**
  * Bytes between two checkpoints of a blob. A function of its size alone, so that the lists of any two nodes can be compared: the
  * smallest power of two from 64 KiB that gives at most 64 checkpoints, 1 MiB from 64 MiB on, and more beyond 16 GiB, where
@@ -43,11 +40,8 @@ export class PrefixHash {
   #position = 0;
   #checkpointLength: number;
   #digests: Buffer[] = [];
-  /** Ascending; thinned to every `#stride`th checkpoint. */
+  /** Ascending; close together near the position, and farther apart the farther back. */
   #states: State[];
-  #stride = 1;
-  /** Ascending; where `keep` was called, until `forget`. */
-  #kept: State[] = [];
 
   constructor(algorithm: DigestAlgorithm, size?: number) {
     this.#size = size;
@@ -91,27 +85,17 @@ export class PrefixHash {
     return this.#digests.at(-1)!;
   }
 
-  /** Makes sure that `rewind` can come back to exactly here, until `forget`. */
-  keep(): void {
-    if (this.#kept.at(-1)?.position !== this.#position) this.#kept.push({ position: this.#position, hash: this.#hash.copy() });
-  }
-
-  /** Drops what `keep` kept before `position`. */
-  forget(position: number): void {
-    while (this.#kept.length > 0 && this.#kept[0]!.position < position) this.#kept.shift();
-  }
-
-  /** Goes back to the nearest state that is at or before `position`; what lies between must be hashed again. */
+  /**
+   * Goes back to a state at or before `position`; what lies between must be hashed again. That is less than the way back from
+   * here to `position`, and one checkpoint.
+   */
   rewind(position: number): void {
     if (position >= this.#position) return;
-    while (this.#kept.length > 0 && this.#kept.at(-1)!.position > position) this.#kept.pop();
     while (this.#states.at(-1)!.position > position) this.#states.pop();
-    const kept = this.#kept.at(-1);
     const state = this.#states.at(-1)!;
-    const nearest = kept !== undefined && kept.position > state.position ? kept : state;
-    this.#hash = nearest.hash.copy();
-    this.#position = nearest.position;
-    this.#digests.length = Math.floor(nearest.position / this.#checkpointLength);
+    this.#hash = state.hash.copy();
+    this.#position = state.position;
+    this.#digests.length = Math.floor(state.position / this.#checkpointLength);
   }
 
   #checkpoint(): void {
@@ -127,12 +111,13 @@ export class PrefixHash {
     }
   }
 
+  /** A checkpoint whose number is divisible by 2^k is kept for 4 * 2^k checkpoints: some four for each k, a few hundred bytes each. */
   #keepState(): void {
-    if (this.#digests.length % this.#stride !== 0) return;
     this.#states.push({ position: this.#position, hash: this.#hash.copy() });
-    if (this.#states.length <= MAX_STATES) return;
-    this.#states = this.#states.filter((_, index) => index % 2 === 0);
-    this.#stride *= 2;
+    this.#states = this.#states.filter(({ position }) => {
+      const number = position / this.#checkpointLength;
+      return number === 0 || this.#digests.length - number < 4 * (number & -number);
+    });
   }
 
   #endWhenWhole(): void {

@@ -59,7 +59,6 @@ export class PrefixProgress {
 
   setCompleteBytes(bytes: number): void {
     this.#completeBytes = bytes;
-    this.#hash.forget(bytes);
   }
 
   /** A write begins. @param overlaps another one under way touches the same bytes, and may be the one that the disk keeps */
@@ -73,7 +72,6 @@ export class PrefixProgress {
     }
     const isFarAhead = start > this.#completeBytes + MAX_PIECES_AHEAD * pieceLength;
     if (offset !== this.#hash.position || writes.contested(piece) || isFarAhead) return;
-    if (offset === start) this.#hash.keep();
     this.#hash.update(bytes.length > MAX_HASHED_AT_ONCE ? bytes.subarray(0, MAX_HASHED_AT_ONCE) : bytes);
   }
 
