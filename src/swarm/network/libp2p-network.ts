@@ -9,6 +9,7 @@ import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
 import { isLoopback, parseTcpAddress } from './address.ts';
 import { Bans } from './bans.ts';
 import { ContentRouting } from './content-routing.ts';
+import { parseBootstrapAddress, type BootstrapAddress } from './discovery/bootstrap-address.ts';
 import type { Candidate } from './discovery/candidates.ts';
 import { Discovery } from './discovery/discovery.ts';
 import { SYSTEM_RESOLVER, type NameResolver } from './discovery/dns-names.ts';
@@ -80,6 +81,7 @@ export class Libp2pNetwork implements Network {
   readonly #gater: Gater;
   readonly #handlers = new MessageHandlers();
   readonly #listeners = new Set<(event: 'joined' | 'left', peer: Peer) => void>();
+  readonly #bootstrap: readonly BootstrapAddress[];
   readonly #maxNeighbours: number;
   #state: State = { kind: 'new' };
   #source: LaneSource = { read: async () => await Promise.resolve(undefined), acceptPush: () => undefined };
@@ -94,6 +96,7 @@ export class Libp2pNetwork implements Network {
     this.self = key.peerId;
     this.#bans = bans;
     this.#gater = new Gater(bans, this.#loopbackOnly);
+    this.#bootstrap = (options.bootstrap ?? []).map(parseBootstrapAddress);
     this.#maxNeighbours = options.maxNeighbours ?? DEFAULT_MAX_NEIGHBOURS;
     this.handle('ping', () => undefined);
     this.handle('get-peers', (_message, from) => this.#running().discovery.answerPeers(from.peerId));
@@ -270,7 +273,7 @@ export class Libp2pNetwork implements Network {
     });
     const discovery = new Discovery({
       self: this.self,
-      bootstrap: this.#options.bootstrap ?? [],
+      bootstrap: this.#bootstrap,
       resolver: this.#options.resolver ?? SYSTEM_RESOLVER,
       lan: this.#options.mdns !== false && !this.#loopbackOnly,
       rememberedPath: join(this.#options.dataDir, 'network', 'members.json'),
@@ -278,7 +281,7 @@ export class Libp2pNetwork implements Network {
       ownAddresses: () => this.multiaddrs(),
       members: () => Array.from(members.joined(), (session) => ({ peerId: session.peer.peerId, listen: session.hello?.listen ?? [] })),
       isConnected: (peerId) => members.has(peerId),
-      dial: async (candidate, signal) => await this.#dial(node, candidate, signal),
+      dial: async (candidate, signal, onAnswer) => await this.#dial(node, candidate, signal, onAnswer),
       askPeers: async (peerId) => await this.request(peerId, { type: 'get-peers' }, 'peers'),
       onWarning: (line) => { this.#warn(line); },
     });
@@ -317,10 +320,13 @@ export class Libp2pNetwork implements Network {
     };
   }
 
-  async #dial(node: Node, candidate: Candidate, signal: AbortSignal): Promise<string> {
+  async #dial(node: Node, candidate: Candidate, signal: AbortSignal, onAnswer: () => void): Promise<string> {
     const suffix = candidate.peerId === undefined ? '' : `/p2p/${candidate.peerId}`;
     const addresses = candidate.addresses.map((address) => multiaddr(`${address}${suffix}`));
-    const connection: Connection = await node.dial(addresses, { signal: AbortSignal.any([signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)]) });
+    const connection: Connection = await node.dial(addresses, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)]),
+      onProgress: (event) => { if (event.type === 'upgrader:encrypt-outbound-connection') onAnswer(); },
+    });
     return connection.remotePeer.toString();
   }
 

@@ -18,8 +18,8 @@ import type { SwarmKey } from './swarm-key.ts';
 const DHT_PROTOCOL = '/layerswarm/lan/kad/1.0.0';
 const HOUR_MS = 3_600_000;
 /** One address of a peer may be unreachable from here (another network, a container bridge): on to its next soon. */
-const ADDRESS_DIAL_TIMEOUT_MS = 3000;
-export const DIAL_TIMEOUT_MS = 10_000;
+const ADDRESS_DIAL_TIMEOUT_MS = 5000;
+export const DIAL_TIMEOUT_MS = 20_000;
 
 export type Node = Libp2p<{ dht: KadDHT }>;
 
@@ -73,6 +73,9 @@ export async function createNode(options: NodeOptions): Promise<Node> {
         clientMode: false,
         // The default drops private addresses, which are all that most swarms have.
         peerInfoMapper: passthroughMapper,
+        // While a crowd joins, its own neighbourhood can wait: the members are asked directly.
+        initialQuerySelfInterval: 10_000,
+        allowQueryWithZeroPeers: true,
         reprovide: { validity: 6 * HOUR_MS, threshold: 3 * HOUR_MS, interval: HOUR_MS / 4, concurrency: 2 },
       }),
     },

@@ -25,8 +25,8 @@ export const DEFAULT_MEMBER_LIMITS: MemberLimits = {
   ...DEFAULT_CHANNEL_LIMITS,
   helloTimeoutMs: 10_000,
   openTimeoutMs: 10_000,
-  pingIntervalMs: 15_000,
-  silenceMs: 45_000,
+  pingIntervalMs: 10_000,
+  silenceMs: 30_000,
   peerRate: { perSecond: 2000, burst: 4000 },
   addressRate: { perSecond: 8000, burst: 16_000 },
 };

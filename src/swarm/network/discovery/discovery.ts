@@ -1,6 +1,6 @@
 import type { MessageOf } from '../../protocol/message.ts';
 import { parseTcpAddress } from '../address.ts';
-import { parseBootstrapAddress, type BootstrapAddress } from './bootstrap-address.ts';
+import type { BootstrapAddress } from './bootstrap-address.ts';
 import { Candidates, type Candidate, type CandidateSource } from './candidates.ts';
 import { Dialer } from './dialer.ts';
 import { resolveName, type NameResolver } from './dns-names.ts';
@@ -16,8 +16,7 @@ const MAX_ADDRESSES = 512;
 
 export interface DiscoveryOptions {
   self: string;
-  /** As the operator wrote them. */
-  bootstrap: readonly string[];
+  bootstrap: readonly BootstrapAddress[];
   resolver: NameResolver;
   lan: boolean;
   rememberedPath: string;
@@ -26,7 +25,7 @@ export interface DiscoveryOptions {
   ownAddresses: () => readonly string[];
   members: () => { peerId: string; listen: readonly string[] }[];
   isConnected: (peerId: string) => boolean;
-  dial: (candidate: Candidate, signal: AbortSignal) => Promise<string>;
+  dial: (candidate: Candidate, signal: AbortSignal, onAnswer: () => void) => Promise<string>;
   askPeers: (peerId: string) => Promise<MessageOf<'peers'>>;
   onWarning: (line: string) => void;
 }
@@ -42,14 +41,11 @@ export class Discovery {
   readonly #exchange: PeerExchange;
   readonly #remembered: RememberedPeers;
   readonly #lan: LanDiscovery | undefined;
-  readonly #bootstrap: readonly BootstrapAddress[];
   #resolveTimer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  /** @throws `config-invalid` */
   constructor(options: DiscoveryOptions) {
     this.#options = options;
-    this.#bootstrap = options.bootstrap.map(parseBootstrapAddress);
     this.#candidates = new Candidates(options.self, Math.random);
     const memberCount = (): number => options.members().length;
     this.#dialer = new Dialer({ candidates: this.#candidates, isConnected: options.isConnected, memberCount, targetMembers: options.targetMembers, dial: options.dial });
@@ -67,10 +63,9 @@ export class Discovery {
 
   async start(): Promise<void> {
     await this.#remembered.load(Date.now());
-    for (const entry of this.#bootstrap) if (entry.kind === 'address') this.#offer(entry.address.peerId, [entry.address.transport], 'configured', 0);
+    for (const entry of this.#options.bootstrap) if (entry.kind === 'address') this.#offer(entry.address.peerId, [entry.address.transport], 'configured', 0);
     this.#lan?.start();
-    this.#exchange.start();
-    if (this.#bootstrap.some((entry) => entry.kind === 'name')) void this.#resolveNames();
+    if (this.#options.bootstrap.some((entry) => entry.kind === 'name')) void this.#resolveNames();
     this.#dialer.kick();
   }
 
@@ -123,7 +118,7 @@ export class Discovery {
   }
 
   async #resolveNames(): Promise<void> {
-    const names = this.#bootstrap.filter((entry) => entry.kind === 'name');
+    const names = this.#options.bootstrap.filter((entry) => entry.kind === 'name');
     await Promise.all(names.map(async ({ host, port }) => {
       const transports = await resolveName(this.#options.resolver, host, port);
       for (const transport of transports) this.#offer(undefined, [transport], 'dns', 0);

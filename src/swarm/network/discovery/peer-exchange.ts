@@ -1,8 +1,9 @@
 import type { MessageOf } from '../../protocol/message.ts';
 
-const GROWING_INTERVAL_MS = 1000;
-const SETTLED_INTERVAL_MS = 60_000;
-/** The first members that join are asked at once; the others come around by and by. */
+/** While the swarm grows members are asked often; each time nobody had news, after twice the time. */
+const SHORTEST_INTERVAL_MS = 500;
+const LONGEST_INTERVAL_MS = 60_000;
+/** The first members that join are asked at once. */
 const ASKED_AT_ONCE = 3;
 /** As many as the message carries. */
 const MAX_ADDRESSES = 128;
@@ -21,15 +22,12 @@ export interface PeerExchangeOptions {
 export class PeerExchange {
   readonly #options: PeerExchangeOptions;
   #asked = 0;
+  #intervalMs = SHORTEST_INTERVAL_MS;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
   constructor(options: PeerExchangeOptions) {
     this.#options = options;
-  }
-
-  start(): void {
-    this.#schedule(SETTLED_INTERVAL_MS);
   }
 
   stop(): void {
@@ -38,9 +36,10 @@ export class PeerExchange {
   }
 
   onJoined(peerId: string): void {
-    if (this.#asked >= ASKED_AT_ONCE) return;
     this.#asked += 1;
-    void this.#ask(peerId);
+    if (this.#asked <= ASKED_AT_ONCE) void this.#ask(peerId);
+    // Where one came, others may have come to somebody else.
+    if (this.#intervalMs > SHORTEST_INTERVAL_MS) this.#schedule(SHORTEST_INTERVAL_MS);
   }
 
   /** A random choice of members: who asks several times, or several members, learns of all. */
@@ -60,17 +59,18 @@ export class PeerExchange {
     } catch {
       // It left, or is busy; there are others to ask.
     }
-    this.#schedule(news ? GROWING_INTERVAL_MS : SETTLED_INTERVAL_MS);
+    this.#schedule(news ? SHORTEST_INTERVAL_MS : Math.min(LONGEST_INTERVAL_MS, this.#intervalMs * 2));
   }
 
-  #schedule(delayMs: number): void {
+  #schedule(intervalMs: number): void {
     clearTimeout(this.#timer);
     if (this.#stopped) return;
+    this.#intervalMs = intervalMs;
     this.#timer = setTimeout(() => {
       const members = this.#options.members();
       const chosen = members[Math.floor(this.#options.random() * members.length)];
-      if (chosen === undefined) this.#schedule(SETTLED_INTERVAL_MS);
+      if (chosen === undefined) this.#schedule(LONGEST_INTERVAL_MS);
       else void this.#ask(chosen.peerId);
-    }, delayMs * (0.75 + this.#options.random() / 2));
+    }, intervalMs * (0.75 + this.#options.random() / 2));
   }
 }
