@@ -93,6 +93,11 @@ export interface PartialBlob {
    * are dropped: `discard` it first.
    */
   write(offset: number, bytes: Uint8Array): Promise<void>;
+  /**
+   * Where another thread has the file: a way in for what one sender sends, in order from `start` on. A piece belongs to the first
+   * sender that begins it, so that the bytes of two never mix; `onPiece` is called when a whole piece is written that was not here.
+   */
+  sender?(start: number, onPiece: (piece: number) => void | Promise<void>): PieceSender;
   /** All bytes of `piece` are written: gives it a grade. Raises only, never lowers. */
   complete(piece: number, grade: Grade): void;
   /** Forgets pieces, so that they can be fetched again; the hash goes back before the first of them. */
@@ -114,4 +119,14 @@ export interface PartialBlob {
   commit(): Promise<void>;
   /** Closes the file and keeps what is there for the next time. */
   close(): Promise<void>;
+}
+
+/** One sender of a partial blob whose file another thread has. */
+export interface PieceSender {
+  /** Done when it is written and `onPiece` has ended for every piece that it completed. */
+  write(offset: number, chunk: Uint8Array): Promise<void>;
+  /** Names the sender to code on the thread that has the file (`host`), which writes there itself. */
+  readonly hosted: { readonly host: object; readonly id: number };
+  /** The sender is through: its unfinished piece can be another's. */
+  release(): void;
 }

@@ -9,7 +9,7 @@ import { removeFile, syncFolder } from './durable-file.ts';
 import { chooseEvictions, type EvictionCandidate } from './eviction.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import type { Metadata } from './metadata.ts';
-import type { PartialFile } from './partial-file.ts';
+import type { OpenPartial, OwnedPartial } from './partial-owner.ts';
 import { PartialSet } from './partial-set.ts';
 import { isMissing, storeError } from './store-error.ts';
 import type { StoreLayout } from './store-layout.ts';
@@ -37,6 +37,7 @@ interface Parts {
   readonly catalog: BlobCatalog;
   readonly limits: BlobStoreLimits;
   readonly sync: SyncPolicy;
+  readonly openPartial: OpenPartial;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Digests that are reachable from pinned references. */
@@ -55,7 +56,7 @@ export class DiskBlobStore implements BlobStore {
 
   private constructor(parts: Parts) {
     this.#parts = parts;
-    this.#partials = new PartialSet({ layout: parts.layout, sync: parts.sync, now: parts.now, publish: (partial) => this.#publishPartial(partial) });
+    this.#partials = new PartialSet({ layout: parts.layout, sync: parts.sync, now: parts.now, openPartial: parts.openPartial, publish: (partial) => this.#publishPartial(partial) });
   }
 
   /** @param parts.catalog loaded */
@@ -214,7 +215,7 @@ export class DiskBlobStore implements BlobStore {
     await this.evict(chosen);
   }
 
-  async #publishPartial(partial: PartialFile): Promise<void> {
+  async #publishPartial(partial: OwnedPartial): Promise<void> {
     const checkpoints = { size: partial.size, checkpointLength: partial.checkpointLength, digests: partial.prefixDigests };
     await this.#publish(partial.path, partial.digest, checkpoints, false);
     await rm(this.#parts.layout.partialFiles(partial.digest).state, { force: true });

@@ -1,4 +1,4 @@
-import { fdatasync, read, write } from 'node:fs';
+import { fdatasync, read, write, writeSync } from 'node:fs';
 import { LayerswarmError } from '../errors.ts';
 
 // The callback functions on a descriptor: on the byte path a FileHandle's methods cost more than the call itself.
@@ -14,6 +14,10 @@ export function writeFully(fd: number, bytes: Uint8Array, position: number): Pro
     };
     step(0);
   });
+}
+
+export function writeFullySync(fd: number, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done, bytes.length - done, position + done);
 }
 
 /** @throws LayerswarmError `size-mismatch` when the file ends before */

@@ -1,25 +1,17 @@
 import type { FileHandle } from 'node:fs/promises';
 import { LayerswarmError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
-import { Grade, type PartialBlob } from './blob-store.ts';
-import { readFully, syncData, writeFully } from './file-io.ts';
+import { Grade } from './blob-store.ts';
+import { readFully, syncData, writeFully, writeFullySync } from './file-io.ts';
 import { GradeSaver } from './grade-saver.ts';
 import { openPartialFiles, type OpenPartialFiles } from './partial-open.ts';
+import type { OwnedPartial, PartialOwner } from './partial-owner.ts';
 import { PrefixProgress } from './prefix-progress.ts';
-import type { SyncPolicy } from './sync-policy.ts';
 import { storeError } from './store-error.ts';
 import { WriteTracker } from './write-tracker.ts';
 
-/** What a partial blob asks of the store that it belongs to. */
-export interface PartialOwner {
-  readonly sync: SyncPolicy;
-  /** Takes over the closed file, whose content is proven and synced. */
-  publish(partial: PartialFile): Promise<void>;
-  closed(partial: PartialFile): Promise<void>;
-}
-
 /** `PartialBlob` on disk. What is on the byte path does no more than write, hash and count. */
-export class PartialFile implements PartialBlob {
+export class PartialFile implements OwnedPartial {
   readonly digest: Digest;
   readonly size: number;
   readonly pieceLength: number;
@@ -92,7 +84,6 @@ export class PartialFile implements PartialBlob {
     return this.#prefix.verdict;
   }
 
-  /** Deleted while it is open: it can be written on, and never becomes a blob. */
   get removed(): boolean {
     return this.#removed;
   }
@@ -136,6 +127,29 @@ export class PartialFile implements PartialBlob {
     } finally {
       this.#writes.end(piece, offset, offset + bytes.length);
     }
+  }
+
+  /**
+   * As `write`, for a thread whose only work this is: done when it returns nothing. A promise only while a discard is being made
+   * durable.
+   */
+  writeNow(offset: number, bytes: Uint8Array): Promise<void> | undefined {
+    this.#checkUsable();
+    if (bytes.length === 0) return undefined;
+    const piece = this.#pieceAt(offset, bytes.length);
+    if (this.#discarding !== undefined) return this.write(offset, bytes);
+    if (this.#grades[piece] !== Grade.missing) return undefined;
+    const overlaps = this.#writes.begin(piece, offset, offset + bytes.length);
+    try {
+      writeFullySync(this.#file.fd, bytes, offset);
+      this.#prefix.arriving(piece, offset, bytes, overlaps);
+    } catch (error) {
+      this.#prefix.rewind(this.#startOf(piece));
+      throw storeError(error, `write ${this.digest.toString()}`);
+    } finally {
+      this.#writes.end(piece, offset, offset + bytes.length);
+    }
+    return undefined;
   }
 
   complete(piece: number, grade: Grade): void {

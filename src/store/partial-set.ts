@@ -4,7 +4,7 @@ import { LayerswarmError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { Grade } from './blob-store.ts';
 import type { EvictionCandidate } from './eviction.ts';
-import { PartialFile } from './partial-file.ts';
+import type { OpenPartial, OwnedPartial } from './partial-owner.ts';
 import { readPartialState } from './partial-state.ts';
 import { storeError } from './store-error.ts';
 import { digestOfName, type StoreLayout } from './store-layout.ts';
@@ -13,14 +13,15 @@ import type { SyncPolicy } from './sync-policy.ts';
 /** `opening` keeps a second owner out, and counts in full, while room is made and the files are opened. */
 type Entry =
   | { readonly state: 'opening'; readonly digest: Digest; readonly size: number; readonly haveBytes: number }
-  | { readonly state: 'open'; readonly digest: Digest; readonly size: number; readonly file: PartialFile }
+  | { readonly state: 'open'; readonly digest: Digest; readonly size: number; readonly file: OwnedPartial }
   | { readonly state: 'idle'; readonly digest: Digest; readonly size: number; readonly haveBytes: number; readonly usedAt: number };
 
 interface Parts {
   readonly layout: StoreLayout;
   readonly sync: SyncPolicy;
   readonly now: () => number;
-  readonly publish: (partial: PartialFile) => Promise<void>;
+  readonly publish: (partial: OwnedPartial) => Promise<void>;
+  readonly openPartial: OpenPartial;
 }
 
 /** The unfinished blobs: who has one open, and what the others take up. */
@@ -51,16 +52,16 @@ export class PartialSet {
     }
   }
 
-  async open(digest: Digest, size: number, pieceLength: number, makeRoom: () => Promise<void>): Promise<PartialFile> {
+  async open(digest: Digest, size: number, pieceLength: number, makeRoom: () => Promise<void>): Promise<OwnedPartial> {
     const key = digest.toString();
     const before = this.#entries.get(key);
     if (before !== undefined && before.state !== 'idle') throw new LayerswarmError('internal', `the partial blob ${key} is open already`);
     const haveBytes = before?.size === size ? before.haveBytes : 0;
     this.#entries.set(key, { state: 'opening', digest, size, haveBytes });
-    const owner = { sync: this.#parts.sync, publish: this.#parts.publish, closed: (file: PartialFile) => this.#closed(file) };
+    const owner = { sync: this.#parts.sync, publish: this.#parts.publish, closed: (file: OwnedPartial) => this.#closed(file) };
     try {
       await makeRoom();
-      const file = await PartialFile.open(owner, this.#parts.layout.partialFiles(digest), digest, size, pieceLength);
+      const file = await this.#parts.openPartial(owner, this.#parts.layout.partialFiles(digest), digest, size, pieceLength);
       this.#entries.set(key, { state: 'open', digest, size, file });
       return file;
     } catch (error) {
@@ -116,7 +117,7 @@ export class PartialSet {
     }
   }
 
-  async #closed(file: PartialFile): Promise<void> {
+  async #closed(file: OwnedPartial): Promise<void> {
     const { digest, size } = file;
     if (!file.removed && !file.committed && file.haveBytes() > 0) {
       this.#entries.set(digest.toString(), { state: 'idle', digest, size, haveBytes: file.haveBytes(), usedAt: this.#parts.now() });

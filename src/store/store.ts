@@ -7,6 +7,8 @@ import { collectGarbage, type GcOptions, type GcReport } from './garbage.ts';
 import type { ImageStore } from './image-store.ts';
 import { LayoutIndex } from './layout-index.ts';
 import { Metadata } from './metadata.ts';
+import { PartialFile } from './partial-file.ts';
+import type { OpenPartial } from './partial-owner.ts';
 import { Pins } from './pins.ts';
 import { adoptManifests, restoreTags } from './rebuild.ts';
 import { SqliteImageStore } from './sqlite-image-store.ts';
@@ -28,6 +30,8 @@ export interface StoreOptions {
   syncIntervalMs?: number;
   /** `index.json` follows changes of tags within so many milliseconds; 1 s by default. */
   indexDelayMs?: number;
+  /** Who has the files of unfinished blobs; this thread by default. */
+  openPartial?: OpenPartial;
   /** Milliseconds since the epoch. */
   now?: () => number;
 }
@@ -96,6 +100,7 @@ async function assemble({ layout, lock, metadata, fresh, damaged }: Opened, opti
     catalog,
     now,
     limits: { maxBytes, reserveBytes: options.reserveBytes ?? 256 * MIB },
+    openPartial: options.openPartial ?? (async (...args) => await PartialFile.open(...args)),
     sync: new SyncPolicy({ bytes: options.syncBytes ?? 64 * MIB, intervalMs: options.syncIntervalMs ?? 5000 }),
     pinned: () => pins.reachable(),
   });

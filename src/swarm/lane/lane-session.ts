@@ -63,6 +63,8 @@ export class LaneSession {
   #state: SessionState;
   #nextId = 0;
   #waiting = false;
+  /** The peer has closed, and what it sent before is not all handled yet. */
+  #ended = false;
 
   constructor(transport: LaneTransport, options: SessionOptions) {
     this.peerId = options.peerId;
@@ -81,8 +83,11 @@ export class LaneSession {
     this.#state = { kind: options.role === 'opener' ? 'opening' : 'open' };
     transport.handler = {
       onData: (chunk) => this.#onData(chunk),
-      onDrain: () => { this.queue.drained(); },
-      onClose: (error) => { this.#close(new LayerswarmError('peer-gone', `the lane to peer ${this.peerId} ended`, { cause: error })); },
+      onDrain: () => {
+        this.queue.drained();
+        this.changed();
+      },
+      onClose: (error) => { this.#onTransportClosed(error); },
     };
     if (options.role === 'acceptor') {
       this.send({ type: 'hello', id: 0, version: LANE_VERSION });
@@ -153,13 +158,13 @@ export class LaneSession {
 
   /** Something ended. */
   changed(): void {
-    if (this.#busy) return;
+    if (this.#busy || this.#isClosed()) return;
     if (this.#state.kind === 'draining' && this.#state.peerSaidBye) void this.close();
     else this.#idleTimer.refresh();
   }
 
   get #busy(): boolean {
-    return this.#asked.size + this.#served.size + this.#sentPushes.size + this.#receivedPushes.size > 0;
+    return !this.queue.isEmpty || this.#asked.size + this.#served.size + this.#sentPushes.size + this.#receivedPushes.size > 0;
   }
 
   #begin(): void {
@@ -203,7 +208,13 @@ export class LaneSession {
     this.#handleFrames();
     if (this.#waiting || this.#isClosed()) return;
     this.#parser.compact();
-    this.#transport.resume();
+    if (this.#ended) this.#onTransportClosed(undefined);
+    else this.#transport.resume();
+  }
+
+  #onTransportClosed(error: Error | undefined): void {
+    if (error === undefined && this.#waiting) this.#ended = true;
+    else this.#close(new LayerswarmError('peer-gone', `the lane to peer ${this.peerId} ended`, { cause: error }));
   }
 
   /** A promise when no other frame must be handled before it resolved. */

@@ -71,6 +71,11 @@ export class SendQueue {
     return this.#sent;
   }
 
+  /** Everything was given to the transport. */
+  get isEmpty(): boolean {
+    return this.#states.size === 0 && this.#control.length === 0;
+  }
+
   control(frame: Frame): void {
     if (this.#closed) return;
     this.#control.push(encodeFrame(frame));

@@ -27,6 +27,15 @@ const tag = z.string().max(128);
 const peerId = z.string().max(128);
 const origin = z.object({ url: z.string().max(512), source: z.enum(['configured', 'learned']) });
 const signature = bytesUpTo(64).refine((bytes) => bytes.length === 64, 'an Ed25519 signature is 64 bytes');
+/** What lets the peer that it is given to open one TLS lane to the giver. */
+const bulkOffer = z.object({
+  /** `HOST:PORT`, best first. */
+  addresses: z.array(z.string().max(256)).max(8),
+  /** SHA-256 of the certificate on that port. */
+  fingerprint: bytesUpTo(32),
+  ticket: bytesUpTo(32),
+  expiresInMs: z.int().min(1).max(600_000),
+});
 const errorText = z.string().max(500);
 /**
  * [first piece, number of pieces], as many as a message may hold. Checked by hand: `have` comes thousands of times a second in a
@@ -125,6 +134,14 @@ export const messageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('origin-referrers'), repository, digest, artifactType: z.string().max(255).optional() }),
   z.object({ type: z.literal('referrers'), index: bytesUpTo(4 << 20).optional() }),
 
+  // TLS lanes
+  /** The sender wants to open a TLS lane, and will show the certificate with this fingerprint (SHA-256). */
+  z.object({ type: z.literal('bulk-open'), fingerprint: bytesUpTo(32) }),
+  /** Without an offer: the sender of this is about to open one itself. */
+  z.object({ type: z.literal('bulk-ticket'), offer: bulkOffer.optional() }),
+  /** The sender cannot reach the bulk port of the receiver, who is to open the lane instead. Answered `ok` once it is open. */
+  z.object({ type: z.literal('bulk-dial'), offer: bulkOffer }),
+
   // Answers
   z.object({ type: z.literal('ok') }),
   z.object({ type: z.literal('error'), code: z.string().max(50), message: errorText }),
@@ -133,4 +150,5 @@ export const messageSchema = z.discriminatedUnion('type', [
 export type Message = z.infer<typeof messageSchema>;
 export type MessageType = Message['type'];
 export type MessageOf<T extends MessageType> = Extract<Message, { type: T }>;
+export type BulkOffer = z.infer<typeof bulkOffer>;
 export type Holding = z.infer<typeof holding>;

@@ -1,0 +1,25 @@
+import type { Digest } from '../oci/digest.ts';
+import type { PartialBlob } from './blob-store.ts';
+import type { SyncPolicy } from './sync-policy.ts';
+
+/** An unfinished blob as the store that it belongs to sees it. */
+export interface OwnedPartial extends PartialBlob {
+  /** Deleted while it is open: it can be written on, and never becomes a blob. */
+  readonly removed: boolean;
+  readonly committed: boolean;
+  markRemoved(): void;
+}
+
+/** What a partial blob asks of its store. */
+export interface PartialOwner {
+  readonly sync: SyncPolicy;
+  /** Takes over the closed file, whose content is proven and synced. */
+  publish(partial: OwnedPartial): Promise<void>;
+  closed(partial: OwnedPartial): Promise<void>;
+}
+
+/**
+ * Opens an unfinished blob: `PartialFile.open` on this thread, or on one of their own that reads from the network.
+ * @throws `range-invalid` for a piece length that gives too many pieces; `disk-full`, `store-unwritable`
+ */
+export type OpenPartial = (owner: PartialOwner, paths: { data: string; state: string }, digest: Digest, size: number, pieceLength: number) => Promise<OwnedPartial>;

@@ -1,0 +1,82 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { OnReadOpts } from 'node:net';
+import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { LayerswarmError } from '../../../errors.ts';
+import type { BulkAddress } from './bulk-protocol.ts';
+import type { BulkIdentity } from './certificate.ts';
+import { BULK_ALPN, peerFingerprint, tlsOptions } from './tls-settings.ts';
+import { ReadArena } from './tls-transport.ts';
+
+/** The next address is tried when the one before has not answered after this time. */
+const NEXT_ADDRESS_MS = 250;
+
+export interface BulkCredentials {
+  /** SHA-256 of the certificate that the peer told over its Noise connection. */
+  readonly fingerprint: Uint8Array;
+  readonly ticket: Uint8Array;
+}
+
+export interface Dialled {
+  readonly socket: TLSSocket;
+  readonly arena: ReadArena;
+}
+
+/**
+ * Connects to the first address that answers as the peer, and shows the ticket there.
+ * @throws what the last attempt threw
+ */
+export async function dialFirst(identity: BulkIdentity, addresses: readonly BulkAddress[], credentials: BulkCredentials, timeoutMs: number, signal: AbortSignal): Promise<Dialled> {
+  const won = new AbortController();
+  const attempts = addresses.map(async (address, i) => {
+    const either = AbortSignal.any([signal, won.signal]);
+    if (i > 0) await delay(i * NEXT_ADDRESS_MS, undefined, { signal: either });
+    const dialled = await dialBulk(identity, address, credentials.fingerprint, timeoutMs, either);
+    if (won.signal.aborted) {
+      dialled.socket.destroy();
+      throw new LayerswarmError('aborted', 'another address answered first');
+    }
+    won.abort();
+    return dialled;
+  });
+  const dialled = await Promise.any(attempts).catch((error: unknown) => {
+    throw (error as AggregateError).errors.at(-1) ?? new LayerswarmError('peer-gone', 'the peer told no address of its bulk port');
+  });
+  dialled.socket.write(credentials.ticket);
+  return dialled;
+}
+
+/**
+ * Connects to a bulk port, and makes certain who has it.
+ * @throws `peer-gone` (cannot be reached), `timeout`, `peer-misbehaved` (it is somebody else), `aborted`
+ */
+async function dialBulk(identity: BulkIdentity, { host, port }: BulkAddress, fingerprint: Uint8Array, timeoutMs: number, signal: AbortSignal): Promise<Dialled> {
+  const where = `${host}:${port}`;
+  const arena = new ReadArena();
+  // `onread` is documented for both, and typed for plain sockets alone.
+  const options: ConnectionOptions & { onread: OnReadOpts } = {
+    ...tlsOptions(identity), host, port, rejectUnauthorized: false, ALPNProtocols: [BULK_ALPN], onread: arena.onread,
+  };
+  const socket = connect(options);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => { reject(new LayerswarmError('timeout', `the bulk port ${where} did not answer within ${timeoutMs} ms`)); }, timeoutMs);
+  const onAbort = (): void => { reject(new LayerswarmError('aborted', `dialling ${where} was aborted`, { cause: signal.reason })); };
+  const onError = (cause: Error): void => { reject(new LayerswarmError('peer-gone', `the bulk port ${where} cannot be reached`, { cause })); };
+  socket.once('secureConnect', resolve);
+  socket.on('error', onError);
+  if (signal.aborted) onAbort();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    await promise;
+    if (Buffer.compare(peerFingerprint(socket), fingerprint) !== 0) throw new LayerswarmError('peer-misbehaved', `the bulk port ${where} has another certificate than the peer said`);
+    return { socket, arena };
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
+    socket.off('error', onError);
+    // A socket without any listener would end the process on its next error.
+    socket.on('error', () => undefined);
+  }
+}

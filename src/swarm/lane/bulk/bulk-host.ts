@@ -1,0 +1,168 @@
+import type { TLSSocket } from 'node:tls';
+import { LayerswarmError } from '../../../errors.ts';
+import { Digest } from '../../../oci/digest.ts';
+import { LaneSession, type SessionSource } from '../lane-session.ts';
+import type { LaneAnswer, PushReceiver, RangeTarget } from '../lane.ts';
+import { dialFirst } from './bulk-dial.ts';
+import { BulkListener } from './bulk-listener.ts';
+import type { BulkWorkerOptions, LaneCounters, MainMethods, Sink, WorkerMethods } from './bulk-protocol.ts';
+import { makeBulkIdentity } from './certificate.ts';
+import type { HostedBlobs } from './hosted-blobs.ts';
+import type { Handlers, PortRpc } from './port-rpc.ts';
+import { TicketBook } from './tickets.ts';
+import { TlsTransport, type ReadArena } from './tls-transport.ts';
+
+type LaneMethods = Pick<WorkerMethods, 'fingerprint' | 'listen' | 'admit' | 'dial' | 'request' | 'push' | 'drainLane' | 'closeLane' | 'stop'>;
+
+/** The main thread hears of bytes sent and received this often. */
+const COUNTERS_INTERVAL_MS = 100;
+
+/** The bulk port and the TLS lanes, in the worker. Asks the main thread what it may serve and where pushes go. */
+export class BulkHost {
+  readonly #options: BulkWorkerOptions;
+  readonly #main: () => PortRpc<WorkerMethods, MainMethods>;
+  readonly #blobs: HostedBlobs;
+  readonly #identity = makeBulkIdentity();
+  readonly #tickets = new TicketBook(() => performance.now());
+  readonly #lanes = new Map<number, LaneSession>();
+  readonly #reported = new Map<number, LaneCounters>();
+  readonly #counterTimer: NodeJS.Timeout;
+  #listener: BulkListener | undefined;
+  #nextLane = 0;
+
+  constructor(options: BulkWorkerOptions, main: () => PortRpc<WorkerMethods, MainMethods>, blobs: HostedBlobs) {
+    this.#options = options;
+    this.#main = main;
+    this.#blobs = blobs;
+    this.#counterTimer = setInterval(() => { for (const lane of this.#lanes.keys()) this.#report(lane); }, COUNTERS_INTERVAL_MS);
+    this.#counterTimer.unref();
+  }
+
+  readonly handlers: Handlers<LaneMethods> = {
+    fingerprint: () => this.#identity.fingerprint,
+    listen: async ({ host, port }) => {
+      this.#listener = new BulkListener(this.#identity, this.#tickets, (socket, { peerId }) => {
+        const lane = this.#attach(peerId, socket, undefined, 'acceptor');
+        this.#main().notify('laneOpened', { lane, peerId, dialled: false });
+      });
+      return await this.#listener.listen(host, port);
+    },
+    admit: ({ secret, peerId, fingerprint, expiresInMs }) => {
+      this.#tickets.add(secret, { peerId, fingerprint, expiresAt: performance.now() + expiresInMs });
+    },
+    dial: async ({ peerId, addresses, fingerprint, ticket, timeoutMs }, signal) => {
+      const deadline = AbortSignal.timeout(timeoutMs);
+      const { socket, arena } = await dialFirst(this.#identity, addresses, { fingerprint, ticket }, timeoutMs, signal);
+      const lane = this.#attach(peerId, socket, arena, 'opener');
+      const session = this.#lane(lane);
+      const giveUp = (): void => { void session.close(); };
+      const either = AbortSignal.any([deadline, signal]);
+      if (either.aborted) giveUp();
+      either.addEventListener('abort', giveUp, { once: true });
+      try {
+        await session.ready;
+      } finally {
+        either.removeEventListener('abort', giveUp);
+      }
+      this.#main().notify('laneOpened', { lane, peerId, dialled: true });
+      return lane;
+    },
+    request: async ({ lane, blob, range, sink }, signal) => {
+      try {
+        return await this.#lane(lane).request(Digest.parse(blob), range, this.#target(sink), signal);
+      } finally {
+        this.#report(lane);
+      }
+    },
+    push: async ({ lane, blob, range, bytes, note }, signal) => {
+      try {
+        return await this.#lane(lane).push(Digest.parse(blob), range, bytes, note, signal);
+      } finally {
+        this.#report(lane);
+      }
+    },
+    drainLane: ({ lane }) => { this.#lanes.get(lane)?.drain(); },
+    closeLane: async ({ lane }) => { await this.#lanes.get(lane)?.close(); },
+    stop: async () => {
+      clearInterval(this.#counterTimer);
+      this.#listener?.close();
+      await Promise.all(Array.from(this.#lanes.values(), async (session) => { await session.close(); }));
+    },
+  };
+
+  #attach(peerId: string, socket: TLSSocket, arena: ReadArena | undefined, role: 'opener' | 'acceptor'): number {
+    const lane = this.#nextLane++;
+    const session = new LaneSession(new TlsTransport(socket, arena), {
+      peerId, role,
+      source: this.#source(lane),
+      stallMs: this.#options.stallMs,
+      idleMs: this.#options.idleMs,
+      onDraining: () => { this.#main().notify('laneDraining', { lane }); },
+      onClosed: ({ code, message }) => {
+        this.#report(lane);
+        this.#lanes.delete(lane);
+        this.#reported.delete(lane);
+        this.#main().notify('laneClosed', { lane, code, message });
+      },
+    });
+    this.#lanes.set(lane, session);
+    return lane;
+  }
+
+  #lane(lane: number): LaneSession {
+    const session = this.#lanes.get(lane);
+    if (session === undefined) throw new LayerswarmError('peer-gone', 'the lane is closed');
+    return session;
+  }
+
+  #source(lane: number): SessionSource {
+    return {
+      read: async (blob, range) => {
+        const answer = await this.#main().call('read', { lane, blob: blob.toString(), range });
+        if (answer === undefined) return undefined;
+        const close = (): void => { this.#main().notify('closeAnswer', { answer: answer.answer }); };
+        const { note } = answer;
+        return answer.kind === 'file' ? { file: answer.file, note, close } : { chunks: this.#chunks(answer.answer, close), note };
+      },
+      acceptPush: async (blob, range, note): Promise<PushReceiver | undefined> => {
+        const accepted = await this.#main().call('acceptPush', { lane, blob: blob.toString(), range, note });
+        if (accepted === undefined) return undefined;
+        const { receiver, sink } = accepted;
+        return { target: this.#target(sink), done: (complete) => { this.#main().notify('pushDone', { receiver, complete }); } };
+      },
+    };
+  }
+
+  /** Chunks that the main thread has: fetched one by one, and closed also where none was fetched. */
+  #chunks(answer: number, close: () => void): Extract<LaneAnswer, { chunks: unknown }>['chunks'] {
+    const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
+      const value = await this.#main().call('nextChunk', { answer });
+      return value === undefined ? { done: true, value } : { done: false, value };
+    };
+    const end = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
+      close();
+      return await Promise.resolve({ done: true, value: undefined });
+    };
+    return { [Symbol.asyncIterator]: () => ({ next, return: end }) };
+  }
+
+  #target(sink: Sink): RangeTarget {
+    if (sink.kind === 'hosted') return this.#blobs.sender(sink.sender);
+    return {
+      write: async (offset, chunk) => {
+        const bytes = Uint8Array.from(chunk);
+        await this.#main().call('write', { sink: sink.sink, offset, bytes }, { transfer: [bytes.buffer] });
+      },
+    };
+  }
+
+  #report(lane: number): void {
+    const session = this.#lanes.get(lane);
+    if (session === undefined) return;
+    const counters = { lane, sentBytes: session.queue.sentBytes, receivedBytes: session.receivedBytes, sendBacklog: session.queue.backlog };
+    const last = this.#reported.get(lane);
+    if (last !== undefined && last.sentBytes === counters.sentBytes && last.receivedBytes === counters.receivedBytes && last.sendBacklog === counters.sendBacklog) return;
+    this.#reported.set(lane, counters);
+    this.#main().notify('counters', [counters]);
+  }
+}

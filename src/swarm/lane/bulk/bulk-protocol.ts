@@ -1,0 +1,98 @@
+import type { Grade } from '../../../store/blob-store.ts';
+import type { ByteRange, FileRange } from '../lane.ts';
+
+/** What a new worker is given. */
+export interface BulkWorkerOptions {
+  readonly stallMs: number | undefined;
+  readonly idleMs: number | undefined;
+}
+
+/** Where bytes of a request or a push go: a sender of a hosted blob, or (`port`) over to the main thread. */
+export type Sink = { readonly kind: 'hosted'; readonly sender: number } | { readonly kind: 'port'; readonly sink: number };
+
+export interface BulkAddress {
+  /** IP address, or a name. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface LaneCounters {
+  readonly lane: number;
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
+  readonly sendBacklog: number;
+}
+
+/** The answer to a request, as the main thread gives it to the worker. */
+export type PortAnswer =
+  | { readonly kind: 'file'; readonly note: Uint8Array; readonly file: FileRange; readonly answer: number }
+  | { readonly kind: 'chunks'; readonly note: Uint8Array; readonly answer: number };
+
+/** State of a hosted blob's hash after some call. */
+export interface HashState {
+  readonly hashedBytes: number;
+  readonly verdict: boolean | undefined;
+}
+
+interface Method<P, R = void> {
+  readonly params: P;
+  readonly result: R;
+}
+
+/** What the worker does for the main thread. */
+export interface WorkerMethods {
+  fingerprint: Method<undefined, Uint8Array>;
+  /** @throws `port-taken`, `config-invalid` */
+  listen: Method<{ host: string; port: number }, number>;
+  /** Milliseconds from now. */
+  admit: Method<{ secret: Uint8Array; peerId: string; fingerprint: Uint8Array; expiresInMs: number }>;
+  /** Resolves with the lane's number when the peer has greeted, after `laneOpened`. */
+  dial: Method<{ peerId: string; addresses: readonly BulkAddress[]; fingerprint: Uint8Array; ticket: Uint8Array; timeoutMs: number }, number>;
+  request: Method<{ lane: number; blob: string; range: ByteRange; sink: Sink }, Uint8Array>;
+  push: Method<{ lane: number; blob: string; range: ByteRange; bytes: Uint8Array | FileRange; note: Uint8Array }, boolean>;
+  drainLane: Method<{ lane: number }>;
+  closeLane: Method<{ lane: number }>;
+  stop: Method<undefined>;
+
+  openPartial: Method<
+    { paths: { data: string; state: string }; digest: string; size: number; pieceLength: number; syncBytes: number; syncIntervalMs: number },
+    { partial: number; grades: Uint8Array; checkpointLength: number }
+  >;
+  writePartial: Method<{ partial: number; offset: number; bytes: Uint8Array }>;
+  completePiece: Method<{ partial: number; piece: number; grade: Grade }>;
+  /** What a sender wrote is not wanted after all: it can be sent again. */
+  rejectPiece: Method<{ partial: number; piece: number }>;
+  discardPieces: Method<{ partial: number; pieces: readonly number[] }, HashState>;
+  advancePartial: Method<{ partial: number }, HashState>;
+  commitPartial: Method<{ partial: number }>;
+  closePartial: Method<{ partial: number }>;
+  removePartial: Method<{ partial: number }>;
+  openSender: Method<{ partial: number; sender: number; start: number }>;
+  writeSender: Method<{ sender: number; offset: number; bytes: Uint8Array }>;
+  closeSender: Method<{ sender: number }>;
+}
+
+/** What the main thread does for the worker. */
+export interface MainMethods {
+  /** A lane can be used; `dialled` by this side, or opened by the peer. */
+  laneOpened: Method<{ lane: number; peerId: string; dialled: boolean }>;
+  /** The lane takes nothing new. */
+  laneDraining: Method<{ lane: number }>;
+  laneClosed: Method<{ lane: number; code: string; message: string }>;
+  counters: Method<readonly LaneCounters[]>;
+  /** As `LaneSource.read`. */
+  read: Method<{ lane: number; blob: string; range: ByteRange }, PortAnswer | undefined>;
+  /** The next bytes of an answer of kind `chunks`; undefined at its end. */
+  nextChunk: Method<{ answer: number }, Uint8Array | undefined>;
+  closeAnswer: Method<{ answer: number }>;
+  /** As `LaneSource.acceptPush`. */
+  acceptPush: Method<{ lane: number; blob: string; range: ByteRange; note: Uint8Array }, { receiver: number; sink: Sink } | undefined>;
+  pushDone: Method<{ receiver: number; complete: boolean }>;
+  write: Method<{ sink: number; offset: number; bytes: Uint8Array }>;
+
+  /** All of a piece is on disk, and came from that sender. */
+  pieceWritten: Method<{ sender: number; piece: number }>;
+  checkpoint: Method<{ partial: number; epoch: number; index: number; digest: Uint8Array }>;
+  /** Take over the closed file, whose content is proven and synced. */
+  publish: Method<{ partial: number }>;
+}

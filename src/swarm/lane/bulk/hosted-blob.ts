@@ -1,0 +1,140 @@
+import type { Grade } from '../../../store/blob-store.ts';
+import { Grade as Grades } from '../../../store/blob-store.ts';
+import type { PartialFile } from '../../../store/partial-file.ts';
+import type { RangeTarget } from '../lane.ts';
+
+/**
+ * An unfinished blob whose only writer is this worker. Several senders may bring one piece at once (an endgame), and none may
+ * spoil what another has brought: a piece is written by the first that begins it; the others are kept in memory until they have
+ * all of it. Once whole it takes no more bytes, before the main thread has even heard of it.
+ */
+export class HostedBlob {
+  readonly partial: PartialFile;
+  /** 1 for a piece that is whole on disk. */
+  readonly #whole: Uint8Array;
+  readonly #owners = new Map<number, HostedSender>();
+
+  constructor(partial: PartialFile) {
+    this.partial = partial;
+    this.#whole = Uint8Array.from({ length: partial.pieceCount }, (_, piece) => (partial.grade(piece) === Grades.missing ? 0 : 1));
+  }
+
+  complete(piece: number, grade: Grade): void {
+    this.partial.complete(piece, grade);
+    this.#whole[piece] = 1;
+    this.#owners.delete(piece);
+  }
+
+  /** The main thread does not take the piece that a sender wrote. */
+  reject(piece: number): void {
+    if (this.partial.grade(piece) === Grades.missing) this.#whole[piece] = 0;
+  }
+
+  async discard(pieces: readonly number[]): Promise<void> {
+    for (const piece of pieces) {
+      this.#whole[piece] = 0;
+      this.#owners.delete(piece);
+    }
+    await this.partial.discard(pieces);
+  }
+
+  isWhole(piece: number): boolean {
+    return this.#whole[piece] === 1;
+  }
+
+  markWhole(piece: number): void {
+    this.#whole[piece] = 1;
+    this.#owners.delete(piece);
+  }
+
+  /** True when this sender may write the piece as it comes. */
+  own(piece: number, sender: HostedSender): boolean {
+    if (!this.#owners.has(piece)) this.#owners.set(piece, sender);
+    return this.#owners.get(piece) === sender;
+  }
+
+  release(sender: HostedSender): void {
+    for (const [piece, owner] of this.#owners) if (owner === sender) this.#owners.delete(piece);
+  }
+}
+
+/** What one sender sends of a hosted blob, in order from `start` on. */
+export class HostedSender implements RangeTarget {
+  readonly #blob: HostedBlob;
+  readonly #onPiece: (piece: number) => void;
+  #position: number;
+  /** The current piece, as far as it is kept in memory. */
+  #aside: Uint8Array[] = [];
+  #direct = false;
+
+  constructor(blob: HostedBlob, start: number, onPiece: (piece: number) => void) {
+    this.#blob = blob;
+    this.#position = start;
+    this.#onPiece = onPiece;
+  }
+
+  /** Done when it returns nothing. @throws `range-invalid`, `disk-full`, `store-unwritable`, `internal` when the blob is closed */
+  write(offset: number, chunk: Uint8Array): Promise<void> | undefined {
+    if (offset !== this.#position) throw new RangeError(`bytes at ${offset} where ${this.#position} was expected`);
+    return this.#writeAll(chunk);
+  }
+
+  /** Its unfinished piece can be another's. */
+  release(): void {
+    this.#aside = [];
+    this.#direct = false;
+    this.#blob.release(this);
+  }
+
+  #writeAll(chunk: Uint8Array): Promise<void> | undefined {
+    const { pieceLength, size } = this.#blob.partial;
+    for (let rest = chunk; rest.length > 0;) {
+      const piece = Math.floor(this.#position / pieceLength);
+      const start = piece * pieceLength;
+      const end = Math.min(size, start + pieceLength);
+      const part = rest.subarray(0, end - this.#position);
+      rest = rest.subarray(part.length);
+      const writing = this.#writePart(piece, start, end, part);
+      if (writing !== undefined) return this.#writeAllAfter(writing, rest);
+    }
+    return undefined;
+  }
+
+  async #writeAllAfter(writing: Promise<void>, rest: Uint8Array): Promise<void> {
+    await writing;
+    await this.#writeAll(rest);
+  }
+
+  #writePart(piece: number, start: number, end: number, part: Uint8Array): Promise<void> | undefined {
+    const at = this.#position;
+    this.#position += part.length;
+    if (at === start) {
+      this.#aside = [];
+      this.#direct = !this.#blob.isWhole(piece) && this.#blob.own(piece, this);
+    }
+    if (this.#blob.isWhole(piece)) return undefined;
+    if (this.#direct) return this.#then(this.#blob.partial.writeNow(at, part), () => (this.#position < end ? undefined : this.#finish(piece)));
+    this.#aside.push(Uint8Array.from(part));
+    if (this.#position < end) return undefined;
+    const whole = Buffer.concat(this.#aside);
+    this.#aside = [];
+    // It began in the middle: of no use without its beginning.
+    if (whole.length < end - start) return undefined;
+    return this.#then(this.#blob.partial.writeNow(start, whole), () => this.#finish(piece));
+  }
+
+  #finish(piece: number): undefined {
+    if (this.#blob.isWhole(piece)) return;
+    this.#blob.markWhole(piece);
+    this.#onPiece(piece);
+  }
+
+  #then(writing: Promise<void> | undefined, next: () => undefined): Promise<void> | undefined {
+    return writing === undefined ? next() : this.#after(writing, next);
+  }
+
+  async #after(writing: Promise<void>, next: () => undefined): Promise<void> {
+    await writing;
+    next();
+  }
+}

@@ -1,0 +1,142 @@
+import type { MessagePort, Transferable, Worker } from 'node:worker_threads';
+import { LayerswarmError, type ErrorCode } from '../../../errors.ts';
+
+/** The methods of one side: parameters and result of each. All must survive the structured clone. */
+export type Methods<M> = { [K in keyof M]: { readonly params: unknown; readonly result: unknown } };
+
+export type Handlers<M extends Methods<M>> = {
+  [K in keyof M]: (params: M[K]['params'], signal: AbortSignal) => M[K]['result'] | Promise<M[K]['result']>;
+};
+
+/** This end of the line between a thread and its worker. */
+type Port = Pick<MessagePort | Worker, 'postMessage' | 'on'>;
+
+type PortMessage =
+  | { readonly type: 'call'; readonly id: number; readonly method: string; readonly params: unknown }
+  | { readonly type: 'notify'; readonly method: string; readonly params: unknown }
+  | { readonly type: 'abort'; readonly id: number }
+  | { readonly type: 'result'; readonly id: number; readonly value: unknown }
+  | { readonly type: 'error'; readonly id: number; readonly error: PortError };
+
+interface PortError {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+interface PendingCall {
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: LayerswarmError) => void;
+}
+
+/**
+ * Calls between two threads. Everything goes over in the order in which it was said, gathered once a turn of the event loop: a
+ * message by itself costs as much as hashing several kilobytes.
+ */
+export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote>> {
+  readonly #port: Port;
+  readonly #handlers: Handlers<Local>;
+  readonly #calls = new Map<number, PendingCall>();
+  readonly #running = new Map<number, AbortController>();
+  #outbox: PortMessage[] = [];
+  #transfers: Transferable[] = [];
+  #scheduled = false;
+  #nextId = 0;
+  #closed: LayerswarmError | undefined;
+
+  constructor(port: Port, handlers: Handlers<Local>) {
+    this.#port = port;
+    this.#handlers = handlers;
+    port.on('message', (messages: readonly PortMessage[]) => { for (const message of messages) this.#onMessage(message); });
+  }
+
+  /** Calls a method of the other side. `transfer` hands memory over instead of copying it. @throws what the method threw; `aborted` by it */
+  async call<K extends keyof Remote & string>(method: K, params: Remote[K]['params'], options: { transfer?: readonly Transferable[]; signal?: AbortSignal | undefined } = {}): Promise<Remote[K]['result']> {
+    if (this.#closed !== undefined) throw this.#closed;
+    const { promise, resolve, reject } = Promise.withResolvers<Remote[K]['result']>();
+    const id = this.#nextId++;
+    this.#calls.set(id, { resolve, reject });
+    this.#post({ type: 'call', id, method, params }, options.transfer);
+    const { signal } = options;
+    if (signal === undefined) return await promise;
+    // The other side decides what becomes of the call: it may be too late to stop it.
+    const onAbort = (): void => { this.#post({ type: 'abort', id }); };
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await promise;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Calls a method and wants no answer. */
+  notify<K extends keyof Remote & string>(method: K, params: Remote[K]['params'], transfer?: readonly Transferable[]): void {
+    this.#post({ type: 'notify', method, params }, transfer);
+  }
+
+  /** The other side is gone: fails every call, also later ones, and stops what it called here. */
+  close(reason: LayerswarmError): void {
+    if (this.#closed !== undefined) return;
+    this.#closed = reason;
+    for (const { reject } of this.#calls.values()) reject(reason);
+    this.#calls.clear();
+    for (const controller of this.#running.values()) controller.abort(reason);
+    this.#running.clear();
+  }
+
+  #post(message: PortMessage, transfer?: readonly Transferable[]): void {
+    if (this.#closed !== undefined) return;
+    this.#outbox.push(message);
+    if (transfer !== undefined) this.#transfers.push(...transfer);
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => { this.#flush(); });
+  }
+
+  #flush(): void {
+    this.#scheduled = false;
+    const [messages, transfers] = [this.#outbox, this.#transfers];
+    this.#outbox = [];
+    this.#transfers = [];
+    if (this.#closed === undefined) this.#port.postMessage(messages, transfers);
+  }
+
+  #onMessage(message: PortMessage): void {
+    switch (message.type) {
+      case 'call': void this.#run(message.id, message.method, message.params); break;
+      case 'notify': void this.#run(undefined, message.method, message.params); break;
+      case 'abort': this.#running.get(message.id)?.abort(); break;
+      case 'result': this.#settle(message.id)?.resolve(message.value as never); break;
+      case 'error': this.#settle(message.id)?.reject(new LayerswarmError(message.error.code, message.error.message)); break;
+    }
+  }
+
+  async #run(id: number | undefined, method: string, params: unknown): Promise<void> {
+    const controller = new AbortController();
+    if (id !== undefined) this.#running.set(id, controller);
+    try {
+      const handler = this.#handlers[method as keyof Local];
+      const result = handler(params, controller.signal);
+      const value = result instanceof Promise ? await result : result;
+      if (id !== undefined) this.#post({ type: 'result', id, value });
+    } catch (error) {
+      if (id === undefined) throw error;
+      this.#post({ type: 'error', id, error: portError(error) });
+    } finally {
+      if (id !== undefined) this.#running.delete(id);
+    }
+  }
+
+  #settle(id: number): PendingCall | undefined {
+    const call = this.#calls.get(id);
+    this.#calls.delete(id);
+    return call;
+  }
+}
+
+/** Errors lose their class and their causes on the way: what a person needs of the cause goes into the message. */
+function portError(error: unknown): PortError {
+  if (!(error instanceof LayerswarmError)) return { code: 'internal', message: error instanceof Error ? error.message : String(error) };
+  const { code, message, cause } = error;
+  return { code, message: cause instanceof Error ? `${message} (${cause.message})` : message };
+}

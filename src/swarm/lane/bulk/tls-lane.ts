@@ -1,0 +1,101 @@
+import { LayerswarmError } from '../../../errors.ts';
+import type { Digest } from '../../../oci/digest.ts';
+import { abortedBy } from '../abort.ts';
+import { MAX_NOTE_BYTES } from '../frame.ts';
+import type { ByteRange, FileRange, Lane, RangeTarget } from '../lane.ts';
+import type { LaneCounters, MainMethods, Sink, WorkerMethods } from './bulk-protocol.ts';
+import type { PortRpc } from './port-rpc.ts';
+
+export interface TlsLaneParts {
+  readonly id: number;
+  readonly peerId: string;
+  readonly worker: PortRpc<MainMethods, WorkerMethods>;
+  /** Finds out where the worker is to write, until `release`. */
+  sink(target: RangeTarget): { readonly sink: Sink; readonly release: () => void };
+}
+
+/** The lane that a worker runs, as the main thread has it: what it says travels there, the bytes do not travel here. */
+export class TlsLane implements Lane {
+  readonly kind = 'tls';
+  readonly id: number;
+  readonly peerId: string;
+  readonly #parts: TlsLaneParts;
+  #counters: LaneCounters;
+  /** Bytes of pushes that the worker may not have counted yet. */
+  #handedOver = 0;
+  #retired = false;
+  #closed = false;
+
+  constructor(parts: TlsLaneParts) {
+    this.id = parts.id;
+    this.peerId = parts.peerId;
+    this.#parts = parts;
+    this.#counters = { lane: parts.id, sentBytes: 0, receivedBytes: 0, sendBacklog: 0 };
+  }
+
+  /** As of a tenth of a second ago, as the other two. */
+  get sendBacklog(): number {
+    return Math.max(this.#handedOver, this.#counters.sendBacklog);
+  }
+
+  get sentBytes(): number {
+    return this.#counters.sentBytes;
+  }
+
+  get receivedBytes(): number {
+    return this.#counters.receivedBytes;
+  }
+
+  async request(blob: Digest, range: ByteRange, target: RangeTarget, signal: AbortSignal): Promise<Uint8Array> {
+    this.#check(signal);
+    const { sink, release } = this.#parts.sink(target);
+    try {
+      return await this.#parts.worker.call('request', { lane: this.id, blob: blob.toString(), range, sink }, { signal });
+    } finally {
+      release();
+    }
+  }
+
+  async push(blob: Digest, range: ByteRange, bytes: Uint8Array | FileRange, note: Uint8Array, signal: AbortSignal): Promise<boolean> {
+    this.#check(signal);
+    if (note.length > MAX_NOTE_BYTES) throw new LayerswarmError('too-large', `a note of ${note.length} bytes, at most ${MAX_NOTE_BYTES} go with a push`);
+    const length = bytes instanceof Uint8Array ? bytes.length : bytes.end - bytes.start;
+    this.#handedOver += length;
+    try {
+      return await this.#parts.worker.call('push', { lane: this.id, blob: blob.toString(), range, bytes, note }, { signal });
+    } finally {
+      this.#handedOver -= length;
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    try {
+      await this.#parts.worker.call('closeLane', { lane: this.id });
+    } catch (error) {
+      // Without its worker it is closed already.
+      if (!(error instanceof LayerswarmError)) throw error;
+    }
+  }
+
+  /** Takes nothing new; closes when what is under way has ended. */
+  drain(): void {
+    this.#parts.worker.notify('drainLane', { lane: this.id });
+  }
+
+  /** Nothing can be begun on it any longer. False when this was known. */
+  retire(): boolean {
+    const was = !this.#retired;
+    this.#retired = true;
+    return was;
+  }
+
+  count(counters: LaneCounters): void {
+    this.#counters = counters;
+  }
+
+  #check(signal: AbortSignal): void {
+    if (signal.aborted) throw abortedBy(signal);
+    if (this.#retired || this.#closed) throw new LayerswarmError('peer-gone', `the lane to peer ${this.peerId} is closed`);
+  }
+}

@@ -1,0 +1,154 @@
+import type { TLSSocket } from 'node:tls';
+import { LayerswarmError } from '../../../errors.ts';
+import type { LaneTransport, TransportHandler } from '../lane-transport.ts';
+
+/** How long the peer may take to close its end after this side closed its own. */
+const CLOSE_TIMEOUT_MS = 2000;
+/** TLS gives at most 16 KiB at a time; gathering them makes an eighth of the writes. */
+const ARENA_BYTES = 256 * 1024;
+const RECORD_BYTES = 16 * 1024;
+/** Given to the socket and not yet taken by the kernel. */
+const MAX_SEND_BUFFERED = 256 * 1024;
+const KEEP_ALIVE_MS = 30_000;
+
+/**
+ * Memory that a dialled socket reads into, again and again: what arrives in one turn of the event loop lies in a row. (Node allows
+ * this for sockets that dial alone. Those that were accepted deliver memory of their own.)
+ */
+export class ReadArena {
+  #arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
+  /** Bytes of the arena that are delivered, and that are filled. The socket reads behind these, into what it was given last. */
+  #delivered = 0;
+  #filled = 0;
+  /** Some of it is still being looked at: the socket gets another arena. */
+  #inUse = false;
+  #scheduled = false;
+  #consume: ((bytes: Uint8Array) => boolean) | undefined;
+  #reading = true;
+
+  /** For `tls.connect`. */
+  readonly onread = {
+    buffer: (): Uint8Array => {
+      if (this.#inUse && this.#delivered === this.#filled) {
+        this.#inUse = false;
+        this.#arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
+      }
+      if (this.#delivered === this.#filled) this.#delivered = this.#filled = 0;
+      return this.#arena.subarray(this.#filled);
+    },
+    callback: (length: number): boolean => {
+      this.#filled += length;
+      if (this.#arena.length - this.#filled < RECORD_BYTES) this.flush();
+      else this.#schedule();
+      return this.#reading && this.#arena.length - this.#filled >= (this.#consume === undefined ? RECORD_BYTES : 0);
+    },
+  };
+
+  /** `consume` returns false when the memory stays in use. */
+  start(consume: (bytes: Uint8Array) => boolean): void {
+    this.#consume = consume;
+    this.#schedule();
+  }
+
+  set reading(reading: boolean) {
+    this.#reading = reading;
+  }
+
+  /** Delivers what is here. */
+  flush(): void {
+    if (this.#delivered === this.#filled || this.#consume === undefined) return;
+    const bytes = this.#arena.subarray(this.#delivered, this.#filled);
+    this.#delivered = this.#filled;
+    if (!this.#consume(bytes)) this.#inUse = true;
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.flush();
+    });
+  }
+}
+
+/** A TLS socket as a lane's transport, after its handshake and its ticket. */
+export class TlsTransport implements LaneTransport {
+  handler: TransportHandler | undefined;
+  readonly #socket: TLSSocket;
+  readonly #arena: ReadArena | undefined;
+  readonly #closed = Promise.withResolvers<void>();
+  #blocked = false;
+  #error: Error | undefined;
+
+  /** `arena`: what a dialled socket reads into. */
+  constructor(socket: TLSSocket, arena: ReadArena | undefined) {
+    this.#socket = socket;
+    this.#arena = arena;
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    socket.on('error', (error) => { this.#error = error; });
+    socket.on('close', () => {
+      // What came before the end is delivered before the end.
+      this.#arena?.flush();
+      this.#closed.resolve();
+      this.handler?.onClose(this.#error);
+    });
+    if (arena === undefined) socket.on('data', (chunk: Buffer) => { this.#deliver(chunk); });
+    else arena.start((bytes) => this.#deliver(bytes));
+  }
+
+  get sendBuffered(): number {
+    return this.#socket.writableLength;
+  }
+
+  send(header: Uint8Array, payload?: Uint8Array, free?: () => void): boolean {
+    if (!this.#socket.writable) return false;
+    if (payload === undefined) {
+      this.#socket.write(header, () => { this.#written(); });
+    } else {
+      this.#socket.cork();
+      this.#socket.write(header);
+      this.#socket.write(payload, () => {
+        free?.();
+        this.#written();
+      });
+      this.#socket.uncork();
+    }
+    if (this.#socket.writableLength < MAX_SEND_BUFFERED) return true;
+    this.#blocked = true;
+    return false;
+  }
+
+  pause(): void {
+    if (this.#arena !== undefined) this.#arena.reading = false;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (this.#arena !== undefined) this.#arena.reading = true;
+    this.#socket.resume();
+  }
+
+  async end(): Promise<void> {
+    const timer = setTimeout(() => { this.destroy(new LayerswarmError('timeout', 'the peer did not close its end of the bulk connection')); }, CLOSE_TIMEOUT_MS);
+    this.resume();
+    this.#socket.end();
+    await this.#closed.promise;
+    clearTimeout(timer);
+  }
+
+  destroy(error: Error): void {
+    this.#socket.destroy(error);
+  }
+
+  #deliver(bytes: Uint8Array): boolean {
+    return this.handler?.onData(bytes) ?? true;
+  }
+
+  #written(): void {
+    if (!this.#blocked || this.#socket.writableLength > MAX_SEND_BUFFERED / 2) return;
+    this.#blocked = false;
+    this.handler?.onDrain();
+  }
+}

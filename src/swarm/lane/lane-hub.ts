@@ -1,0 +1,41 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { TlsLaneHub } from './bulk/tls-lane-hub.ts';
+import type { Lane } from './lane.ts';
+import type { StreamLaneHub } from './stream-lane-hub.ts';
+
+/** A caller waits this long for a TLS lane before it gets a stream lane; the TLS lane goes on being opened, for the next. */
+const PATIENCE_MS = 300;
+
+/** The lanes of a node: over TLS to every peer whose bulk port can be reached or that can reach this one's, else over libp2p. */
+export class LaneHub {
+  readonly #streams: StreamLaneHub;
+  readonly #tls: TlsLaneHub | undefined;
+
+  constructor(streams: StreamLaneHub, tls: TlsLaneHub | undefined) {
+    this.#streams = streams;
+    this.#tls = tls;
+  }
+
+  /** The lane to the peer that is open now. */
+  current(peerId: string): Lane | undefined {
+    return this.#tls?.current(peerId) ?? this.#streams.current(peerId);
+  }
+
+  /** A lane to the peer, the same one for all callers until it ends or a better one is open. @throws `peer-gone`, `timeout`, `aborted` */
+  async lane(peerId: string, signal?: AbortSignal): Promise<Lane> {
+    const tls = this.#tls;
+    const current = tls?.current(peerId);
+    if (current !== undefined) return current;
+    if (tls === undefined || !tls.isWorthTrying(peerId)) return await this.#streams.lane(peerId, signal);
+    const patience = new AbortController();
+    const waited = delay(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => undefined);
+    const opened = await Promise.race([tls.lane(peerId).catch(() => undefined), waited]);
+    patience.abort();
+    return opened ?? await this.#streams.lane(peerId, signal);
+  }
+
+  /** The peer is no member any longer. (Its streams end with its connection.) */
+  forget(peerId: string): void {
+    this.#tls?.forget(peerId);
+  }
+}
