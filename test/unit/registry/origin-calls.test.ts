@@ -38,6 +38,9 @@ test('an answer that something is not there is an answer', async (t) => {
 
 test('a call that hangs ends with its time-out', async (t) => {
   const { calls } = setUp(20);
+  // the timer of a signal does not keep a process alive, and here nothing else does
+  const alive = setInterval(() => undefined, 1_000);
+  t.teardown(() => clearInterval(alive));
   const error = await t.throwsAsync(calls.ask(() => Promise.withResolvers<never>().promise));
   t.is(errorCode(error), 'timeout');
   t.is(await calls.reachable(AbortSignal.timeout(60_000)), false);
