@@ -103,8 +103,7 @@ test('foreign layers are left out: registries need not hold them', async (t) => 
   const w = world();
   addImage(w, 'app', 'v1', [descriptor('own'), { ...descriptor('foreign', MediaType.dockerForeignLayer), urls: ['https://elsewhere.example/x'] }]);
   await pull(w);
-  t.deepEqual(new Set(w.requests.map(({ size }) => size)), new Set(['own'.length, 'app config'.length]));
-  t.is(w.requests.length, 2);
+  t.deepEqual(w.requests.map(({ size }) => size), ['app config'.length, 'own'.length]);
 });
 
 test('an excluded repository is read from the origin only', async (t) => {
