@@ -89,7 +89,7 @@ export class Authenticator {
     const known = basicHeader(await this.#login(access, false))['authorization'];
     // what was refused may have changed since on disk, or in the helper's store
     const header = known === sent ? basicHeader(await this.#login(access, true))['authorization'] : known;
-    if (header === undefined) throw this.#refused(`asks for a user name and password, and there are none (${this.#credentials.source})`);
+    if (header === undefined) throw this.#refused(`asks for credentials, and there are none for it in ${this.#credentials.source}`);
     if (header === sent) throw this.#refused(`refuses the login (${this.#credentials.source})`);
     return header;
   }

@@ -14,7 +14,7 @@ export function storeError(error: unknown, what: string): LayerswarmError {
     case 'EPERM':
     case 'EROFS':
     case 'ENOTDIR':
-    // what mkdir says of a folder within a read-only file system, and everything once the data folder was removed
+    // everything once the data folder was removed
     case 'ENOENT':
       return new LayerswarmError('store-unwritable', `cannot ${what}: ${reason}; check the owner and mode of the data folder, and how its disk is mounted`, options);
     case 'EIO':

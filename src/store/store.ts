@@ -1,4 +1,5 @@
-import { mkdir } from 'node:fs/promises';
+import { access, constants, mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { BlobCatalog } from './blob-catalog.ts';
 import type { BlobStore } from './blob-store.ts';
 import { DiskBlobStore, type BlobStoreStats } from './disk-blob-store.ts';
@@ -12,7 +13,7 @@ import type { OpenPartial } from './partial-owner.ts';
 import { Pins } from './pins.ts';
 import { adoptManifests, restoreTags } from './rebuild.ts';
 import { SqliteImageStore } from './sqlite-image-store.ts';
-import { storeError } from './store-error.ts';
+import { isMissing, storeError } from './store-error.ts';
 import { checkFormat, prepareFolders, StoreLayout } from './store-layout.ts';
 import { SyncPolicy } from './sync-policy.ts';
 import { verifyBlobs, type VerifyOptions, type VerifyResult } from './verify-blobs.ts';
@@ -60,7 +61,7 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
   try {
     await mkdir(layout.root, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw storeError(error, `make the data folder ${layout.root}`);
+    throw storeError(await whyUnwritable(layout.root) ?? error, `make the data folder ${layout.root}`);
   }
   await checkFormat(layout);
   const lock = FolderLock.acquire(layout);
@@ -74,6 +75,16 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
     await metadata?.close();
     lock.release();
     throw storeError(error, `open the store in ${layout.root}`);
+  }
+}
+
+/** What is wrong with the nearest folder that is there: of a read-only file system mkdir says only ENOENT. */
+async function whyUnwritable(folder: string): Promise<unknown> {
+  try {
+    await access(folder, constants.W_OK);
+    return undefined;
+  } catch (error) {
+    return isMissing(error) && dirname(folder) !== folder ? await whyUnwritable(dirname(folder)) : error;
   }
 }
 
