@@ -45,6 +45,8 @@ export class HostedPartial implements OwnedPartial {
   #epoch = 0;
   #advancing: Promise<void> | undefined;
   #next: Promise<void> | undefined;
+  /** A piece was completed since the last run began. */
+  #changed = false;
   #reads = new Set<Promise<unknown>>();
   #open = true;
 
@@ -99,6 +101,7 @@ export class HostedPartial implements OwnedPartial {
     if (grade <= before) return;
     if (before === Grade.missing) this.#haveBytes += this.#lengthOf(piece);
     this.#grades[piece] = grade;
+    this.#changed = true;
     this.#parts.worker.notify('completePiece', { partial: this.#parts.id, piece, grade });
   }
 
@@ -136,6 +139,7 @@ export class HostedPartial implements OwnedPartial {
   advance(): Promise<void> {
     this.#checkOpen();
     if (this.#advancing === undefined) return (this.#advancing = this.#advance());
+    if (!this.#changed) return this.#next ?? this.#advancing;
     // The run under way may not know of pieces that were completed after it began; all who ask meanwhile share the next one.
     this.#next ??= this.#advanceAfter(this.#advancing);
     return this.#next;
@@ -177,6 +181,7 @@ export class HostedPartial implements OwnedPartial {
 
   async #advance(): Promise<void> {
     const epoch = this.#epoch;
+    this.#changed = false;
     try {
       const hash = await this.#parts.worker.call('advancePartial', { partial: this.#parts.id });
       if (epoch === this.#epoch) this.#hash = hash;
@@ -186,7 +191,8 @@ export class HostedPartial implements OwnedPartial {
   }
 
   async #advanceAfter(running: Promise<void>): Promise<void> {
-    await running;
+    // What it failed with, its own callers hear.
+    await running.catch(() => undefined);
     this.#next = undefined;
     this.#advancing = this.#advance();
     await this.#advancing;
