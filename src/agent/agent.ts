@@ -17,6 +17,7 @@ import { OriginDirectory } from '../swarm/origin-directory.ts';
 import { serveOrigin } from '../swarm/origin-service.ts';
 import { TagMemory } from '../swarm/tag-memory.ts';
 import { version } from '../version.ts';
+import { ClientPulls } from './client-pulls.ts';
 import type { AgentConfig } from './config.ts';
 import { CurrentOrigin } from './current-origin.ts';
 import { ExcludedRepositories } from './excluded-repositories.ts';
@@ -96,7 +97,8 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
 
   // What people and monitoring see
   const receipts = new ReceiptRing();
-  const tally = new RegistryTally();
+  const clientPulls = parts.use(new ClientPulls({ images: store.images, store: store.blobs, exchange, receipts, now: Date.now }));
+  const tally = new RegistryTally(clientPulls);
   const images = new ImageList(store.images, store.blobs);
   const view = new NodeView({ config, network, origins, embedded: embedded !== undefined, store, exchange, images, receipts, tally });
   const metrics = new Metrics(() => view.status());
