@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { ControlServer } from '../control/control-server.ts';
+import { ControlServer, type Handlers } from '../control/control-server.ts';
 import { removeAgentFile, writeAgentFile, type AgentFile } from '../control/agent-file.ts';
 import { controlSocketPath } from '../control/socket-path.ts';
 import type { Logger } from '../log.ts';
@@ -29,6 +29,8 @@ import { OriginMemory } from './origin-memory.ts';
 import { Puller } from './puller.ts';
 import { ReceiptRing } from './receipt-ring.ts';
 import { RegistryTally } from './registry-tally.ts';
+import { seedHandler } from './seed-operation.ts';
+import { makeSeeding } from './seeding.ts';
 import { every, ORIGIN_PROBE_MS, STORE_GC_MS } from './schedule.ts';
 import { storeLimitBytes } from './store-limit.ts';
 import { loadSwarmKeys } from './swarm-keys.ts';
@@ -133,6 +135,11 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   });
   const puller = new Puller({ resolver: registry.resolver, exchange, store: store.blobs, isExcluded });
 
+  // What operators put in
+  const endpoint = (): string => new URL(registry.url).host;
+  const seeding = await makeSeeding({ data: config.data, store, exchange, origin, mirrors: config.mirrors, endpoint, log: log.for('seed') });
+  parts.use(seeding);
+
   const status = config.status === undefined ? undefined : new StatusServer({
     listen: config.status,
     source: view,
@@ -142,7 +149,10 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   const control = new ControlServer({
     path: controlSocketPath(config.data, { configured: config.socket.path, uid, env: process.env }),
     group: config.socket.group,
-    handlers: controlHandlers({ view, puller, store, receipts, metrics, names: { registryName, mirrors: config.mirrors, endpoint: () => new URL(registry.url).host } }),
+    handlers: {
+      ...controlHandlers({ view, puller, store, receipts, metrics, names: { registryName, mirrors: config.mirrors, endpoint } }),
+      seed: seedHandler(seeding.seeder),
+    } satisfies Handlers,
     onError: (operation, error) => log.for('control').error('an operation failed', { operation, reason: String(error) }),
   });
 

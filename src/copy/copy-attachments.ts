@@ -5,7 +5,7 @@ import { type Manifest, parseManifest, type RawManifest, rawManifest } from '../
 import { MediaType } from '../oci/media-type.ts';
 import { referrerDescriptor, referrersTag } from '../oci/referrers.ts';
 import { type CollectedImage, collectImage } from './collect-image.ts';
-import { copyBlob, type CopyOptions } from './copy-image.ts';
+import { copyBlob, type CopyOptions } from './copy-blob.ts';
 import type { CopyTarget } from './copy-target.ts';
 import type { Attachments, ImageSource } from './image-source.ts';
 import { planCopy } from './plan-copy.ts';

@@ -1,40 +1,15 @@
-import { pipe } from 'it-pipe';
-import { errorCode, LayerswarmError } from '../errors.ts';
+import { LayerswarmError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { RawManifest } from '../oci/manifest.ts';
-import type { ByteRate } from '../origin/budget.ts';
 import { copyAttachments } from './copy-attachments.ts';
+import { copyBlob, type CopyOptions } from './copy-blob.ts';
 import { type CollectedImage, collectImage } from './collect-image.ts';
 import type { CopyTarget } from './copy-target.ts';
 import type { ImageSource } from './image-source.ts';
 import { inParallel } from './in-parallel.ts';
-import { type ConflictPolicy, type CopyPlan, planCopy } from './plan-copy.ts';
+import { type CopyPlan, planCopy } from './plan-copy.ts';
 
 const UPLOADS_AT_ONCE = 4;
-
-export interface CopyOptions {
-  /** At the target. */
-  readonly repository: string;
-  /** At the target; without one the image is copied by its digest. */
-  readonly tag?: string | undefined;
-  readonly conflict?: ConflictPolicy | undefined;
-  /** Where else at the target a blob may be, to be mounted from. */
-  readonly mountFrom?: ((blob: Digest) => Iterable<string>) | undefined;
-  /** Copies what refers to the image as well; true unless given. */
-  readonly attachments?: boolean | undefined;
-  /** Stands for the source's own root, e.g. one platform of it. */
-  readonly root?: RawManifest | undefined;
-  readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface CopyProgress {
-  readonly blob: Descriptor;
-  readonly state: 'present' | 'mounted' | 'uploading' | 'uploaded';
-  /** Bytes passed on of this blob, in this try. */
-  readonly bytes: number;
-}
 
 export interface CopyReport {
   readonly digest: Digest;
@@ -81,63 +56,10 @@ export async function copyImage(source: ImageSource, target: CopyTarget, options
   return report.done();
 }
 
-/** HEAD, mount, upload: the first that does. Alone for each blob, so that a second copy finds what the first brought. */
-export function copyBlob(source: ImageSource, target: CopyTarget, blob: Descriptor, options: CopyOptions): Promise<'present' | 'mounted' | 'uploaded'> {
-  const { repository, signal, onProgress } = options;
-  const { digest } = blob;
-  return target.alone(digest, async () => {
-    signal?.throwIfAborted();
-    if (await target.writer.blobExists(repository, digest, signal)) {
-      onProgress?.({ blob, state: 'present', bytes: blob.size });
-      return 'present';
-    }
-    for (const from of target.places(digest, repository, options.mountFrom?.(digest) ?? [])) {
-      if (!await mounted(target, repository, digest, from, signal)) continue;
-      target.placed(digest, repository);
-      onProgress?.({ blob, state: 'mounted', bytes: blob.size });
-      return 'mounted';
-    }
-    await target.writer.uploadBlob(repository, blob, () => pipe(
-      source.blob(blob, signal),
-      (bytes) => atRate(bytes, target.rate, signal),
-      (bytes) => counted(bytes, (sent) => onProgress?.({ blob, state: 'uploading', bytes: sent })),
-    ), signal);
-    target.placed(digest, repository);
-    onProgress?.({ blob, state: 'uploaded', bytes: blob.size });
-    return 'uploaded';
-  });
-}
-
-async function mounted(target: CopyTarget, repository: string, digest: Digest, from: string, signal: AbortSignal | undefined): Promise<boolean> {
-  try {
-    return await target.writer.mountBlob(repository, digest, from, signal);
-  } catch (error) {
-    // a mount that is not allowed or not understood is one that did not happen
-    if (['not-found', 'origin-denied', 'origin-unauthorized', 'unsupported', 'name-invalid'].includes(errorCode(error))) return false;
-    throw error;
-  }
-}
-
 async function checkTag(target: CopyTarget, repository: string, tag: string, expected: Digest, signal: AbortSignal | undefined): Promise<void> {
   const found = await target.tag(repository, tag, signal);
   if (found?.equals(expected) === true) return;
   throw new LayerswarmError('digest-mismatch', `${repository}:${tag} was copied as ${expected.toString()}, and ${target.reader.url} says that it is ${found?.toString() ?? 'not there'}: somebody else pushes this tag`);
-}
-
-async function* atRate(bytes: AsyncIterable<Uint8Array>, rate: ByteRate | undefined, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, undefined> {
-  for await (const chunk of bytes) {
-    await rate?.take(chunk.length, signal);
-    yield chunk;
-  }
-}
-
-async function* counted(bytes: AsyncIterable<Uint8Array>, tell: (total: number) => void): AsyncGenerator<Uint8Array, void, undefined> {
-  let total = 0;
-  for await (const chunk of bytes) {
-    total += chunk.length;
-    tell(total);
-    yield chunk;
-  }
 }
 
 interface ReportInProgress {

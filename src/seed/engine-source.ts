@@ -40,7 +40,7 @@ export interface EngineSourceOptions {
   readonly known: KnownImages;
   /** An image that is whole in the store. */
   readonly stored: (manifest: Digest) => Promise<ImageSource | undefined>;
-  readonly openStaging: () => Promise<Staging>;
+  readonly openStaging: (repository: string, tag: string) => Promise<Staging>;
   readonly onNote: (line: string) => void;
   readonly signal: AbortSignal;
 }
@@ -116,8 +116,8 @@ async function isSame(registry: SourceRegistry, repository: string, digest: Dige
   return false;
 }
 
-async function fromPush({ engine, image, openStaging, onNote, signal }: EngineSourceOptions): Promise<FoundImage | undefined> {
-  const staging = await openStaging();
+async function fromPush({ engine, image, origin, openStaging, onNote, signal }: EngineSourceOptions): Promise<FoundImage | undefined> {
+  const staging = await openStaging(origin.repository, origin.tag);
   try {
     await engine.push(image, staging.name, { signal, onProgress: onNote });
     const source = await staging.image();

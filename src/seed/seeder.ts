@@ -38,7 +38,7 @@ export interface SeederOptions {
   readonly isOwnName: (registry: string) => boolean;
   readonly otherRegistry: EngineSourceOptions['otherRegistry'];
   readonly known: KnownImages;
-  readonly openStaging: () => Promise<Staging>;
+  readonly openStaging: (repository: string, tag: string) => Promise<Staging>;
   /** Makes an OCI layout of a disk image; @returns what it is to be called */
   readonly convert: (disk: string, folder: string, signal: AbortSignal) => Promise<string | undefined>;
   readonly tempFolder: string;

@@ -110,7 +110,7 @@ async function tableOf(handle: FileHandle, size: number, name: string, signal: A
 }
 
 function add(entries: Map<string, Extent | Link>, header: TarHeader, archiveSize: number, archive: string): void {
-  const { name, type, size = 0, byteOffset, linkname } = header;
+  const { name, type, size, byteOffset, linkname } = header;
   const path = normalize(name);
   // what lies outside, and what has no content, is no part of an image
   if (path === undefined) return;
