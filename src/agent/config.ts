@@ -72,8 +72,13 @@ function fillIn(parsed: ParsedConfig, warnings: readonly string[], uid: number, 
     bulk: onOrOff(parsed.bulk ?? { host, port: 4002 }),
     push: onOrOff(parsed.push),
     status: onOrOff(parsed.status),
-    warnings,
+    warnings: [...warnings, ...notEnforced(parsed)],
   };
+}
+
+/** A limit without effect must not pass for one. */
+function notEnforced({ limits }: ParsedConfig): string[] {
+  return (['upload', 'download'] as const).flatMap((key) => (limits[key] === 0 ? [] : [`limits.${key} is not enforced by this version: only limits.origin is`]));
 }
 
 function onOrOff(value: 'off' | HostPort): HostPort | undefined {

@@ -64,6 +64,11 @@ test('a misspelt variable is warned of, and those that Kubernetes makes of servi
   t.deepEqual(config.warnings, ['LAYERSWARM_ZOEN is not the name of a setting and has no effect']);
 });
 
+test('a limit that has no effect yet is warned of', async (t) => {
+  const { warnings } = await loadConfig({ ...NO_FILE, flags: { limitsUpload: '50MB/s', limitsOrigin: '10MB/s' } });
+  t.deepEqual(warnings, ['limits.upload is not enforced by this version: only limits.origin is']);
+});
+
 const refusals: readonly [title: string, options: ConfigOptions, message: RegExp][] = [
   ['a malformed address', { flags: { registry: 'localhost' } }, /^registry \(--registry\): expected HOST:PORT, received "localhost"$/],
   ['a port beyond the last', { flags: { status: '127.0.0.1:70000' } }, /^status \(--status\): expected HOST:PORT or off, received/],
