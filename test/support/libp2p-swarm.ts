@@ -2,7 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LaneSource } from '../../src/swarm/lane/lane.ts';
-import { Libp2pNetwork, type NetworkOptions } from '../../src/swarm/network/libp2p-network.ts';
+import { Libp2pNetwork } from '../../src/swarm/network/libp2p-network.ts';
+import type { NetworkOptions } from '../../src/swarm/network/network-options.ts';
 import type { Network, OriginAnnouncement } from '../../src/swarm/network/network.ts';
 import { deriveSwarmKey, type SwarmKey } from '../../src/swarm/network/swarm-key.ts';
 

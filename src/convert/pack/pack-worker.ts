@@ -52,6 +52,7 @@ async function pack({ input, output, compression }: PackJob): Promise<PackAnswer
     return { done: { diffId: diffId.copy().digest('hex'), diffSize, digest: digest.digest('hex'), size, compressor: format?.name, ...filter.counts } };
   } finally {
     closeSync(file);
+    closeSync(input);
   }
 }
 

@@ -10,6 +10,8 @@ const MULTIHASH = { sha256: 0x12, sha512: 0x13 } as const;
 const MAX_PENDING = 100_000;
 const PROVIDE_TIMEOUT_MS = 30_000;
 const ENDED_AFTER_MS = 30_000;
+/** A record that nobody took is offered again after this many intervals: who has just joined is not in the routing table yet. */
+const RETRY_INTERVALS = 5;
 
 export interface ContentRoutingOptions {
   dht: KadDHT;
@@ -73,12 +75,12 @@ export class ContentRouting {
     clearTimeout(this.#timer);
   }
 
-  #schedule(): void {
+  #schedule(intervals = 1): void {
     if (this.#timer !== undefined || this.#working || this.#pending.size === 0 || this.#stopping.signal.aborted || this.#options.memberCount() === 0) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       void this.#work();
-    }, this.#options.provideIntervalMs);
+    }, this.#options.provideIntervalMs * intervals);
   }
 
   async #work(): Promise<void> {
@@ -87,25 +89,35 @@ export class ContentRouting {
     const [blob, task] = next;
     this.#pending.delete(blob);
     this.#working = true;
-    try {
-      await (task === 'provide' ? this.#provide(blob) : this.#withdraw(blob));
-    } catch {
-      // Tried again when the blob is next provided, or after a restart; the members that are connected know anyway.
-    } finally {
-      this.#working = false;
-      this.#schedule();
-    }
+    const done = task === 'provide' ? await this.#provide(blob) : await this.#withdraw(blob);
+    this.#working = false;
+    if (!done && !this.#pending.has(blob)) this.#pending.set(blob, task);
+    this.#schedule(done ? 1 : RETRY_INTERVALS);
   }
 
-  async #provide(blob: string): Promise<void> {
+  /** False when nobody took the record. */
+  async #provide(blob: string): Promise<boolean> {
     const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(PROVIDE_TIMEOUT_MS)]);
-    for await (const event of this.#options.dht.provide(contentId(blob), { signal })) void event;
-    this.#provided.add(blob);
+    let taken = false;
+    try {
+      for await (const event of this.#options.dht.provide(contentId(blob), { signal })) {
+        taken ||= event.name === 'PEER_RESPONSE' && event.messageName === 'ADD_PROVIDER';
+      }
+    } catch {
+      // Some may have taken it before the deadline.
+    }
+    if (taken) this.#provided.add(blob);
+    return taken;
   }
 
-  async #withdraw(blob: string): Promise<void> {
+  async #withdraw(blob: string): Promise<boolean> {
+    try {
+      await this.#options.dht.cancelReprovide(contentId(blob), { signal: this.#stopping.signal });
+    } catch {
+      return this.#stopping.signal.aborted;
+    }
     this.#provided.delete(blob);
-    await this.#options.dht.cancelReprovide(contentId(blob), { signal: this.#stopping.signal });
+    return true;
   }
 }
 

@@ -3,25 +3,26 @@ import type { Connection } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { multiaddr } from '@multiformats/multiaddr';
 import { LayerswarmError } from '../../errors.ts';
-import { StreamLaneHub } from '../lane/stream-lane-hub.ts';
 import type { Lane, LaneSource } from '../lane/lane.ts';
 import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
-import { isLoopback, parseTcpAddress } from './address.ts';
 import { Bans } from './bans.ts';
 import { ContentRouting } from './content-routing.ts';
 import { parseBootstrapAddress, type BootstrapAddress } from './discovery/bootstrap-address.ts';
 import type { Candidate } from './discovery/candidates.ts';
 import { Discovery } from './discovery/discovery.ts';
-import { SYSTEM_RESOLVER, type NameResolver } from './discovery/dns-names.ts';
+import { SYSTEM_RESOLVER } from './discovery/dns-names.ts';
 import { Gater } from './gater.ts';
 import { MessageHandlers, type MessageHandler } from './handlers.ts';
 import { createNode, DIAL_TIMEOUT_MS, type Node } from './libp2p-node.ts';
-import { CONTROL_PROTOCOL, DEFAULT_MEMBER_LIMITS, Members, type MemberCounts, type MemberLimits } from './members.ts';
-import { chooseSurplus } from './neighbours.ts';
+import { CONTROL_PROTOCOL, DEFAULT_MEMBER_LIMITS, Members, type MemberCounts } from './members.ts';
+import { MemberLanes } from './member-lanes.ts';
+import type { MemberPeer } from './member-peer.ts';
+import { NeighbourKeeper } from './neighbour-keeper.ts';
+import { checkReachable, staysOnThisHost, type NetworkOptions } from './network-options.ts';
 import type { Ban, Network, OriginAnnouncement, Peer } from './network.ts';
 import { PeerKey, verifySignature } from './peer-key.ts';
+import { findProviders } from './provider-search.ts';
 import { PROTOCOL_VERSION, type Session } from './session.ts';
-import type { SwarmKey } from './swarm-key.ts';
 
 /** Nodes that all know each other, as far as memory allows: a connection takes about half a megabyte. */
 const DEFAULT_MAX_NEIGHBOURS = 256;
@@ -29,45 +30,17 @@ const DEFAULT_MAX_NEIGHBOURS = 256;
 const SPARE_CONNECTIONS = 64;
 /** A node dials until it has this part of its neighbours, and leaves the rest of the places to those who dial it. */
 const DIALLED_SHARE = 0.75;
-/** Beyond a full mesh a neighbour is exchanged for another now and then, so that no part of the swarm closes itself off. */
-const REFRESH_INTERVAL_MS = 300_000;
+const DEFAULT_NEIGHBOUR_GRACE_MS = 10_000;
 const DEFAULT_PROVIDE_INTERVAL_MS = 1000;
-const CONNECT_TIMEOUT_MS = 10_000;
 const MAX_LISTEN_ADDRESSES = 16;
-
-export interface NetworkOptions {
-  /** The node's folder; `network/` in it belongs to this part: peer key, known members, bans. */
-  dataDir: string;
-  /** Multiaddrs; port 0 takes a free one. */
-  listen: readonly string[];
-  /** Multiaddrs to be told instead of those that are listened on. */
-  announce?: readonly string[];
-  /** Multiaddrs, `HOST:PORT`, `dns:HOST[:PORT]`. */
-  bootstrap?: readonly string[];
-  /** Each is accepted, the first is offered first. */
-  swarmKeys?: readonly SwarmKey[];
-  /** Lets anybody in who finds the node; without it, a node that has no key stays on this host. */
-  open?: boolean;
-  mdns?: boolean;
-  zone?: string;
-  /** Program and version, for people. */
-  agent?: string;
-  /** Where the TLS lane of this node can be dialled. */
-  bulkAddresses?: () => readonly string[];
-  /** A line for the log. */
-  onWarning?: (line: string) => void;
-  maxNeighbours?: number;
-  provideIntervalMs?: number;
-  resolver?: NameResolver;
-  limits?: Partial<MemberLimits>;
-}
 
 interface Running {
   readonly node: Node;
   readonly members: Members;
   readonly discovery: Discovery;
   readonly content: ContentRouting;
-  readonly lanes: StreamLaneHub;
+  readonly lanes: MemberLanes;
+  readonly neighbours: NeighbourKeeper;
 }
 
 type State = { readonly kind: 'new' } | { readonly kind: 'starting' } | { readonly kind: 'running'; readonly parts: Running } | { readonly kind: 'stopped' };
@@ -88,14 +61,13 @@ export class Libp2pNetwork implements Network {
   #origin: OriginAnnouncement | undefined;
   /** What the store held before the network started. */
   readonly #toProvide = new Set<string>();
-  #refreshTimer: NodeJS.Timeout | undefined;
 
   private constructor(options: NetworkOptions, key: PeerKey, bans: Bans) {
     this.#options = options;
     this.#key = key;
     this.self = key.peerId;
     this.#bans = bans;
-    this.#gater = new Gater(bans, this.#loopbackOnly);
+    this.#gater = new Gater(bans, staysOnThisHost(options));
     this.#bootstrap = (options.bootstrap ?? []).map(parseBootstrapAddress);
     this.#maxNeighbours = options.maxNeighbours ?? DEFAULT_MAX_NEIGHBOURS;
     this.handle('ping', () => undefined);
@@ -116,7 +88,7 @@ export class Libp2pNetwork implements Network {
     if (this.#state.kind !== 'new') throw new LayerswarmError('internal', 'the network was started already');
     this.#state = { kind: 'starting' };
     const { listen, announce = [], swarmKeys = [], agent = 'layerswarm' } = this.#options;
-    this.#checkListen(listen);
+    checkReachable(this.#options);
     const node = await createNode({ peerKey: this.#key, swarmKeys, listen, announce, maxConnections: this.#maxNeighbours + SPARE_CONNECTIONS, gater: this.#gater, agent });
     const parts = this.#makeParts(node);
     try {
@@ -129,7 +101,7 @@ export class Libp2pNetwork implements Network {
       await parts.discovery.start();
       for (const blob of this.#toProvide) parts.content.provide(blob);
       this.#toProvide.clear();
-      this.#refreshTimer = setInterval(() => { this.#refresh(); }, REFRESH_INTERVAL_MS);
+      parts.neighbours.start();
     } catch (cause) {
       await this.stop();
       throw cause instanceof LayerswarmError ? cause : new LayerswarmError('config-invalid', `the network cannot start on ${listen.join(', ')}`, { cause });
@@ -140,9 +112,9 @@ export class Libp2pNetwork implements Network {
   async stop(): Promise<void> {
     const state = this.#state;
     this.#state = { kind: 'stopped' };
-    clearInterval(this.#refreshTimer);
     if (state.kind === 'running') {
-      const { node, members, discovery, content, lanes } = state.parts;
+      const { node, members, discovery, content, lanes, neighbours } = state.parts;
+      neighbours.stop();
       content.stop();
       const discovered = discovery.stop();
       members.stop();
@@ -162,13 +134,8 @@ export class Libp2pNetwork implements Network {
     return this.#state.kind === 'running' ? { ...this.#state.parts.members.counts } : { invalidMessages: 0, helloTimeouts: 0, queueOverflows: 0, silent: 0 };
   }
 
-  /** Addresses of the member's TLS lane, as it told them: unchecked text. */
-  bulkAddresses(peerId: string): readonly string[] {
-    return this.#session(peerId)?.hello?.bulk ?? [];
-  }
-
   peers(): readonly Peer[] {
-    return this.#state.kind === 'running' ? Array.from(this.#state.parts.members.joined(), (session) => session.peer) : [];
+    return this.#neighbours();
   }
 
   peer(peerId: string): Peer | undefined {
@@ -229,13 +196,14 @@ export class Libp2pNetwork implements Network {
 
   async *findProviders(blob: string, signal: AbortSignal): AsyncGenerator<string> {
     if (this.#state.kind !== 'running' || this.peers().length === 0) return;
-    const connecting: Promise<string | undefined>[] = [];
-    for await (const { peerId, addresses } of this.#state.parts.content.findProviders(blob, signal)) {
-      if (peerId === this.self || this.#gater.refuses(peerId)) continue;
-      if (this.peer(peerId) !== undefined) yield peerId;
-      else connecting.push(this.#connect(peerId, addresses, signal));
-    }
-    for (const peerId of await Promise.all(connecting)) if (peerId !== undefined) yield peerId;
+    const { content, discovery } = this.#state.parts;
+    yield* findProviders({
+      content,
+      isMember: (peerId) => this.peer(peerId) !== undefined,
+      refuses: (peerId) => peerId === this.self || this.#gater.refuses(peerId),
+      onPeer: (listener) => this.onPeer(listener),
+      offer: (addresses) => { discovery.offer(addresses, 'exchanged'); },
+    }, blob, signal);
   }
 
   provide(blob: string): void {
@@ -248,18 +216,8 @@ export class Libp2pNetwork implements Network {
     if (this.#state.kind === 'running') this.#state.parts.content.unprovide(blob);
   }
 
-  get #loopbackOnly(): boolean {
-    return (this.#options.swarmKeys ?? []).length === 0 && this.#options.open !== true;
-  }
-
-  #checkListen(listen: readonly string[]): void {
-    const exposed = listen.find((address) => !isLoopback(parseTcpAddress(address)?.host ?? ''));
-    if (this.#loopbackOnly && exposed !== undefined) {
-      throw new LayerswarmError('config-invalid', `listen: ${exposed} can be reached from the network, and no swarm key is given: give one (--swarm-key), listen on 127.0.0.1, or let anybody in (--open)`);
-    }
-  }
-
   #makeParts(node: Node): Running {
+    const target = Math.ceil(this.#maxNeighbours * DIALLED_SHARE);
     const members = new Members({
       self: this.self,
       handlers: this.#handlers,
@@ -275,9 +233,9 @@ export class Libp2pNetwork implements Network {
       self: this.self,
       bootstrap: this.#bootstrap,
       resolver: this.#options.resolver ?? SYSTEM_RESOLVER,
-      lan: this.#options.mdns !== false && !this.#loopbackOnly,
+      lan: this.#options.mdns !== false && !staysOnThisHost(this.#options),
       rememberedPath: join(this.#options.dataDir, 'network', 'members.json'),
-      targetMembers: Math.ceil(this.#maxNeighbours * DIALLED_SHARE),
+      targetMembers: target,
       ownAddresses: () => this.multiaddrs(),
       members: () => Array.from(members.joined(), (session) => ({ peerId: session.peer.peerId, listen: session.hello?.listen ?? [] })),
       isConnected: (peerId) => members.has(peerId),
@@ -290,34 +248,19 @@ export class Libp2pNetwork implements Network {
       memberCount: () => this.peers().length,
       provideIntervalMs: this.#options.provideIntervalMs ?? DEFAULT_PROVIDE_INTERVAL_MS,
     });
-    return { node, members, discovery, content, lanes: this.#makeLanes(node, members) };
-  }
-
-  /** Lanes run on the connection of the control stream, of which both sides know that it stays. */
-  #makeLanes(node: Node, members: Members): StreamLaneHub {
-    const transport = {
-      peerId: node.peerId,
-      handle: node.handle.bind(node),
-      unhandle: node.unhandle.bind(node),
-      dialProtocol: async (peer: unknown, protocols: string | string[], options?: { signal?: AbortSignal }) => await this.#member(String(peer)).connection.newStream(protocols, options),
-    };
-    return new StreamLaneHub(transport, {
-      read: async (peerId, blob, range) => await this.#source.read(peerId, blob, range),
-      acceptPush: (peerId, blob, range, note) => this.#source.acceptPush(peerId, blob, range, note),
-    }, {
-      admit: (peerId) => members.get(peerId) !== undefined,
-      onLane: (peerId, lane) => { members.get(peerId)?.peer.useLane(lane); },
+    const neighbours = new NeighbourKeeper({
+      max: this.#maxNeighbours,
+      graceMs: this.#options.neighbourGraceMs ?? DEFAULT_NEIGHBOUR_GRACE_MS,
+      target,
+      neighbours: () => this.#neighbours(),
+      letGo: (peerId) => { members.cut(peerId, new LayerswarmError('peer-gone', 'this node has neighbours enough')); },
     });
+    return { node, members, discovery, content, neighbours, lanes: new MemberLanes(node, members, this, this.#source, this.#options.bulk) };
   }
 
   #hello(): MessageOf<'hello'> {
-    const { zone = '', agent = 'layerswarm', bulkAddresses } = this.#options;
-    const bulk = bulkAddresses?.();
-    return {
-      type: 'hello', version: PROTOCOL_VERSION, agent, zone, origin: this.#origin,
-      ...(bulk === undefined ? {} : { bulk: [...bulk] }),
-      listen: this.multiaddrs().slice(0, MAX_LISTEN_ADDRESSES),
-    };
+    const { zone = '', agent = 'layerswarm' } = this.#options;
+    return { type: 'hello', version: PROTOCOL_VERSION, agent, zone, origin: this.#origin, listen: this.multiaddrs().slice(0, MAX_LISTEN_ADDRESSES) };
   }
 
   async #dial(node: Node, candidate: Candidate, signal: AbortSignal, onAnswer: () => void): Promise<string> {
@@ -330,36 +273,19 @@ export class Libp2pNetwork implements Network {
     return connection.remotePeer.toString();
   }
 
-  /** Resolves with the peer id once it has joined, or undefined when it did not. */
-  async #connect(peerId: string, addresses: readonly string[], signal: AbortSignal): Promise<string | undefined> {
-    const { promise, resolve } = Promise.withResolvers<string | undefined>();
-    const unsubscribe = this.onPeer((event, peer) => { if (event === 'joined' && peer.peerId === peerId) resolve(peerId); });
-    const ended = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_TIMEOUT_MS)]);
-    const onEnded = (): void => { resolve(undefined); };
-    ended.addEventListener('abort', onEnded, { once: true });
-    try {
-      if (ended.aborted) return undefined;
-      this.#running().discovery.offer(addresses.map((address) => (address.includes('/p2p/') ? address : `${address}/p2p/${peerId}`)), 'exchanged');
-      return this.peer(peerId) === undefined ? await promise : peerId;
-    } finally {
-      unsubscribe();
-      ended.removeEventListener('abort', onEnded);
-    }
-  }
-
   #onJoined(session: Session): void {
     const { node, discovery, content } = this.#running();
     void this.#tag(node, session.peer.peerId, true);
     discovery.onJoined(session.peer.peerId, session.hello?.listen ?? []);
     content.kick();
     this.#tell('joined', session.peer);
-    if (this.peers().length > this.#maxNeighbours) this.#dropOne(session.peer.peerId);
   }
 
   #onLeft(session: Session): void {
     if (this.#state.kind === 'running') {
       void this.#tag(this.#state.parts.node, session.peer.peerId, false);
       this.#state.parts.discovery.onGone(session.peer.peerId, true);
+      this.#state.parts.lanes.forget(session.peer.peerId);
     }
     this.#tell('left', session.peer);
   }
@@ -381,13 +307,8 @@ export class Libp2pNetwork implements Network {
     }
   }
 
-  #refresh(): void {
-    if (this.#state.kind === 'running' && this.peers().length >= this.#maxNeighbours * DIALLED_SHARE) this.#dropOne(undefined);
-  }
-
-  #dropOne(exceptPeerId: string | undefined): void {
-    const surplus = chooseSurplus(this.peers().filter((peer) => peer.peerId !== exceptPeerId), Math.random);
-    if (surplus !== undefined) this.#running().members.cut(surplus.peerId, new LayerswarmError('peer-gone', 'this node has neighbours enough'));
+  #neighbours(): MemberPeer[] {
+    return this.#state.kind === 'running' ? Array.from(this.#state.parts.members.joined(), (session) => session.peer) : [];
   }
 
   #tell(event: 'joined' | 'left', peer: Peer): void {
@@ -403,9 +324,8 @@ export class Libp2pNetwork implements Network {
   }
 
   #member(peerId: string): Session {
-    const session = this.#session(peerId);
-    if (session === undefined) throw new LayerswarmError('peer-gone', `peer ${peerId} is not connected`);
-    return session;
+    if (this.#state.kind !== 'running') throw new LayerswarmError('peer-gone', 'the network is not running');
+    return this.#state.parts.members.require(peerId);
   }
 
   #running(): Running {

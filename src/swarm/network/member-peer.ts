@@ -7,13 +7,15 @@ export class MemberPeer implements Peer {
   readonly peerId: string;
   readonly address: string;
   readonly direction: 'inbound' | 'outbound';
+  /** Milliseconds since the epoch. */
+  readonly joinedAt = Date.now();
   zone = '';
   origin: OriginAnnouncement | undefined;
   latencyMs: number | undefined;
   /** Bytes of frames on the control stream. */
   readonly control = { sent: 0, received: 0 };
   readonly #formerLanes = { sent: 0, received: 0 };
-  #lane: Lane | undefined;
+  readonly #lanes = new Map<Lane['kind'], Lane>();
 
   constructor(connection: Connection) {
     this.peerId = connection.remotePeer.toString();
@@ -21,21 +23,29 @@ export class MemberPeer implements Peer {
     this.direction = connection.direction;
   }
 
+  /** The best lane that is open: a stream lane may stay beside the TLS lane that replaces it. */
   get lane(): Peer['lane'] {
-    return this.#lane?.kind ?? 'none';
+    if (this.#lanes.has('tls')) return 'tls';
+    return this.#lanes.has('stream') ? 'stream' : 'none';
   }
 
   get sentBytes(): number {
-    return this.control.sent + this.#formerLanes.sent + (this.#lane?.sentBytes ?? 0);
+    let sum = this.control.sent + this.#formerLanes.sent;
+    for (const lane of this.#lanes.values()) sum += lane.sentBytes;
+    return sum;
   }
 
   get receivedBytes(): number {
-    return this.control.received + this.#formerLanes.received + (this.#lane?.receivedBytes ?? 0);
+    let sum = this.control.received + this.#formerLanes.received;
+    for (const lane of this.#lanes.values()) sum += lane.receivedBytes;
+    return sum;
   }
 
-  useLane(lane: Lane | undefined): void {
-    this.#formerLanes.sent += this.#lane?.sentBytes ?? 0;
-    this.#formerLanes.received += this.#lane?.receivedBytes ?? 0;
-    this.#lane = lane;
+  useLane(kind: Lane['kind'], lane: Lane | undefined): void {
+    const former = this.#lanes.get(kind);
+    this.#formerLanes.sent += former?.sentBytes ?? 0;
+    this.#formerLanes.received += former?.receivedBytes ?? 0;
+    if (lane === undefined) this.#lanes.delete(kind);
+    else this.#lanes.set(kind, lane);
   }
 }

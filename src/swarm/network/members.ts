@@ -93,6 +93,13 @@ export class Members {
     return session?.joined === true ? session : undefined;
   }
 
+  /** @throws `peer-gone` */
+  require(peerId: string): Session {
+    const session = this.get(peerId);
+    if (session === undefined) throw new LayerswarmError('peer-gone', `peer ${peerId} is not connected`);
+    return session;
+  }
+
   /** Connected, though perhaps not yet joined. */
   has(peerId: string): boolean {
     return this.#links.has(peerId);

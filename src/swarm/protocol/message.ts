@@ -74,8 +74,6 @@ export const messageSchema = z.discriminatedUnion('type', [
     agent: z.string().max(100),
     zone: z.string().max(100),
     origin: origin.optional(),
-    /** Dialable addresses of the sender's TLS lane, where it has one. */
-    bulk: z.array(z.string().max(256)).max(8).optional(),
     /** Multiaddrs where the sender can be dialled, with its peer id. */
     listen: z.array(z.string().max(256)).max(16).optional(),
   }),

@@ -5,6 +5,7 @@ import { Digest } from '../../../../src/oci/digest.ts';
 import type { LaneSource } from '../../../../src/swarm/lane/lane.ts';
 import type { Network, OriginAnnouncement, Peer } from '../../../../src/swarm/network/network.ts';
 import { connected, left } from '../../../support/wait-for-peers.ts';
+import { waitFor } from '../../../support/wait-for.ts';
 
 /** Makes nodes that find each other; `stop` ends all of them. */
 export interface NetworkFactory {
@@ -180,9 +181,11 @@ export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: 
   withSwarm('providers of a whole blob are found until they withdraw', async (t, factory) => {
     const { a, b } = await pair(factory);
     b.provide(blob);
-    const signal = AbortSignal.timeout(20_000);
-    let found: string[] = [];
-    while (found.length === 0) found = await Array.fromAsync(a.findProviders(blob, signal));
+    const signal = AbortSignal.timeout(60_000);
+    const found = await waitFor('a provider', async () => {
+      const providers = await Array.fromAsync(a.findProviders(blob, signal));
+      return providers.length > 0 && providers;
+    });
     t.deepEqual(found, [b.self]);
     t.deepEqual(await Array.fromAsync(a.findProviders(Digest.of(Buffer.from('another')).toString(), signal)), []);
   });

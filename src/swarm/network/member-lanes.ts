@@ -1,0 +1,52 @@
+import { LaneHub } from '../lane/lane-hub.ts';
+import type { BulkThread } from '../lane/bulk/bulk-thread.ts';
+import { TlsLaneHub, type BulkControl } from '../lane/bulk/tls-lane-hub.ts';
+import type { Lane, LaneSource } from '../lane/lane.ts';
+import { StreamLaneHub } from '../lane/stream-lane-hub.ts';
+import type { Node } from './libp2p-node.ts';
+import type { Members } from './members.ts';
+
+/** The lanes between this node and its members: nobody else gets one, and they end with the membership. */
+export class MemberLanes {
+  readonly #streams: StreamLaneHub;
+  readonly #hub: LaneHub;
+
+  /** `bulk`: the thread of the TLS lanes, where this node has one. */
+  constructor(node: Node, members: Members, control: BulkControl, source: LaneSource, bulk: BulkThread | undefined) {
+    this.#streams = new StreamLaneHub(streamsOfMembers(node, members), source, {
+      admit: (peerId) => members.get(peerId) !== undefined,
+      onLane: (peerId, lane) => { members.get(peerId)?.peer.useLane('stream', lane); },
+    });
+    const tls = bulk === undefined ? undefined : new TlsLaneHub(bulk, control, source, {
+      onLane: (peerId, lane) => { members.get(peerId)?.peer.useLane('tls', lane); },
+    });
+    this.#hub = new LaneHub(this.#streams, tls);
+  }
+
+  async start(): Promise<void> {
+    await this.#streams.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#streams.stop();
+  }
+
+  async lane(peerId: string, signal: AbortSignal | undefined): Promise<Lane> {
+    return await this.#hub.lane(peerId, signal);
+  }
+
+  /** The peer is no member any longer. */
+  forget(peerId: string): void {
+    this.#hub.forget(peerId);
+  }
+}
+
+/** Opens streams on the connection of the control stream alone: of that one both sides know that it stays. */
+function streamsOfMembers(node: Node, members: Members): ConstructorParameters<typeof StreamLaneHub>[0] {
+  return {
+    peerId: node.peerId,
+    handle: node.handle.bind(node),
+    unhandle: node.unhandle.bind(node),
+    dialProtocol: async (peer, protocols, options) => await members.require(String(peer)).connection.newStream(protocols, options),
+  };
+}

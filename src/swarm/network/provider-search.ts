@@ -1,0 +1,42 @@
+import type { ContentRouting } from './content-routing.ts';
+import type { Peer } from './network.ts';
+
+const CONNECT_TIMEOUT_MS = 10_000;
+
+export interface ProviderSearchOptions {
+  content: ContentRouting;
+  isMember: (peerId: string) => boolean;
+  /** Never to be dialled: this node itself, and whoever is banned. */
+  refuses: (peerId: string) => boolean;
+  onPeer: (listener: (event: 'joined' | 'left', peer: Peer) => void) => () => void;
+  /** Dials, sooner or later. */
+  offer: (addresses: readonly string[]) => void;
+}
+
+/** Finds holders of a blob in the DHT and yields those that are members, or become one. */
+export async function* findProviders(options: ProviderSearchOptions, blob: string, signal: AbortSignal): AsyncGenerator<string> {
+  const connecting: Promise<string | undefined>[] = [];
+  for await (const { peerId, addresses } of options.content.findProviders(blob, signal)) {
+    if (options.refuses(peerId)) continue;
+    if (options.isMember(peerId)) yield peerId;
+    else connecting.push(connect(options, peerId, addresses, signal));
+  }
+  for (const peerId of await Promise.all(connecting)) if (peerId !== undefined) yield peerId;
+}
+
+/** Resolves with the peer id once it has joined, or undefined when it did not. */
+async function connect(options: ProviderSearchOptions, peerId: string, addresses: readonly string[], signal: AbortSignal): Promise<string | undefined> {
+  const { promise, resolve } = Promise.withResolvers<string | undefined>();
+  const unsubscribe = options.onPeer((event, peer) => { if (event === 'joined' && peer.peerId === peerId) resolve(peerId); });
+  const ended = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_TIMEOUT_MS)]);
+  const onEnded = (): void => { resolve(undefined); };
+  ended.addEventListener('abort', onEnded, { once: true });
+  try {
+    if (ended.aborted) return undefined;
+    options.offer(addresses.map((address) => (address.includes('/p2p/') ? address : `${address}/p2p/${peerId}`)));
+    return options.isMember(peerId) ? peerId : await promise;
+  } finally {
+    unsubscribe();
+    ended.removeEventListener('abort', onEnded);
+  }
+}
