@@ -30,6 +30,12 @@ fuse2fs            fuse2fs
 mkfs.ext4          e2fsprogs
 mkfs.xfs           xfsprogs
 mkfs.btrfs         btrfs-progs
+fusermount3        fuse3
+setcap             libcap2-bin
+setfacl            acl
+setfattr           attr
+pvcreate           lvm2
+sfdisk             fdisk
 '
 
 # Debian keeps daemons and file system tools where a plain user's PATH does not look.

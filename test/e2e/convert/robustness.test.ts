@@ -1,0 +1,154 @@
+import test, { type ExecutionContext } from 'ava';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { convertDisk } from '../../../src/convert/convert.ts';
+import { LayerswarmError } from '../../../src/errors.ts';
+import { MAIN } from '../../support/cli.ts';
+import { leftovers, requireConversion, withoutLeaks } from '../../support/conversion.ts';
+import { makeFileSystem, toFormat } from '../../support/disk-image.ts';
+import { makeGuestTree } from '../../support/guest-tree.ts';
+import { run, runOk, startProgram } from '../../support/process.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+import { waitFor } from '../../support/wait-for.ts';
+
+const BACKENDS = ['fuse', 'loop'] as const;
+
+/** Large enough that something can happen while it is packed. */
+async function largeDisk(t: ExecutionContext): Promise<string> {
+  const files = Object.fromEntries(Array.from({ length: 24 }, (_, i) => [`var/data/${i}`, randomBytes(4 * 1024 * 1024)]));
+  return await toFormat(t, await makeFileSystem(t, makeGuestTree(t, { files }), { sizeMiB: 160 }), 'qcow2');
+}
+
+/** Process ids of the programs of a conversion, by what they are. */
+function programsOf(scratch: string, name: string): number[] {
+  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid)).filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith(name.slice(0, 15)) && readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`LAYERSWARM_SCRATCH=${scratch}`);
+    } catch {
+      return false; // It has ended.
+    }
+  }).map(Number);
+}
+
+for (const backend of BACKENDS) {
+  test(`a reader that is killed mid-way is an error of the ${backend} backend, and nothing is left`, async (t) => {
+    if (!requireConversion(t, 'root')) return;
+    const disk = await largeDisk(t);
+    const out = tempDir(t, 'out');
+    for (const victim of backend === 'fuse' ? ['qemu-storage-daemon', 'fuse2fs', 'tar'] : ['qemu-storage-daemon', 'tar']) {
+      const error = await t.throwsAsync(withoutLeaks(t, async (scratch) => {
+        let killed = false;
+        await convertDisk(disk, { kind: 'tar', file: join(out, 'layer.tar') }, {
+          scratch,
+          backend,
+          compression: 'gzip',
+          onProgress: () => {
+            if (killed) return;
+            for (const pid of programsOf(scratch, victim)) {
+              process.kill(pid, 'SIGKILL');
+              killed = true;
+            }
+          },
+        });
+      }), { instanceOf: LayerswarmError });
+      t.regex(error?.message ?? '', /ended with/, victim);
+      t.deepEqual(readdirSync(out), []);
+    }
+  });
+
+  test(`Ctrl-C ends a conversion of the ${backend} backend in order`, async (t) => {
+    if (!requireConversion(t, 'root')) return;
+    const scratch = tempDir(t, 'scr');
+    const out = tempDir(t, 'out');
+    const program = startProgram(t, process.execPath, [MAIN, 'convert', await largeDisk(t), '--backend', backend, '--scratch', scratch, '--output', `oci:${join(out, 'layout')}`]);
+    await program.waitFor('tar', () => programsOf(scratch, 'tar').length > 0);
+    process.kill(program.pid, 'SIGINT');
+    const { code, stderr } = await program.finished;
+    t.is(code, 1);
+    t.regex(stderr, /interrupted by SIGINT\n$/);
+    t.deepEqual(leftovers(scratch), []);
+    t.deepEqual(readdirSync(join(out, 'layout')), []);
+  });
+
+  test(`what a killed converter of the ${backend} backend left is found at the next start`, async (t) => {
+    if (!requireConversion(t, 'root')) return;
+    const scratch = tempDir(t, 'scr');
+    const out = tempDir(t, 'out');
+    const program = startProgram(t, process.execPath, [MAIN, 'convert', await largeDisk(t), '--backend', backend, '--scratch', scratch, '--output', `tar:${join(out, 'a.tar')}`, '--compression', 'gzip']);
+    await program.waitFor('tar', () => programsOf(scratch, 'tar').length > 0);
+    // The converter alone: what it started must notice.
+    process.kill(program.pid, 'SIGKILL');
+    await program.finished;
+    await waitFor('the programs to end', () => leftovers(scratch).every((line) => line.startsWith('layerswarm-disk-')));
+    t.is(readdirSync(scratch).length, 1);
+    const next = await makeFileSystem(t, makeGuestTree(t));
+    await convertDisk(next, { kind: 'tar', file: join(out, 'b.tar') }, { scratch });
+    t.deepEqual(leftovers(scratch), []);
+  });
+}
+
+test('a full disk is an error with its own code, and takes what was written away', async (t) => {
+  if (!requireConversion(t, 'root')) return;
+  const disk = await largeDisk(t);
+  const small = join(tempDir(t, 'small'), 'mnt');
+  mkdirSync(small);
+  await runOk('mount', ['-t', 'tmpfs', '-o', 'size=40m', 'layerswarm-test', small]);
+  try {
+    for (const output of [{ kind: 'tar', file: join(small, 'a.tar') }, { kind: 'layout', dir: join(small, 'layout') }] as const) {
+      const error = await t.throwsAsync(withoutLeaks(t, (scratch) => convertDisk(disk, output, { scratch })), { instanceOf: LayerswarmError });
+      t.is(error?.code, 'disk-full', error?.message);
+    }
+    const error = await t.throwsAsync(convertDisk(disk, { kind: 'tar', file: join(tempDir(t, 'out'), 'a.tar') }, { scratch: small, backend: 'raw' }), { instanceOf: LayerswarmError });
+    t.is(error?.code, 'disk-full', error?.message);
+    t.deepEqual(readdirSync(small).filter((name) => name !== 'layout'), []);
+  } finally {
+    await runOk('umount', [small]);
+  }
+});
+
+test('the command line says in one line what is wrong, with the exit codes of the contract', async (t) => {
+  if (!requireConversion(t)) return;
+  const dir = tempDir(t, 'cli');
+  await runOk('qemu-img', ['create', '-q', '-f', 'qcow2', '-u', '-b', '/etc/shadow', '-F', 'raw', join(dir, 'b.qcow2'), '1G']);
+  for (const [args, code, message] of [
+    [[join(dir, 'none.qcow2')], 3, /there is no disk image/],
+    [[join(dir, 'b.qcow2')], 1, /backing file/],
+    [[dir], 2, /not a file/],
+    [[join(dir, 'b.qcow2'), '-o', 'nonsense'], 2, /none of oci:DIR/],
+    [[join(dir, 'b.qcow2'), '--keep', 'everything'], 2, /none of kernel/],
+  ] as const) {
+    const result = await run(process.execPath, [MAIN, 'convert', ...args]);
+    t.is(result.code, code, result.stderr);
+    t.regex(result.stderr, message);
+    t.is(result.stderr.trim().split('\n').length, 1);
+  }
+});
+
+test('disk map and disk mount show a disk until unmount, to a plain user too', async (t) => {
+  if (!requireConversion(t, 'root')) return;
+  const disk = await toFormat(t, await makeFileSystem(t, makeGuestTree(t, { files: { 'etc/motd': 'hello' } })), 'qcow2');
+  for (const user of [[], ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']]) {
+    const dir = tempDir(t, 'map');
+    const scratch = tempDir(t, 'tmp');
+    await runOk('chmod', ['a+rwx', dir, scratch, join(disk, '..')]);
+    const layerswarm = (...args: string[]): ReturnType<typeof run> => {
+      const [file, ...rest] = [...user, process.execPath, MAIN, ...args] as string[];
+      return run(file!, rest, { env: { TMPDIR: scratch, HOME: dir } });
+    };
+    const read = (path: string): ReturnType<typeof run> => {
+      const [file, ...rest] = [...user, 'cat', path] as string[];
+      return run(file!, rest);
+    };
+    const [map, tree] = [join(dir, 'map'), join(dir, 'tree')];
+    const mapped = await layerswarm('--json', 'disk', 'map', disk, map);
+    t.is(mapped.code, 0, mapped.stderr);
+    t.like(JSON.parse(mapped.stdout), { files: [{ name: 'disk', file: join(map, 'disk') }, { name: 'disk' }] });
+    const mounted = await layerswarm('disk', 'mount', map, tree);
+    t.is(mounted.code, 0, mounted.stderr);
+    t.is((await read(join(tree, 'etc/motd'))).stdout, 'hello');
+    for (const folder of [tree, map]) t.is((await layerswarm('disk', 'unmount', folder)).code, 0);
+    t.deepEqual([...readdirSync(map), ...readdirSync(tree), ...leftovers(scratch)], []);
+    t.is((await layerswarm('disk', 'unmount', tree)).code, 3);
+  }
+});

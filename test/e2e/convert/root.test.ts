@@ -1,0 +1,93 @@
+import test from 'ava';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { convertToTar, listTar, readFromTar, refused, requireConversion } from '../../support/conversion.ts';
+import { makeDisk, makeFileSystem } from '../../support/disk-image.ts';
+import { makeGuestTree } from '../../support/guest-tree.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+
+const UUIDS = { root: '11111111-0000-0000-0000-000000000001', usr: '11111111-0000-0000-0000-000000000002', var: '11111111-0000-0000-0000-000000000003', boot: '11111111-0000-0000-0000-000000000004' };
+const BACKENDS = [{ backend: 'fuse' }, { backend: 'loop' }] as const;
+
+test('links that a guest put into its root lead to no file of this host', async (t) => {
+  if (!requireConversion(t, 'root')) return;
+  const host = tempDir(t, 'host');
+  writeFileSync(join(host, 'os-release'), 'PRETTY_NAME="of the host"\n');
+  const tree = makeGuestTree(t, { fstab: `UUID=${UUIDS.boot} /boot ext4 defaults 0 2\n` });
+  rmSync(join(tree, 'etc/os-release'));
+  symlinkSync(join(host, 'os-release'), join(tree, 'etc/os-release'));
+  // Followed by the host, this /boot would be a folder of the host.
+  rmSync(join(tree, 'boot'), { recursive: true });
+  symlinkSync(`../../../../../../../..${host}`, join(tree, 'boot'));
+  const root = await makeFileSystem(t, tree, { uuid: UUIDS.root });
+  const bootTree = join(tempDir(t, 'boot'), 'boot');
+  mkdirSync(bootTree);
+  writeFileSync(join(bootTree, 'note'), 'of /boot');
+  const disk = await makeDisk(t, [{ image: root, sizeMiB: 48 }, { image: await makeFileSystem(t, bootTree, { sizeMiB: 8, uuid: UUIDS.boot }), sizeMiB: 8 }]);
+  for (const options of BACKENDS) {
+    const { system, notes, file } = await convertToTar(t, disk, { root: 'p1', ...options });
+    t.is(system, 'Linux');
+    t.true(notes.some((line) => line.startsWith('"/boot" is left out')));
+    t.false((await listTar(file)).some((name) => name.includes('os-release') && name.includes(host)));
+  }
+});
+
+test('/usr, /var and /boot of their own are put where fstab says, with their own modes', async (t) => {
+  if (!requireConversion(t, 'root')) return;
+  const tree = makeGuestTree(t, {
+    fstab: `UUID=${UUIDS.root} / ext4 defaults 0 1\nUUID=${UUIDS.usr} /usr ext4 defaults 0 2\nPARTLABEL=variable /var ext4 defaults 0 2\nUUID=${UUIDS.boot} /boot ext4 defaults 0 2\nUUID=dead-beef /boot/efi vfat umask=0077 0 1\nUUID=99999999-0000-0000-0000-000000000000 /home ext4 defaults 0 2\n`,
+    files: { 'usr/hidden': 'below the mount' },
+  });
+  rmSync(join(tree, 'bin'), { recursive: true });
+  symlinkSync('usr/bin', join(tree, 'bin'));
+  rmSync(join(tree, 'etc/os-release'));
+  symlinkSync('../usr/lib/os-release', join(tree, 'etc/os-release'));
+  const usr = makeGuestTree(t, { files: { 'lib/os-release': 'PRETTY_NAME="Split"\n', 'lib/modules/6.1/x.ko': 'module', 'hard/one': 'linked' } });
+  const variable = makeGuestTree(t, { files: { 'log/messages': 'hello' } });
+  const boot = makeGuestTree(t, { files: { 'vmlinuz-6.1': 'kernel', 'other': 'kept' } });
+  const disk = await makeDisk(t, [
+    { image: await makeFileSystem(t, tree, { uuid: UUIDS.root }), sizeMiB: 48, type: '4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709' },
+    { image: await makeFileSystem(t, usr, { uuid: UUIDS.usr }), sizeMiB: 48 },
+    { image: await makeFileSystem(t, variable, { uuid: UUIDS.var }), sizeMiB: 48, name: 'variable' },
+    { image: await makeFileSystem(t, boot, { uuid: UUIDS.boot }), sizeMiB: 48 },
+  ]);
+  const digests = new Set<string>();
+  for (const options of BACKENDS) {
+    const { root, system, notes, file, diffId } = await convertToTar(t, disk, { root: 'p1', ...options });
+    digests.add(diffId);
+    t.is(root, 'p1');
+    t.is(system, 'Linux');
+    t.is(await readFromTar(file, './usr/lib/os-release'), 'PRETTY_NAME="Split"\n');
+    const names = await listTar(file);
+    t.is(new Set(names).size, names.length, 'every name once');
+    for (const name of ['./usr/', './usr/lib/modules/', './var/log/messages', './boot/other']) t.true(names.includes(name), name);
+    for (const name of ['./usr/hidden', './usr/lib/modules/6.1/', './boot/vmlinuz-6.1', './usr/lost+found/']) t.false(names.includes(name), name);
+    t.true(notes.some((line) => line.startsWith('"/home" is left out') && line.includes('not on this disk')));
+  }
+  t.is(digests.size, 1);
+});
+
+test('a /usr that is not on the disk is an error', async (t) => {
+  if (!requireConversion(t)) return;
+  const tree = makeGuestTree(t, { fstab: 'UUID=99999999-0000-0000-0000-000000000000 /usr ext4 defaults 0 2\n' });
+  await refused(t, await makeFileSystem(t, tree), 'not-found', /\/usr is missing/);
+});
+
+test('of two systems on one disk the user has to choose', async (t) => {
+  if (!requireConversion(t)) return;
+  const images = [await makeFileSystem(t, makeGuestTree(t, { name: 'First 1' })), await makeFileSystem(t, makeGuestTree(t, { name: 'Second 2', fstab: '/dev/sda2 / ext4 defaults 0 1\n' }))];
+  const disk = await makeDisk(t, images.map((image) => ({ image, sizeMiB: 48 })));
+  await refused(t, disk, 'usage', /more than one system: p2 \(Second 2\), p1 \(First 1\); say which with --root/);
+  t.is((await convertToTar(t, disk, { root: 'p1' })).system, 'First 1');
+  t.is((await convertToTar(t, disk, { root: 'p2' })).system, 'Second 2');
+  await refused(t, disk, 'usage', /no readable root "p7"/, { root: 'p7' });
+});
+
+test('an arm64 guest becomes an arm64 image', async (t) => {
+  if (!requireConversion(t)) return;
+  const shell = Buffer.alloc(128);
+  shell.write('\x7fELF\x02\x01\x01', 'latin1');
+  shell.writeUInt16LE(183, 18);
+  const disk = await makeFileSystem(t, makeGuestTree(t, { files: { 'bin/sh': shell, 'sbin/init': shell } }));
+  t.deepEqual((await convertToTar(t, disk)).platform, { os: 'linux', architecture: 'arm64', variant: 'v8' });
+});

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# usage: debian-disk.sh OUT    as root
+# Writes the root tree of a small Debian with systemd to OUT.
+set -euo pipefail
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+out=$1
+tree=$(mktemp -d "$out.XXXXXX")
+trap 'rm -rf --one-file-system "$tree"' EXIT
+# debootstrap mounts /proc and /sys in the tree: in a mount namespace of its own none of it is left.
+unshare --mount --propagation private debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,libcap2-bin,acl,attr,procps \
+  bookworm "$tree" "${SWARM_TEST_DEBIAN_MIRROR:-http://deb.debian.org/debian}"
+chmod 755 "$tree"
+mv -T "$tree" "$out"
