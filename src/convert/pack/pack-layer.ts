@@ -12,7 +12,7 @@ export const COMPRESSIONS = ['gzip', 'zstd', 'none'] as const;
 export type Compression = (typeof COMPRESSIONS)[number];
 
 export interface PackJob {
-  /** A pipe's file descriptor, owned by the worker from now on. */
+  /** File descriptor of a pipe's reading end. */
   readonly input: number;
   /** Path of a file that does not exist yet. */
   readonly output: string;
@@ -59,7 +59,7 @@ export interface PackOptions {
 /** Packs trees, one after the other, into one layer. On failure nothing is left at `output`. */
 export async function packLayer(trees: readonly PackedTree[], { where, output, compression, signal, onProgress }: PackOptions): Promise<PackedLayer> {
   const pipe = await makePipe(where.scratch);
-  const worker = new Worker(workerFile(), { workerData: { input: pipe.read, output, compression } satisfies PackJob, trackUnmanagedFds: false });
+  const worker = new Worker(workerFile(), { workerData: { input: pipe.read, output, compression } satisfies PackJob });
   const failure = new AbortController();
   // A worker that fails (the disk is full) no longer reads: tar must not wait for it for ever.
   const packed = receive(worker, onProgress).catch((error: unknown) => {
@@ -86,6 +86,7 @@ export async function packLayer(trees: readonly PackedTree[], { where, output, c
     throw error;
   } finally {
     await worker.terminate();
+    closeSync(pipe.read);
   }
 }
 

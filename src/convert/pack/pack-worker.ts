@@ -52,7 +52,6 @@ async function pack({ input, output, compression }: PackJob): Promise<PackAnswer
     return { done: { diffId: diffId.copy().digest('hex'), diffSize, digest: digest.digest('hex'), size, compressor: format?.name, ...filter.counts } };
   } finally {
     closeSync(file);
-    closeSync(input);
   }
 }
 

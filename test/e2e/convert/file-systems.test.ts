@@ -1,0 +1,137 @@
+import test, { type ExecutionContext } from 'ava';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { convertToTar, describeTree, listTar, readFromTar, refused, requireConversion, sha256, unpack } from '../../support/conversion.ts';
+import { inMounted, makeDisk, makeFileSystem, toFormat, type FileSystemOptions } from '../../support/disk-image.ts';
+import { makeGuestTree } from '../../support/guest-tree.ts';
+import { runOk } from '../../support/process.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+
+const TOOLS = ['root', 'losetup', 'mkfs.xfs', 'mkfs.btrfs', 'btrfs', 'setfattr', 'setfacl', 'setcap'];
+const BACKENDS = ['fuse', 'loop', 'raw'] as const;
+
+/** Everything that a tree can hold and a layer must keep. */
+const ODD_THINGS = String.raw`
+mkdir -p odd; cd odd
+cp /bin/dash setuid; chmod 4755 setuid; cp /bin/dash setgid; chmod 2755 setgid
+mkdir sticky private; chmod 1777 sticky; chmod 700 private; chown 12:34 private
+cp /bin/dash capable; setcap cap_net_raw+ep capable
+echo acl > acl; setfacl -m u:1000:rw,g:2000:r acl; mkdir default; setfacl -d -m u:1000:rwx default
+echo x > attribute; setfattr -n user.note -v "a b" attribute
+echo linked > link1; ln link1 link2; mkdir deep; ln link1 deep/link3; ln -s /etc/passwd absolute; ln -s ../../../../../etc/shadow up; ln -s nowhere dangling
+echo big > bigid; chown 4000000000:4000000001 bigid
+printf x > "$(printf '\377\376latin')"; printf x > "$(printf 'new\nline')"; printf x > -dash; printf x > ' space '; printf x > 'quo"te\back*[a]?'
+long=$(printf 'n%.0s' $(seq 200)); mkdir -p "$long/$long"; printf x > "$long/$long/$long"; ln "$long/$long/$long" "$long/hard"; ln -s "$long/$long/$long" symlong
+printf x > y2100; touch -d '2100-01-01 00:00:00.123456789 UTC' y2100; printf x > nano; touch -d '2020-02-02 02:02:02.987654321 UTC' nano
+mknod null c 1 3; mknod block b 7 0; mkfifo fifo; truncate -s 3M sparse; printf end >> sparse; printf '' > empty; chmod 000 empty
+`;
+
+async function oddImage(t: ExecutionContext, options: FileSystemOptions = {}): Promise<string> {
+  const image = await makeFileSystem(t, makeGuestTree(t), options);
+  await inMounted(image, options.type ?? 'ext4', ODD_THINGS);
+  return image;
+}
+
+for (const type of ['ext4', 'ext3', 'ext2', 'xfs', 'btrfs'] as const) {
+  test(`a layer of ${type} has everything that the file system has, whatever reads it`, async (t) => {
+    if (!requireConversion(t, ...TOOLS)) return;
+    const image = await oddImage(t, { type, ...(type.startsWith('ext') && { sizeMiB: 48 }) });
+    const expected = (await inMounted(image, type, 'exec sh "$1" "$2"', [await script(t), '/mnt'], 'loop,ro')).replaceAll(/^.* \.\/lost\+found\n/gm, '');
+    const disk = await toFormat(t, await makeDisk(t, [{ image, sizeMiB: type === 'xfs' ? 320 : type === 'btrfs' ? 128 : 48 }]), 'qcow2');
+    const digests = new Set<string>();
+    for (const backend of type.startsWith('ext') ? BACKENDS : (['loop', 'raw'] as const)) {
+      const converted = await convertToTar(t, disk, { backend, ...(!type.startsWith('ext') && { trust: true }) });
+      if (digests.size === 0) t.is(await describeTree(await unpack(t, converted.file)), expected);
+      digests.add(converted.diffId);
+    }
+    t.is(digests.size, 1, 'one digest on every backend');
+  });
+}
+
+/** `describeTree` as a script, for a mount that only another namespace sees. */
+async function script(t: ExecutionContext): Promise<string> {
+  const file = join(tempDir(t, 'sh'), 'describe.sh');
+  writeFileSync(file, String.raw`cd "$1"; export LC_ALL=C
+    { find . -name lost+found -prune -o -type d -printf '%y %m %U %G - - %.10T@ %p\0' -o -printf '%y %m %U %G %s %n %.10T@ %l %p\0'
+      find . -type f -print0 | sort -z | xargs -0 -r sha256sum -z
+      find . -print0 | sort -z | xargs -0 -r getfattr -h -d -m '^(user|security.capability|system.posix_acl)' -e hex -- ; } | sort -z | tr '\0' '\n'`);
+  return await Promise.resolve(file);
+}
+
+test('a plain user gets the same layer as root, in every locale and time zone, twice', async (t) => {
+  if (!requireConversion(t, ...TOOLS)) return;
+  const disk = await toFormat(t, await oddImage(t), 'qcow2');
+  const expected = (await convertToTar(t, disk)).diffId;
+  const dir = tempDir(t, 'user');
+  await runOk('chmod', ['-R', 'a+rwX', dir, join(disk, '..')]);
+  const main = new URL('../../../src/cli/main.ts', import.meta.url).pathname;
+  for (const [i, env] of [{ TZ: 'Asia/Kolkata', LC_ALL: 'C.UTF-8' }, { TZ: 'America/St_Johns', LANG: 'de_DE.UTF-8', TAR_OPTIONS: '--owner=5' }].entries()) {
+    const output = join(dir, `layer${i}.tar`);
+    await runOk('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, main, 'convert', disk, '--output', `tar:${output}`, '--scratch', dir], { env: { ...env, HOME: dir, TMPDIR: dir } });
+    t.is(`sha256:${await sha256(output)}`, expected);
+  }
+});
+
+test('xfs and btrfs are not shown to the kernel without --trust', async (t) => {
+  if (!requireConversion(t, ...TOOLS)) return;
+  for (const type of ['xfs', 'btrfs'] as const) {
+    const image = await makeFileSystem(t, makeGuestTree(t), { type });
+    for (const backend of [undefined, 'fuse', 'loop', 'raw'] as const) await refused(t, image, 'unsupported', new RegExp(`disk: ${type}; .*--trust`), { backend });
+  }
+});
+
+for (const [type, unreplayed] of [['ext4', 'noload'], ['xfs', 'norecovery'], ['btrfs', 'rescue=nologreplay']] as const) {
+  test(`the newest data of ${type} that was not unmounted is there, and the source is as it was`, async (t) => {
+    if (!requireConversion(t, ...TOOLS)) return;
+    const image = await makeFileSystem(t, makeGuestTree(t), { type });
+    const crashed = join(tempDir(t, 'dirty'), 'crashed.raw');
+    // The file is copied while it is mounted: what fsync promised is in the journal alone.
+    await inMounted(image, type, 'sync; mkdir fresh; echo newest > fresh/file; mv etc/os-release etc/moved; cp etc/moved etc/os-release; sync -d fresh/file; sync fresh etc fresh/file etc/os-release; cp --sparse=always "$1" "$2"', [image, crashed]);
+    await inMounted(crashed, type, 'test ! -e fresh/file', [], `loop,ro,${unreplayed}`);
+    const before = await sha256(crashed);
+    const digests = new Set<string>();
+    for (const backend of type === 'ext4' ? BACKENDS : (['loop', 'raw'] as const)) {
+      const { file, diffId } = await convertToTar(t, crashed, { backend, ...(type !== 'ext4' && { trust: true }) });
+      t.is(await readFromTar(file, './fresh/file'), 'newest\n', backend);
+      digests.add(diffId);
+    }
+    t.is(digests.size, 1);
+    t.is(await sha256(crashed), before);
+  });
+}
+
+test('two disks with one file system id are read at once', async (t) => {
+  if (!requireConversion(t, ...TOOLS)) return;
+  for (const type of ['ext4', 'xfs', 'btrfs'] as const) {
+    const uuid = '11111111-2222-3333-4444-555555555555';
+    const images = [await makeFileSystem(t, makeGuestTree(t, { name: 'one' }), { type, uuid }), await makeFileSystem(t, makeGuestTree(t, { name: 'two' }), { type, uuid })];
+    const converted = await Promise.all(images.map((image) => convertToTar(t, image, { trust: true })));
+    t.deepEqual(converted.map(({ system }) => system), ['one', 'two']);
+  }
+});
+
+const SUBVOLUMES = 'btrfs -q subvolume create @; btrfs -q subvolume create @home; cp -a "$1"/. @; echo mine > @home/file; ';
+
+test('a btrfs gives the subvolumes that fstab names, and no snapshot', async (t) => {
+  if (!requireConversion(t, ...TOOLS)) return;
+  const uuid = '11111111-2222-3333-4444-666666666666';
+  const tree = makeGuestTree(t, { fstab: `UUID=${uuid} / btrfs subvol=@ 0 0\nUUID=${uuid} /home btrfs subvol=/@home 0 0\n` });
+  const image = await makeFileSystem(t, undefined, { type: 'btrfs', uuid });
+  await inMounted(image, 'btrfs', `${SUBVOLUMES} btrfs -q subvolume create @/var/nested; echo deep > @/var/nested/file; btrfs -q subvolume snapshot -r @ @/snapshot; btrfs -q subvolume snapshot @ writable`, [tree]);
+  const { root, file, notes } = await convertToTar(t, image, { trust: true });
+  t.is(root, 'disk:@');
+  t.is(await readFromTar(file, './home/file'), 'mine\n');
+  t.is(await readFromTar(file, './var/nested/file'), 'deep\n');
+  const names = await listTar(file);
+  t.false(names.some((name) => name.startsWith('./snapshot')));
+  t.is(names.filter((name) => name === './home/').length, 1);
+  t.true(notes.some((line) => line.includes('read-only snapshot') && line.includes('snapshot')));
+  t.is((await convertToTar(t, image, { trust: true, root: 'disk:writable' })).root, 'disk:writable');
+});
+
+test('a default subvolume other than the top level is the root', async (t) => {
+  if (!requireConversion(t, ...TOOLS)) return;
+  const image = await makeFileSystem(t, undefined, { type: 'btrfs' });
+  await inMounted(image, 'btrfs', `${SUBVOLUMES} btrfs subvolume set-default @ >/dev/null; btrfs -q subvolume snapshot @ old`, [makeGuestTree(t)]);
+  t.is((await convertToTar(t, image, { trust: true })).root, 'disk:@');
+});

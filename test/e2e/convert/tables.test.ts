@@ -1,0 +1,134 @@
+import test from 'ava';
+import { join } from 'node:path';
+import { convertToTar, leftovers, refused, requireConversion } from '../../support/conversion.ts';
+import { copyInto, makeDisk, makeFileSystem, sparseFile, toFormat } from '../../support/disk-image.ts';
+import { makeGuestTree } from '../../support/guest-tree.ts';
+import { runOk } from '../../support/process.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+
+const MIB = 1024 * 1024;
+
+test('a logical partition of an MBR holds the root', async (t) => {
+  if (!requireConversion(t)) return;
+  const root = await makeFileSystem(t, makeGuestTree(t));
+  const data = await makeFileSystem(t, undefined, { sizeMiB: 8 });
+  const disk = await makeDisk(t, [{ image: data, sizeMiB: 8 }, { image: data, sizeMiB: 8 }, { image: root, sizeMiB: 48 }], {
+    table: 'dos',
+    script: { lines: ['start=1MiB, size=8MiB, type=83', 'start=10MiB, size=59MiB, type=5', 'start=11MiB, size=8MiB, type=83', 'start=20MiB, size=48MiB, type=83'], offsetsMiB: [1, 11, 20] },
+  });
+  t.is((await convertToTar(t, disk)).root, 'p6');
+});
+
+test('a GPT with sectors of 4 KiB is read', async (t) => {
+  if (!requireConversion(t, 'root', 'losetup')) return;
+  const root = await makeFileSystem(t, makeGuestTree(t));
+  const disk = sparseFile(join(tempDir(t, 'disk'), 'disk.raw'), 64 * MIB);
+  const device = (await runOk('losetup', ['--show', '--find', '--sector-size', '4096', disk])).stdout.trim();
+  try {
+    await runOk('sfdisk', ['-q', '--no-reread', '--no-tell-kernel', device], { input: 'label: gpt\nstart=256, size=12288, name="root"\n' });
+  } finally {
+    await runOk('losetup', ['--detach', device]);
+  }
+  await copyInto(root, disk, MIB);
+  t.is((await convertToTar(t, disk)).root, 'p1');
+});
+
+test('a disk without a table, and one whose GPT is left in its backup alone, are read', async (t) => {
+  if (!requireConversion(t)) return;
+  const root = await makeFileSystem(t, makeGuestTree(t));
+  t.is((await convertToTar(t, root)).root, 'disk');
+  const disk = await makeDisk(t, [{ image: root, sizeMiB: 48 }]);
+  await runOk('dd', ['if=/dev/zero', `of=${disk}`, 'bs=512', 'seek=1', 'count=33', 'conv=notrunc', 'status=none']);
+  const { diffId } = await convertToTar(t, disk);
+  // A VHD pads the disk to whole cylinders: the backup is no longer at the end.
+  t.is((await convertToTar(t, await toFormat(t, disk, 'vpc'))).diffId, diffId);
+});
+
+/** lvm2 itself writes the metadata: it needs block devices, but no device-mapper for volumes that stay inactive. */
+async function lvm(device: string, ...command: string[]): Promise<void> {
+  const config = `devices { filter=["a|^${device}$|", "r|.*|"] use_devicesfile=0 scan_lvs=0 } activation { udev_sync=0 udev_rules=0 monitoring=0 } backup { backup=0 archive=0 } global { use_lvmpolld=0 locking_type=0 }`;
+  await runOk(command[0]!, ['--driverloaded', 'n', '--config', config, ...command.slice(1)]);
+}
+
+interface LogicalRun {
+  /** Physical extents of 4 MiB, in the order of the logical volume. */
+  readonly extents: readonly (readonly [first: number, count: number])[];
+}
+
+/** A physical volume with a group `vg` and the volume `root` in the given pieces. */
+async function makePhysicalVolume(dir: string, name: string, image: string, { extents }: LogicalRun): Promise<string> {
+  const file = sparseFile(join(dir, name), 96 * MIB);
+  const device = (await runOk('losetup', ['--show', '--find', file])).stdout.trim();
+  try {
+    await lvm(device, 'pvcreate', '-q', '--dataalignment', '1m', device);
+    await lvm(device, 'vgcreate', '-q', '--physicalextentsize', '4m', 'vg', device);
+    for (const [i, [first, count]] of extents.entries()) {
+      const place = `${device}:${first}-${first + count - 1}`;
+      if (i === 0) await lvm(device, 'lvcreate', '-q', '-an', '-Zn', '-Wn', '-n', 'root', '-l', String(count), 'vg', place);
+      else await lvm(device, 'lvextend', '-q', '--alloc', 'anywhere', '-l', `+${count}`, 'vg/root', place);
+    }
+  } finally {
+    await runOk('losetup', ['--detach', device]);
+  }
+  let from = 0;
+  for (const [first, count] of extents) {
+    await runOk('dd', [`if=${image}`, `of=${file}`, 'bs=4M', 'iflag=skip_bytes,fullblock', 'oflag=seek_bytes', `skip=${from * 4 * MIB}`, `seek=${MIB + first * 4 * MIB}`, `count=${count}`, 'conv=notrunc', 'status=none']);
+    from += count;
+  }
+  return file;
+}
+
+const FRAGMENTED: LogicalRun = { extents: [[10, 3], [2, 4], [15, 5]] };
+
+test('a logical volume in pieces is put together, with and without copying', async (t) => {
+  if (!requireConversion(t, 'root', 'losetup', 'pvcreate')) return;
+  const root = await makeFileSystem(t, makeGuestTree(t, { files: { 'etc/big': Buffer.alloc(6 * MIB, 'abcdefg') } }), { sizeMiB: 48 });
+  const disk = await makeDisk(t, [{ image: await makePhysicalVolume(tempDir(t, 'lvm'), 'pv', root, FRAGMENTED), sizeMiB: 96 }]);
+  const expected = await convertToTar(t, root);
+  for (const backend of ['fuse', 'loop', 'raw'] as const) {
+    const converted = await convertToTar(t, await toFormat(t, disk, 'qcow2'), { backend });
+    t.is(converted.root, 'vg/root');
+    t.is(converted.diffId, expected.diffId, backend);
+  }
+});
+
+test('two groups of one name on one disk are told apart', async (t) => {
+  if (!requireConversion(t, 'root', 'losetup', 'pvcreate')) return;
+  const dir = tempDir(t, 'lvm');
+  const system = await makeFileSystem(t, makeGuestTree(t, { name: 'the system' }), { sizeMiB: 48 });
+  const data = await makeFileSystem(t, undefined, { sizeMiB: 48 });
+  const first = await makePhysicalVolume(dir, 'first', data, { extents: [[0, 12]] });
+  const second = await makePhysicalVolume(dir, 'second', system, FRAGMENTED);
+  const disk = await makeDisk(t, [{ image: first, sizeMiB: 96 }, { image: second, sizeMiB: 96 }]);
+  const { root, system: name } = await convertToTar(t, disk);
+  t.regex(root, /^vg@\w{6}\/root$/);
+  t.is(name, 'the system');
+});
+
+test('LUKS, NTFS, swap and volumes of other kinds are refused by name', async (t) => {
+  if (!requireConversion(t)) return;
+  const filled = async (at: number, magic: string): Promise<string> => {
+    const file = sparseFile(join(tempDir(t, 'x'), 'x.raw'), 8 * MIB);
+    await runOk('dd', [`of=${file}`, 'bs=1', `seek=${at}`, 'conv=notrunc', 'status=none'], { input: Buffer.from(magic, 'latin1') });
+    return file;
+  };
+  const swap = sparseFile(join(tempDir(t, 'x'), 'swap.raw'), 8 * MIB);
+  await runOk('mkswap', [swap]);
+  for (const [image, message] of [
+    [await filled(0, 'LUKS\xba\xbe\0\x02'), /no operating system.*p1: LUKS encryption/],
+    [await filled(3, 'NTFS    '), /p1: NTFS \(Windows\)/],
+    [swap, /p1: swap space/],
+    [await filled(100, 'nothing'), /p1: no known file system/],
+    [await makeFileSystem(t, undefined, { sizeMiB: 8 }), /p1: no operating system/],
+  ] as const) await refused(t, await makeDisk(t, [{ image, sizeMiB: 8 }]), 'unsupported', message);
+  await refused(t, swap, 'unsupported', /disk: swap space/);
+});
+
+test('a partition that the disk no longer has is an error', async (t) => {
+  if (!requireConversion(t)) return;
+  const scratch = tempDir(t, 'scr');
+  const disk = await makeDisk(t, [{ image: await makeFileSystem(t, makeGuestTree(t)), sizeMiB: 48 }]);
+  await runOk('truncate', ['--size=20M', disk]);
+  await refused(t, disk, 'size-mismatch', /cut short/, { scratch });
+  t.deepEqual(leftovers(scratch), []);
+});

@@ -1,0 +1,98 @@
+import type { ExecutionContext } from 'ava';
+import { createHash } from 'node:crypto';
+import { createReadStream, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { convertDisk, type ConvertOptions, type ConvertReceipt } from '../../src/convert/convert.ts';
+import { LayerswarmError, type ErrorCode } from '../../src/errors.ts';
+import { runOk } from './process.ts';
+import { requireTool } from './require-tool.ts';
+import { tempDir } from './temp-dir.ts';
+
+/** What every conversion runs. */
+export function requireConversion(t: ExecutionContext, ...more: string[]): boolean {
+  return requireTool(t, 'qemu-storage-daemon', 'qemu-img', 'fuse2fs', 'fusermount3', 'e2fsck', 'mkfs.ext4', 'sfdisk', ...more);
+}
+
+export interface Converted extends ConvertReceipt {
+  readonly file: string;
+  /** Digest of the layer, uncompressed. */
+  readonly diffId: string;
+}
+
+/** Converts a disk to a layer tarball, and looks whether anything is left behind. */
+export async function convertToTar(t: ExecutionContext, disk: string, options: ConvertOptions = {}): Promise<Converted> {
+  const dir = tempDir(t, 'out');
+  const file = join(dir, 'layer.tar');
+  const receipt = await withoutLeaks(t, (scratch) => convertDisk(disk, { kind: 'tar', file }, { scratch, ...options }));
+  return { ...receipt, file, diffId: receipt.layers[0]!.diffId.toString() };
+}
+
+/** Runs a conversion with a scratch folder of its own, which must be empty at the end. */
+export async function withoutLeaks<T>(t: ExecutionContext, work: (scratch: string) => Promise<T>): Promise<T> {
+  const scratch = tempDir(t, 'scr');
+  try {
+    return await work(scratch);
+  } finally {
+    t.deepEqual(leftovers(scratch), [], 'something was left behind');
+  }
+}
+
+/** Files, mounts, loop devices and processes that belong to a scratch folder. */
+export function leftovers(scratch: string): string[] {
+  const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n').filter((line) => line.includes(scratch));
+  const loops = readdirSync('/sys/block').flatMap((name) => {
+    const backing = read(`/sys/block/${name}/loop/backing_file`);
+    return backing.includes(scratch) ? [`${name}: ${backing}`] : [];
+  });
+  const processes = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && read(`/proc/${pid}/environ`).includes(`LAYERSWARM_SCRATCH=${scratch}`));
+  return [...readdirSync(scratch), ...mounts, ...loops, ...processes.map((pid) => `process ${pid}: ${read(`/proc/${pid}/cmdline`)}`)];
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return ''; // Not a loop device in use, or a process that has ended.
+  }
+}
+
+/** A conversion that must fail, with one line, and leave nothing: no output, mount or process. */
+export async function refused(t: ExecutionContext, disk: string, code: ErrorCode, message: RegExp, options: ConvertOptions = {}): Promise<void> {
+  const dir = tempDir(t, 'out');
+  const error = await t.throwsAsync(withoutLeaks(t, (scratch) => convertDisk(disk, { kind: 'tar', file: join(dir, 'layer.tar') }, { scratch, ...options })), { instanceOf: LayerswarmError, message });
+  t.is(error?.code, code, error?.message);
+  t.deepEqual(readdirSync(dir), []);
+}
+
+/** Names in a tar archive as GNU tar lists them, escaped. */
+export async function listTar(file: string): Promise<string[]> {
+  const { stdout } = await runOk('tar', ['--list', '--quoting-style=c', `--file=${file}`]);
+  return stdout.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line.replaceAll(/\\(\d{3})/g, (_, octal: string) => `\\u00${Number.parseInt(octal, 8).toString(16).padStart(2, '0')}`)) as string);
+}
+
+export async function readFromTar(file: string, name: string): Promise<string> {
+  return (await runOk('tar', ['--extract', '--to-stdout', `--file=${file}`, name])).stdout;
+}
+
+/** Unpacks with everything that tar can restore (root). */
+export async function unpack(t: ExecutionContext, file: string): Promise<string> {
+  const dir = join(tempDir(t, 'tree'), 'tree');
+  mkdirSync(dir);
+  await runOk('tar', ['--extract', '--xattrs', '--xattrs-include=*', '--same-owner', '--preserve-permissions', '--numeric-owner', `--directory=${dir}`, `--file=${file}`]);
+  return dir;
+}
+
+/** Everything about a tree but sub-second times, link counts of folders and lost+found: type, mode, owner, size, time, links, target, contents, attributes. */
+export async function describeTree(dir: string, script = '.'): Promise<string> {
+  const { stdout } = await runOk('sh', ['-euc', `cd "$1"; export LC_ALL=C
+    { find ${script} -name lost+found -prune -o -type d -printf '%y %m %U %G - - %.10T@ %p\\0' -o -printf '%y %m %U %G %s %n %.10T@ %l %p\\0'
+      find ${script} -type f -print0 | sort -z | xargs -0 -r sha256sum -z
+      find ${script} -print0 | sort -z | xargs -0 -r getfattr -h -d -m '^(user|security.capability|system.posix_acl)' -e hex -- ; } | sort -z | tr '\\0' '\\n'`, 'sh', dir]);
+  return stdout;
+}
+
+export async function sha256(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) hash.update(chunk);
+  return hash.digest('hex');
+}
