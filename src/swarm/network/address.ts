@@ -3,6 +3,9 @@ import { multiaddr } from '@multiformats/multiaddr';
 
 const MAX_ADDRESS_LENGTH = 256;
 
+/** base58 of an Ed25519 key, or of the hash of another. */
+const PEER_ID = /^[1-9A-HJ-NP-Za-km-z]{46,64}$/;
+
 const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
@@ -25,6 +28,7 @@ export function parseTcpAddress(text: string): TcpAddress | undefined {
     const [host, tcp, p2p, ...rest] = multiaddr(text).getComponents();
     if (host?.value === undefined || tcp?.name !== 'tcp' || tcp.value === undefined || rest.length > 0) return undefined;
     if (!['ip4', 'ip6', 'dns', 'dns4', 'dns6'].includes(host.name) || (p2p !== undefined && p2p.name !== 'p2p')) return undefined;
+    if (p2p !== undefined && !PEER_ID.test(p2p.value ?? '')) return undefined;
     return { transport: `/${host.name}/${host.value}/tcp/${tcp.value}`, host: host.value, port: Number(tcp.value), peerId: p2p?.value };
   } catch {
     return undefined;
