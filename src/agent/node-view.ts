@@ -10,9 +10,10 @@ import type { CurrentOrigin } from './current-origin.ts';
 import type { ImageList } from './image-list.ts';
 import type { ReceiptRing } from './receipt-ring.ts';
 import type { RegistryTally } from './registry-tally.ts';
+import { servedRegistries } from './served-registries.ts';
 
 export interface NodeViewParts {
-  readonly config: Pick<AgentConfig, 'zone'>;
+  readonly config: Pick<AgentConfig, 'zone' | 'mirrors'>;
   readonly network: Libp2pNetwork;
   readonly origins: CurrentOrigin;
   readonly embedded: boolean;
@@ -34,7 +35,7 @@ export class NodeView implements StatusSource {
   }
 
   status(): StatusDocument {
-    const { config, network, store, exchange, images, tally } = this.#parts;
+    const { config, network, origins, store, exchange, images, tally } = this.#parts;
     const { blobs, bytes, maxBytes, partials } = store.stats();
     const { fromOriginBytes, fromPeersBytes, toPeersBytes, vouchedBytes } = exchange.totals();
     return {
@@ -44,6 +45,7 @@ export class NodeView implements StatusSource {
       uptimeSeconds: Math.floor((performance.now() - this.#started) / 1000),
       multiaddrs: network.multiaddrs(),
       origin: this.#origin(),
+      registries: servedRegistries(config, origins.get()?.url),
       store: { blobs, bytes, maxBytes: Number.isFinite(maxBytes) ? maxBytes : null, partial: partials, pinned: store.images.pins().length },
       traffic: { fromOriginBytes, fromPeersBytes, toPeersBytes, toClientsBytes: tally.toClientsBytes, vouchedBytes },
       peers: network.peers().map(({ peerId, address, zone, direction, lane, latencyMs, sentBytes, receivedBytes }) => (

@@ -19,6 +19,7 @@ const COMMANDS: readonly { name: string; summary: string; load: () => Promise<{ 
   { name: 'boot', summary: 'start a container of a VM disk image', load: () => import('./commands/boot.ts') },
   { name: 'disk', summary: 'show a VM disk image as files or as a folder', load: () => import('./commands/disk.ts') },
   { name: 'demo', summary: 'show a swarm on this machine alone', load: () => import('./commands/demo.ts') },
+  { name: 'setup', summary: 'point a container runtime at the agent, or undo that', load: () => import('./commands/setup.ts') },
   { name: 'key', summary: 'make a swarm key file', load: () => import('./commands/key.ts') },
   { name: 'config', summary: 'check the configuration, or print its example or schema', load: () => import('./commands/config.ts') },
 ];

@@ -8,6 +8,7 @@ export interface StatusDocument {
   readonly zone: string;
   readonly uptimeSeconds: number;
   readonly multiaddrs: readonly string[];
+  readonly registries: readonly RegistryStatus[];
   readonly origin: OriginStatus;
   readonly store: StoreStatus;
   readonly traffic: TrafficStatus;
@@ -27,6 +28,16 @@ export interface OriginStatus {
   readonly reason: string | null;
   /** Blob bytes read from it. */
   readonly bytes: number;
+}
+
+/** A registry whose images this node serves. */
+export interface RegistryStatus {
+  /** As in references. */
+  readonly name: string;
+  /** `origin`: the swarm's own. `alias`: the origin answers for it. `mirror`: an upstream of its own. */
+  readonly kind: 'origin' | 'alias' | 'mirror';
+  /** Where this node reads it; null for an alias. */
+  readonly url: string | null;
 }
 
 export interface StoreStatus {

@@ -19,10 +19,11 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   status: ['http'],
   control: ['type:status'],
   docker: ['oci'],
+  setup: [],
   convert: ['store', 'origin', 'oci'],
   replicate: ['store', 'origin', 'oci'],
   agent: ['registry', 'status', 'control', 'docker', 'convert', 'replicate', 'swarm', 'store', 'origin', 'oci'],
-  cli: ['agent', 'control', 'convert', 'docker', 'oci', 'origin', 'swarm', 'type:status'],
+  cli: ['agent', 'control', 'convert', 'docker', 'oci', 'origin', 'swarm', 'type:status', 'setup'],
 };
 const COMMON = new Set(['errors.ts', 'log.ts', 'version.ts']);
 
