@@ -1,10 +1,13 @@
 import test from 'ava';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { startDockerRegistry } from '../support/docker-registry.ts';
 import { pushLayout, smallImage } from '../support/images.ts';
 import { bootstrapOf, makeSwarmKey, startAgent } from '../support/layerswarm.ts';
 import { TestNetwork } from '../support/netns.ts';
 import { getManifest, pullEverything } from '../support/registry-client.ts';
 import { requireTool } from '../support/require-tool.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 test('a new host with the swarm key alone is in the swarm, knows its origin and pulls', async (t) => {
   if (!requireTool(t, 'root', 'ip', 'nsenter', 'docker-registry', 'skopeo')) return;
@@ -33,7 +36,7 @@ test('one bootstrap address of any member is enough, and leads to the others', a
   await second.waitForPeers(1);
   const late = await startAgent(t, { swarmKey, bootstrap: bootstrapOf(second) });
   const { peers } = await late.waitForPeers(2);
-  t.deepEqual(new Set(peers.map(({ peerId }) => peerId)), new Set([first.info.peerId, second.info.peerId]));
+  t.deepEqual(peers.map(({ peerId }) => peerId).sort(), [first.info.peerId, second.info.peerId].sort());
 });
 
 test('a node that was restarted is back in the swarm with its bootstrap gone, under the same peer id', async (t) => {
@@ -56,6 +59,7 @@ test('a node that was killed is back in the swarm too', async (t) => {
   const bootstrap = await startAgent(t, { swarmKey });
   const node = await startAgent(t, { swarmKey, bootstrap: bootstrapOf(bootstrap) });
   await node.waitForPeers(1);
+  await waitFor('a note of the other member', () => readFileSync(join(node.data, 'network/members.json'), 'utf8').includes(bootstrap.info.peerId));
   await node.kill();
   const again = await startAgent(t, { swarmKey, data: node.data });
   await again.waitForPeers(1);

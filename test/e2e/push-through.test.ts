@@ -2,7 +2,7 @@ import test from 'ava';
 import { isBlobRead, REGISTRY_USER, startDockerRegistry } from '../support/docker-registry.ts';
 import { smallImage } from '../support/images.ts';
 import { startAgent } from '../support/layerswarm.ts';
-import { ask, pullEverything } from '../support/registry-client.ts';
+import { getManifest, pullEverything } from '../support/registry-client.ts';
 import { requireTool } from '../support/require-tool.ts';
 import { skopeo, skopeoCopy } from '../support/skopeo.ts';
 
@@ -13,7 +13,7 @@ test('a push through a node arrives at the origin, and the node gives it on with
   const layout = await smallImage(t);
   await skopeoCopy(`oci:${layout.dir}:v1`, `docker://${new URL(agent.info.push!).host}/team/app:v1`);
   const { digest } = await layout.tagged('v1');
-  t.is((await ask(origin.url, `/v2/team/app/manifests/${digest}`, { headers: { accept: '*/*' } })).status, 200);
+  t.is((await getManifest(origin.url, 'team/app', digest)).status, 200);
   t.true(await pullEverything(agent.registry, 'team/app', 'v1') > 0);
   t.deepEqual(origin.requests().filter(isBlobRead), []);
 });
