@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { ControlServer } from '../control/control-server.ts';
+import { ControlServer, type Handlers } from '../control/control-server.ts';
 import { removeAgentFile, writeAgentFile, type AgentFile } from '../control/agent-file.ts';
 import { controlSocketPath } from '../control/socket-path.ts';
 import type { Logger } from '../log.ts';
@@ -17,6 +17,7 @@ import { OriginDirectory } from '../swarm/origin-directory.ts';
 import { serveOrigin } from '../swarm/origin-service.ts';
 import { TagMemory } from '../swarm/tag-memory.ts';
 import { version } from '../version.ts';
+import { ClientPulls } from './client-pulls.ts';
 import type { AgentConfig } from './config.ts';
 import { CurrentOrigin } from './current-origin.ts';
 import { ExcludedRepositories } from './excluded-repositories.ts';
@@ -28,6 +29,8 @@ import { OriginMemory } from './origin-memory.ts';
 import { Puller } from './puller.ts';
 import { ReceiptRing } from './receipt-ring.ts';
 import { RegistryTally } from './registry-tally.ts';
+import { seedHandler } from './seed-operation.ts';
+import { makeSeeding } from './seeding.ts';
 import { every, ORIGIN_PROBE_MS, STORE_GC_MS } from './schedule.ts';
 import { storeLimitBytes } from './store-limit.ts';
 import { loadSwarmKeys } from './swarm-keys.ts';
@@ -96,7 +99,8 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
 
   // What people and monitoring see
   const receipts = new ReceiptRing();
-  const tally = new RegistryTally();
+  const clientPulls = parts.use(new ClientPulls({ images: store.images, store: store.blobs, exchange, receipts, now: Date.now }));
+  const tally = new RegistryTally(clientPulls);
   const images = new ImageList(store.images, store.blobs);
   const view = new NodeView({ config, network, origins, embedded: embedded !== undefined, store, exchange, images, receipts, tally });
   const metrics = new Metrics(() => view.status());
@@ -131,6 +135,11 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   });
   const puller = new Puller({ resolver: registry.resolver, exchange, store: store.blobs, isExcluded });
 
+  // What operators put in
+  const endpoint = (): string => new URL(registry.url).host;
+  const seeding = await makeSeeding({ data: config.data, store, exchange, origin, mirrors: config.mirrors, endpoint, log: log.for('seed') });
+  parts.use(seeding);
+
   const status = config.status === undefined ? undefined : new StatusServer({
     listen: config.status,
     source: view,
@@ -140,7 +149,10 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   const control = new ControlServer({
     path: controlSocketPath(config.data, { configured: config.socket.path, uid, env: process.env }),
     group: config.socket.group,
-    handlers: controlHandlers({ view, puller, store, receipts, metrics, names: { registryName, mirrors: config.mirrors, endpoint: () => new URL(registry.url).host } }),
+    handlers: {
+      ...controlHandlers({ view, puller, store, receipts, metrics, names: { registryName, mirrors: config.mirrors, endpoint } }),
+      seed: seedHandler(seeding.seeder),
+    } satisfies Handlers,
     onError: (operation, error) => log.for('control').error('an operation failed', { operation, reason: String(error) }),
   });
 

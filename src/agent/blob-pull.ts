@@ -22,11 +22,6 @@ export class BlobPull {
     this.#store = store;
   }
 
-  /** Bytes by peer id. */
-  get fromPeers(): ReadonlyMap<string, number> {
-    return this.#state.kind === 'done' ? this.#state.last.fromPeers : new Map();
-  }
-
   /** waiting -> here, or waiting -> fetching -> done. @throws what the exchange throws, or the signal's reason */
   async run(exchange: BlobExchange, { repository, shared }: { repository: string; shared: boolean }, signal: AbortSignal): Promise<void> {
     if (this.#state.kind !== 'waiting') throw new LayerswarmError('internal', `a blob that is ${this.#state.kind} cannot be started`);
@@ -72,9 +67,9 @@ export class BlobPull {
   receipt(): ReceiptBlob {
     const base = { digest: this.#descriptor.digest.toString(), bytes: this.#descriptor.size };
     const state = this.#state;
-    if (state.kind !== 'done') return { ...base, source: 'store', fromOriginBytes: 0, fromPeersBytes: 0, seconds: 0, stalls: 0, retries: 0 };
+    if (state.kind !== 'done') return { ...base, source: 'store', fromOriginBytes: 0, fromPeersBytes: 0, peers: {}, seconds: 0, stalls: 0, retries: 0 };
     const { fromOriginBytes, fromPeers, stalls, retries } = state.last;
-    return { ...base, source: 'swarm', fromOriginBytes, fromPeersBytes: total(fromPeers), seconds: state.seconds, stalls, retries };
+    return { ...base, source: 'swarm', fromOriginBytes, fromPeersBytes: total(fromPeers), peers: Object.fromEntries(fromPeers), seconds: state.seconds, stalls, retries };
   }
 }
 

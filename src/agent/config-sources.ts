@@ -6,8 +6,6 @@ import { settings, type Setting } from './config-schema.ts';
 /** A configuration document beyond this is not one. */
 const MAX_FILE_BYTES = 1 << 20;
 
-export const DEFAULT_CONFIG_FILE = '/etc/layerswarm/layerswarm.yaml';
-
 /** A tree of raw values, and where each leaf came from (by its dotted key), for messages. */
 export interface RawConfig {
   readonly values: Record<string, unknown>;
@@ -42,19 +40,8 @@ export async function readSources(options: { flags: FlagValues; env: NodeJS.Proc
   return { values, sources, warnings: warningsAbout(options.env) };
 }
 
-/** The file that is read when none is named: the system's, where there is one. */
-export async function configFile(named: string | undefined): Promise<string | undefined> {
-  if (named !== undefined) return named;
-  try {
-    await readFile(DEFAULT_CONFIG_FILE);
-    return DEFAULT_CONFIG_FILE;
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw unreadable(DEFAULT_CONFIG_FILE, error);
-  }
-}
-
-async function readYaml(file: string): Promise<Record<string, unknown>> {
+/** @throws `config-invalid` */
+export async function readYaml(file: string): Promise<Record<string, unknown>> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
@@ -121,10 +108,6 @@ function set(tree: Record<string, unknown>, path: readonly string[], value: unkn
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function hasCode(error: unknown, ...codes: string[]): boolean {
-  return error instanceof Error && codes.includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
 function unreadable(file: string, cause: unknown): LayerswarmError {

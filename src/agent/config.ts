@@ -1,8 +1,8 @@
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { LayerswarmError } from '../errors.ts';
 import { configSchema, settings, type HostPort, type ParsedConfig } from './config-schema.ts';
-import { configFile, get, readSources, type FlagValues, type RawConfig } from './config-sources.ts';
+import { get, readSources, type FlagValues, type RawConfig } from './config-sources.ts';
+import { configFile, defaultData } from './data-directory.ts';
 
 export type { HostPort, StoreLimit } from './config-schema.ts';
 
@@ -28,22 +28,11 @@ export interface ConfigOptions {
 /** Reads and checks the configuration of an agent. @throws `config-invalid` with key, expected and received */
 export async function loadConfig(options: ConfigOptions = {}): Promise<AgentConfig> {
   const env = options.env ?? process.env;
-  const file = await configFile(options.file ?? env['LAYERSWARM_CONFIG']);
+  const file = await configFile(options.file, env);
   const raw = await readSources({ flags: options.flags ?? {}, env, file });
   const config = fillIn(parse(raw), raw.warnings, options.uid ?? process.getuid?.() ?? 0, env);
   refuseOpenDoors(config);
   return config;
-}
-
-/** The data directory alone, for commands that only talk to the agent of it. */
-export async function loadDataDirectory(options: ConfigOptions = {}): Promise<string> {
-  const flag = options.flags?.['data'];
-  if (typeof flag === 'string') return resolve(flag);
-  const env = options.env ?? process.env;
-  const file = await configFile(options.file ?? env['LAYERSWARM_CONFIG']);
-  const raw = await readSources({ flags: {}, env, file });
-  const data = raw.values['data'];
-  return typeof data === 'string' ? resolve(data) : defaultData(options.uid ?? process.getuid?.() ?? 0, env);
 }
 
 function parse(raw: RawConfig): ParsedConfig {
@@ -71,10 +60,6 @@ function withoutUserInfo(text: string): string {
 
 function invalid(message: string, key: string): LayerswarmError {
   return new LayerswarmError('config-invalid', message, { detail: { key } });
-}
-
-function defaultData(uid: number, env: NodeJS.ProcessEnv): string {
-  return uid === 0 ? '/var/lib/layerswarm' : join(env['XDG_DATA_HOME'] ?? join(homedir(), '.local', 'share'), 'layerswarm');
 }
 
 function fillIn(parsed: ParsedConfig, warnings: readonly string[], uid: number, env: NodeJS.ProcessEnv): AgentConfig {

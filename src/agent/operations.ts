@@ -18,7 +18,7 @@ export interface OperationParts {
 }
 
 /** What the command line can ask for. */
-export function controlHandlers({ view, puller, store, receipts, metrics, names }: OperationParts): Handlers {
+export function controlHandlers({ view, puller, store, receipts, metrics, names }: OperationParts): Omit<Handlers, 'seed'> {
   return {
     status: async () => view.status(),
     receipts: async () => ({ receipts: view.receipts() }),

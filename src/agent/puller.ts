@@ -8,6 +8,7 @@ import type { BlobExchange } from '../swarm/swarm.ts';
 import type { Receipt } from '../status/status-document.ts';
 import { BlobPull } from './blob-pull.ts';
 import type { ImageName } from './image-name.ts';
+import { sumUp } from './receipt-ring.ts';
 
 const BLOBS_AT_ONCE = 8;
 /** Indexes may name indexes; real ones do not go deeper than this. */
@@ -59,22 +60,15 @@ export class Puller {
     const blobs = await this.#fetchAll(image, [...collected.blobs.values()], options);
     const ended = performance.now();
 
-    const peers = new Map<string, number>();
-    for (const [peerId, bytes] of blobs.flatMap((blob) => [...blob.fromPeers])) peers.set(peerId, (peers.get(peerId) ?? 0) + bytes);
     const lines = blobs.map((blob) => blob.receipt());
-    const sum = (value: (line: Receipt['blobs'][number]) => number): number => lines.reduce((total, line) => total + value(line), 0);
+    const sums = sumUp(lines);
     return {
+      ...sums,
       reference: reference.toString(),
       digest: raw.digest.toString(),
       finishedAt: new Date().toISOString(),
-      bytes: collected.manifestBytes + sum(({ bytes }) => bytes),
-      fromStoreBytes: sum((line) => (line.source === 'store' ? line.bytes : 0)),
-      fromOriginBytes: sum(({ fromOriginBytes }) => fromOriginBytes),
-      fromPeersBytes: sum(({ fromPeersBytes }) => fromPeersBytes),
-      peers: Object.fromEntries(peers),
+      bytes: collected.manifestBytes + sums.bytes,
       seconds: (ended - started) / 1000,
-      stalls: sum(({ stalls }) => stalls),
-      retries: sum(({ retries }) => retries),
       // The store gives a blob its name only once every byte of it closed to its digest.
       verified: true,
       stale,

@@ -1,11 +1,17 @@
-import type { Digest } from '../oci/digest.ts';
+import type { PullObserver } from '../registry/pull/pull-context.ts';
 import type { RegistryCounters } from '../registry/registry.ts';
 import type { Metrics } from '../status/metrics.ts';
 
 /** Counts what the registry endpoint and the push listener do. */
 export class RegistryTally implements RegistryCounters {
+  readonly #pulls: PullObserver;
   #metrics: Metrics | undefined;
   #toClientsBytes = 0;
+
+  /** `pulls`: told of what clients were given, for receipts. */
+  constructor(pulls: PullObserver) {
+    this.#pulls = pulls;
+  }
 
   /** Blob bytes given to clients since start. */
   get toClientsBytes(): number {
@@ -37,11 +43,12 @@ export class RegistryTally implements RegistryCounters {
     this.#metrics?.staleTag();
   }
 
-  manifestServed(_served: { repository: string; reference: string; digest: Digest; isHead: boolean }): void {
-    // Counted as an answer already.
+  manifestServed(served: Parameters<PullObserver['manifestServed']>[0]): void {
+    this.#pulls.manifestServed(served);
   }
 
-  blobServed({ fromStore }: { repository: string; digest: Digest; size: number; fromStore: boolean }): void {
-    this.#metrics?.blobServed(fromStore ? 'store' : 'swarm');
+  blobServed(served: Parameters<PullObserver['blobServed']>[0]): void {
+    this.#metrics?.blobServed(served.fromStore ? 'store' : 'swarm');
+    this.#pulls.blobServed(served);
   }
 }

@@ -23,7 +23,8 @@ export type Handlers = {
 export interface ControlServerOptions {
   readonly path: string;
   readonly group?: string | undefined;
-  readonly handlers: Handlers;
+  /** An operation without one is answered as one that this agent does not know. */
+  readonly handlers: Partial<Handlers>;
   readonly onError: (operation: string, error: unknown) => void;
 }
 
@@ -79,7 +80,7 @@ export class ControlServer {
     const name = /^\/v1\/([a-z-]+)$/.exec(request.url ?? '')?.[1] ?? '';
     try {
       if (request.method !== 'POST' || !isOperation(name)) {
-        throw new LayerswarmError('unsupported', `this agent knows no operation "${name}": it may be older than the command; restart it with the same version`);
+        throw unknownOperation(name);
       }
       const result = await this.#run(name, await readJson(request), signal, response);
       write(response, { result });
@@ -105,8 +106,14 @@ export class ControlServer {
       // A caller that does not read misses progress, never the result.
       if (!response.writableNeedDrain) write<N>(response, { progress });
     };
-    return this.#options.handlers[name](request.data, { signal, progress });
+    const handler = this.#options.handlers[name];
+    if (handler === undefined) throw unknownOperation(name);
+    return handler(request.data, { signal, progress });
   }
+}
+
+function unknownOperation(name: string): LayerswarmError {
+  return new LayerswarmError('unsupported', `this agent knows no operation "${name}": it may be older than the command; restart it with the same version`);
 }
 
 function write<N extends OperationName>(response: ServerResponse, line: AnswerLine<N>): void {

@@ -1,3 +1,4 @@
+import type { SeedOperation } from './seed-operation.ts';
 import type { Receipt, StatusDocument } from '../status/status-document.ts';
 
 /**
@@ -9,6 +10,7 @@ export interface Operations {
   receipts: Operation<Record<string, never>, never, { readonly receipts: readonly Receipt[] }>;
   pull: Operation<PullRequest, PullProgress, PullResult>;
   verify: Operation<Record<string, never>, VerifyProgress, VerifyReport>;
+  seed: SeedOperation;
 }
 
 export interface Operation<Request, Progress, Result> {

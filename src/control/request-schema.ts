@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { OperationName, Operations } from './operations.ts';
+import { seedRequest } from './seed-operation.ts';
 
 const nothing = z.strictObject({});
 const text = z.string().min(1).max(1000);
@@ -10,6 +11,7 @@ export const requestSchemas: { readonly [N in OperationName]: z.ZodType<Operatio
   receipts: nothing,
   pull: z.strictObject({ reference: text, platform: text.optional() }),
   verify: nothing,
+  seed: seedRequest,
 };
 
 export function isOperation(name: string): name is OperationName {

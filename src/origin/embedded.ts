@@ -12,7 +12,7 @@ import { registryNameOf } from './registry-name.ts';
 export interface EmbeddedOriginOptions {
   /** This node's peer id, base58. */
   readonly peerId: string;
-  readonly store: BlobStore;
+  readonly store: Pick<BlobStore, 'size' | 'open' | 'write' | 'delete'>;
   readonly images: ImageStore;
   /** Milliseconds since the epoch. */
   readonly now: () => number;

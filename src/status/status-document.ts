@@ -97,7 +97,7 @@ export interface Receipt {
   /** What the reference meant: the digest of the manifest or index. */
   readonly digest: string;
   readonly finishedAt: string;
-  /** Of all blobs and manifests of the image, also those that were here before. */
+  /** Of all that was asked for, also what was here before. */
   readonly bytes: number;
   readonly fromStoreBytes: number;
   readonly fromOriginBytes: number;
@@ -127,6 +127,8 @@ export interface ReceiptBlob {
   readonly source: 'store' | 'swarm';
   readonly fromOriginBytes: number;
   readonly fromPeersBytes: number;
+  /** Bytes by peer id. */
+  readonly peers: Readonly<Record<string, number>>;
   readonly seconds: number;
   readonly stalls: number;
   readonly retries: number;

@@ -19,5 +19,5 @@ export const receiptSample: Receipt = {
   reference: 'registry.example/team/app:1', digest: DIGEST, finishedAt: '2026-01-01T00:00:00.000Z', bytes: 5000, fromStoreBytes: 2000,
   fromOriginBytes: 1000, fromPeersBytes: 2000, peers: { '12D3KooWPeer': 2000 }, seconds: 2, stalls: 1, retries: 2, verified: true, stale: false,
   phases: [{ name: 'resolve', seconds: 0.5 }, { name: 'manifests', seconds: 0.5 }, { name: 'blobs', seconds: 1 }],
-  blobs: [{ digest: DIGEST, bytes: 3000, source: 'swarm', fromOriginBytes: 1000, fromPeersBytes: 2000, seconds: 1, stalls: 1, retries: 2 }],
+  blobs: [{ digest: DIGEST, bytes: 3000, source: 'swarm', fromOriginBytes: 1000, fromPeersBytes: 2000, peers: { '12D3KooWPeer': 2000 }, seconds: 1, stalls: 1, retries: 2 }],
 };

@@ -83,8 +83,8 @@ export async function startDemoNode({ name, folder, swarmKey, joins, signal }: D
   }
 }
 
-/** No setting of this machine reaches the demo, and its sockets are in its own folder. */
+/** No setting of this machine reaches the demo, and its sockets are in its own folder; what one node compiled the next ones use. */
 function environment(folder: string): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('LAYERSWARM_') && name !== 'NOTIFY_SOCKET');
-  return { ...Object.fromEntries(inherited), LAYERSWARM_CONFIG: '/dev/null', XDG_RUNTIME_DIR: folder };
+  return { ...Object.fromEntries(inherited), LAYERSWARM_CONFIG: '/dev/null', XDG_RUNTIME_DIR: folder, NODE_COMPILE_CACHE: join(folder, 'compile-cache') };
 }

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { loadDataDirectory } from '../../agent/config.ts';
+import { dataDirectory } from '../../agent/data-directory.ts';
 import { LayerswarmError } from '../../errors.ts';
 import type { SetupPlace } from '../../setup/setup.ts';
 import type { CommandContext } from '../command.ts';
@@ -9,7 +9,7 @@ import type { CommandContext } from '../command.ts';
 export async function setupPlace(rootFolder: string, context: CommandContext): Promise<SetupPlace> {
   const root = resolve(rootFolder);
   const uid = process.geteuid?.() ?? 0;
-  const data = await loadDataDirectory({ flags: context.data === undefined ? {} : { data: context.data }, file: context.configFile });
+  const data = await dataDirectory({ flag: context.data, file: context.configFile });
   if (root !== '/') return { root, configFolder: '/etc', backups: join(context.data === undefined ? join(root, uid === 0 ? data : '/var/lib/layerswarm') : data, 'setup') };
   if (uid === 0) return { root, configFolder: '/etc', backups: join(data, 'setup') };
   const configFolder = process.env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config');

@@ -1,5 +1,6 @@
 import { errorCode, LayerswarmError } from '../../errors.ts';
-import { type ConfigOptions, loadConfig, loadDataDirectory } from '../../agent/config.ts';
+import { type ConfigOptions, loadConfig } from '../../agent/config.ts';
+import { dataDirectory } from '../../agent/data-directory.ts';
 import { servedRegistries } from '../../agent/served-registries.ts';
 import { readAgentFile } from '../../control/agent-file.ts';
 import type { SetupTarget } from '../../setup/runtime.ts';
@@ -43,7 +44,7 @@ async function runningAgent(context: CommandContext): Promise<KnownAgent | undef
   try {
     const agent = await connectToAgent(context);
     const { registries } = await agent.call('status', {});
-    const { registry } = await readAgentFile(await loadDataDirectory(dataOptions(context)));
+    const { registry } = await readAgentFile(await dataDirectory({ flag: context.data, file: context.configFile }));
     return { endpoint: reachable(new URL(registry)), registries };
   } catch (error) {
     if (errorCode(error) === 'agent-unreachable') return undefined;

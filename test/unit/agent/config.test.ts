@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { loadConfig, loadDataDirectory, type ConfigOptions } from '../../../src/agent/config.ts';
+import { loadConfig, type ConfigOptions } from '../../../src/agent/config.ts';
+import { dataDirectory } from '../../../src/agent/data-directory.ts';
 import { LayerswarmError } from '../../../src/errors.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
@@ -109,7 +110,8 @@ test('a password in the URL of the origin is refused and not repeated', async (t
 
 test('the data directory is found without checking the rest', async (t) => {
   const file = await yaml(t, 'data: /srv/swarm\nzone: "not valid!"\n');
-  t.is(await loadDataDirectory({ env: {}, file }), '/srv/swarm');
-  t.is(await loadDataDirectory({ env: { LAYERSWARM_DATA: '/srv/other' }, file }), '/srv/other');
-  t.is(await loadDataDirectory({ env: {}, file, flags: { data: '/srv/flag' } }), '/srv/flag');
+  t.is(await dataDirectory({ env: {}, file, flag: undefined }), '/srv/swarm');
+  t.is(await dataDirectory({ env: { LAYERSWARM_DATA: '/srv/other' }, file, flag: undefined }), '/srv/other');
+  t.is(await dataDirectory({ env: {}, file, flag: '/srv/flag' }), '/srv/flag');
+  t.is(await dataDirectory({ env: { LAYERSWARM_CONFIG: '/dev/null' }, uid: 0, file: undefined, flag: undefined }), '/var/lib/layerswarm');
 });

@@ -16,7 +16,7 @@ import { tempDir } from '../../support/temp-dir.ts';
 
 const resolved: PullProgress = { kind: 'resolved', reference: 'r/a:1', digest: receiptSample.digest, stale: false };
 
-const handlers: Handlers = {
+const handlers: Partial<Handlers> = {
   status: () => Promise.resolve(statusSample),
   receipts: () => Promise.resolve({ receipts: [receiptSample] }),
   pull: (_request, { progress }) => {

@@ -223,13 +223,13 @@ export class Download {
     return [...this.neighbours.values()].every(({ fetches, promised }) => fetches.size === 0 && promised.size === 0);
   }
 
-  /** More members fetch than hold: new pieces come in under leases. */
-  get crowded(): boolean {
+  /** More members fetch than hold, as far as anything may be asked of them: new pieces come in under leases. */
+  #crowded(now: number): boolean {
     let fetching = 1;
     let holding = 0;
-    for (const { role } of this.neighbours.values()) {
+    for (const { role, pausedUntil } of this.neighbours.values()) {
       if (role === 'fetching') fetching++;
-      if (role === 'complete') holding++;
+      if (role === 'complete' && pausedUntil <= now) holding++;
     }
     return fetching > holding;
   }
@@ -241,7 +241,7 @@ export class Download {
   }
 
   #planLeases(now: number, commands: Command[]): void {
-    if (this.#leasePending || now < this.#leaseWaitUntil || !this.crowded) return;
+    if (this.#leasePending || now < this.#leaseWaitUntil || !this.#crowded(now)) return;
     if (!this.originUsable && this.#leaseSource(now) === undefined) return;
     const lengths = this.#fetching().map(({ pushQueue }) => pushQueue.size).sort((a, b) => a - b);
     const pieces = this.#reads.wanted(lengths[Math.floor(lengths.length / 2)] ?? 0, lengths.length === 0, now);
@@ -251,7 +251,7 @@ export class Download {
   }
 
   #planFetches(now: number, commands: Command[]): void {
-    const { crowded } = this;
+    const crowded = this.#crowded(now);
     const sources = [...this.neighbours.values()].filter(
       ({ role, pausedUntil }) => pausedUntil <= now && (role === 'fetching' || (role === 'complete' && !crowded)),
     );

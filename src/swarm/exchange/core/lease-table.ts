@@ -32,9 +32,11 @@ export interface LeaseLimits {
   readonly takeoverMs: number;
   /** With nothing to give, the member is told to ask again after this. */
   readonly retryMs: number;
+  /** A member that got nothing from those who say that they have it may read it itself after this. */
+  readonly stuckMs: number;
 }
 
-export const LEASE_LIMITS: LeaseLimits = { maxLeases: 64, expireAfterMs: 6000, failurePauseMs: 5000, takeoverMs: 300, retryMs: 100 };
+export const LEASE_LIMITS: LeaseLimits = { maxLeases: 64, expireAfterMs: 6000, failurePauseMs: 5000, takeoverMs: 300, retryMs: 100, stuckMs: 3000 };
 
 /**
  * The coordinator's book for one blob: which extents nobody of the crowd has, and who is reading which. Leases are advisory: a
@@ -49,6 +51,8 @@ export class LeaseTable {
   readonly #held: Uint32Array;
   readonly #leased: Uint32Array;
   readonly #pausedUntil = new Map<string, number>();
+  /** Members that were given nothing, with how many pieces they had then. */
+  readonly #waiting = new Map<string, { readonly since: number; readonly pieces: number }>();
   readonly #createdAt: number;
   #takingOver: boolean | undefined;
   #nextId = 1;
@@ -67,6 +71,7 @@ export class LeaseTable {
   /** The member asks for `pieces` or fewer; `bits` is what it has, `active` what it is reading under earlier leases. */
   request(member: string, bits: Bitfield, active: readonly Run[], pieces: number, now: number): LeaseAnswer {
     this.touchedAt = now;
+    this.#lose(member, bits);
     this.have(member, bits.runs(), now);
     this.#expire(now);
     this.#adopt(member, active, now);
@@ -75,7 +80,9 @@ export class LeaseTable {
     const paused = this.#pausedUntil.get(member) ?? 0;
     if (paused > now && this.#members.size > 1) return { waitMs: Math.min(1000, paused - now) };
 
-    const free = runsWhere(this.layout.pieceCount, (piece) => this.#held[piece] === 0 && this.#leased[piece] === 0);
+    let free = runsWhere(this.layout.pieceCount, (piece) => this.#held[piece] === 0 && this.#leased[piece] === 0);
+    if (free.length > 0) this.#waiting.delete(member);
+    else if (this.#isStuck(member, bits, now)) free = runsWhere(this.layout.pieceCount, (piece) => !bits.has(piece) && this.#leased[piece] === 0);
     const run = free[0];
     if (run === undefined || this.#leases.size >= this.#limits.maxLeases) return { waitMs: this.#limits.retryMs };
     const freePieces = free.reduce((sum, [, length]) => sum + length, 0);
@@ -127,7 +134,28 @@ export class LeaseTable {
     }
     this.#members.delete(member);
     this.#pausedUntil.delete(member);
+    this.#waiting.delete(member);
     for (const lease of this.#leases.values()) if (lease.holder === member) this.#drop(lease);
+  }
+
+  /** What it had and has no more: thrown away as wrong, evicted, or found damaged. */
+  #lose(member: string, bits: Bitfield): void {
+    const known = this.#members.get(member);
+    if (known === undefined) return;
+    for (let piece = 0; piece < this.layout.pieceCount; piece++) {
+      if (known.has(piece) && !bits.has(piece)) {
+        known.clear(piece);
+        this.#held[piece]!--;
+      }
+    }
+  }
+
+  /** Everything is held or leased by somebody, and for a while none of it reached this member. */
+  #isStuck(member: string, bits: Bitfield, now: number): boolean {
+    const waiting = this.#waiting.get(member);
+    if (waiting?.pieces === bits.count) return now - waiting.since >= this.#limits.stuckMs;
+    this.#waiting.set(member, { since: now, pieces: bits.count });
+    return false;
   }
 
   get members(): number {

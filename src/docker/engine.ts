@@ -1,0 +1,115 @@
+import Docker from 'dockerode';
+import { errorCode, LayerswarmError } from '../errors.ts';
+
+/** Milliseconds for a question to the engine. */
+const ASK_TIMEOUT = 30_000;
+
+export interface EngineImage {
+  /** The config's digest with a graph driver; the manifest's with the containerd image store. */
+  readonly id: string;
+  /** `name@sha256:…`: registries that are known to hold it. Empty for what was only built here. */
+  readonly repoDigests: readonly string[];
+  readonly layers: number;
+  /** Bytes, unpacked. */
+  readonly size: number;
+}
+
+/** A Docker Engine, through its API. */
+export class DockerEngine {
+  readonly #docker: Docker;
+  readonly #where: string;
+
+  private constructor(docker: Docker, where: string) {
+    this.#docker = docker;
+    this.#where = where;
+  }
+
+  /**
+   * @param host as in DOCKER_HOST: `unix:///path` or `tcp://host:port`; `/var/run/docker.sock` when absent
+   * @throws `usage`
+   */
+  static at(host = 'unix:///var/run/docker.sock'): DockerEngine {
+    const url = URL.parse(host);
+    if (url?.protocol === 'unix:' && url.pathname !== '') return new DockerEngine(new Docker({ socketPath: url.pathname }), host);
+    if ((url?.protocol === 'tcp:' || url?.protocol === 'http:') && url.hostname !== '') return new DockerEngine(new Docker({ host: url.hostname, port: url.port === '' ? 2375 : url.port, protocol: 'http' }), host);
+    throw new LayerswarmError('usage', `expected DOCKER_HOST such as unix:///var/run/docker.sock or tcp://host:2375, received ${JSON.stringify(host.slice(0, 200))}`);
+  }
+
+  /** Whether it runs on this host, and so reaches this host's loopback addresses. */
+  get isLocal(): boolean {
+    return this.#where.startsWith('unix:');
+  }
+
+  /** @throws `not-found`, `unavailable` when the engine cannot be reached */
+  async inspect(name: string, signal?: AbortSignal): Promise<EngineImage> {
+    const { Id, RepoDigests, RootFS, Size } = await this.#ask(`the image ${name}`, signal, () => this.#docker.getImage(name).inspect());
+    return { id: Id, repoDigests: RepoDigests ?? [], layers: RootFS?.Layers?.length ?? 0, size: Size };
+  }
+
+  /**
+   * Pushes an image to a registry under a name that it has only meanwhile; the engine compresses what it holds unpacked, and so
+   * fixes the digests. @throws `unavailable` with what the engine says
+   */
+  async push(image: string, { repository, tag }: { readonly repository: string; readonly tag: string }, options: { signal?: AbortSignal | undefined; onProgress?: (line: string) => void } = {}): Promise<void> {
+    const { signal, onProgress } = options;
+    const name = `${repository}:${tag}`;
+    await this.#ask(`tagging ${image}`, signal, () => this.#docker.getImage(image).tag({ repo: repository, tag }));
+    try {
+      const stream = await this.#docker.getImage(name).push({ ...(signal === undefined ? {} : { abortSignal: signal }), authconfig: { username: '', password: '', serveraddress: repository } });
+      await this.#follow(stream, onProgress);
+    } catch (error) {
+      throw this.#explain(error, `pushing ${image}`, signal);
+    } finally {
+      await this.#ask(`taking the name ${name} away`, undefined, () => this.#docker.getImage(name).remove({ noprune: true })).catch((error: unknown) => {
+        if (errorCode(error) !== 'not-found') throw error;
+      });
+    }
+  }
+
+  /** What `docker save` gives. @throws `not-found`, `unavailable` */
+  async save(name: string, signal?: AbortSignal): Promise<AsyncIterable<Buffer>> {
+    const stream = await this.#ask(`saving ${name}`, signal, () => this.#docker.getImage(name).get());
+    signal?.addEventListener('abort', () => (stream as NodeJS.ReadableStream & { destroy(): void }).destroy(), { once: true });
+    return stream as AsyncIterable<Buffer>;
+  }
+
+  async #follow(stream: NodeJS.ReadableStream, onProgress: ((line: string) => void) | undefined): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    let failure: string | undefined;
+    this.#docker.modem.followProgress(stream, (error) => {
+      if (error !== null && error !== undefined) reject(error);
+      else resolve();
+    }, (event: unknown) => {
+      const { error, status, id } = event as { error?: unknown; status?: unknown; id?: unknown };
+      if (typeof error === 'string') failure = error;
+      if (typeof status === 'string') onProgress?.(typeof id === 'string' ? `${id}: ${status}` : status);
+    });
+    await promise;
+    if (failure !== undefined) throw new LayerswarmError('unavailable', `the Docker Engine could not push: ${failure.slice(0, 300)}`);
+  }
+
+  async #ask<T>(what: string, signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
+    const timeout = AbortSignal.timeout(ASK_TIMEOUT);
+    const ended = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
+    const { promise, reject } = Promise.withResolvers<never>();
+    const onAbort = (): void => reject(ended.reason as Error);
+    ended.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await Promise.race([run(), promise]);
+    } catch (error) {
+      throw this.#explain(error, what, signal);
+    } finally {
+      ended.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #explain(error: unknown, what: string, signal: AbortSignal | undefined): LayerswarmError {
+    if (error instanceof LayerswarmError) return error;
+    if (signal?.aborted === true) return new LayerswarmError('aborted', `${what}: given up by whoever asked`, { cause: error });
+    const { statusCode, code, reason, message } = error as Error & { statusCode?: number; code?: string; reason?: string };
+    if (statusCode === 404) return new LayerswarmError('not-found', `the Docker Engine at ${this.#where} does not have ${what}`, { cause: error });
+    if (statusCode !== undefined) return new LayerswarmError('unavailable', `the Docker Engine refused ${what}: ${reason ?? message}`, { cause: error });
+    if (code === 'EACCES') return new LayerswarmError('denied', `the agent may not use the Docker Engine at ${this.#where}: add its user to the engine's group`, { cause: error });
+    return new LayerswarmError('unavailable', `the Docker Engine at ${this.#where} does not answer (${code ?? message}): check that it runs, or set DOCKER_HOST`, { cause: error });
+  }
+}

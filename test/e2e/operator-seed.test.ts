@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import type { SeedResult } from '../../src/control/seed-operation.ts';
+import { startDockerd } from '../support/dockerd.ts';
+import { type DockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
+import { multiPlatformImage, smallImage } from '../support/images.ts';
+import { type Agent, bootstrapOf, startAgent } from '../support/layerswarm.ts';
+import { getManifest, pullEverything } from '../support/registry-client.ts';
+import { requireTool } from '../support/require-tool.ts';
+import { skopeoOk } from '../support/skopeo.ts';
+import { writeTar } from '../support/tar-file.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+const uploadsOf = (registry: DockerRegistry): number => registry.requests().filter(({ method, url, status }) => method === 'PUT' && /\/blobs\/uploads\//.test(url) && status === 201).length;
+
+/** A registry, and two nodes of its swarm. */
+async function site(t: ExecutionContext): Promise<{ registry: DockerRegistry; first: Agent; second: Agent }> {
+  const registry = await startDockerRegistry(t);
+  const first = await startAgent(t, { origin: registry.url });
+  const second = await startAgent(t, { bootstrap: bootstrapOf(first) });
+  await second.waitForStatus('an origin', ({ origin }) => origin.source === 'learned');
+  return { registry, first, second };
+}
+
+test('an image that was built in a Docker Engine keeps its digest, however often it is seeded', async (t) => {
+  if (!requireTool(t, 'root', 'docker-registry', 'dockerd', 'docker', 'containerd', 'runc', 'skopeo')) return;
+  const { registry, first, second } = await site(t);
+  const docker = await startDockerd(t);
+  const tar = await writeTar(join(tempDir(t), 'rootfs.tar'), [{ name: 'etc/random', content: randomBytes(300_000) }]);
+  await docker.dockerOk(['import', tar, 'team/built:1']);
+  const seed = (...more: string[]): Promise<SeedResult> => first.cliJson<SeedResult>(['seed', 'docker://team/built:1', '--json', ...more], { env: { DOCKER_HOST: `unix://${docker.socket}` } });
+
+  const once = await seed();
+  t.is(once.identity, 'engine');
+  t.is(once.tag, 'new');
+  t.is(uploadsOf(registry), 2, 'a config and a layer');
+  const receipt = await second.cliJson<{ digest: string; fromOriginBytes: number; fromPeersBytes: number }>(['pull', 'team/built:1', '--json']);
+  t.is(receipt.digest, once.digest);
+  t.is(receipt.fromOriginBytes, 0, 'the node that seeded it is the first seeder');
+
+  const again = await seed();
+  t.is(again.digest, once.digest);
+  t.is(again.identity, 'origin');
+  const elsewhere = await seed('--as', 'other/name:2');
+  t.is(elsewhere.digest, once.digest);
+  t.is(elsewhere.identity, 'seeded-before');
+  t.is(elsewhere.mounted.blobs, 2);
+  t.is(uploadsOf(registry), 2, 'nothing was sent twice');
+
+  const { Digest } = JSON.parse((await skopeoOk(['inspect', '--tls-verify=false', `docker://${registry.host}/other/name:2`])).stdout) as { Digest: string };
+  t.is(Digest, once.digest);
+  t.regex((await docker.dockerOk(['image', 'ls', '--digests', '--format', '{{.Repository}} {{.Digest}}'])).stdout.trim(), /^team\/built <none>$/, 'the engine is left as it was');
+
+  // pulled back, the engine knows the registry's digest, and that is what counts
+  await docker.dockerOk(['rmi', 'team/built:1']);
+  await docker.dockerOk(['pull', `${registry.host}/other/name:2`]);
+  await docker.dockerOk(['tag', `${registry.host}/other/name:2`, 'team/third:1']);
+  const pulled = await first.cliJson<SeedResult>(['seed', 'docker://team/third:1', '--json'], { env: { DOCKER_HOST: `unix://${docker.socket}` } });
+  t.is(pulled.digest, once.digest);
+  t.is(uploadsOf(registry), 2);
+});
+
+test('layouts, archives and tarballs are seeded with their own digests, once', async (t) => {
+  if (!requireTool(t, 'docker-registry', 'skopeo')) return;
+  const { registry, first, second } = await site(t);
+  const { layout, index } = await multiPlatformImage(t);
+  const dry = await first.cliJson<SeedResult>(['seed', `oci:${layout.dir}:multi`, '--as', 'team/multi:v1', '--dry-run', '--json']);
+  t.is(dry.tag, 'new');
+  t.is(registry.requests().filter(({ method }) => method !== 'HEAD' && method !== 'GET').length, 0, 'a dry run writes nothing');
+  const result = await first.cliJson<SeedResult>(['seed', `oci:${layout.dir}:multi`, '--as', 'team/multi:v1', '--json']);
+  t.is(result.digest, index.digest);
+  t.deepEqual(result.uploaded, dry.uploaded);
+  const sent = uploadsOf(registry);
+  t.is((await getManifest(second.registry, 'team/multi', 'v1')).digest, index.digest);
+  t.true(await pullEverything(second.registry, 'team/multi', 'v1') > 0);
+  t.is(registry.blobBytes(), 0, 'no byte of a blob is read from the origin');
+
+  const again = await first.cliJson<SeedResult>(['seed', `oci:${layout.dir}:multi`, '--as', 'team/multi:v1', '--json']);
+  t.is(again.tag, 'same');
+  t.is(uploadsOf(registry), sent);
+
+  const archives = tempDir(t);
+  await skopeoOk(['copy', `oci:${(await smallImage(t)).dir}:v1`, `docker-archive:${join(archives, 'saved.tar')}:team/saved:3`]);
+  const saved = await first.cliJson<SeedResult>(['seed', `docker-archive:${join(archives, 'saved.tar')}`, '--json']);
+  t.regex(saved.reference, /\/team\/saved:3$/);
+  t.true(await pullEverything(second.registry, 'team/saved', '3') > 0);
+
+  const missing = await first.cli(['seed', 'oci:/nonexistent', '--as', 'a/b:1']);
+  t.is(missing.code, 3);
+  const nameless = await first.cli(['seed', `oci:${layout.dir}:multi`]);
+  t.is(nameless.code, 2);
+  t.regex(nameless.stderr, /--as NAME:TAG/);
+});
