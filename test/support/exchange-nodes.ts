@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Digest } from '../../src/oci/digest.ts';
 import type { Origin } from '../../src/origin/origin.ts';
 import { openStore } from '../../src/store/store.ts';
 import { Exchange, type ExchangeOptions } from '../../src/swarm/exchange/exchange.ts';
@@ -51,5 +52,21 @@ export class ExchangeSwarm {
     const folders = new Set(this.nodes.map(({ folder }) => folder));
     while (this.nodes[0] !== undefined) await this.stop(this.nodes[0]);
     for (const folder of folders) await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Pulls the blob, and gives the bytes that the store then has under its name. */
+export async function pull(node: ExchangeNode, digest: Digest, size?: number): Promise<Buffer> {
+  const fetch = node.exchange.fetch({ digest, repository: 'test/image', ...(size === undefined ? {} : { size }) });
+  try {
+    await fetch.done();
+    const reader = await node.store.blobs.open(digest);
+    try {
+      return await reader.read(0, reader.size);
+    } finally {
+      await reader.close();
+    }
+  } finally {
+    fetch.release();
   }
 }

@@ -1,7 +1,7 @@
 import { LayerswarmError } from '../../src/errors.ts';
 import type { Lane, LaneSource } from '../../src/swarm/lane/lane.ts';
 import { Conversation } from '../../src/swarm/network/conversation.ts';
-import { MessageHandlers } from '../../src/swarm/network/handlers.ts';
+import { MessageHandlers, type MessageHandler } from '../../src/swarm/network/handlers.ts';
 import type { Ban, Network, OriginAnnouncement, Peer } from '../../src/swarm/network/network.ts';
 import { PeerKey, verifySignature } from '../../src/swarm/network/peer-key.ts';
 import { decodeFrame, encodeFrame, type Frame } from '../../src/swarm/protocol/frame.ts';
@@ -103,6 +103,7 @@ export class MemoryNetwork implements Network {
   readonly #swarm: MemorySwarm;
   readonly #key: PeerKey;
   readonly #handlers = new MessageHandlers();
+  readonly #overrides = new Map<MessageType, MessageHandler<MessageType>>();
   readonly #peers = new Map<string, MemoryPeer>();
   readonly #listeners = new Set<(event: 'joined' | 'left', peer: Peer) => void>();
   readonly #bans = new Map<string, Ban>();
@@ -137,8 +138,13 @@ export class MemoryNetwork implements Network {
     return await this.#connected(peerId).conversation.request(message, answer, options);
   }
 
-  handle<T extends MessageType>(type: T, handler: (message: MessageOf<T>, from: Peer) => Promise<Message | undefined> | Message | undefined): void {
-    this.#handlers.set(type, handler);
+  handle<T extends MessageType>(type: T, handler: MessageHandler<T>): void {
+    this.#handlers.set(type, (message, from) => (this.#overrides.get(type) as MessageHandler<T> | undefined ?? handler)(message, from));
+  }
+
+  /** Makes the node answer otherwise than it should. */
+  override<T extends MessageType>(type: T, handler: MessageHandler<T>): void {
+    this.#overrides.set(type, handler as unknown as MessageHandler<MessageType>);
   }
 
   announceOrigin(origin: OriginAnnouncement | undefined): void {

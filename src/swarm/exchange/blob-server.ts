@@ -2,8 +2,8 @@ import type { Digest } from '../../oci/digest.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
 import type { ByteRange, LaneAnswer, LaneSource, PushReceiver } from '../lane/lane.ts';
 import type { Network } from '../network/network.ts';
-import { pieceLengthFor } from './core/piece-layout.ts';
-import { encodeNote, makeStatement } from './statement.ts';
+import { PieceLayout, pieceLengthFor } from './core/piece-layout.ts';
+import { encodeNote, makeStatement, type Statement } from './statement.ts';
 import type { Transfer } from './transfer.ts';
 
 export interface BlobServerOptions {
@@ -56,6 +56,21 @@ export class BlobServer implements LaneSource {
 
   acceptPush(peerId: string, blob: Digest, range: ByteRange, note: Uint8Array): PushReceiver | undefined {
     return this.#options.transfer(blob)?.acceptPush(peerId, range.start, range.end, note);
+  }
+
+  /** A statement on a piece from what is proven here, else from another reading of the origin. */
+  async lookAgain(blob: Digest, piece: number): Promise<Statement | undefined> {
+    const size = this.#options.blobs.size(blob);
+    if (size === undefined) return await this.#options.transfer(blob)?.lookAgain(piece);
+    const layout = new PieceLayout(size);
+    if (piece >= layout.pieceCount) return undefined;
+    const { start, end } = layout.range(piece);
+    const reader = await this.#options.blobs.open(blob);
+    try {
+      return await makeStatement(this.#options.network, blob, start, await reader.read(start, end - start));
+    } finally {
+      await reader.close();
+    }
   }
 
   async #readComplete(blob: Digest, size: number, range: ByteRange): Promise<LaneAnswer> {

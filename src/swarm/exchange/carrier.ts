@@ -5,7 +5,7 @@ import { Grade, type BlobReader, type PartialBlob } from '../../store/blob-store
 import type { PushReceiver } from '../lane/lane.ts';
 import type { Network } from '../network/network.ts';
 import type { Run } from './core/bitfield.ts';
-import type { Download } from './core/download.ts';
+import type { Download, FetchOutcome } from './core/download.ts';
 import type { Fetch } from './core/neighbour.ts';
 import type { Read } from './core/read-plan.ts';
 import type { PieceVerifier } from './piece-verifier.ts';
@@ -29,7 +29,7 @@ export interface CarrierOptions {
   readonly meter: TransferMeter;
   /** Ends everything that is under way. */
   readonly signal: AbortSignal;
-  origin(): Origin | undefined;
+  readonly origin: () => Origin | undefined;
   /** Something changed that the choices depend on. */
   readonly wake: () => void;
   /** A piece is whole and has its grade. */
@@ -74,14 +74,14 @@ export class Carrier {
       download.arrived(piece, { fetch }, false, this.#options.now());
       this.#options.meter.fromPeer(fetch.peer, download.layout.bytes(piece));
     });
-    let outcome: 'done' | 'failed' | 'cancelled' = 'done';
+    let outcome: FetchOutcome = 'done';
     try {
       const lane = await this.#options.network.lane(fetch.peer, signal);
       const note = await lane.request(this.#options.digest, range, target, signal);
       this.#noted(fetch.peer, note);
     } catch (error) {
-      outcome = signal.aborted ? 'cancelled' : 'failed';
-      if (outcome === 'failed') this.#options.meter.stalled(errorCode(error) === 'timeout');
+      outcome = signal.aborted ? 'cancelled' : errorCode(error) === 'not-found' ? 'absent' : 'failed';
+      if (outcome !== 'cancelled') this.#options.meter.stalled(errorCode(error) === 'timeout');
     } finally {
       target.release();
       this.#fetches.delete(fetch.id);
@@ -110,6 +110,8 @@ export class Carrier {
       const statement = this.#options.provenance.get(piece)?.statement;
       if (statement === undefined) return;
       const bytes = await this.#readOwn(range.start, range.end - range.start);
+      // The piece may have been replaced while it was read.
+      if (this.#options.provenance.get(piece)?.statement !== statement) return;
       const lane = await this.#options.network.lane(peer, this.#options.signal);
       sent = await lane.push(this.#options.digest, range, bytes, encodeNote([statement]), this.#options.signal);
     } catch {
@@ -210,12 +212,26 @@ export class Carrier {
     for (let piece = first; piece <= last; piece++) {
       if (!download.servable.has(piece) || !(await verifier.mayServe(piece))) return undefined;
     }
-    const statements: Statement[] = [];
-    for (let piece = first; piece <= last; piece++) {
-      const statement = provenance.get(piece)?.statement;
-      if (statement !== undefined) statements.push(statement);
-    }
-    return { bytes: await this.#readOwn(start, end - start), note: encodeNote(statements) };
+    const statements = (): Statement[] =>
+      Array.from({ length: last - first + 1 }, (_, i) => provenance.get(first + i)?.statement).filter((statement) => statement !== undefined);
+    const before = statements();
+    const bytes = await this.#readOwn(start, end - start);
+    // A piece may have been replaced while it was read: its bytes must not go out with the statement of those before.
+    const after = statements();
+    if (after.length !== before.length || after.some((statement, i) => statement !== before[i])) return undefined;
+    return { bytes, note: encodeNote(after) };
+  }
+
+  /** What the origin says of a piece when it is read once more; undefined when it cannot be. */
+  async lookAgain(piece: number): Promise<Statement | undefined> {
+    const { digest, download, meter, network, origin, repository, signal } = this.#options;
+    if (piece >= download.layout.pieceCount) return undefined;
+    const range = download.layout.range(piece);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of origin()?.readBlob(repository, digest, range, signal) ?? []) chunks.push(chunk);
+    const bytes = Buffer.concat(chunks);
+    meter.fromOrigin(bytes.length);
+    return bytes.length === range.end - range.start ? await makeStatement(network, digest, range.start, bytes) : undefined;
   }
 
   /** Takes in one whole piece with its statement, or undefined: it does not fit, or is here already. */

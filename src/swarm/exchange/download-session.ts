@@ -39,6 +39,8 @@ export interface SessionOptions {
   /** Nobody can help any more. */
   starved(): void;
   failed(error: unknown): void;
+  /** Pieces that members were told of are gone again: they turned out wrong. */
+  lessThanSaid(): void;
   /** The blob is done and nobody waits for a push. */
   drained(): void;
 }
@@ -67,6 +69,7 @@ export class DownloadSession {
       },
       discarded: (pieces) => {
         download.forget(pieces);
+        options.lessThanSaid();
         this.wake();
       },
       accused: (peer) => download.neighbours.get(peer)?.distrust(),

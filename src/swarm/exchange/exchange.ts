@@ -11,6 +11,7 @@ import { Coordinators } from './coordinators.ts';
 import { pieceLengthFor } from './core/piece-layout.ts';
 import { someoneHas } from './lookup.ts';
 import { signList } from './prefix-list.ts';
+import { encodeNote } from './statement.ts';
 import { Transfer, type TransferContext } from './transfer.ts';
 
 /** A transfer that nobody waits for any more goes on for this long: a client that was cut off comes back for the rest. */
@@ -205,6 +206,7 @@ export class Exchange implements BlobExchange {
       transferOf(message.blob)?.onLeave(peerId, message.complete);
       return undefined;
     });
+    network.handle('dispute', async (message) => await this.#onDispute(message));
     network.handle('get-list', async (message) => await this.#onGetList(message));
   }
 
@@ -238,6 +240,15 @@ export class Exchange implements BlobExchange {
     } finally {
       await reader.close();
     }
+  }
+
+  /** Says once more what it says of these pieces, after looking again. */
+  async #onDispute(message: MessageOf<'dispute'>): Promise<Message> {
+    const digest = Digest.parse(message.blob);
+    const [first] = message.runs[0] ?? [0];
+    const statement = this.#mayShare(digest) ? await this.#server.lookAgain(digest, first) : undefined;
+    if (statement === undefined) throw new LayerswarmError('not-found', `there is nothing to say of ${message.blob} here`);
+    return { type: 'statements', blob: message.blob, statements: [Uint8Array.from(encodeNote([statement]))] };
   }
 
   async #onGetList(message: MessageOf<'get-list'>): Promise<Message> {

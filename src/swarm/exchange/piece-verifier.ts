@@ -1,3 +1,4 @@
+import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { Origin } from '../../origin/origin.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
@@ -5,12 +6,14 @@ import type { Network } from '../network/network.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import { parseList, type PrefixList } from './prefix-list.ts';
 import type { Provenance } from './provenance.ts';
-import { makeStatement, statementHolds } from './statement.ts';
+import { makeStatement, parseNote, statementHolds, statementIsSigned, type Statement } from './statement.ts';
 import type { TransferMeter } from './transfer-meter.ts';
 
 /** How long evidence bans for. */
 const BAN_MS = 60 * 60 * 1000;
 const LIST_TIMEOUT_MS = 5000;
+/** The accused may have to read from the origin before it answers. */
+const DISPUTE_TIMEOUT_MS = 20_000;
 /** With nobody's list to compare, the members read again one after the other: the second only if the first is this slow. */
 const TURN_MS = 3000;
 
@@ -30,6 +33,12 @@ export interface VerifierHooks {
   readonly meter: TransferMeter;
 }
 
+interface Accusation {
+  readonly reason: string;
+  /** What the accused signed; absent where its bytes came straight from it as a holder. */
+  readonly statement: Statement | undefined;
+}
+
 /**
  * Finds which bytes of an unfinished blob are wrong, and who brought them. Compares the running hash with a signed list at each
  * checkpoint, and settles what does not agree by a second reading. Nobody is banned before the blob is proven: only then is it
@@ -44,9 +53,11 @@ export class PieceVerifier {
   readonly #hooks: VerifierHooks;
   readonly #holders = new Set<string>();
   /** Who lied, if the blob turns out as this node now believes. */
-  readonly #accused = new Map<string, string>();
+  readonly #accused = new Map<string, Accusation>();
   #list: PrefixList | undefined;
   #asking = false;
+  /** Checkpoints whose range was thrown away because an unconfirmed list said so. */
+  readonly #contradicted = new Set<number>();
   #settling: Promise<void> | undefined;
   #stopped = false;
 
@@ -104,10 +115,33 @@ export class PieceVerifier {
     this.#stopped = true;
   }
 
-  /** The blob is proven: what was suspicion is evidence now. */
-  proven(): void {
-    for (const [peer, reason] of this.#accused) this.#context.network.ban(peer, reason, this.#context.now() + BAN_MS);
+  /**
+   * The blob is proven: what was suspicion can be settled. Whoever signed what proved wrong is asked to read it once more: an honest
+   * member whom the origin served badly then says otherwise, and only one that stands by it is banned.
+   */
+  async proven(): Promise<void> {
+    const accusations = [...this.#accused];
     this.#accused.clear();
+    await Promise.all(accusations.map(async ([peer, { reason, statement }]) => {
+      if (statement === undefined || (await this.#standsBy(peer, statement))) this.#context.network.ban(peer, reason, this.#context.now() + BAN_MS);
+    }));
+  }
+
+  async #standsBy(peer: string, wrong: Statement): Promise<boolean> {
+    const piece = this.#layout.pieceAt(wrong.start);
+    try {
+      const answer = await this.#context.network.request(
+        peer, { type: 'dispute', blob: this.#blob.toString(), runs: [[piece, 1]] }, 'statements', { timeoutMs: DISPUTE_TIMEOUT_MS },
+      );
+      for (const note of answer.statements) {
+        const [again] = parseNote(note);
+        if (again === undefined || again.signer !== peer || again.start !== wrong.start) continue;
+        if (await statementIsSigned(this.#context.network, this.#blob, again)) return again.sha256.equals(wrong.sha256);
+      }
+    } catch {
+      // Gone, or it has nothing to say: suspicion, not evidence.
+    }
+    return false;
   }
 
   async #settle(): Promise<void> {
@@ -166,46 +200,71 @@ export class PieceVerifier {
     const [first, count] = this.#piecesOf(checkpoint);
     if (await this.#checkStatements(first, count)) return;
     const origin = this.#hooks.origin();
-    if (origin === undefined) {
-      this.#distrust(first, count);
+    let differing = 0;
+    try {
+      if (origin === undefined) throw new LayerswarmError('origin-unknown', 'no origin can be read');
+      for (let piece = first; piece < first + count; piece++) if (await this.#replaceIfDifferent(origin, piece)) differing++;
+    } catch (error) {
+      await this.#askAnother(checkpoint, error);
       return;
     }
-    let differing = 0;
-    for (let piece = first; piece < first + count; piece++) {
-      const { start, end } = this.#layout.range(piece);
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of origin.readBlob(this.#hooks.repository, this.#blob, { start, end })) chunks.push(chunk);
-      const again = Buffer.concat(chunks);
-      this.#hooks.meter.fromOrigin(again.length);
-      const before = await this.#partial.read(start, end - start);
-      if (again.equals(before)) continue;
-      differing++;
-      const { sender, statement } = this.#provenance.get(piece) ?? {};
-      const accused = statement?.signer ?? sender;
-      if (accused !== undefined && accused !== this.#context.network.self) {
-        this.#accused.set(accused, 'brought bytes into the swarm that the origin does not have');
-        this.#hooks.accused(accused);
-      }
-      await this.#partial.discard([piece]);
-      await this.#partial.write(start, again);
-      this.#partial.complete(piece, Grade.origin);
-      this.#provenance.set(piece, undefined, undefined);
-    }
-    if (differing === 0 && this.#list !== undefined) {
-      this.#accused.set(this.#list.signer, 'signed a list of prefix digests that accuses honest senders');
-      this.#holders.delete(this.#list.signer);
-      this.#list = undefined;
-    }
+    if (differing === 0) this.#dropList('signed a list of prefix digests that accuses honest senders');
     await this.#partial.advance();
   }
 
-  /** Without an origin: fetch the range from somebody else, and do not believe the list either if another contradicts it. */
-  #distrust(first: number, count: number): void {
-    const pieces = Array.from({ length: count }, (_, i) => first + i);
-    void this.#partial.discard(pieces);
-    for (const piece of pieces) this.#provenance.delete(piece);
-    if (this.#list !== undefined) this.#holders.delete(this.#list.signer);
+  async #replaceIfDifferent(origin: Origin, piece: number): Promise<boolean> {
+    const { start, end } = this.#layout.range(piece);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of origin.readBlob(this.#hooks.repository, this.#blob, { start, end })) chunks.push(chunk);
+    const again = Buffer.concat(chunks);
+    this.#hooks.meter.fromOrigin(again.length);
+    if (again.equals(await this.#partial.read(start, end - start))) return false;
+    this.#accuse(piece);
+    // First of all: bytes that change must not go out with the statement of those before.
+    this.#provenance.delete(piece);
+    await this.#partial.discard([piece]);
+    await this.#partial.write(start, again);
+    this.#partial.complete(piece, Grade.origin);
+    this.#provenance.set(piece, undefined, undefined);
+    return true;
+  }
+
+  #accuse(piece: number): void {
+    const { sender, statement } = this.#provenance.get(piece) ?? {};
+    const accused = statement?.signer ?? sender;
+    if (accused === undefined || accused === this.#context.network.self) return;
+    this.#accused.set(accused, { reason: 'brought bytes into the swarm that are not the blob\'s', statement });
+    this.#hooks.accused(accused);
+  }
+
+  #dropList(reason: string | undefined): void {
+    if (this.#list === undefined) return;
+    if (reason !== undefined) this.#accused.set(this.#list.signer, { reason, statement: undefined });
+    this.#holders.delete(this.#list.signer);
     this.#list = undefined;
+  }
+
+  /** With the origin away: another holder's list says which side is wrong, the list at hand or the range. */
+  async #askAnother(checkpoint: number, cause: unknown): Promise<void> {
+    if (this.#list === undefined) throw cause;
+    const mine = this.#partial.prefixDigests[checkpoint];
+    const second = await this.#fetchList(this.#list.signer);
+    if (mine !== undefined && second !== undefined && this.#agrees(second, checkpoint, mine)) {
+      this.#list = second;
+      return;
+    }
+    // A list that nobody confirms is believed once for each range: if what another sends contradicts it too, it is the list.
+    if (second === undefined && this.#contradicted.has(checkpoint)) this.#dropList(undefined);
+    this.#contradicted.add(checkpoint);
+    const [first, count] = this.#piecesOf(checkpoint);
+    const pieces = Array.from({ length: count }, (_, i) => first + i);
+    for (const piece of pieces) {
+      const sender = this.#provenance.get(piece)?.sender;
+      // Suspicion only: nothing more from it for this blob.
+      if (sender !== undefined) this.#hooks.accused(sender);
+      this.#provenance.delete(piece);
+    }
+    await this.#partial.discard(pieces);
     this.#hooks.discarded(pieces);
   }
 
@@ -231,23 +290,27 @@ export class PieceVerifier {
   async #askForList(): Promise<void> {
     if (this.#asking || this.#list !== undefined) return;
     this.#asking = true;
-    const { network } = this.#context;
     try {
-      for (const holder of this.#holders) {
-        if (network.peer(holder) === undefined) continue;
-        try {
-          const message = await network.request(holder, { type: 'get-list', blob: this.#blob.toString() }, 'list', { timeoutMs: LIST_TIMEOUT_MS });
-          this.#list = await parseList(network, holder, this.#blob, this.#layout.size, message);
-          break;
-        } catch {
-          this.#holders.delete(holder);
-        }
-      }
+      this.#list = await this.#fetchList();
     } finally {
       this.#asking = false;
     }
-    if (this.#stopped) return;
-    this.#partial.prefixDigests.forEach((digest, index) => this.#onCheckpoint(index, digest));
+    if (!this.#stopped) this.#partial.prefixDigests.forEach((digest, index) => this.#onCheckpoint(index, digest));
+  }
+
+  /** The first holder's list that is one; holders that have none to give are not asked again. */
+  async #fetchList(except?: string): Promise<PrefixList | undefined> {
+    const { network } = this.#context;
+    for (const holder of this.#holders) {
+      if (holder === except || network.peer(holder) === undefined) continue;
+      try {
+        const message = await network.request(holder, { type: 'get-list', blob: this.#blob.toString() }, 'list', { timeoutMs: LIST_TIMEOUT_MS });
+        return await parseList(network, holder, this.#blob, this.#layout.size, message);
+      } catch {
+        this.#holders.delete(holder);
+      }
+    }
+    return undefined;
   }
 
   /** Pieces that lie in a checkpoint's range, those at its edges included. */

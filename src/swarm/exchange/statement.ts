@@ -24,7 +24,7 @@ const MAX_STATEMENTS = 32;
 
 export async function makeStatement(network: Network, blob: Digest, start: number, bytes: Uint8Array): Promise<Statement> {
   const sha256 = createHash('sha256').update(bytes).digest();
-  const signature = await network.sign(signedBytes(blob, start, bytes.length, sha256));
+  const signature = Uint8Array.from(await network.sign(signedBytes(blob, start, bytes.length, sha256)));
   return { signer: network.self, start, length: bytes.length, sha256, signature };
 }
 

@@ -11,6 +11,7 @@ import { PieceLayout } from './core/piece-layout.ts';
 import { DownloadSession } from './download-session.ts';
 import { findInline } from './lookup.ts';
 import { OriginAccess } from './origin-access.ts';
+import type { Statement } from './statement.ts';
 import { TransferMeter } from './transfer-meter.ts';
 
 /** What every transfer of a node shares. */
@@ -176,6 +177,10 @@ export class Transfer {
     return await this.#session()?.carrier.serve(start, end);
   }
 
+  async lookAgain(piece: number): Promise<Statement | undefined> {
+    return await this.#session()?.carrier.lookAgain(piece);
+  }
+
   acceptPush(peerId: string, start: number, end: number, note: Uint8Array): PushReceiver | undefined {
     return this.#session()?.acceptPush(peerId, start, end, note);
   }
@@ -217,6 +222,9 @@ export class Transfer {
       },
       starved: () => this.#fail(this.#nobodyHelps()),
       failed: (error) => this.#fail(error),
+      lessThanSaid: () => {
+        if (this.shared) for (const { peerId } of network.peers()) network.send(peerId, { type: 'join', holding: this.holding(), credit: this.credit });
+      },
       drained: () => void this.#end(),
     });
     this.#state = { kind: 'fetching', partial, session };
@@ -243,7 +251,7 @@ export class Transfer {
       }
       await partial.advance();
     }
-    session.verifier.proven();
+    void session.verifier.proven();
     session.verifier.stop();
     await partial.commit();
     const reader = await this.#context.blobs.open(this.digest);

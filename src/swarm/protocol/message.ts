@@ -114,10 +114,9 @@ export const messageSchema = z.discriminatedUnion('type', [
   // Verification
   z.object({ type: z.literal('get-list'), blob: digest }),
   z.object({ type: z.literal('list'), blob: digest, size, checkpointLength: pieceLength, digests: bytesUpTo(1 << 20), signature }),
-  z.object({ type: z.literal('get-statements'), blob: digest, runs }),
-  z.object({ type: z.literal('statements'), blob: digest, statements: z.array(bytesUpTo(512)).max(4096) }),
-  /** The sender could not make these pieces agree with the digest: whoever served them should check its copy. */
+  /** What the receiver signed of these pieces proved wrong: it is asked to look again, and answers what it says now. */
   z.object({ type: z.literal('dispute'), blob: digest, runs }),
+  z.object({ type: z.literal('statements'), blob: digest, statements: z.array(bytesUpTo(512)).max(4096) }),
 
   // Tags that members remember, and the embedded origin
   z.object({ type: z.literal('get-tag'), origin: z.string().max(512), repository, tag }),

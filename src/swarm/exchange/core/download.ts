@@ -17,6 +17,8 @@ export type Command =
   | { readonly type: 'have'; readonly peers: readonly string[]; readonly runs: readonly Run[] }
   | { readonly type: 'promise'; readonly peers: readonly string[]; readonly runs: readonly Run[] };
 
+export type FetchOutcome = 'done' | 'failed' | 'absent' | 'cancelled';
+
 /** Who brought a piece. */
 export interface ArrivedBy {
   readonly push?: string;
@@ -151,12 +153,15 @@ export class Download {
     }
   }
 
-  /** A request is over, whole or not; what of it did not arrive is wanted again. */
-  fetchEnded(fetch: Fetch, outcome: 'done' | 'failed' | 'cancelled', now: number): void {
+  /** A request is over, whole or not; what of it did not arrive is wanted again. `absent`: the peer has not got it any more. */
+  fetchEnded(fetch: Fetch, outcome: FetchOutcome, now: number): void {
     this.#table.release([fetch.first, fetch.count]);
     const neighbour = this.neighbours.get(fetch.peer);
     if (neighbour === undefined || !neighbour.fetches.delete(fetch.id)) return;
-    if (outcome === 'failed') neighbour.failed(now);
+    if (outcome === 'failed' || outcome === 'absent') neighbour.failed(now);
+    if (outcome === 'absent' && neighbour.role === 'fetching') {
+      for (const piece of this.#table.within([fetch.first, fetch.count])) if (neighbour.bits.clear(piece)) this.#table.availability[piece]!--;
+    }
     if (outcome === 'done') {
       neighbour.succeeded();
       neighbour.measured(this.layout.bytes(fetch.first, fetch.count), now - fetch.startedAt);
@@ -212,6 +217,9 @@ export class Download {
       this.#planLeases(now, commands);
       this.#planFetches(now, commands);
     }
+    for (const neighbour of this.neighbours.values()) {
+      for (const fetch of superfluous(this.#table, neighbour)) commands.push({ type: 'cancel', fetch });
+    }
     this.#planPushes(commands);
     this.#planAnnouncement(now, commands);
     return commands;
@@ -259,9 +267,6 @@ export class Download {
       const fetch: Fetch = { id: this.#nextFetch++, peer: source.peer, first, count, startedAt: now, arrived: 0 };
       source.fetches.set(fetch.id, fetch);
       commands.push({ type: 'fetch', fetch });
-    }
-    for (const neighbour of this.neighbours.values()) {
-      for (const fetch of superfluous(this.#table, neighbour)) commands.push({ type: 'cancel', fetch });
     }
   }
 

@@ -1,28 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import { Digest } from '../../../../src/oci/digest.ts';
-import { ExchangeSwarm, type ExchangeNode } from '../../../support/exchange-nodes.ts';
+import { ExchangeSwarm, pull } from '../../../support/exchange-nodes.ts';
 import { MemoryOrigin } from '../../../support/memory-origin.ts';
 
 async function swarmFor(t: ExecutionContext): Promise<ExchangeSwarm> {
   const swarm = new ExchangeSwarm();
   t.teardown(() => swarm.close());
   return await Promise.resolve(swarm);
-}
-
-async function pull(node: ExchangeNode, digest: Digest, size?: number): Promise<Buffer> {
-  const fetch = node.exchange.fetch({ digest, repository: 'test/image', ...(size === undefined ? {} : { size }) });
-  try {
-    await fetch.done();
-    const reader = await node.store.blobs.open(digest);
-    try {
-      return await reader.read(0, reader.size);
-    } finally {
-      await reader.close();
-    }
-  } finally {
-    fetch.release();
-  }
 }
 
 for (const [name, size] of [['an empty blob', 0], ['one byte', 1], ['one piece', 65_536], ['one piece and a byte', 65_537], ['several extents', 5_000_003]] as const) {

@@ -1,38 +1,125 @@
 import test from 'ava';
 import { Bitfield } from '../../../../../src/swarm/exchange/core/bitfield.ts';
-import { LEASE_LIMITS, LeaseTable } from '../../../../../src/swarm/exchange/core/lease-table.ts';
+import { LEASE_LIMITS, LeaseTable, type Extent, type LeaseAnswer } from '../../../../../src/swarm/exchange/core/lease-table.ts';
 import { PieceLayout } from '../../../../../src/swarm/exchange/core/piece-layout.ts';
 
-const layout = new PieceLayout(10 << 20);
-const all = layout.pieceCount;
-const none = new Bitfield(all);
+const PIECE = 65_536;
+const layout = new PieceLayout(64 * PIECE);
+const nothing = (): Bitfield => new Bitfield(layout.pieceCount);
+
+function extent(answer: LeaseAnswer): Extent {
+  if (!('extents' in answer)) throw new Error(`no extent, wait ${answer.waitMs} ms`);
+  return answer.extents[0]!;
+}
+
+test('everyone gets another extent, lowest first, and each piece once', (t) => {
+  const table = new LeaseTable(layout, 0);
+  const given = new Bitfield(layout.pieceCount);
+  for (let turn = 0; !given.isFull; turn++) {
+    const { first, count } = extent(table.request(`member ${turn % 4}`, nothing(), [], 16, 1));
+    for (let piece = first; piece < first + count; piece++) t.true(given.set(piece), `piece ${piece} was given twice`);
+  }
+  t.true('waitMs' in table.request('member 0', nothing(), [], 16, 1));
+});
+
+test('extents get shorter towards the end', (t) => {
+  const table = new LeaseTable(layout, 0);
+  const counts: number[] = [];
+  for (let asked = table.request('a', nothing(), [], 16, 1); 'extents' in asked; asked = table.request(counts.length % 2 === 0 ? 'a' : 'b', nothing(), [], 16, 1)) {
+    counts.push(asked.extents[0]!.count);
+  }
+  t.is(counts[0], 16);
+  t.is(counts.at(-1), 1);
+});
+
+test('a lease without progress goes to somebody else, one with progress does not', (t) => {
+  const table = new LeaseTable(layout, 0);
+  const stuck = extent(table.request('stuck', nothing(), [], 8, 0));
+  const slow = extent(table.request('slow', nothing(), [], 8, 0));
+  const late = LEASE_LIMITS.expireAfterMs + 1;
+  table.have('slow', [[slow.first, 1]], late - 100);
+  const again = extent(table.request('other', nothing(), [], 8, late));
+  t.is(again.first, stuck.first);
+});
+
+test('what only a member had is free again when it leaves', (t) => {
+  const table = new LeaseTable(layout, 0);
+  const { id, first, count } = extent(table.request('a', nothing(), [], 8, 0));
+  table.have('a', [[first, count]], 1);
+  table.end('a', id, 'done', 1);
+  t.not(extent(table.request('b', nothing(), [], 1, 2)).first, first);
+  table.leave('a');
+  t.is(extent(table.request('b', nothing(), [], 1, 3)).first, first);
+});
+
+test('what another member got of it stays', (t) => {
+  const table = new LeaseTable(layout, 0);
+  const { first, count } = extent(table.request('a', nothing(), [], 8, 0));
+  table.have('a', [[first, count]], 1);
+  table.have('b', [[first, count]], 1);
+  table.leave('a');
+  const kept = nothing();
+  kept.setRun(first, count);
+  t.is(extent(table.request('b', kept, [], 1, 2)).first, first + count);
+});
+
+test('a member that failed to read waits while others ask, and does not when it is alone', (t) => {
+  const table = new LeaseTable(layout, 0);
+  table.end('a', extent(table.request('a', nothing(), [], 4, 0)).id, 'failed', 1);
+  t.true('extents' in table.request('a', nothing(), [], 4, 2));
+  table.end('a', 2, 'failed', 3);
+  t.true('extents' in table.request('b', nothing(), [], 4, 4));
+  t.true('waitMs' in table.request('a', nothing(), [], 4, 5));
+});
+
+test('a coordinator that takes over waits for the leases of the one before it, and keeps them', (t) => {
+  const table = new LeaseTable(layout, 0);
+  const some = nothing();
+  some.setRun(0, 10);
+  t.true('waitMs' in table.request('a', some, [[10, 4]], 4, 0));
+  t.true('waitMs' in table.request('b', nothing(), [[14, 4]], 4, 10));
+  t.is(extent(table.request('c', nothing(), [], 4, LEASE_LIMITS.takeoverMs + 1)).first, 18);
+});
+
+test('another member cannot end a lease', (t) => {
+  const table = new LeaseTable(layout, 0);
+  const { id, first } = extent(table.request('a', nothing(), [], 4, 0));
+  table.end('b', id, 'released', 1);
+  t.not(extent(table.request('b', nothing(), [], 4, 2)).first, first);
+});
+
+test('no more leases are out at once than the origin can bear', (t) => {
+  const table = new LeaseTable(layout, 0, { ...LEASE_LIMITS, maxLeases: 3 });
+  for (const member of ['a', 'b', 'c']) t.true('extents' in table.request(member, nothing(), [], 1, 0));
+  t.true('waitMs' in table.request('d', nothing(), [], 1, 0));
+});
 
 test('what a member has is not leased to others', (t) => {
   const table = new LeaseTable(layout, 0);
   table.complete('holder', 0);
-  t.deepEqual(table.request('asker', none, [], all, 0), { waitMs: LEASE_LIMITS.retryMs });
+  t.deepEqual(table.request('asker', nothing(), [], layout.pieceCount, 0), { waitMs: LEASE_LIMITS.retryMs });
 });
 
 test('a member that no longer has what it had gets a lease for it', (t) => {
   const table = new LeaseTable(layout, 0);
   table.complete('asker', 0);
-  const answer = table.request('asker', none, [], 4, 1000);
+  const answer = table.request('asker', nothing(), [], 4, 1000);
   t.true('extents' in answer && answer.extents[0]!.count === 4);
 });
 
 test('a member that gets nothing from those that say they have it may read it itself after a while', (t) => {
   const table = new LeaseTable(layout, 0);
   table.complete('holder', 0);
-  t.true('waitMs' in table.request('asker', none, [], 4, 0));
-  t.true('waitMs' in table.request('asker', none, [], 4, LEASE_LIMITS.stuckMs - 1));
-  const answer = table.request('asker', none, [], 4, LEASE_LIMITS.stuckMs);
+  t.true('waitMs' in table.request('asker', nothing(), [], 4, 0));
+  t.true('waitMs' in table.request('asker', nothing(), [], 4, LEASE_LIMITS.stuckMs - 1));
+  const answer = table.request('asker', nothing(), [], 4, LEASE_LIMITS.stuckMs);
   t.deepEqual('extents' in answer && answer.extents.map(({ first, count }) => [first, count]), [[0, 4]]);
 });
 
 test('a member that makes progress waits on', (t) => {
   const table = new LeaseTable(layout, 0);
   table.complete('holder', 0);
-  const bits = new Bitfield(all);
+  const bits = new Bitfield(layout.pieceCount);
   for (let piece = 0, now = 0; piece < 10; piece++, now += LEASE_LIMITS.stuckMs / 2) {
     t.true('waitMs' in table.request('asker', bits, [], 4, now));
     bits.set(piece);

@@ -1,0 +1,33 @@
+import test from 'ava';
+import { fluidBound, simulateCrowd, type CrowdScenario } from '../../sim/crowd.ts';
+
+const MBIT = 1e6 / 8;
+const SIZE = 16 << 20;
+
+function hosts(count: number, mbit = 64): { up: number; down: number }[] {
+  return Array.from({ length: count }, () => ({ up: mbit * MBIT, down: mbit * MBIT }));
+}
+
+/** Name, scenario, how many times the bound the last host may take, copies that may leave the origin. */
+const CASES: [string, CrowdScenario, number, number][] = [
+  ['eight equal hosts', { size: SIZE, hosts: hosts(8), originUp: 64 * MBIT }, 1.15, 1.02],
+  ['a slow origin', { size: SIZE, hosts: hosts(8), originUp: 16 * MBIT }, 1.15, 1.02],
+  ['a fast origin', { size: SIZE, hosts: hosts(8), originUp: 256 * MBIT }, 1.2, 1.02],
+  ['an origin that takes 50 ms to its first byte', { size: SIZE, hosts: hosts(8), originUp: 64 * MBIT, originDelayMs: 50 }, 1.2, 1.02],
+  ['a third of the hosts slow', { size: SIZE, hosts: [...hosts(6), ...hosts(3, 16)], originUp: 64 * MBIT }, 1.3, 1.02],
+];
+
+for (const [name, scenario, times, copies] of CASES) {
+  test(`the choices bring a crowd near its bound: ${name}`, (t) => {
+    const result = simulateCrowd(scenario);
+    const last = Math.max(...result.seconds.map((seconds) => seconds ?? Infinity));
+    t.true(last <= times * fluidBound(scenario), `the last host took ${(last / fluidBound(scenario)).toFixed(2)} times the bound`);
+    t.true(result.originCopies <= copies, `${result.originCopies} copies`);
+  });
+}
+
+test('when two hosts die in the middle all others finish', (t) => {
+  const crowd = hosts(8).map((host, i) => (i < 2 ? { ...host, dieMs: 1200 } : host));
+  const { seconds } = simulateCrowd({ size: SIZE, hosts: crowd, originUp: 64 * MBIT });
+  t.is(seconds.filter((time) => time !== undefined).length, 6);
+});

@@ -1,0 +1,148 @@
+import test from 'ava';
+import { Bitfield } from '../../../../../src/swarm/exchange/core/bitfield.ts';
+import { Download, type Command } from '../../../../../src/swarm/exchange/core/download.ts';
+import { DOWNLOAD_LIMITS } from '../../../../../src/swarm/exchange/core/limits.ts';
+import { PieceLayout } from '../../../../../src/swarm/exchange/core/piece-layout.ts';
+
+const PIECE = 65_536;
+const CREDIT = 8 << 20;
+
+function download(pieces = 16): Download {
+  return new Download(new PieceLayout(pieces * PIECE), () => 0);
+}
+
+function of<T extends Command['type']>(commands: readonly Command[], type: T): Extract<Command, { type: T }>[] {
+  return commands.filter((command): command is Extract<Command, { type: T }> => command.type === type);
+}
+
+function bits(download: Download, ...pieces: number[]): Bitfield {
+  const bitfield = new Bitfield(download.layout.pieceCount);
+  for (const piece of pieces) bitfield.set(piece);
+  return bitfield;
+}
+
+test('alone, it asks for a lease, once', (t) => {
+  const one = download();
+  t.is(of(one.plan(0), 'ask-lease').length, 1);
+  t.is(of(one.plan(1), 'ask-lease').length, 0);
+});
+
+test('a holder is asked directly and in order, and no lease is needed', (t) => {
+  const one = download();
+  one.meet('holder', 'complete', undefined, 0, 0);
+  const commands = one.plan(0);
+  t.is(of(commands, 'ask-lease').length, 0);
+  t.is(of(commands, 'fetch')[0]!.fetch.first, 0);
+});
+
+test('the embedded origin is not asked directly, but read under leases', (t) => {
+  const one = download();
+  one.meet('origin', 'origin', undefined, 0, 0);
+  const commands = one.plan(0);
+  t.is(of(commands, 'fetch').length, 0);
+  t.is(of(commands, 'ask-lease').length, 1);
+});
+
+test('in a crowd with one holder new pieces come under leases, read from the holder', (t) => {
+  const one = download();
+  one.meet('holder', 'complete', undefined, 0, 0);
+  one.meet('rival', 'fetching', undefined, CREDIT, 0);
+  t.is(of(one.plan(0), 'fetch').length, 0);
+  const [read] = of(one.leased([{ id: 1, first: 0, count: 2, expiresInMs: 1000 }], 0), 'read');
+  t.is(read!.read.source, 'holder');
+});
+
+test('what it reads under a lease it promises and pushes to those who want it, and who have not got it', (t) => {
+  const one = download();
+  one.meet('empty', 'fetching', undefined, CREDIT, 0);
+  one.meet('has-0', 'fetching', bits(one, 0), CREDIT, 0);
+  one.meet('no-credit', 'fetching', undefined, 0, 0);
+  const begun = one.leased([{ id: 1, first: 0, count: 2, expiresInMs: 1000 }], 0);
+  t.deepEqual(of(begun, 'promise')[0]!.peers, ['empty', 'has-0', 'no-credit']);
+  const { read } = of(begun, 'read')[0]!;
+  one.arrived(0, { read }, true, 1);
+  one.arrived(1, { read }, true, 1);
+  const pushes = of(one.plan(1), 'push').map(({ peer, piece }) => `${peer} ${piece}`);
+  t.deepEqual(pushes, ['empty 0', 'empty 1', 'has-0 1']);
+});
+
+test('a promised piece is not asked for elsewhere until the promise is broken', (t) => {
+  const one = download(1);
+  one.meet('pusher', 'fetching', undefined, CREDIT, 0);
+  one.meet('other', 'fetching', undefined, CREDIT, 0);
+  one.promised('pusher', [[0, 1]], 0);
+  one.gained('other', [[0, 1]], 0, 10);
+  t.is(of(one.plan(11), 'fetch').length, 0);
+  t.deepEqual(of(one.plan(DOWNLOAD_LIMITS.promiseMs + 1), 'fetch').map(({ fetch }) => fetch.peer), ['other']);
+});
+
+test('a promised piece that others have had for a while is fetched from one of them', (t) => {
+  const one = download(1);
+  one.meet('pusher', 'fetching', undefined, CREDIT, 0);
+  one.meet('other', 'fetching', undefined, CREDIT, 0);
+  one.promised('pusher', [[0, 1]], 0);
+  one.gained('other', [[0, 1]], 0, 10);
+  t.deepEqual(of(one.plan(11 + DOWNLOAD_LIMITS.stealAfterMs), 'fetch').map(({ fetch }) => fetch.peer), ['other']);
+});
+
+test('what a neighbour was to bring is wanted again when it goes', (t) => {
+  const one = download(1);
+  one.meet('pusher', 'fetching', undefined, CREDIT, 0);
+  one.promised('pusher', [[0, 1]], 0);
+  t.false(one.idle(1));
+  one.lose('pusher');
+  t.is(of(one.plan(1), 'ask-lease').length, 1);
+});
+
+test('a failed request is made to somebody else, and the one that failed rests', (t) => {
+  const one = download(1);
+  one.meet('a', 'complete', undefined, 0, 0);
+  one.meet('b', 'complete', undefined, 0, 0);
+  const [first] = of(one.plan(0), 'fetch');
+  one.fetchEnded(first!.fetch, 'failed', 1);
+  const [second] = of(one.plan(1), 'fetch');
+  t.not(second!.fetch.peer, first!.fetch.peer);
+});
+
+test('at the end a slow request is made a second time, and cancelled when the other comes first', (t) => {
+  const one = download(2);
+  one.meet('slow', 'complete', undefined, 0, 0);
+  const [slow] = of(one.plan(0), 'fetch');
+  one.meet('quick', 'complete', undefined, 0, 0);
+  const later = DOWNLOAD_LIMITS.endgameMs + 1;
+  const [quick] = of(one.plan(later), 'fetch');
+  t.is(quick!.fetch.peer, 'quick');
+  one.arrived(0, { fetch: quick!.fetch }, false, later);
+  one.arrived(1, {}, false, later);
+  t.deepEqual(of(one.plan(later), 'cancel').map(({ fetch }) => fetch.peer), ['slow']);
+  t.is(slow!.fetch.arrived, 0);
+});
+
+test('news goes to those who fetch and to the coordinator, in batches', (t) => {
+  const one = download();
+  one.meet('rival', 'fetching', undefined, CREDIT, 0);
+  one.coordinator = 'coordinator';
+  for (const piece of [3, 4, 5]) one.arrived(piece, {}, true, 100);
+  const [have] = of(one.plan(1000), 'have');
+  t.deepEqual(have, { type: 'have', peers: ['rival', 'coordinator'], runs: [[3, 3]] });
+  one.arrived(6, {}, true, 1001);
+  t.is(of(one.plan(1002), 'have').length, 0);
+});
+
+test('a piece that nobody may be given yet is not announced', (t) => {
+  const one = download();
+  one.meet('rival', 'fetching', undefined, CREDIT, 0);
+  one.arrived(3, {}, false, 100);
+  t.is(of(one.plan(1000), 'have').length, 0);
+  one.makeServable(3);
+  t.is(of(one.plan(1001), 'have').length, 1);
+});
+
+test('pieces that turned out wrong are wanted again', (t) => {
+  const one = download(1);
+  one.meet('holder', 'complete', undefined, 0, 0);
+  one.arrived(0, {}, true, 0);
+  t.is(of(one.plan(0), 'fetch').length, 0);
+  one.forget([0]);
+  t.is(of(one.plan(1), 'fetch').length, 1);
+});
