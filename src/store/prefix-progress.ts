@@ -77,9 +77,10 @@ export class PrefixProgress {
 
   /** What lies from `position` on is no longer known. */
   rewind(position: number): void {
+    // Also where nothing was hashed from there on: it may just be read back.
+    this.#epoch++;
     if (this.#hash.position <= position) return;
     this.#hash.rewind(position);
-    this.#epoch++;
     this.#verdict = undefined;
     this.#announced = Math.min(this.#announced, this.#hash.digests.length);
   }
@@ -119,7 +120,7 @@ export class PrefixProgress {
         const bytes = buffer.subarray(0, end - position);
         await read(bytes, position);
         if (this.#isStopped) return;
-        if (epoch !== this.#epoch) continue;
+        if (epoch !== this.#epoch || this.#hash.position !== position) continue;
         this.#hash.update(bytes);
         this.#announce();
       }

@@ -51,7 +51,9 @@ export class Carrier {
 
   constructor(options: CarrierOptions) {
     this.#options = options;
-    this.#writer = new PieceWriter(options.partial, options.download.layout, (piece) => options.partial.grade(piece) !== Grade.missing);
+    const { download, partial } = options;
+    // Both: a piece that is being replaced has no grade for a moment, one whose statement is awaited does not count as here yet.
+    this.#writer = new PieceWriter(partial, download.layout, (piece) => download.have.has(piece) || partial.grade(piece) !== Grade.missing);
   }
 
   readFrom(reader: BlobReader): void {

@@ -156,7 +156,11 @@ export class PieceVerifier {
     await this.#askForList();
     if (await this.#settleDisagreements()) return;
     const checkpoints = Math.ceil(this.#layout.size / this.#partial.checkpointLength);
-    for (let index = 0; index < checkpoints; index++) await this.#readAgain(index);
+    for (let index = 0; index < checkpoints; index++) {
+      // Somebody may prove it meanwhile, and spare the rest.
+      if (await this.#settleDisagreements()) return;
+      await this.#readAgain(index);
+    }
   }
 
   /** Takes up each checkpoint that the list contradicts, in order; false when there is none. */
@@ -164,7 +168,7 @@ export class PieceVerifier {
     let settled = false;
     for (let bad = this.#firstDisagreement(); bad !== undefined && !this.#stopped; bad = this.#firstDisagreement()) {
       settled = true;
-      await this.#readAgain(bad);
+      await this.#readAgain(bad, this.#list);
     }
     return settled;
   }
@@ -195,10 +199,14 @@ export class PieceVerifier {
     return list.checkpointLength !== this.#partial.checkpointLength || list.digests[index]!.equals(digest);
   }
 
-  /** Reads a checkpoint's range a second time; the pieces that differ are replaced, and whoever brought them is accused. */
-  async #readAgain(checkpoint: number): Promise<void> {
+  /**
+   * Reads a checkpoint's range a second time; the pieces that differ are replaced, and whoever brought them is accused.
+   * @param contradicts the list that agrees with everything before this checkpoint, and not with it
+   */
+  async #readAgain(checkpoint: number, contradicts?: PrefixList): Promise<void> {
     const [first, count] = this.#piecesOf(checkpoint);
     if (await this.#checkStatements(first, count)) return;
+    const disputed = this.#partial.prefixDigests[checkpoint];
     const origin = this.#hooks.origin();
     let differing = 0;
     try {
@@ -208,7 +216,9 @@ export class PieceVerifier {
       await this.#askAnother(checkpoint, error);
       return;
     }
-    if (differing === 0) this.#dropList('signed a list of prefix digests that accuses honest senders');
+    // What was wrong may have been replaced meanwhile; only bytes that stood all along speak against the list.
+    const stood = disputed !== undefined && this.#partial.prefixDigests[checkpoint]?.equals(disputed) === true;
+    if (differing === 0 && stood && contradicts !== undefined && this.#list === contradicts) this.#dropList('signed a list of prefix digests that accuses honest senders');
     await this.#partial.advance();
   }
 

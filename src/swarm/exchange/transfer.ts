@@ -28,7 +28,7 @@ export interface TransferContext {
 const CREDIT_BYTES = 8 << 20;
 const JOIN_TIMEOUT_MS = 3000;
 /** Bounds how often all bytes are gathered and turn out wrong before the blob is given up. */
-const MAX_SETTLEMENTS = 5;
+const MAX_SETTLEMENTS = 8;
 
 type State =
   | { readonly kind: 'finding' }
@@ -56,6 +56,7 @@ export class Transfer {
   #state: State = { kind: 'finding' };
   #size: number | undefined;
   #isOver = false;
+  #settlements = 0;
   /** Members whose answer to `join` is awaited. */
   readonly #joining = new Set<Promise<void>>();
 
@@ -239,8 +240,8 @@ export class Transfer {
     if (this.#state.kind !== 'fetching') return;
     const { partial, session } = this.#state;
     this.#state = { kind: 'verifying', partial, session };
-    for (let tries = 0; partial.verdict !== true; tries++) {
-      if (tries === MAX_SETTLEMENTS) {
+    while (partial.verdict !== true) {
+      if (++this.#settlements > MAX_SETTLEMENTS) {
         throw new LayerswarmError('verification-failed', `the bytes of ${this.digest.toString()} that the swarm and the origin give do not have that digest`);
       }
       await session.verifier.settle();

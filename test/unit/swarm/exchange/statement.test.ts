@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Digest } from '../../../../src/oci/digest.ts';
 import { encodeNote, makeStatement, parseNote, statementHolds, type Statement } from '../../../../src/swarm/exchange/statement.ts';
 import { MemorySwarm } from '../../../support/memory-network.ts';

@@ -89,7 +89,7 @@ test('a lease holder that the origin served badly is not a liar', async (t) => {
   s.origin.chunk = (_digest, _offset, bytes) => (bad-- > 0 ? Buffer.alloc(bytes.length) : bytes);
   const got = await Promise.all(nodes.map((node) => pull(node, s.digest, s.blob.length)));
   for (const bytes of got) t.true(s.blob.equals(bytes));
-  for (const node of nodes) t.deepEqual(banned(node), []);
+  for (const node of nodes) t.deepEqual(node.network.bans(), []);
 });
 
 test('a lease holder that stands by wrong bytes is banned', async (t) => {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { Bitfield, runsOf } from '../../../../../src/swarm/exchange/core/bitfield.ts';
 
 test('a bitfield survives the wire, and counts what is set', (t) => {
