@@ -67,7 +67,7 @@ export function chooseBackend({ wanted, trust, compressed }: BackendChoice, { ro
   const mountWithKernel = name === 'loop' || (name === 'raw' && byKernel);
   const programs: readonly Program[] = ['setpriv', 'mkfifo', 'find', 'tar', 'qemu-img', ...(name === 'raw' ? [] : ['qemu-storage-daemon' as const]), ...(mountWithKernel ? KERNEL_PROGRAMS : FUSE_PROGRAMS)];
   if (!fuse && !(name === 'raw' && mountWithKernel)) throw new LayerswarmError('unavailable', 'this host has no FUSE (modprobe fuse): load it, or run as root with --backend raw');
-  requirePrograms(programs);
+  requirePrograms(programs, has);
   return {
     name,
     map: name === 'raw' ? (file, { where, signal }) => mapByCopy(file, where, signal) : (file, { where, cleanup }) => mapByExport(file, { where, folder: where.scratch, cleanup }),

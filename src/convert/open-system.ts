@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { LayerswarmError } from '../errors.ts';
 import { chooseBackend, hostAbilities, type Backend, type BackendName } from './backend.ts';
 import { makeScratch, type Cleanup } from './cleanup.ts';
 import { openDiskFile, type DiskFile, type DiskFileOptions } from './map/disk-file.ts';
@@ -34,6 +36,7 @@ export interface OpenSystem extends Assembled {
 /** Maps a disk image, mounts what is in it, and puts its system together. */
 export async function openSystem(image: string, options: OpenOptions, cleanup: Cleanup): Promise<OpenSystem> {
   const { signal, onNote = () => undefined } = options;
+  checkUserNamespace(readFileSync('/proc/self/uid_map', 'utf8'));
   const file = openDiskFile(image, options);
   const backend = chooseBackend({ wanted: options.backend, trust: options.trust ?? false, compressed: file.header.compressed }, hostAbilities());
   signal?.throwIfAborted();
@@ -52,4 +55,14 @@ async function surroundings(scratch: string, visible: boolean, cleanup: Cleanup)
   if (own === undefined) return hostSurroundings(scratch);
   cleanup.add(async () => { await own.close(); });
   return own;
+}
+
+/**
+ * In a user namespace, such as a rootless container's, the kernel shows owners that it has no number for as 65534: the layer would
+ * be wrong without an error.
+ * @param map the content of /proc/self/uid_map
+ */
+export function checkUserNamespace(map: string): void {
+  if (/^\s*0\s+0\s+4294967295\s*$/.test(map)) return;
+  throw new LayerswarmError('unsupported', 'this process is in a user namespace (a rootless container?), in which the owners of files are lost: convert on the host itself; it needs no root');
 }

@@ -8,13 +8,18 @@ import { runOk } from './process.ts';
 const TREE = fileURLToPath(new URL('../.cache/debian-systemd-1', import.meta.url));
 const UUID = '0f0f0f0f-1111-2222-3333-444444444444';
 
-/** A qcow2 with a Debian that systemd starts, as an installer would have left it, and some odd things in /odd (root). */
-export async function debianDisk(cleanup: Cleanup): Promise<string> {
+/** The root of a small Debian with systemd, made once and kept (root). */
+export async function debianTree(): Promise<string> {
   if (!existsSync(TREE)) {
     mkdirSync(dirname(TREE), { recursive: true });
     await runOk('bash', [fileURLToPath(new URL('debian-disk.sh', import.meta.url)), TREE], { deadline: 600_000 });
   }
-  const image = await makeFileSystem(cleanup, TREE, { sizeMiB: 700, uuid: UUID });
+  return TREE;
+}
+
+/** A qcow2 with a Debian that systemd starts, as an installer would have left it, and some odd things in /odd (root). */
+export async function debianDisk(cleanup: Cleanup): Promise<string> {
+  const image = await makeFileSystem(cleanup, await debianTree(), { sizeMiB: 700, uuid: UUID });
   await inMounted(image, 'ext4', ODD_THINGS, [UUID]);
   const disk = await makeDisk(cleanup, [{ image, sizeMiB: 700, type: '4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709' }]);
   return await toFormat(cleanup, disk, 'qcow2', [], 'debian.qcow2');

@@ -32,8 +32,8 @@ export function hasProgram(program: Program): boolean {
 }
 
 /** @throws LayerswarmError `unavailable`, naming all that are missing and the packages that bring them */
-export function requirePrograms(programs: readonly Program[]): void {
-  const missing = programs.filter((program) => !hasProgram(program));
+export function requirePrograms(programs: readonly Program[], has: (program: Program) => boolean = hasProgram): void {
+  const missing = programs.filter((program) => !has(program));
   if (missing.length === 0) return;
   const packages = [...new Set(missing.map((program) => PACKAGES[program]))];
   throw new LayerswarmError('unavailable', `missing on this host: ${missing.join(', ')}; on Debian: apt-get install ${packages.join(' ')}`, { detail: { missing, packages } });

@@ -1,8 +1,9 @@
 import test from 'ava';
 import { chooseBackend, type BackendName } from '../../../src/convert/backend.ts';
+import { checkUserNamespace } from '../../../src/convert/open-system.ts';
 import { parseOutput, type ConvertOutput } from '../../../src/convert/output.ts';
 import { createdTime } from '../../../src/convert/image/image-config.ts';
-import { findTool, requireTool } from '../../support/require-tool.ts';
+import { requirePrograms } from '../../../src/convert/program/find-programs.ts';
 import { LayerswarmError } from '../../../src/errors.ts';
 
 const has = (): boolean => true;
@@ -17,7 +18,6 @@ for (const [what, choice, host, expected] of [
   ['what was asked for', { wanted: 'raw' as const }, {}, 'raw'],
 ] as const) {
   test(`the backend for ${what} is ${expected}`, (t) => {
-    if (!requireTool(t, 'qemu-storage-daemon', 'qemu-img', 'e2fsck', 'losetup', 'setpriv')) return;
     const backend = chooseBackend({ wanted: undefined, trust: false, compressed: false, ...choice }, { root: false, fuse: true, has, ...host });
     t.is(backend.name, expected satisfies BackendName);
   });
@@ -56,8 +56,14 @@ test('the time of an image is SOURCE_DATE_EPOCH, or none', (t) => {
   for (const bad of [undefined, '', 'yesterday', '-5', '9'.repeat(30)]) t.is(createdTime(bad), '1970-01-01T00:00:00Z');
 });
 
-test('programs that are missing are named with the packages that bring them', async (t) => {
-  const { requirePrograms } = await import('../../../src/convert/program/find-programs.ts');
-  if (findTool('tar') === undefined) return;
+test('programs that are missing are named with the packages that bring them', (t) => {
   t.notThrows(() => { requirePrograms(['tar']); });
+  const error = t.throws(() => { requirePrograms(['tar', 'qemu-img', 'fuse2fs'], (program) => program === 'tar'); }, { instanceOf: LayerswarmError });
+  t.is(error?.code, 'unavailable');
+  t.is(error?.message, 'missing on this host: qemu-img, fuse2fs; on Debian: apt-get install qemu-utils fuse2fs');
+});
+
+test('a user namespace, in which owners are lost, is noticed', (t) => {
+  t.notThrows(() => { checkUserNamespace('         0          0 4294967295\n'); });
+  for (const map of ['         0       1000          1\n', '0 1000 1\n1 100000 65536\n', '']) t.throws(() => { checkUserNamespace(map); }, { instanceOf: LayerswarmError, message: /user namespace/ });
 });
