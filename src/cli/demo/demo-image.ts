@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { findPackageJSON } from 'node:module';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { createGzip, constants } from 'node:zlib';
@@ -31,12 +31,15 @@ interface File {
 /** The package's own folder, in a checkout and where it is installed. */
 const HOME = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** An image that runs layerswarm: Node, the packages that it needs, and the program. The same files give the same digests. */
+/**
+ * An image of real files: Node, the packages that layerswarm uses, and the program itself. It is there to be pulled, not to be run.
+ * The same files give the same digests.
+ */
 export async function makeDemoImage(signal: AbortSignal): Promise<DemoImage> {
   const sources = [
     [{ name: 'usr/bin/node', path: process.execPath, executable: true }],
     await dependencies(),
-    [...await filesUnder(programFolder(), 'opt/layerswarm'), { name: 'opt/layerswarm/package.json', path: join(HOME, 'package.json'), executable: false }],
+    [...await filesUnder(programFolder(), `opt/layerswarm/${basename(programFolder())}`), { name: 'opt/layerswarm/package.json', path: join(HOME, 'package.json'), executable: false }],
   ];
   const layers: (DemoBlob & { readonly diffId: string })[] = [];
   for (const files of sources) {
@@ -46,7 +49,7 @@ export async function makeDemoImage(signal: AbortSignal): Promise<DemoImage> {
   const { os, architecture } = hostPlatform();
   const config = jsonBlob(MediaType.ociConfig, {
     os, architecture,
-    config: { Entrypoint: ['/usr/bin/node', '/opt/layerswarm/main.ts'] },
+    config: {},
     rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
   });
   const manifest = jsonBlob(MediaType.ociManifest, {
