@@ -11,6 +11,7 @@ import { Registry } from '../registry/registry.ts';
 import { Metrics } from '../status/metrics.ts';
 import { StatusServer } from '../status/status-server.ts';
 import { openStore } from '../store/store.ts';
+import { BulkThread } from '../swarm/lane/bulk/bulk-thread.ts';
 import { Exchange } from '../swarm/exchange/exchange.ts';
 import { Libp2pNetwork } from '../swarm/network/libp2p-network.ts';
 import { OriginDirectory } from '../swarm/origin-directory.ts';
@@ -51,8 +52,17 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   await using parts = new AsyncDisposableStack();
   const uid = process.getuid?.() ?? 0;
 
+  // The thread that the bytes of transfers stay on: bulk port, TLS lanes, files of unfinished blobs
+  const bulk = config.bulk === undefined ? undefined : await BulkThread.start(config.bulk, (error) => {
+    log.for('network').error('the bulk thread ended by itself; blobs go over the listen port until the agent is restarted', { reason: error.cause instanceof Error ? error.cause.message : error.message });
+  });
+  parts.defer(() => bulk?.stop());
+
   // What is kept. The store's lock makes this the only agent of the folder, so what a dead one left there may go.
-  const store = await openStore(config.data, { maxBytes: await storeLimitBytes(config.data, config.store.maxBytes) });
+  const store = await openStore(config.data, {
+    maxBytes: await storeLimitBytes(config.data, config.store.maxBytes),
+    ...(bulk === undefined ? {} : { openPartial: bulk.partials.open }),
+  });
   parts.defer(() => store.close());
   for (const repair of store.repairs) log.for('store').warn(repair);
   await removeAgentFile(config.data);
@@ -70,6 +80,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
     mdns: config.mdns,
     zone: config.zone,
     agent: `layerswarm/${version}`,
+    ...(bulk === undefined ? {} : { bulk }),
     onWarning: (line) => log.for('network').warn(line),
   });
   parts.defer(() => network.stop());

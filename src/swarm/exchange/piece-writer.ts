@@ -4,7 +4,8 @@ import type { PieceLayout } from './core/piece-layout.ts';
 
 /**
  * Writes what senders send into the unfinished blob, a piece at a time, so that all of a piece is one sender's: two who send the
- * same piece at once never mix, since the second is kept in memory until it is whole.
+ * same piece at once never mix, since the second is kept in memory until it is whole. Where another thread has the file, that
+ * thread sees to it.
  */
 export class PieceWriter {
   readonly #partial: PartialBlob;
@@ -23,6 +24,10 @@ export class PieceWriter {
    * here before; `release` when the sender is through, so that its unfinished piece can be another's.
    */
   target(start: number, onPiece: (piece: number) => void | Promise<void>): RangeTarget & { release(): void } {
+    return this.#partial.sender?.(start, onPiece) ?? this.#target(start, onPiece);
+  }
+
+  #target(start: number, onPiece: (piece: number) => void | Promise<void>): RangeTarget & { release(): void } {
     const token = Symbol('sender');
     const sender = new SenderTarget(this.#partial, this.#layout, start, {
       has: this.#has,

@@ -1,17 +1,31 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { TlsLaneHub } from './bulk/tls-lane-hub.ts';
+import { unlessAborted } from './abort.ts';
 import type { Lane } from './lane.ts';
-import type { StreamLaneHub } from './stream-lane-hub.ts';
 
 /** A caller waits this long for a TLS lane before it gets a stream lane; the TLS lane goes on being opened, for the next. */
 const PATIENCE_MS = 300;
 
+/** What this needs of a `StreamLaneHub`. */
+export interface StreamLanes {
+  current(peerId: string): Lane | undefined;
+  lane(peerId: string, signal?: AbortSignal): Promise<Lane>;
+}
+
+/** What this needs of a `TlsLaneHub`. */
+export interface TlsLanes {
+  current(peerId: string): Lane | undefined;
+  lane(peerId: string): Promise<Lane>;
+  isWorthTrying(peerId: string): boolean;
+  forget(peerId: string): void;
+}
+
 /** The lanes of a node: over TLS to every peer whose bulk port can be reached or that can reach this one's, else over libp2p. */
 export class LaneHub {
-  readonly #streams: StreamLaneHub;
-  readonly #tls: TlsLaneHub | undefined;
+  readonly #streams: StreamLanes;
+  readonly #tls: TlsLanes | undefined;
 
-  constructor(streams: StreamLaneHub, tls: TlsLaneHub | undefined) {
+  /** `tls`: absent where the bulk port is off. */
+  constructor(streams: StreamLanes, tls: TlsLanes | undefined) {
     this.#streams = streams;
     this.#tls = tls;
   }
@@ -29,12 +43,16 @@ export class LaneHub {
     if (tls === undefined || !tls.isWorthTrying(peerId)) return await this.#streams.lane(peerId, signal);
     const patience = new AbortController();
     const waited = delay(PATIENCE_MS, undefined, { signal: patience.signal }).catch(() => undefined);
-    const opened = await Promise.race([tls.lane(peerId).catch(() => undefined), waited]);
-    patience.abort();
-    return opened ?? await this.#streams.lane(peerId, signal);
+    try {
+      // Why there is none matters to nobody who gets a stream lane instead.
+      const opened = await unlessAborted(Promise.race([tls.lane(peerId).catch(() => undefined), waited]), signal);
+      return opened ?? await this.#streams.lane(peerId, signal);
+    } finally {
+      patience.abort();
+    }
   }
 
-  /** The peer is no member any longer. (Its streams end with its connection.) */
+  /** The peer is no member any longer. Its streams end with its connection; this ends the rest. */
   forget(peerId: string): void {
     this.#tls?.forget(peerId);
   }

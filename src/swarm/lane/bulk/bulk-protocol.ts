@@ -62,7 +62,8 @@ export interface WorkerMethods {
   completePiece: Method<{ partial: number; piece: number; grade: Grade }>;
   /** What a sender wrote is not wanted after all: it can be sent again. */
   rejectPiece: Method<{ partial: number; piece: number }>;
-  discardPieces: Method<{ partial: number; pieces: readonly number[] }, HashState>;
+  /** With all prefix digests that are left. */
+  discardPieces: Method<{ partial: number; pieces: readonly number[] }, HashState & { digests: readonly Uint8Array[] }>;
   advancePartial: Method<{ partial: number }, HashState>;
   commitPartial: Method<{ partial: number }>;
   closePartial: Method<{ partial: number }>;

@@ -63,7 +63,7 @@ export class HostedBlobs {
       const hosted = this.#get(partial);
       hosted.epoch += 1;
       await hosted.blob.discard(pieces);
-      return hashState(hosted);
+      return { ...hashState(hosted), digests: [...hosted.blob.partial.prefixDigests] };
     },
     advancePartial: async ({ partial }) => {
       const hosted = this.#get(partial);

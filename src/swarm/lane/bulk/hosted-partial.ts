@@ -114,13 +114,15 @@ export class HostedPartial implements OwnedPartial {
       if (this.#grades[piece] !== Grade.missing) this.#haveBytes -= this.#lengthOf(piece);
       this.#grades[piece] = Grade.missing;
     }
-    // What the worker said of the hash so far no longer holds beyond the first of them.
-    this.#epoch += 1;
+    // What the worker said of the hash so far no longer holds beyond the first of them, nor does what it is just saying.
+    const epoch = ++this.#epoch;
     const first = Math.min(...discarded) * this.pieceLength;
     this.#hash = { hashedBytes: Math.min(this.#hash.hashedBytes, first), verdict: undefined };
-    this.#digests = this.#digests.slice(0, Math.floor(this.#hash.hashedBytes / this.checkpointLength));
-    const epoch = this.#epoch;
-    const hash = await this.#parts.worker.call('discardPieces', { partial: this.#parts.id, pieces: discarded });
+    this.#digests = this.#digests.slice(0, Math.floor(first / this.checkpointLength));
+    const { digests, ...hash } = await this.#parts.worker.call('discardPieces', { partial: this.#parts.id, pieces: discarded });
+    if (epoch !== this.#epoch) return;
+    for (let index = this.#digests.length; index < digests.length; index++) this.onCheckpointClosed(epoch, index, Buffer.from(digests[index]!));
+    // Whoever heard of a checkpoint may have discarded again.
     if (epoch === this.#epoch) this.#hash = hash;
   }
 
@@ -174,8 +176,10 @@ export class HostedPartial implements OwnedPartial {
   }
 
   onCheckpointClosed(epoch: number, index: number, digest: Buffer): void {
-    if (epoch !== this.#epoch || !this.#open) return;
-    this.#digests[index] = digest;
+    // One that follows others which were not heard comes again with the answer to the discard.
+    if (epoch !== this.#epoch || index !== this.#digests.length || !this.#open) return;
+    this.#digests.push(digest);
+    this.#hash = { hashedBytes: Math.max(this.#hash.hashedBytes, Math.min(this.size, (index + 1) * this.checkpointLength)), verdict: this.#hash.verdict };
     this.onCheckpoint?.(index, digest);
   }
 
@@ -194,6 +198,8 @@ export class HostedPartial implements OwnedPartial {
     // What it failed with, its own callers hear.
     await running.catch(() => undefined);
     this.#next = undefined;
+    // The run before has come to the end after all, and whoever waited for that may have closed the blob since.
+    if (!this.#open || this.verdict === true) return;
     this.#advancing = this.#advance();
     await this.#advancing;
   }
