@@ -1,6 +1,6 @@
 import { checkRepositoryName, quote } from '../oci/name.ts';
 import { Reference } from '../oci/reference.ts';
-import { LayerswarmError } from '../errors.ts';
+import { originUnknown } from './origin-unknown.ts';
 import { OciError } from './http-error.ts';
 
 /** A repository under both of its names. */
@@ -14,7 +14,7 @@ export interface Repository {
 export interface NamespaceOptions {
   /** The registry part of the origin's images; undefined while no origin is known. */
   readonly registryName: () => string | undefined;
-  /** Other registries that the origin stands for, such as `docker.io` where it mirrors Docker Hub. Lower case. */
+  /** Other registries that the origin stands for, such as `docker.io` where it mirrors Docker Hub. */
   readonly aliases: readonly string[];
 }
 
@@ -23,22 +23,22 @@ export interface NamespaceOptions {
  * from the client: it only ever selects, and no request is made to a host that it names.
  */
 export class Namespaces {
-  readonly #options: NamespaceOptions;
+  readonly #registryName: () => string | undefined;
+  readonly #aliases: readonly string[];
 
-  constructor(options: NamespaceOptions) {
-    this.#options = options;
+  constructor({ registryName, aliases }: NamespaceOptions) {
+    this.#registryName = registryName;
+    this.#aliases = aliases.map((alias) => alias.toLowerCase());
   }
 
   /** @throws LayerswarmError `name-invalid`, `origin-unknown`, `not-found` for a namespace that this node does not mirror */
   repository(name: string, query: URLSearchParams): Repository {
     checkRepositoryName(name);
-    const registry = this.#options.registryName();
-    if (registry === undefined) {
-      throw new LayerswarmError('origin-unknown', 'this node does not know its origin yet: configure one, or wait until it has met a member that knows it');
-    }
+    const registry = this.#registryName();
+    if (registry === undefined) throw originUnknown();
     const namespace = query.get('ns')?.toLowerCase();
-    if (namespace !== undefined && namespace !== registry && !this.#options.aliases.includes(namespace)) {
-      throw new OciError(404, 'NAME_UNKNOWN', `this node mirrors ${[registry, ...this.#options.aliases].join(', ')}, not ${quote(namespace)}`);
+    if (namespace !== undefined && namespace !== registry && !this.#aliases.includes(namespace)) {
+      throw new OciError(404, 'NAME_UNKNOWN', `this node mirrors ${[registry, ...this.#aliases].join(', ')}, not ${quote(namespace)}`);
     }
     return { name, full: Reference.of({ registry, repository: name }).name };
   }

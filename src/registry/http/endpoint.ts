@@ -29,6 +29,7 @@ export interface EndpointOptions {
 export interface EndpointObserver {
   /** `route` and `method` are of a small, fixed set. */
   answered(route: string, method: string, status: number): void;
+  /** Bytes of blobs, as they leave. */
   sentToClient(bytes: number): void;
   /** A connection was cut because the client stopped reading, or because its answer could not be completed. */
   cut(reason: 'stalled-client' | 'no-progress'): void;
@@ -95,7 +96,12 @@ export class HttpEndpoint {
       // an upload takes as long as it takes; `readBody` bounds the silence
       requestTimeout: 0,
       noDelay: true,
-    }, (request, response) => void this.#serve(request, response));
+    }, (request, response) => {
+      this.#serve(request, response).catch((error: unknown) => {
+        this.#options.log.warn(`an answer failed: ${(error as Error).message}`, { stack: (error as Error).stack });
+        response.destroy();
+      });
+    });
     server.maxConnections = MAX_CONNECTIONS;
     server.on('clientError', (error, socket) => {
       const kind = refuseConnection(error, socket);
@@ -116,12 +122,12 @@ export class HttpEndpoint {
       if (gone.signal.aborted) return;
       response.setHeader('Docker-Distribution-Api-Version', 'registry/2.0');
       this.#options.observer.answered(route, method, answer.status);
-      const sent = await sendResponse(response, answer, {
+      await sendResponse(response, answer, {
         headersOnly: method === 'HEAD',
         stallTimeoutMs: this.#options.stallTimeoutMs ?? STALL_TIMEOUT_MS,
         signal,
+        onBytes: (bytes) => this.#options.observer.sentToClient(bytes),
       });
-      if (!Buffer.isBuffer(answer.body)) this.#options.observer.sentToClient(sent);
     } catch (error) {
       this.#cut(request, response, error, gone.signal.aborted);
     } finally {

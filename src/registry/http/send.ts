@@ -17,33 +17,34 @@ export interface SendOptions {
   readonly stallTimeoutMs: number;
   /** Aborts when the client is gone. */
   readonly signal: AbortSignal;
+  /** Told of the bytes of a streamed body as the kernel takes them. */
+  readonly onBytes: (bytes: number) => void;
 }
 
-/** Writes an answer; resolves with the body bytes written once all of it is with the kernel. Throws where the connection must be cut. */
-export async function sendResponse(to: ServerResponse, response: RegistryResponse, options: SendOptions): Promise<number> {
+/** Writes an answer; resolves once all of it is with the kernel. Throws where the connection must be cut. */
+export async function sendResponse(to: ServerResponse, response: RegistryResponse, options: SendOptions): Promise<void> {
   to.writeHead(response.status, response.headers);
   const { body } = response;
   if (options.headersOnly || body === undefined || Buffer.isBuffer(body)) {
     const bytes = options.headersOnly ? undefined : body as Buffer | undefined;
     await taken(to, options, (done) => to.end(bytes, done));
-    return bytes?.length ?? 0;
+    return;
   }
   // the client can start on the headers while the first bytes are still being proven
   to.flushHeaders();
-  const sent = await sendStream(to, body, options);
+  await sendStream(to, body, options);
   await taken(to, options, (done) => to.end(done));
-  return sent;
 }
 
-async function sendStream(to: ServerResponse, body: StreamedBody, options: SendOptions): Promise<number> {
+async function sendStream(to: ServerResponse, body: StreamedBody, options: SendOptions): Promise<void> {
   let sent = 0;
   for await (const chunk of body.bytes(options.signal)) {
     sent += chunk.length;
     if (body.length !== undefined && sent > body.length) throw new LayerswarmError('internal', `a body of ${body.length} bytes went on after its end`);
     await taken(to, options, (done) => to.write(chunk, done));
+    options.onBytes(chunk.length);
   }
   if (body.length !== undefined && sent !== body.length) throw new LayerswarmError('internal', `a body of ${body.length} bytes ended after ${sent}`);
-  return sent;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { errorCode, type ErrorCode, LayerswarmError } from '../../errors.ts';
 import type { Origin } from '../../origin/origin.ts';
+import { originUnknown } from '../origin-unknown.ts';
 import { abortable } from './single-flight.ts';
 
 /** Errors that say nothing about the content: the origin cannot be asked just now. */
@@ -79,7 +80,7 @@ export class OriginCalls {
 
   #origin(): Origin {
     const origin = this.#options.origin();
-    if (origin === undefined) throw new LayerswarmError('origin-unknown', 'this node does not know its origin yet: configure one, or wait until it has met a member that knows it');
+    if (origin === undefined) throw originUnknown();
     return origin;
   }
 

@@ -6,6 +6,7 @@ import { type EndpointObserver, HttpEndpoint } from '../http/endpoint.ts';
 import type { ListenAddress } from '../../http/listen.ts';
 import type { RegistryLog, RegistryRequest, RegistryResponse } from '../http/message.ts';
 import type { Namespaces } from '../namespace.ts';
+import { originUnknown } from '../origin-unknown.ts';
 import { UploadSessions } from '../push/upload-sessions.ts';
 import { forward } from './forward.ts';
 import { parsePushRequest } from './push-request.ts';
@@ -77,7 +78,7 @@ export class PushProxy {
 
   #upstream(): { readonly url: URL; readonly dispatcher: Dispatcher } {
     const upstream = this.#options.upstream();
-    if (upstream === undefined) throw new LayerswarmError('origin-unknown', 'this node does not know its origin yet: configure one, or wait until it has met a member that knows it');
+    if (upstream === undefined) throw originUnknown();
     const url = new URL(upstream.url);
     if (url.protocol === 'embedded:') throw new LayerswarmError('unsupported', `the origin is embedded in the member ${url.pathname}: push to the registry endpoint of that host`);
     return { url, dispatcher: upstream.dispatcher };

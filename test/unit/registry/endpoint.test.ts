@@ -16,6 +16,7 @@ interface Running {
   readonly port: number;
   readonly cuts: string[];
   readonly refusals: string[];
+  readonly sentBytes: () => number;
 }
 
 type Handle = Route['handle'];
@@ -23,17 +24,18 @@ type Handle = Route['handle'];
 async function start(t: ExecutionContext, handle: Handle, options: { deadlineMs?: number; stallTimeoutMs?: number; method?: Route['method'] } = {}): Promise<Running> {
   const cuts: string[] = [];
   const refusals: string[] = [];
+  let sentBytes = 0;
   const { method = 'GET', deadlineMs, stallTimeoutMs } = options;
   const endpoint = new HttpEndpoint({
     listen: { host: '127.0.0.1', port: 0 },
     routes: [{ name: 'test', method, path: /^\/v2\/(?<rest>.*)$/, unknown: 'BLOB_UNKNOWN', handle, ...(deadlineMs === undefined ? {} : { deadlineMs }) }],
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined },
-    observer: { answered: () => undefined, sentToClient: () => undefined, cut: (reason) => void cuts.push(reason), refused: (kind) => void refusals.push(kind) },
+    observer: { answered: () => undefined, sentToClient: (bytes) => void (sentBytes += bytes), cut: (reason) => void cuts.push(reason), refused: (kind) => void refusals.push(kind) },
     ...(stallTimeoutMs === undefined ? {} : { stallTimeoutMs }),
   });
   await endpoint.start();
   t.teardown(() => endpoint.stop(0));
-  return { endpoint, url: endpoint.url, port: Number(new URL(endpoint.url).port), cuts, refusals };
+  return { endpoint, url: endpoint.url, port: Number(new URL(endpoint.url).port), cuts, refusals, sentBytes: () => sentBytes };
 }
 
 function streamed(length: number, bytes: StreamedBody['bytes'], release?: () => void): RegistryResponse {
@@ -159,7 +161,7 @@ test('headers that do not come in time are a 503, and what comes late is release
 
 test('a body that cannot go on cuts the connection, so that the client resumes', async (t) => {
   let released = 0;
-  const { url, cuts } = await start(t, () => streamed(1_000_000, async function* broken() {
+  const { url, cuts, sentBytes } = await start(t, () => streamed(1_000_000, async function* broken() {
     yield Buffer.alloc(1000);
     throw new Error('no more');
   }, () => void released++));
@@ -173,6 +175,7 @@ test('a body that cannot go on cuts the connection, so that the client resumes',
   t.is(Buffer.concat(received).length, 1000);
   t.deepEqual(cuts, ['no-progress']);
   await waitFor('the release', () => released === 1);
+  t.is(sentBytes(), 1000, 'what was sent counts, whatever came of it');
 });
 
 test('a body that ends early cuts the connection', async (t) => {

@@ -3,7 +3,7 @@ import { errorCode } from '../../../src/errors.ts';
 import { registryNameOf } from '../../../src/origin/registry-name.ts';
 import { Namespaces } from '../../../src/registry/namespace.ts';
 
-const namespaces = new Namespaces({ registryName: () => 'registry.example:5000', aliases: ['docker.io', 'quay.io'] });
+const namespaces = new Namespaces({ registryName: () => 'registry.example:5000', aliases: ['docker.io', 'Quay.io'] });
 
 const ROWS: readonly (readonly [query: string, isServed: boolean])[] = [
   ['', true],
