@@ -105,13 +105,17 @@ async function report(node: DemoNode, receipt: Receipt, all: readonly DemoNode[]
   const nameOf = (peerId: string): string => all.find(({ file }) => file.peerId === peerId)?.name ?? peerId;
   // The manifest is a blob of the store too.
   const complete = blobs >= new Set(image.blobs.map(({ descriptor }) => descriptor.digest.toString())).size + 1;
+  // The origin is a member too: what it gave as one left the origin all the same.
+  const from: Record<string, number> = { origin: receipt.fromOriginBytes };
+  for (const [peerId, bytes] of Object.entries(receipt.peers)) from[nameOf(peerId)] = (from[nameOf(peerId)] ?? 0) + bytes;
+  const originBytes = from['origin'] ?? 0;
   return {
     name: node.name,
     peerId: node.file.peerId,
     seconds: receipt.seconds,
-    originBytes: receipt.fromOriginBytes,
-    peerBytes: receipt.fromPeersBytes,
-    from: { origin: receipt.fromOriginBytes, ...Object.fromEntries(Object.entries(receipt.peers).map(([peerId, bytes]) => [nameOf(peerId), bytes])) },
+    originBytes,
+    peerBytes: receipt.fromOriginBytes + receipt.fromPeersBytes - originBytes,
+    from,
     verified: receipt.verified && receipt.digest === image.manifest.digest.toString() && corrupt.length === 0 && complete,
   };
 }
