@@ -86,7 +86,7 @@ try {
   const image = await makeFileSystem(cleanup, tree, { sizeMiB: 3000 });
   const raw = await makeDisk(cleanup, [{ image, sizeMiB: 3000 }]);
   const disk = await toFormat(cleanup, raw, 'qcow2');
-  const compressed = await toFormat(cleanup, raw, 'qcow2', ['-c'], 'compressed.qcow2');
+  const compressed = await toFormat(cleanup, raw, 'qcow2', ['-c', '-m', '8', '-W'], 'compressed.qcow2');
   const dir = tempDir(cleanup, 'bench');
   const out = join(dir, 'out.tar');
   const convert = (source: string, ...args: string[]): string[] => [process.execPath, program, 'convert', source, '--no-source-digest', ...args];

@@ -75,7 +75,7 @@ export async function copyInto(source: string, target: string, offset: number): 
 /** A copy of a raw disk in another format. */
 export async function toFormat(cleanup: Cleanup, disk: string, format: string, options: readonly string[] = [], name = `disk.${format}`): Promise<string> {
   const file = join(tempDir(cleanup, 'img'), name);
-  await runOk('qemu-img', ['convert', '-f', 'raw', '-O', format, ...options, disk, file]);
+  await runOk('qemu-img', ['convert', '-f', 'raw', '-O', format, ...options, disk, file], { deadline: 600_000 });
   return file;
 }
 

@@ -40,9 +40,10 @@ export const define: DefineCommand = (command, { output }) => {
     .summary('take away what map or mount showed')
     .description('Takes away what "disk map" or "disk mount" showed in a folder.')
     .argument('<folder>', 'the folder')
-    .action(async (folder: string) => {
+    .option('--scratch <dir>', 'the folder for temporary files, where one was given')
+    .action(async (folder: string, { scratch }: Pick<DiskFlags, 'scratch'>) => {
       const { unmountDisk } = await import('../../convert/disk/persistent.ts');
-      await unmountDisk(folder);
+      await unmountDisk(folder, scratch);
       output.result({ folder }, ({ folder }) => `${folder}: nothing is there any more`);
     });
 };

@@ -6,7 +6,7 @@ import { Cleanup, findScratch, keepScratch, makeScratch, dismantle } from '../cl
 import { FileSource } from '../header/byte-source.ts';
 import { openDiskFile } from '../map/disk-file.ts';
 import { findVolumes } from '../map/find-volumes.ts';
-import { fileName, mapByExport } from '../map/map-by-export.ts';
+import { fileNames, mapByExport } from '../map/map-by-export.ts';
 import type { MappedDisk, Volume } from '../map/volume.ts';
 import { FuseMounter } from '../mount/fuse-mounter.ts';
 import { LoopMounter } from '../mount/loop-mounter.ts';
@@ -102,11 +102,14 @@ export async function mountDisk(source: string, folder: string, options: OpenOpt
   }
 }
 
-/** Takes away what `mapDisk` or `mountDisk` put into a folder. */
-export async function unmountDisk(folder: string): Promise<void> {
+/**
+ * Takes away what `mapDisk` or `mountDisk` put into a folder.
+ * @param scratchParent the folder for temporary files that they were given
+ */
+export async function unmountDisk(folder: string, scratchParent?: string): Promise<void> {
   // Not realpath: a dead mount cannot be looked at.
   const target = resolve(folder);
-  const scratch = findScratch(target);
+  const scratch = findScratch(target, scratchParent);
   if (scratch.length === 0) throw new LayerswarmError('not-found', `nothing of layerswarm's is mapped or mounted at ${JSON.stringify(folder)}`);
   for (const found of scratch) await dismantle(found);
 }
@@ -124,8 +127,9 @@ function mappedFolder(folder: string): MappedDisk {
   if (!existsSync(file)) throw new LayerswarmError('usage', `${JSON.stringify(folder)} is not a folder that "layerswarm disk map" made`);
   using source = new FileSource(file);
   const plan = findVolumes(source, undefined);
-  const volumes = plan.volumes.map(({ name, partition, logical }): Volume => {
-    const path = join(folder, fileName(name));
+  const files = fileNames(plan.volumes.map(({ name }) => name));
+  const volumes = plan.volumes.map(({ name, partition, logical }, i): Volume => {
+    const path = join(folder, files[i]!);
     return { name, file: path, offset: 0, size: statSync(path).size, ...(partition && { partition }), ...(logical && { logical }) };
   });
   return { disk: { name: 'disk', file, offset: 0, size: source.size }, table: plan.table, volumes, unreadable: plan.unreadable };

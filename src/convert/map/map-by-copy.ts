@@ -7,7 +7,6 @@ import { runProgram, type Surroundings } from '../program/run-program.ts';
 import { blockNode, type DiskFile } from './disk-file.ts';
 import { findVolumes } from './find-volumes.ts';
 import { joinedNode, writeJoinedExtents } from './joined-extents.ts';
-import { fileName } from './map-by-export.ts';
 import type { MappedDisk, Volume } from './volume.ts';
 
 /** Less than this left after a failure means that the disk was full. */
@@ -29,7 +28,7 @@ export async function mapByCopy(file: DiskFile, where: Surroundings, signal: Abo
       continue;
     }
     const descriptor = join(where.scratch, `joined${i}.vmdk`);
-    const joined = join(where.scratch, `${fileName(name)}.joined`);
+    const joined = join(where.scratch, `joined${i}`);
     writeJoinedExtents(descriptor, path, extents);
     await convertToRaw(where, joinedNode(descriptor), joined, signal);
     volumes.push({ name, file: joined, offset: 0, size: statSync(joined).size, ...rest });

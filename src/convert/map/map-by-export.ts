@@ -1,3 +1,4 @@
+import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Cleanup } from '../cleanup.ts';
 import { FileSource } from '../header/byte-source.ts';
@@ -32,9 +33,12 @@ export async function mapByExport(file: DiskFile, { where, folder, cleanup, outl
   using source = new FileSource(`${where.prefix}${diskPath}`, size);
   const plan = findVolumes(source, file.header.sectorSize);
 
+  const files = fileNames(plan.volumes.map(({ name }) => name));
+  // Joined extents are named relative to their descriptor, which lies in the scratch folder.
+  if (folder !== where.scratch && plan.volumes.some(({ extents }) => extents.length > 1)) symlinkSync(diskPath, join(where.scratch, 'disk'));
   const volumes: Volume[] = [];
   for (const [i, { name, extents, partition, logical }] of plan.volumes.entries()) {
-    const path = join(folder, fileName(name));
+    const path = join(folder, files[i]!);
     const [extent] = extents;
     let total = extent!.size;
     if (extents.length === 1) {
@@ -54,7 +58,14 @@ export async function mapByExport(file: DiskFile, { where, folder, cleanup, outl
   return { disk: { name: 'disk', file: diskPath, offset: 0, size }, table: plan.table, volumes, unreadable: plan.unreadable, daemons };
 }
 
-/** `vg/root` → `vg-root`; names come from the disk. */
-export function fileName(volume: string): string {
-  return volume === 'disk' ? 'whole' : volume.replaceAll(/[^A-Za-z0-9_.@+]/g, '-').replace(/^\.+/, '-').slice(0, 200);
+/** A file name for each volume: `vg/root` → `vg-root`. The names come from the disk, and two may come to the same. */
+export function fileNames(volumes: readonly string[]): string[] {
+  const used = new Set<string>();
+  return volumes.map((volume) => {
+    const plain = volume === 'disk' ? 'whole' : volume.replaceAll(/[^A-Za-z0-9_.@+]/g, '-').replace(/^\.+/, '-').slice(0, 200);
+    let name = plain;
+    for (let i = 2; used.has(name); i++) name = `${plain}~${i}`;
+    used.add(name);
+    return name;
+  });
 }

@@ -1,6 +1,8 @@
 import test from 'ava';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { convertToTar, leftovers, refused, requireConversion } from '../../support/conversion.ts';
+import { mapDisk, unmountDisk } from '../../../src/convert/disk/persistent.ts';
+import { convertToTar, leftovers, refused, requireConversion, sha256 } from '../../support/conversion.ts';
 import { copyInto, makeDisk, makeFileSystem, sparseFile, toFormat } from '../../support/disk-image.ts';
 import { makeGuestTree } from '../../support/guest-tree.ts';
 import { runOk } from '../../support/process.ts';
@@ -90,6 +92,11 @@ test('a logical volume in pieces is put together, with and without copying', asy
     t.is(converted.root, 'vg/root');
     t.is(converted.diffId, expected.diffId, backend);
   }
+  const [map, scratch] = [join(tempDir(t, 'map'), 'map'), tempDir(t, 'scr')];
+  await mapDisk(disk, map, { scratch });
+  t.is(await sha256(join(map, 'vg-root')), await sha256(root));
+  await unmountDisk(map, scratch);
+  t.deepEqual([...readdirSync(map), ...leftovers(scratch)], []);
 });
 
 test('two groups of one name on one disk are told apart', async (t) => {
