@@ -23,6 +23,7 @@ import type { AgentConfig } from './config.ts';
 import { CurrentOrigin } from './current-origin.ts';
 import { ExcludedRepositories } from './excluded-repositories.ts';
 import { ImageList } from './image-list.ts';
+import { mirroredRegistries } from './mirrored-registries.ts';
 import { NodeView } from './node-view.ts';
 import { controlHandlers } from './operations.ts';
 import { OriginClients } from './origin-clients.ts';
@@ -67,7 +68,6 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   for (const repair of store.repairs) log.for('store').warn(repair);
   await removeAgentFile(config.data);
   const excluded = new ExcludedRepositories(config.exclude, store.images);
-  const isExcluded = (repository: string): boolean => excluded.has(repository);
 
   // The members
   const network = await Libp2pNetwork.create({
@@ -88,6 +88,8 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   // The origin: this node itself, the one that is configured, or the one that members name
   const clients = new OriginClients(config, network);
   parts.defer(() => clients.close());
+  // of the origin's repositories, by their name there
+  const isExcluded = (repository: string): boolean => excluded.has(`${registryName() ?? ''}/${repository}`);
   const embedded = config.origin === 'embedded' ? new EmbeddedOrigin({ peerId: network.self, store: store.blobs, images: store.images, now: Date.now }) : undefined;
   if (embedded !== undefined) serveOrigin(network, embedded, isExcluded);
   const configured = embedded ?? (config.origin === 'auto' ? undefined : clients.configured(config.origin));
@@ -102,18 +104,24 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   parts.defer(() => origins.close());
   const origin = (): Origin | undefined => origins.get();
   const registryName = (): string | undefined => (origin() === undefined ? undefined : registryNameOf(origin()!.url));
-  const tags = new TagMemory(network, (url, repository, tag) => (isExcluded(repository) ? undefined : store.images.tag(`${registryNameOf(url)}/${repository}`, tag)));
+  const tags = new TagMemory(network, (url, repository, tag) => {
+    const full = `${registryNameOf(url)}/${repository}`;
+    return excluded.has(full) ? undefined : store.images.tag(full, tag);
+  });
 
   // Blobs between the members
   const exchange = new Exchange({ network, blobs: store.blobs, origin, mayShare: (blob) => excluded.mayShare(blob), emit: config.emit });
   parts.defer(() => exchange.close());
+
+  const mirrors = mirroredRegistries({ upstreams: config.upstreams, open: (upstream) => clients.mirror(upstream), tags, excluded });
+  parts.defer(async () => { await Promise.all(mirrors.map((mirror) => mirror.origin.close())); });
 
   // What people and monitoring see
   const receipts = new ReceiptRing();
   const clientPulls = parts.use(new ClientPulls({ images: store.images, store: store.blobs, exchange, receipts, now: Date.now }));
   const tally = new RegistryTally(clientPulls);
   const images = new ImageList(store.images, store.blobs);
-  const view = new NodeView({ config, network, origins, embedded: embedded !== undefined, store, exchange, images, receipts, tally });
+  const view = new NodeView({ config, network, origins, embedded: embedded !== undefined, store, exchange, images, receipts, tally, mirrors, excluded });
   const metrics = new Metrics(() => view.status());
   tally.connect(metrics);
 
@@ -126,6 +134,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
     origin,
     registryName,
     aliases: config.mirrors,
+    mirrors,
     tagMemory: async (repository, tag, signal) => (origin() === undefined ? undefined : tags.newest(origin()!.url, repository, tag, { signal })),
     isExcluded,
     ...(embedded === undefined ? {} : { embedded: { origin: embedded, uploadsFolder: join(config.data, 'uploads') } }),
@@ -144,7 +153,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
     log: log.for('push'),
     observer: tally,
   });
-  const puller = new Puller({ resolver: registry.resolver, exchange, store: store.blobs, isExcluded });
+  const puller = new Puller({ upstreamOf: (image) => registry.upstreamOf(image), store: store.blobs, isExcluded: (full) => excluded.has(full) });
 
   // What operators put in
   const endpoint = (): string => new URL(registry.url).host;
@@ -161,7 +170,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
     path: controlSocketPath(config.data, { configured: config.socket.path, uid, env: process.env }),
     group: config.socket.group,
     handlers: {
-      ...controlHandlers({ view, puller, store, receipts, metrics, names: { registryName, mirrors: config.mirrors, endpoint } }),
+      ...controlHandlers({ view, puller, store, receipts, metrics, names: { registryName, mirrors: config.mirrors, upstreams: mirrors.map(({ name }) => name), endpoint } }),
       seed: seedHandler(seeding.seeder),
     } satisfies Handlers,
     onError: (operation, error) => log.for('control').error('an operation failed', { operation, reason: String(error) }),

@@ -55,7 +55,7 @@ const storeLimit = z.union([z.string(), z.number()]).transform((text, context): 
 const multiaddr = z.string().regex(/^(\/(ip4|ip6|dns|dns4|dns6|dnsaddr)\/[^/\s]+)(\/tcp\/\d{1,5})?(\/p2p\/[A-Za-z0-9]+)?$/);
 const file = z.string().min(1);
 const registryHost = z.string().regex(/^[A-Za-z0-9.-]+(:\d{1,5})?$|^\[[0-9a-fA-F:]+\](:\d{1,5})?$/);
-const repositoryPattern = z.string().regex(/^[a-z0-9*][a-z0-9._/*-]*$/);
+const repositoryPattern = z.string().regex(/^[a-z0-9*][a-z0-9._/:*-]*$/);
 
 const originUrl = z.string().transform((text, context) => {
   if (text === 'auto' || text === 'embedded') return text;
@@ -64,6 +64,36 @@ const originUrl = z.string().transform((text, context) => {
     && url.username === '' && url.password === '') return url.origin;
   context.addIssue({ code: 'custom', message: 'not an origin' });
   return z.NEVER;
+});
+
+/** A registry that is mirrored beside the origin, from an upstream of its own; without `url` the origin answers for it. */
+export interface MirrorSetting {
+  /** As in references, lower case. */
+  readonly name: string;
+  readonly url?: string | undefined;
+  readonly username?: string | undefined;
+  readonly passwordFile?: string | undefined;
+  readonly ca?: string | undefined;
+}
+
+const registryUrl = originUrl.refine((url) => url !== 'auto' && url !== 'embedded');
+
+/** `docker.io`, or `docker.io=https://registry-1.docker.io`. */
+const mirrorText = z.string().transform((text, context): MirrorSetting => {
+  const equals = text.indexOf('=');
+  const name = registryHost.safeParse(equals === -1 ? text : text.slice(0, equals));
+  const url = equals === -1 ? undefined : registryUrl.safeParse(text.slice(equals + 1));
+  if (name.success && url?.success !== false) return { name: name.data.toLowerCase(), ...(url === undefined ? {} : { url: url.data }) };
+  context.addIssue({ code: 'custom', message: 'not a mirror' });
+  return z.NEVER;
+});
+
+const mirrorObject = z.strictObject({
+  name: registryHost.transform((name) => name.toLowerCase()).describe('As references have it.'),
+  url: registryUrl.describe('Where this node reads it.'),
+  username: z.string().min(1).optional().describe('User name there. Without one, the credentials of ~/.docker/config.json and its helpers are used.'),
+  passwordFile: file.optional().describe('File that holds the password or token for username.'),
+  ca: file.optional().describe('CA certificates for it, beside those of the system.'),
 });
 
 const RATE = 'a rate such as 50MB/s or 400Mbit/s, or 0 for no limit';
@@ -117,10 +147,10 @@ export const configSchema = z.strictObject({
   }).prefault({}).describe('Bandwidth.'),
   emit: setting(z.enum(['proven', 'vouched']).default('proven'), 'proven or vouched',
     'What a client is given of a blob that is still arriving: bytes whose digest is proven, or already those that a signed list vouches for.'),
-  mirrors: setting(z.array(registryHost).default(['docker.io']), 'registry names such as docker.io',
-    'Registry names that the origin answers for beside its own: what a runtime may say with ?ns=, and what a reference may begin with.'),
+  mirrors: setting(z.array(z.union([mirrorText, mirrorObject])).max(64).prefault(['docker.io']), 'registry names such as docker.io, quay.io=https://quay.io, or {name, url, username, passwordFile, ca}',
+    'Registries that are served beside the origin, and no others: what a runtime may say with ?ns=, and what a reference may begin with. A name alone: the origin answers for it. With a url: read from there, with credentials of its own.'),
   exclude: setting(z.array(repositoryPattern).default([]), 'repository names, * for any part, such as secret/*',
-    'Repositories that are read from the origin only: never announced, never given to members.'),
+    'Repositories that are read from their registry only: never announced, never given to members. With or without the registry: secret/*, quay.io/team/*.'),
   allow: z.strictObject({
     prefetch: setting(z.boolean().default(true), 'true or false', 'Members may ask this node to pull an image ("layerswarm pull --all").'),
     pin: setting(z.boolean().default(false), 'true or false', 'Members may pin and unpin images here.'),

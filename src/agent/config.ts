@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { LayerswarmError } from '../errors.ts';
+import { registryNameOf } from '../origin/registry-name.ts';
 import { configSchema, settings, type HostPort, type ParsedConfig } from './config-schema.ts';
 import { get, readSources, type FlagValues, type RawConfig } from './config-sources.ts';
 import { configFile, defaultData } from './data-directory.ts';
@@ -7,7 +8,11 @@ import { configFile, defaultData } from './data-directory.ts';
 export type { HostPort, StoreLimit } from './config-schema.ts';
 
 /** What an agent runs with: the parsed settings, with everything filled in that depends on the host or on other settings. */
-export interface AgentConfig extends Omit<ParsedConfig, 'push' | 'status' | 'bulk'> {
+export interface AgentConfig extends Omit<ParsedConfig, 'push' | 'status' | 'bulk' | 'mirrors'> {
+  /** Registries that the origin answers for. */
+  readonly mirrors: readonly string[];
+  /** Registries that are read from an upstream of their own. */
+  readonly upstreams: readonly UpstreamConfig[];
   readonly data: string;
   readonly listen: string[];
   readonly push: HostPort | undefined;
@@ -15,6 +20,16 @@ export interface AgentConfig extends Omit<ParsedConfig, 'push' | 'status' | 'bul
   readonly bulk: HostPort | undefined;
   /** What is odd in the sources, though not wrong. */
   readonly warnings: readonly string[];
+}
+
+/** A mirrored registry that is not the origin. */
+export interface UpstreamConfig {
+  /** As in references, lower case. */
+  readonly name: string;
+  /** `http(s)://host:port` */
+  readonly url: string;
+  readonly login: { readonly username: string; readonly passwordFile: string } | undefined;
+  readonly ca: string | undefined;
 }
 
 export interface ConfigOptions {
@@ -70,6 +85,7 @@ function fillIn(parsed: ParsedConfig, warnings: readonly string[], uid: number, 
     data: resolve(parsed.data ?? defaultData(uid, env)),
     listen: parsed.listen ?? [`/ip4/${host}/tcp/4001`],
     bulk: onOrOff(parsed.bulk ?? { host, port: 4002 }),
+    ...splitMirrors(parsed),
     push: onOrOff(parsed.push),
     status: onOrOff(parsed.status),
     warnings: [...warnings, ...notEnforced(parsed)],
@@ -79,6 +95,23 @@ function fillIn(parsed: ParsedConfig, warnings: readonly string[], uid: number, 
 /** A limit without effect must not pass for one. */
 function notEnforced({ limits }: ParsedConfig): string[] {
   return (['upload', 'download'] as const).flatMap((key) => (limits[key] === 0 ? [] : [`limits.${key} is not enforced by this version: only limits.origin is`]));
+}
+
+/** @throws `config-invalid` for a registry that is named twice, or half a login */
+function splitMirrors({ mirrors, origin }: ParsedConfig): Pick<AgentConfig, 'mirrors' | 'upstreams'> {
+  const names = new Set<string>();
+  for (const { name, url, username, passwordFile } of mirrors) {
+    if (names.has(name)) throw invalid(`mirrors: expected each registry once, received ${name} twice`, 'mirrors');
+    if (url !== undefined && origin.startsWith('http') && registryNameOf(origin) === name) throw invalid(`mirrors: expected registries beside the origin, received ${name}, which is the origin`, 'mirrors');
+    if ((username === undefined) !== (passwordFile === undefined)) throw invalid(`mirrors: expected username and passwordFile together, received one of them for ${name}`, 'mirrors');
+    names.add(name);
+  }
+  return {
+    mirrors: mirrors.flatMap(({ name, url }) => (url === undefined ? [name] : [])),
+    upstreams: mirrors.flatMap(({ name, url, username, passwordFile, ca }): UpstreamConfig[] => (url === undefined ? [] : [{
+      name, url, ca, login: username === undefined || passwordFile === undefined ? undefined : { username, passwordFile },
+    }])),
+  };
 }
 
 function onOrOff(value: 'off' | HostPort): HostPort | undefined {

@@ -1,7 +1,7 @@
 import type { Digest } from '../oci/digest.ts';
 import type { ImageStore } from '../store/image-store.ts';
 
-/** Repositories that the operator keeps out of the swarm: names at the origin, `*` for any part. */
+/** Repositories that the operator keeps out of the swarm: names with or without their registry, `*` for any part. */
 export class ExcludedRepositories {
   readonly #patterns: readonly RegExp[];
   readonly #images: Pick<ImageStore, 'repositoriesOf'>;
@@ -11,15 +11,21 @@ export class ExcludedRepositories {
     this.#images = images;
   }
 
-  /** `repository` as at the origin. */
-  has(repository: string): boolean {
-    return this.#patterns.some((pattern) => pattern.test(repository));
+  /** `full`: with its registry. A pattern means the name with it or without. */
+  has(full: string): boolean {
+    const name = full.slice(full.indexOf('/') + 1);
+    return this.#patterns.some((pattern) => pattern.test(name) || pattern.test(full));
+  }
+
+  /** How many of these repositories are excluded. */
+  count(repositories: readonly string[]): number {
+    return repositories.filter((full) => this.has(full)).length;
   }
 
   /** Members may have a blob unless all that link it are excluded. */
   mayShare(blob: Digest): boolean {
     if (this.#patterns.length === 0) return true;
     const repositories = this.#images.repositoriesOf(blob);
-    return repositories.length === 0 || repositories.some((name) => !this.has(name.slice(name.indexOf('/') + 1)));
+    return repositories.length === 0 || repositories.some((full) => !this.has(full));
   }
 }

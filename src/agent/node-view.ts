@@ -1,4 +1,5 @@
 import type { Logger } from '../log.ts';
+import type { MirroredRegistry } from '../registry/registry.ts';
 import type { OriginStatus, Health, PartHealth, Receipt, StatusDocument, TransferDocument } from '../status/status-document.ts';
 import type { StatusSource } from '../status/status-source.ts';
 import type { Store } from '../store/store.ts';
@@ -7,13 +8,14 @@ import type { Libp2pNetwork } from '../swarm/network/libp2p-network.ts';
 import { version } from '../version.ts';
 import type { AgentConfig } from './config.ts';
 import type { CurrentOrigin } from './current-origin.ts';
+import type { ExcludedRepositories } from './excluded-repositories.ts';
 import type { ImageList } from './image-list.ts';
 import type { ReceiptRing } from './receipt-ring.ts';
 import type { RegistryTally } from './registry-tally.ts';
 import { servedRegistries } from './served-registries.ts';
 
 export interface NodeViewParts {
-  readonly config: Pick<AgentConfig, 'zone' | 'mirrors'>;
+  readonly config: Pick<AgentConfig, 'zone' | 'mirrors' | 'upstreams' | 'exclude'>;
   readonly network: Libp2pNetwork;
   readonly origins: CurrentOrigin;
   readonly embedded: boolean;
@@ -22,6 +24,8 @@ export interface NodeViewParts {
   readonly images: ImageList;
   readonly receipts: ReceiptRing;
   readonly tally: RegistryTally;
+  readonly mirrors: readonly MirroredRegistry[];
+  readonly excluded: ExcludedRepositories;
 }
 
 /** A node as people and monitoring see it: one document out of all parts. */
@@ -35,7 +39,7 @@ export class NodeView implements StatusSource {
   }
 
   status(): StatusDocument {
-    const { config, network, origins, store, exchange, images, tally } = this.#parts;
+    const { config, network, origins, store, exchange, images, tally, mirrors, excluded } = this.#parts;
     const { blobs, bytes, maxBytes, partials } = store.stats();
     const { fromOriginBytes, fromPeersBytes, toPeersBytes, vouchedBytes } = exchange.totals();
     return {
@@ -45,7 +49,8 @@ export class NodeView implements StatusSource {
       uptimeSeconds: Math.floor((performance.now() - this.#started) / 1000),
       multiaddrs: network.multiaddrs(),
       origin: this.#origin(),
-      registries: servedRegistries(config, origins.get()?.url),
+      registries: servedRegistries(config, origins.get(), mirrors),
+      trust: { excludePatterns: config.exclude.length, excludedRepositories: excluded.count(store.images.repositories()), sharedWith: network.peers().length },
       store: { blobs, bytes, maxBytes: Number.isFinite(maxBytes) ? maxBytes : null, partial: partials, pinned: store.images.pins().length },
       traffic: { fromOriginBytes, fromPeersBytes, toPeersBytes, toClientsBytes: tally.toClientsBytes, vouchedBytes },
       peers: network.peers().map(({ peerId, address, zone, direction, lane, latencyMs, sentBytes, receivedBytes }) => (

@@ -1,18 +1,19 @@
 import type { Dispatcher } from 'undici';
-import { passwordFileCredentials } from '../origin/credentials.ts';
+import { type CredentialsProvider, passwordFileCredentials } from '../origin/credentials.ts';
 import type { Origin } from '../origin/origin.ts';
 import { RegistryOrigin } from '../origin/registry-origin.ts';
 import { DEFAULT_TIMEOUTS } from '../origin/registry-http.ts';
 import { makeDispatchers } from '../origin/tls.ts';
 import type { Network } from '../swarm/network/network.ts';
 import { embeddedOriginPeer, MemberOrigin } from '../swarm/member-origin.ts';
-import type { AgentConfig } from './config.ts';
+import type { AgentConfig, UpstreamConfig } from './config.ts';
 
 /** Makes the clients of origins, all over one set of connections. */
 export class OriginClients {
   readonly #config: Pick<AgentConfig, 'originUsername' | 'originPasswordFile' | 'limits'>;
   readonly #network: Network;
   readonly #dispatcher: Dispatcher;
+  readonly #mirrorDispatchers: Dispatcher[] = [];
 
   /** @throws `config-invalid` when the CA file cannot be read */
   constructor(config: Pick<AgentConfig, 'originUsername' | 'originPasswordFile' | 'originCa' | 'limits'>, network: Network) {
@@ -33,17 +34,24 @@ export class OriginClients {
     return peerId === undefined ? this.#registry(url, undefined) : new MemberOrigin(this.#network, peerId);
   }
 
+  /** A registry that is mirrored beside the origin, with its own login and certificates. @throws `config-invalid` */
+  mirror({ url, login, ca }: UpstreamConfig): Origin {
+    const dispatcher = ca === undefined ? this.#dispatcher : makeDispatchers({ caFile: ca }, DEFAULT_TIMEOUTS.connectMs).registry;
+    if (dispatcher !== this.#dispatcher) this.#mirrorDispatchers.push(dispatcher);
+    return this.#registry(url, login === undefined ? undefined : passwordFileCredentials(login.username, login.passwordFile), dispatcher);
+  }
+
   /** Where pushes are passed on to. */
   upstream(origin: Origin | undefined): { url: string; dispatcher: Dispatcher } | undefined {
     return origin === undefined ? undefined : { url: origin.url, dispatcher: this.#dispatcher };
   }
 
   async close(): Promise<void> {
-    await this.#dispatcher.destroy();
+    await Promise.all([this.#dispatcher, ...this.#mirrorDispatchers].map((dispatcher) => dispatcher.destroy()));
   }
 
-  #registry(url: string, credentials: ReturnType<typeof passwordFileCredentials> | undefined): RegistryOrigin {
+  #registry(url: string, credentials: CredentialsProvider | undefined, dispatcher = this.#dispatcher): RegistryOrigin {
     const { origin: bytesPerSecond, originConnections: maxConnections } = this.#config.limits;
-    return new RegistryOrigin({ url, credentials, maxConnections, bytesPerSecond, dispatcher: this.#dispatcher });
+    return new RegistryOrigin({ url, credentials, maxConnections, bytesPerSecond, dispatcher });
   }
 }

@@ -25,9 +25,10 @@ export interface ManifestResolver {
 }
 
 export interface PullerOptions {
-  readonly resolver: ManifestResolver;
-  readonly exchange: BlobExchange;
+  /** What answers for the image's registry. */
+  readonly upstreamOf: (image: ImageName) => { readonly resolver: ManifestResolver; readonly exchange: BlobExchange };
   readonly store: Pick<BlobStore, 'size'>;
+  /** Of a full name, with its registry. */
   readonly isExcluded: (repository: string) => boolean;
 }
 
@@ -50,7 +51,7 @@ export class Puller {
   async pull(image: ImageName, options: PullOptions): Promise<Receipt> {
     const started = performance.now();
     const { reference } = image;
-    const { raw, tag } = await this.#options.resolver.manifest(image, reference.digest?.toString() ?? reference.tag!, options.signal);
+    const { raw, tag } = await this.#options.upstreamOf(image).resolver.manifest(image, reference.digest?.toString() ?? reference.tag!, options.signal);
     const stale = tag?.kind === 'stale';
     options.onProgress?.({ kind: 'resolved', reference: reference.toString(), digest: raw.digest.toString(), stale });
     const resolved = performance.now();
@@ -94,7 +95,7 @@ export class Puller {
     const children = wanted === 'all' ? linkedDescriptors(manifest).children : [choosePlatform(manifest, wanted)];
     for (const child of children) {
       if (child === undefined) throw noSuchPlatform(image, manifest.manifests, wanted);
-      const { raw: found } = await this.#options.resolver.manifest(image, child.digest.toString(), options.signal);
+      const { raw: found } = await this.#options.upstreamOf(image).resolver.manifest(image, child.digest.toString(), options.signal);
       await this.#collect(image, found, options, into, depth + 1);
     }
   }
@@ -108,7 +109,7 @@ export class Puller {
     const waiting = blobs.values();
     const work = async (): Promise<void> => {
       for (const blob of waiting) {
-        await blob.run(this.#options.exchange, { repository: image.name, shared: !this.#options.isExcluded(image.name) }, signal);
+        await blob.run(this.#options.upstreamOf(image).exchange, { repository: image.name, shared: !this.#options.isExcluded(image.full) }, signal);
       }
     };
     try {

@@ -59,6 +59,8 @@ export function formatStatus(status: StatusDocument): string {
   return [
     `node      ${status.peerId}  zone ${status.zone}  version ${status.version}  up ${formatSeconds(status.uptimeSeconds)}`,
     `origin    ${origin.url ?? 'none known'}  ${origin.state}${reason}  ${origin.source}`,
+    ...status.registries.flatMap(mirrorLine),
+    trustLine(status),
     `store     ${formatBytes(store.bytes)}${limit} in ${store.blobs} blobs, ${store.partial} unfinished, ${store.pinned} pinned`,
     `received  ${formatBytes(traffic.fromPeersBytes)} from peers, ${formatBytes(traffic.fromOriginBytes)} from the origin${share}`,
     `sent      ${formatBytes(traffic.toPeersBytes)} to peers, ${formatBytes(traffic.toClientsBytes)} to clients`,
@@ -67,6 +69,17 @@ export function formatStatus(status: StatusDocument): string {
     '', formatTransfers(status),
     '', formatImages(status),
   ].join('\n');
+}
+
+/** A registry that is read beside the origin. */
+function mirrorLine({ name, kind, url, state, reason }: StatusDocument['registries'][number]): string[] {
+  return kind === 'mirror' ? [`mirror    ${name} from ${url}  ${state}${reason === null ? '' : ` (${printable(reason)})`}`] : [];
+}
+
+/** Who may read what is here. */
+function trustLine({ trust: { excludePatterns, excludedRepositories, sharedWith } }: StatusDocument): string {
+  const excluded = excludePatterns === 0 ? 'nothing is excluded' : `${excludedRepositories} ${excludedRepositories === 1 ? 'repository' : 'repositories'} here excluded by ${excludePatterns} ${excludePatterns === 1 ? 'pattern' : 'patterns'}`;
+  return `trust     members may read what this node holds (${sharedWith} connected); ${excluded}`;
 }
 
 /** The receipt that a pull ends with. */

@@ -1,3 +1,4 @@
+import { splitMirrorPath } from '../oci/mirror-path.ts';
 import { checkRepositoryName, quote } from '../oci/name.ts';
 import { Reference } from '../oci/reference.ts';
 import { originUnknown } from './origin-unknown.ts';
@@ -5,7 +6,7 @@ import { OciError } from './http-error.ts';
 
 /** A repository under both of its names. */
 export interface Repository {
-  /** At the origin, as in `/v2/<name>/`. */
+  /** At its registry, as in `/v2/<name>/`. */
   readonly name: string;
   /** `registry/name`, as the image store and references have it. */
   readonly full: string;
@@ -16,6 +17,8 @@ export interface NamespaceOptions {
   readonly registryName: () => string | undefined;
   /** Other registries that the origin stands for, such as `docker.io` where it mirrors Docker Hub. */
   readonly aliases: readonly string[];
+  /** Registries that this node mirrors beside the origin, each from an upstream of its own. Lower case. */
+  readonly mirrors?: readonly string[];
 }
 
 /**
@@ -25,21 +28,52 @@ export interface NamespaceOptions {
 export class Namespaces {
   readonly #registryName: () => string | undefined;
   readonly #aliases: readonly string[];
+  readonly #mirrors: readonly string[];
 
-  constructor({ registryName, aliases }: NamespaceOptions) {
+  constructor({ registryName, aliases, mirrors = [] }: NamespaceOptions) {
     this.#registryName = registryName;
     this.#aliases = aliases.map((alias) => alias.toLowerCase());
+    this.#mirrors = mirrors;
   }
 
-  /** @throws LayerswarmError `name-invalid`, `origin-unknown`, `not-found` for a namespace that this node does not mirror */
+  /**
+   * What is pulled: by `ns`, else by a first component that means a mirror (podman, skopeo and dockerd send no `ns`), else from the
+   * origin. @throws LayerswarmError `name-invalid`, `origin-unknown`, `not-found` for a namespace that this node does not mirror
+   */
   repository(name: string, query: URLSearchParams): Repository {
     checkRepositoryName(name);
-    const registry = this.#registryName();
-    if (registry === undefined) throw originUnknown();
     const namespace = query.get('ns')?.toLowerCase();
-    if (namespace !== undefined && namespace !== registry && !this.#aliases.includes(namespace)) {
-      throw new OciError(404, 'NAME_UNKNOWN', `this node mirrors ${[registry, ...this.#aliases].join(', ')}, not ${quote(namespace)}`);
+    if (namespace === undefined) {
+      const mirrored = splitMirrorPath(name, this.#mirrors);
+      return mirrored === undefined ? this.#own(name) : fullName(mirrored.registry, mirrored.repository);
     }
-    return { name, full: Reference.of({ registry, repository: name }).name };
+    if (namespace !== this.#registryName() && this.#mirrors.includes(namespace)) return fullName(namespace, name);
+    this.#requireOwn(namespace);
+    return this.#own(name);
   }
+
+  /** What is pushed, which is the origin's alone. @throws as `repository` */
+  pushed(name: string, query: URLSearchParams): Repository {
+    checkRepositoryName(name);
+    const namespace = query.get('ns')?.toLowerCase();
+    if (namespace !== undefined) this.#requireOwn(namespace);
+    return this.#own(name);
+  }
+
+  #own(name: string): Repository {
+    const registry = this.#registryName();
+    if (registry !== undefined) return fullName(registry, name);
+    throw originUnknown();
+  }
+
+  #requireOwn(namespace: string): void {
+    const registry = this.#registryName();
+    if (namespace === registry || this.#aliases.includes(namespace)) return;
+    const served = [...(registry === undefined ? [] : [registry]), ...this.#aliases, ...this.#mirrors];
+    throw new OciError(404, 'NAME_UNKNOWN', `this node mirrors ${served.join(', ')}, not ${quote(namespace)}`);
+  }
+}
+
+function fullName(registry: string, name: string): Repository {
+  return { name, full: Reference.of({ registry, repository: name }).name };
 }

@@ -7,12 +7,13 @@ import { type EndpointObserver, HttpEndpoint } from './http/endpoint.ts';
 import type { ListenAddress } from '../http/listen.ts';
 import type { RegistryLog } from './http/message.ts';
 import { ImageResolver, type ImageTiming } from './images/image-resolver.ts';
-import { Namespaces } from './namespace.ts';
+import { Namespaces, type Repository } from './namespace.ts';
 import type { PullObserver } from './pull/pull-context.ts';
 import { pullRoutes } from './pull/pull-routes.ts';
 import { embeddedPushRoutes } from './push/embedded-push-routes.ts';
 import { readOnlyRoutes } from './push/read-only-routes.ts';
 import { UploadSessions } from './push/upload-sessions.ts';
+import { MirrorExchange, type Upstream } from './upstream.ts';
 
 export interface RegistryOptions {
   readonly listen: ListenAddress;
@@ -29,6 +30,8 @@ export interface RegistryOptions {
   readonly tagMemory: (repository: string, tag: string, signal: AbortSignal) => Promise<TagRecord | undefined>;
   /** Repositories (as at the origin) that are never shared in the swarm. */
   readonly isExcluded: (repository: string) => boolean;
+  /** Registries that this node mirrors beside the origin. */
+  readonly mirrors?: readonly MirroredRegistry[];
   /** Where this node is the origin: it takes pushes here, and keeps unfinished uploads in the folder. Else the endpoint is read-only. */
   readonly embedded?: { readonly origin: EmbeddedOrigin; readonly uploadsFolder: string };
   readonly log: RegistryLog;
@@ -42,6 +45,16 @@ export interface RegistryOptions {
   readonly stallTimeoutMs?: number;
 }
 
+/** A registry with an upstream of its own. */
+export interface MirroredRegistry {
+  /** As in references and `ns`, lower case. */
+  readonly name: string;
+  readonly origin: Origin;
+  /** As of the registry itself; see `RegistryOptions`. */
+  readonly tagMemory: RegistryOptions['tagMemory'];
+  readonly isExcluded: (repository: string) => boolean;
+}
+
 /** Clients wait for ever on headers that do not come, and try again after a 503. */
 const DEADLINE_MS = 4_800;
 
@@ -53,18 +66,24 @@ export interface RegistryCounters extends EndpointObserver, PullObserver {
 
 /** The OCI endpoint that container runtimes talk to. */
 export class Registry {
-  /** The same answers for whoever prefetches without a client. */
-  readonly resolver: ImageResolver;
   readonly namespaces: Namespaces;
+  readonly #own: Upstream;
+  readonly #mirrors: ReadonlyMap<string, Upstream>;
   readonly #endpoint: HttpEndpoint;
   readonly #uploads: UploadSessions | undefined;
 
   constructor(options: RegistryOptions) {
     const { counters } = options;
     const now = options.now ?? Date.now;
-    this.namespaces = new Namespaces(options);
-    this.resolver = new ImageResolver({ ...options, now, onStale: () => counters.staleTag() });
-    const { namespaces, resolver } = this;
+    const { mirrors = [] } = options;
+    this.namespaces = new Namespaces({ ...options, mirrors: mirrors.map(({ name }) => name) });
+    const onStale = (): void => counters.staleTag();
+    this.#own = { resolver: new ImageResolver({ ...options, now, onStale }), exchange: options.exchange };
+    this.#mirrors = new Map(mirrors.map(({ name, origin, tagMemory, isExcluded }) => {
+      const exchange = new MirrorExchange(options.exchange, origin);
+      return [name, { resolver: new ImageResolver({ ...options, exchange, origin: () => origin, tagMemory, isExcluded, now, onStale }), exchange }];
+    }));
+    const { namespaces } = this;
     const { embedded } = options;
     this.#uploads = embedded === undefined ? undefined : new UploadSessions({ folder: embedded.uploadsFolder, now });
     const pushRoutes = embedded === undefined || this.#uploads === undefined
@@ -72,11 +91,16 @@ export class Registry {
       : embeddedPushRoutes({ origin: embedded.origin, uploads: this.#uploads, namespaces });
     this.#endpoint = new HttpEndpoint({
       listen: options.listen,
-      routes: [...pullRoutes({ ...options, namespaces, resolver, observer: counters, deadlineMs: options.deadlineMs ?? DEADLINE_MS }), ...pushRoutes],
+      routes: [...pullRoutes({ ...options, namespaces, upstreamOf: (repository) => this.upstreamOf(repository), observer: counters, deadlineMs: options.deadlineMs ?? DEADLINE_MS }), ...pushRoutes],
       log: options.log,
       observer: counters,
       ...(options.stallTimeoutMs === undefined ? {} : { stallTimeoutMs: options.stallTimeoutMs }),
     });
+  }
+
+  /** What answers for a repository, for clients and for whoever prefetches without one. */
+  upstreamOf({ full }: Repository): Upstream {
+    return this.#mirrors.get(full.slice(0, full.indexOf('/'))) ?? this.#own;
   }
 
   /** `http://host:port`, after `start`. */

@@ -9,6 +9,7 @@ export interface StatusDocument {
   readonly uptimeSeconds: number;
   readonly multiaddrs: readonly string[];
   readonly registries: readonly RegistryStatus[];
+  readonly trust: TrustStatus;
   readonly origin: OriginStatus;
   readonly store: StoreStatus;
   readonly traffic: TrafficStatus;
@@ -38,6 +39,22 @@ export interface RegistryStatus {
   readonly kind: 'origin' | 'alias' | 'mirror';
   /** Where this node reads it; null for an alias. */
   readonly url: string | null;
+  /** As the origin's. null for an alias, which is as well as the origin is. */
+  readonly state: 'unknown' | 'ok' | 'unreachable' | 'unauthorized' | null;
+  /** One line, when the state is not ok. */
+  readonly reason: string | null;
+  /** Blob bytes read from it. */
+  readonly bytes: number;
+}
+
+/** Who may read what this node holds: members of the swarm all of it, but for what is excluded. */
+export interface TrustStatus {
+  /** Patterns of `exclude`. */
+  readonly excludePatterns: number;
+  /** Repositories here that they fit: read from their registry only, and given to no member. */
+  readonly excludedRepositories: number;
+  /** Members that this node shares all else with now. */
+  readonly sharedWith: number;
 }
 
 export interface StoreStatus {

@@ -28,7 +28,7 @@ export class DirectExchange implements BlobExchange {
     let shared = this.#fetches.get(key);
     if (shared === undefined) {
       this.started++;
-      shared = new SharedFetch(this.#store, this.#origin(), request, this.members.get(request.digest.toString()));
+      shared = new SharedFetch(this.#store, request.origin ?? this.#origin(), request, this.members.get(request.digest.toString()));
       this.#fetches.set(key, shared);
       shared.done.catch(() => undefined).finally(() => this.#fetches.delete(key));
     }

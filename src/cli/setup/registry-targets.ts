@@ -1,4 +1,5 @@
 import { LayerswarmError } from '../../errors.ts';
+import { mirrorPath } from '../../oci/mirror-path.ts';
 import { registryNameOf } from '../../origin/registry-name.ts';
 import type { RegistryTarget } from '../../setup/runtime.ts';
 import type { RegistryStatus } from '../../status/status-document.ts';
@@ -12,7 +13,7 @@ export function registryTargets(served: readonly RegistryStatus[], names: readon
   }
   return served
     .filter(({ name }) => names.length === 0 || names.includes(name))
-    .map(({ name, kind, url }) => ({ name, server: serverOf(name, url), ...(kind === 'mirror' ? { path: name.replace(':', '_') } : {}) }));
+    .map(({ name, kind, url }) => ({ name, server: serverOf(name, url), ...(kind === 'mirror' ? { path: mirrorPath(name) } : {}) }));
 }
 
 /** The registry itself, which need not be where the agent reads it: a mirror of it may be nearer. */

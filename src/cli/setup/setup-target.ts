@@ -1,7 +1,7 @@
 import { errorCode, LayerswarmError } from '../../errors.ts';
 import { type ConfigOptions, loadConfig } from '../../agent/config.ts';
 import { dataDirectory } from '../../agent/data-directory.ts';
-import { servedRegistries } from '../../agent/served-registries.ts';
+import { configuredRegistries } from '../../agent/served-registries.ts';
 import { readAgentFile } from '../../control/agent-file.ts';
 import type { SetupTarget } from '../../setup/runtime.ts';
 import type { RegistryStatus } from '../../status/status-document.ts';
@@ -57,7 +57,7 @@ async function configuredAgent(context: CommandContext): Promise<KnownAgent> {
   const { host, port } = config.registry;
   return {
     endpoint: port === 0 ? undefined : reachable(new URL(`http://${host.includes(':') ? `[${host}]` : host}:${port}`)),
-    registries: servedRegistries(config, config.origin.startsWith('http') ? config.origin : undefined),
+    registries: configuredRegistries(config),
   };
 }
 

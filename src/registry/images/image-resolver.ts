@@ -63,11 +63,14 @@ export class ImageResolver {
   readonly calls: OriginCalls;
   readonly access: BlobAccess;
   readonly availability: Availability;
+  /** Repositories that are never shared in the swarm. */
+  readonly isExcluded: (repository: string) => boolean;
   readonly #tags: TagResolver;
   readonly #manifests: ManifestSource;
 
   constructor(options: ImageResolverOptions) {
     const timing = { ...DEFAULT_TIMING, ...options.timing };
+    this.isExcluded = options.isExcluded;
     this.calls = new OriginCalls({ ...options, timeoutMs: timing.originTimeout, quietMs: timing.originQuiet, trustMs: timing.tagTtl });
     const shared = { ...options, calls: this.calls };
     this.access = new BlobAccess({ ...shared, ttlMs: timing.accessTtl, maxStaleMs: timing.accessMaxStale });

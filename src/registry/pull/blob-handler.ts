@@ -7,17 +7,19 @@ import { type ByteRange, parseRange } from '../http/range.ts';
 import type { Parameters } from '../http/router.ts';
 import { abortable } from '../images/single-flight.ts';
 import type { Repository } from '../namespace.ts';
+import type { Upstream } from '../upstream.ts';
 import type { PullContext } from './pull-context.ts';
 
 /** `GET` and `HEAD /v2/<name>/blobs/<digest>`. */
 export async function getBlob(context: PullContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
   const repository = context.namespaces.repository(parameters['name']!, request.query);
   const digest = Digest.parse(parameters['digest']!);
-  const size = await context.resolver.access.check(repository, digest, request.signal);
+  const upstream = context.upstreamOf(repository);
+  const size = await upstream.resolver.access.check(repository, digest, request.signal);
   if (request.method === 'HEAD' && size !== undefined) return { status: 200, headers: blobHeaders(digest, size) };
 
   const reader = await openHeld(context, digest);
-  const served = reader === undefined ? await fetchBlob(context, request, repository, digest, size) : await storedBlob(request, digest, reader);
+  const served = reader === undefined ? await fetchBlob(upstream, request, repository, digest, size) : await storedBlob(request, digest, reader);
   context.observer.blobServed({ repository: repository.full, digest, size: served.size, fromStore: reader !== undefined });
   return served.response;
 }
@@ -41,19 +43,19 @@ async function storedBlob(request: RegistryRequest, digest: Digest, reader: Blob
   }
 }
 
-async function fetchBlob(context: PullContext, request: RegistryRequest, repository: Repository, digest: Digest, known: number | undefined): Promise<ServedBlob> {
+async function fetchBlob({ resolver, exchange }: Upstream, request: RegistryRequest, repository: Repository, digest: Digest, known: number | undefined): Promise<ServedBlob> {
   // a 503 sends containerd to its next host, a cut body back here
-  await context.resolver.availability.requireBlob(repository.name, digest, request.signal);
-  const fetch = context.exchange.fetch({
+  await resolver.availability.requireBlob(repository.name, digest, request.signal);
+  const fetch = exchange.fetch({
     digest,
     repository: repository.name,
-    shared: !context.isExcluded(repository.name),
+    shared: !resolver.isExcluded(repository.name),
     ...(known === undefined ? {} : { size: known }),
   });
   const release = (): void => fetch.release();
   try {
     const size = await abortable(fetch.size(), request.signal);
-    context.resolver.access.learnSize(digest, size);
+    resolver.access.learnSize(digest, size);
     const response = blobResponse(request, digest, size, (range) => ({
       length: range.end - range.start,
       bytes: (signal) => fetch.read(range.start, range.end, signal),

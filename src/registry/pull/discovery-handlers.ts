@@ -19,7 +19,7 @@ export async function listTags(context: PullContext, request: RegistryRequest, p
   let tags: readonly string[];
   let isLocal = false;
   try {
-    tags = await context.resolver.calls.ask((origin, signal) => origin.tags(repository.name, signal));
+    tags = await context.upstreamOf(repository).resolver.calls.ask((origin, signal) => origin.tags(repository.name, signal));
   } catch (error) {
     tags = context.images.tags(repository.full);
     if (!isOriginAway(error) || tags.length === 0) throw error;
@@ -42,7 +42,7 @@ export async function listReferrers(context: PullContext, request: RegistryReque
   const artifactType = request.query.get('artifactType') ?? undefined;
   const filtered = artifactType === undefined ? {} : { 'OCI-Filters-Applied': 'artifactType' };
   try {
-    const index = await context.resolver.calls.ask((origin, signal) => origin.referrers(repository.name, subject, artifactType, signal));
+    const index = await context.upstreamOf(repository).resolver.calls.ask((origin, signal) => origin.referrers(repository.name, subject, artifactType, signal));
     if (index === undefined) throw new OciError(404, 'UNSUPPORTED', 'the origin does not support the referrers API; use the referrers tag');
     return jsonResponse(filterIndex(index, artifactType), MediaType.ociIndex, filtered);
   } catch (error) {

@@ -6,7 +6,7 @@ import type { PullContext } from './pull-context.ts';
 export async function getManifest(context: PullContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
   const repository = context.namespaces.repository(parameters['name']!, request.query);
   const reference = parameters['reference']!;
-  const { raw, tag } = await context.resolver.manifest(repository, reference, request.signal);
+  const { raw, tag } = await context.upstreamOf(repository).resolver.manifest(repository, reference, request.signal);
   context.observer.manifestServed({ repository: repository.full, reference, digest: raw.digest, isHead: request.method === 'HEAD' });
   const digest = raw.digest.toString();
   return {

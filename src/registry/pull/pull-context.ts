@@ -1,18 +1,15 @@
 import type { Digest } from '../../oci/digest.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
 import type { ImageStore } from '../../store/image-store.ts';
-import type { BlobExchange } from '../../swarm/swarm.ts';
-import type { ImageResolver } from '../images/image-resolver.ts';
-import type { Namespaces } from '../namespace.ts';
+import type { Namespaces, Repository } from '../namespace.ts';
+import type { Upstream } from '../upstream.ts';
 
 /** What the pull handlers work with. */
 export interface PullContext {
   readonly namespaces: Namespaces;
-  readonly resolver: ImageResolver;
+  readonly upstreamOf: (repository: Repository) => Upstream;
   readonly store: BlobStore;
   readonly images: ImageStore;
-  readonly exchange: BlobExchange;
-  readonly isExcluded: (repository: string) => boolean;
   readonly observer: PullObserver;
   /** Milliseconds until the headers of an answer must be on their way. */
   readonly deadlineMs: number;

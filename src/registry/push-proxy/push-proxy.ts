@@ -71,7 +71,7 @@ export class PushProxy {
     const upstream = this.#upstream();
     const push = parsePushRequest(request);
     if (push.kind === 'other') return forward(upstream, request);
-    const repository = this.#options.namespaces.repository(push.name, request.query);
+    const repository = this.#options.namespaces.pushed(push.name, request.query);
     if (this.#options.isExcluded(repository.name)) return forward(upstream, request);
     return this.#witness.watch(push, repository, request, (body) => forward(upstream, request, body));
   }

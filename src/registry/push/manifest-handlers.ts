@@ -10,7 +10,7 @@ import type { EmbeddedPushContext } from './embedded-push-routes.ts';
 
 /** `PUT /v2/<name>/manifests/<reference>`. */
 export async function putManifest({ origin, namespaces }: EmbeddedPushContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
-  const { name } = namespaces.repository(parameters['name']!, request.query);
+  const { name } = namespaces.pushed(parameters['name']!, request.query);
   const reference = parseReference(parameters['reference']!);
   const bytes = await readWholeBody(request.body, MAX_MANIFEST_BYTES, 'the manifest');
   const { digest, subject } = await origin.putManifest(name, reference, bytes, mediaTypeEssence(request.headers['content-type']));
@@ -28,7 +28,7 @@ export async function putManifest({ origin, namespaces }: EmbeddedPushContext, r
 
 /** `DELETE /v2/<name>/manifests/<reference>`. */
 export async function deleteManifest({ origin, namespaces }: EmbeddedPushContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
-  const { name } = namespaces.repository(parameters['name']!, request.query);
+  const { name } = namespaces.pushed(parameters['name']!, request.query);
   const reference = parseReference(parameters['reference']!);
   if (reference.kind === 'tag') await origin.deleteTag(name, reference.tag);
   else await origin.deleteManifest(name, reference.digest);
@@ -37,7 +37,7 @@ export async function deleteManifest({ origin, namespaces }: EmbeddedPushContext
 
 /** `DELETE /v2/<name>/blobs/<digest>`. */
 export async function deleteBlob({ origin, namespaces }: EmbeddedPushContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
-  const { name } = namespaces.repository(parameters['name']!, request.query);
+  const { name } = namespaces.pushed(parameters['name']!, request.query);
   await origin.deleteBlob(name, Digest.parse(parameters['digest']!));
   return { status: 202, headers: { 'Content-Length': 0 } };
 }

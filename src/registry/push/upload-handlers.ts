@@ -11,7 +11,7 @@ import type { UploadSession } from './upload-session.ts';
 
 /** `POST /v2/<name>/blobs/uploads/`: starts an upload, mounts a blob of another repository, or takes a whole blob at once. */
 export async function startUpload(context: EmbeddedPushContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
-  const { name } = context.namespaces.repository(parameters['name']!, request.query);
+  const { name } = context.namespaces.pushed(parameters['name']!, request.query);
   const mount = request.query.get('mount');
   const from = request.query.get('from');
   if (mount !== null && from !== null && isRepositoryName(from)) {
@@ -72,7 +72,7 @@ export async function cancelUpload(context: EmbeddedPushContext, request: Regist
 }
 
 async function openSession({ uploads, namespaces }: EmbeddedPushContext, request: RegistryRequest, parameters: Parameters): Promise<UploadSession> {
-  const { name } = namespaces.repository(parameters['name']!, request.query);
+  const { name } = namespaces.pushed(parameters['name']!, request.query);
   const session = uploads.get(parameters['session']!, name);
   await session.takeOver();
   return session;

@@ -69,6 +69,19 @@ test('a limit that has no effect yet is warned of', async (t) => {
   t.deepEqual(warnings, ['limits.upload is not enforced by this version: only limits.origin is']);
 });
 
+test('mirrors are names that the origin answers for, and registries with an upstream and a login of their own', async (t) => {
+  const file = await yaml(t, 'mirrors:\n  - docker.io\n  - Quay.io=https://quay.io\n  - {name: private.example, url: "https://private.example:8443", username: bot, passwordFile: /run/pw, ca: /etc/ca.pem}\n');
+  const { mirrors, upstreams } = await loadConfig({ env: {}, file });
+  t.deepEqual(mirrors, ['docker.io']);
+  t.deepEqual(upstreams, [
+    { name: 'quay.io', url: 'https://quay.io', login: undefined, ca: undefined },
+    { name: 'private.example', url: 'https://private.example:8443', login: { username: 'bot', passwordFile: '/run/pw' }, ca: '/etc/ca.pem' },
+  ]);
+  t.deepEqual((await loadConfig(NO_FILE)).mirrors, ['docker.io']);
+  const fromEnv = await loadConfig({ env: { LAYERSWARM_CONFIG: '/dev/null', LAYERSWARM_MIRRORS: 'ghcr.io=https://ghcr.io,docker.io' } });
+  t.deepEqual(fromEnv.upstreams.map(({ name }) => name), ['ghcr.io']);
+});
+
 const refusals: readonly [title: string, options: ConfigOptions, message: RegExp][] = [
   ['a malformed address', { flags: { registry: 'localhost' } }, /^registry \(--registry\): expected HOST:PORT, received "localhost"$/],
   ['a port beyond the last', { flags: { status: '127.0.0.1:70000' } }, /^status \(--status\): expected HOST:PORT or off, received/],
@@ -95,6 +108,10 @@ const files: readonly [title: string, text: string, message: RegExp][] = [
   ['a wrong type', 'mdns: sometimes\n', /^mdns \(.*layerswarm\.yaml\): expected true or false, received "sometimes"$/],
   ['a section that is no map', 'store: 5GiB\n', /^store: expected a map of settings, received "5GiB"$/],
   ['a list as the document', '- a\n', /: expected a map of settings, received \["a"\]$/],
+  ['a registry that is mirrored twice', 'mirrors: [docker.io, "docker.io=https://hub.example"]\n', /^mirrors: expected each registry once, received docker\.io twice$/],
+  ['the origin among the mirrors', 'origin: https://quay.io\nmirrors: ["quay.io=https://quay.io"]\n', /^mirrors: expected registries beside the origin, received quay\.io, which is the origin$/],
+  ['half a login of a mirror', 'mirrors: [{name: quay.io, url: "https://quay.io", username: bot}]\n', /^mirrors: expected username and passwordFile together, received one of them for quay\.io$/],
+  ['a mirror with a path', 'mirrors: ["quay.io=https://quay.io/v2"]\n', /^mirrors .*: expected registry names such as docker\.io/],
   ['what is not YAML', 'a: [\n', /: expected YAML, received: /],
 ];
 for (const [title, text, message] of files) {

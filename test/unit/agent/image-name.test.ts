@@ -33,3 +33,13 @@ test('without an origin nothing can be named, and a malformed reference is still
   t.throws(() => parseImageName('team/app', none), { code: 'origin-unknown', message: /--origin/ });
   t.throws(() => parseImageName('Team//App', none), { code: 'reference-invalid' });
 });
+
+test('the registry of a reference chooses the upstream', (t) => {
+  const mirroring = { ...options, upstreams: ['quay.io', 'private.example:443'] };
+  t.is(parseImageName('quay.io/team/app:1', mirroring).full, 'quay.io/team/app');
+  t.is(parseImageName('private.example:443/team/app', mirroring).reference.toString(), 'private.example:443/team/app:latest');
+  t.is(parseImageName('127.0.0.1:5050/quay.io/team/app:1', mirroring).full, 'quay.io/team/app', 'as this node names it');
+  t.is(parseImageName('team/app', mirroring).full, 'registry.example:5000/team/app');
+  t.is(parseImageName('quay.io/team/app', { ...mirroring, registryName: () => undefined }).full, 'quay.io/team/app', 'also while no origin is known');
+  t.throws(() => parseImageName('ghcr.io/team/app', mirroring), { message: /registry\.example:5000 or docker\.io or quay\.io or private\.example:443/ });
+});

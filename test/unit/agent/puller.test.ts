@@ -62,7 +62,7 @@ function puller(w: World, isExcluded = (): boolean => false): Puller {
     findable: async () => true,
     transfers: () => [],
   };
-  return new Puller({ resolver, exchange, store: { size: (digest) => w.stored.get(digest.toString()) }, isExcluded });
+  return new Puller({ upstreamOf: () => ({ resolver, exchange }), store: { size: (digest) => w.stored.get(digest.toString()) }, isExcluded });
 }
 
 function pull(w: World, options: Partial<PullOptions> & { reference?: string; excluded?: boolean } = {}): ReturnType<Puller['pull']> {

@@ -46,3 +46,38 @@ for (const [url, name] of [
 ] as const) {
   test(`images of ${url} are kept under ${name}`, (t) => t.is(registryNameOf(url), name));
 }
+
+const mirroring = new Namespaces({ registryName: () => 'registry.example:5000', aliases: ['docker.io'], mirrors: ['quay.io', 'private.example:443', 'docker.io.example'] });
+
+const MIRROR_ROWS: readonly (readonly [name: string, query: string, full: string | undefined])[] = [
+  ['team/app', '', 'registry.example:5000/team/app'],
+  ['team/app', 'ns=docker.io', 'registry.example:5000/team/app'],
+  ['team/app', 'ns=quay.io', 'quay.io/team/app'],
+  ['team/app', 'ns=QUAY.io', 'quay.io/team/app'],
+  ['team/app', 'ns=private.example:443', 'private.example:443/team/app'],
+  ['team/app', 'ns=private.example', undefined],
+  ['team/app', 'ns=169.254.169.254', undefined],
+  ['quay.io/team/app', '', 'quay.io/team/app'],
+  ['private.example_443/team/app', '', 'private.example:443/team/app'],
+  ['quay.io/team/app', 'ns=registry.example:5000', 'registry.example:5000/quay.io/team/app'],
+  ['docker.io/library/app', '', 'registry.example:5000/docker.io/library/app'],
+  ['quay.io', '', 'registry.example:5000/quay.io'],
+];
+
+for (const [name, query, full] of MIRROR_ROWS) {
+  test(`with mirrors, /v2/${name}?${query} is ${full ?? 'refused'}`, (t) => {
+    if (full === undefined) t.is(errorCode(t.throws(() => mirroring.repository(name, new URLSearchParams(query)))), 'not-found');
+    else t.is(mirroring.repository(name, new URLSearchParams(query)).full, full);
+  });
+}
+
+test('pushes are for the origin alone', (t) => {
+  t.is(errorCode(t.throws(() => mirroring.pushed('team/app', new URLSearchParams('ns=quay.io')))), 'not-found');
+  t.is(mirroring.pushed('quay.io/team/app', new URLSearchParams()).full, 'registry.example:5000/quay.io/team/app');
+});
+
+test('a mirror is served while no origin is known', (t) => {
+  const alone = new Namespaces({ registryName: () => undefined, aliases: [], mirrors: ['docker.io'] });
+  t.deepEqual(alone.repository('library/app', new URLSearchParams('ns=docker.io')), { name: 'library/app', full: 'docker.io/library/app' });
+  t.deepEqual(alone.repository('docker.io/app', new URLSearchParams()), { name: 'library/app', full: 'docker.io/library/app' });
+});
