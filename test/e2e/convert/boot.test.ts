@@ -9,7 +9,6 @@ import { type Dockerd, startDockerd } from '../../support/dockerd.ts';
 import { bootstrapOf, startAgent } from '../../support/layerswarm.ts';
 import { run, runOk, startProgram } from '../../support/process.ts';
 import { findTool } from '../../support/require-tool.ts';
-import { skopeoCopy } from '../../support/skopeo.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const TOOLS = ['root', 'dockerd', 'docker', 'containerd', 'runc', 'debootstrap', 'setcap', 'setfacl', 'setfattr'];
@@ -63,16 +62,13 @@ test.serial('a Debian disk comes up as a container with systemd, and stops clean
   t.deepEqual(leftovers(scratch), []);
 });
 
-test.serial('an image made of a disk goes through two nodes of a swarm, and boots from there', async (t) => {
+test.serial('a disk that is seeded goes through two nodes of a swarm, and boots from there', async (t) => {
   t.timeout(5 * MINUTES);
-  if (!requireConversion(t, ...TOOLS, 'docker-registry', 'skopeo')) return;
+  if (!requireConversion(t, ...TOOLS, 'docker-registry')) return;
   const { disk, engine, env } = t.context;
-  const layout = join(tempDir(t, 'img'), 'layout');
-  await runOk(process.execPath, [MAIN, 'convert', disk, '--trust', '--output', `oci:${layout}:12`], { env, deadline: 5 * MINUTES });
   const origin = await startDockerRegistry(t);
-  await skopeoCopy(`oci:${layout}:12`, `docker://${origin.host}/machines/debian:12`);
   const first = await startAgent(t, { origin: origin.url });
-  await first.cliOk(['pull', 'machines/debian:12'], { deadline: 5 * MINUTES });
+  await first.cliOk(['seed', `disk:${disk}`, '--as', 'machines/debian:12'], { deadline: 5 * MINUTES });
   const second = await startAgent(t, { origin: origin.url, bootstrap: bootstrapOf(first) });
   await second.waitForPeers(1);
   const booted = await run(process.execPath, [MAIN, 'boot', `${second.registryHost}/machines/debian:12`, '--name', 'swarm', '--network', 'none'], { env, deadline: 5 * MINUTES });
