@@ -23,6 +23,7 @@ import type { AgentConfig } from './config.ts';
 import { CurrentOrigin } from './current-origin.ts';
 import { ExcludedRepositories } from './excluded-repositories.ts';
 import { ImageList } from './image-list.ts';
+import { makeKeeping } from './keeping.ts';
 import { mirroredRegistries } from './mirrored-registries.ts';
 import { NodeView } from './node-view.ts';
 import { controlHandlers } from './operations.ts';
@@ -33,7 +34,7 @@ import { ReceiptRing } from './receipt-ring.ts';
 import { RegistryTally } from './registry-tally.ts';
 import { seedHandler } from './seed-operation.ts';
 import { makeSeeding } from './seeding.ts';
-import { every, ORIGIN_PROBE_MS, STORE_GC_MS } from './schedule.ts';
+import { every, ORIGIN_PROBE_MS } from './schedule.ts';
 import { storeLimitBytes } from './store-limit.ts';
 import { loadSwarmKeys } from './swarm-keys.ts';
 import { notifySystemd } from './systemd.ts';
@@ -160,6 +161,13 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   const seeding = await makeSeeding({ data: config.data, store, exchange, origin, mirrors: config.mirrors, endpoint, log: log.for('seed') });
   parts.use(seeding);
 
+  // What is preheated and kept
+  const names = { registryName, mirrors: config.mirrors, upstreams: mirrors.map(({ name }) => name), endpoint };
+  const keeping = await makeKeeping({
+    config, network, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, receipts, metrics, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, log: log.for('keep'),
+  });
+  parts.use(keeping);
+
   const status = config.status === undefined ? undefined : new StatusServer({
     listen: config.status,
     source: view,
@@ -170,7 +178,8 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
     path: controlSocketPath(config.data, { configured: config.socket.path, uid, env: process.env }),
     group: config.socket.group,
     handlers: {
-      ...controlHandlers({ view, puller, store, receipts, metrics, names: { registryName, mirrors: config.mirrors, upstreams: mirrors.map(({ name }) => name), endpoint } }),
+      ...controlHandlers({ view, puller, preheat: keeping.preheat, names }),
+      ...keeping.handlers,
       seed: seedHandler(seeding.seeder),
     } satisfies Handlers,
     onError: (operation, error) => log.for('control').error('an operation failed', { operation, reason: String(error) }),
@@ -187,7 +196,6 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   await control.start();
   parts.defer(() => control.stop());
   parts.use(every(ORIGIN_PROBE_MS, 'now', (signal) => view.watchOrigin(signal, log.for('origin'))));
-  parts.use(every(STORE_GC_MS, 'later', () => store.gc(config.store.maxAge === 0 ? {} : { maxAgeMs: config.store.maxAge })));
 
   const file: AgentFile = {
     pid: process.pid,

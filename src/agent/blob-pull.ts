@@ -3,7 +3,7 @@ import { LayerswarmError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { ReceiptBlob } from '../status/status-document.ts';
 import type { BlobStore } from '../store/blob-store.ts';
-import type { BlobExchange, BlobFetch, TransferStatus } from '../swarm/swarm.ts';
+import type { BlobExchange, BlobFetch, BlobRequest, TransferStatus } from '../swarm/swarm.ts';
 
 type State =
   | { readonly kind: 'waiting' }
@@ -23,7 +23,7 @@ export class BlobPull {
   }
 
   /** waiting -> here, or waiting -> fetching -> done. @throws what the exchange throws, or the signal's reason */
-  async run(exchange: BlobExchange, { repository, shared }: { repository: string; shared: boolean }, signal: AbortSignal): Promise<void> {
+  async run(exchange: BlobExchange, wanted: Pick<BlobRequest, 'repository' | 'shared' | 'sources'>, signal: AbortSignal): Promise<void> {
     if (this.#state.kind !== 'waiting') throw new LayerswarmError('internal', `a blob that is ${this.#state.kind} cannot be started`);
     signal.throwIfAborted();
     const { digest, size } = this.#descriptor;
@@ -32,7 +32,7 @@ export class BlobPull {
       return;
     }
     const started = performance.now();
-    const fetch = exchange.fetch({ digest, size, repository, shared });
+    const fetch = exchange.fetch({ digest, size, ...wanted });
     this.#state = { kind: 'fetching', fetch, started };
     const { promise: ended, reject } = Promise.withResolvers<never>();
     const onAbort = (): void => reject(signal.reason instanceof Error ? signal.reason : new LayerswarmError('aborted', 'the pull was given up'));

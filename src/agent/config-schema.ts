@@ -15,6 +15,14 @@ function setting<S extends z.ZodType>(schema: S, expected: string, description: 
   return described;
 }
 
+/** What a timer of Node takes. */
+const MAX_INTERVAL_MS = 2 ** 31 - 1;
+
+function parseInterval(text: string | number): number | undefined {
+  const ms = parseDuration(text);
+  return ms !== undefined && ms >= 1000 && ms <= MAX_INTERVAL_MS ? ms : undefined;
+}
+
 function quantity(parse: (text: string | number) => number | undefined) {
   return z.union([z.string(), z.number()]).transform((text, context) => {
     const value = parse(text);
@@ -133,6 +141,8 @@ export const configSchema = z.strictObject({
       'The store evicts what was used least recently beyond this, never what is pinned, in use, or held as embedded origin.'),
     maxAge: setting(quantity(parseDuration).prefault(0), 'a duration such as 30d, or 0 for no limit',
       'Blobs that nobody used for this long are evicted.'),
+    gcInterval: setting(quantity(parseInterval).prefault('1h'), 'a duration from 1s to 24d such as 1h',
+      'How often the store is cleaned of what is old, idle or over its limit.'),
   }).prefault({}).describe('What is kept on disk.'),
   tags: z.strictObject({
     ttl: setting(quantity(parseDuration).prefault('30s'), 'a duration such as 30s', 'How long an answer of the origin to "what does this tag mean" is used again.'),

@@ -1,4 +1,5 @@
 import type { BlobProgress, PullProgress } from '../control/operations.ts';
+import type { PullPlan } from '../control/prefetch-operation.ts';
 import { LayerswarmError } from '../errors.ts';
 import type { Descriptor, Platform } from '../oci/descriptor.ts';
 import { isForeign, linkedDescriptors, parseManifest, type ImageManifest, type RawManifest } from '../oci/manifest.ts';
@@ -24,9 +25,11 @@ export interface ManifestResolver {
   }>;
 }
 
+/** What answers for the registry of a repository. */
+export type UpstreamOf = (repository: { readonly name: string; readonly full: string }) => { readonly resolver: ManifestResolver; readonly exchange: BlobExchange };
+
 export interface PullerOptions {
-  /** What answers for the image's registry. */
-  readonly upstreamOf: (image: ImageName) => { readonly resolver: ManifestResolver; readonly exchange: BlobExchange };
+  readonly upstreamOf: UpstreamOf;
   readonly store: Pick<BlobStore, 'size'>;
   /** Of a full name, with its registry. */
   readonly isExcluded: (repository: string) => boolean;
@@ -34,7 +37,7 @@ export interface PullerOptions {
 
 export interface PullOptions {
   /** Which children of an index; the host's own platform by default. */
-  readonly platform?: Platform | 'all' | undefined;
+  readonly platforms?: readonly Platform[] | 'all' | undefined;
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: PullProgress) => void;
 }
@@ -47,11 +50,24 @@ export class Puller {
     this.#options = options;
   }
 
+  /** What a pull would fetch; manifests are fetched for it. @throws as `pull` */
+  async plan(image: ImageName, options: PullOptions): Promise<PullPlan> {
+    const { raw } = await this.#resolve(image, options.signal);
+    const collected: Collected = { manifestBytes: 0, blobs: new Map() };
+    await this.#collect(image, raw, options, collected, 0);
+    const blobs = [...collected.blobs.values()].map(({ digest, size }) => ({ digest: digest.toString(), bytes: size, here: this.#options.store.size(digest) !== undefined }));
+    const sum = (counted: readonly { bytes: number }[]): number => counted.reduce((total, { bytes }) => total + bytes, 0);
+    return {
+      reference: image.reference.toString(), digest: raw.digest.toString(), blobs,
+      bytes: collected.manifestBytes + sum(blobs), missingBytes: sum(blobs.filter(({ here }) => !here)),
+    };
+  }
+
   /** @throws what finding manifests or fetching blobs throws; `not-found` when no child of an index is for the platform */
   async pull(image: ImageName, options: PullOptions): Promise<Receipt> {
     const started = performance.now();
     const { reference } = image;
-    const { raw, tag } = await this.#options.upstreamOf(image).resolver.manifest(image, reference.digest?.toString() ?? reference.tag!, options.signal);
+    const { raw, tag } = await this.#resolve(image, options.signal);
     const stale = tag?.kind === 'stale';
     options.onProgress?.({ kind: 'resolved', reference: reference.toString(), digest: raw.digest.toString(), stale });
     const resolved = performance.now();
@@ -82,6 +98,11 @@ export class Puller {
     };
   }
 
+  #resolve(image: ImageName, signal: AbortSignal): ReturnType<ManifestResolver['manifest']> {
+    const { reference } = image;
+    return this.#options.upstreamOf(image).resolver.manifest(image, reference.digest?.toString() ?? reference.tag!, signal);
+  }
+
   /** Adds what a manifest needs, and its children's. */
   async #collect(image: ImageName, raw: RawManifest, options: PullOptions, into: Collected, depth: number): Promise<void> {
     const manifest = parseManifest(raw.bytes, raw.mediaType);
@@ -91,10 +112,13 @@ export class Puller {
       return;
     }
     if (depth >= MAX_INDEX_DEPTH) throw new LayerswarmError('manifest-invalid', `${image.reference.toString()} names indexes within indexes, more than ${MAX_INDEX_DEPTH} deep`);
-    const wanted = options.platform ?? hostPlatform();
-    const children = wanted === 'all' ? linkedDescriptors(manifest).children : [choosePlatform(manifest, wanted)];
+    const wanted = options.platforms ?? [hostPlatform()];
+    const children = wanted === 'all' ? linkedDescriptors(manifest).children : wanted.map((platform) => {
+      const child = choosePlatform(manifest, platform);
+      if (child === undefined) throw noSuchPlatform(image, manifest.manifests, platform);
+      return child;
+    });
     for (const child of children) {
-      if (child === undefined) throw noSuchPlatform(image, manifest.manifests, wanted);
       const { raw: found } = await this.#options.upstreamOf(image).resolver.manifest(image, child.digest.toString(), options.signal);
       await this.#collect(image, found, options, into, depth + 1);
     }
@@ -137,8 +161,7 @@ function neededBlobs(manifest: ImageManifest): Descriptor[] {
   return [manifest.config, ...manifest.layers.filter((layer) => !isForeign(layer))];
 }
 
-function noSuchPlatform(image: ImageName, children: readonly Descriptor[], wanted: Platform | 'all'): LayerswarmError {
+function noSuchPlatform(image: ImageName, children: readonly Descriptor[], wanted: Platform): LayerswarmError {
   const offered = children.flatMap(({ platform }) => (platform === undefined ? [] : [formatPlatform(platform)])).slice(0, 20);
-  const asked = wanted === 'all' ? 'any platform' : formatPlatform(wanted);
-  return new LayerswarmError('not-found', `${image.reference.toString()} is not there for ${asked}: it has ${offered.join(', ') || 'no image'}; choose one with --platform`);
+  return new LayerswarmError('not-found', `${image.reference.toString()} is not there for ${formatPlatform(wanted)}: it has ${offered.join(', ') || 'no image'}; choose one with --platform`);
 }

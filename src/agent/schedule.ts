@@ -1,6 +1,5 @@
 /** Often enough that `status` tells the truth about an origin that nobody has needed for a while. */
 export const ORIGIN_PROBE_MS = 15_000;
-export const STORE_GC_MS = 600_000;
 
 /**
  * Runs `job` at an interval, never twice at the same time, until it is disposed of; then the run under way is aborted and awaited.

@@ -1,4 +1,5 @@
 import type { Receipt, StatusDocument } from '../status/status-document.ts';
+import type { PullPlan } from '../control/prefetch-operation.ts';
 import { formatBytes } from '../agent/quantity.ts';
 import { printable, table } from './table.ts';
 
@@ -94,6 +95,16 @@ export function formatReceipt(receipt: Receipt): string {
     ...(peers.length > 10 ? [`    and ${peers.length - 10} more`] : []),
     `  was here         ${formatBytes(receipt.fromStoreBytes)}`,
     ...(receipt.stalls + receipt.retries > 0 ? [`  ${receipt.stalls} stalls, ${receipt.retries} retries`] : []),
+  ].join('\n');
+}
+
+/** What a pull would fetch. */
+export function formatPlan({ reference, digest, bytes, missingBytes, blobs }: PullPlan): string {
+  const missing = blobs.filter(({ here }) => !here);
+  return [
+    `${reference}  ${digest}`,
+    `  ${formatBytes(missingBytes)} of ${formatBytes(bytes)} would be fetched, ${missing.length} of ${blobs.length} blobs`,
+    ...missing.map((blob) => `    ${shortDigest(blob.digest)}  ${formatBytes(blob.bytes)}`),
   ].join('\n');
 }
 

@@ -1,3 +1,7 @@
+import type {
+  GcRequest, GcSummary, PinReport, PinRequest, PinStatus, PurgeReport, PurgeRequest, UnpinReport, UnpinRequest, VerifyProgress, VerifyReport, VerifyRequest,
+} from './keep-operation.ts';
+import type { PrefetchProgress, PrefetchReport, PrefetchRequest, PullPlan } from './prefetch-operation.ts';
 import type { SeedOperation } from './seed-operation.ts';
 import type { Receipt, StatusDocument } from '../status/status-document.ts';
 
@@ -9,7 +13,16 @@ export interface Operations {
   status: Operation<Record<string, never>, never, StatusDocument>;
   receipts: Operation<Record<string, never>, never, { readonly receipts: readonly Receipt[] }>;
   pull: Operation<PullRequest, PullProgress, PullResult>;
-  verify: Operation<Record<string, never>, VerifyProgress, VerifyReport>;
+  /** What a pull would fetch. */
+  plan: Operation<PullRequest, never, PullPlan>;
+  /** A pull on the members of the swarm. */
+  prefetch: Operation<PrefetchRequest, PrefetchProgress, PrefetchReport>;
+  pins: Operation<Record<string, never>, never, { readonly pins: readonly PinStatus[] }>;
+  pin: Operation<PinRequest, never, PinReport>;
+  unpin: Operation<UnpinRequest, never, UnpinReport>;
+  purge: Operation<PurgeRequest, never, PurgeReport>;
+  gc: Operation<GcRequest, never, GcSummary>;
+  verify: Operation<VerifyRequest, VerifyProgress, VerifyReport>;
   seed: SeedOperation;
 }
 
@@ -23,8 +36,8 @@ export type OperationName = keyof Operations;
 
 export interface PullRequest {
   readonly reference: string;
-  /** `linux/arm64`, or `all` for every child of an index; the host's own when absent. */
-  readonly platform?: string | undefined;
+  /** `linux/arm64` and the like, or `all` for every child of an index; the host's own when absent. */
+  readonly platforms?: readonly string[] | undefined;
 }
 
 export interface PullResult {
@@ -43,19 +56,6 @@ export interface BlobProgress {
   readonly fromPeersBytes: number;
   readonly bytesPerSecond: number;
   readonly state: 'waiting' | 'finding' | 'fetching' | 'verifying' | 'done' | 'failed';
-}
-
-export interface VerifyProgress {
-  readonly blobs: number;
-  readonly bytes: number;
-  readonly totalBytes: number;
-}
-
-export interface VerifyReport {
-  readonly blobs: number;
-  readonly bytes: number;
-  /** Digests whose bytes on disk were wrong; they were removed. */
-  readonly corrupt: readonly string[];
 }
 
 /** A line of the answer: any number of progress lines, then one of the others. */

@@ -1,7 +1,7 @@
 import type { Digest } from '../oci/digest.ts';
 
 /** Manifests and configurations: too small to make room, and needed to use what is large. */
-const SMALL = 64 * 1024;
+export const SMALL = 64 * 1024;
 
 export interface EvictionCandidate {
   readonly key: string;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Digest } from '../oci/digest.ts';
 import type { BlobCatalog } from './blob-catalog.ts';
 import type { DiskBlobStore } from './disk-blob-store.ts';
-import { chooseEvictions, type EvictionCandidate } from './eviction.ts';
+import { chooseEvictions, type EvictionCandidate, SMALL } from './eviction.ts';
 import type { Metadata } from './metadata.ts';
 import type { StoreLayout } from './store-layout.ts';
 
@@ -18,6 +18,8 @@ export interface GcOptions {
   readonly maxAgeMs?: number;
   /** Brings the store down to so many bytes; the store's own limit by default. */
   readonly targetBytes?: number;
+  /** Blobs that this host holds in another store too: the copy here goes. Small ones stay, since manifests are read from here. */
+  readonly isHeldElsewhere?: (digest: Digest) => boolean;
 }
 
 export interface GcReport {
@@ -65,7 +67,8 @@ export async function collectGarbage(parts: Parts, options: GcOptions): Promise<
 function choose({ blobs, maxBytes, now }: Parts, options: GcOptions, candidates: readonly EvictionCandidate[]): EvictionCandidate[] {
   const idleSince = now() - (options.partialIdleMs ?? 24 * HOUR);
   const unusedSince = now() - (options.maxAgeMs ?? Infinity);
-  const isOld = ({ partial, usedAt }: EvictionCandidate): boolean => usedAt <= (partial ? idleSince : unusedSince);
+  const isOld = ({ digest, size, partial, usedAt }: EvictionCandidate): boolean => usedAt <= (partial ? idleSince : unusedSince)
+    || (!partial && size > SMALL && options.isHeldElsewhere?.(digest) === true);
   const old = candidates.filter((candidate) => isOld(candidate));
   const young = candidates.filter((candidate) => !isOld(candidate));
   const freed = old.reduce((sum, { size }) => sum + size, 0);

@@ -12,6 +12,8 @@ export interface ImageStore {
   manifest(repository: string, digest: Digest): Promise<RawManifest | undefined>;
   /** A manifest by digest alone, whatever repository links it. For the swarm, never for clients. */
   anyManifest(digest: Digest): Promise<RawManifest | undefined>;
+  /** Whether this digest is known as a manifest; does not look at its bytes. */
+  isManifest(digest: Digest): boolean;
   /** Unlinks a manifest from the repository, and its tags there. */
   deleteManifest(repository: string, digest: Digest): Promise<boolean>;
   /** Whether a manifest of the repository links this blob (or the blob was pushed into it). */

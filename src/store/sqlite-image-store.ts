@@ -70,6 +70,10 @@ export class SqliteImageStore implements ImageStore {
     return { digest, mediaType: row['media_type'] as string, bytes };
   }
 
+  isManifest(digest: Digest): boolean {
+    return this.#metadata.statement('SELECT 1 FROM manifests WHERE digest = ?').get(digest.toString()) !== undefined;
+  }
+
   async deleteManifest(repository: string, digest: Digest): Promise<boolean> {
     const key = digest.toString();
     const deleted = this.#metadata.transaction(() => {

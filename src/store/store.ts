@@ -1,5 +1,6 @@
 import { access, constants, mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Digest } from '../oci/digest.ts';
 import { BlobCatalog } from './blob-catalog.ts';
 import type { BlobStore } from './blob-store.ts';
 import { DiskBlobStore, type BlobStoreStats } from './disk-blob-store.ts';
@@ -11,6 +12,7 @@ import { Metadata } from './metadata.ts';
 import { PartialFile } from './partial-file.ts';
 import type { OpenPartial } from './partial-owner.ts';
 import { Pins } from './pins.ts';
+import { purgeImage, type PurgeOptions, type PurgeResult } from './purge.ts';
 import { adoptManifests, restoreTags } from './rebuild.ts';
 import { SqliteImageStore } from './sqlite-image-store.ts';
 import { isMissing, storeError } from './store-error.ts';
@@ -45,6 +47,10 @@ export interface Store {
   stats(): BlobStoreStats;
   /** Removes what is idle, old or over the limit. Call it now and then: the limit itself is kept without it. */
   gc(options?: GcOptions): Promise<GcReport>;
+  /** Removes an image and what of it no other image needs. */
+  purge(options: PurgeOptions): Promise<PurgeResult>;
+  /** A blob that is here is kept whatever the limits say, as what an embedded origin holds. */
+  holdAsOrigin(digest: Digest): void;
   /** Reads every byte again; corrupt blobs go to the quarantine. */
   verify(options?: VerifyOptions): AsyncIterable<VerifyResult>;
   /** Closes partial blobs that are still open, and writes what was put off. */
@@ -134,6 +140,11 @@ async function assemble({ layout, lock, metadata, fresh, damaged }: Opened, opti
     ],
     stats: () => blobs.stats(),
     gc: (options = {}) => collectGarbage({ blobs, catalog, metadata, layout, maxBytes, now }, options),
+    purge: (options) => purgeImage({ blobs, metadata, images }, options),
+    holdAsOrigin: (digest) => {
+      const record = catalog.get(digest);
+      if (record !== undefined) catalog.setOrigin(record, true);
+    },
     verify: (options = {}) => verifyBlobs(blobs, catalog, options),
     close: async () => {
       try {

@@ -8,6 +8,8 @@ import { PrefixHash } from './prefix-hash.ts';
 export interface VerifyOptions {
   /** All blobs by default. */
   readonly digests?: readonly Digest[];
+  /** Leaves what is corrupt where it is. */
+  readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -16,10 +18,12 @@ export interface VerifyResult {
   readonly size: number;
   /** `corrupt`: its bytes have another digest; it is in the quarantine now. `missing`: the file is gone. */
   readonly state: 'ok' | 'corrupt' | 'missing';
+  /** It was held as embedded origin, which whoever brings it back has to say again. */
+  readonly origin: boolean;
 }
 
 /**
- * Reads every byte of the blobs again. What is not `ok` is no longer in the store when it is reported. A blob that goes away
+ * Reads every byte of the blobs again. What is not `ok` is no longer in the store when it is reported (but for a dry run). A blob that goes away
  * meanwhile (evicted, deleted) is not reported.
  */
 export async function* verifyBlobs(blobs: DiskBlobStore, catalog: BlobCatalog, options: VerifyOptions): AsyncGenerator<VerifyResult, void, undefined> {
@@ -27,13 +31,13 @@ export async function* verifyBlobs(blobs: DiskBlobStore, catalog: BlobCatalog, o
   for (const digest of digests) {
     const record = catalog.get(digest);
     if (record === undefined) continue;
-    const { size } = record;
+    const { size, origin } = record;
     let reader: BlobReader;
     try {
       reader = await blobs.open(digest);
     } catch (error) {
       if (errorCode(error) !== 'not-found') throw error;
-      yield { digest, size, state: 'missing' };
+      yield { digest, size, state: 'missing', origin };
       continue;
     }
     const hash = new PrefixHash(digest.algorithm);
@@ -44,11 +48,11 @@ export async function* verifyBlobs(blobs: DiskBlobStore, catalog: BlobCatalog, o
       await reader.close();
     }
     if (!isOk) {
-      await blobs.quarantine(digest);
+      if (options.dryRun !== true) await blobs.quarantine(digest);
     } else if (catalog.get(digest) === record && catalog.checkpoints(record) === undefined) {
       catalog.setCheckpoints(digest, { size, checkpointLength: hash.checkpointLength, digests: hash.digests });
     }
-    yield { digest, size, state: isOk ? 'ok' : 'corrupt' };
+    yield { digest, size, state: isOk ? 'ok' : 'corrupt', origin };
   }
 }
 

@@ -37,6 +37,9 @@ const bulkOffer = z.object({
   expiresInMs: z.int().min(1).max(600_000),
 });
 const errorText = z.string().max(500);
+/** `registry/repository[:tag]@digest`: a reference at its longest, as src/oci/reference.ts has it. */
+const imageName = z.string().min(1).max(800);
+const milliseconds = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 /**
  * [first piece, number of pieces], as many as a message may hold. Checked by hand: `have` comes thousands of times a second in a
  * crowd, and an array of tuples took 58 of the 84 microseconds that it cost to decode one of 100 runs; this way it takes 5 of 23.
@@ -130,6 +133,26 @@ export const messageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('tags'), tags: z.array(tag).max(100_000) }),
   z.object({ type: z.literal('origin-referrers'), repository, digest, artifactType: z.string().max(255).optional() }),
   z.object({ type: z.literal('referrers'), index: bytesUpTo(4 << 20).optional() }),
+
+  // What one member asks of another, which does it only where its own configuration allows it
+  /** Pull an image there: for these platforms (`linux/arm64`, or `all`), else for that host's own. Asked again it joins the pull that runs. */
+  z.object({ type: z.literal('prefetch'), image: imageName, platforms: z.array(z.string().min(1).max(100)).max(32) }),
+  z.object({ type: z.literal('prefetch-poll'), id: z.int().min(1) }),
+  z.object({
+    type: z.literal('prefetch-state'),
+    id: z.int().min(1),
+    state: z.enum(['waiting', 'running', 'done', 'failed']),
+    sizeBytes: size,
+    haveBytes: size,
+    fromOriginBytes: size,
+    fromPeersBytes: size,
+    elapsedMs: milliseconds,
+    /** Why, of one that failed. */
+    reason: errorText.optional(),
+  }),
+  /** Remove an image there, and of `blobs` (what it is made of, for a node that knows its manifest no more) what no other image there needs. */
+  z.object({ type: z.literal('purge'), image: imageName, blobs: z.array(digest).max(4096), dryRun: z.boolean() }),
+  z.object({ type: z.literal('purged'), removed: size, bytes: size, kept: size, tags: size }),
 
   // TLS lanes
   /** The sender wants to open a TLS lane, and will show the certificate with this fingerprint (SHA-256). */

@@ -133,7 +133,7 @@ for (const [platform, blobs] of [[{ os: 'linux', architecture: 's390x' }, 3], ['
   test(`of an index it takes ${platform === 'all' ? 'every image when asked to' : 'the image of the platform'}`, async (t) => {
     const w = world();
     addIndex(w);
-    await pull(w, { platform });
+    await pull(w, { platforms: platform === 'all' ? 'all' : [platform] });
     t.is(w.requests.length, blobs);
   });
 }
@@ -141,7 +141,7 @@ for (const [platform, blobs] of [[{ os: 'linux', architecture: 's390x' }, 3], ['
 test('a platform that is not there is said, with those that are', async (t) => {
   const w = world();
   addIndex(w);
-  await t.throwsAsync(pull(w, { platform: { os: 'linux', architecture: 'riscv64' } }), {
+  await t.throwsAsync(pull(w, { platforms: [{ os: 'linux', architecture: 'riscv64' }] }), {
     code: 'not-found', message: /not there for linux\/riscv64: it has linux\/amd64, linux\/arm64, linux\/s390x; choose one with --platform/,
   });
 });
@@ -150,7 +150,7 @@ test('an index that holds itself through others ends with an error', async (t) =
   const w = world();
   let inner = addImage(w, 'app');
   for (let depth = 0; depth < 6; depth++) inner = addManifest(w, { mediaType: MediaType.ociIndex, manifests: [{ mediaType: inner.mediaType, digest: inner.digest.toString(), size: inner.bytes.length }] }, 'v1');
-  await t.throwsAsync(pull(w, { platform: 'all' }), { code: 'manifest-invalid', message: /indexes within indexes/ });
+  await t.throwsAsync(pull(w, { platforms: 'all' }), { code: 'manifest-invalid', message: /indexes within indexes/ });
 });
 
 test('one blob that fails ends the pull at once, and all are released', async (t) => {

@@ -1,0 +1,70 @@
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../status/metrics.ts';
+import type { Store } from '../store/store.ts';
+import type { Network } from '../swarm/network/network.ts';
+import type { AgentConfig } from './config.ts';
+import { CopyKeeper } from './copy-keeper.ts';
+import { CopyTargets } from './copy-targets.ts';
+import type { ImageNameOptions } from './image-name.ts';
+import { keepHandlers } from './keep-operations.ts';
+import { PrefetchService } from './prefetch-service.ts';
+import { Preheat } from './preheat.ts';
+import type { Puller, UpstreamOf } from './puller.ts';
+import { Purger } from './purger.ts';
+import type { ReceiptRing } from './receipt-ring.ts';
+import { every } from './schedule.ts';
+
+export interface KeepingParts {
+  readonly config: Pick<AgentConfig, 'data' | 'zone' | 'allow' | 'store'>;
+  readonly network: Network;
+  readonly store: Store;
+  readonly puller: Puller;
+  readonly upstreamOf: UpstreamOf;
+  readonly names: ImageNameOptions;
+  readonly receipts: ReceiptRing;
+  readonly metrics: Metrics;
+  /** Of a full name. */
+  readonly isExcluded: (repository: string) => boolean;
+  readonly embedded: boolean;
+  readonly isHeldElsewhere?: ((digest: Parameters<Store['holdAsOrigin']>[0]) => boolean) | undefined;
+  readonly log: Logger;
+}
+
+export interface Keeping extends AsyncDisposable {
+  readonly preheat: Preheat;
+  readonly handlers: ReturnType<typeof keepHandlers>;
+}
+
+/** Copies are counted this often, beside when members come and go. */
+const COPIES_MS = 60_000;
+
+/** What preheats, keeps, removes and checks images: here, at members' wishes, and on members. @throws `store-format` */
+export async function makeKeeping(parts: KeepingParts): Promise<Keeping> {
+  const { config, network, store, upstreamOf, names, log } = parts;
+  const preheat = new Preheat({ ...parts, zone: config.zone });
+  const prefetches = new PrefetchService({ network, allowed: config.allow.prefetch, pull: async (...pull) => await preheat.forMember(...pull) });
+  const purger = new Purger({
+    network, store, upstreamOf, names, allowed: config.allow.purge,
+    onRemote: ({ peerId }, image, { removed, bytes }) => log.warn('a member purged an image here', { peer: peerId, image, blobs: removed.length, bytes }),
+  });
+  const targets = await CopyTargets.open(config.data);
+  const keeper = new CopyKeeper({ network, store, targets, zone: config.zone, log });
+  const maxAgeMs = config.store.maxAge;
+  const held = parts.isHeldElsewhere === undefined ? {} : { isHeldElsewhere: parts.isHeldElsewhere };
+  const looking = every(COPIES_MS, 'later', (signal) => keeper.look(signal));
+  const cleaning = every(config.store.gcInterval, 'later', async () => {
+    try {
+      const { removed, bytes } = await store.gc({ ...(maxAgeMs === 0 ? {} : { maxAgeMs }), ...held });
+      if (removed.length > 0) log.info('removed what is old, idle or over the limit', { blobs: removed.length, bytes });
+    } catch (error) {
+      log.error('cannot clean the store', { reason: String(error) });
+    }
+  });
+  return {
+    preheat,
+    handlers: keepHandlers({ ...parts, purger, targets, keeper, maxAgeMs, isHeldElsewhere: parts.isHeldElsewhere }),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([looking[Symbol.asyncDispose](), cleaning[Symbol.asyncDispose](), prefetches.close(), keeper.close()]);
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import type { PurgeOutcome, PurgeReport } from '../control/keep-operation.ts';
+import { errorCode, LayerswarmError } from '../errors.ts';
+import { Digest } from '../oci/digest.ts';
+import { linkedDescriptors, parseManifest } from '../oci/manifest.ts';
+import { Reference } from '../oci/reference.ts';
+import type { PurgeResult } from '../store/purge.ts';
+import type { Store } from '../store/store.ts';
+import type { Network, Peer } from '../swarm/network/network.ts';
+import { parseImageName, type ImageName, type ImageNameOptions } from './image-name.ts';
+import type { UpstreamOf } from './puller.ts';
+
+/** Deleting some thousand files takes a slow disk a while. */
+const MEMBER_TIMEOUT_MS = 60_000;
+/** As many as the message takes. */
+const MAX_BLOBS = 4096;
+
+export interface PurgerParts {
+  readonly network: Network;
+  readonly store: Store;
+  readonly upstreamOf: UpstreamOf;
+  readonly names: ImageNameOptions;
+  /** Whether members may purge here. */
+  readonly allowed: boolean;
+  /** Told what a member removed here. */
+  readonly onRemote: (peer: Peer, image: string, result: PurgeResult) => void;
+}
+
+/** Removes images from this node, at a person's or a member's wish, and from the members that allow it. */
+export class Purger {
+  readonly #parts: PurgerParts;
+
+  constructor(parts: PurgerParts) {
+    this.#parts = parts;
+    const { network, store, names, allowed, onRemote } = parts;
+    network.handle('purge', async ({ image: text, blobs, dryRun }, from) => {
+      if (!allowed) throw new LayerswarmError('denied', 'this node lets nobody purge (allow.purge: false)');
+      const image = parseImageName(text, names);
+      const { digest } = image.reference;
+      if (digest === undefined) throw new LayerswarmError('reference-invalid', 'a purge names a digest, since a tag may mean another image here');
+      const result = await store.purge({ repository: image.full, digest, blobs: blobs.map((blob) => Digest.parse(blob)), dryRun });
+      if (!dryRun) onRemote(from, text, result);
+      return { type: 'purged', removed: result.removed.length, bytes: result.bytes, kept: result.kept.length, tags: result.tags.length };
+    });
+  }
+
+  /** @throws `not-found` when nobody knows what the reference means */
+  async purge(text: string, options: { everywhere: boolean; zone?: string | undefined; dryRun: boolean; signal: AbortSignal }): Promise<PurgeReport> {
+    const { network, store, names } = this.#parts;
+    const image = parseImageName(text, names);
+    const digest = await this.#digestOf(image, options.signal);
+    const { registry, repository, tag } = image.reference;
+    const exact = Reference.of({ registry, repository, tag, digest });
+    // Before anything goes, since members may need to be told what it is made of.
+    const blobs = options.everywhere ? await this.#madeOf(digest) : [];
+    const own = await store.purge({ repository: image.full, digest, blobs, dryRun: options.dryRun });
+    const members = options.everywhere ? network.peers().filter(({ zone }) => options.zone === undefined || zone === options.zone) : [];
+    const others = await Promise.all(members.map(async (peer) => await this.#purgeMember(peer, exact.toString(), blobs, options)));
+    options.signal.throwIfAborted();
+    const mine: PurgeOutcome = { peerId: network.self, address: 'this node', state: 'done', reason: null, removed: own.removed.length, bytes: own.bytes, kept: own.kept.length, tags: own.tags.length };
+    return { reference: image.reference.toString(), digest: digest.toString(), dryRun: options.dryRun, nodes: [mine, ...others] };
+  }
+
+  async #purgeMember(peer: Peer, image: string, blobs: readonly Digest[], { dryRun, signal }: { dryRun: boolean; signal: AbortSignal }): Promise<PurgeOutcome> {
+    const base = { peerId: peer.peerId, address: peer.address, reason: null, removed: 0, bytes: 0, kept: 0, tags: 0 };
+    try {
+      const message = { type: 'purge', image, blobs: blobs.slice(0, MAX_BLOBS).map(String), dryRun } as const;
+      const { removed, bytes, kept, tags } = await this.#parts.network.request(peer.peerId, message, 'purged', { signal, timeoutMs: MEMBER_TIMEOUT_MS });
+      return { ...base, state: 'done', removed, bytes, kept, tags };
+    } catch (error) {
+      const code = errorCode(error);
+      const state = code === 'denied' || code === 'unsupported' ? 'refused' : code === 'peer-gone' || code === 'timeout' ? 'gone' : 'failed';
+      return { ...base, state, reason: error instanceof Error ? error.message : String(error) };
+    }
+  }
+
+  /** What this node knows comes first: the tag of a leaked image may be gone at the origin already, or mean the next one. */
+  async #digestOf(image: ImageName, signal: AbortSignal): Promise<Digest> {
+    const { digest, tag } = image.reference;
+    const known = digest ?? this.#parts.store.images.tag(image.full, tag!)?.digest;
+    if (known !== undefined) return known;
+    try {
+      return (await this.#parts.upstreamOf(image).resolver.manifest(image, tag!, signal)).raw.digest;
+    } catch (error) {
+      if (errorCode(error) !== 'not-found') throw error;
+      throw new LayerswarmError('not-found', `neither this node nor the origin knows ${image.reference.toString()}: give its digest, ${image.full}@sha256:…`, { cause: error });
+    }
+  }
+
+  async #madeOf(root: Digest): Promise<Digest[]> {
+    const found = new Map<string, Digest>([[root.toString(), root]]);
+    for (const digest of found.values()) {
+      const raw = await this.#parts.store.images.anyManifest(digest);
+      if (raw === undefined) continue;
+      const { blobs, children } = linkedDescriptors(parseManifest(raw.bytes, raw.mediaType));
+      for (const { digest } of [...blobs, ...children]) found.set(digest.toString(), digest);
+    }
+    return [...found.values()];
+  }
+}

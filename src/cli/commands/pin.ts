@@ -1,0 +1,43 @@
+import { InvalidArgumentError } from 'commander';
+import { formatBytes } from '../../agent/quantity.ts';
+import type { PinReport, PinStatus } from '../../control/keep-operation.ts';
+import { connectToAgent } from '../agent-client.ts';
+import type { DefineCommand } from '../command.ts';
+import { onInterrupt } from '../interrupt.ts';
+import { table } from '../table.ts';
+
+export const define: DefineCommand = (command, context) => {
+  command
+    .argument('[reference]', 'an image; without one, the pins are listed')
+    .description('Keeps an image: gc and the store\'s limits leave it alone. A tag that moves takes its pin along.')
+    .option('--copies <n>', 'see to it that so many nodes of the swarm hold it, this one among them', parseCopies)
+    .option('--dry-run', 'change nothing')
+    .action(async (reference: string | undefined, { copies, dryRun }: { copies?: number; dryRun?: boolean }) => {
+      const agent = await connectToAgent(context);
+      if (reference === undefined) {
+        context.output.result(await agent.call('pins', {}), formatPins);
+        return;
+      }
+      context.output.result(await agent.call('pin', { reference, copies, dryRun }, { signal: onInterrupt() }), (report) => formatPin(report, dryRun === true));
+    });
+};
+
+function formatPin({ reference, copies, holders, bytes, complete }: PinReport, dryRun: boolean): string {
+  const here = complete ? `${formatBytes(bytes)} here` : `not all of it is here: bring the rest with "layerswarm pull ${reference}"`;
+  const held = copies === null ? '' : dryRun ? `, to be kept in ${copies} copies` : `, held by ${holders ?? 0} of ${copies} nodes`;
+  return `${reference} ${dryRun ? 'would be' : 'is'} pinned, ${here}${held}`;
+}
+
+function formatPins({ pins }: { readonly pins: readonly PinStatus[] }): string {
+  return table([
+    { label: 'REFERENCE', value: ({ reference }) => reference },
+    { label: 'COPIES', value: ({ copies }) => (copies === null ? '' : String(copies)), align: 'right' },
+    { label: 'HELD BY', value: ({ holders }) => (holders === null ? '' : String(holders)), align: 'right' },
+  ], pins, 'nothing is pinned');
+}
+
+function parseCopies(value: string): number {
+  const copies = Number(value);
+  if (!Number.isInteger(copies) || copies < 1 || copies > 10_000) throw new InvalidArgumentError('Expected a number from 1 to 10000.');
+  return copies;
+}

@@ -1,0 +1,93 @@
+export interface PinRequest {
+  readonly reference: string;
+  /** How many nodes of the swarm should hold the image at least, this one among them. */
+  readonly copies?: number | undefined;
+  readonly dryRun?: boolean | undefined;
+}
+
+export interface PinStatus {
+  readonly reference: string;
+  /** null without a minimum. */
+  readonly copies: number | null;
+  /** Nodes that held the whole image when that was last counted. */
+  readonly holders: number | null;
+}
+
+export interface PinReport extends PinStatus {
+  /** Bytes of it that are here now. */
+  readonly bytes: number;
+  readonly complete: boolean;
+}
+
+export interface UnpinRequest {
+  readonly reference: string;
+  readonly dryRun?: boolean | undefined;
+}
+
+export interface UnpinReport {
+  readonly reference: string;
+  readonly wasPinned: boolean;
+}
+
+export interface PurgeRequest {
+  readonly reference: string;
+  readonly everywhere?: boolean | undefined;
+  readonly zone?: string | undefined;
+  readonly dryRun?: boolean | undefined;
+}
+
+export interface PurgeReport {
+  readonly reference: string;
+  readonly digest: string;
+  readonly dryRun: boolean;
+  readonly nodes: readonly PurgeOutcome[];
+}
+
+export interface PurgeOutcome {
+  readonly peerId: string;
+  readonly address: string;
+  readonly state: 'done' | 'failed' | 'refused' | 'gone';
+  readonly reason: string | null;
+  /** Blobs and manifests. */
+  readonly removed: number;
+  readonly bytes: number;
+  /** What stayed, since other images need it. */
+  readonly kept: number;
+  readonly tags: number;
+}
+
+export interface GcRequest {
+  readonly maxAgeMs?: number | undefined;
+  readonly targetBytes?: number | undefined;
+  readonly dryRun?: boolean | undefined;
+}
+
+export interface GcSummary {
+  readonly dryRun: boolean;
+  readonly removed: readonly { readonly digest: string; readonly bytes: number; readonly kind: 'blob' | 'partial' }[];
+  readonly bytes: number;
+}
+
+export interface VerifyRequest {
+  /** Says what is wrong, and moves or fetches nothing. */
+  readonly dryRun?: boolean | undefined;
+  /** True when absent. */
+  readonly repair?: boolean | undefined;
+}
+
+export interface VerifyProgress {
+  readonly blobs: number;
+  readonly bytes: number;
+  readonly totalBytes: number;
+}
+
+export interface VerifyReport {
+  readonly blobs: number;
+  readonly bytes: number;
+  /** Digests whose bytes on disk were wrong or gone; such bytes are in the quarantine now. */
+  readonly corrupt: readonly string[];
+  /** Of those, what was fetched again. */
+  readonly repaired: readonly string[];
+  /** And what was not, with the reason. */
+  readonly unrepaired: readonly { readonly digest: string; readonly reason: string }[];
+}
