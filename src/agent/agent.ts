@@ -111,7 +111,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   });
 
   // Blobs between the members
-  const exchange = new Exchange({ network, blobs: store.blobs, origin, mayShare: (blob) => excluded.mayShare(blob), emit: config.emit });
+  const exchange = new Exchange({ network, blobs: store.blobs, origin, mayShare: (blob) => excluded.mayShare(blob), emit: config.emit, zone: config.zone });
   parts.defer(() => exchange.close());
 
   const mirrors = mirroredRegistries({ upstreams: config.upstreams, open: (upstream) => clients.mirror(upstream), tags, excluded });

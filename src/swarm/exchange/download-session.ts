@@ -28,6 +28,8 @@ export interface SessionOptions {
   readonly random: () => number;
   readonly digest: Digest;
   readonly repository: string;
+  /** This node's own; undefined where zones do not matter. */
+  readonly zone: string | undefined;
   readonly layout: PieceLayout;
   readonly partial: PartialBlob;
   readonly origin: OriginAccess;
@@ -122,7 +124,8 @@ export class DownloadSession {
     if (holding.state === 'partial' && holding.size === size && holding.pieceLength === pieceLength && holding.bits !== undefined) {
       bits = Bitfield.fromBytes(holding.bits, pieceCount);
     }
-    this.download.meet(peerId, role, bits, credit, this.#options.now());
+    const near = this.#options.zone === undefined || this.#options.network.peer(peerId)?.zone === this.#options.zone;
+    this.download.meet(peerId, role, bits, credit, this.#options.now(), near);
     if (role === 'complete') this.verifier.holder(peerId);
     this.wake();
   }

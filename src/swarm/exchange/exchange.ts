@@ -27,6 +27,8 @@ export interface ExchangeOptions {
   origin(): Origin | undefined;
   /** Whether members may have this blob; false for those of excluded repositories only. */
   mayShare?(blob: Digest): boolean;
+  /** This node's own: members of it are asked first. */
+  readonly zone?: string;
   readonly emit?: EmitPolicy;
   readonly now?: () => number;
   readonly random?: () => number;
@@ -64,7 +66,7 @@ export class Exchange implements BlobExchange {
     const now = options.now ?? Date.now;
     this.#options = options;
     const coordinators = new Coordinators(network, now);
-    this.#context = { network, blobs, coordinators, origin: () => options.origin(), now, random: options.random ?? Math.random };
+    this.#context = { network, blobs, coordinators, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone };
     this.#server = new BlobServer({
       network, blobs,
       transfer: (blob) => this.#active.get(blob.toString())?.transfer,

@@ -22,6 +22,7 @@ export interface TransferContext {
   origin(): Origin | undefined;
   readonly now: () => number;
   readonly random: () => number;
+  readonly zone: string | undefined;
 }
 
 /** Pushed bytes that a subscriber lets a peer have on their way; topped up as they arrive. */
@@ -209,14 +210,14 @@ export class Transfer {
 
   /** finding -> fetching */
   async #begin(layout: PieceLayout): Promise<void> {
-    const { blobs, coordinators, network, now, random } = this.#context;
+    const { blobs, coordinators, network, now, random, zone } = this.#context;
     const partial = await blobs.openPartial(this.digest, layout.size, layout.pieceLength);
     if (this.#state.kind !== 'finding') {
       await partial.close();
       return;
     }
     const session = new DownloadSession({
-      network, coordinators, now, random, digest: this.digest, repository: this.repository, layout, partial, origin: this.#origin, meter: this.meter,
+      network, coordinators, now, random, zone, digest: this.digest, repository: this.repository, layout, partial, origin: this.#origin, meter: this.meter,
       expecting: () => this.#joining.size > 0,
       hashed: () => {
         this.#prove().catch((error: unknown) => this.#fail(error));

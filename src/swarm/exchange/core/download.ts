@@ -72,7 +72,7 @@ export class Download {
 
   // Neighbours
 
-  meet(peer: string, role: NeighbourRole, bits: Bitfield | undefined, credit: number, now: number): void {
+  meet(peer: string, role: NeighbourRole, bits: Bitfield | undefined, credit: number, now: number, near = true): void {
     const has = role === 'complete' || role === 'origin' ? Bitfield.full(this.layout.pieceCount) : (bits ?? new Bitfield(this.layout.pieceCount));
     const known = this.neighbours.get(peer);
     if (known?.role === 'fetching') this.#table.count(known.bits, -1);
@@ -80,6 +80,7 @@ export class Download {
     neighbour.role = role;
     neighbour.bits = has;
     neighbour.credit = credit;
+    neighbour.near = near;
     this.neighbours.set(peer, neighbour);
     if (role !== 'fetching') {
       neighbour.pushQueue.clear();

@@ -17,8 +17,8 @@ export function planFetches(table: PieceTable, sources: readonly Neighbour[], li
   const late = idle.some(({ role }) => role === 'fetching') ? latePieces(table, limits, now) : [];
   const before = wanted.first + Math.ceil(limits.windowBytes / table.layout.pieceLength);
   const chosen: [Neighbour, Run][] = [];
-  // Those with the least to do first, so that the work is spread.
-  for (const source of idle.sort((a, b) => a.fetches.size - b.fetches.size || a.backlogBytes - b.backlogBytes || b.rate - a.rate)) {
+  // Near ones first; among them those with the least to do, so that the work is spread.
+  for (const source of idle.sort((a, b) => Number(b.near) - Number(a.near) || a.fetches.size - b.fetches.size || a.backlogBytes - b.backlogBytes || b.rate - a.rate)) {
     const longest = runPieces(source, table.layout.pieceLength, limits);
     for (let open = source.fetches.size; open < REQUESTS_PER_PEER; open++) {
       const inOrder = source.role === 'complete';

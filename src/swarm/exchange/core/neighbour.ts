@@ -26,6 +26,8 @@ const MAX_PAUSE_MS = 30_000;
 /** What one download knows of one peer, and what goes on between them. */
 export class Neighbour {
   readonly peer: string;
+  /** In this node's zone: asked before others. */
+  near = true;
   role: NeighbourRole;
   bits: Bitfield;
   /** Bytes that it is ready to be pushed. */

@@ -146,3 +146,10 @@ test('pieces that turned out wrong are wanted again', (t) => {
   one.forget([0]);
   t.is(of(one.plan(1), 'fetch').length, 1);
 });
+
+test('members of this zone are asked before others', (t) => {
+  const one = download(4);
+  one.meet('far', 'complete', undefined, 0, 0, false);
+  one.meet('near', 'complete', undefined, 0, 0, true);
+  t.is(of(one.plan(0), 'fetch')[0]!.fetch.peer, 'near');
+});
