@@ -13,6 +13,7 @@ import { isLoopback, parseTcpAddress } from './address.ts';
 import { muxer } from './muxer.ts';
 import type { PeerKey } from './peer-key.ts';
 import { ProviderDatastore } from './provider-datastore.ts';
+import { silentLogger } from './silent-logger.ts';
 import type { SwarmKey } from './swarm-key.ts';
 
 const DHT_PROTOCOL = '/layerswarm/lan/kad/1.0.0';
@@ -44,6 +45,7 @@ export async function createNode(options: NodeOptions): Promise<Node> {
   return await createLibp2p({
     start: false,
     privateKey: options.peerKey.privateKey,
+    ...(process.env['DEBUG'] === undefined ? { logger: silentLogger } : {}),
     nodeInfo: { name: 'layerswarm', userAgent: options.agent },
     datastore: new ProviderDatastore(),
     addresses: { listen: [...options.listen], announce: [...options.announce], announceFilter: withoutLoopback },
