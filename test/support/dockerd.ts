@@ -9,12 +9,15 @@ export interface DockerdOptions {
   /** `--registry-mirror`: where pulls from docker.io go first. */
   readonly mirror?: string;
   readonly insecureRegistries?: readonly string[];
+  /** daemon.json; an empty one when absent. */
+  readonly configFile?: string;
   readonly netns?: string;
 }
 
 /** Needs the tools `dockerd`, `docker`, `containerd`, `runc` and `root`. */
 export interface Dockerd {
   readonly socket: string;
+  readonly pidFile: string;
   readonly log: () => string;
   /** `docker` on this daemon, whatever its exit code. */
   readonly docker: (args: readonly string[], options?: RunOptions) => Promise<Finished>;
@@ -25,18 +28,19 @@ export interface Dockerd {
  * A Docker Engine with folders and a containerd of its own, and without a network of its own: containers run with
  * `--network none` or `host`.
  */
-export async function startDockerd(cleanup: Cleanup, { mirror, insecureRegistries = ['127.0.0.0/8'], netns }: DockerdOptions = {}): Promise<Dockerd> {
+export async function startDockerd(cleanup: Cleanup, { mirror, insecureRegistries = ['127.0.0.0/8'], configFile, netns }: DockerdOptions = {}): Promise<Dockerd> {
   const containerd = await startContainerd(cleanup, netns);
   const dir = tempDir(cleanup, 'dkr');
   const socket = join(dir, 'd.sock');
   // Not the machine's own /etc/docker/daemon.json.
-  const config = join(dir, 'daemon.json');
-  writeFileSync(config, '{}');
+  const config = configFile ?? join(dir, 'daemon.json');
+  if (configFile === undefined) writeFileSync(config, '{}');
+  const pidFile = join(dir, 'pid');
   const program = startProgram(cleanup, 'dockerd', [
     '--host', `unix://${socket}`,
     '--data-root', join(dir, 'data'),
     '--exec-root', join(dir, 'exec'),
-    '--pidfile', join(dir, 'pid'),
+    '--pidfile', pidFile,
     '--config-file', config,
     '--containerd', containerd.socket,
     '--iptables=false',
@@ -49,6 +53,7 @@ export async function startDockerd(cleanup: Cleanup, { mirror, insecureRegistrie
   const options = (more: RunOptions = {}): RunOptions => ({ netns, env: { DOCKER_CONFIG: join(dir, 'config') }, deadline: 300_000, ...more });
   return {
     socket,
+    pidFile,
     log: () => program.stderr,
     docker: (args, more) => run('docker', ['--host', `unix://${socket}`, ...args], options(more)),
     dockerOk: (args, more) => runOk('docker', ['--host', `unix://${socket}`, ...args], options(more)),
