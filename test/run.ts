@@ -26,7 +26,7 @@ const PARTS: Record<string, () => Promise<void>> = {
   },
   unit: () => suite('unit', [], 10 * MINUTE),
   e2e: async () => {
-    await suite('e2e', ['--serial'], 25 * MINUTE);
+    await suite('e2e', ['--serial', '--timeout=5m'], 27 * MINUTE);
   },
 };
 

@@ -40,7 +40,7 @@ test('the demo shows a newcomer who sent what to whom', async (t) => {
 test('an interrupted demo leaves nothing behind', async (t) => {
   const tmp = tempDir(t, 'demo');
   const program = startProgram(t, process.execPath, [MAIN, 'demo', '--nodes', '3'], { env: { ...programEnv(tmp), TMPDIR: tmp } });
-  await program.waitForOutput(/nodes pull/);
+  await program.waitForOutput(/nodes pull/, 240_000);
   t.is((await program.stop()).signal, null, 'it ends by itself');
   t.deepEqual(readdirSync(tmp), []);
 });

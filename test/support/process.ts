@@ -145,7 +145,7 @@ export interface RunOptions extends SpawnOptions {
 
 /** Runs a program to its end, whatever its exit code. */
 export async function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
-  const { deadline = 120_000 } = options;
+  const { deadline = 300_000 } = options;
   const undos: (() => void | Promise<void>)[] = [];
   const program = startProgram({ teardown: (undo) => undos.push(undo) }, command, args, options);
   let late = false;

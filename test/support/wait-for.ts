@@ -9,7 +9,7 @@ export interface WaitOptions {
   readonly giveUp?: () => Error | undefined;
 }
 
-export const DEFAULT_DEADLINE = 60_000;
+export const DEFAULT_DEADLINE = 120_000;
 
 /** Looks until `look` gives something other than undefined or false. What it throws counts as "not yet". */
 export async function waitFor<T>(
