@@ -141,7 +141,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
     ...(embedded === undefined ? {} : { embedded: { origin: embedded, uploadsFolder: join(config.data, 'uploads') } }),
     log: log.for('registry'),
     counters: tally,
-    timing: { tagTtl: config.tags.ttl, tagMaxStale: config.tags.staleFor },
+    timing: { tagTtl: config.tags.ttl, tagMaxStale: config.tags.staleFor, accessTtl: config.access.ttl, accessMaxStale: config.access.staleFor },
   });
   const push = config.push === undefined ? undefined : new PushProxy({
     listen: config.push,

@@ -149,6 +149,10 @@ export const configSchema = z.strictObject({
     staleFor: setting(quantity(parseDuration).prefault('7d'), 'a duration such as 7d',
       'While the origin is down, the newest answer that this node or a member remembers is served as stale, up to this age.'),
   }).prefault({}).describe('How fresh a tag is.'),
+  access: z.strictObject({
+    ttl: setting(quantity(parseDuration).prefault('5m'), 'a duration such as 5m', 'How long a registry\'s word that this node may read a repository is not asked for again.'),
+    staleFor: setting(quantity(parseDuration).prefault('7d'), 'a duration such as 7d', 'While the registry is down, how old that word may be. It outlasts a restart; a refusal holds until the registry says otherwise.'),
+  }).prefault({}).describe('Who may read: this node serves what its own credentials may read at the registry.'),
   limits: z.strictObject({
     upload: setting(quantity(parseRate).prefault(0), RATE, 'Bytes a second sent to members.'),
     download: setting(quantity(parseRate).prefault(0), RATE, 'Bytes a second received from members.'),

@@ -34,12 +34,22 @@ export interface ImageStore {
   /** Manifests of the repository whose `subject` is this digest. */
   referrers(repository: string, subject: Digest): Promise<RawManifest[]>;
 
+  /** What the registry last said about this node's right to read a repository. */
+  access(repository: string): AccessRecord | undefined;
+  setAccess(repository: string, record: AccessRecord): void;
+
   pin(reference: string): void;
   unpin(reference: string): boolean;
   pins(): string[];
 
   /** Resolves once every change so far is synced to disk: what an embedded origin waits for before it answers 201. @throws `disk-full` */
   flush(): Promise<void>;
+}
+
+export interface AccessRecord {
+  readonly granted: boolean;
+  /** Milliseconds since the epoch. */
+  readonly checkedAt: number;
 }
 
 export interface TagRecord {

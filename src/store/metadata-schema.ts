@@ -28,3 +28,10 @@ CREATE INDEX tags_by_digest ON tags (digest);
 CREATE TABLE pins (reference TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 PRAGMA user_version = ${SCHEMA_VERSION};
 `;
+
+/** Tables that databases of the same version may lack, since they came later and older programs do without them. */
+export const LATER_TABLES = `
+CREATE TABLE IF NOT EXISTS repository_access (
+  repository TEXT PRIMARY KEY, granted INTEGER NOT NULL, checked_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+`;

@@ -2,7 +2,7 @@ import { open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { LayerswarmError } from '../errors.ts';
 import { syncFolder } from './durable-file.ts';
-import { SCHEMA, SCHEMA_VERSION } from './metadata-schema.ts';
+import { LATER_TABLES, SCHEMA, SCHEMA_VERSION } from './metadata-schema.ts';
 import { storeError } from './store-error.ts';
 import type { StoreLayout } from './store-layout.ts';
 
@@ -51,6 +51,7 @@ export class Metadata {
       const fresh = version === 0;
       if (fresh) database.exec(`BEGIN; ${SCHEMA} COMMIT`);
       else database.prepare('SELECT count(*) FROM sqlite_schema').get();
+      database.exec(LATER_TABLES);
       // SQLite's locks are on the database file; the log has none that closing this descriptor could drop
       const log = await open(`${layout.metadata}-wal`, 'r+');
       await syncFolder(layout.root);

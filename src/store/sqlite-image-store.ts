@@ -2,7 +2,7 @@ import { errorCode } from '../errors.ts';
 import { Digest } from '../oci/digest.ts';
 import { MAX_MANIFEST_BYTES, parseManifest, type RawManifest } from '../oci/manifest.ts';
 import type { DiskBlobStore } from './disk-blob-store.ts';
-import type { ImageStore, TagRecord } from './image-store.ts';
+import type { AccessRecord, ImageStore, TagRecord } from './image-store.ts';
 import { digestColumn, insertManifest, insertRepositoryManifest } from './manifest-table.ts';
 import type { Metadata } from './metadata.ts';
 import type { Pins } from './pins.ts';
@@ -132,6 +132,15 @@ export class SqliteImageStore implements ImageStore {
       if (manifest !== undefined) found.push(manifest);
     }
     return found;
+  }
+
+  access(repository: string): AccessRecord | undefined {
+    const row = this.#metadata.statement('SELECT granted, checked_at FROM repository_access WHERE repository = ?').get(repository);
+    return row === undefined ? undefined : { granted: row['granted'] === 1, checkedAt: row['checked_at'] as number };
+  }
+
+  setAccess(repository: string, { granted, checkedAt }: AccessRecord): void {
+    this.#metadata.transaction(() => this.#metadata.statement('INSERT OR REPLACE INTO repository_access VALUES (?, ?, ?)').run(repository, granted ? 1 : 0, checkedAt));
   }
 
   pin(reference: string): void {

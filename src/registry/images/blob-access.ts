@@ -5,6 +5,7 @@ import type { ImageStore } from '../../store/image-store.ts';
 import type { Repository } from '../namespace.ts';
 import { BoundedMap } from './bounded-map.ts';
 import { isOriginAway, type OriginCalls } from './origin-calls.ts';
+import type { RepositoryAccess } from './repository-access.ts';
 import { SingleFlight } from './single-flight.ts';
 
 const MAX_DECISIONS = 10_000;
@@ -13,6 +14,8 @@ export interface BlobAccessOptions {
   readonly store: BlobStore;
   readonly images: ImageStore;
   readonly calls: OriginCalls;
+  /** For what is linked here. */
+  readonly repositories: RepositoryAccess;
   readonly now: () => number;
   /** Milliseconds for which the origin's word that a repository holds a blob is not asked for again. */
   readonly ttlMs: number;
@@ -41,8 +44,11 @@ export class BlobAccess {
 
   /** The blob's size in bytes where it is known here. @throws LayerswarmError `not-found`, `origin-…` */
   async check(repository: Repository, digest: Digest, signal: AbortSignal): Promise<number | undefined> {
-    const { store, images, now, ttlMs } = this.#options;
-    if (images.isLinked(repository.full, digest)) return store.size(digest) ?? this.#sizes.get(digest.toString());
+    const { store, images, repositories, now, ttlMs } = this.#options;
+    if (images.isLinked(repository.full, digest)) {
+      await repositories.require(repository, (origin, aborted) => origin.blobSize(repository.name, digest, aborted), signal);
+      return store.size(digest) ?? this.#sizes.get(digest.toString());
+    }
     const key = `${repository.full}@${digest.toString()}`;
     const decision = this.#decisions.get(key);
     if (decision !== undefined && Math.abs(now() - decision.at) < ttlMs) return decision.size;
@@ -50,9 +56,9 @@ export class BlobAccess {
   }
 
   async #ask(repository: Repository, digest: Digest, key: string): Promise<number> {
-    const { calls, now, maxStaleMs } = this.#options;
+    const { calls, repositories, now, maxStaleMs } = this.#options;
     try {
-      const size = await calls.ask((origin, signal) => origin.blobSize(repository.name, digest, signal));
+      const size = await repositories.watch(repository, () => calls.ask((origin, signal) => origin.blobSize(repository.name, digest, signal)));
       this.#decisions.set(key, { at: now(), size });
       return size;
     } catch (error) {

@@ -10,6 +10,7 @@ import { Availability } from './availability.ts';
 import { BlobAccess } from './blob-access.ts';
 import { ManifestSource } from './manifest-source.ts';
 import { OriginCalls } from './origin-calls.ts';
+import { RepositoryAccess } from './repository-access.ts';
 import { type ResolvedTag, TagResolver } from './tag-resolver.ts';
 
 export interface ImageResolverOptions {
@@ -43,7 +44,7 @@ export const DEFAULT_TIMING: ImageTiming = {
   tagTtl: 30_000,
   tagMaxStale: 7 * 24 * 3_600_000,
   accessTtl: 300_000,
-  accessMaxStale: 24 * 3_600_000,
+  accessMaxStale: 7 * 24 * 3_600_000,
   // three seconds for the origin and one for the members leave time to answer within five
   originTimeout: 3_000,
   memoryTimeout: 1_000,
@@ -72,7 +73,8 @@ export class ImageResolver {
     const timing = { ...DEFAULT_TIMING, ...options.timing };
     this.isExcluded = options.isExcluded;
     this.calls = new OriginCalls({ ...options, timeoutMs: timing.originTimeout, quietMs: timing.originQuiet, trustMs: timing.tagTtl });
-    const shared = { ...options, calls: this.calls };
+    const repositories = new RepositoryAccess({ ...options, calls: this.calls, ttlMs: timing.accessTtl, maxStaleMs: timing.accessMaxStale });
+    const shared = { ...options, calls: this.calls, repositories };
     this.access = new BlobAccess({ ...shared, ttlMs: timing.accessTtl, maxStaleMs: timing.accessMaxStale });
     this.#tags = new TagResolver({ ...shared, ttlMs: timing.tagTtl, maxStaleMs: timing.tagMaxStale, memoryTimeoutMs: timing.memoryTimeout });
     this.#manifests = new ManifestSource({ ...shared, headStartMs: timing.headStart, timeoutMs: timing.manifestTimeout });

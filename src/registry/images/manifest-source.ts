@@ -6,6 +6,7 @@ import type { ImageStore } from '../../store/image-store.ts';
 import type { BlobExchange } from '../../swarm/swarm.ts';
 import type { Repository } from '../namespace.ts';
 import type { OriginCalls } from './origin-calls.ts';
+import type { RepositoryAccess } from './repository-access.ts';
 import { abortable, SingleFlight } from './single-flight.ts';
 
 export interface ManifestSourceOptions {
@@ -13,6 +14,7 @@ export interface ManifestSourceOptions {
   readonly images: ImageStore;
   readonly exchange: BlobExchange;
   readonly calls: OriginCalls;
+  readonly repositories: RepositoryAccess;
   /** Repositories that are never shared in the swarm. */
   readonly isExcluded: (repository: string) => boolean;
   /** Milliseconds that the members have before the origin is asked as well. */
@@ -40,7 +42,9 @@ export class ManifestSource {
    * @throws LayerswarmError `not-found`, `origin-…`, `digest-mismatch`, `manifest-invalid`, `too-large`, `unavailable`, `timeout`
    */
   async get(repository: Repository, digest: Digest, isOrigins: boolean, signal: AbortSignal): Promise<FoundManifest> {
-    const kept = await this.#options.images.manifest(repository.full, digest);
+    const { images } = this.#options;
+    if (!isOrigins && images.isLinked(repository.full, digest)) await this.#requireAccess(repository, digest, signal);
+    const kept = await images.manifest(repository.full, digest);
     if (kept !== undefined) return this.#linked(repository, kept);
     return this.#flights.run(`${repository.full}@${digest.toString()}`, () => this.#find(repository, digest, isOrigins), signal);
   }
@@ -68,10 +72,21 @@ export class ManifestSource {
       // whether this repository holds it is the origin's to say, and its answer is the manifest
       found = await fromOrigin();
     } else {
+      await this.#requireAccess(repository, digest, deadline);
       found = await this.#fromPeersAlone(repository, digest, deadline);
     }
     await images.putManifest(repository.full, found.raw);
     return found;
+  }
+
+  /** Registries count reads of manifests, and hardly ever those of a blob's size. */
+  async #requireAccess(repository: Repository, digest: Digest, signal: AbortSignal): Promise<void> {
+    const { images, repositories } = this.#options;
+    await repositories.require(repository, async (origin, aborted) => {
+      const kept = await images.manifest(repository.full, digest);
+      const [blob] = kept === undefined ? [] : linkedDescriptors(parseManifest(kept.bytes, kept.mediaType)).blobs;
+      await (blob === undefined ? origin.manifest(repository.name, digest, aborted) : origin.blobSize(repository.name, blob.digest, aborted));
+    }, signal);
   }
 
   /** Members first, since registries count manifest requests; but nobody waits long for members that have nothing. */
@@ -90,7 +105,8 @@ export class ManifestSource {
   }
 
   async #fromOrigin(repository: Repository, digest: Digest): Promise<FoundManifest> {
-    const raw = await this.#options.calls.ask((origin, signal) => origin.manifest(repository.name, digest, signal));
+    const { calls, repositories } = this.#options;
+    const raw = await repositories.watch(repository, () => calls.ask((origin, signal) => origin.manifest(repository.name, digest, signal)));
     return { raw, manifest: parseManifest(raw.bytes, raw.mediaType) };
   }
 

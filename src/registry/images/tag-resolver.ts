@@ -3,11 +3,13 @@ import type { Digest } from '../../oci/digest.ts';
 import type { ImageStore, TagRecord } from '../../store/image-store.ts';
 import type { Repository } from '../namespace.ts';
 import { isOriginAway, type OriginCalls } from './origin-calls.ts';
+import type { RepositoryAccess } from './repository-access.ts';
 import { abortable, SingleFlight } from './single-flight.ts';
 
 export interface TagResolverOptions {
   readonly images: ImageStore;
   readonly calls: OriginCalls;
+  readonly repositories: RepositoryAccess;
   /** The newest mapping of a tag that connected members have from the origin. */
   readonly tagMemory: (repository: string, tag: string, signal: AbortSignal) => Promise<TagRecord | undefined>;
   readonly now: () => number;
@@ -45,9 +47,9 @@ export class TagResolver {
   }
 
   async #ask(repository: Repository, tag: string): Promise<ResolvedTag> {
-    const { images, calls, now } = this.#options;
+    const { images, calls, repositories, now } = this.#options;
     try {
-      const digest = await calls.ask((origin, signal) => origin.resolveTag(repository.name, tag, signal));
+      const digest = await repositories.watch(repository, () => calls.ask((origin, signal) => origin.resolveTag(repository.name, tag, signal)));
       images.setTag(repository.full, tag, digest, now());
       return { kind: 'fresh', digest };
     } catch (error) {

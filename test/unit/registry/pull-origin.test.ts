@@ -372,8 +372,48 @@ real('a blob is read only through a repository that links it, or that the origin
   await faults.close();
   node.clock.now += 3_600_000;
   t.is((await send(`${node.url}/v2/private/app/blobs/${digest.toString()}`)).status, 200);
-  node.clock.now += 24 * 3_600_000;
+  node.clock.now += 7 * 24 * 3_600_000;
   t.is((await send(`${node.url}/v2/private/app/blobs/${digest.toString()}`)).status, 503, 'said too long ago');
+});
+
+for (const status of [401, 403]) {
+  real(`what is kept of a repository that the origin closed with ${status} is not served by digest either, until it opens it again`, async (t) => {
+    const { get, image, faults, node } = await start(t);
+    const paths = [`manifests/${image.digest.toString()}`, layerPath(image), `blobs/${image.config.digest.toString()}`];
+    const statuses = async (): Promise<number[]> => Promise.all(paths.map(async (path) => (await get(path)).status));
+    await get('manifests/v1');
+    t.deepEqual(await statuses(), [200, 200, 200]);
+    await waitFor('the blobs in the store', () => [image.config, ...image.layers.slice(0, 1)].every(({ digest }) => node.store.size(digest)));
+    const asked = faults.requests.length;
+    t.deepEqual(await statuses(), [200, 200, 200]);
+    t.is(faults.requests.length, asked, 'the origin said so a moment ago');
+    const heal = faults.inject({ kind: 'status', status });
+    node.clock.now += 300_001;
+    t.deepEqual(await statuses(), [404, 404, 404]);
+    heal();
+    t.deepEqual(await statuses(), [200, 200, 200]);
+  });
+}
+
+real('while the origin is away, what it said about a repository holds for its time, a refusal too', async (t) => {
+  const { get, image, faults, node, full } = await start(t);
+  const path = `manifests/${image.digest.toString()}`;
+  await get('manifests/v1');
+  for (const layer of [0, 1]) await get(layerPath(image, layer));
+  await get(`blobs/${image.config.digest.toString()}`);
+  await waitFor('the blobs in the store', () => [image.config, ...image.layers].every(({ digest }) => node.store.size(digest)));
+  const record = node.images.access(full);
+  await faults.close();
+  node.clock.now += 3_600_000;
+  t.is((await get(path)).status, 200);
+  t.deepEqual(node.images.access(full), record, 'an origin that is away grants nothing anew');
+  node.images.setAccess(full, { granted: false, checkedAt: node.clock.now });
+  t.is((await get(path)).status, 404);
+  t.is((await get('manifests/v1')).status, 404, 'nor as a stale tag');
+  node.images.setAccess(full, { granted: true, checkedAt: node.clock.now - 8 * 24 * 3_600_000 });
+  const answer = await get(path);
+  t.is(answer.status, 503);
+  t.regex(answer.body.toString(), /said 192 h ago, which is longer than access\.staleFor/);
 });
 
 real('an index is served as it is, and each child by its digest', async (t) => {

@@ -147,3 +147,17 @@ test('manifests, links, tags and pins outlive the process', async (t) => {
   t.deepEqual(second.images.tag(REPOSITORY, 'v1'), { digest: raw.digest, checkedAt: 3 });
   t.deepEqual(second.images.pins(), [`${REPOSITORY}:v1`]);
 });
+
+test('what a registry said about access outlasts a restart', async (t) => {
+  const folder = tempDir(t);
+  const first = await openStore(folder);
+  t.is(first.images.access(REPOSITORY), undefined);
+  first.images.setAccess(REPOSITORY, { granted: true, checkedAt: 1 });
+  first.images.setAccess(OTHER, { granted: true, checkedAt: 2 });
+  first.images.setAccess(OTHER, { granted: false, checkedAt: 3 });
+  await first.close();
+  const second = await openStore(folder);
+  t.teardown(() => second.close());
+  t.deepEqual(second.images.access(REPOSITORY), { granted: true, checkedAt: 1 });
+  t.deepEqual(second.images.access(OTHER), { granted: false, checkedAt: 3 });
+});
