@@ -38,7 +38,7 @@ for (const [text, canonical, familiar] of VALID) {
 }
 
 const INVALID: readonly string[] = [
-  '', ':tag', '@', `@${digest}`, 'Alpine', 'team/App', 'a b', 'app:', 'app:tag:tag', 'app:-x', `app:${'x'.repeat(129)}`, 'app@sha256:abc',
+  '', ':tag', '@', `@${digest}`, 'Alpine', 'team/App', 'Team/app', 'A/0', 'a b', 'app:', 'app:tag:tag', 'app:-x', `app:${'x'.repeat(129)}`, 'app@sha256:abc',
   `app@${digest}@${digest}`, 'app@md5:abc', '/app', 'app/', 'a//b', 'host.example//a', 'host:0/a', 'host:70000/a', 'host:x/a', '-host.example/a',
   '[::g]/a', '[::1/a', 'http://host/a', 'a___b/c', '.a/b', 'a..b/c', 'ä/b', 'a\n', 'a'.repeat(64), `${'a'.repeat(300)}/x`, 'user@host/a',
 ];
