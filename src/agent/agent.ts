@@ -32,10 +32,12 @@ import { OriginMemory } from './origin-memory.ts';
 import { Puller } from './puller.ts';
 import { ReceiptRing } from './receipt-ring.ts';
 import { RegistryTally } from './registry-tally.ts';
+import { Replication } from './replication.ts';
 import { seedHandler } from './seed-operation.ts';
 import { makeSeeding } from './seeding.ts';
 import { every, ORIGIN_PROBE_MS } from './schedule.ts';
 import { storeLimitBytes } from './store-limit.ts';
+import { TagHints } from './tag-hints.ts';
 import { loadSwarmKeys } from './swarm-keys.ts';
 import { notifySystemd } from './systemd.ts';
 
@@ -122,7 +124,8 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   const clientPulls = parts.use(new ClientPulls({ images: store.images, store: store.blobs, exchange, receipts, now: Date.now }));
   const tally = new RegistryTally(clientPulls);
   const images = new ImageList(store.images, store.blobs);
-  const view = new NodeView({ config, network, origins, embedded: embedded !== undefined, store, exchange, images, receipts, tally, mirrors, excluded });
+  const replication = parts.use(new Replication({ config: config.replication, data: config.data, network, images: store.images, exchange, origin, isExcluded, log: log.for('replication') }));
+  const view = new NodeView({ config, network, origins, embedded: embedded !== undefined, store, exchange, images, receipts, tally, mirrors, excluded, replication });
   const metrics = new Metrics(() => view.status());
   tally.connect(metrics);
 
@@ -160,6 +163,9 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   const endpoint = (): string => new URL(registry.url).host;
   const seeding = await makeSeeding({ data: config.data, store, exchange, origin, mirrors: config.mirrors, endpoint, log: log.for('seed') });
   parts.use(seeding);
+  const hints = new TagHints({ network, images: store.images, origin, isExcluded, wants: (repository, tag) => replication.wants(repository, tag), log: log.for('tags') });
+  // every tag of an embedded origin that is new or moves was pushed here
+  if (embedded !== undefined) parts.defer(store.images.onTag(({ repository, tag }) => hints.announceStored(repository, tag)));
 
   // What is preheated and kept
   const names = { registryName, mirrors: config.mirrors, upstreams: mirrors.map(({ name }) => name), endpoint };
@@ -180,7 +186,8 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
     handlers: {
       ...controlHandlers({ view, puller, preheat: keeping.preheat, names }),
       ...keeping.handlers,
-      seed: seedHandler(seeding.seeder),
+      seed: seedHandler(seeding.seeder, hints, keeping.preheat),
+      'replicate-run': (request, { signal, progress }) => replication.run(request, signal, progress),
     } satisfies Handlers,
     onError: (operation, error) => log.for('control').error('an operation failed', { operation, reason: String(error) }),
   });
@@ -195,6 +202,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   parts.defer(() => status?.stop());
   await control.start();
   parts.defer(() => control.stop());
+  replication.start();
   parts.use(every(ORIGIN_PROBE_MS, 'now', (signal) => view.watchOrigin(signal, log.for('origin'))));
 
   const file: AgentFile = {

@@ -32,6 +32,32 @@ function entry(setting: Setting): string[] {
   return [...comment(`${setting.description} Expects ${setting.expected}.${about}`, indent), line, ''];
 }
 
+/** Commented out: there is nothing that it could be by default. `schema.json` says what each key means. */
+const REPLICATION_EXAMPLE = `
+# Which images this node carries to other registries, when and how fast. In the file only.
+# replication:
+#   targets:
+#     - name: eu
+#       url: https://registry.eu.example
+#       username: mirror
+#       passwordFile: /etc/layerswarm/eu-password
+#       ca: /etc/layerswarm/eu-ca.pem
+#       bandwidth: 50MB/s
+#       connections: 8
+#   policies:
+#     - name: releases
+#       targets: [eu]
+#       repositories: { allow: ["team/*"], deny: ["team/secret/*"] }
+#       tags: { allow: ["v*"], deny: ["*-dev"] }
+#       platforms: []            # all; or [linux/amd64]
+#       onEvent: true            # as soon as a tag is pushed, seeded, or seen with another digest
+#       schedule: "0 3 * * *"    # and each night; or an interval such as 1h
+#       conflict: overwrite      # or keep, or fail
+#       stripPrefix: team/
+#       addPrefix: mirror/
+#       attachments: true        # signatures, attestations, SBOMs
+`.trim().split('\n');
+
 /** The documented example, as `config/layerswarm.yaml` holds it: each setting with its meaning and its default. */
 export function configExample(): string {
   const lines = [
@@ -46,5 +72,6 @@ export function configExample(): string {
     section = first;
     lines.push(...entry(setting));
   }
+  lines.push(...REPLICATION_EXAMPLE);
   return `${lines.join('\n').trimEnd()}\n`;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { replicationSchema } from './replication-schema.ts';
 import { parseDuration, parseRate, parseSize } from './quantity.ts';
 
 /**
@@ -170,6 +171,7 @@ export const configSchema = z.strictObject({
     pin: setting(z.boolean().default(false), 'true or false', 'Members may pin and unpin images here.'),
     purge: setting(z.boolean().default(false), 'true or false', 'Members may remove images here.'),
   }).prefault({}).describe('What other members of the swarm may ask of this node.'),
+  replication: replicationSchema.describe('Which images this node carries to other registries. In the file only.'),
   socket: z.strictObject({
     path: setting(z.string().regex(/^\//).max(107).optional(), 'an absolute path of at most 107 bytes',
       'Control socket. Default: in $XDG_RUNTIME_DIR, or /run/layerswarm for root, else in the data directory.'),
@@ -215,8 +217,12 @@ function kindOf(schema: z.ZodType): Setting['kind'] {
   return schema instanceof z.ZodArray ? 'list' : 'text';
 }
 
+/** Sections that have no flags and no variables: lists of maps would not fit there. */
+export const FILE_ONLY: ReadonlySet<string> = new Set(['replication']);
+
 function collect(schema: z.ZodObject, prefix: readonly string[]): Setting[] {
   return Object.entries(schema.shape).flatMap(([key, child]): Setting[] => {
+    if (FILE_ONLY.has(key)) return [];
     const field = child as z.ZodType;
     const path = [...prefix, key];
     const { inner, default: value } = unwrap(field);

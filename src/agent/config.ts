@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { LayerswarmError } from '../errors.ts';
 import { registryNameOf } from '../origin/registry-name.ts';
-import { configSchema, settings, type HostPort, type ParsedConfig } from './config-schema.ts';
+import { configSchema, FILE_ONLY, settings, type HostPort, type ParsedConfig } from './config-schema.ts';
 import { get, readSources, type FlagValues, type RawConfig } from './config-sources.ts';
 import { configFile, defaultData } from './data-directory.ts';
 
@@ -64,8 +64,9 @@ function parse(raw: RawConfig): ParsedConfig {
   const setting = settings.find((candidate) => candidate.path.every((part, index) => part === path[index]));
   const key = setting?.path.join('.') ?? path.join('.');
   const source = raw.sources.get(key);
+  const expected = FILE_ONLY.has(String(path[0])) ? issue.message.replace(/^(?!expected)/, 'expected another value: ') : `expected ${setting?.expected ?? 'a map of settings'}`;
   const received = withoutUserInfo(JSON.stringify(get(raw.values, path)) ?? 'nothing');
-  throw invalid(`${key}${source === undefined ? '' : ` (${source})`}: expected ${setting?.expected ?? 'a map of settings'}, received ${received.slice(0, 120)}${more}`, key);
+  throw invalid(`${key}${source === undefined ? '' : ` (${source})`}: ${expected}, received ${received.slice(0, 120)}${more}`, key);
 }
 
 /** A URL with a password in it is refused; the message must not repeat the password. */

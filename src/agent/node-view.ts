@@ -1,6 +1,6 @@
 import type { Logger } from '../log.ts';
 import type { MirroredRegistry } from '../registry/registry.ts';
-import type { OriginStatus, Health, PartHealth, Receipt, StatusDocument, TransferDocument } from '../status/status-document.ts';
+import type { OriginStatus, Health, PartHealth, Receipt, ReplicationStatus, StatusDocument, TransferDocument } from '../status/status-document.ts';
 import type { StatusSource } from '../status/status-source.ts';
 import type { Store } from '../store/store.ts';
 import type { Exchange } from '../swarm/exchange/exchange.ts';
@@ -26,6 +26,7 @@ export interface NodeViewParts {
   readonly tally: RegistryTally;
   readonly mirrors: readonly MirroredRegistry[];
   readonly excluded: ExcludedRepositories;
+  readonly replication: { status(): ReplicationStatus };
 }
 
 /** A node as people and monitoring see it: one document out of all parts. */
@@ -62,6 +63,7 @@ export class NodeView implements StatusSource {
         return [{ digest: digest.toString(), repository, sizeBytes: sizeBytes ?? null, haveBytes, fromOriginBytes: transfer.fromOriginBytes, fromPeersBytes: received, bytesPerSecond, state }];
       }),
       images: images.list(),
+      replication: this.#parts.replication.status(),
       bans: network.bans().map(({ peerId, reason, until }) => ({ peerId, reason, until: new Date(until).toISOString() })),
     };
   }

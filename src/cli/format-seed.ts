@@ -1,7 +1,7 @@
 import { formatBytes } from '../agent/quantity.ts';
-import type { SeedResult, WaveNode } from '../control/seed-operation.ts';
+import type { SeedResult } from '../control/seed-operation.ts';
 import { formatSeconds, shortDigest } from './format.ts';
-import { printable, table } from './table.ts';
+import { formatPrefetch } from './wave-view.ts';
 
 const IDENTITIES: Readonly<Record<SeedResult['identity'], string>> = {
   'as-is': 'digests as in the source',
@@ -19,27 +19,8 @@ export function formatSeed(result: SeedResult): string {
     `  ${formatBytes(bytes)}, ${IDENTITIES[identity]}${dryRun ? '' : `, in ${formatSeconds(seconds)}`}`,
     `  origin ${dryRun ? 'would be sent' : 'was sent'}  ${formatBytes(uploaded.bytes)} in ${uploaded.blobs} blobs; ${mounted.blobs} linked, ${present.blobs} there already; ${tagText(result)}`,
     ...layers.map(({ digest, size }) => `  layer  ${digest}  ${formatBytes(size)}`),
-    ...(nodes === undefined ? [] : ['', formatNodes(nodes)]),
+    ...(nodes === undefined ? [] : ['', formatPrefetch({ reference, digest, nodes, complete: result.complete === true })]),
   ].join('\n');
-}
-
-/** What became of other nodes. */
-export function formatNodes(nodes: readonly WaveNode[]): string {
-  return table([
-    { label: 'NODE', value: ({ peerId }) => peerId },
-    { label: 'ZONE', value: ({ zone }) => zone },
-    { label: 'STATE', value: ({ state }) => state },
-    { label: 'HAS', value: ({ haveBytes }) => formatBytes(haveBytes), align: 'right' },
-    { label: '', value: ({ reason }) => (reason === null ? '' : printable(reason)) },
-  ], nodes, 'no other node is connected');
-}
-
-/** One line over all nodes. */
-export function waveSummary(nodes: readonly WaveNode[]): string {
-  const count = (state: WaveNode['state']): number => nodes.filter((node) => node.state === state).length;
-  const others = (['refused', 'failed', 'gone'] as const).flatMap((state) => (count(state) === 0 ? [] : [`${count(state)} ${state}`]));
-  const bytes = nodes.reduce((sum, { haveBytes }) => sum + haveBytes, 0);
-  return [`${count('done')} of ${nodes.length} nodes have it, ${formatBytes(bytes)} there`, ...others].join(', ');
 }
 
 function tagText({ tag, digest, dryRun }: SeedResult): string {

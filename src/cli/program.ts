@@ -10,6 +10,7 @@ const COMMANDS: readonly { name: string; summary: string; load: () => Promise<{ 
   { name: 'agent', summary: 'run this host\'s node', load: () => import('./commands/agent.ts') },
   { name: 'pull', summary: 'bring images to this node', load: () => import('./commands/pull.ts') },
   { name: 'seed', summary: 'put an image into the origin, from a Docker Engine, an archive, a folder or a disk', load: () => import('./commands/seed.ts') },
+  { name: 'replicate', summary: 'carry images to other registries: status, run', load: () => import('./commands/replicate.ts') },
   { name: 'status', summary: 'show this node and the swarm at a glance', load: () => import('./commands/status.ts') },
   { name: 'peers', summary: 'list the members that this node is connected to', load: () => import('./commands/peers.ts') },
   { name: 'images', summary: 'list the images that are here', load: () => import('./commands/images.ts') },

@@ -1,7 +1,7 @@
 import { formatBytes } from '../agent/quantity.ts';
 import type { SeedLine } from '../control/seed-operation.ts';
-import { waveSummary } from './format-seed.ts';
 import { printable } from './table.ts';
+import { WaveView } from './wave-view.ts';
 
 const BAR_WIDTH = 32;
 const PLAIN_INTERVAL_MS = 2000;
@@ -11,6 +11,7 @@ const REFRESH_MS = 100;
 export function seedView(stream: NodeJS.WriteStream): { show: (line: SeedLine) => void; end: () => void } {
   let shownAt = stream.isTTY ? -Infinity : performance.now();
   let pending: string | undefined;
+  let wave: WaveView | undefined;
   const flush = (): void => {
     if (pending !== undefined) stream.write(stream.isTTY ? `\r\x1b[2K${pending}` : `${pending}\n`);
     pending = undefined;
@@ -20,8 +21,16 @@ export function seedView(stream: NodeJS.WriteStream): { show: (line: SeedLine) =
       if (line.kind === 'note') {
         if (!stream.isTTY) stream.write(`${printable(line.text)}\n`);
         else pending = printable(line.text).slice(0, (stream.columns ?? 80) - 1);
+      } else if (line.kind === 'wave') {
+        if (wave === undefined) {
+          flush();
+          if (stream.isTTY) stream.write('\r\x1b[2K');
+          wave = new WaveView(stream);
+        }
+        wave.show(line);
+        return;
       } else {
-        pending = line.kind === 'wave' ? waveSummary(line.nodes) : progress(line);
+        pending = progress(line);
       }
       const now = performance.now();
       if (now - shownAt < (stream.isTTY ? REFRESH_MS : PLAIN_INTERVAL_MS)) return;
@@ -29,6 +38,7 @@ export function seedView(stream: NodeJS.WriteStream): { show: (line: SeedLine) =
       flush();
     },
     end() {
+      if (wave !== undefined) return;
       flush();
       if (stream.isTTY && shownAt > 0) stream.write('\r\x1b[2K');
     },

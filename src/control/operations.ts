@@ -2,6 +2,7 @@ import type {
   GcRequest, GcSummary, PinReport, PinRequest, PinStatus, PurgeReport, PurgeRequest, UnpinReport, UnpinRequest, VerifyProgress, VerifyReport, VerifyRequest,
 } from './keep-operation.ts';
 import type { PrefetchProgress, PrefetchReport, PrefetchRequest, PullPlan } from './prefetch-operation.ts';
+import type { ReplicateRunOperation } from './replicate-operation.ts';
 import type { SeedOperation } from './seed-operation.ts';
 import type { Receipt, StatusDocument } from '../status/status-document.ts';
 
@@ -24,6 +25,7 @@ export interface Operations {
   gc: Operation<GcRequest, never, GcSummary>;
   verify: Operation<VerifyRequest, VerifyProgress, VerifyReport>;
   seed: SeedOperation;
+  'replicate-run': ReplicateRunOperation;
 }
 
 export interface Operation<Request, Progress, Result> {

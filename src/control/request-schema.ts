@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { OperationName, Operations } from './operations.ts';
+import { replicateRunRequest } from './replicate-operation.ts';
 import { seedRequest } from './seed-operation.ts';
 
 const nothing = z.strictObject({});
@@ -22,6 +23,7 @@ export const requestSchemas: { readonly [N in OperationName]: z.ZodType<Operatio
   gc: z.strictObject({ maxAgeMs: count.optional(), targetBytes: count.optional(), dryRun }),
   verify: z.strictObject({ dryRun, repair: z.boolean().optional() }),
   seed: seedRequest,
+  'replicate-run': replicateRunRequest,
 };
 
 export function isOperation(name: string): name is OperationName {

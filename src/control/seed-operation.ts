@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Operation } from './operations.ts';
+import type { NodeOutcome, PrefetchProgress } from './prefetch-operation.ts';
 
 export interface SeedRequest {
   /** As on the command line, with the full path of files. */
@@ -17,25 +18,8 @@ export interface SeedRequest {
 export type SeedLine =
   | { readonly kind: 'note'; readonly text: string }
   | { readonly kind: 'import' | 'push'; readonly doneBytes: number; readonly totalBytes: number }
-  | WaveLine;
-
-/** How far other nodes are with an image. */
-export interface WaveLine {
-  readonly kind: 'wave';
-  readonly nodes: readonly WaveNode[];
-}
-
-export interface WaveNode {
-  readonly peerId: string;
-  readonly zone: string;
-  /** `refused`: its configuration does not let members prefetch there. */
-  readonly state: 'waiting' | 'fetching' | 'done' | 'failed' | 'refused' | 'gone';
-  readonly haveBytes: number;
-  /** null until it is known. */
-  readonly totalBytes: number | null;
-  /** One line, when it failed. */
-  readonly reason: string | null;
-}
+  /** How far the nodes are with it. */
+  | ({ readonly kind: 'wave' } & PrefetchProgress);
 
 interface Blobs {
   readonly blobs: number;
@@ -58,8 +42,10 @@ export interface SeedResult {
   readonly tag: 'none' | 'same' | 'new' | 'move' | 'keep';
   readonly dryRun: boolean;
   readonly seconds: number;
-  /** With `everywhere`: what became of the other nodes. */
-  readonly nodes?: readonly WaveNode[];
+  /** With `everywhere`: what became of the nodes. */
+  readonly nodes?: readonly NodeOutcome[];
+  /** With `everywhere`: every node that allows it has the image. */
+  readonly complete?: boolean;
 }
 
 export type SeedOperation = Operation<SeedRequest, SeedLine, SeedResult>;

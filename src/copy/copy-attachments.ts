@@ -44,7 +44,7 @@ export async function copyAttachments(source: ImageSource, attachments: Attachme
     if (done.size >= MAX_ATTACHMENTS) throw new LayerswarmError('too-large', `more than ${MAX_ATTACHMENTS} artifacts refer to the image`);
     done.add(key);
     const raw = await source.manifest(digest, signal);
-    const processed = await copyWhole(source, target, raw, { ...options, tag, conflict: 'overwrite', onProgress: undefined });
+    const processed = await copyWhole(source, target, raw, { ...options, tag, conflict: 'overwrite' });
     return { raw, processed };
   }
 

@@ -29,13 +29,16 @@ export interface Passage {
 export class Health {
   readonly #clock: Clock;
   readonly #registry: string;
+  readonly #failuresToOpen: number;
   #circuit: Circuit = { kind: 'closed', outages: 0 };
   #seen: 'unknown' | 'ok' = 'unknown';
   #unauthorized: string | undefined;
   #lastReason: string | undefined;
   #bytes = 0;
 
-  constructor(registry: string, clock: Clock) {
+  /** @param failuresToOpen outages in a row after which requests fail at once; `Infinity` for callers that wait by themselves */
+  constructor(registry: string, clock: Clock, failuresToOpen = FAILURES_TO_OPEN) {
+    this.#failuresToOpen = failuresToOpen;
     this.#registry = registry;
     this.#clock = clock;
   }
@@ -103,7 +106,7 @@ export class Health {
     this.#lastReason = reason;
     if (circuit.kind === 'closed') {
       const outages = circuit.outages + 1;
-      this.#circuit = outages < FAILURES_TO_OPEN ? { kind: 'closed', outages } : this.#opened(FIRST_PAUSE, reason);
+      this.#circuit = outages < this.#failuresToOpen ? { kind: 'closed', outages } : this.#opened(FIRST_PAUSE, reason);
     } else if (circuit.kind === 'half-open') {
       this.#circuit = this.#opened(Math.min(LONGEST_PAUSE, circuit.pause * 2), reason);
     }

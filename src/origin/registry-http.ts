@@ -24,6 +24,8 @@ export interface RegistryOptions extends TlsOptions {
   readonly maxConnections?: number | undefined;
   /** Of blob bodies; 0 or absent: no limit. */
   readonly bytesPerSecond?: number | undefined;
+  /** Whether requests fail at once for a while after several outages in a row; true unless given. */
+  readonly failFast?: boolean | undefined;
   /** Connections to use instead of own ones; whoever made it closes it. */
   readonly dispatcher?: Dispatcher | undefined;
   readonly clock?: Clock | undefined;
@@ -90,7 +92,7 @@ export class RegistryHttp {
     const { clock = systemClock, dispatcher } = options;
     this.url = parseRegistryUrl(options.url);
     this.clock = clock;
-    this.health = new Health(this.url.host, clock);
+    this.health = new Health(this.url.host, clock, options.failFast === false ? Number.POSITIVE_INFINITY : undefined);
     this.rate = (options.bytesPerSecond ?? 0) > 0 ? new ByteRate(options.bytesPerSecond!, clock) : undefined;
     this.#timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
     this.#retry = { ...DEFAULT_RETRY, ...options.retry };

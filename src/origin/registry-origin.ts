@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { LayerswarmError } from '../errors.ts';
+import { errorCode, LayerswarmError } from '../errors.ts';
 import { Digest } from '../oci/digest.ts';
 import { MAX_MANIFEST_BYTES, parseManifest, type RawManifest, rawManifest } from '../oci/manifest.ts';
 import { isManifestMediaType, MANIFEST_ACCEPT, MediaType, mediaTypeEssence } from '../oci/media-type.ts';
-import { checkRepositoryName, checkTag, isTag } from '../oci/name.ts';
+import { checkRepositoryName, checkTag, isRepositoryName, isTag } from '../oci/name.ts';
 import type { Access } from './auth.ts';
 import { BlobReader, parseContentRange } from './blob-reader.ts';
 import { nextPage } from './link-header.ts';
@@ -22,6 +22,7 @@ const MAX_REFERRERS_BODY = MAX_MANIFEST_BYTES;
 const PROBE_TIMEOUT = 5_000;
 
 const tagList = z.object({ tags: z.array(z.string()).nullish() });
+const catalog = z.object({ repositories: z.array(z.string()).nullish() });
 
 /** An OCI registry over HTTP(S) as the origin. Nothing that it says is believed before its digest agrees, except what a tag means. */
 export class RegistryOrigin implements Origin {
@@ -86,7 +87,7 @@ export class RegistryOrigin implements Origin {
   async tags(repository: string, signal?: AbortSignal): Promise<string[]> {
     const tags = new Set<string>();
     const first = `/v2/${checkRepositoryName(repository)}/tags/list?n=${TAGS_A_PAGE}`;
-    await this.#pages(`the tag list of ${repository}`, first, repository, signal, async (answer) => {
+    await this.#pages(`the tag list of ${repository}`, first, pull(repository), signal, async (answer) => {
       const parsed = tagList.safeParse(parseJson(await answer.bytes(MAX_TAGS_BODY)));
       if (!parsed.success) throw new LayerswarmError('unsupported', `${this.#http.url.host} answered something other than a tag list of ${repository}`);
       for (const tag of parsed.data.tags ?? []) if (isTag(tag)) tags.add(tag);
@@ -94,12 +95,28 @@ export class RegistryOrigin implements Origin {
     return [...tags].sort();
   }
 
+  /** All repositories, where the registry lists them to this login (`/v2/_catalog` of distribution); undefined elsewhere. */
+  async repositories(signal?: AbortSignal): Promise<string[] | undefined> {
+    const names = new Set<string>();
+    try {
+      await this.#pages('the list of repositories', `/v2/_catalog?n=${TAGS_A_PAGE}`, { scopes: ['registry:catalog:*'] }, signal, async (answer) => {
+        const parsed = catalog.safeParse(parseJson(await answer.bytes(MAX_TAGS_BODY)));
+        if (!parsed.success) throw new LayerswarmError('unsupported', `${this.#http.url.host} answered something other than a list of repositories`);
+        for (const name of parsed.data.repositories ?? []) if (isRepositoryName(name)) names.add(name);
+      });
+    } catch (error) {
+      if (['unsupported', 'not-found', 'origin-denied', 'origin-unauthorized'].includes(errorCode(error))) return undefined;
+      throw error;
+    }
+    return [...names].sort();
+  }
+
   async referrers(repository: string, subject: Digest, artifactType?: string, signal?: AbortSignal): Promise<Buffer | undefined> {
     const query = artifactType === undefined ? '' : `?artifactType=${encodeURIComponent(artifactType)}`;
     const first = `/v2/${checkRepositoryName(repository)}/referrers/${subject.toString()}${query}`;
     const pages: { bytes: Buffer; filtered: boolean }[] = [];
     let supported = true;
-    await this.#pages(`the referrers of ${subject.toString()} in ${repository}`, first, repository, signal, async (answer) => {
+    await this.#pages(`the referrers of ${subject.toString()} in ${repository}`, first, pull(repository), signal, async (answer) => {
       supported &&= answer.status === 200 && mediaTypeEssence(answer.header('content-type')) === MediaType.ociIndex;
       if (supported) pages.push({ bytes: await answer.bytes(MAX_REFERRERS_BODY), filtered: /\bartifactType\b/.test(answer.header('oci-filters-applied') ?? '') });
     }, [400, 404, 405, 501]);
@@ -148,11 +165,11 @@ export class RegistryOrigin implements Origin {
   }
 
   /** Follows `rel="next"` to the end. */
-  async #pages(what: string, first: string, repository: string, signal: AbortSignal | undefined, read: (answer: Answer) => Promise<void>, alsoAccept: readonly number[] = []): Promise<void> {
+  async #pages(what: string, first: string, access: Access, signal: AbortSignal | undefined, read: (answer: Answer) => Promise<void>, alsoAccept: readonly number[] = []): Promise<void> {
     let target: string | URL | undefined = first;
     for (let page = 1; target !== undefined; page++) {
       if (page > MAX_PAGES) throw new LayerswarmError('too-large', `${what} has more than ${MAX_PAGES} pages`);
-      const answer: Answer = await this.#http.send({ what, method: 'GET', target, access: pull(repository), accept: [200, ...alsoAccept], signal });
+      const answer: Answer = await this.#http.send({ what, method: 'GET', target, access, accept: [200, ...alsoAccept], signal });
       try {
         await read(answer);
       } catch (error) {

@@ -16,7 +16,43 @@ export interface StatusDocument {
   readonly peers: readonly PeerStatus[];
   readonly transfers: readonly TransferDocument[];
   readonly images: readonly ImageStatus[];
+  readonly replication: ReplicationStatus;
   readonly bans: readonly { readonly peerId: string; readonly reason: string; readonly until: string }[];
+}
+
+/** Copies to other registries; empty where none are configured. */
+export interface ReplicationStatus {
+  readonly policies: readonly string[];
+  readonly targets: readonly ReplicationTargetStatus[];
+  /** Copies that failed, or wait after a failure. */
+  readonly troubled: readonly {
+    readonly policy: string;
+    readonly target: string;
+    readonly repository: string;
+    readonly tag: string;
+    /** It is not tried again by itself. */
+    readonly failed: boolean;
+    readonly attempts: number;
+    readonly error: string;
+    readonly nextAt: string | null;
+  }[];
+}
+
+export interface ReplicationTargetStatus {
+  readonly name: string;
+  readonly url: string;
+  /** Tags that wait, are being copied, and have failed for good. */
+  readonly waiting: number;
+  readonly running: number;
+  readonly failed: number;
+  /** Age of the oldest that waits or runs; 0 when none does. */
+  readonly lagSeconds: number;
+  /** Since this node first had the target. */
+  readonly copies: number;
+  readonly sentBytes: number;
+  readonly lastCopyAt: string | null;
+  readonly lastError: string | null;
+  readonly lastErrorAt: string | null;
 }
 
 export interface OriginStatus {

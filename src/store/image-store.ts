@@ -29,6 +29,8 @@ export interface ImageStore {
   /** `checkedAt` (ms since the epoch): when the origin last said so. */
   setTag(repository: string, tag: string, digest: Digest, checkedAt: number): void;
   deleteTag(repository: string, tag: string): boolean;
+  /** Told when a tag is new or means another digest. Returns the unsubscribe function. */
+  onTag(listener: (change: TagChange) => void): () => void;
   /** Sorted. */
   tags(repository: string): string[];
   /** Manifests of the repository whose `subject` is this digest. */
@@ -50,6 +52,12 @@ export interface AccessRecord {
   readonly granted: boolean;
   /** Milliseconds since the epoch. */
   readonly checkedAt: number;
+}
+
+export interface TagChange {
+  readonly repository: string;
+  readonly tag: string;
+  readonly digest: Digest;
 }
 
 export interface TagRecord {

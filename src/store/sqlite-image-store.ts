@@ -2,7 +2,7 @@ import { errorCode } from '../errors.ts';
 import { Digest } from '../oci/digest.ts';
 import { MAX_MANIFEST_BYTES, parseManifest, type RawManifest } from '../oci/manifest.ts';
 import type { DiskBlobStore } from './disk-blob-store.ts';
-import type { AccessRecord, ImageStore, TagRecord } from './image-store.ts';
+import type { AccessRecord, ImageStore, TagChange, TagRecord } from './image-store.ts';
 import { digestColumn, insertManifest, insertRepositoryManifest } from './manifest-table.ts';
 import type { Metadata } from './metadata.ts';
 import type { Pins } from './pins.ts';
@@ -37,6 +37,7 @@ export class SqliteImageStore implements ImageStore {
   readonly #pins: Pins;
   /** Told when the exported index may have changed. */
   readonly #onTags: () => void;
+  readonly #tagListeners = new Set<(change: TagChange) => void>();
 
   constructor(parts: { metadata: Metadata; blobs: DiskBlobStore; pins: Pins; onTags: () => void }) {
     this.#metadata = parts.metadata;
@@ -112,7 +113,14 @@ export class SqliteImageStore implements ImageStore {
   setTag(repository: string, tag: string, digest: Digest, checkedAt: number): void {
     const before = this.tag(repository, tag);
     this.#metadata.transaction(() => this.#metadata.statement('INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?)').run(repository, tag, digest.toString(), checkedAt));
-    if (before?.digest.equals(digest) !== true) this.#onTags();
+    if (before?.digest.equals(digest) === true) return;
+    this.#onTags();
+    for (const listener of this.#tagListeners) listener({ repository, tag, digest });
+  }
+
+  onTag(listener: (change: TagChange) => void): () => void {
+    this.#tagListeners.add(listener);
+    return () => this.#tagListeners.delete(listener);
   }
 
   deleteTag(repository: string, tag: string): boolean {

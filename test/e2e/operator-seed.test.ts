@@ -86,6 +86,13 @@ test('layouts, archives and tarballs are seeded with their own digests, once', a
   t.regex(saved.reference, /\/team\/saved:3$/);
   t.true(await pullEverything(second.registry, 'team/saved', '3') > 0);
 
+  // the tag moves: the other node gives the new digest at once, and the image is on it when the command returns
+  const other = await smallImage(t);
+  const wave = await first.cliJson<SeedResult>(['seed', `oci:${other.dir}:v1`, '--as', 'team/multi:v1', '--everywhere', '--json']);
+  t.deepEqual(wave.nodes?.map(({ state }) => state), ['done', 'done']);
+  t.true(wave.complete);
+  t.is((await getManifest(second.registry, 'team/multi', 'v1')).digest, wave.digest);
+
   const missing = await first.cli(['seed', 'oci:/nonexistent', '--as', 'a/b:1']);
   t.is(missing.code, 3);
   const nameless = await first.cli(['seed', `oci:${layout.dir}:multi`]);

@@ -13,6 +13,11 @@ export const statusSample: StatusDocument = {
   peers: [{ peerId: '12D3KooWPeer', address: '/ip4/127.0.0.1/tcp/4011', zone: 'rack-2', direction: 'outbound', lane: 'tls', latencyMs: 1.25, sentBytes: 500, receivedBytes: 2000, badPieces: 0 }],
   transfers: [{ digest: DIGEST, repository: 'team/app', sizeBytes: 5000, haveBytes: 3000, fromOriginBytes: 1000, fromPeersBytes: 2000, bytesPerSecond: 100, state: 'fetching' }],
   images: [{ reference: 'registry.example/team/app:1', digest: DIGEST, sizeBytes: 5000, complete: false }],
+  replication: {
+    policies: ['releases'],
+    targets: [{ name: 'eu', url: 'https://eu.example', waiting: 1, running: 0, failed: 1, lagSeconds: 90, copies: 3, sentBytes: 4000, lastCopyAt: '2026-01-01T00:00:00.000Z', lastError: 'no route to it', lastErrorAt: '2026-01-01T00:01:00.000Z' }],
+    troubled: [{ policy: 'releases', target: 'eu', repository: 'team/app', tag: '1', failed: false, attempts: 2, error: 'no route to it', nextAt: '2026-01-01T00:02:00.000Z' }],
+  },
   bans: [{ peerId: '12D3KooWBad', reason: 'forged piece', until: '2026-01-01T00:00:00.000Z' }],
 };
 

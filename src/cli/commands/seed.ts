@@ -36,7 +36,7 @@ export const define: DefineCommand = (command, context, setExitCode) => {
         view.end();
       }
       context.output.result(result, formatSeed);
-      if (result.nodes?.some(({ state }) => state === 'failed' || state === 'gone') === true) setExitCode(1);
+      if (result.complete === false) setExitCode(1);
     });
 };
 

@@ -162,6 +162,15 @@ export const messageSchema = z.discriminatedUnion('type', [
   /** The sender cannot reach the bulk port of the receiver, who is to open the lane instead. Answered `ok` once it is open. */
   z.object({ type: z.literal('bulk-dial'), offer: bulkOffer }),
 
+  // Images that operators spread
+  /** The tag means something else than it did: ask the origin again. A hint, which nobody is believed for. */
+  z.object({ type: z.literal('tag-moved'), origin: z.string().max(512), repository, tag }),
+  /** The ways to other registries that the sender is configured for. */
+  z.object({ type: z.literal('replication'), routes: z.array(z.string().regex(/^[0-9a-f]{32}$/)).max(256) }),
+  /** Hands a copy over to the member that carries it, or asks how it is. */
+  z.object({ type: z.literal('replicate'), route: z.string().regex(/^[0-9a-f]{32}$/), repository, tag, digest: digest.optional() }),
+  z.object({ type: z.literal('replicate-state'), state: z.enum(['waiting', 'done', 'failed']), error: errorText.optional() }),
+
   // Answers
   z.object({ type: z.literal('ok') }),
   z.object({ type: z.literal('error'), code: z.string().max(50), message: errorText }),
