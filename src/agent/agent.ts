@@ -63,11 +63,15 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   parts.defer(() => bulk?.stop());
 
   // What is kept. The store's lock makes this the only agent of the folder, so what a dead one left there may go.
-  const store = await openStore(config.data, {
+  const own = await openStore(config.data, {
     maxBytes: await storeLimitBytes(config.data, config.store.maxBytes),
     ...(bulk === undefined ? {} : { openPartial: bulk.partials.open }),
   });
-  parts.defer(() => store.close());
+  parts.defer(() => own.close());
+  // gRPC takes its time to load, and most hosts do without.
+  const host = config.containerd.socket === undefined ? undefined : (await import('./host-content.ts')).openHostContent(config.data, { ...config.containerd, socket: config.containerd.socket }, own, log.for('containerd'));
+  if (host !== undefined) parts.use(host);
+  const store = host?.store ?? own;
   for (const repair of store.repairs) log.for('store').warn(repair);
   await removeAgentFile(config.data);
   const excluded = new ExcludedRepositories(config.exclude, store.images);
@@ -170,7 +174,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   // What is preheated and kept
   const names = { registryName, mirrors: config.mirrors, upstreams: mirrors.map(({ name }) => name), endpoint };
   const keeping = await makeKeeping({
-    config, network, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, receipts, metrics, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, log: log.for('keep'),
+    config, network, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, receipts, metrics, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, log: log.for('keep'),
   });
   parts.use(keeping);
 
@@ -194,6 +198,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
 
   // From here on others see it
   await network.start();
+  host?.start({ registries: () => [registryName(), ...config.mirrors, ...mirrors.map(({ name }) => name)].filter((name) => name !== undefined), isExcluded: (full) => excluded.has(full) });
   await registry.start();
   parts.defer(() => registry.stop());
   await push?.start();

@@ -172,6 +172,13 @@ export const configSchema = z.strictObject({
     purge: setting(z.boolean().default(false), 'true or false', 'Members may remove images here.'),
   }).prefault({}).describe('What other members of the swarm may ask of this node.'),
   replication: replicationSchema.describe('Which images this node carries to other registries. In the file only.'),
+  containerd: z.strictObject({
+    socket: setting(z.string().regex(/^\//).max(107).optional(), 'an absolute path such as /run/containerd/containerd.sock',
+      'Socket of the containerd whose content is shared with members from where it lies, without a copy; also that of a Docker Engine with containerd\'s image store. Off when absent.'),
+    root: setting(z.string().regex(/^\//).default('/var/lib/containerd'), 'an absolute path', 'Root directory of that containerd (its "root" setting), as this node sees it.'),
+    namespaces: setting(z.array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,75}$/)).min(1).default(['k8s.io', 'default', 'moby']), 'names of containerd namespaces',
+      'Namespaces whose content is shared: k8s.io of Kubernetes, default of ctr, moby of the Docker Engine.'),
+  }).prefault({}).describe('What containerd on this host holds already.'),
   socket: z.strictObject({
     path: setting(z.string().regex(/^\//).max(107).optional(), 'an absolute path of at most 107 bytes',
       'Control socket. Default: in $XDG_RUNTIME_DIR, or /run/layerswarm for root, else in the data directory.'),

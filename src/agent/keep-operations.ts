@@ -1,4 +1,5 @@
 import type { Handlers } from '../control/control-server.ts';
+import type { GcOptions, GcReport } from '../store/garbage.ts';
 import type { Store } from '../store/store.ts';
 import type { CopyKeeper } from './copy-keeper.ts';
 import { blobsOfImage } from './copies.ts';
@@ -15,9 +16,8 @@ export interface KeepParts extends RepairParts {
   readonly purger: Purger;
   readonly targets: CopyTargets;
   readonly keeper: CopyKeeper;
-  /** By configuration; milliseconds, 0 for no limit. */
-  readonly maxAgeMs: number;
-  readonly isHeldElsewhere: ((digest: Parameters<Store['holdAsOrigin']>[0]) => boolean) | undefined;
+  /** With the configured limits, where none are given. */
+  readonly gc: (options: GcOptions, signal: AbortSignal) => Promise<GcReport>;
 }
 
 /** What keeps, removes, checks and cleans the store. */
@@ -50,13 +50,8 @@ export function keepHandlers(parts: KeepParts): Pick<Handlers, 'pins' | 'pin' | 
 
     purge: async ({ reference, everywhere = false, zone, dryRun = false }, { signal }) => await purger.purge(reference, { everywhere: everywhere || zone !== undefined, zone, dryRun, signal }),
 
-    gc: async ({ maxAgeMs = parts.maxAgeMs, targetBytes, dryRun = false }) => {
-      const { removed, bytes } = await store.gc({
-        dryRun,
-        ...(maxAgeMs === 0 ? {} : { maxAgeMs }),
-        ...(targetBytes === undefined ? {} : { targetBytes }),
-        ...(parts.isHeldElsewhere === undefined ? {} : { isHeldElsewhere: parts.isHeldElsewhere }),
-      });
+    gc: async ({ maxAgeMs, targetBytes, dryRun = false }, { signal }) => {
+      const { removed, bytes } = await parts.gc({ dryRun, ...(maxAgeMs === undefined ? {} : { maxAgeMs }), ...(targetBytes === undefined ? {} : { targetBytes }) }, signal);
       return { dryRun, removed: removed.map(({ digest, size, kind }) => ({ digest: digest.toString(), bytes: size, kind })), bytes };
     },
 

@@ -1,10 +1,12 @@
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../status/metrics.ts';
+import type { GcOptions, GcReport } from '../store/garbage.ts';
 import type { Store } from '../store/store.ts';
 import type { Network } from '../swarm/network/network.ts';
 import type { AgentConfig } from './config.ts';
 import { CopyKeeper } from './copy-keeper.ts';
 import { CopyTargets } from './copy-targets.ts';
+import type { HostContent } from './host-content.ts';
 import type { ImageNameOptions } from './image-name.ts';
 import { keepHandlers } from './keep-operations.ts';
 import { PrefetchService } from './prefetch-service.ts';
@@ -26,7 +28,7 @@ export interface KeepingParts {
   /** Of a full name. */
   readonly isExcluded: (repository: string) => boolean;
   readonly embedded: boolean;
-  readonly isHeldElsewhere?: ((digest: Parameters<Store['holdAsOrigin']>[0]) => boolean) | undefined;
+  readonly host: HostContent | undefined;
   readonly log: Logger;
 }
 
@@ -40,7 +42,8 @@ const COPIES_MS = 60_000;
 
 /** What preheats, keeps, removes and checks images: here, at members' wishes, and on members. @throws `store-format` */
 export async function makeKeeping(parts: KeepingParts): Promise<Keeping> {
-  const { config, network, store, upstreamOf, names, log } = parts;
+  const { config, network, store, upstreamOf, names, host, log } = parts;
+  const { maxAge } = config.store;
   const preheat = new Preheat({ ...parts, zone: config.zone });
   const prefetches = new PrefetchService({ network, allowed: config.allow.prefetch, pull: async (...pull) => await preheat.forMember(...pull) });
   const purger = new Purger({
@@ -49,12 +52,14 @@ export async function makeKeeping(parts: KeepingParts): Promise<Keeping> {
   });
   const targets = await CopyTargets.open(config.data);
   const keeper = new CopyKeeper({ network, store, targets, zone: config.zone, log });
-  const maxAgeMs = config.store.maxAge;
-  const held = parts.isHeldElsewhere === undefined ? {} : { isHeldElsewhere: parts.isHeldElsewhere };
+  const gc = async (options: GcOptions, signal: AbortSignal): Promise<GcReport> => {
+    await host?.checkDuplicates(signal);
+    return await store.gc({ ...(maxAge === 0 ? {} : { maxAgeMs: maxAge }), ...(host === undefined ? {} : { isHeldElsewhere: (digest) => host.isHeld(digest) }), ...options });
+  };
   const looking = every(COPIES_MS, 'later', (signal) => keeper.look(signal));
-  const cleaning = every(config.store.gcInterval, 'later', async () => {
+  const cleaning = every(config.store.gcInterval, 'later', async (signal) => {
     try {
-      const { removed, bytes } = await store.gc({ ...(maxAgeMs === 0 ? {} : { maxAgeMs }), ...held });
+      const { removed, bytes } = await gc({}, signal);
       if (removed.length > 0) log.info('removed what is old, idle or over the limit', { blobs: removed.length, bytes });
     } catch (error) {
       log.error('cannot clean the store', { reason: String(error) });
@@ -62,7 +67,7 @@ export async function makeKeeping(parts: KeepingParts): Promise<Keeping> {
   });
   return {
     preheat,
-    handlers: keepHandlers({ ...parts, purger, targets, keeper, maxAgeMs, isHeldElsewhere: parts.isHeldElsewhere }),
+    handlers: keepHandlers({ ...parts, purger, targets, keeper, gc }),
     async [Symbol.asyncDispose]() {
       await Promise.all([looking[Symbol.asyncDispose](), cleaning[Symbol.asyncDispose](), prefetches.close(), keeper.close()]);
     },

@@ -19,12 +19,13 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   status: ['http'],
   control: ['type:status'],
   copy: ['store', 'origin', 'oci'],
+  containerd: ['store', 'oci'],
   docker: ['oci'],
   setup: [],
   seed: ['copy', 'docker', 'store', 'origin', 'oci'],
   convert: ['store', 'origin', 'oci'],
   replicate: ['copy', 'store', 'origin', 'oci'],
-  agent: ['registry', 'status', 'control', 'docker', 'convert', 'copy', 'seed', 'replicate', 'swarm', 'store', 'origin', 'oci'],
+  agent: ['registry', 'status', 'control', 'containerd', 'docker', 'convert', 'copy', 'seed', 'replicate', 'swarm', 'store', 'origin', 'oci'],
   cli: ['agent', 'control', 'convert', 'docker', 'oci', 'origin', 'swarm', 'type:status', 'setup'],
 };
 const COMMON = new Set(['errors.ts', 'log.ts', 'version.ts']);

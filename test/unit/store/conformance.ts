@@ -1,8 +1,11 @@
-import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import type { ExecutionContext, TestFn } from 'ava';
-import { Digest, type DigestAlgorithm } from '../../../src/oci/digest.ts';
-import { Grade, type BlobChange, type BlobStore, type PartialBlob } from '../../../src/store/blob-store.ts';
+import { Digest } from '../../../src/oci/digest.ts';
+import { Grade, type BlobStore, type PartialBlob } from '../../../src/store/blob-store.ts';
+import { readableBlobsConformance } from './readable-conformance.ts';
+import { assertCheckpoints, chunks, prefixDigest, readAll, sample } from './sample-blob.ts';
+
+export { chunks, prefixDigest, readAll, sample };
 
 type MakeStore = (t: ExecutionContext) => Promise<BlobStore>;
 
@@ -13,6 +16,15 @@ export function blobStoreConformance(test: TestFn, name: string, make: MakeStore
   const it = (title: string, run: (t: ExecutionContext, store: BlobStore) => Promise<void>): void => {
     test(`${name}: ${title}`, async (t) => await run(t, await make(t)));
   };
+
+  readableBlobsConformance(test, name, async (t) => {
+    const blobs = await make(t);
+    return {
+      blobs,
+      add: async (bytes) => void await blobs.write(chunks(bytes, 77_777)),
+      remove: async (digest) => void await blobs.delete(digest),
+    };
+  });
 
   it('an empty store has nothing', async (t, store) => {
     const digest = Digest.of(Buffer.from('nothing'));
@@ -87,59 +99,6 @@ export function blobStoreConformance(test: TestFn, name: string, make: MakeStore
     await Promise.all([store.write(chunks(bytes, 1000)), store.write(chunks(bytes, 777))]);
     t.deepEqual([...store.list()], [{ digest, size: bytes.length }]);
     t.deepEqual(changes, [`added ${digest.toString()}`]);
-  });
-
-  it('readers give any range, and refuse what lies outside', async (t, store) => {
-    const { bytes, digest } = sample(600 * KIB);
-    await store.write(chunks(bytes, 100_000));
-    const reader = await store.open(digest);
-    t.true((await reader.read(1000, 5000)).equals(bytes.subarray(1000, 6000)));
-    t.true((await reader.read(bytes.length - 10, 100)).equals(bytes.subarray(-10)));
-    t.is((await reader.read(bytes.length, 1)).length, 0);
-    await t.throwsAsync(reader.read(bytes.length + 1, 1), { code: 'range-invalid' });
-    for (const [start, end] of [[0, bytes.length], [7, 7], [300_000, 300_001], [1, bytes.length - 1]] as const) {
-      for (const reuse of [false, true]) {
-        t.true((await concat(reader.stream(start, end, { reuse }))).equals(bytes.subarray(start, end)));
-      }
-    }
-    await t.throwsAsync(concat(reader.stream(0, bytes.length + 1)), { code: 'range-invalid' });
-    await reader.close();
-    await reader.close();
-    await t.throwsAsync(reader.read(0, 1), { code: 'internal' });
-  });
-
-  it('a reader goes on after its blob was deleted', async (t, store) => {
-    const { bytes, digest } = sample(600 * KIB);
-    await store.write(chunks(bytes, 100_000));
-    const reader = await store.open(digest);
-    const stream = reader.stream()[Symbol.asyncIterator]();
-    const first = await stream.next();
-    t.true(await store.delete(digest));
-    t.is(store.size(digest), undefined);
-    await t.throwsAsync(store.open(digest), { code: 'not-found' });
-    const rest = await concat({ [Symbol.asyncIterator]: () => stream });
-    t.true(Buffer.concat([first.value as Buffer, rest]).equals(bytes));
-    await reader.close();
-  });
-
-  it('changes are told once, until unsubscribed', async (t, store) => {
-    const { bytes, digest } = sample(10);
-    const changes: BlobChange[] = [];
-    const unsubscribe = store.onChange((change) => changes.push(change));
-    await store.write(chunks(bytes));
-    await store.write(chunks(bytes));
-    await store.delete(digest);
-    unsubscribe();
-    await store.write(chunks(bytes));
-    t.deepEqual(changes, [{ kind: 'added', digest, size: 10 }, { kind: 'removed', digest, size: 10 }]);
-  });
-
-  it('a blob that was written has the digests of its prefixes', async (t, store) => {
-    for (const size of [0, 1, 64 * KIB, 64 * KIB + 1, 64 * 64 * KIB, 64 * 64 * KIB + 1, 5_000_000, 9_000_000]) {
-      const { bytes, digest } = sample(size);
-      await store.write(chunks(bytes, 77_777));
-      assertCheckpoints(t, bytes, await store.checkpoints(digest));
-    }
   });
 
   it('pieces that arrive in order become a blob', async (t, store) => {
@@ -288,53 +247,10 @@ export function blobStoreConformance(test: TestFn, name: string, make: MakeStore
   });
 }
 
-export function sample(size: number, algorithm: DigestAlgorithm = 'sha256'): { bytes: Buffer; digest: Digest } {
-  const bytes = Buffer.alloc(size);
-  // xorshift32: the same bytes for the same size, and no two alike pieces
-  let state = size + 1;
-  for (let index = 0; index < size; index++) {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    bytes[index] = state;
-  }
-  return { bytes, digest: Digest.of(bytes, algorithm) };
-}
-
-export async function* chunks(bytes: Buffer, length = 65_536): AsyncGenerator<Buffer, void, undefined> {
-  for (let start = 0; start < bytes.length; start += length) yield bytes.subarray(start, start + length);
-}
-
 export async function fill(partial: PartialBlob, bytes: Buffer, piece: number, grade: Grade = Grade.received): Promise<void> {
   const start = piece * partial.pieceLength;
   await partial.write(start, bytes.subarray(start, start + partial.pieceLength));
   partial.complete(piece, grade);
-}
-
-export async function readAll(store: BlobStore, digest: Digest): Promise<Buffer> {
-  const reader = await store.open(digest);
-  try {
-    return await concat(reader.stream());
-  } finally {
-    await reader.close();
-  }
-}
-
-async function concat(source: AsyncIterable<Buffer>): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  for await (const part of source) parts.push(Buffer.from(part));
-  return Buffer.concat(parts);
-}
-
-export function prefixDigest(bytes: Buffer, length: number, algorithm: DigestAlgorithm = 'sha256'): Buffer {
-  return createHash(algorithm).update(bytes.subarray(0, length)).digest();
-}
-
-function assertCheckpoints(t: ExecutionContext, bytes: Buffer, checkpoints: Awaited<ReturnType<BlobStore['checkpoints']>>): void {
-  const { size, checkpointLength, digests } = checkpoints!;
-  t.is(size, bytes.length);
-  t.is(digests.length, Math.max(1, Math.ceil(size / checkpointLength)), `${size} bytes`);
-  for (const [index, digest] of digests.entries()) t.true(digest.equals(prefixDigest(bytes, (index + 1) * checkpointLength)), `${index} of ${size} bytes`);
 }
 
 function watch(store: BlobStore): string[] {
