@@ -53,7 +53,7 @@ function bar(row) {
 function show(status) {
   document.title = 'layerswarm ' + status.zone + ' (' + status.peers.length + ' peers)';
   set('node', status.peerId + ' · zone ' + status.zone + ' · version ' + status.version + ' · up ' + duration(status.uptimeSeconds));
-  set('origin', status.origin.url || 'none known', status.origin.state === 'ok' ? undefined : status.origin.state === 'unknown' ? 'warn' : 'bad');
+  set('origin', status.origin.url ? status.origin.url.replace('embedded:', 'member ').replace(/^(member .{6}).*(.{6})$/, '$1…$2') : 'none known', status.origin.state === 'ok' ? undefined : status.origin.state === 'unknown' ? 'warn' : 'bad');
   set('origin-detail', status.origin.state + (status.origin.reason ? ': ' + status.origin.reason : ', ' + status.origin.source));
   const t = status.traffic, received = t.fromOriginBytes + t.fromPeersBytes, share = received === 0 ? 0 : t.fromPeersBytes / received;
   set('saved', bytes(t.fromPeersBytes));
@@ -83,7 +83,7 @@ function show(status) {
   ], status.images, 'No image is here yet.');
   table('peers', [
     { label: 'Peer', name: true, value: (row) => row.peerId },
-    { label: 'Address', name: true, value: (row) => row.address },
+    { label: 'Address', name: true, value: (row) => row.address.split('/p2p/')[0] },
     { label: 'Zone', value: (row) => row.zone },
     { label: 'Lane', value: (row) => row.lane },
     { label: 'Latency', number: true, value: (row) => row.latencyMs === null ? '' : row.latencyMs.toFixed(1) + ' ms' },

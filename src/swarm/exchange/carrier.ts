@@ -35,6 +35,8 @@ export interface CarrierOptions {
   /** A piece is whole and has its grade. */
   completed(): void;
   originFailed(error: unknown): void;
+  /** Bytes went out to a peer that was pushed to. */
+  sent(bytes: number): void;
   leaseEnded(read: Read, done: Run[], outcome: 'done' | 'failed'): void;
 }
 
@@ -116,6 +118,7 @@ export class Carrier {
       if (this.#options.provenance.get(piece)?.statement !== statement) return;
       const lane = await this.#options.network.lane(peer, this.#options.signal);
       sent = await lane.push(this.#options.digest, range, bytes, encodeNote([statement]), this.#options.signal);
+      if (sent) this.#options.sent(bytes.length);
     } catch {
       // The peer is gone or refuses: `onPeerLeft` takes it out, and it asks again for what it still wants.
     } finally {

@@ -34,6 +34,8 @@ export interface SessionOptions {
   readonly partial: PartialBlob;
   readonly origin: OriginAccess;
   readonly meter: TransferMeter;
+  /** Bytes went out to a peer that was pushed to. */
+  sent(bytes: number): void;
   /** Answers of members are still awaited: too early to say that nobody can help. */
   expecting(): boolean;
   /** Every byte is here and hashed; `partial.verdict` says how. */
@@ -90,6 +92,7 @@ export class DownloadSession {
         origin.failed(error);
         meter.stalled(errorCode(error) === 'timeout');
       },
+      sent: (bytes) => options.sent(bytes),
       leaseEnded: (read, done, outcome) => {
         if (outcome === 'done') origin.succeeded();
         options.coordinators.report(digest, read.extent, done, outcome);

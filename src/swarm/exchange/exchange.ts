@@ -65,15 +65,16 @@ export class Exchange implements BlobExchange {
     const { network, blobs } = options;
     const now = options.now ?? Date.now;
     this.#options = options;
+    const sent = (bytes: number): void => {
+      this.#totals.toPeersBytes += bytes;
+    };
     const coordinators = new Coordinators(network, now);
-    this.#context = { network, blobs, coordinators, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone };
+    this.#context = { network, blobs, coordinators, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, sent };
     this.#server = new BlobServer({
       network, blobs,
       transfer: (blob) => this.#active.get(blob.toString())?.transfer,
       mayShare: (blob) => this.#mayShare(blob),
-      sent: (bytes) => {
-        this.#totals.toPeersBytes += bytes;
-      },
+      sent,
     });
     network.setLaneSource(this.#server);
     this.#handleMessages();

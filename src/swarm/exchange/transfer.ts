@@ -23,6 +23,8 @@ export interface TransferContext {
   readonly now: () => number;
   readonly random: () => number;
   readonly zone: string | undefined;
+  /** Bytes went out to a member that was pushed to. */
+  sent(bytes: number): void;
 }
 
 /** Pushed bytes that a subscriber lets a peer have on their way; topped up as they arrive. */
@@ -218,6 +220,7 @@ export class Transfer {
     }
     const session = new DownloadSession({
       network, coordinators, now, random, zone, digest: this.digest, repository: this.repository, layout, partial, origin: this.#origin, meter: this.meter,
+      sent: (bytes) => this.#context.sent(bytes),
       expecting: () => this.#joining.size > 0,
       hashed: () => {
         this.#prove().catch((error: unknown) => this.#fail(error));

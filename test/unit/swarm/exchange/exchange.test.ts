@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import { Digest } from '../../../../src/oci/digest.ts';
+import type { ExchangeTotals } from '../../../../src/swarm/exchange/exchange.ts';
 import { ExchangeSwarm, pull } from '../../../support/exchange-nodes.ts';
 import { MemoryOrigin } from '../../../support/memory-origin.ts';
 
@@ -31,6 +32,10 @@ test('eight nodes that ask at the same moment read each byte from the origin abo
   const got = await Promise.all(nodes.map((node) => pull(node, digest, blob.length)));
   for (const bytes of got) t.deepEqual(Digest.of(bytes), digest);
   t.true(origin.copies(digest) <= 1.1, `${origin.copies(digest)} copies`);
+  const totals = nodes.map(({ exchange }) => exchange.totals());
+  const sum = (pick: (total: ExchangeTotals) => number): number => totals.reduce((bytes, total) => bytes + pick(total), 0);
+  t.true(sum((total) => total.toPeersBytes) >= sum((total) => total.fromPeersBytes), 'what a node was given, another gave');
+  t.is(sum((total) => total.fromOriginBytes), origin.read.get(digest.toString())!);
 });
 
 test('many small blobs in a crowd leave the origin about once each', async (t) => {
