@@ -208,7 +208,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   await control.start();
   parts.defer(() => control.stop());
   replication.start();
-  parts.use(every(ORIGIN_PROBE_MS, 'now', (signal) => view.watchOrigin(signal, log.for('origin'))));
+  parts.use(every(ORIGIN_PROBE_MS, 'now', (signal) => view.watchOrigins(signal, log.for('origin'))));
 
   const file: AgentFile = {
     pid: process.pid,

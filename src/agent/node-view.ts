@@ -1,4 +1,5 @@
 import type { Logger } from '../log.ts';
+import type { Origin } from '../origin/origin.ts';
 import type { MirroredRegistry } from '../registry/registry.ts';
 import type { OriginStatus, Health, PartHealth, Receipt, ReplicationStatus, StatusDocument, TransferDocument } from '../status/status-document.ts';
 import type { StatusSource } from '../status/status-source.ts';
@@ -33,7 +34,7 @@ export interface NodeViewParts {
 export class NodeView implements StatusSource {
   readonly #parts: NodeViewParts;
   readonly #started = performance.now();
-  #lastOriginState = '';
+  readonly #lastStates = new Map<string, string>();
 
   constructor(parts: NodeViewParts) {
     this.#parts = parts;
@@ -87,20 +88,36 @@ export class NodeView implements StatusSource {
       store: { state: 'ok' },
       registry: { state: 'ok' },
       origin: originHealth,
+      ...this.#mirrors(),
       swarm: network.peers().length > 0 ? { state: 'ok' } : { state: 'degraded', reason: 'no member is connected' },
     };
   }
 
-  /** Asks the origin how it is, and logs when that has changed. Never throws. */
-  async watchOrigin(signal: AbortSignal, log: Logger): Promise<void> {
-    const origin = this.#parts.origins.get();
-    if (origin === undefined || this.#parts.embedded) return;
+  /** Asks the origin and the mirrors how they are, and logs when that has changed. Never throws. */
+  async watchOrigins(signal: AbortSignal, log: Logger): Promise<void> {
+    const { origins, embedded, mirrors } = this.#parts;
+    const origin = embedded ? undefined : origins.get();
+    await Promise.all([
+      ...(origin === undefined ? [] : [this.#watch('the origin', origin, signal, log)]),
+      ...mirrors.map((mirror) => this.#watch(`the mirror ${mirror.name}`, mirror.origin, signal, log)),
+    ]);
+  }
+
+  async #watch(what: string, origin: Origin, signal: AbortSignal, log: Logger): Promise<void> {
     const { state, reason } = await origin.probe(signal);
     const now = `${origin.url} ${state}`;
-    if (signal.aborted || now === this.#lastOriginState) return;
-    this.#lastOriginState = now;
-    if (state === 'ok') log.info('the origin answers', { url: origin.url });
-    else log.warn('the origin does not serve this node', { url: origin.url, state, reason });
+    if (signal.aborted || now === this.#lastStates.get(what)) return;
+    this.#lastStates.set(what, now);
+    if (state === 'ok') log.info(`${what} answers`, { url: origin.url });
+    else log.warn(`${what} does not serve this node`, { url: origin.url, state, reason });
+  }
+
+  /** Mirrors that are not well, in one part: each leaves the others alone. */
+  #mirrors(): Health {
+    const { mirrors } = this.#parts;
+    const ill = mirrors.filter(({ origin: { health } }) => health.state !== 'ok' && health.state !== 'unknown');
+    if (mirrors.length === 0) return {};
+    return { mirrors: ill.length === 0 ? { state: 'ok' } : { state: 'degraded', reason: ill.map(({ name, origin: { health } }) => `${name}: ${health.reason ?? health.state}`).join('; ') } };
   }
 
   #origin(): OriginStatus {
