@@ -24,6 +24,8 @@ import { ReplicationMembers } from './replication-members.ts';
 
 /** Of a request, before the job as a whole waits: the queue is what bears longer outages. */
 const TRIES = 6;
+/** For members to say whether they have a blob. */
+const FIND_TIMEOUT_MS = 1_000;
 const MAX_TROUBLED = 20;
 
 export interface ReplicationParts {
@@ -192,10 +194,19 @@ export class Replication implements AsyncDisposable {
     if (unknown !== undefined) throw new LayerswarmError('usage', `the configuration has no ${unknown}`);
   }
 
-  /** From the swarm, so that the origin is not asked for what members have. */
+  /**
+   * From here or from members, where they have it; else straight through from the origin, so that what nobody here needs neither
+   * waits to be whole nor takes the place of what is needed. Its digest is checked on the way.
+   */
   async* #blob(repository: string, { digest, size }: Descriptor, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
     const { exchange, isExcluded } = this.#parts;
-    const fetch = exchange.fetch({ digest, size, repository, shared: !isExcluded(repository) });
+    const shared = !isExcluded(repository);
+    // members are not asked about what is not shared with them
+    if (shared && !await exchange.findable(digest, AbortSignal.timeout(FIND_TIMEOUT_MS))) {
+      yield* this.#origin().readBlob(repository, digest, { start: 0, end: size }, signal);
+      return;
+    }
+    const fetch = exchange.fetch({ digest, size, repository, shared });
     try {
       yield* fetch.read(0, size, signal ?? new AbortController().signal);
     } finally {
