@@ -17,7 +17,10 @@ export interface BlockFormat {
 
 const GZIP_LEVEL = 6;
 const ZSTD_LEVEL = 3;
-const MIB = 1024 * 1024;
+const KIB = 1024;
+const MIB = 1024 * KIB;
+/** More than pigz takes, so that the dictionary that is lost at the start of each costs little; small, so that many fit in memory. */
+const GZIP_BLOCK_BYTES = 256 * KIB;
 const deflate = promisify<Buffer, Parameters<typeof deflateRaw>[1], Buffer>(deflateRaw);
 const zstd = promisify<Buffer, Parameters<typeof zstdCompress>[1], Buffer>(zstdCompress);
 
@@ -26,12 +29,12 @@ export function gzipFormat(): BlockFormat {
   let crc = 0;
   let length = 0;
   return {
-    name: `zlib ${process.versions.zlib}, gzip -${GZIP_LEVEL}, blocks of 1 MiB`,
-    blockBytes: MIB,
-    dictionaryBytes: 32 * 1024,
+    name: `zlib ${process.versions.zlib}, gzip -${GZIP_LEVEL}, blocks of 256 KiB`,
+    blockBytes: GZIP_BLOCK_BYTES,
+    dictionaryBytes: 32 * KIB,
     // No name, no time, operating system "unknown".
     start: () => Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]),
-    compress: (block, dictionary) => deflate(block, { level: GZIP_LEVEL, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: MIB + 64 * 1024, ...(dictionary && { dictionary }) }),
+    compress: (block, dictionary) => deflate(block, { level: GZIP_LEVEL, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: GZIP_BLOCK_BYTES / 2, ...(dictionary && { dictionary }) }),
     sum(block) {
       crc = crc32(block, crc);
       length = (length + block.length) % 2 ** 32;
@@ -48,13 +51,13 @@ export function gzipFormat(): BlockFormat {
 
 /** RFC 8878: one frame a block; frames may follow each other. */
 export function zstdFormat(): BlockFormat {
-  const blockBytes = 4 * MIB;
+  const blockBytes = MIB / 2;
   return {
-    name: `zstd ${process.versions['zstd'] ?? ''}, level ${ZSTD_LEVEL}, frames of 4 MiB`,
+    name: `zstd ${process.versions['zstd'] ?? ''}, level ${ZSTD_LEVEL}, frames of 512 KiB`,
     blockBytes,
     dictionaryBytes: 0,
     start: () => Buffer.alloc(0),
-    compress: (block) => zstd(block, { chunkSize: blockBytes, params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL, [constants.ZSTD_c_checksumFlag]: 1 } }),
+    compress: (block) => zstd(block, { chunkSize: blockBytes / 2, pledgedSrcSize: block.length, params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL, [constants.ZSTD_c_checksumFlag]: 1 } }),
     sum: () => undefined,
     end: () => Buffer.alloc(0),
   };
@@ -64,16 +67,19 @@ export class BlockCompressor {
   readonly #format: BlockFormat;
   readonly #sink: (bytes: Buffer) => void;
   readonly #maxPending: number;
-  #pending: Promise<Buffer>[] = [];
+  #pending: { readonly block: Buffer; readonly job: Promise<Buffer> }[] = [];
   #block: Buffer;
   #filled = 0;
-  #previous: Buffer | undefined;
+  /** The end of the block before. */
+  #dictionary: Buffer | undefined;
+  /** Blocks to be filled again: the garbage of a large layer would otherwise grow to many times what is in use. */
+  readonly #free: Buffer[] = [];
 
   /** @param sink called with the compressed bytes, in order */
   constructor(format: BlockFormat, sink: (bytes: Buffer) => void, threads: number) {
     this.#format = format;
     this.#sink = sink;
-    this.#maxPending = threads + 1;
+    this.#maxPending = threads;
     this.#block = Buffer.allocUnsafeSlow(format.blockBytes);
     sink(format.start());
   }
@@ -101,18 +107,19 @@ export class BlockCompressor {
   #submit(): void {
     const block = this.#block.subarray(0, this.#filled);
     const { dictionaryBytes } = this.#format;
-    const dictionary = dictionaryBytes === 0 ? undefined : this.#previous?.subarray(-dictionaryBytes);
     this.#format.sum(block);
-    const job = this.#format.compress(block, dictionary);
+    const job = this.#format.compress(block, this.#dictionary);
     // Awaited in order later; a failure before that is not unhandled.
     job.catch(() => undefined);
-    this.#pending.push(job);
-    this.#previous = block;
-    this.#block = Buffer.allocUnsafeSlow(this.#format.blockBytes);
+    this.#pending.push({ block: this.#block, job });
+    this.#dictionary = dictionaryBytes === 0 ? undefined : Buffer.from(block.subarray(-dictionaryBytes));
+    this.#block = this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#format.blockBytes);
     this.#filled = 0;
   }
 
   async #takeFirst(): Promise<void> {
-    this.#sink(await this.#pending.shift()!);
+    const { block, job } = this.#pending.shift()!;
+    this.#sink(await job);
+    this.#free.push(block);
   }
 }

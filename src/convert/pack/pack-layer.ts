@@ -11,6 +11,9 @@ import { runTar, type PackedTree } from './tar-program.ts';
 export const COMPRESSIONS = ['gzip', 'zstd', 'none'] as const;
 export type Compression = (typeof COMPRESSIONS)[number];
 
+/** Small, so that buffers which are no longer needed are given back soon: the thread holds little else. */
+const WORKER_LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 64 } as const;
+
 export interface PackJob {
   /** File descriptor of a pipe's reading end. */
   readonly input: number;
@@ -59,7 +62,7 @@ export interface PackOptions {
 /** Packs trees, one after the other, into one layer. On failure nothing is left at `output`. */
 export async function packLayer(trees: readonly PackedTree[], { where, output, compression, signal, onProgress }: PackOptions): Promise<PackedLayer> {
   const pipe = await makePipe(where.scratch);
-  const worker = new Worker(workerFile(), { workerData: { input: pipe.read, output, compression } satisfies PackJob });
+  const worker = new Worker(workerFile(), { workerData: { input: pipe.read, output, compression } satisfies PackJob, resourceLimits: WORKER_LIMITS });
   const failure = new AbortController();
   // A worker that fails (the disk is full) no longer reads: tar must not wait for it for ever.
   const packed = receive(worker, onProgress).catch((error: unknown) => {

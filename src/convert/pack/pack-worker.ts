@@ -12,6 +12,8 @@ import { TarFilter } from './tar-filter.ts';
  * blocking reads and writes, which cost half of what streams do.
  */
 const CHUNK_BYTES = 1024 * 1024;
+/** More would only wait: libuv runs this many at once, unless UV_THREADPOOL_SIZE says otherwise. */
+const THREAD_POOL = Number(process.env['UV_THREADPOOL_SIZE'] ?? 4);
 const REPORT_BYTES = 8 * 1024 * 1024;
 
 async function pack({ input, output, compression }: PackJob): Promise<PackAnswer> {
@@ -27,7 +29,7 @@ async function pack({ input, output, compression }: PackJob): Promise<PackAnswer
       if (digest !== diffId) digest.update(bytes);
     };
     const format = compression === 'none' ? undefined : compression === 'gzip' ? gzipFormat() : zstdFormat();
-    const compressor = format && new BlockCompressor(format, write, availableParallelism());
+    const compressor = format && new BlockCompressor(format, write, Math.min(availableParallelism(), THREAD_POOL));
     const filter = new TarFilter((bytes) => {
       diffId.update(bytes);
       diffSize += bytes.length;
