@@ -15,7 +15,7 @@ export const containerd: Runtime = {
     const folder = posix.join(configFolder, 'containerd');
     const main = posix.join(folder, 'config.toml');
     const { certs, config, notes } = await findCerts(files, main, posix.join(folder, 'certs.d'));
-    return { files: [...(config === undefined ? [] : [{ path: main, content: config }]), ...await hostsFiles(files, certs, target)], notes };
+    return { files: [...(config === undefined ? [] : [{ path: main, content: config }]), ...await hostsFiles(files, certs, target)], registries: target.registries.map(({ name }) => name), notes };
   },
 };
 

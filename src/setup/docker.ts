@@ -22,6 +22,7 @@ export const docker: Runtime = {
     const path = posix.join(configFolder, 'docker', 'daemon.json');
     return {
       files: [{ path, content: addMirror(await files.read(path), path, endpoint.origin) }],
+      registries: [HUB],
       notes: others.length === 0 ? [] : [`dockerd asks mirrors for images of ${HUB} only: pull those of ${others.map(({ name }) => name).join(', ')} as ${others.map((other) => [endpoint.host, other.path, 'NAME'].filter((part) => part !== undefined).join('/')).join(', ')}`],
     };
   },

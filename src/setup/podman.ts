@@ -29,6 +29,7 @@ export const podman: Runtime = {
     ].join('\n');
     return {
       files: [{ path: posix.join(dropIns, DROP_IN), content }],
+      registries: registries.map(({ name }) => name),
       notes: ['podman, skopeo and buildah read it at each pull; CRI-O after "systemctl reload crio"'],
     };
   },

@@ -27,6 +27,8 @@ export interface HostFiles {
 export interface RuntimePlan {
   /** The whole content that each file is to have. */
   readonly files: readonly { readonly path: string; readonly content: string }[];
+  /** Names of the registries that the runtime then pulls through the agent. */
+  readonly registries: readonly string[];
   /** What a person should know, one line each. */
   readonly notes: readonly string[];
 }

@@ -30,6 +30,8 @@ export interface FileChange {
 
 export interface SetupResult {
   readonly changes: readonly FileChange[];
+  /** Names of the registries that the runtime then pulls through the agent; none after an undo. */
+  readonly registries: readonly string[];
   readonly notes: readonly string[];
 }
 
@@ -43,7 +45,7 @@ export async function setUp(runtime: Runtime, target: SetupTarget, place: SetupP
   const store = new BackupFileStore(place.backups, runtime.name, place.root);
   const backup = await store.read();
   const original = new OriginalFiles(place.root, backup);
-  const { files, notes } = await runtime.plan(original, target, place.configFolder);
+  const { files, registries, notes } = await runtime.plan(original, target, place.configFolder);
 
   const planned = await Promise.all(files.map(async ({ path, content }) => {
     const located = await locate(place.root, path);
@@ -62,7 +64,7 @@ export async function setUp(runtime: Runtime, target: SetupTarget, place: SetupP
     steps.push({ path, now, next, before });
   }
   const changes = steps.map(describe);
-  if (options.dryRun) return { changes, notes };
+  if (options.dryRun) return { changes, registries, notes };
 
   const kept = planned.flatMap(({ path, before, next }): BackupFile[] => {
     // nothing to do in a file that is not as the backup says: somebody else changed it and left our lines in
@@ -70,7 +72,7 @@ export async function setUp(runtime: Runtime, target: SetupTarget, place: SetupP
     return next.kind === 'file' && !sameContent(before, next) ? [{ path, before, written: [sha256(next.content)] }] : earlier;
   });
   await apply(store, backup, { files: kept, folders: await foldersOf(steps, backup) }, steps);
-  return { changes, notes };
+  return { changes, registries, notes };
 }
 
 /**
@@ -80,7 +82,7 @@ export async function setUp(runtime: Runtime, target: SetupTarget, place: SetupP
 export async function undo(runtime: Pick<Runtime, 'name'>, place: SetupPlace, options: SetupOptions): Promise<SetupResult> {
   const store = new BackupFileStore(place.backups, runtime.name, place.root);
   const backup = await store.read();
-  if (backup === undefined) return { changes: [], notes: [`nothing to undo: there is no backup in ${place.backups}`] };
+  if (backup === undefined) return { changes: [], registries: [], notes: [`nothing to undo: there is no backup in ${place.backups}`] };
   const steps: Step[] = [];
   for (const file of backup.files) {
     const { path, before } = file;
@@ -89,11 +91,11 @@ export async function undo(runtime: Pick<Runtime, 'name'>, place: SetupPlace, op
     if (!sameState(now, before)) steps.push({ path, now, next: before, before });
   }
   const changes = steps.map(describe);
-  if (options.dryRun) return { changes, notes: [] };
+  if (options.dryRun) return { changes, registries: [], notes: [] };
   for (const { path, next } of steps) await writeState(path, next);
   for (const folder of backup.folders.toReversed()) await removeEmptyFolder(folder);
   await store.remove();
-  return { changes, notes: [] };
+  return { changes, registries: [], notes: [] };
 }
 
 interface Step {

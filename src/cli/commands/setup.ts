@@ -37,17 +37,17 @@ export const define: DefineCommand = (command, context, setExitCode) => {
       const chosen = runtime(name);
       const how = { dryRun: options.dryRun === true, force: options.force === true };
       const target = options.undo === true ? undefined : await (await import('../setup/setup-target.ts')).setupTarget(options, context);
-      const { changes, notes } = target === undefined ? await undo(chosen, place, how) : await setUp(chosen, target, place, how);
+      const { changes, registries, notes } = target === undefined ? await undo(chosen, place, how) : await setUp(chosen, target, place, how);
       const outcome = how.dryRun || !options.reload ? undefined : await reload(chosen.reload, { changed: changes.map(({ path }) => path), pidFile: options.pidFile, live: place.root === '/' || options.pidFile !== undefined });
       context.output.result({
         runtime: name,
         undo: options.undo === true,
         dryRun: how.dryRun,
         endpoint: target?.endpoint.origin ?? null,
-        registries: target?.registries.map((registry) => registry.name) ?? [],
+        registries,
         changes,
         reload: outcome ?? null,
-        notes,
+        notes: [...target?.notes ?? [], ...notes],
       }, formatSetup);
       setExitCode(0);
     });

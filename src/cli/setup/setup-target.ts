@@ -20,9 +20,9 @@ export interface TargetFlags {
  * What the runtime is pointed at: the agent that runs on the data directory, else (also for the root of an image) the one that
  * the configuration describes. @throws `usage`, `config-invalid`, `agent-unreachable`
  */
-export async function setupTarget(flags: TargetFlags, context: CommandContext): Promise<SetupTarget> {
+export async function setupTarget(flags: TargetFlags, context: CommandContext): Promise<SetupTarget & { readonly notes: readonly string[] }> {
   const agent = flags.root === '/' || context.data !== undefined ? await runningAgent(context) : undefined;
-  const { endpoint, registries } = agent ?? await configuredAgent(context);
+  const { endpoint, registries, notes } = agent ?? await configuredAgent(context);
   const url = flags.endpoint === undefined ? endpoint : parseEndpoint(flags.endpoint);
   if (url === undefined) {
     throw new LayerswarmError('agent-unreachable', 'no agent runs here, and its configuration lets it choose a port: start it first, or name its registry endpoint with --endpoint URL');
@@ -32,12 +32,13 @@ export async function setupTarget(flags: TargetFlags, context: CommandContext): 
   if (targets.length === 0 && !everyRegistry) {
     throw new LayerswarmError('usage', 'the agent serves no registry that a runtime could name: name one with --registry, or add it to mirrors of the agent');
   }
-  return { endpoint: url, registries: everyRegistry && flags.registry.length === 0 ? [] : targets, everyRegistry };
+  return { endpoint: url, registries: everyRegistry && flags.registry.length === 0 ? [] : targets, everyRegistry, notes };
 }
 
 interface KnownAgent {
   readonly endpoint: URL | undefined;
   readonly registries: readonly RegistryStatus[];
+  readonly notes: readonly string[];
 }
 
 async function runningAgent(context: CommandContext): Promise<KnownAgent | undefined> {
@@ -45,7 +46,7 @@ async function runningAgent(context: CommandContext): Promise<KnownAgent | undef
     const agent = await connectToAgent(context);
     const { registries } = await agent.call('status', {});
     const { registry } = await readAgentFile(await dataDirectory({ flag: context.data, file: context.configFile }));
-    return { endpoint: reachable(new URL(registry)), registries };
+    return { endpoint: reachable(new URL(registry)), registries, notes: [] };
   } catch (error) {
     if (errorCode(error) === 'agent-unreachable') return undefined;
     throw error;
@@ -58,6 +59,10 @@ async function configuredAgent(context: CommandContext): Promise<KnownAgent> {
   return {
     endpoint: port === 0 ? undefined : reachable(new URL(`http://${host.includes(':') ? `[${host}]` : host}:${port}`)),
     registries: configuredRegistries(config),
+    notes: [
+      `no agent runs on ${config.data}: this is what its configuration says`,
+      ...(config.origin === 'auto' ? ['its origin is learned from the swarm, so it is not among these: run setup again once the agent knows it'] : []),
+    ],
   };
 }
 

@@ -14,8 +14,15 @@ const names: readonly [pattern: string, repository: string, expected: boolean][]
 ];
 for (const [pattern, repository, expected] of names) {
   test(`"${pattern}" ${expected ? 'excludes' : 'leaves in'} ${repository}`, (t) => {
-    t.is(excluded([pattern]).has(repository), expected);
+    t.is(excluded([pattern]).has(`registry.example:5000/${repository}`), expected);
   });
+}
+
+for (const [pattern, full, expected] of [
+  ['quay.io/*', 'quay.io/team/app', true], ['quay.io/*', 'docker.io/team/app', false], ['registry.example:5000/team/*', 'registry.example:5000/team/app', true],
+  ['*', 'docker.io/team/app', true], ['app', 'docker.io/team/app', false],
+] as const) {
+  test(`"${pattern}" ${expected ? 'excludes' : 'leaves in'} ${full}, by its registry`, (t) => t.is(excluded([pattern]).has(full), expected));
 }
 
 test('a blob is shared unless all repositories that link it are excluded', (t) => {
