@@ -1,15 +1,16 @@
 import { posix } from 'node:path';
 import { applyEdits, findNodeAtLocation, modify, parse, type ParseError, parseTree, printParseErrorCode } from 'jsonc-parser';
 import { LayerswarmError } from '../errors.ts';
-import { endOfLine, type Runtime } from './runtime.ts';
+import { endOfLine, type HostFiles, type Runtime } from './runtime.ts';
 
 const KEY = 'registry-mirrors';
 const HUB = 'docker.io';
+const PID_FILE = '/run/docker.pid';
 
 /** The Docker Engine. Its mirrors are for Docker Hub only: moby/registry, service_v2.go. */
 export const docker: Runtime = {
   name: 'docker',
-  reload: { kind: 'signal', process: 'dockerd', pidFile: '/run/docker.pid', command: 'systemctl reload docker' },
+  reload: { kind: 'signal', process: 'dockerd', pidFile: PID_FILE, command: 'systemctl reload docker' },
   async plan(files, { endpoint, registries }, configFolder) {
     const hub = registries.find(({ name }) => name === HUB);
     const others = registries.filter((registry) => registry !== hub);
@@ -19,6 +20,7 @@ export const docker: Runtime = {
     if (hub.path !== undefined) {
       throw new LayerswarmError('unsupported', `dockerd does not tell a mirror which registry it means, and at ${endpoint.host} a name without a registry is the origin's: pull images of ${HUB} as ${endpoint.host}/${hub.path}/library/NAME, or make ${HUB} the origin`);
     }
+    await refuseFlags(files);
     const path = posix.join(configFolder, 'docker', 'daemon.json');
     return {
       files: [{ path, content: addMirror(await files.read(path), path, endpoint.origin) }],
@@ -27,6 +29,14 @@ export const docker: Runtime = {
     };
   },
 };
+
+/** dockerd neither reloads nor starts again where a setting is both a flag of its command line and in daemon.json. */
+async function refuseFlags(files: HostFiles): Promise<void> {
+  const pid = (await files.read(PID_FILE))?.trim() ?? '';
+  const [program = '', ...flags] = /^\d+$/.test(pid) ? (await files.read(`/proc/${pid}/cmdline`))?.split('\0') ?? [] : [];
+  if (posix.basename(program) !== 'dockerd' || !flags.some((flag) => /^--registry-mirror(?:=|$)/.test(flag))) return;
+  throw new LayerswarmError('unsupported', 'dockerd runs with --registry-mirror on its command line, and would not start with mirrors in daemon.json as well: move that flag (of its service, see "systemctl cat docker") into daemon.json first');
+}
 
 /** A daemon.json that asks the agent before other mirrors; every other byte stays. @throws `config-invalid` */
 export function addMirror(before: string | undefined, path: string, mirror: string): string {

@@ -14,7 +14,8 @@ const LOCAL_ANSWER_WARNING = '299 layerswarm "the origin is away; this is what t
 
 /** `GET /v2/<name>/tags/list`. While the origin is away, the tags that this node knows. */
 export async function listTags(context: PullContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
-  const repository = context.namespaces.repository(parameters['name']!, request.query);
+  const name = parameters['name']!;
+  const repository = context.namespaces.repository(name, request.query);
   const page = parsePage(request.query);
   let tags: readonly string[];
   let isLocal = false;
@@ -26,8 +27,8 @@ export async function listTags(context: PullContext, request: RegistryRequest, p
     isLocal = true;
   }
   const { tags: shown, hasMore } = pageOf(tags, page);
-  return jsonResponse(Buffer.from(JSON.stringify({ name: repository.name, tags: shown })), 'application/json', {
-    ...(hasMore ? { Link: nextLink(repository.name, page, shown.at(-1)!) } : {}),
+  return jsonResponse(Buffer.from(JSON.stringify({ name, tags: shown })), 'application/json', {
+    ...(hasMore ? { Link: nextLink(name, request.query.get('ns'), page, shown.at(-1)!) } : {}),
     ...(isLocal ? { Warning: LOCAL_ANSWER_WARNING } : {}),
   });
 }

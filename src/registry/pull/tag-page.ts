@@ -23,8 +23,8 @@ export function pageOf(tags: readonly string[], { limit, last }: TagPage): { tag
   return { tags: shown, hasMore: shown.length > 0 && shown.length < after.length };
 }
 
-/** The Link header to the next page (RFC 8288). */
-export function nextLink(repository: string, page: TagPage, lastShown: string): string {
-  const query = new URLSearchParams({ n: String(page.limit), last: lastShown });
-  return `</v2/${repository}/tags/list?${query.toString()}>; rel="next"`;
+/** The Link header to the next page (RFC 8288): of the name and namespace that were asked for. */
+export function nextLink(name: string, namespace: string | null, page: TagPage, lastShown: string): string {
+  const query = new URLSearchParams({ n: String(page.limit), last: lastShown, ...(namespace === null ? {} : { ns: namespace }) });
+  return `</v2/${name}/tags/list?${query.toString()}>; rel="next"`;
 }

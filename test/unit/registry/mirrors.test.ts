@@ -53,7 +53,16 @@ real('a client without ns names a mirror in the path', async (t) => {
   const { node, closed } = await start(t);
   t.deepEqual((await send(`${node.url}/v2/private.example/${REPOSITORY}/manifests/v1`)).body, closed.image.manifest);
   t.deepEqual((await send(`${node.url}/v2/private.example/${REPOSITORY}/blobs/${closed.image.config.digest.toString()}`)).body, closed.image.config.bytes);
-  t.deepEqual(JSON.parse((await send(`${node.url}/v2/private.example/${REPOSITORY}/tags/list`)).body.toString()), { name: REPOSITORY, tags: ['v1'] });
+  t.deepEqual(JSON.parse((await send(`${node.url}/v2/private.example/${REPOSITORY}/tags/list`)).body.toString()), { name: `private.example/${REPOSITORY}`, tags: ['v1'] });
+});
+
+real('the next page of a tag list is of the same registry', async (t) => {
+  const { node, closed } = await start(t);
+  await pushImage({ url: closed.registry.url, authorization: LOGIN }, REPOSITORY, 'v2');
+  for (const path of [`${REPOSITORY}/tags/list?n=1&ns=private.example`, `private.example/${REPOSITORY}/tags/list?n=1`]) {
+    const link = /^<([^>]+)>; rel="next"$/.exec(String((await send(`${node.url}/v2/${path}`)).headers['link']))?.[1];
+    t.deepEqual((JSON.parse((await send(`${node.url}${link}`)).body.toString()) as { tags: string[] }).tags, ['v2'], path);
+  }
 });
 
 real('what one registry holds is not served through another', async (t) => {

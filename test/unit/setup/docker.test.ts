@@ -42,3 +42,16 @@ test('without Docker Hub there is nothing to set up, nor where it is not the ori
   await t.throwsAsync(docker.plan(hostFiles({}), target({ registries: [PRIVATE] }), '/etc'), { message: /does not serve docker\.io: pull others as 127\.0\.0\.1:5050\/NAME/ });
   await t.throwsAsync(docker.plan(hostFiles({}), target({ registries: [{ ...HUB, path: 'docker.io' }] }), '/etc'), { message: /127\.0\.0\.1:5050\/docker\.io\/library\/NAME/ });
 });
+
+for (const [title, cmdline, isRefused] of [
+  ['a mirror as a flag', '/usr/bin/dockerd\0-H\0fd://\0--registry-mirror=https://m.example\0', true],
+  ['a mirror as two words', 'dockerd\0--registry-mirror\0https://m.example\0', true],
+  ['other flags', '/usr/bin/dockerd\0-H\0fd://\0', false],
+  ['another program that has its old process id', '/bin/x\0--registry-mirror=https://m.example\0', false],
+] as const) {
+  test(`a running dockerd with ${title} is ${isRefused ? 'refused, since it would not start again' : 'set up'}`, async (t) => {
+    const planned = docker.plan(hostFiles({ '/run/docker.pid': '812\n', '/proc/812/cmdline': cmdline }), target(), '/etc');
+    if (isRefused) await t.throwsAsync(planned, { message: /--registry-mirror on its command line/ });
+    else t.is((await planned).files.length, 1);
+  });
+}
