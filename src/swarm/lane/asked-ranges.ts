@@ -2,7 +2,7 @@ import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { abortedBy } from './abort.ts';
 import type { Frame, RefuseReason } from './frame.ts';
-import { IncomingRange } from './incoming-range.ts';
+import { IncomingRange, type Unwritten } from './incoming-range.ts';
 import type { ByteRange, RangeTarget } from './lane.ts';
 
 /** The asked side's half of an agreement: it answers this many at once at least, so nobody asks for more. */
@@ -15,6 +15,8 @@ type AskedState =
   /** Settled on this side; the peer has yet to say that it knows. */
   | { kind: 'cancelled' };
 
+type Outcome = { readonly note: Uint8Array } | { readonly error: unknown };
+
 interface Asked {
   readonly id: number;
   readonly range: ByteRange;
@@ -23,13 +25,15 @@ interface Asked {
   readonly timer: NodeJS.Timeout;
   /** At the time the timer was last started. */
   bytesSeen: number;
-  readonly settle: (error: unknown, note?: Uint8Array) => void;
+  /** The first outcome counts; it is told when nothing is written any more. */
+  readonly settle: (outcome: Outcome) => void;
 }
 
 export interface AskingSession {
   readonly peerId: string;
   readonly stallMs: number;
   readonly receivedBytes: number;
+  readonly unwritten: Unwritten;
   /** True while this side is not reading, because a target is slow. */
   readonly isPaused: boolean;
   nextId(): number;
@@ -59,18 +63,25 @@ export class AskedRanges {
     }
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
     const id = this.#session.nextId();
-    const incoming = new IncomingRange(range, target);
+    let outcome: Outcome | undefined;
+    const incoming = new IncomingRange(range, target, this.#session.unwritten, (error) => {
+      // Also when the last byte has arrived, and is being written.
+      outcome = { error };
+      this.#cancel(asked, error);
+    });
     const onAbort = (): void => { this.#cancel(asked, abortedBy(signal)); };
     const asked: Asked = {
       id, range, incoming,
       state: { kind: 'waiting' },
       timer: setTimeout(() => { this.#onStall(asked); }, this.#session.stallMs),
       bytesSeen: this.#session.receivedBytes,
-      settle: (error, note) => {
+      settle: (settled) => {
         signal.removeEventListener('abort', onAbort);
+        outcome ??= settled;
+        if ('error' in outcome) incoming.stop();
         incoming.whenIdle(() => {
-          if (note === undefined) reject(error);
-          else resolve(note);
+          if ('note' in outcome!) resolve(outcome.note);
+          else reject(outcome!.error);
         });
       },
     };
@@ -89,14 +100,13 @@ export class AskedRanges {
     this.#restartTimer(asked);
   }
 
-  /** A promise when the target needs time before the next bytes. */
-  onData(id: number, bytes: Uint8Array): Promise<void> | undefined {
+  onData(id: number, bytes: Uint8Array): void {
     const asked = this.#get(id);
-    if (asked.state.kind === 'cancelled') return undefined;
+    if (asked.state.kind === 'cancelled') return;
     if (asked.state.kind !== 'receiving') throw misbehaved('sent data before its answer');
     if (bytes.length > asked.incoming.missing) throw misbehaved('sent more than was asked for');
     this.#restartTimer(asked);
-    return asked.incoming.write(bytes, (error) => { this.#cancel(asked, error); });
+    asked.incoming.take(bytes);
   }
 
   /** receiving, cancelled -> gone */
@@ -105,7 +115,7 @@ export class AskedRanges {
     const { state } = asked;
     if (state.kind === 'waiting' || (state.kind === 'receiving' && asked.incoming.missing > 0)) throw misbehaved('ended a range before its end');
     this.#forget(asked);
-    if (state.kind === 'receiving') asked.settle(undefined, state.note);
+    if (state.kind === 'receiving') asked.settle({ note: state.note });
   }
 
   /** waiting, receiving, cancelled -> gone */
@@ -115,9 +125,10 @@ export class AskedRanges {
     this.#forget(asked);
     if (state.kind === 'cancelled') return;
     const what = `bytes ${asked.range.start}-${asked.range.end}`;
-    asked.settle(reason === 'not-found'
+    const error = reason === 'not-found'
       ? new LayerswarmError('not-found', `peer ${this.#session.peerId} has not all of ${what}`)
-      : new LayerswarmError('unavailable', `peer ${this.#session.peerId} could not read on in ${what}`));
+      : new LayerswarmError('unavailable', `peer ${this.#session.peerId} could not read on in ${what}`);
+    asked.settle({ error });
   }
 
   closeAll(error: LayerswarmError): void {
@@ -125,7 +136,7 @@ export class AskedRanges {
       clearTimeout(asked.timer);
       const { kind } = asked.state;
       asked.state = { kind: 'cancelled' };
-      if (kind !== 'cancelled') asked.settle(error);
+      if (kind !== 'cancelled') asked.settle({ error });
     }
     this.#asked.clear();
   }
@@ -134,7 +145,7 @@ export class AskedRanges {
   #cancel(asked: Asked, error: unknown): void {
     if (asked.state.kind === 'cancelled') return;
     asked.state = { kind: 'cancelled' };
-    asked.settle(error);
+    asked.settle({ error });
     if (!this.#asked.has(asked.id)) return;
     this.#restartTimer(asked);
     this.#session.send({ type: 'cancel', id: asked.id });

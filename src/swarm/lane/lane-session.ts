@@ -2,6 +2,7 @@ import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { answerReader } from './answer-bytes.ts';
 import { AskedRanges, misbehaved } from './asked-ranges.ts';
+import { Unwritten } from './incoming-range.ts';
 import { LANE_VERSION, MAX_ID, type Frame } from './frame.ts';
 import { FrameParser } from './frame-parser.ts';
 import type { LaneTransport } from './lane-transport.ts';
@@ -49,6 +50,7 @@ export class LaneSession {
   /** Resolves when the lane can be used. @throws what it was closed for */
   readonly ready: Promise<void>;
   readonly queue: SendQueue;
+  readonly unwritten = new Unwritten();
   receivedBytes = 0;
   readonly #transport: LaneTransport;
   readonly #options: SessionOptions;
@@ -181,7 +183,7 @@ export class LaneSession {
     this.#handleFrames();
     if (this.#waiting) return false;
     this.#parser.compact();
-    return true;
+    return this.unwritten.isEmpty;
   }
 
   #handleFrames(): void {
@@ -227,11 +229,11 @@ export class LaneSession {
       case 'request': this.#served.onRequest(frame.id, frame.blob, frame.range); return undefined;
       case 'cancel': this.#served.onCancel(frame.id); return undefined;
       case 'answer': this.#asked.onAnswer(frame.id, frame.note); return undefined;
-      case 'data': return this.#asked.onData(frame.id, frame.bytes);
+      case 'data': this.#asked.onData(frame.id, frame.bytes); return this.unwritten.room();
       case 'end': this.#asked.onEnd(frame.id); return undefined;
       case 'refuse': this.#asked.onRefuse(frame.id, frame.reason); return undefined;
       case 'push': this.#receivedPushes.onPush(frame.id, frame.blob, frame.range, frame.note); return undefined;
-      case 'push-data': return this.#receivedPushes.onData(frame.id, frame.bytes);
+      case 'push-data': return this.#receivedPushes.onData(frame.id, frame.bytes) ?? this.unwritten.room();
       case 'push-end': this.#receivedPushes.onEnd(frame.id, frame.complete); return undefined;
       case 'push-cancel': this.#sentPushes.onCancel(frame.id); return undefined;
       case 'bye': this.#onBye(); return undefined;

@@ -22,7 +22,7 @@ export interface LaneTransport {
 }
 
 export interface TransportHandler {
-  /** True: the memory is free again. False: it stays in use until the transport's `resume` is called. */
+  /** True: the memory is free again, and that of all chunks before. False: it stays in use. */
   onData(chunk: Uint8Array): boolean;
   onDrain(): void;
   /** Once. The error when it broke, undefined when the peer ended it. */

@@ -9,9 +9,9 @@ export interface Lane {
   readonly peerId: string;
   readonly kind: 'stream' | 'tls';
   /**
-   * Asks the peer for [start, end) of a blob. Chunks go to `target` in order as they arrive; the lane reads no further before a
-   * chunk's promise resolved. Resolves with the sender's note when all of the range was delivered. After it settled nothing is
-   * written to `target` any more.
+   * Asks the peer for [start, end) of a blob. Chunks go to `target` in order as they arrive, one at a time; while a chunk's
+   * promise is open the lane reads on for half a megabyte at most. Resolves with the sender's note when the target has all of the
+   * range. After it settled nothing is written to `target` any more.
    * @throws `not-found` (the peer has not, or no longer, all of it), `unavailable` (it cannot now), `peer-gone`,
    * `peer-misbehaved`, `timeout` (no byte for the stall time), `aborted`, and whatever `target` throws
    */

@@ -1,7 +1,7 @@
 import type { Digest } from '../../oci/digest.ts';
 import { misbehaved } from './asked-ranges.ts';
 import type { Frame } from './frame.ts';
-import { IncomingRange } from './incoming-range.ts';
+import { IncomingRange, type Unwritten } from './incoming-range.ts';
 import type { ByteRange, PushReceiver } from './lane.ts';
 import { MAX_PUSHED } from './sent-pushes.ts';
 
@@ -23,10 +23,13 @@ interface Push {
   missing: number;
   /** Set by the peer's last frame of this push. */
   complete: boolean | undefined;
+  /** The target threw. */
+  failed: boolean;
   state: PushState;
 }
 
 export interface PushAcceptor {
+  readonly unwritten: Unwritten;
   send(frame: Frame): void;
   accept(blob: Digest, range: ByteRange, note: Uint8Array): PushReceiver | undefined | Promise<PushReceiver | undefined>;
   changed(): void;
@@ -52,12 +55,12 @@ export class ReceivedPushes {
     if (id <= this.#lastId) throw misbehaved(`began push ${id} after push ${this.#lastId}`);
     if (this.#pushes.size >= MAX_PUSHED) throw misbehaved(`began more than ${MAX_PUSHED} pushes at once`);
     this.#lastId = id;
-    const push: Push = { id, range, kept: [], missing: range.end - range.start, complete: undefined, state: { kind: 'refused' } };
+    const push: Push = { id, range, kept: [], missing: range.end - range.start, complete: undefined, failed: false, state: { kind: 'refused' } };
     this.#pushes.set(id, push);
     const receiver = this.#session.accept(blob, range, note);
     if (receiver instanceof Promise) push.state = { kind: 'deciding', decision: this.#decide(push, receiver) };
     else if (receiver === undefined) this.#refuse(push);
-    else push.state = { kind: 'receiving', receiver, incoming: new IncomingRange(range, receiver.target) };
+    else push.state = this.#receiving(push, receiver);
   }
 
   /** A promise when the lane must not be read on before it resolved. */
@@ -67,7 +70,7 @@ export class ReceivedPushes {
     push.missing -= bytes.length;
     switch (push.state.kind) {
       case 'refused': return undefined;
-      case 'receiving': return push.state.incoming.write(bytes, () => { this.#refuse(push); });
+      case 'receiving': push.state.incoming.take(bytes); return undefined;
       case 'deciding': {
         push.kept.push(Uint8Array.from(bytes));
         this.#keptBytes += bytes.length;
@@ -94,25 +97,35 @@ export class ReceivedPushes {
   async #decide(push: Push, decision: Promise<PushReceiver | undefined>): Promise<void> {
     // Whoever is asked and fails has not accepted.
     const receiver = await decision.catch(() => undefined);
-    const accepted: PushState = receiver === undefined ? { kind: 'refused' } : { kind: 'receiving', receiver, incoming: new IncomingRange(push.range, receiver.target) };
-    let failed = receiver === undefined;
-    // What arrives meanwhile is kept too: until all is written in order, the push stays undecided.
-    for (;;) {
-      const part = push.kept.shift();
-      if (part === undefined) break;
-      this.#keptBytes -= part.length;
-      if (accepted.kind === 'receiving' && !failed && !this.#closed) await accepted.incoming.write(part, () => { failed = true; });
+    const kept = push.kept.splice(0);
+    for (const part of kept) this.#keptBytes -= part.length;
+    if (receiver === undefined) {
+      this.#refuse(push);
+    } else {
+      const receiving = this.#receiving(push, receiver);
+      push.state = receiving;
+      if (this.#closed) this.#refuse(push);
+      for (const part of kept) receiving.incoming.take(part);
     }
-    push.state = accepted;
-    if (failed || this.#closed) this.#refuse(push);
     if (push.complete !== undefined) this.#finish(push);
+  }
+
+  #receiving(push: Push, receiver: PushReceiver): Extract<PushState, { kind: 'receiving' }> {
+    const incoming = new IncomingRange(push.range, receiver.target, this.#session.unwritten, () => {
+      push.failed = true;
+      if (push.state.kind === 'receiving') this.#refuse(push);
+    });
+    return { kind: 'receiving', receiver, incoming };
   }
 
   /** deciding, receiving -> refused */
   #refuse(push: Push): void {
     const { state } = push;
     push.state = { kind: 'refused' };
-    if (state.kind === 'receiving') state.incoming.whenIdle(() => { state.receiver.done(false); });
+    if (state.kind === 'receiving') {
+      state.incoming.stop();
+      state.incoming.whenIdle(() => { state.receiver.done(false); });
+    }
     if (push.complete === undefined) this.#session.send({ type: 'push-cancel', id: push.id });
   }
 
@@ -120,7 +133,7 @@ export class ReceivedPushes {
   #finish(push: Push): void {
     const { state, complete } = push;
     this.#pushes.delete(push.id);
-    if (state.kind === 'receiving') state.incoming.whenIdle(() => { state.receiver.done(complete === true); });
+    if (state.kind === 'receiving') state.incoming.whenIdle(() => { state.receiver.done(complete === true && !push.failed); });
     this.#session.changed();
   }
 

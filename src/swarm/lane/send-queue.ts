@@ -4,6 +4,13 @@ import type { LaneTransport } from './lane-transport.ts';
 
 /** Ranges whose data is interleaved on one lane; more wait for their turn in order of arrival. */
 const MAX_ACTIVE = 16;
+/**
+ * A long range sends this much before another long one does: a receiver that hashes in order wants ranges one after the other
+ * rather than all at once, and nobody waits long for a megabyte.
+ */
+const TURN_BYTES = 1024 * 1024;
+/** A range with no more than this left takes turns, frame by frame, with the long ones together. */
+const SHORT_BYTES = 256 * 1024;
 /** Short frames that may wait for a peer who does not read. It is a peer that asks and asks, and takes no answer. */
 const MAX_CONTROL_FRAMES = 8192;
 
@@ -26,14 +33,16 @@ export interface OpenRange {
 
 export type Outcome = 'sent' | 'nothing' | 'failed' | 'cancelled';
 
+type ActiveState = Extract<RangeState, { kind: 'active' }>;
+
 type RangeState =
   | { readonly kind: 'waiting' }
   | { readonly kind: 'opening' }
-  | { readonly kind: 'active'; readonly reader: ByteReader; part: Uint8Array | undefined; partSent: number; sent: number };
+  | { readonly kind: 'active'; readonly reader: ByteReader; part: Uint8Array | undefined; partSent: number; sent: number; turn: number };
 
 /**
- * Decides what goes onto the transport next: short frames first, then one data frame of each range in turn, so that neither a
- * control frame nor a small range waits behind a large one. Gives the transport nothing while its buffer is full.
+ * Decides what goes onto the transport next: short frames first, then data frames of short ranges and of long ones in turn, so
+ * that neither a control frame nor a small range waits behind a large one. Gives the transport nothing while its buffer is full.
  */
 export class SendQueue {
   readonly #transport: LaneTransport;
@@ -43,7 +52,9 @@ export class SendQueue {
   readonly #states = new Map<Outgoing, RangeState>();
   readonly #waiting: Outgoing[] = [];
   /** Active ranges that have bytes at hand, in the order of their turns. */
-  readonly #ready: Outgoing[] = [];
+  readonly #short: Outgoing[] = [];
+  readonly #long: Outgoing[] = [];
+  #lastWasShort = false;
   #active = 0;
   #backlog = 0;
   #blocked = false;
@@ -140,7 +151,7 @@ export class SendQueue {
       this.#end(range, 'nothing');
       return;
     }
-    this.#states.set(range, { kind: 'active', reader: opened.reader, part: undefined, partSent: 0, sent: 0 });
+    this.#states.set(range, { kind: 'active', reader: opened.reader, part: undefined, partSent: 0, sent: 0, turn: 0 });
     this.control(opened.head);
     this.#load(range);
   }
@@ -161,7 +172,7 @@ export class SendQueue {
       }
       state.part = part;
       state.partSent = 0;
-      this.#ready.push(range);
+      this.#line(range, state);
       this.#pump();
     });
   }
@@ -189,13 +200,30 @@ export class SendQueue {
           this.#give(control);
           continue;
         }
-        const range = this.#ready.shift();
+        const range = this.#next();
         if (range === undefined) return;
         this.#sendFrame(range);
       }
     } finally {
       this.#pumping = false;
     }
+  }
+
+  /** Lines a range up that has bytes at hand. */
+  #line(range: Outgoing, state: ActiveState): void {
+    if (range.length - state.sent <= SHORT_BYTES) {
+      this.#short.push(range);
+    } else if (state.turn < TURN_BYTES) {
+      this.#long.unshift(range);
+    } else {
+      state.turn = 0;
+      this.#long.push(range);
+    }
+  }
+
+  #next(): Outgoing | undefined {
+    this.#lastWasShort = this.#short.length > 0 && (this.#long.length === 0 || !this.#lastWasShort);
+    return (this.#lastWasShort ? this.#short : this.#long).shift();
   }
 
   #sendFrame(range: Outgoing): void {
@@ -205,13 +233,14 @@ export class SendQueue {
     const payload = part.subarray(state.partSent, state.partSent + MAX_DATA_BYTES);
     state.partSent += payload.length;
     state.sent += payload.length;
+    state.turn += payload.length;
     this.#backlog -= payload.length;
     const whole = state.partSent === part.length;
     if (whole) state.part = undefined;
     const free = whole && reader.free !== undefined ? (): void => { reader.free?.(part); } : undefined;
     this.#give(encodeHeader(range.dataType, range.id, payload.length), payload, free);
     if (whole) this.#load(range);
-    else this.#ready.push(range);
+    else this.#line(range, state);
   }
 
   #give(header: Uint8Array, payload?: Uint8Array, free?: () => void): void {
@@ -225,15 +254,20 @@ export class SendQueue {
     const state = this.#states.get(range);
     if (state === undefined) return;
     this.#states.delete(range);
-    if (state.kind === 'waiting') this.#waiting.splice(this.#waiting.indexOf(range), 1);
+    if (state.kind === 'waiting') remove(this.#waiting, range);
     else this.#active -= 1;
     this.#backlog -= range.length - (state.kind === 'active' ? state.sent : 0);
     if (state.kind === 'active') {
-      const turn = this.#ready.indexOf(range);
-      if (turn >= 0) this.#ready.splice(turn, 1);
+      remove(this.#short, range);
+      remove(this.#long, range);
       state.reader.close();
     }
     range.ended(outcome, error);
     this.#activate();
   }
+}
+
+function remove(ranges: Outgoing[], range: Outgoing): void {
+  const index = ranges.indexOf(range);
+  if (index >= 0) ranges.splice(index, 1);
 }

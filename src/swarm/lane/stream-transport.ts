@@ -3,6 +3,8 @@ import { Uint8ArrayList } from 'uint8arraylist';
 import { LayerswarmError } from '../../errors.ts';
 import type { LaneTransport, TransportHandler } from './lane-transport.ts';
 
+/** Sent at once: a frame by itself makes two Noise messages, one of them tiny, and a third more work on both sides. */
+const BATCH_BYTES = 256 * 1024;
 /** How long the peer may take to close its half after this side closed its own. */
 const CLOSE_TIMEOUT_MS = 2000;
 
@@ -13,6 +15,9 @@ const CLOSE_TIMEOUT_MS = 2000;
 export class StreamTransport implements LaneTransport {
   handler: TransportHandler | undefined;
   readonly #stream: Stream;
+  /** What was sent in this turn of the event loop. */
+  #batch = new Uint8ArrayList();
+  #full = false;
   #paused = false;
   #resuming = false;
   #ended = false;
@@ -34,18 +39,15 @@ export class StreamTransport implements LaneTransport {
   }
 
   get sendBuffered(): number {
-    return this.#stream.writeBufferLength;
+    return this.#batch.byteLength + this.#stream.writeBufferLength;
   }
 
   send(header: Uint8Array, payload?: Uint8Array): boolean {
-    if (this.#stream.writeStatus !== 'writable') return false;
-    try {
-      return this.#stream.send(payload === undefined ? header : new Uint8ArrayList(header, payload));
-    } catch (cause) {
-      // It closed while it sent, and its close event says so too.
-      this.#stream.abort(new LayerswarmError('peer-gone', 'the stream could not be written to', { cause }));
-      return false;
-    }
+    if (this.#batch.byteLength === 0) queueMicrotask(() => { this.#flush(); });
+    this.#batch.append(header);
+    if (payload !== undefined) this.#batch.append(payload);
+    if (this.#batch.byteLength >= BATCH_BYTES) this.#flush();
+    return !this.#full;
   }
 
   pause(): void {
@@ -69,6 +71,7 @@ export class StreamTransport implements LaneTransport {
   async end(): Promise<void> {
     const timer = setTimeout(() => { this.#stream.abort(new LayerswarmError('timeout', 'the peer did not close its half of the stream')); }, CLOSE_TIMEOUT_MS);
     this.resume();
+    this.#flush();
     this.#stream.close({ signal: AbortSignal.timeout(CLOSE_TIMEOUT_MS) }).catch((cause: unknown) => {
       this.#stream.abort(new LayerswarmError('peer-gone', 'the stream could not be closed', { cause }));
     });
@@ -78,6 +81,19 @@ export class StreamTransport implements LaneTransport {
 
   destroy(error: Error): void {
     this.#stream.abort(error);
+  }
+
+  #flush(): void {
+    const batch = this.#batch;
+    if (batch.byteLength === 0) return;
+    this.#batch = new Uint8ArrayList();
+    if (this.#stream.writeStatus !== 'writable') return;
+    try {
+      this.#full = !this.#stream.send(batch);
+    } catch (cause) {
+      // It closed while it sent, and its close event says so too.
+      this.#stream.abort(new LayerswarmError('peer-gone', 'the stream could not be written to', { cause }));
+    }
   }
 
   #onMessage({ data }: StreamMessageEvent): void {
@@ -91,7 +107,9 @@ export class StreamTransport implements LaneTransport {
    */
   #onDrain(): void {
     queueMicrotask(() => {
-      if (!this.#stream.writableNeedsDrain && this.#stream.writeStatus === 'writable') this.handler?.onDrain();
+      if (this.#stream.writableNeedsDrain || this.#stream.writeStatus !== 'writable') return;
+      this.#full = false;
+      this.handler?.onDrain();
     });
   }
 

@@ -28,9 +28,12 @@ interface PendingCall {
   readonly reject: (error: LayerswarmError) => void;
 }
 
+/** Messages that nobody waits for are gathered this long while many are sent. */
+const GATHER_MS = 2;
+
 /**
- * Calls between two threads. Everything goes over in the order in which it was said, gathered once a turn of the event loop: a
- * message by itself costs as much as hashing several kilobytes.
+ * Calls between two threads. Everything goes over in the order in which it was said, gathered once a turn of the event loop or
+ * two milliseconds: a message by itself costs as much as hashing several kilobytes.
  */
 export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote>> {
   readonly #port: Port;
@@ -39,7 +42,8 @@ export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote
   readonly #running = new Map<number, AbortController>();
   #outbox: PortMessage[] = [];
   #transfers: Transferable[] = [];
-  #scheduled = false;
+  #scheduled: 'no' | 'later' | 'now' = 'no';
+  #flushedAt = 0;
   #nextId = 0;
   #closed: LayerswarmError | undefined;
 
@@ -88,13 +92,20 @@ export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote
     if (this.#closed !== undefined) return;
     this.#outbox.push(message);
     if (transfer !== undefined) this.#transfers.push(...transfer);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => { this.#flush(); });
+    const soon = message.type !== 'notify' || performance.now() - this.#flushedAt >= GATHER_MS;
+    if (soon && this.#scheduled !== 'now') {
+      this.#scheduled = 'now';
+      setImmediate(() => { this.#flush(); });
+    } else if (this.#scheduled === 'no') {
+      this.#scheduled = 'later';
+      setTimeout(() => { this.#flush(); }, GATHER_MS);
+    }
   }
 
   #flush(): void {
-    this.#scheduled = false;
+    if (this.#outbox.length === 0) return;
+    this.#scheduled = 'no';
+    this.#flushedAt = performance.now();
     const [messages, transfers] = [this.#outbox, this.#transfers];
     this.#outbox = [];
     this.#transfers = [];
