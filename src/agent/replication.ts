@@ -135,6 +135,9 @@ export class Replication implements AsyncDisposable {
     };
     const unsubscribe = this.#replicator.onOutcome((job, outcome) => {
       if (!open.has(keyOf(job)) || outcome.kind === 'waiting') return;
+      // a try that had begun before this run says nothing of it: the job has been put in anew and comes again
+      const left = this.#queue.find(job);
+      if (left !== undefined && left.attempts === 0 && (left.state === 'waiting' || left.state === 'running')) return;
       this.#settle(job, outcome.kind === 'failed' ? outcome.error.message : undefined, outcomes, onProgress);
       open.delete(keyOf(job));
       check();
