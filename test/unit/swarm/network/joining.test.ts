@@ -7,6 +7,7 @@ import { Libp2pNetwork } from '../../../../src/swarm/network/libp2p-network.ts';
 import { createNode } from '../../../../src/swarm/network/libp2p-node.ts';
 import { PeerKey } from '../../../../src/swarm/network/peer-key.ts';
 import { deriveSwarmKey, type SwarmKey } from '../../../../src/swarm/network/swarm-key.ts';
+import { lastingPort } from '../../../support/lasting-port.ts';
 import { Libp2pSwarm } from '../../../support/libp2p-swarm.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
 import { connected, left, peerCount } from '../../../support/wait-for-peers.ts';
@@ -63,14 +64,14 @@ test.serial('a member that was away is found again by those that stayed', async 
   const swarm = swarmOf(t);
   const a = await swarm.join();
   const dataDir = await swarm.folder();
-  const b = await swarm.join({ dataDir });
+  const listen = [`/ip4/127.0.0.1/tcp/${await lastingPort()}`];
+  const b = await swarm.join({ dataDir, listen });
   await connected(a, b.self);
-  const port = portOf(b);
   await swarm.stopNode(b);
   await left(a, b.self);
   // It has forgotten everybody, and is told nobody.
   await writeFile(join(dataDir, 'network', 'members.json'), '{');
-  const again = await swarm.join({ dataDir, bootstrap: [], listen: [`/ip4/127.0.0.1/tcp/${port}`] });
+  const again = await swarm.join({ dataDir, bootstrap: [], listen });
   await connected(a, again.self);
   t.is(again.self, b.self);
 });
@@ -234,13 +235,13 @@ test.serial('a node keeps its peer id, in a file that only its owner can read', 
 test.serial('a ban holds over restarts, from both sides, until it ends', async (t) => {
   const swarm = swarmOf(t);
   const dataDir = await swarm.folder();
-  const a = await swarm.join({ dataDir });
+  const listen = [`/ip4/127.0.0.1/tcp/${await lastingPort()}`];
+  const a = await swarm.join({ dataDir, listen });
   const b = await swarm.join();
   await connected(a, b.self);
   const until = Date.now() + 3_600_000;
   a.ban(b.self, 'forged a list', until);
   await left(a, b.self);
-  const listen = [`/ip4/127.0.0.1/tcp/${portOf(a)}`];
   await swarm.stopNode(a);
   const again = await swarm.join({ dataDir, listen, bootstrap: b.multiaddrs() });
   t.deepEqual(again.bans(), [{ peerId: b.self, reason: 'forged a list', until }]);
