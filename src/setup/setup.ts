@@ -92,7 +92,7 @@ export async function undo(runtime: Pick<Runtime, 'name'>, place: SetupPlace, op
   }
   const changes = steps.map(describe);
   if (options.dryRun) return { changes, registries: [], notes: [] };
-  for (const { path, next } of steps) await writeState(path, next);
+  for (const step of steps) await take(step);
   for (const folder of backup.folders.toReversed()) await removeEmptyFolder(folder);
   await store.remove();
   return { changes, registries: [], notes: [] };
@@ -115,13 +115,15 @@ async function apply(store: BackupFileStore, before: Backup | undefined, after: 
     });
     const others = after.files.filter(({ path }) => !files.some((file) => file.path === path));
     await store.write({ folders: after.folders, files: [...files, ...others] });
-    for (const { path, next } of steps) {
-      if (next.kind === 'file') for (const folder of await missingFolders(path)) await makeFolder(folder);
-      await writeState(path, next);
-    }
+    for (const step of steps) await take(step);
   }
   if (after.files.length === 0) await store.remove();
   else if (steps.length > 0 || !isDeepStrictEqual(before, after)) await store.write(after);
+}
+
+async function take({ path, next }: Step): Promise<void> {
+  if (next.kind === 'file') for (const folder of await missingFolders(path)) await makeFolder(folder);
+  await writeState(path, next);
 }
 
 async function foldersOf(steps: readonly Step[], backup: Backup | undefined): Promise<string[]> {

@@ -90,6 +90,16 @@ test('a file that somebody else changed since is not put back, and neither is an
   t.deepEqual(snapshot(place), before);
 });
 
+test('an undo that is forced brings back a folder that somebody removed', async (t) => {
+  const place = setupRoot(t, { '/etc/docker/daemon.json': '{}' });
+  const before = snapshot(place);
+  await setUp(docker, target(), place, REALLY);
+  rmSync(join(place.root, 'etc/docker'), { recursive: true });
+  await t.throwsAsync(undo(docker, place, REALLY), { message: /changed by somebody else/ });
+  await undo(docker, place, { dryRun: false, force: true });
+  t.deepEqual(snapshot(place), before);
+});
+
 test('without a backup there is nothing to undo', async (t) => {
   const place = setupRoot(t, { '/etc/docker/daemon.json': '{}' });
   t.deepEqual((await undo(docker, place, REALLY)).changes, []);
