@@ -1,4 +1,5 @@
 import Docker from 'dockerode';
+import type { Readable } from 'node:stream';
 import { errorCode, LayerswarmError } from '../errors.ts';
 
 /** Milliseconds for a question to the engine. */
@@ -66,6 +67,24 @@ export class DockerEngine {
     }
   }
 
+  /** Takes an image as `docker load` does. @throws `unavailable` with what the engine says */
+  async load(archive: Readable, signal?: AbortSignal): Promise<void> {
+    // An archive whose source fails ends the request, and its error says more than the engine's.
+    const broken = Promise.withResolvers<never>();
+    archive.once('error', broken.reject);
+    broken.promise.catch(() => undefined);
+    const stop = (): void => void archive.destroy(new LayerswarmError('aborted', 'loading was given up by whoever asked'));
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      const stream = await Promise.race([this.#docker.loadImage(archive, { quiet: true }), broken.promise]);
+      await Promise.race([this.#follow(stream, undefined, 'load the image'), broken.promise]);
+    } catch (error) {
+      throw this.#explain(error, 'loading an image', signal);
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
   /** What `docker save` gives. @throws `not-found`, `unavailable` */
   async save(name: string, signal?: AbortSignal): Promise<AsyncIterable<Buffer>> {
     const stream = await this.#ask(`saving ${name}`, signal, () => this.#docker.getImage(name).get());
@@ -73,7 +92,7 @@ export class DockerEngine {
     return stream as AsyncIterable<Buffer>;
   }
 
-  async #follow(stream: NodeJS.ReadableStream, onProgress: ((line: string) => void) | undefined): Promise<void> {
+  async #follow(stream: NodeJS.ReadableStream, onProgress: ((line: string) => void) | undefined, what = 'push'): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     let failure: string | undefined;
     this.#docker.modem.followProgress(stream, (error) => {
@@ -85,7 +104,7 @@ export class DockerEngine {
       if (typeof status === 'string') onProgress?.(typeof id === 'string' ? `${id}: ${status}` : status);
     });
     await promise;
-    if (failure !== undefined) throw new LayerswarmError('unavailable', `the Docker Engine could not push: ${failure.slice(0, 300)}`);
+    if (failure !== undefined) throw new LayerswarmError('unavailable', `the Docker Engine could not ${what}: ${failure.slice(0, 300)}`);
   }
 
   async #ask<T>(what: string, signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {

@@ -1,11 +1,13 @@
 import test, { type ExecutionContext } from 'ava';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PinReport, PurgeReport, VerifyReport } from '../../src/control/keep-operation.ts';
 import type { PrefetchReport, PullPlan } from '../../src/control/prefetch-operation.ts';
 import { type DockerRegistry, isBlobRead, startDockerRegistry } from '../support/docker-registry.ts';
+import { startDockerd } from '../support/dockerd.ts';
+import { multiPlatformImage, pushLayout } from '../support/images.ts';
 import { type Agent, bootstrapOf, startAgent } from '../support/layerswarm.ts';
 import { pushImage } from '../support/registry-content.ts';
 import { requireTool } from '../support/require-tool.ts';
@@ -169,4 +171,24 @@ test('under load gc and verify leave a store that is right, and flipped bits are
   const alone = await node!.cli(['verify', '--dry-run']);
   t.is(alone.code, 5);
   t.true(await isThere(node!.blobPath(broken[0]!)));
+});
+
+test('pull --docker brings an image into the Docker Engine, under its name and with its id', async (t) => {
+  if (!requireTool(t, 'root', 'docker-registry', 'dockerd', 'docker', 'containerd', 'runc')) return;
+  t.timeout(180_000);
+  const [registry, engine, { layout, children }] = await Promise.all([startDockerRegistry(t), startDockerd(t), multiPlatformImage(t)]);
+  await pushLayout(registry, layout, 'multi', 'team/app');
+  const agent = await startAgent(t, { origin: registry.url });
+  const env = { DOCKER_HOST: `unix://${engine.socket}` };
+  const reference = `${registry.host}/team/app:multi`;
+  for (const [index, args] of [[0, ['--platform', 'linux/amd64']], [1, ['--platform', 'linux/arm64']]] as const) {
+    const { docker } = await agent.cliJson<{ docker: { name: string; id: string } }>(['pull', '--docker', ...args, 'team/app:multi'], { env });
+    const config = (JSON.parse(await readFile(layout.blobPath(children[index]!.digest), 'utf8')) as { config: { digest: string } }).config.digest;
+    t.deepEqual(docker, { name: reference, id: config });
+    t.is((await engine.dockerOk(['inspect', '--format', '{{.Id}}', reference])).stdout.trim(), config);
+  }
+  t.is((await agent.cli(['pull', '--docker', '--platform', 'all', 'team/app:multi'], { env })).code, 2);
+  const { code, stderr } = await agent.cli(['pull', '--docker', 'team/app:multi'], { env: { DOCKER_HOST: 'unix:///nonexistent/docker.sock' } });
+  t.is(code, 1);
+  t.regex(stderr, /the Docker Engine at unix:\/\/\/nonexistent\/docker.sock does not answer/);
 });

@@ -6,6 +6,7 @@ import { connectToAgent } from '../agent-client.ts';
 import type { CommandContext, DefineCommand } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { onInterrupt } from '../interrupt.ts';
+import type { LoadedImage } from '../load-into-docker.ts';
 
 interface Flags {
   readonly file?: string;
@@ -33,7 +34,7 @@ export const define: DefineCommand = (command, context, setExitCode) => {
     .option('--docker', 'also load the images into the Docker Engine of this host (DOCKER_HOST)')
     .option('--dry-run', 'say what is missing here, or which nodes would be asked')
     .action(async (given: string[], flags: Flags) => {
-      if (flags.docker === true && flags.platform.length > 1) throw new LayerswarmError('usage', '--docker takes one platform: a Docker Engine holds one image under a name');
+      if (flags.docker === true && (flags.platform.length > 1 || flags.platform.includes('all'))) throw new LayerswarmError('usage', '--docker takes one platform: a Docker Engine holds one image under a name');
       const listed = flags.file === undefined ? [] : await (await import('../reference-list.ts')).readReferenceList(flags.file);
       const references = [...given, ...listed];
       if (references.length === 0) throw new LayerswarmError('usage', 'expected an image, or a list of images with --file, received none');
@@ -69,21 +70,21 @@ async function runOf(agent: ControlClient, flags: Flags, context: CommandContext
   const signal = onInterrupt();
   const platforms = flags.platform;
   const [{ formatReceipt, formatPlan }, { formatPrefetch, WaveView }, { progressView }] = await Promise.all([import('../format.ts'), import('../wave-view.ts'), import('../progress-bars.ts')]);
-  const load = async (reference: string): Promise<void> => {
-    if (flags.docker !== true || flags.dryRun === true) return;
-    const { loadIntoDocker } = await import('../load-into-docker.ts');
-    context.output.diagnostic(await loadIntoDocker(context, agent, reference, platforms[0], signal));
+  const load = async <Pulled extends { readonly reference: string; readonly digest: string }>(pulled: Pulled): Promise<Pulled & { readonly docker?: LoadedImage }> => {
+    if (flags.docker !== true || flags.dryRun === true) return pulled;
+    const [{ loadIntoDocker }, { dataDirectory }] = await Promise.all([import('../load-into-docker.ts'), import('../../agent/data-directory.ts')]);
+    return { ...pulled, docker: await loadIntoDocker(await dataDirectory({ flag: context.data, file: context.configFile }), pulled, platforms[0], signal) };
   };
+  const loaded = (result: object): string => ('docker' in result ? `\n  in the Docker Engine as ${(result.docker as LoadedImage).name}  ${(result.docker as LoadedImage).id}` : '');
   if (flags.all === true || flags.zone !== undefined) {
     return {
       key: 'reports',
       one: async (reference) => {
         const view = new WaveView(process.stderr);
         const report = await agent.call('prefetch', { reference, platforms, zone: flags.zone, dryRun: flags.dryRun }, { signal, onProgress: (progress) => view.show(progress) });
-        await load(reference);
-        return report;
+        return await load(report);
       },
-      format: (result) => formatPrefetch(result as PrefetchReport),
+      format: (result) => formatPrefetch(result as PrefetchReport) + loaded(result),
     };
   }
   if (flags.dryRun === true) {
@@ -95,13 +96,12 @@ async function runOf(agent: ControlClient, flags: Flags, context: CommandContext
       const view = progressView(process.stderr);
       try {
         const { receipt } = await agent.call('pull', { reference, platforms }, { signal, onProgress: (progress) => view.show(progress) });
-        await load(reference);
-        return receipt;
+        return await load(receipt);
       } finally {
         view.end();
       }
     },
-    format: (result) => formatReceipt(result as Receipt),
+    format: (result) => formatReceipt(result as Receipt) + loaded(result),
   };
 }
 
