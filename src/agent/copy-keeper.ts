@@ -63,10 +63,13 @@ export class CopyKeeper {
   }
 
   async #lookAtAll(signal: AbortSignal): Promise<void> {
-    for (const [reference, copies] of this.#parts.targets.all()) {
+    const { targets, store } = this.#parts;
+    for (const [reference, copies] of targets.all()) {
       if (signal.aborted) return;
       try {
-        await this.#keep(reference, copies, signal);
+        // A purge took the pin away: the image must not come back.
+        if (!store.images.pins().includes(reference)) await targets.delete(reference);
+        else await this.#keep(reference, copies, signal);
       } catch (error) {
         if (!signal.aborted) this.#parts.log.warn('cannot keep the copies of an image', { reference, reason: String(error) });
       }
@@ -78,10 +81,11 @@ export class CopyKeeper {
     const root = this.#rootOf(text);
     if (root === undefined) return;
     const blobs = (await blobsOfImage(store.images, root)).map(({ digest }) => digest);
+    if (blobs.length === 0) return;
     const tried = new Set<string>();
     for (let round = 0; round < MAX_ROUNDS; round++) {
       const holders = await findHolders(network, blobs, signal);
-      const here = blobs.length > 0 && blobs.every((blob) => store.blobs.size(blob) !== undefined);
+      const here = blobs.every((blob) => store.blobs.size(blob) !== undefined);
       const zones = [...(here ? [{ zone }] : []), ...holders];
       this.#holders.set(text, zones.length);
       const holding = new Set(holders.map(({ peerId }) => peerId));

@@ -7,6 +7,11 @@ export function shortDigest(digest: string): string {
   return digest.slice(0, digest.indexOf(':') + 13);
 }
 
+/** A multiaddr without the peer id, which stands beside it. */
+export function shortAddress(address: string): string {
+  return address.replace(/\/p2p\/[^/]*$/, '');
+}
+
 export function formatSeconds(seconds: number): string {
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 60) return `${seconds.toFixed(1)} s`;

@@ -1,6 +1,6 @@
 import type { NodeOutcome, PrefetchProgress, PrefetchReport } from '../control/prefetch-operation.ts';
 import { formatBytes } from '../agent/quantity.ts';
-import { formatSeconds, shortDigest } from './format.ts';
+import { formatSeconds, shortAddress, shortDigest } from './format.ts';
 import { printable, table } from './table.ts';
 
 const BAR_WIDTH = 24;
@@ -12,6 +12,7 @@ export class WaveView {
   #lines = 0;
   #shownAt = -Infinity;
   #last = '';
+  #pending: string | undefined;
 
   constructor(stream: NodeJS.WriteStream) {
     this.#stream = stream;
@@ -24,10 +25,19 @@ export class WaveView {
     }
     const line = summary(progress);
     const now = performance.now();
-    if (line === this.#last || now - this.#shownAt < PLAIN_INTERVAL_MS) return;
+    if (line === this.#last) return;
+    this.#last = this.#pending = line;
+    if (now - this.#shownAt < PLAIN_INTERVAL_MS) return;
     this.#shownAt = now;
-    this.#last = line;
+    this.#pending = undefined;
     this.#stream.write(`${line}\n`);
+  }
+
+  /** Says how it ended. */
+  end(): void {
+    if (this.#pending !== undefined) this.#stream.write(`${this.#pending}\n`);
+    this.#pending = undefined;
+    this.#lines = 0;
   }
 
   #draw(progress: PrefetchProgress): void {
@@ -65,7 +75,7 @@ export function formatPrefetch(report: PrefetchReport): string {
     `${report.reference}  ${shortDigest(report.digest)}`,
     table([
       { label: 'NODE', value: ({ peerId }) => peerId },
-      { label: 'ADDRESS', value: ({ address }) => address },
+      { label: 'ADDRESS', value: ({ address }) => shortAddress(address) },
       { label: 'ZONE', value: ({ zone }) => zone },
       { label: 'STATE', value: ({ state }) => state },
       { label: 'SIZE', value: ({ sizeBytes }) => formatBytes(sizeBytes), align: 'right' },

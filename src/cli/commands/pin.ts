@@ -24,7 +24,7 @@ export const define: DefineCommand = (command, context) => {
 
 function formatPin({ reference, copies, holders, bytes, complete }: PinReport, dryRun: boolean): string {
   const here = complete ? `${formatBytes(bytes)} here` : `not all of it is here: bring the rest with "layerswarm pull ${reference}"`;
-  const held = copies === null ? '' : dryRun ? `, to be kept in ${copies} copies` : `, held by ${holders ?? 0} of ${copies} nodes`;
+  const held = copies === null ? '' : dryRun ? `, to be kept in ${copies} copies` : `, held by ${holders ?? 0} nodes, at least ${copies} are wanted`;
   return `${reference} ${dryRun ? 'would be' : 'is'} pinned, ${here}${held}`;
 }
 

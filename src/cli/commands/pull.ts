@@ -81,8 +81,11 @@ async function runOf(agent: ControlClient, flags: Flags, context: CommandContext
       key: 'reports',
       one: async (reference) => {
         const view = new WaveView(process.stderr);
-        const report = await agent.call('prefetch', { reference, platforms, zone: flags.zone, dryRun: flags.dryRun }, { signal, onProgress: (progress) => view.show(progress) });
-        return await load(report);
+        try {
+          return await load(await agent.call('prefetch', { reference, platforms, zone: flags.zone, dryRun: flags.dryRun }, { signal, onProgress: (progress) => view.show(progress) }));
+        } finally {
+          view.end();
+        }
       },
       format: (result) => formatPrefetch(result as PrefetchReport) + loaded(result),
     };
