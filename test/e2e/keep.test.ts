@@ -59,7 +59,8 @@ test('pull --zone brings the images of a list to every node of the zone, and to 
     const layer = layers[0]!.digest.toString();
     t.deepEqual(await Promise.all(agents.map((agent) => isThere(agent.blobPath(layer)))), [true, true, false]);
   }
-  t.deepEqual((await second!.status()).images.map(({ reference, complete }) => [reference.replace(/^[^/]+/, ''), complete]), [['/team/a:v1', true], ['/team/b:v1', true]]);
+  const { images: listed } = await second!.waitForStatus('both images whole', ({ images: found }) => found.length === 2 && found.every(({ complete }) => complete));
+  t.deepEqual(listed.map(({ reference }) => reference.replace(/^[^/]+/, '')), ['/team/a:v1', '/team/b:v1']);
   t.deepEqual((await blue!.status()).images, []);
 });
 
