@@ -25,9 +25,9 @@ export class TicketBook {
   }
 
   add(secret: Uint8Array, ticket: Ticket): void {
-    for (const [key, { expiresAt }] of this.#tickets) if (expiresAt <= this.#now()) this.#tickets.delete(key);
-    for (const key of this.#tickets.keys()) {
-      if (this.#tickets.size < MAX_TICKETS) break;
+    // All live equally long, so the oldest are the first to go.
+    for (const [key, { expiresAt }] of this.#tickets) {
+      if (expiresAt > this.#now() && this.#tickets.size < MAX_TICKETS) break;
       this.#tickets.delete(key);
     }
     this.#tickets.set(keyOf(secret), ticket);

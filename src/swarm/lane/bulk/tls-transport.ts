@@ -5,7 +5,7 @@ import type { LaneTransport, TransportHandler } from '../lane-transport.ts';
 /** How long the peer may take to close its end after this side closed its own. */
 const CLOSE_TIMEOUT_MS = 2000;
 /** TLS gives at most 16 KiB at a time; gathering them makes an eighth of the writes. */
-const ARENA_BYTES = 256 * 1024;
+const ARENA_BYTES = 128 * 1024;
 const RECORD_BYTES = 16 * 1024;
 /** Given to the socket and not yet taken by the kernel. */
 const MAX_SEND_BUFFERED = 256 * 1024;

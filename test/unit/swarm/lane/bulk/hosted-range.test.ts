@@ -1,0 +1,173 @@
+import { join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
+import test, { type ExecutionContext } from 'ava';
+import { LayerswarmError } from '../../../../../src/errors.ts';
+import { Digest } from '../../../../../src/oci/digest.ts';
+import { Grade, type PartialBlob } from '../../../../../src/store/blob-store.ts';
+import { openStore, type Store } from '../../../../../src/store/store.ts';
+import type { RangeTarget } from '../../../../../src/swarm/lane/lane.ts';
+import { patternBytes } from '../../../../support/lane-source.ts';
+import { MemorySwarm } from '../../../../support/memory-network.ts';
+import { makeTlsNode, type TlsNode } from '../../../../support/tls-lane-pair.ts';
+import { tempDir } from '../../../../support/temp-dir.ts';
+import { waitFor } from '../../../../support/wait-for.ts';
+
+const PIECE = 64 * 1024;
+const NEVER = new AbortController().signal;
+const SIZE = 40 * PIECE + 1000;
+const BYTES = patternBytes({ start: 0, end: SIZE });
+const BLOB = Digest.of(BYTES);
+
+interface Fixture {
+  readonly a: TlsNode;
+  readonly b: TlsNode;
+  readonly c: TlsNode;
+  readonly store: Store;
+  readonly partial: PartialBlob;
+}
+
+/** `a` fetches into its store; `b` and `c` have the bytes in a file. */
+async function fixture(t: ExecutionContext): Promise<Fixture> {
+  const swarm = new MemorySwarm();
+  const [a, b, c] = await Promise.all([makeTlsNode(swarm), makeTlsNode(swarm), makeTlsNode(swarm)]);
+  for (const { thread } of [a, b, c]) t.teardown(() => thread.stop());
+  const store = await openStore(tempDir(t), { openPartial: a.thread.partials.open });
+  t.teardown(() => store.close());
+  const path = join(tempDir(t), 'blob');
+  await writeFile(path, BYTES);
+  for (const { source } of [b, c]) source.onRead = (_, range) => ({ file: { path, start: range.start, end: range.end }, note: Buffer.from('a note') });
+  return { a, b, c, store, partial: await store.blobs.openPartial(BLOB, SIZE, PIECE) };
+}
+
+/** A target for one sender that completes its pieces, and refuses to be written to on this thread. */
+function sender(t: ExecutionContext, partial: PartialBlob, start: number, pieces: number[]): RangeTarget & { release(): void } {
+  const { hosted, release } = unbound(partial.sender!(start, (piece) => {
+    pieces.push(piece);
+    partial.complete(piece, Grade.received);
+  }));
+  return { hosted, release, write: () => { t.fail('bytes crossed the main thread'); } };
+}
+
+function unbound(target: ReturnType<NonNullable<PartialBlob['sender']>>): { hosted: RangeTarget['hosted']; release: () => void } {
+  return { hosted: target.hosted, release: () => { target.release(); } };
+}
+
+test('a range goes into the file without crossing the main thread, and the blob is proven', async (t) => {
+  const { a, b, store, partial } = await fixture(t);
+  const lane = await a.hub.lane(b.network.self);
+  const pieces: number[] = [];
+  const target = sender(t, partial, 0, pieces);
+  t.is(Buffer.from(await lane.request(BLOB, { start: 0, end: SIZE }, target, NEVER)).toString(), 'a note');
+  target.release();
+  // All pieces were told before the request resolved.
+  t.deepEqual(pieces, Array.from({ length: 41 }, (_, piece) => piece));
+  await partial.advance();
+  t.true(partial.verdict);
+  await partial.commit();
+  t.is(store.blobs.size(BLOB), SIZE);
+});
+
+test('a push goes into the file in the same way', async (t) => {
+  const { a, b, partial } = await fixture(t);
+  const pieces: number[] = [];
+  const target = sender(t, partial, 2 * PIECE, pieces);
+  a.source.onPush = () => target;
+  const lane = await b.hub.lane(a.network.self);
+  t.true(await lane.push(BLOB, { start: 2 * PIECE, end: 4 * PIECE }, BYTES.subarray(2 * PIECE, 4 * PIECE), Buffer.alloc(0), NEVER));
+  const push = await waitFor('the push', () => a.source.pushes[0]);
+  t.true(await push.outcome);
+  t.deepEqual(pieces, [2, 3]);
+  t.true((await partial.read(2 * PIECE, 2 * PIECE)).equals(BYTES.subarray(2 * PIECE, 4 * PIECE)));
+});
+
+test('two senders of the same pieces never mix, and each piece is told once', async (t) => {
+  const { a, b, c, partial } = await fixture(t);
+  // One of them has other bytes: whichever brought a piece brought all of it.
+  const wrong = Buffer.from(BYTES.map((byte) => byte ^ 0xff));
+  c.source.onRead = (_, range) => ({ chunks: (async function* () { yield await Promise.resolve(wrong.subarray(range.start, range.end)); })(), note: Buffer.alloc(0) });
+  const told: Record<'b' | 'c', number[]> = { b: [], c: [] };
+  await Promise.all((['b', 'c'] as const).map(async (name) => {
+    const lane = await a.hub.lane({ b, c }[name].network.self);
+    const target = sender(t, partial, 0, told[name]);
+    await lane.request(BLOB, { start: 0, end: SIZE }, target, NEVER);
+    target.release();
+  }));
+  t.deepEqual([...told.b, ...told.c].sort((x, y) => x - y), Array.from({ length: 41 }, (_, piece) => piece));
+  for (const [name, expected] of [['b', BYTES], ['c', wrong]] as const) {
+    for (const piece of told[name]) {
+      const range = [piece * PIECE, Math.min(SIZE, (piece + 1) * PIECE)] as const;
+      t.true((await partial.read(range[0], range[1] - range[0])).equals(expected.subarray(...range)), `piece ${piece} of ${name}`);
+    }
+  }
+  await partial.advance();
+  t.is(partial.verdict, told.c.length === 0);
+  // The bytes of a liar are fetched again.
+  await partial.discard(told.c);
+  const lane = await a.hub.lane(b.network.self);
+  const target = sender(t, partial, 0, []);
+  await lane.request(BLOB, { start: 0, end: SIZE }, target, NEVER);
+  await partial.advance();
+  t.true(partial.verdict);
+});
+
+test('what one sender left half-way another brings', async (t) => {
+  const { a, b, c, partial } = await fixture(t);
+  const half = Promise.withResolvers<void>();
+  const stuck = BYTES.subarray(0, PIECE + 100);
+  b.source.onRead = () => ({
+    chunks: (async function* () {
+      yield stuck;
+      half.resolve();
+      await new Promise(() => undefined);
+    })(),
+    note: Buffer.alloc(0),
+  });
+  const controller = new AbortController();
+  const first: number[] = [];
+  const target = sender(t, partial, 0, first);
+  const asked = (await a.hub.lane(b.network.self)).request(BLOB, { start: 0, end: SIZE }, target, controller.signal);
+  await half.promise;
+  await waitFor('the first piece', () => first.length === 1, { interval: 5 });
+  controller.abort();
+  await t.throwsAsync(asked, { code: 'aborted' });
+  target.release();
+  const second: number[] = [];
+  await (await a.hub.lane(c.network.self)).request(BLOB, { start: PIECE, end: SIZE }, sender(t, partial, PIECE, second), NEVER);
+  t.is(second.length, 40);
+  await partial.advance();
+  t.true(partial.verdict);
+});
+
+test('bytes that come by another way are written by the same rules', async (t) => {
+  const { a, b, partial } = await fixture(t);
+  const pieces: number[] = [];
+  // A read of the origin, on the main thread.
+  const origin = partial.sender!(0, async (piece) => {
+    await Promise.resolve();
+    pieces.push(piece);
+    partial.complete(piece, Grade.origin);
+  });
+  for (let at = 0; at < 3 * PIECE; at += 10_000) await origin.write(at, BYTES.subarray(at, Math.min(3 * PIECE, at + 10_000)));
+  t.deepEqual(pieces, [0, 1, 2]);
+  await t.throwsAsync(origin.write(0, BYTES.subarray(0, 10)));
+  origin.release();
+  const rest: number[] = [];
+  await (await a.hub.lane(b.network.self)).request(BLOB, { start: 0, end: SIZE }, sender(t, partial, 0, rest), NEVER);
+  t.is(rest.length, 38);
+  t.is(partial.grade(0), Grade.origin);
+  await partial.advance();
+  t.true(partial.verdict);
+});
+
+test('a blob that is closed ends the requests that fill it', async (t) => {
+  const { a, b, partial } = await fixture(t);
+  const controller = new AbortController();
+  b.source.onRead = (_, range) => ({ chunks: (async function* () { for (;;) yield await Promise.resolve(BYTES.subarray(0, Math.min(PIECE, range.end))); })(), note: Buffer.alloc(0) });
+  const pieces: number[] = [];
+  const target = sender(t, partial, 0, pieces);
+  const asked = (await a.hub.lane(b.network.self)).request(BLOB, { start: 0, end: SIZE }, target, controller.signal);
+  const failed = t.throwsAsync(asked, { instanceOf: LayerswarmError, code: 'internal' });
+  await waitFor('a piece', () => pieces.length > 0, { interval: 1 });
+  await partial.close();
+  await failed;
+});
