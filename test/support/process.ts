@@ -23,7 +23,7 @@ export interface Finished extends Exit {
   readonly stderr: string;
 }
 
-/** A program that runs in a process group of its own and cannot outlive the test. */
+/** A program that runs in a process group of its own, which ends with it, and cannot outlive the test. */
 export interface RunningProgram {
   readonly pid: number;
   readonly stdout: string;
@@ -35,7 +35,7 @@ export interface RunningProgram {
   waitForOutput(pattern: RegExp, deadline?: number): Promise<string>;
   /** `waitFor`, given up when the program ends. */
   waitFor<T>(what: string, look: () => T | undefined | false | Promise<T | undefined | false>, deadline?: number): Promise<T>;
-  /** Signals the whole group. */
+  /** Signals the whole group; nothing once the program has ended. */
   kill(signal: NodeJS.Signals): void;
   /** SIGTERM to the program, then SIGKILL to its group when it has not ended after `grace` milliseconds. */
   stop(grace?: number): Promise<Finished>;
@@ -68,6 +68,8 @@ export function startProgram(cleanup: Cleanup, command: string, args: readonly s
     failure = error;
   });
   child.on('exit', (code, signal) => {
+    // Now or never: its number may soon be another program's.
+    kill('SIGKILL');
     exit = { code, signal };
   });
   const { promise: finished, resolve, reject } = Promise.withResolvers<Finished>();
@@ -82,7 +84,7 @@ export function startProgram(cleanup: Cleanup, command: string, args: readonly s
   });
 
   function kill(signal: NodeJS.Signals): void {
-    if (child.pid === undefined) return;
+    if (child.pid === undefined || exit !== undefined) return;
     try {
       process.kill(-child.pid, signal);
     } catch (error) {
@@ -127,7 +129,6 @@ export function startProgram(cleanup: Cleanup, command: string, args: readonly s
         return await finished;
       } finally {
         clearTimeout(timer);
-        kill('SIGKILL');
       }
     },
   };
@@ -159,7 +160,6 @@ export async function run(command: string, args: readonly string[], options: Run
     return result;
   } finally {
     clearTimeout(timer);
-    program.kill('SIGKILL');
   }
 }
 
