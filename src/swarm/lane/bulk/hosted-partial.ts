@@ -159,7 +159,8 @@ export class HostedPartial implements OwnedPartial {
     if (!this.#open) return;
     this.#open = false;
     try {
-      await this.#parts.worker.call('closePartial', { partial: this.#parts.id });
+      // A worker that is gone has nothing left to save.
+      if (!this.#parts.worker.isClosed) await this.#parts.worker.call('closePartial', { partial: this.#parts.id });
     } finally {
       await this.#release();
     }

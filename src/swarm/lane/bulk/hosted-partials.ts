@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
 import { LayerswarmError } from '../../../errors.ts';
 import type { Digest } from '../../../oci/digest.ts';
+import { PartialFile } from '../../../store/partial-file.ts';
 import type { OwnedPartial, PartialOwner } from '../../../store/partial-owner.ts';
 import type { MainMethods, WorkerMethods } from './bulk-protocol.ts';
 import { HostedPartial, HostedPartialSender } from './hosted-partial.ts';
@@ -21,8 +22,9 @@ export class HostedPartials {
     this.#host = host;
   }
 
-  /** `OpenPartial` of the store. */
+  /** `OpenPartial` of the store. Without its worker, the store's own. */
   readonly open = async (owner: PartialOwner, paths: { data: string; state: string }, digest: Digest, size: number, pieceLength: number): Promise<OwnedPartial> => {
+    if (this.#worker().isClosed) return await PartialFile.open(owner, paths, digest, size, pieceLength);
     const { bytes: syncBytes, intervalMs: syncIntervalMs } = owner.sync;
     const opened = await this.#worker().call('openPartial', { paths, digest: digest.toString(), size, pieceLength, syncBytes, syncIntervalMs });
     const file = await open(paths.data, 'r');

@@ -53,6 +53,11 @@ export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote
     port.on('message', (messages: readonly PortMessage[]) => { for (const message of messages) this.#onMessage(message); });
   }
 
+  /** The other side is gone. */
+  get isClosed(): boolean {
+    return this.#closed !== undefined;
+  }
+
   /** Calls a method of the other side. `transfer` hands memory over instead of copying it. @throws what the method threw; `aborted` by it */
   async call<K extends keyof Remote & string>(method: K, params: Remote[K]['params'], options: { transfer?: readonly Transferable[]; signal?: AbortSignal | undefined } = {}): Promise<Remote[K]['result']> {
     if (this.#closed !== undefined) throw this.#closed;

@@ -1,6 +1,8 @@
 import test, { type ExecutionContext } from 'ava';
 import { LayerswarmError } from '../../../../../src/errors.ts';
 import { Digest } from '../../../../../src/oci/digest.ts';
+import { Grade } from '../../../../../src/store/blob-store.ts';
+import { openStore } from '../../../../../src/store/store.ts';
 import { BulkThread } from '../../../../../src/swarm/lane/bulk/bulk-thread.ts';
 import { TlsLaneHub, type BulkControl, type TlsLaneOptions } from '../../../../../src/swarm/lane/bulk/tls-lane-hub.ts';
 import { LaneHub, type StreamLanes } from '../../../../../src/swarm/lane/lane-hub.ts';
@@ -8,6 +10,7 @@ import type { Lane } from '../../../../../src/swarm/lane/lane.ts';
 import type { Message, MessageType } from '../../../../../src/swarm/protocol/message.ts';
 import { CollectingTarget, TestLaneSource } from '../../../../support/lane-source.ts';
 import { MemorySwarm, type MemoryNetwork } from '../../../../support/memory-network.ts';
+import { tempDir } from '../../../../support/temp-dir.ts';
 import { waitFor } from '../../../../support/wait-for.ts';
 
 const BLOB = Digest.of(Buffer.from('blob'));
@@ -126,12 +129,25 @@ test('a thread that dies takes its lanes with it, and says so', async (t) => {
   const lane = await hub.lane(b.network.self);
   b.source.onRead = async () => await new Promise(() => undefined);
   const asked = lane.request(BLOB, { start: 0, end: 10 }, new CollectingTarget({ start: 0, end: 10 }), NEVER);
-  // A path that cannot be parsed as a digest throws where nobody waits for an answer.
+  const store = await openStore(tempDir(t), { openPartial: thread.partials.open });
+  t.teardown(() => store.close());
+  const bytes = Buffer.from('a blob');
+  const partial = await store.blobs.openPartial(Digest.of(bytes), bytes.length, 1024);
+  // What is no digest throws where nobody waits for an answer.
   thread.worker.notify('openPartial', { paths: { data: '/nowhere/d', state: '/nowhere/s' }, digest: 'none', size: 1, pieceLength: 1, syncBytes: 1, syncIntervalMs: 1 });
   t.is((await failed.promise).code, 'peer-gone');
   await t.throwsAsync(asked, { code: 'peer-gone' });
   t.is(hub.current(b.network.self), undefined);
   await t.throwsAsync(hub.lane(b.network.self), { code: 'peer-gone' });
+  // What it had open can be given up, and goes on on this thread.
+  await t.throwsAsync(partial.write(0, bytes), { instanceOf: LayerswarmError });
+  await partial.close();
+  const again = await store.blobs.openPartial(Digest.of(bytes), bytes.length, 1024);
+  await again.write(0, bytes);
+  again.complete(0, Grade.received);
+  await again.advance();
+  await again.commit();
+  t.is(store.blobs.size(Digest.of(bytes)), bytes.length);
 });
 
 test('the lane hub gives the TLS lane, and a stream lane where there is none', async (t) => {
