@@ -24,9 +24,9 @@ const PARTS: Record<string, () => Promise<void>> = {
     await command('types', 'tsc', ['--noEmit']);
     await command('lint', 'oxlint', ['--type-aware', '--deny-warnings', 'src', 'test']);
   },
-  unit: () => suite('unit', [], 10 * MINUTE),
+  unit: () => suite('unit', [], 15 * MINUTE),
   e2e: async () => {
-    await suite('e2e', ['--serial', '--timeout=5m'], 27 * MINUTE);
+    await suite('e2e', ['--serial', '--timeout=5m'], 45 * MINUTE);
   },
 };
 
