@@ -135,6 +135,7 @@ let interrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
     interrupted = true;
+    console.log(`interrupted by ${signal}`);
     if (running !== undefined) killGroup(running);
   });
 }
