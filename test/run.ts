@@ -32,7 +32,7 @@ const PARTS: Record<string, () => Promise<void>> = {
   },
 };
 
-function report({ title, outcome, detail }: TestResult, seconds?: number): void {
+function report({ title, outcome, detail }: Pick<TestResult, 'title' | 'outcome' | 'detail'>, seconds?: number): void {
   counts[outcome] += 1;
   if (outcome === 'passed' && seconds === undefined) return;
   const mark = { passed: '✔', failed: '✘', skipped: '-' }[outcome];

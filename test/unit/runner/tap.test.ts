@@ -34,6 +34,17 @@ test('a failed test stays failed whatever it logged', (t) => {
   t.is(read('not ok 1 - pulls\n#   SKIPPED: needs skopeo\n1..1').results[0]!.outcome, 'failed');
 });
 
+test('a result has the time at which its own line came', (t) => {
+  let now = 0;
+  const at: number[] = [];
+  const reader = new TapReader((result) => at.push(result.at), () => now);
+  for (const line of ['ok 1 - first', '#   logged', 'ok 2 - second', '1..2']) {
+    now += 10;
+    reader.line(line);
+  }
+  t.deepEqual(at, [10, 30]);
+});
+
 test('a run that was cut short is not complete', (t) => {
   t.false(read('TAP version 13\nok 1 - digest').complete);
 });
