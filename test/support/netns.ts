@@ -70,7 +70,7 @@ export class TestNetwork {
     await ip('-n', netns, 'link', 'set', 'eth0', 'up');
     // A machine has a default route; multicast goes where it points.
     await ip('-n', netns, 'route', 'add', 'default', 'dev', 'eth0');
-    await inNamespace(netns, 'sysctl', '-q', '-w', 'net.ipv4.tcp_congestion_control=reno');
+    await inNamespace(netns, 'sh', '-c', 'echo reno >/proc/sys/net/ipv4/tcp_congestion_control');
     if (link.uplink !== undefined) await limit(netns, 'eth0', link.uplink);
     if (link.downlink !== undefined) await limit(this.#bridge, port, link.downlink);
     return {
