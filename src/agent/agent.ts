@@ -11,6 +11,7 @@ import { Registry } from '../registry/registry.ts';
 import { Metrics } from '../status/metrics.ts';
 import { StatusServer } from '../status/status-server.ts';
 import { openStore } from '../store/store.ts';
+import { Bandwidth } from '../swarm/lane/pace/bandwidth.ts';
 import { BulkThread } from '../swarm/lane/bulk/bulk-thread.ts';
 import { Exchange } from '../swarm/exchange/exchange.ts';
 import { Libp2pNetwork } from '../swarm/network/libp2p-network.ts';
@@ -57,7 +58,8 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   const uid = process.getuid?.() ?? 0;
 
   // The thread that the bytes of transfers stay on: bulk port, TLS lanes, files of unfinished blobs
-  const bulk = config.bulk === undefined ? undefined : await BulkThread.start(config.bulk, (error) => {
+  const bandwidth = new Bandwidth(config.limits);
+  const bulk = config.bulk === undefined ? undefined : await BulkThread.start({ ...config.bulk, bandwidth }, (error) => {
     log.for('network').error('the bulk thread ended by itself; blobs go over the listen port until the agent is restarted', { reason: error.cause instanceof Error ? error.cause.message : error.message });
   });
   parts.defer(() => bulk?.stop());
@@ -88,12 +90,13 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
     zone: config.zone,
     agent: `layerswarm/${version}`,
     ...(bulk === undefined ? {} : { bulk }),
+    bandwidth,
     onWarning: (line) => log.for('network').warn(line),
   });
   parts.defer(() => network.stop());
 
   // The origin: this node itself, the one that is configured, or the one that members name
-  const clients = new OriginClients(config, network);
+  const clients = new OriginClients(config, network, bandwidth);
   parts.defer(() => clients.close());
   // of the origin's repositories, by their name there
   const isExcluded = (repository: string): boolean => excluded.has(`${registryName() ?? ''}/${repository}`);

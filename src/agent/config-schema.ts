@@ -155,9 +155,10 @@ export const configSchema = z.strictObject({
     staleFor: setting(quantity(parseDuration).prefault('7d'), 'a duration such as 7d', 'While the registry is down, how old that word may be. It outlasts a restart; a refusal holds until the registry says otherwise.'),
   }).prefault({}).describe('Who may read: this node serves what its own credentials may read at the registry.'),
   limits: z.strictObject({
-    upload: setting(quantity(parseRate).prefault(0), RATE, 'Bytes a second sent to members.'),
-    download: setting(quantity(parseRate).prefault(0), RATE, 'Bytes a second received from members.'),
-    origin: setting(quantity(parseRate).prefault(0), RATE, 'Bytes a second read from the origin.'),
+    upload: setting(quantity(parseRate).prefault(0), RATE, 'Blob bytes a second sent to members.'),
+    download: setting(quantity(parseRate).prefault(0), RATE, 'Blob bytes a second received from members and read from the origin and other registries.'),
+    host: setting(quantity(parseRate).prefault(0), RATE, 'Blob bytes a second sent to, and received from, any one host (IP address) of members.'),
+    origin: setting(quantity(parseRate).prefault(0), RATE, 'Blob bytes a second read from the origin; from each other registry as many.'),
     originConnections: setting(z.int().min(1).max(256).default(16), 'a number from 1 to 256', 'Connections to the origin at a time.'),
   }).prefault({}).describe('Bandwidth.'),
   emit: setting(z.enum(['proven', 'vouched']).default('proven'), 'proven or vouched',

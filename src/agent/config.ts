@@ -89,13 +89,8 @@ function fillIn(parsed: ParsedConfig, warnings: readonly string[], uid: number, 
     ...splitMirrors(parsed),
     push: onOrOff(parsed.push),
     status: onOrOff(parsed.status),
-    warnings: [...warnings, ...notEnforced(parsed)],
+    warnings,
   };
-}
-
-/** A limit without effect must not pass for one. */
-function notEnforced({ limits }: ParsedConfig): string[] {
-  return (['upload', 'download'] as const).flatMap((key) => (limits[key] === 0 ? [] : [`limits.${key} is not enforced by this version: only limits.origin is`]));
 }
 
 /** @throws `config-invalid` for a registry that is named twice, or half a login */

@@ -4,6 +4,7 @@ import type { Origin } from '../origin/origin.ts';
 import { RegistryOrigin } from '../origin/registry-origin.ts';
 import { DEFAULT_TIMEOUTS } from '../origin/registry-http.ts';
 import { makeDispatchers } from '../origin/tls.ts';
+import type { Bandwidth } from '../swarm/lane/pace/bandwidth.ts';
 import type { Network } from '../swarm/network/network.ts';
 import { embeddedOriginPeer, MemberOrigin } from '../swarm/member-origin.ts';
 import type { AgentConfig, UpstreamConfig } from './config.ts';
@@ -12,13 +13,15 @@ import type { AgentConfig, UpstreamConfig } from './config.ts';
 export class OriginClients {
   readonly #config: Pick<AgentConfig, 'originUsername' | 'originPasswordFile' | 'limits'>;
   readonly #network: Network;
+  readonly #bandwidth: Pick<Bandwidth, 'originRate'>;
   readonly #dispatcher: Dispatcher;
   readonly #mirrorDispatchers: Dispatcher[] = [];
 
   /** @throws `config-invalid` when the CA file cannot be read */
-  constructor(config: Pick<AgentConfig, 'originUsername' | 'originPasswordFile' | 'originCa' | 'limits'>, network: Network) {
+  constructor(config: Pick<AgentConfig, 'originUsername' | 'originPasswordFile' | 'originCa' | 'limits'>, network: Network, bandwidth: Pick<Bandwidth, 'originRate'>) {
     this.#config = config;
     this.#network = network;
+    this.#bandwidth = bandwidth;
     this.#dispatcher = makeDispatchers({ caFile: config.originCa }, DEFAULT_TIMEOUTS.connectMs).registry;
   }
 
@@ -52,6 +55,6 @@ export class OriginClients {
 
   #registry(url: string, credentials: CredentialsProvider | undefined, dispatcher = this.#dispatcher): RegistryOrigin {
     const { origin: bytesPerSecond, originConnections: maxConnections } = this.#config.limits;
-    return new RegistryOrigin({ url, credentials, maxConnections, bytesPerSecond, dispatcher });
+    return new RegistryOrigin({ url, credentials, maxConnections, bytesPerSecond, sharedRate: this.#bandwidth.originRate, dispatcher });
   }
 }

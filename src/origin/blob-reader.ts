@@ -91,7 +91,7 @@ export class BlobReader {
     let at = from;
     for await (const chunk of answer) {
       this.#http.health.countBytes(chunk.length);
-      await this.#http.rate?.take(chunk.length, signal);
+      for (const rate of this.#http.rates) await rate.take(chunk.length, signal);
       const wanted = chunk.subarray(Math.max(0, position - at), Math.max(0, end - at));
       at += chunk.length;
       if (at > to) throw new LayerswarmError('size-mismatch', `${host} sent more than the ${to - from} bytes that it announced for ${what}`);

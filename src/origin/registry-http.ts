@@ -24,6 +24,8 @@ export interface RegistryOptions extends TlsOptions {
   readonly maxConnections?: number | undefined;
   /** Of blob bodies; 0 or absent: no limit. */
   readonly bytesPerSecond?: number | undefined;
+  /** A limit that others share; beside `bytesPerSecond`. */
+  readonly sharedRate?: Pick<ByteRate, 'take'> | undefined;
   /** Whether requests fail at once for a while after several outages in a row; true unless given. */
   readonly failFast?: boolean | undefined;
   /** Connections to use instead of own ones; whoever made it closes it. */
@@ -77,7 +79,8 @@ export class RegistryHttp {
   readonly clock: Clock;
   readonly health: Health;
   /** Undefined when there is no limit. */
-  readonly rate: ByteRate | undefined;
+  /** What blob bodies have to wait for. */
+  readonly rates: readonly Pick<ByteRate, 'take'>[];
   readonly #timeouts: Timeouts;
   readonly #retry: RetryPolicy;
   readonly #auth: Authenticator;
@@ -93,7 +96,8 @@ export class RegistryHttp {
     this.url = parseRegistryUrl(options.url);
     this.clock = clock;
     this.health = new Health(this.url.host, clock, options.failFast === false ? Number.POSITIVE_INFINITY : undefined);
-    this.rate = (options.bytesPerSecond ?? 0) > 0 ? new ByteRate(options.bytesPerSecond!, clock) : undefined;
+    const own = (options.bytesPerSecond ?? 0) > 0 ? new ByteRate(options.bytesPerSecond!, clock) : undefined;
+    this.rates = [own, options.sharedRate].filter((rate) => rate !== undefined);
     this.#timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
     this.#retry = { ...DEFAULT_RETRY, ...options.retry };
     this.#dispatchers = dispatcher === undefined ? makeDispatchers(options, this.#timeouts.connectMs) : { registry: dispatcher, storage: dispatcher };

@@ -54,7 +54,7 @@ test('the key command never overwrites a file', async (t) => {
   t.deepEqual(readFileSync(file), before);
 });
 
-for (const flag of ['registry', 'status'] as const) {
+for (const flag of ['registry', 'status', 'bulk'] as const) {
   test(`a taken ${flag} port is named`, async (t) => {
     const port = await takenPort(t);
     refused(t, await refusedAgent(t, { args: [`--${flag}`, `127.0.0.1:${port}`] }), { code: 2, says: new RegExp(String(port)) });

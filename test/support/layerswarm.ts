@@ -24,7 +24,7 @@ export interface Status {
   readonly origin: { readonly url: string | null; readonly source: string; readonly state: string; readonly bytes: number };
   readonly store: { readonly blobs: number; readonly bytes: number; readonly partial: number };
   readonly traffic: { readonly fromOriginBytes: number; readonly fromPeersBytes: number; readonly toPeersBytes: number; readonly toClientsBytes: number };
-  readonly peers: readonly { readonly peerId: string; readonly address: string; readonly badPieces: number }[];
+  readonly peers: readonly { readonly peerId: string; readonly address: string; readonly sentBytes: number; readonly receivedBytes: number; readonly badPieces: number }[];
   readonly transfers: readonly { readonly digest: string; readonly haveBytes: number; readonly state: string }[];
   readonly images: readonly { readonly reference: string; readonly digest: string; readonly complete: boolean }[];
   readonly bans: readonly { readonly peerId: string; readonly reason: string }[];

@@ -4,9 +4,10 @@ import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
 import { createLibp2p } from 'libp2p';
 import { LANE_PROTOCOL, StreamLaneHub } from '../../src/swarm/lane/stream-lane-hub.ts';
+import { Bandwidth } from '../../src/swarm/lane/pace/bandwidth.ts';
 import { TestLaneSource } from './lane-source.ts';
 import { waitFor } from './wait-for.ts';
-import type { LaneNode, LaneOptions, LanePair, RawLane } from '../unit/swarm/lane/conformance.ts';
+import type { LaneNode, LaneOptions, LanePair, RawLane } from '../unit/swarm/lane/conformance/lane-pair.ts';
 
 /** Two libp2p nodes on loopback over TCP, Noise and yamux, with the windows that the product sets. */
 export async function makeStreamLanePair(options: LaneOptions = {}): Promise<LanePair> {
@@ -37,7 +38,8 @@ export async function makeTestLibp2p(): Promise<Libp2p> {
 async function makeNode(options: LaneOptions): Promise<{ libp2p: Libp2p; hub: StreamLaneHub; node: LaneNode }> {
   const libp2p = await makeTestLibp2p();
   const source = new TestLaneSource();
-  const hub = new StreamLaneHub(libp2p, source, options);
+  const { bandwidth, ...times } = options;
+  const hub = new StreamLaneHub(libp2p, source, { ...times, bandwidth: bandwidth === undefined ? undefined : new Bandwidth(bandwidth) });
   await hub.start();
   const node: LaneNode = {
     peerId: libp2p.peerId.toString(),

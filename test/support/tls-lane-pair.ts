@@ -3,7 +3,8 @@ import { BulkThread } from '../../src/swarm/lane/bulk/bulk-thread.ts';
 import { makeBulkIdentity } from '../../src/swarm/lane/bulk/certificate.ts';
 import { TlsLaneHub } from '../../src/swarm/lane/bulk/tls-lane-hub.ts';
 import { BULK_ALPN, tlsOptions } from '../../src/swarm/lane/bulk/tls-settings.ts';
-import type { LaneNode, LaneOptions, LanePair, RawLane } from '../unit/swarm/lane/conformance.ts';
+import { Bandwidth } from '../../src/swarm/lane/pace/bandwidth.ts';
+import type { LaneNode, LaneOptions, LanePair, RawLane } from '../unit/swarm/lane/conformance/lane-pair.ts';
 import { TestLaneSource } from './lane-source.ts';
 import { MemorySwarm, type MemoryNetwork } from './memory-network.ts';
 
@@ -20,7 +21,8 @@ export interface TlsNode {
 export async function makeTlsNode(swarm: MemorySwarm, options: LaneOptions = {}): Promise<TlsNode> {
   const network = await swarm.join();
   const source = new TestLaneSource();
-  const thread = await BulkThread.start({ host: '127.0.0.1', port: 0, ...options }, (error) => { node.failure = error; });
+  const { bandwidth, ...times } = options;
+  const thread = await BulkThread.start({ host: '127.0.0.1', port: 0, ...times, bandwidth: bandwidth === undefined ? undefined : new Bandwidth(bandwidth) }, (error) => { node.failure = error; });
   const node: TlsNode = { network, source, thread, hub: new TlsLaneHub(thread, network, source), failure: undefined };
   return node;
 }

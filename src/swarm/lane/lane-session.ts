@@ -7,10 +7,13 @@ import { LANE_VERSION, MAX_ID, type Frame } from './frame.ts';
 import { FrameParser } from './frame-parser.ts';
 import type { LaneTransport } from './lane-transport.ts';
 import type { ByteRange, FileRange, LaneAnswer, PushReceiver, RangeTarget } from './lane.ts';
+import type { Bandwidth } from './pace/bandwidth.ts';
+import { ReadGate } from './pace/read-gate.ts';
 import { ReceivedPushes } from './received-pushes.ts';
 import { SendQueue } from './send-queue.ts';
 import { SentPushes } from './sent-pushes.ts';
 import { ServedRanges } from './served-ranges.ts';
+import type { Slot, UploadSlots } from './upload-slots.ts';
 
 /** A request that gets no byte for this long fails; so does a lane whose peer takes none. */
 export const DEFAULT_STALL_MS = 20_000;
@@ -25,11 +28,16 @@ export interface SessionSource {
 
 export interface SessionOptions {
   readonly peerId: string;
+  /** IP address of the peer, or the group of addresses that it counts to. */
+  readonly host: string;
   /** The side that opened the lane waits for the other's hello. */
   readonly role: 'opener' | 'acceptor';
   readonly source: SessionSource;
   readonly stallMs?: number | undefined;
   readonly idleMs?: number | undefined;
+  /** Of all lanes of this thread. */
+  readonly slots: UploadSlots;
+  readonly bandwidth?: Bandwidth | undefined;
   /** The lane takes nothing new from now on: whoever wants to begin something needs another. Before `onClosed`. */
   readonly onDraining?: () => void;
   readonly onClosed?: (reason: LayerswarmError) => void;
@@ -55,6 +63,7 @@ export class LaneSession {
   readonly #transport: LaneTransport;
   readonly #options: SessionOptions;
   readonly #parser = new FrameParser();
+  readonly #gate: ReadGate;
   readonly #asked: AskedRanges;
   readonly #served: ServedRanges;
   readonly #sentPushes: SentPushes;
@@ -74,8 +83,10 @@ export class LaneSession {
     this.ready = this.#opened.promise;
     this.#opened.promise.catch(() => undefined);
     this.#transport = transport;
+    const paces = options.bandwidth?.lane(options.host);
     this.#options = options;
-    this.queue = new SendQueue(transport, () => { this.#fail(misbehaved('takes no answers')); }, (blocked) => { this.#watchSending(blocked); });
+    this.queue = new SendQueue(transport, () => { this.#fail(misbehaved('takes no answers')); }, (blocked) => { this.#watchSending(blocked); }, paces?.sending);
+    this.#gate = new ReadGate(paces?.receiving, () => { transport.pause(); }, () => { this.#readOn(); });
     this.#asked = new AskedRanges(this);
     this.#served = new ServedRanges(this);
     this.#sentPushes = new SentPushes(this);
@@ -98,7 +109,7 @@ export class LaneSession {
   }
 
   get isPaused(): boolean {
-    return this.#waiting;
+    return this.#waiting || this.#gate.isHeld;
   }
 
   /** Whether something new can be begun on it. */
@@ -152,6 +163,18 @@ export class LaneSession {
     return await this.#options.source.read(blob, range);
   }
 
+  enterSlot(begin: () => void, refuse: () => void): Slot {
+    return this.#options.slots.enter(this, begin, refuse);
+  }
+
+  get host(): string {
+    return this.#options.host;
+  }
+
+  get sentBytes(): number {
+    return this.queue.sentBytes;
+  }
+
   readonly reader = answerReader;
 
   accept(blob: Digest, range: ByteRange, note: Uint8Array): PushReceiver | undefined | Promise<PushReceiver | undefined> {
@@ -178,6 +201,7 @@ export class LaneSession {
   #onData(chunk: Uint8Array): boolean {
     if (this.#state.kind === 'closed') return true;
     this.receivedBytes += chunk.length;
+    this.#gate.read(chunk.length);
     this.#parser.push(chunk);
     if (this.#waiting) return false;
     this.#handleFrames();
@@ -211,7 +235,11 @@ export class LaneSession {
     if (this.#waiting || this.#isClosed()) return;
     this.#parser.compact();
     if (this.#ended) this.#onTransportClosed(undefined);
-    else this.#transport.resume();
+    else this.#readOn();
+  }
+
+  #readOn(): void {
+    if (!this.#isClosed() && !this.#waiting && !this.#gate.isHeld) this.#transport.resume();
   }
 
   #onTransportClosed(error: Error | undefined): void {
@@ -290,6 +318,8 @@ export class LaneSession {
     this.#asked.closeAll(reason);
     this.#sentPushes.closeAll(reason);
     this.queue.close();
+    this.#served.closeAll();
+    this.#gate.close();
     this.#receivedPushes.closeAll();
     if (kind === 'open') this.#options.onDraining?.();
     this.#options.onClosed?.(reason);

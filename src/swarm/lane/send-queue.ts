@@ -1,6 +1,7 @@
 import type { ByteReader } from './byte-reader.ts';
 import { encodeFrame, encodeHeader, MAX_DATA_BYTES, type Frame } from './frame.ts';
 import type { LaneTransport } from './lane-transport.ts';
+import type { Pace } from './pace/pacer.ts';
 
 /** Ranges whose data is interleaved on one lane; more wait for their turn in order of arrival. */
 const MAX_ACTIVE = 16;
@@ -48,6 +49,7 @@ export class SendQueue {
   readonly #transport: LaneTransport;
   readonly #overflow: () => void;
   readonly #onBlocked: (blocked: boolean) => void;
+  readonly #pace: Pace | undefined;
   readonly #control: Buffer[] = [];
   readonly #states = new Map<Outgoing, RangeState>();
   readonly #waiting: Outgoing[] = [];
@@ -61,15 +63,19 @@ export class SendQueue {
   #pumping = false;
   #closed = false;
   #sent = 0;
+  /** Bytes of ranges that are paid for and not sent. */
+  #paid = 0;
+  #paying = false;
 
   /**
    * `overflow` is called when the peer takes no answers; the lane should end then. `onBlocked` is called when the transport's
-   * buffer is full, and when it is not any longer.
+   * buffer is full, and when it is not any longer. `pace`: what is known of limits on uploads.
    */
-  constructor(transport: LaneTransport, overflow: () => void, onBlocked: (blocked: boolean) => void) {
+  constructor(transport: LaneTransport, overflow: () => void, onBlocked: (blocked: boolean) => void, pace?: Pace) {
     this.#transport = transport;
     this.#overflow = overflow;
     this.#onBlocked = onBlocked;
+    this.#pace = pace;
   }
 
   /** Bytes of ranges that are not sent yet, or are in the transport's buffer. */
@@ -129,6 +135,7 @@ export class SendQueue {
     if (this.#closed) return;
     this.#closed = true;
     this.#control.length = 0;
+    this.#pace?.close();
     for (const range of this.#states.keys()) this.#end(range, 'cancelled');
   }
 
@@ -200,9 +207,8 @@ export class SendQueue {
           this.#give(control);
           continue;
         }
-        const range = this.#next();
-        if (range === undefined) return;
-        this.#sendFrame(range);
+        if (this.#short.length + this.#long.length === 0 || !this.#pay()) return;
+        this.#sendFrame(this.#next());
       }
     } finally {
       this.#pumping = false;
@@ -221,16 +227,32 @@ export class SendQueue {
     }
   }
 
-  #next(): Outgoing | undefined {
+  /** Whether bytes of ranges may go out now; else they go on by themselves when they may. */
+  #pay(): boolean {
+    if (this.#pace === undefined || this.#paid > 0) return true;
+    if (this.#paying) return false;
+    const bytes = Math.min(this.#pace.quantum, this.#backlog);
+    this.#paying = !this.#pace.spend(bytes, () => {
+      this.#paying = false;
+      this.#paid = bytes;
+      this.#pump();
+    });
+    if (!this.#paying) this.#paid = bytes;
+    return !this.#paying;
+  }
+
+  /** Of those that have bytes at hand. */
+  #next(): Outgoing {
     this.#lastWasShort = this.#short.length > 0 && (this.#long.length === 0 || !this.#lastWasShort);
-    return (this.#lastWasShort ? this.#short : this.#long).shift();
+    return (this.#lastWasShort ? this.#short : this.#long).shift()!;
   }
 
   #sendFrame(range: Outgoing): void {
     const state = this.#states.get(range);
     if (state?.kind !== 'active' || state.part === undefined) return;
     const { part, reader } = state;
-    const payload = part.subarray(state.partSent, state.partSent + MAX_DATA_BYTES);
+    const payload = part.subarray(state.partSent, state.partSent + Math.min(MAX_DATA_BYTES, this.#pace === undefined ? MAX_DATA_BYTES : this.#paid));
+    this.#paid = Math.max(0, this.#paid - payload.length);
     state.partSent += payload.length;
     state.sent += payload.length;
     state.turn += payload.length;

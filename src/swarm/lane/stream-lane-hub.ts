@@ -5,8 +5,10 @@ import { unlessAborted } from './abort.ts';
 import { encodeFrame } from './frame.ts';
 import { LaneSession } from './lane-session.ts';
 import type { Lane, LaneSource } from './lane.ts';
+import type { Bandwidth } from './pace/bandwidth.ts';
 import { StreamLane } from './stream-lane.ts';
 import { StreamTransport } from './stream-transport.ts';
+import { UploadSlots } from './upload-slots.ts';
 
 export const LANE_PROTOCOL = '/layerswarm/lane/1';
 /** From the wish for a lane to the peer's hello. */
@@ -18,6 +20,9 @@ export interface StreamLaneOptions {
   readonly stallMs?: number | undefined;
   readonly idleMs?: number | undefined;
   readonly openTimeoutMs?: number | undefined;
+  /** The host that a peer counts to where limits are by host; each peer is one by itself, if this is not set. */
+  readonly hostOf?: ((peerId: string) => string) | undefined;
+  readonly bandwidth?: Bandwidth | undefined;
   /** Whether this peer may open a lane; everybody may, if this is not set. */
   readonly admit?: ((peerId: string) => boolean) | undefined;
   /** A lane to this peer is open now, whoever opened it; or (undefined) none any longer. */
@@ -40,6 +45,7 @@ export class StreamLaneHub {
   readonly #source: LaneSource;
   readonly #options: StreamLaneOptions;
   readonly #self: string;
+  readonly #slots = new UploadSlots();
   readonly #lanes = new Map<string, StreamLane>();
   readonly #openings = new Map<string, Opening>();
   /** Those behind `#lanes`, those that are ending, and those that are being opened. */
@@ -146,6 +152,9 @@ export class StreamLaneHub {
       },
       stallMs: this.#options.stallMs,
       idleMs: this.#options.idleMs,
+      host: this.#options.hostOf?.(peerId) ?? peerId,
+      slots: this.#slots,
+      bandwidth: this.#options.bandwidth,
       onDraining: () => { this.#drop(lane); },
       onClosed: () => { this.#sessions.delete(session); },
     });

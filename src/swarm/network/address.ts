@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import { multiaddr } from '@multiformats/multiaddr';
+import { hostGroup } from './host-group.ts';
 
 const MAX_ADDRESS_LENGTH = 256;
 
@@ -40,16 +41,8 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || (version !== 0 && loopback.check(host, version === 4 ? 'ipv4' : 'ipv6'));
 }
 
-/** What limits and bans by address count as one: an IPv4 address, the /64 of an IPv6 address. */
+/** The `hostGroup` of a multiaddr. */
 export function addressGroup(address: string): string {
   const host = parseTcpAddress(address)?.host;
-  if (host === undefined) return 'unknown';
-  return isIP(host) === 6 ? expand(host).slice(0, 4).join(':') : host;
-}
-
-function expand(ipv6: string): string[] {
-  const [head = '', tail = ''] = ipv6.split('::');
-  const left = head === '' ? [] : head.split(':');
-  const right = tail === '' ? [] : tail.split(':');
-  return [...left, ...Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => '0'), ...right];
+  return host === undefined ? 'unknown' : hostGroup(host);
 }

@@ -255,7 +255,7 @@ export class Libp2pNetwork implements Network {
       neighbours: () => this.#neighbours(),
       letGo: (peerId) => { members.cut(peerId, new LayerswarmError('peer-gone', 'this node has neighbours enough')); },
     });
-    return { node, members, discovery, content, neighbours, lanes: new MemberLanes(node, members, this, this.#source, this.#options.bulk) };
+    return { node, members, discovery, content, neighbours, lanes: new MemberLanes(node, members, this, this.#source, this.#options) };
   }
 
   #hello(): MessageOf<'hello'> {

@@ -1,9 +1,10 @@
 import { LaneHub } from '../lane/lane-hub.ts';
-import type { BulkThread } from '../lane/bulk/bulk-thread.ts';
 import { TlsLaneHub, type BulkControl } from '../lane/bulk/tls-lane-hub.ts';
 import type { Lane, LaneSource } from '../lane/lane.ts';
 import { StreamLaneHub } from '../lane/stream-lane-hub.ts';
+import { addressGroup } from './address.ts';
 import type { Node } from './libp2p-node.ts';
+import type { NetworkOptions } from './network-options.ts';
 import type { Members } from './members.ts';
 
 /** The lanes between this node and its members: nobody else gets one, and they end with the membership. */
@@ -11,9 +12,10 @@ export class MemberLanes {
   readonly #streams: StreamLaneHub;
   readonly #hub: LaneHub;
 
-  /** `bulk`: the thread of the TLS lanes, where this node has one. */
-  constructor(node: Node, members: Members, control: BulkControl, source: LaneSource, bulk: BulkThread | undefined) {
+  constructor(node: Node, members: Members, control: BulkControl, source: LaneSource, { bulk, bandwidth }: Pick<NetworkOptions, 'bulk' | 'bandwidth'>) {
     this.#streams = new StreamLaneHub(streamsOfMembers(node, members), source, {
+      hostOf: (peerId) => addressGroup(members.get(peerId)?.peer.address ?? ''),
+      bandwidth,
       admit: (peerId) => members.get(peerId) !== undefined,
       onLane: (peerId, lane) => { members.get(peerId)?.peer.useLane('stream', lane); },
     });

@@ -64,9 +64,10 @@ test('a misspelt variable is warned of, and those that Kubernetes makes of servi
   t.deepEqual(config.warnings, ['LAYERSWARM_ZOEN is not the name of a setting and has no effect']);
 });
 
-test('a limit that has no effect yet is warned of', async (t) => {
-  const { warnings } = await loadConfig({ ...NO_FILE, flags: { limitsUpload: '50MB/s', limitsOrigin: '10MB/s' } });
-  t.deepEqual(warnings, ['limits.upload is not enforced by this version: only limits.origin is']);
+test('limits are rates in bytes or bits a second', async (t) => {
+  const { limits, warnings } = await loadConfig({ ...NO_FILE, flags: { limitsUpload: '50MB/s', limitsDownload: '400Mbit/s', limitsHost: '1MiB/s' } });
+  t.deepEqual(limits, { upload: 50e6, download: 50e6, host: 1 << 20, origin: 0, originConnections: 16 });
+  t.deepEqual(warnings, []);
 });
 
 test('mirrors are names that the origin answers for, and registries with an upstream and a login of their own', async (t) => {

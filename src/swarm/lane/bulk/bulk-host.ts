@@ -1,8 +1,11 @@
 import type { TLSSocket } from 'node:tls';
 import { LayerswarmError } from '../../../errors.ts';
 import { Digest } from '../../../oci/digest.ts';
+import { hostGroup } from '../../network/host-group.ts';
 import { LaneSession, type SessionSource } from '../lane-session.ts';
 import type { LaneAnswer, PushReceiver, RangeTarget } from '../lane.ts';
+import { Bandwidth } from '../pace/bandwidth.ts';
+import { UploadSlots } from '../upload-slots.ts';
 import { dialFirst } from './bulk-dial.ts';
 import { BulkListener } from './bulk-listener.ts';
 import type { BulkWorkerOptions, LaneCounters, MainMethods, Sink, WorkerMethods } from './bulk-protocol.ts';
@@ -22,6 +25,8 @@ export class BulkHost {
   readonly #options: BulkWorkerOptions;
   readonly #main: () => PortRpc<WorkerMethods, MainMethods>;
   readonly #blobs: HostedBlobs;
+  readonly #slots = new UploadSlots();
+  readonly #bandwidth: Bandwidth | undefined;
   readonly #identity = makeBulkIdentity();
   readonly #tickets = new TicketBook(() => performance.now());
   readonly #lanes = new Map<number, LaneSession>();
@@ -34,6 +39,7 @@ export class BulkHost {
     this.#options = options;
     this.#main = main;
     this.#blobs = blobs;
+    this.#bandwidth = options.bandwidth === undefined ? undefined : new Bandwidth(options.bandwidth);
     this.#counterTimer = setInterval(() => { for (const lane of this.#lanes.keys()) this.#report(lane); }, COUNTERS_INTERVAL_MS);
     this.#counterTimer.unref();
   }
@@ -97,6 +103,9 @@ export class BulkHost {
       source: this.#source(lane),
       stallMs: this.#options.stallMs,
       idleMs: this.#options.idleMs,
+      host: hostGroup(socket.remoteAddress ?? ''),
+      slots: this.#slots,
+      bandwidth: this.#bandwidth,
       onDraining: () => { this.#main().notify('laneDraining', { lane }); },
       onClosed: ({ code, message }) => {
         this.#report(lane);

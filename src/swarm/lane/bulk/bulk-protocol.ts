@@ -1,10 +1,12 @@
 import type { Grade } from '../../../store/blob-store.ts';
 import type { ByteRange, FileRange } from '../lane.ts';
+import type { SharedBandwidth } from '../pace/bandwidth.ts';
 
 /** What a new worker is given. */
 export interface BulkWorkerOptions {
   readonly stallMs: number | undefined;
   readonly idleMs: number | undefined;
+  readonly bandwidth: SharedBandwidth | undefined;
 }
 
 /** Where bytes of a request or a push go: a sender of a hosted blob, or (`port`) over to the main thread. */

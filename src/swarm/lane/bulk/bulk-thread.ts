@@ -2,6 +2,7 @@ import { isIP, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { LayerswarmError } from '../../../errors.ts';
+import type { Bandwidth } from '../pace/bandwidth.ts';
 import { BulkLanes } from './bulk-lanes.ts';
 import type { BulkWorkerOptions, MainMethods, WorkerMethods } from './bulk-protocol.ts';
 import { HostedPartials } from './hosted-partials.ts';
@@ -13,6 +14,8 @@ export interface BulkOptions {
   readonly port: number;
   readonly stallMs?: number | undefined;
   readonly idleMs?: number | undefined;
+  /** What this thread may use together with the others; without it there is no limit. */
+  readonly bandwidth?: Bandwidth | undefined;
 }
 
 const STOP_TIMEOUT_MS = 3000;
@@ -35,7 +38,7 @@ export class BulkThread {
   #stopping = false;
 
   private constructor(options: BulkOptions, onFailure: (error: LayerswarmError) => void) {
-    const workerData: BulkWorkerOptions = { stallMs: options.stallMs, idleMs: options.idleMs };
+    const workerData: BulkWorkerOptions = { stallMs: options.stallMs, idleMs: options.idleMs, bandwidth: options.bandwidth?.shared };
     this.#host = options.host;
     this.#thread = new Worker(WORKER_FILE, { workerData, name: 'bulk' });
     this.lanes = new BulkLanes(() => this.worker, this);

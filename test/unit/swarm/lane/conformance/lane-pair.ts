@@ -1,0 +1,65 @@
+import type { ExecutionContext } from 'ava';
+import { LayerswarmError, type ErrorCode } from '../../../../../src/errors.ts';
+import { Digest } from '../../../../../src/oci/digest.ts';
+import type { Lane } from '../../../../../src/swarm/lane/lane.ts';
+import type { BandwidthLimits } from '../../../../../src/swarm/lane/pace/bandwidth.ts';
+import type { TestLaneSource } from '../../../../support/lane-source.ts';
+
+export interface LaneOptions {
+  readonly stallMs?: number;
+  readonly idleMs?: number;
+  readonly bandwidth?: BandwidthLimits;
+}
+
+export interface LaneNode {
+  readonly peerId: string;
+  readonly source: TestLaneSource;
+  laneTo(node: LaneNode): Promise<Lane>;
+  /** The lane to that node, if one is open. */
+  currentLane(node: LaneNode): Lane | undefined;
+  /** Cuts every connection without a goodbye. */
+  die(): Promise<void>;
+}
+
+/** The far end of a lane, byte by byte. */
+export interface RawLane {
+  write(bytes: Uint8Array): void;
+  /** Everything that came. */
+  received(): Buffer;
+  readonly closed: Promise<void>;
+}
+
+/** Two nodes that are connected and have no lane yet; `stop` ends everything. */
+export interface LanePair {
+  readonly a: LaneNode;
+  readonly b: LaneNode;
+  /** Opens a lane to `a` as the peer that `b` is, and speaks for itself from then on. */
+  rawLaneToA(): Promise<RawLane>;
+  stop(): Promise<void>;
+}
+
+export type MakePair = (options?: LaneOptions) => Promise<LanePair>;
+
+/** Declares a test of one implementation, with a pair of its own. */
+export type WithPair = (title: string, body: (t: ExecutionContext, pair: LanePair) => Promise<void>, options?: LaneOptions) => void;
+
+export const BLOB = Digest.of(Buffer.from('a blob of the lane tests'));
+export const NEVER = new AbortController().signal;
+export const NO_NOTE = new Uint8Array(0);
+export const MIB = 1 << 20;
+
+export async function* repeat(chunk: Buffer, times: number, ended?: () => void, given?: () => void): AsyncGenerator<Buffer, void, undefined> {
+  try {
+    for (let i = 0; i < times; i++) {
+      given?.();
+      yield await Promise.resolve(chunk);
+    }
+  } finally {
+    ended?.();
+  }
+}
+
+export async function throwsCode(t: ExecutionContext, work: Promise<unknown>, code: ErrorCode): Promise<void> {
+  const error = await t.throwsAsync(work, { instanceOf: LayerswarmError });
+  t.is(error?.code, code, error?.message);
+}
