@@ -5,7 +5,7 @@ import { BlockCompressor, gzipFormat, zstdFormat, type BlockFormat } from '../..
 
 async function compress(format: BlockFormat, input: Buffer, step: number, threads: number): Promise<Buffer> {
   const output: Buffer[] = [];
-  const compressor = new BlockCompressor(format, (bytes) => output.push(bytes), threads);
+  const compressor = new BlockCompressor(format, (bytes) => output.push(Buffer.from(bytes)), threads);
   for (let at = 0; at < input.length; at += step) {
     compressor.push(input.subarray(at, at + step));
     await compressor.drain();
