@@ -15,7 +15,7 @@ import { checkLayoutFolder, writeLayout, type ImageInput } from './image/layout.
 import { openSystem, type OpenOptions, type OpenSystem } from './open-system.ts';
 import type { ConvertOutput } from './output.ts';
 import { packLayer, type Compression, type PackedLayer } from './pack/pack-layer.ts';
-import { planTrees } from './pack/plan-trees.ts';
+import { planLayers } from './pack/plan-layers.ts';
 import type { Keepable } from './pack/strip.ts';
 import { runProgram, type Surroundings } from './program/run-program.ts';
 import { readPlatform } from './root/architecture.ts';
@@ -30,6 +30,8 @@ export interface ConvertOptions extends OpenOptions {
   readonly keep?: ReadonlySet<Keepable> | undefined;
   /** Guest paths to leave out; `*` matches anything. */
   readonly exclude?: readonly string[] | undefined;
+  /** `packages`: each large package of a dpkg system, and groups of small ones, in layers that other systems can share. */
+  readonly split?: 'packages' | undefined;
   /** What `docker load` calls the image; after the disk's file otherwise. */
   readonly name?: string | undefined;
   /** SOURCE_DATE_EPOCH: seconds. */
@@ -65,6 +67,7 @@ export interface ConvertReceipt {
  */
 export async function convertDisk(image: string, output: ConvertOutput, options: ConvertOptions = {}): Promise<ConvertReceipt> {
   if (output.kind === 'layout') checkLayoutFolder(output.dir);
+  if (output.kind === 'tar' && options.split !== undefined) throw new LayerswarmError('usage', 'a tar: output is one layer: leave out --split, or choose oci: or oci-archive:');
   const notes: string[] = [];
   const onNote = (line: string): void => {
     notes.push(line);
@@ -87,9 +90,9 @@ type Result = Pick<ConvertReceipt, 'layers' | 'manifest' | 'name'>;
 
 async function convertToTar(system: OpenSystem, file: string, options: ConvertOptions): Promise<Result> {
   const temporary = `${file}.${process.pid}.tmp`;
-  const layer = await packSystem(system, temporary, options.compression ?? 'none', options);
+  const [layer] = await packSystem(system, () => temporary, options.compression ?? 'none', options);
   renameSync(temporary, file);
-  return { layers: [receiptOf(layer)] };
+  return { layers: [receiptOf(layer!)] };
 }
 
 async function convertToImage(system: OpenSystem, output: Exclude<ConvertOutput, { kind: 'tar' }>, options: ConvertOptions, image: string): Promise<Result> {
@@ -105,22 +108,22 @@ async function convertToImage(system: OpenSystem, output: Exclude<ConvertOutput,
     const hashing = options.sourceDigest === false ? undefined : fileDigest(system.file.path, signal);
     // Awaited below; when packing fails first, its own failure is what counts.
     hashing?.catch(() => undefined);
-    let layers: PackedLayer[];
+    let layers: NamedLayer[];
     try {
-      layers = [await packSystem(system, join(staging, 'system'), compression, options)];
+      layers = await packSystem(system, (i) => join(staging, `layer${i}`), compression, options);
     } catch (error) {
       abort.abort(error);
       throw error;
     }
     const adapted = options.adapt !== false;
-    if (adapted) layers.push(await packAdaptation(system, join(staging, 'adaptation'), compression, options.keep?.has('machine-id') ?? false));
+    if (adapted) layers.push({ name: 'adaptation to a container', ...await packAdaptation(system, join(staging, 'adaptation'), compression, options.keep?.has('machine-id') ?? false) });
     const created = createdTime(options.sourceDateEpoch);
     const name = options.name ?? nameOf(image);
     const input: ImageInput = {
       config: imageConfig({
         platform,
         created,
-        layers: layers.map(({ diffId }, i) => ({ diffId, createdBy: i === 0 ? `layerswarm convert: ${systemName(system.root.evidence.osRelease)}` : 'layerswarm convert: adaptation to a container' })),
+        layers: layers.map(({ diffId, name }) => ({ diffId, createdBy: `layerswarm convert: ${name}` })),
         init: !adapted ? 'none' : usesSystemd(system.tree) ? 'systemd' : 'init',
       }),
       layers,
@@ -138,13 +141,29 @@ async function convertToImage(system: OpenSystem, output: Exclude<ConvertOutput,
   }
 }
 
-async function packSystem(system: OpenSystem, output: string, compression: Compression, options: ConvertOptions): Promise<PackedLayer> {
-  const { keep = new Set<Keepable>(), exclude = [], onNote = () => undefined, onProgress, signal } = options;
-  const { trees, estimatedBytes } = await planTrees(system, { keep, exclude, onNote, signal });
-  const layer = await packLayer(trees, { where: system.where, output, compression, signal, onProgress: onProgress && ((bytes) => { onProgress({ bytes, estimatedBytes: Math.max(bytes, estimatedBytes) }); }) });
-  onProgress?.({ bytes: layer.diffSize, estimatedBytes: layer.diffSize });
-  if (layer.droppedDevices > 0) onNote(`left out ${layer.droppedDevices} character devices 0:0, which mean "deleted" in an overlay`);
-  return layer;
+interface NamedLayer extends PackedLayer {
+  /** What is in it, for a person. */
+  readonly name: string;
+}
+
+/** @param output path of the layer with a number */
+async function packSystem(system: OpenSystem, output: (i: number) => string, compression: Compression, options: ConvertOptions): Promise<NamedLayer[]> {
+  const { keep = new Set<Keepable>(), exclude = [], split, onNote = () => undefined, onProgress, signal } = options;
+  const plan = await planLayers(system, { keep, exclude, split: split === 'packages', onNote, signal });
+  const layers: NamedLayer[] = [];
+  let packed = 0;
+  for (const [i, { name, trees }] of plan.layers.entries()) {
+    const layer = await packLayer(trees, {
+      where: system.where, output: output(i), compression, signal,
+      onProgress: onProgress && ((bytes) => { onProgress({ bytes: packed + bytes, estimatedBytes: Math.max(packed + bytes, plan.estimatedBytes) }); }),
+    });
+    packed += layer.diffSize;
+    layers.push({ ...layer, name: name === '' ? systemName(system.root.evidence.osRelease) : name });
+  }
+  onProgress?.({ bytes: packed, estimatedBytes: packed });
+  const dropped = layers.reduce((sum, { droppedDevices }) => sum + droppedDevices, 0);
+  if (dropped > 0) onNote(`left out ${dropped} character devices 0:0, which mean "deleted" in an overlay`);
+  return layers;
 }
 
 async function packAdaptation({ tree }: OpenSystem, file: string, compression: Compression, keepMachineId: boolean): Promise<PackedLayer> {

@@ -82,13 +82,17 @@ export async function unpack(t: ExecutionContext, file: string): Promise<string>
   return dir;
 }
 
-/** Everything about a tree but sub-second times, link counts of folders and lost+found: type, mode, owner, size, time, links, target, contents, attributes. */
-export async function describeTree(dir: string, script = '.'): Promise<string> {
-  const { stdout } = await runOk('sh', ['-euc', `cd "$1"; export LC_ALL=C
-    { find ${script} -name lost+found -prune -o -type d -printf '%y %m %U %G - - %.10T@ %p\\0' -o -printf '%y %m %U %G %s %n %.10T@ %l %p\\0'
-      find ${script} -type f -print0 | sort -z | xargs -0 -r sha256sum -z
-      find ${script} -print0 | sort -z | xargs -0 -r getfattr -h -d -m '^(user|security.capability|system.posix_acl)' -e hex -- ; } | sort -z | tr '\\0' '\\n'`, 'sh', dir]);
-  return stdout;
+/**
+ * A shell script that prints everything about the tree of its working directory but sub-second times, link counts of folders and
+ * lost+found: type, mode, owner, size, time, links, target, contents, attributes.
+ */
+export const DESCRIBE = String.raw`export LC_ALL=C
+  { find . -name lost+found -prune -o -type d -printf '%y %m %U %G - - %.10T@ %p\0' -o -printf '%y %m %U %G %s %n %.10T@ %l %p\0'
+    find . -type f -print0 | sort -z | xargs -0 -r sha256sum -z
+    find . -print0 | sort -z | xargs -0 -r getfattr -h -d -m '^(user|security.capability|system.posix_acl)' -e hex -- ; } | sort -z | tr '\0' '\n'`;
+
+export async function describeTree(dir: string): Promise<string> {
+  return (await runOk('sh', ['-euc', `cd "$1"; ${DESCRIBE}`, 'sh', dir])).stdout;
 }
 
 export async function sha256(file: string): Promise<string> {

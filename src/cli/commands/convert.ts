@@ -1,3 +1,4 @@
+import { Option } from 'commander';
 import { basename } from 'node:path';
 import { formatBytes } from '../../agent/quantity.ts';
 import type { ConvertReceipt } from '../../convert/convert.ts';
@@ -8,6 +9,7 @@ import { onInterrupt } from '../interrupt.ts';
 interface Flags extends DiskFlags, ImageFlags {
   readonly output?: string;
   readonly name?: string;
+  readonly split?: 'packages';
 }
 
 export const define: DefineCommand = (command, { output }) => {
@@ -17,15 +19,17 @@ export const define: DefineCommand = (command, { output }) => {
     .option('-o, --output <where>', 'oci:DIR[:TAG], oci-archive:FILE[:TAG], or tar:FILE (default: oci-archive:NAME.oci.tar in this folder)')
     .option('--name <reference>', 'what docker load calls the image (default: the disk\'s file name)')))
     .addOption(compressionOption())
+    .addOption(new Option('--split <how>', 'put what dpkg installed into up to 116 layers that other systems can share, instead of one').choices(['packages']))
     .action(async (disk: string, flags: Flags) => {
       const [{ convertDisk }, { parseOutput }] = await Promise.all([import('../../convert/convert.ts'), import('../../convert/output.ts')]);
       const target = flags.output ?? `oci-archive:${basename(disk).replace(/\.[^.]+$/, '')}.oci.tar`;
       const progress = convertProgress(process.stderr);
-      const { name } = flags;
+      const { name, split } = flags;
       try {
         const receipt = await convertDisk(disk, parseOutput(target), {
           ...convertOptions(flags),
           name,
+          split,
           signal: onInterrupt(),
           onProgress: progress.show,
           onNote: (line) => {

@@ -1,13 +1,24 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
 import { runProgram } from '../program/run-program.ts';
 import type { OpenSystem } from '../open-system.ts';
 import type { GuestTree } from '../root/guest-tree.ts';
+import { packageFiles } from './package-files.ts';
 import { scanTree, type Scan } from './scan.ts';
+import { PackageSplit, type PackageLayer } from './split-packages.ts';
 import { ALWAYS_OUT, literalPattern, patternsBelow, patternsToRegExp, stripPatterns, type Keepable } from './strip.ts';
 import type { PackedTree } from './tar-program.ts';
 
-export interface TreePlan {
+export interface PlannedLayer {
+  /** The packages in it; empty for the rest of the system. */
+  readonly name: string;
   readonly trees: readonly PackedTree[];
+}
+
+export interface LayerPlan {
+  /** The lowest first. The last one has every folder of the system, so that whatever comes below needs none. */
+  readonly layers: readonly PlannedLayer[];
   /** Bytes that tar is about to give, roughly. */
   readonly estimatedBytes: number;
 }
@@ -16,6 +27,8 @@ export interface PlanOptions {
   readonly keep: ReadonlySet<Keepable>;
   /** Guest paths or patterns. */
   readonly exclude: readonly string[];
+  /** Layers for packages of their own, below the system's. */
+  readonly split: boolean;
   readonly onNote: (line: string) => void;
   readonly signal: AbortSignal | undefined;
 }
@@ -25,9 +38,12 @@ const MAX_HOLE_BYTES = 16 * 1024 ** 3;
 const SWAP_FILES = ['/swapfile', '/swap.img', '/swap/swapfile', '/var/swap', '/var/swapfile'];
 const SWAP_MAGIC = { text: 'SWAPSPACE2', at: 4096 - 10 } as const;
 
-/** Looks over everything that will be packed, says what is special about it, and decides what each tar leaves out. */
-export async function planTrees(system: OpenSystem, options: PlanOptions): Promise<TreePlan> {
+/** Looks over everything that will be packed, says what is special about it, and decides what each tar packs and leaves out. */
+export async function planLayers(system: OpenSystem, options: PlanOptions): Promise<LayerPlan> {
   const { keep, onNote } = options;
+  const owners = options.split ? packageFiles(system.tree) : undefined;
+  if (options.split && owners === undefined) onNote('the system has no dpkg database: it stays in one layer');
+  const split = owners && new PackageSplit(owners);
   const patterns = [...stripPatterns(keep), ...options.exclude.map((path) => `./${path.replace(/^[./]+/, '').replace(/\/+$/, '')}`)];
   if (!keep.has('swap')) {
     for (const path of swapFiles(system)) {
@@ -41,7 +57,7 @@ export async function planTrees(system: OpenSystem, options: PlanOptions): Promi
   const queue = [...system.folders];
   for (let place = queue.shift(); place !== undefined; place = queue.shift()) {
     const below = patternsBelow(patterns, place.at);
-    const scan = await scanTree(system.where, place.folder, patternsToRegExp([...ALWAYS_OUT, ...below]), options.signal);
+    const scan = await scanTree(system.where, place.folder, patternsToRegExp([...ALWAYS_OUT, ...below]), options.signal, split && ((file) => { split.add(places.length, place.at, file); }));
     places.push(place);
     scans.push(scan);
     if (place.at !== '/') separate.push(literalPattern(`.${place.at}`));
@@ -57,10 +73,27 @@ export async function planTrees(system: OpenSystem, options: PlanOptions): Promi
   }
   noteSpecials(places, scans, onNote);
   const all = [...patterns, ...separate];
+  const trees = places.map(({ at, folder }) => ({ at, folder, exclude: patternsBelow(all.filter((pattern) => pattern !== literalPattern(`.${at}`)), at) }));
   return {
-    trees: places.map(({ at, folder }) => ({ at, folder, exclude: patternsBelow(all.filter((pattern) => pattern !== literalPattern(`.${at}`)), at) })),
+    layers: split === undefined ? [{ name: '', trees }] : splitTrees(system.where.scratch, trees, split.layers()),
     estimatedBytes: scans.reduce((sum, { bytes, entries }) => sum + bytes + entries * 1024, 0),
   };
+}
+
+/** Layers of packages below one of the rest. Names go through files: there are more of them than a command line takes. */
+function splitTrees(scratch: string, trees: readonly PackedTree[], packages: readonly PackageLayer[]): PlannedLayer[] {
+  const nameList = (name: string, names: readonly string[], end: string): string => {
+    const file = join(scratch, name);
+    writeFileSync(file, names.map((name) => `${name}${end}`).join(''), { encoding: 'latin1' });
+    return file;
+  };
+  const layers = packages.map(({ name, files }, i): PlannedLayer => ({
+    name,
+    // The whiteouts, and what patterns leave out, are not among the names.
+    trees: files.flatMap((names, place) => (names.length === 0 ? [] : [{ ...trees[place]!, exclude: [], only: nameList(`layer${i}-${place}`, names, '\0') }])),
+  }));
+  const rest = trees.map((tree, place) => ({ ...tree, without: nameList(`packaged-${place}`, packages.flatMap(({ files }) => files[place] ?? []), '\n') }));
+  return [...layers, { name: '', trees: rest }];
 }
 
 function swapFiles({ tree, fstab }: { tree: GuestTree; fstab: OpenSystem['fstab'] }): string[] {

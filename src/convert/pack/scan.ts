@@ -18,6 +18,17 @@ export interface Scan {
   readonly nested: readonly string[];
 }
 
+export interface ScannedFile {
+  /** As find says it: `f`, `d`, `l` and so on. */
+  readonly type: string;
+  /** latin1: `./etc/fstab` */
+  readonly path: string;
+  readonly inode: string;
+  /** Of a regular file. */
+  readonly bytes: number;
+  readonly links: number;
+}
+
 /** Holes from this size on are worth a word. */
 const NOTED_HOLES = 64 * 1024 * 1024;
 const MAX_LISTED = 1000;
@@ -27,12 +38,13 @@ const MAX_RECORD_BYTES = 64 * 1024;
 /**
  * Walks a mounted tree with find, without leaving its file system; holds no more than a record, and the ids of hard links.
  * @param excluded paths that will not be packed, and are not counted
+ * @param visit called for everything that will be
  */
-export async function scanTree(where: Surroundings, folder: string, excluded: RegExp, signal: AbortSignal | undefined): Promise<Scan> {
+export async function scanTree(where: Surroundings, folder: string, excluded: RegExp, signal: AbortSignal | undefined, visit?: (file: ScannedFile) => void): Promise<Scan> {
   const find = await startDaemon(where, 'find', ['-P', folder, '-xdev', '-printf', FORMAT], 'pipe');
   const stop = (): void => { find.child.kill('SIGKILL'); };
   signal?.addEventListener('abort', stop, { once: true });
-  const tally = new Tally(excluded);
+  const tally = new Tally(excluded, visit);
   const closed = once(find.child, 'close');
   try {
     let rest = '';
@@ -58,9 +70,11 @@ class Tally {
   #device: string | undefined;
   readonly #linked = new Set<number>();
   readonly #excluded: RegExp;
+  readonly #visit: ((file: ScannedFile) => void) | undefined;
 
-  constructor(excluded: RegExp) {
+  constructor(excluded: RegExp, visit: ((file: ScannedFile) => void) | undefined) {
     this.#excluded = excluded;
+    this.#visit = visit;
   }
 
   add(record: string): void {
@@ -77,6 +91,7 @@ class Tally {
     if (mtime.startsWith('-')) scan.beforeEpoch += 1;
     if (type === 's') scan.sockets += 1;
     if (path.slice(path.lastIndexOf('/') + 1).startsWith('.wh.') && scan.whiteouts.length < MAX_LISTED) scan.whiteouts.push(path);
+    this.#visit?.({ type, path, inode, bytes: type === 'f' ? Number(size) : 0, links: Number(links) });
     if (type !== 'f' || (links !== '1' && this.#linked.has(Number(inode)))) return;
     if (links !== '1') this.#linked.add(Number(inode));
     const bytes = Number(size);

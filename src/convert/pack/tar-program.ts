@@ -21,20 +21,26 @@ export interface PackedTree {
   readonly folder: string;
   /** Patterns with names that begin at `folder`. */
   readonly exclude: readonly string[];
+  /** A file with names, each ended by a NUL: these are packed, in this order, and nothing else. */
+  readonly only?: string;
+  /** A file with names, one a line: these are left out too. */
+  readonly without?: string;
 }
 
 /** Writes the tree as a tar archive to a file descriptor. Any exit code but 0 is an error: a reader that died mid-way still lists well. */
-export async function runTar(where: Surroundings, { at, folder, exclude }: PackedTree, stdout: number, name: string, signal: AbortSignal | undefined): Promise<void> {
+export async function runTar(where: Surroundings, { at, folder, exclude, only, without }: PackedTree, stdout: number, name: string, signal: AbortSignal | undefined): Promise<void> {
   const list = join(where.scratch, `${name}.exclude`);
   // latin1: the bytes of a name as they are on the disk.
   writeFileSync(list, [...ALWAYS_OUT, ...exclude].map((pattern) => `${pattern}\n`).join(''), { encoding: 'latin1' });
   const args = [
     ...OPTIONS,
     '--anchored', '--wildcards', '--wildcards-match-slash', `--exclude-from=${list}`,
+    ...(without === undefined ? [] : ['--no-wildcards', `--exclude-from=${without}`, '--wildcards']),
     '--no-anchored', `--exclude=${WHITEOUT_PATTERN}`,
     // Names and targets of hard links, never of symbolic ones.
     ...(at === '/' ? [] : [`--transform=s,^\\.,.${sedReplacement(at)},S`]),
-    `--directory=${folder}`, '.',
+    `--directory=${folder}`,
+    ...(only === undefined ? ['.'] : ['--null', '--no-recursion', `--files-from=${only}`]),
   ];
   await runProgram(where, 'tar', args, { stdout, signal });
 }

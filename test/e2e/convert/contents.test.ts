@@ -2,7 +2,7 @@ import test from 'ava';
 import { mkdirSync, readFileSync, rmSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { convertDisk } from '../../../src/convert/convert.ts';
-import { convertToTar, listTar, readFromTar, refused, requireConversion, unpack, withoutLeaks } from '../../support/conversion.ts';
+import { convertToTar, describeTree, listTar, readFromTar, refused, requireConversion, unpack, withoutLeaks } from '../../support/conversion.ts';
 import { inMounted, makeFileSystem } from '../../support/disk-image.ts';
 import { makeGuestTree } from '../../support/guest-tree.ts';
 import { run, runOk } from '../../support/process.ts';
@@ -87,6 +87,46 @@ test('an image has the system in one layer and the adaptation on top, and is the
   await runOk('umoci', ['unpack', '--image', `${join(dir, 'layout')}:latest`, join(dir, 'bundle')]);
   const { stdout } = await runOk('sh', ['-c', 'cd "$1" && stat -c "%a %Y" etc/systemd etc/systemd/system tmp root && stat -c %Y etc && readlink etc/systemd/system/tmp.mount && cat etc/fstab && stat -c %s etc/machine-id', 'sh', join(dir, 'bundle/rootfs')]);
   t.regex(stdout, /^700 \d+\n1777 \d+\n1777 \d+\n700 \d+\n5000\n\/dev\/null\n# .*\n0\n$/);
+});
+
+const PACKAGES = {
+  'var/lib/dpkg/info/big.list': '/.\n/usr\n/usr/lib\n/usr/lib/big\n/usr/lib/big/data\n/usr/lib/big/open\n/usr/lib/big/open/file\n/usr/lib/big/[odd*]\n/usr/bin\n/usr/bin/one\n/usr/bin/two\n/etc/big.conf\n',
+  'var/lib/dpkg/info/small.list': '/lib/small\n/lib/small/file\n/lib/small/torn\n/usr/share/gone\n',
+  'usr/lib/big/data': Buffer.alloc(2_000_000, 'data '), 'usr/lib/big/open/file': 'x', 'usr/lib/big/[odd*]': 'x', 'usr/bin/one': 'linked', 'usr/lib/small/file': 'x', 'usr/lib/small/torn': 'x', 'usr/lib/unknown': 'x',
+};
+
+test('split layers keep the modes of 0700 and 1777 folders and whole sets of hard links, and another system shares them', async (t) => {
+  if (!requireConversion(t, 'root', 'umoci')) return;
+  const makeTree = async (changed: string): Promise<string> => {
+    const tree = makeGuestTree(t, { files: { ...PACKAGES, 'etc/big.conf': changed } });
+    await runOk('sh', ['-euc', `cd "$1"; ln -s usr/lib lib; ln usr/bin/one usr/bin/two; ln usr/lib/small/torn etc/torn; chown -R 0:0 .; chown 12:34 usr/lib/big; chmod 0700 usr/lib/big; chmod 1777 usr/lib/big/open; chmod 4755 usr/bin/one
+      find . -exec touch -h -d @1600000000 {} +`, 'sh', tree]);
+    return tree;
+  };
+  const tree = await makeTree('one');
+  const dir = tempDir(t, 'img');
+  const convert = async (disk: string, tag: string, options = {}): ReturnType<typeof convertDisk> => await withoutLeaks(t, (scratch) => convertDisk(disk, { kind: 'layout', dir: join(dir, 'layout'), tag }, { scratch, adapt: false, ...options }));
+  const disk = await makeFileSystem(t, tree);
+  await convert(disk, 'whole');
+  const split = await convert(disk, 'split', { split: 'packages' });
+  t.is(split.layers.length, 3);
+  for (const tag of ['whole', 'split']) await runOk('umoci', ['unpack', '--image', `${join(dir, 'layout')}:${tag}`, join(dir, tag)]);
+  const unpacked = await describeTree(join(dir, 'split/rootfs'));
+  t.is(unpacked, await describeTree(join(dir, 'whole/rootfs')));
+  t.regex(unpacked, /^d 700 12 34 .* \.\/usr\/lib\/big$/m);
+  t.regex(unpacked, /^d 1777 0 0 .* \.\/usr\/lib\/big\/open$/m);
+  t.is(unpacked.match(/^f 4755 0 0 6 2 .* \.\/usr\/bin\/(one|two)$/gm)?.length, 2);
+  t.is(unpacked.match(/^f .* 2 \S+  \.\/(usr\/lib\/small|etc)\/torn$/gm)?.length, 2);
+
+  const blob = (i: number): string => join(dir, 'layout/blobs/sha256', split.layers[i]!.digest.hex);
+  t.deepEqual(await listTar(blob(0)), ['./usr/bin/one', './usr/bin/two', './usr/lib/big/[odd*]', './usr/lib/big/data', './usr/lib/big/open/file']);
+  t.deepEqual(await listTar(blob(1)), ['./usr/lib/small/file']);
+  for (const name of ['./usr/lib/big/', './usr/lib/big/open/', './etc/big.conf', './usr/lib/unknown', './usr/lib/small/torn', './etc/torn']) t.true((await listTar(blob(2))).includes(name), name);
+  const other = await convert(await makeFileSystem(t, await makeTree('another')), 'other', { split: 'packages' });
+  t.deepEqual(other.layers.map(({ digest }, i) => digest.equals(split.layers[i]!.digest)), [true, true, false]);
+  const error = await t.throwsAsync(convertToTar(t, disk, { split: 'packages' }));
+  t.regex(error?.message ?? '', /leave out --split/);
+  t.true((await convert(await makeFileSystem(t, makeGuestTree(t)), 'none', { split: 'packages' })).notes.some((line) => line.includes('no dpkg database')));
 });
 
 test('--no-adapt leaves one layer, and another image of a layout stays', async (t) => {
