@@ -33,8 +33,8 @@ export function programEnvironment(scratch: string): NodeJS.ProcessEnv {
 
 /** Marks of a test run, by which it finds what was left behind. */
 function inherited(): NodeJS.ProcessEnv {
-  const run = process.env['LAYERSWARM_TEST_RUN'];
-  return run === undefined ? {} : { LAYERSWARM_TEST_RUN: run };
+  const run = process.env['SWARM_TEST_RUN'];
+  return run === undefined ? {} : { SWARM_TEST_RUN: run };
 }
 
 /**
