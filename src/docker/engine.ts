@@ -69,20 +69,54 @@ export class DockerEngine {
 
   /** Takes an image as `docker load` does. @throws `unavailable` with what the engine says */
   async load(archive: Readable, signal?: AbortSignal): Promise<void> {
-    // An archive whose source fails ends the request, and its error says more than the engine's.
-    const broken = Promise.withResolvers<never>();
-    archive.once('error', broken.reject);
-    broken.promise.catch(() => undefined);
-    const stop = (): void => void archive.destroy(new LayerswarmError('aborted', 'loading was given up by whoever asked'));
-    signal?.addEventListener('abort', stop, { once: true });
+    await this.#send(archive, 'loading the image', signal, () => this.#docker.loadImage(archive, { quiet: true }));
+  }
+
+  /**
+   * Makes an image of a tar of its root, as `docker import` does.
+   * @param changes lines of a Dockerfile
+   * @throws `unavailable` with what the engine says
+   */
+  async importRoot(tar: Readable, { repository, tag }: { readonly repository: string; readonly tag: string }, changes: readonly string[], signal?: AbortSignal): Promise<void> {
+    await this.#send(tar, 'importing the image', signal, () => this.#docker.importImage(tar, { repo: repository, tag, changes: [...changes] }));
+  }
+
+  /** Brings an image into the engine unless it is there. @throws `unavailable` with what the engine says */
+  async ensure(reference: string, signal?: AbortSignal): Promise<void> {
     try {
-      const stream = await Promise.race([this.#docker.loadImage(archive, { quiet: true }), broken.promise]);
-      await Promise.race([this.#follow(stream, undefined, 'load the image'), broken.promise]);
+      await this.inspect(reference, signal);
+      return;
     } catch (error) {
-      throw this.#explain(error, 'loading an image', signal);
-    } finally {
-      signal?.removeEventListener('abort', stop);
+      if (errorCode(error) !== 'not-found') throw error;
     }
+    try {
+      await this.#follow(await this.#docker.pull(reference, signal === undefined ? {} : { abortSignal: signal }), undefined, `pulling ${reference}`);
+    } catch (error) {
+      throw this.#explain(error, `pulling ${reference}`, signal);
+    }
+  }
+
+  /** @throws `not-found` */
+  async remove(image: string): Promise<void> {
+    await this.#ask(`the image ${image}`, undefined, () => this.#docker.getImage(image).remove());
+  }
+
+  /** Whether the host's control groups are of version 1. @throws `unavailable` when the engine cannot be reached */
+  async usesCgroupV1(signal?: AbortSignal): Promise<boolean> {
+    const { CgroupVersion } = await this.#ask('a question', signal, () => this.#docker.info()) as { CgroupVersion?: string };
+    return CgroupVersion !== '2';
+  }
+
+  /** Makes a container, and leaves it to the caller. @throws `usage` when there is one of that name */
+  async create(name: string | undefined, options: Docker.ContainerCreateOptions): Promise<Docker.Container> {
+    return await this.#ask('the image of the container', undefined, async () => {
+      try {
+        return await this.#docker.createContainer({ ...options, ...(name !== undefined && { name }) });
+      } catch (error) {
+        if ((error as { statusCode?: number }).statusCode !== 409) throw error;
+        throw new LayerswarmError('usage', `there is a container ${name} already: choose another --name, or docker rm -f ${name}`, { cause: error });
+      }
+    });
   }
 
   /** What `docker save` gives. @throws `not-found`, `unavailable` */
@@ -92,7 +126,25 @@ export class DockerEngine {
     return stream as AsyncIterable<Buffer>;
   }
 
-  async #follow(stream: NodeJS.ReadableStream, onProgress: ((line: string) => void) | undefined, what = 'push'): Promise<void> {
+  /** Streams an archive to the engine, and waits for what it says at the end. */
+  async #send(archive: Readable, what: string, signal: AbortSignal | undefined, begin: () => Promise<NodeJS.ReadableStream>): Promise<void> {
+    // An archive whose source fails ends the request, and its error says more than the engine's.
+    const broken = Promise.withResolvers<never>();
+    archive.once('error', broken.reject);
+    broken.promise.catch(() => undefined);
+    const stop = (): void => void archive.destroy(new LayerswarmError('aborted', `${what}: given up by whoever asked`));
+    signal?.addEventListener('abort', stop, { once: true });
+    try {
+      const stream = await Promise.race([begin(), broken.promise]);
+      await Promise.race([this.#follow(stream, undefined, what), broken.promise]);
+    } catch (error) {
+      throw this.#explain(error, what, signal);
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  async #follow(stream: NodeJS.ReadableStream, onProgress: ((line: string) => void) | undefined, what = 'pushing'): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     let failure: string | undefined;
     this.#docker.modem.followProgress(stream, (error) => {
@@ -104,7 +156,7 @@ export class DockerEngine {
       if (typeof status === 'string') onProgress?.(typeof id === 'string' ? `${id}: ${status}` : status);
     });
     await promise;
-    if (failure !== undefined) throw new LayerswarmError('unavailable', `the Docker Engine could not ${what}: ${failure.slice(0, 300)}`);
+    if (failure !== undefined) throw new LayerswarmError('unavailable', `the Docker Engine failed while ${what}: ${failure.slice(0, 300)}`);
   }
 
   async #ask<T>(what: string, signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
@@ -128,7 +180,7 @@ export class DockerEngine {
     const { statusCode, code, reason, message } = error as Error & { statusCode?: number; code?: string; reason?: string };
     if (statusCode === 404) return new LayerswarmError('not-found', `the Docker Engine at ${this.#where} does not have ${what}`, { cause: error });
     if (statusCode !== undefined) return new LayerswarmError('unavailable', `the Docker Engine refused ${what}: ${reason ?? message}`, { cause: error });
-    if (code === 'EACCES') return new LayerswarmError('denied', `the agent may not use the Docker Engine at ${this.#where}: add its user to the engine's group`, { cause: error });
+    if (code === 'EACCES') return new LayerswarmError('denied', `this user may not use the Docker Engine at ${this.#where}: add it to the engine's group`, { cause: error });
     return new LayerswarmError('unavailable', `the Docker Engine at ${this.#where} does not answer (${code ?? message}): check that it runs, or set DOCKER_HOST`, { cause: error });
   }
 }

@@ -23,7 +23,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   docker: ['oci'],
   setup: [],
   seed: ['copy', 'docker', 'store', 'origin', 'oci'],
-  convert: ['store', 'origin', 'oci'],
+  convert: ['docker', 'store', 'origin', 'oci'],
   replicate: ['copy', 'store', 'origin', 'oci'],
   agent: ['registry', 'status', 'control', 'containerd', 'docker', 'convert', 'copy', 'seed', 'replicate', 'swarm', 'store', 'origin', 'oci'],
   cli: ['agent', 'control', 'convert', 'docker', 'oci', 'origin', 'swarm', 'type:status', 'setup'],

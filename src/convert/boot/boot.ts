@@ -2,10 +2,11 @@ import { createReadStream, existsSync, mkdtempSync, rmSync, statSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
-import { LayerswarmError } from '../../errors.ts';
+import { DockerEngine } from '../../docker/engine.ts';
+import { errorCode, LayerswarmError } from '../../errors.ts';
 import { convertDisk, type ConvertOptions } from '../convert.ts';
 import { systemContainer } from './container-options.ts';
-import { Engine, execIn, waitForSystem } from './engine.ts';
+import { execIn, waitForSystem } from './system-state.ts';
 
 export interface BootOptions extends ConvertOptions {
   /** Of the container. */
@@ -31,11 +32,13 @@ export interface BootReceipt {
 
 /** Starts a container of a disk image's file, or of an image reference, and waits until its system is up. */
 export async function boot(source: string, options: BootOptions): Promise<BootReceipt> {
-  const engine = await Engine.connect(options.signal);
+  const { signal } = options;
+  const engine = DockerEngine.at(process.env['DOCKER_HOST'] || undefined);
+  // Asked first: without an engine nothing need be converted.
+  const cgroupV1 = await engine.usesCgroupV1(signal);
   const isDisk = existsSync(source) && statSync(source).isFile();
-  const image = isDisk ? await loadDisk(engine, source, options) : source;
-  if (!isDisk) await engine.ensureImage(image);
-  const container = await engine.create(options.containerName, systemContainer({ image, cgroupV1: await engine.usesCgroupV1(), network: options.network }));
+  const image = isDisk ? await loadDisk(engine, source, options) : await pulled(engine, source, signal);
+  const container = await engine.create(options.containerName, systemContainer({ image, cgroupV1, network: options.network }));
   return await startAndWait(container, image, options);
 }
 
@@ -61,13 +64,23 @@ async function failedUnits(container: Docker.Container): Promise<string[]> {
   return lines.split(/\r?\n/).map((line) => line.trim().split(/\s+/, 1)[0]!).filter((unit) => unit !== '');
 }
 
+async function pulled(engine: DockerEngine, reference: string, signal: AbortSignal | undefined): Promise<string> {
+  try {
+    await engine.ensure(reference, signal);
+  } catch (error) {
+    if (errorCode(error) === 'aborted') throw error;
+    throw new LayerswarmError('not-found', `${reference} is neither a disk image nor an image that the Docker Engine has or can pull: ${(error as Error).message}`, { cause: error });
+  }
+  return reference;
+}
+
 /** Uncompressed: the engine would only unpack it again. */
-async function loadDisk(engine: Engine, disk: string, options: BootOptions): Promise<string> {
+async function loadDisk(engine: DockerEngine, disk: string, options: BootOptions): Promise<string> {
   const folder = mkdtempSync(join(options.scratch ?? tmpdir(), 'layerswarm-boot-'));
   try {
     const file = join(folder, 'image.tar');
     const { name } = await convertDisk(disk, { kind: 'archive', file }, { ...options, compression: 'none' });
-    await engine.load(createReadStream(file, { highWaterMark: 1024 * 1024 }));
+    await engine.load(createReadStream(file, { highWaterMark: 1024 * 1024 }), options.signal);
     return name!;
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { lstatSync, readlinkSync, readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pack } from 'tar-stream';
+import { DockerEngine } from '../../docker/engine.ts';
 import { LayerswarmError } from '../../errors.ts';
 import { Cleanup } from '../cleanup.ts';
 import { openSystem } from '../open-system.ts';
 import { startAndWait, type BootOptions, type BootReceipt } from './boot.ts';
 import { systemContainer } from './container-options.ts';
-import { Engine } from './engine.ts';
 import { overlaySystem, type LiveTree } from './overlay.ts';
 
 /** Docker makes these itself. */
@@ -21,17 +21,21 @@ const STOP_SECONDS = 10;
  */
 export async function bootLive(disk: string, options: BootOptions, onUp: (receipt: BootReceipt) => void): Promise<void> {
   if (process.getuid?.() !== 0) throw new LayerswarmError('usage', '--live mounts the disk where the Docker Engine sees it, and only root may: run as root, or leave out --live');
-  const engine = await Engine.connect(options.signal);
+  const { signal } = options;
+  const engine = DockerEngine.at(process.env['DOCKER_HOST'] || undefined);
+  // Asked first: without an engine nothing need be mounted.
+  const cgroupV1 = await engine.usesCgroupV1(signal);
   await using cleanup = new Cleanup();
   const system = await openSystem(disk, { ...options, visible: true }, cleanup);
   const live = await overlaySystem(system, options.adapt !== false, cleanup);
 
-  const image = `layerswarm-live:${randomUUID()}`;
-  await engine.importRoot(await skeleton(live), image, ['CMD ["/sbin/init"]']);
-  cleanup.add(async () => { await engine.removeImage(image); });
+  const name = { repository: 'layerswarm-live', tag: randomUUID() };
+  const image = `${name.repository}:${name.tag}`;
+  await engine.importRoot(await skeleton(live), name, ['CMD ["/sbin/init"]'], signal);
+  cleanup.add(async () => { await engine.remove(image); });
   const container = await engine.create(options.containerName, systemContainer({
     image,
-    cgroupV1: await engine.usesCgroupV1(),
+    cgroupV1,
     network: options.network,
     binds: binds(live),
   }));
@@ -42,10 +46,10 @@ export async function bootLive(disk: string, options: BootOptions, onUp: (receip
   const stop = (): void => {
     container.stop({ t: STOP_SECONDS }).catch(() => undefined); // It may have ended by itself; the removal below is what counts.
   };
-  options.signal?.addEventListener('abort', stop, { once: true });
-  if (options.signal?.aborted === true) stop();
+  signal?.addEventListener('abort', stop, { once: true });
+  if (signal?.aborted === true) stop();
   await container.wait();
-  options.signal?.removeEventListener('abort', stop);
+  signal?.removeEventListener('abort', stop);
 }
 
 /** Docker mounts nothing at `/`: every folder at the top is mounted on its own. */
