@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { convertDisk } from '../../../src/convert/convert.ts';
 import { LayerswarmError } from '../../../src/errors.ts';
@@ -12,7 +12,9 @@ import { run, runOk, startProgram } from '../../support/process.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
-const BACKENDS = ['fuse', 'loop'] as const;
+/** The programs that read the disk while tar packs it. */
+const READERS = { fuse: ['qemu-storage-daemon', 'fuse2fs'], loop: ['qemu-storage-daemon'], raw: ['fuse2fs'] } as const;
+const BACKENDS = ['fuse', 'loop', 'raw'] as const;
 
 /** Large enough that something can happen while it is packed. */
 async function largeDisk(t: ExecutionContext): Promise<string> {
@@ -36,7 +38,7 @@ for (const backend of BACKENDS) {
     if (!requireConversion(t, 'root')) return;
     const disk = await largeDisk(t);
     const out = tempDir(t, 'out');
-    for (const victim of backend === 'fuse' ? ['qemu-storage-daemon', 'fuse2fs', 'tar'] : ['qemu-storage-daemon', 'tar']) {
+    for (const victim of [...READERS[backend], 'tar']) {
       const error = await t.throwsAsync(withoutLeaks(t, async (scratch) => {
         let killed = false;
         await convertDisk(disk, { kind: 'tar', file: join(out, 'layer.tar') }, {
@@ -87,6 +89,25 @@ for (const backend of BACKENDS) {
     t.deepEqual(leftovers(scratch), []);
   });
 }
+
+test('a copy of the disk that is killed or interrupted is an error, and nothing is left of it', async (t) => {
+  if (!requireConversion(t)) return;
+  const disk = await makeFileSystem(t, makeGuestTree(t));
+  for (const [ending, message] of [['kill -9 $$', /qemu-img ended with SIGKILL\n$/], ['exec sleep 600', /interrupted by SIGTERM\n$/]] as const) {
+    const [bin, scratch, out] = [tempDir(t, 'bin'), tempDir(t, 'scr'), tempDir(t, 'out')];
+    // Half a copy, then what happens to it.
+    writeFileSync(join(bin, 'qemu-img'), `#!/bin/sh\nfor last; do :; done; echo half > "$last"; ${ending}\n`, { mode: 0o755 });
+    const program = startProgram(t, process.execPath, [MAIN, 'convert', disk, '--backend', 'raw', '--scratch', scratch, '--output', `tar:${join(out, 'a.tar')}`], { env: { PATH: `${bin}:${process.env['PATH']}` } });
+    if (ending.includes('sleep')) {
+      await program.waitFor('the copy', () => programsOf(scratch, 'sleep').length > 0);
+      process.kill(program.pid, 'SIGTERM');
+    }
+    const { code, stderr } = await program.finished;
+    t.is(code, 1);
+    t.regex(stderr, message);
+    t.deepEqual([...leftovers(scratch), ...readdirSync(out)], []);
+  }
+});
 
 test('a full disk is an error with its own code, and takes what was written away', async (t) => {
   if (!requireConversion(t, 'root')) return;
