@@ -1,13 +1,9 @@
-/**
- * Seconds, CPU, memory and bytes of converting a guest of 2 GB, on every backend, beside GNU tar of the mounted tree and sha256sum.
- * Usage, as root: node test/bench/convert.ts [program [rows]]
- * program: a built dist/cli/main.js instead of the sources; rows: a regular expression for the rows to measure
- */
 import { spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { CleanupStack } from '../support/cleanup.ts';
 import { MAIN } from '../support/cli.ts';
 import { debianTree } from '../support/debian-disk.ts';
@@ -15,10 +11,17 @@ import { makeDisk, makeFileSystem, toFormat } from '../support/disk-image.ts';
 import { toolPath } from '../support/require-tool.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
+/**
+ * Seconds, CPU, memory and bytes of converting a guest of 2 GB, on every backend, beside GNU tar of the mounted tree and sha256sum, and
+ * of each compression, beside pigz and the compressor alone on the same tar stream. As root:
+ * `node test/bench/convert.ts [--program dist/cli/main.js] [--rows REGEXP]`
+ */
+
+const { values: { program, rows } } = parseArgs({ options: { program: { type: 'string', default: MAIN }, rows: { type: 'string', default: '' } } });
+const wanted = new RegExp(rows);
 const GIB = 2 ** 30;
 const CACHE = fileURLToPath(new URL('../.cache/bench-guest-1', import.meta.url));
-const program = process.argv[2] ?? MAIN;
-const wanted = new RegExp(process.argv[3] ?? '');
+const COMPRESSOR = fileURLToPath(new URL('convert/compressor-alone.ts', import.meta.url));
 
 /** A Debian, its /usr twice more for many small files, and large files of programs up to 2 GB. */
 async function guestTree(): Promise<string> {
@@ -107,22 +110,27 @@ try {
   const tar = String.raw`LC_ALL=C tar -C "$1" --format=posix --pax-option=delete=atime,delete=ctime,delete=mtime --sort=name --numeric-owner --xattrs --xattrs-include='user.*' --xattrs-include=security.capability --xattrs-include='system.posix_acl_*' --one-file-system`;
   const baseline = (end: string): string[] => ['unshare', '--mount', '--propagation', 'private', 'bash', script, disk, dir, end, out];
 
-  const rows: [string, readonly string[]][] = [
+  const plain = join(dir, 'plain.tar');
+  const ways: [string, readonly string[]][] = [
     ['GNU tar of the mounted tree, then sha256sum', baseline(`${tar} -cf "$2" . && sha256sum "$2"`)],
     ['convert, loop', convert(disk, '--trust', '--backend', 'loop', '-o', `tar:${out}`)],
     ['convert, fuse', convert(disk, '--backend', 'fuse', '-o', `tar:${out}`)],
-    ['convert, raw', convert(disk, '--trust', '--backend', 'raw', '-o', `tar:${out}`)],
+    ['convert, raw copy and kernel mount', convert(disk, '--trust', '--backend', 'raw', '-o', `tar:${out}`)],
     ['convert of a compressed qcow2, loop', convert(compressed, '--trust', '--backend', 'loop', '-o', `tar:${out}`)],
     ['convert of a compressed qcow2, raw', convert(compressed, '--trust', '--backend', 'raw', '-o', `tar:${out}`)],
+    ['pigz -6 alone, of the tar in the page cache', ['sh', '-c', 'pigz -6 < "$1" > "$2"', 'sh', plain, out]],
+    ['the gzip compressor alone, likewise', [process.execPath, COMPRESSOR, 'gzip', plain, out]],
+    ['the zstd compressor alone, likewise', [process.execPath, COMPRESSOR, 'zstd', plain, out]],
     ['GNU tar \\| pigz -6', baseline(`${tar} -cf - . | pigz -6 > "$2"`)],
     ['convert, loop, gzip', convert(disk, '--trust', '--backend', 'loop', '--compression', 'gzip', '-o', `tar:${out}`)],
     ['convert, loop, zstd', convert(disk, '--trust', '--backend', 'loop', '--compression', 'zstd', '-o', `tar:${out}`)],
   ];
+  if (ways.some(([name, command]) => wanted.test(name) && command.includes(plain))) await run(convert(disk, '--trust', '--backend', 'loop', '-o', `tar:${plain}`));
   console.log(`Guest: ${(statSync(disk).size / 1e9).toFixed(2)} GB of qcow2; ${availableParallelism()} cores; Node ${process.versions.node}\n`);
   console.log('| way | seconds | CPU s | memory MB | output MB |\n|---|---|---|---|---|');
   // Everything is measured with the image in the page cache.
   await run(['sha256sum', disk, compressed]);
-  for (const [name, command] of rows.filter(([name]) => wanted.test(name))) {
+  for (const [name, command] of ways.filter(([name]) => wanted.test(name))) {
     const { seconds, cpu, memory } = await run(command);
     console.log(`| ${name} | ${seconds.toFixed(1)} | ${cpu.toFixed(1)} | ${(memory / 1e6).toFixed(0)} | ${(statSync(out).size / 1e6).toFixed(0)} |`);
     rmSync(out);
