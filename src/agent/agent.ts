@@ -153,6 +153,9 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
     counters: tally,
     timing: { tagTtl: config.tags.ttl, tagMaxStale: config.tags.staleFor, accessTtl: config.access.ttl, accessMaxStale: config.access.staleFor },
   });
+  const hints = new TagHints({ network, images: store.images, origin, isExcluded, wants: (repository, tag) => replication.wants(repository, tag), log: log.for('tags') });
+  // every tag of an embedded origin that is new or moves was pushed here
+  if (embedded !== undefined) parts.defer(store.images.onTag(({ repository, tag }) => hints.announceStored(repository, tag)));
   const push = config.push === undefined ? undefined : new PushProxy({
     listen: config.push,
     upstream: () => clients.upstream(origin()),
@@ -161,6 +164,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
     images: store.images,
     isExcluded,
     uploadsFolder: join(config.data, 'push-uploads'),
+    onTag: (repository, tag) => hints.announceStored(repository, tag),
     log: log.for('push'),
     observer: tally,
   });
@@ -170,9 +174,6 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   const endpoint = (): string => new URL(registry.url).host;
   const seeding = await makeSeeding({ data: config.data, store, exchange, origin, mirrors: config.mirrors, endpoint, log: log.for('seed') });
   parts.use(seeding);
-  const hints = new TagHints({ network, images: store.images, origin, isExcluded, wants: (repository, tag) => replication.wants(repository, tag), log: log.for('tags') });
-  // every tag of an embedded origin that is new or moves was pushed here
-  if (embedded !== undefined) parts.defer(store.images.onTag(({ repository, tag }) => hints.announceStored(repository, tag)));
 
   // What is preheated and kept
   const names = { registryName, mirrors: config.mirrors, upstreams: mirrors.map(({ name }) => name), endpoint };

@@ -23,6 +23,8 @@ export interface PushProxyOptions {
   readonly isExcluded: (repository: string) => boolean;
   /** Holds what is being pushed until the origin has taken it. */
   readonly uploadsFolder: string;
+  /** Told of each tag that the origin took, by the repository's full name. */
+  readonly onTag: (repository: string, tag: string) => void;
   readonly log: RegistryLog;
   readonly observer: EndpointObserver;
   /** Milliseconds since the epoch. */

@@ -17,6 +17,7 @@ export interface PushWitnessOptions {
   readonly images: ImageStore;
   readonly uploads: UploadSessions;
   readonly log: RegistryLog;
+  readonly onTag: (repository: string, tag: string) => void;
   readonly now: () => number;
 }
 
@@ -95,7 +96,9 @@ export class PushWitness {
   async #manifest(reference: string, repository: Repository, request: RegistryRequest, forward: Forward): Promise<RegistryResponse> {
     const bytes = await readWholeBody(request.body, MAX_MANIFEST_BYTES, 'the manifest');
     const answer = await forward(once(bytes));
-    if (answer.status === 201) await this.#keepManifest(bytes, reference, repository, request);
+    if (answer.status !== 201) return answer;
+    await this.#keepManifest(bytes, reference, repository, request);
+    if (isTag(reference)) this.#options.onTag(repository.full, reference);
     return answer;
   }
 

@@ -29,6 +29,8 @@ interface Running {
   readonly store: BlobStore;
   readonly images: ImageStore;
   readonly log: string[];
+  /** Tags that the swarm would be told of. */
+  readonly moved: string[];
   readonly uploads: () => Promise<string[]>;
   /** The name under which the store has the repository. */
   readonly full: (repository: string) => string;
@@ -42,6 +44,7 @@ async function startProxy(t: ExecutionContext, originUrl: string, options: { isE
   const dispatcher = new Agent();
   t.teardown(() => dispatcher.destroy());
   const log: string[] = [];
+  const moved: string[] = [];
   const record = (message: string, fields: object = {}): void => void log.push(`${message} ${JSON.stringify(fields)}`);
   const proxy = new PushProxy({
     listen: { host: '127.0.0.1', port: 0 },
@@ -51,6 +54,7 @@ async function startProxy(t: ExecutionContext, originUrl: string, options: { isE
     images: opened.images,
     isExcluded: options.isExcluded ?? (() => false),
     uploadsFolder: join(folder, 'uploads'),
+    onTag: (repository, tag) => void moved.push(`${repository}:${tag}`),
     log: { debug: record, info: record, warn: record },
     observer: { answered: () => undefined, sentToClient: () => undefined, cut: () => undefined, refused: () => undefined },
   });
@@ -62,6 +66,7 @@ async function startProxy(t: ExecutionContext, originUrl: string, options: { isE
     store,
     images: opened.images,
     log,
+    moved,
     uploads: () => readdir(join(folder, 'uploads')),
     full: (repository) => `${registryNameOf(originUrl)}/${repository}`,
   };
@@ -101,6 +106,7 @@ test('skopeo pushes through to a registry with passwords, and the node keeps all
 
   await skopeoCopyAs(`oci:${sample.layout.dir}:v1`, `docker://${proxy.host}/team/app:v1`);
   await assertKept(t, proxy, 'team/app', sample);
+  t.deepEqual(proxy.moved, [`${proxy.full('team/app')}:v1`], 'members are told once the origin has the tag');
   const back = join(tempDir(t, 'back'), 'image');
   await skopeoCopyAs(`docker://${registry.host}/team/app:v1`, `oci:${back}:v1`);
   t.is((await OciLayout.open(back).tagged('v1')).digest, sample.manifest.toString());
@@ -169,6 +175,7 @@ test('what the origin refuses is not kept, and its answer is the client\'s', asy
   heal();
   faults.inject({ kind: 'status', status: 500 }, { match: ({ method, url }) => method === 'PUT' && url.includes('/manifests/') });
   await t.throwsAsync(pushImage(proxy, 'team/app', 'v1'));
+  t.deepEqual(proxy.moved, []);
   t.is(proxy.images.tag(proxy.full('team/app'), 'v1'), undefined);
 });
 
