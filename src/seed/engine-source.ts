@@ -10,6 +10,7 @@ import type { Digest } from '../oci/digest.ts';
 import { parseManifest, type RawManifest } from '../oci/manifest.ts';
 import { Reference } from '../oci/reference.ts';
 import type { KnownImages } from './known-images.ts';
+import { type LayerLookup, withKnownLayers } from './known-layers.ts';
 import { openFileSource } from './source/open-source.ts';
 
 /** How the digests of an engine's image were found, the surest way first. */
@@ -18,6 +19,11 @@ export type Identity = 'origin' | 'registry' | 'seeded-before' | 'engine' | 'sav
 export interface FoundImage {
   readonly source: ImageSource;
   readonly identity: Identity;
+}
+
+export interface FoundEngineImage extends FoundImage {
+  /** Of the engine. */
+  readonly id: string;
 }
 
 /** A place on this host where an engine can push to; what it pushed is in the store then. */
@@ -29,7 +35,7 @@ export interface Staging {
   close(): Promise<void>;
 }
 
-export interface EngineSourceOptions {
+export interface EngineSourceOptions extends LayerLookup {
   readonly engine: DockerEngine;
   readonly image: string;
   readonly tempFolder: string;
@@ -37,34 +43,53 @@ export interface EngineSourceOptions {
   readonly origin: { readonly registry: SourceRegistry; readonly repository: string; readonly tag: string; isOwnName(registry: string): boolean };
   /** A client of another registry. @throws `config-invalid` */
   readonly otherRegistry: (host: string) => SourceRegistry & { close(): Promise<void> };
-  readonly known: KnownImages;
+  readonly known: Pick<KnownImages, 'seeded'>;
   /** An image that is whole in the store. */
   readonly stored: (manifest: Digest) => Promise<ImageSource | undefined>;
   readonly openStaging: (repository: string, tag: string) => Promise<Staging>;
   readonly onNote: (line: string) => void;
-  readonly signal: AbortSignal;
 }
 
 /**
  * An image of a Docker Engine under the digests that it has or is to have. An engine with a graph driver keeps no registry bytes,
  * and no compressor reproduces another's, so each way is tried before the next: what the origin has of it already, the registry
- * that it came from, what it was seeded as before, the engine's own push, and what the engine saves, uncompressed.
+ * that it came from, what it was seeded as before, the engine's own push, and what the engine saves, uncompressed. Of the last two
+ * those layers are left out whose content the origin has already, compressed by whomever.
  */
-export async function findEngineImage(options: EngineSourceOptions): Promise<FoundImage> {
-  const { engine, image, known, onNote, signal } = options;
-  const inspected = await engine.inspect(image, signal);
-  const atOrigin = await fromOrigin(options, inspected) ?? await fromRegistries(options, inspected);
-  if (atOrigin !== undefined) return atOrigin;
-  const manifest = known.manifest(inspected.id);
-  const stored = manifest === undefined ? undefined : await options.stored(manifest);
-  if (stored !== undefined) return { source: stored, identity: 'seeded-before' };
-  const pushed = engine.isLocal ? await fromPush(options) : undefined;
-  if (pushed !== undefined) {
-    known.remember(inspected.id, (await pushed.source.root()).digest);
-    return pushed;
+export async function findEngineImage(options: EngineSourceOptions): Promise<FoundEngineImage> {
+  const inspected = await options.engine.inspect(options.image, options.signal);
+  const found = await fromOrigin(options, inspected) ?? await fromRegistries(options, inspected) ?? await fromBefore(options, inspected);
+  return { ...found ?? await fromEngine(options), id: inspected.id };
+}
+
+/** The image as it was seeded, from this node or from where the origin has it. */
+async function fromBefore({ known, origin, stored, signal }: EngineSourceOptions, image: EngineImage): Promise<FoundImage | undefined> {
+  const seeded = known.seeded(image.id);
+  if (seeded === undefined) return undefined;
+  const here = await stored(seeded.manifest);
+  if (here !== undefined) return { source: here, identity: 'seeded-before' };
+  const { manifest, repository } = seeded;
+  try {
+    if (await isSame(origin.registry, repository, manifest, image, signal)) return { source: new RegistryImage({ registry: origin.registry, repository, reference: manifest }), identity: 'seeded-before' };
+  } catch (error) {
+    if (errorCode(error) !== 'not-found') throw error;
   }
-  onNote(`${image} is taken as the engine saves it, with uncompressed layers`);
-  return { source: await fromSave(options), identity: 'saved' };
+  return undefined;
+}
+
+async function fromEngine(options: EngineSourceOptions): Promise<FoundImage> {
+  const { engine, image, onNote } = options;
+  let found = engine.isLocal ? await fromPush(options) : undefined;
+  if (found === undefined) {
+    onNote(`${image} is taken as the engine saves it, with uncompressed layers`);
+    found = { source: await fromSave(options), identity: 'saved' };
+  }
+  try {
+    return { ...found, source: await withKnownLayers(found.source, options) };
+  } catch (error) {
+    await found.source.close();
+    throw error;
+  }
 }
 
 /** The tag at the origin is this image already: then it keeps the digest that it has there. */
@@ -101,13 +126,13 @@ async function fromRegistries({ origin, otherRegistry, onNote, signal }: EngineS
 
 /** A registry's manifest is the engine's image when it names its configuration, itself or in one of its platforms. */
 async function isSame(registry: SourceRegistry, repository: string, digest: Digest, { id }: EngineImage, signal: AbortSignal): Promise<boolean> {
-  if (digest.toString() === id) return true;
   const hasConfig = (raw: RawManifest): boolean => {
     const manifest = parseManifest(raw.bytes, raw.mediaType);
     return manifest.kind === 'image' && manifest.config.digest.toString() === id;
   };
   const raw = await registry.manifest(repository, digest, signal);
-  if (hasConfig(raw)) return true;
+  // the containerd image store of an engine goes by the manifest
+  if (digest.toString() === id || hasConfig(raw)) return true;
   const manifest = parseManifest(raw.bytes, raw.mediaType);
   if (manifest.kind !== 'index') return false;
   for (const child of manifest.manifests) {

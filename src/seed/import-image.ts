@@ -68,24 +68,28 @@ export class ImportedImage implements ImageSource {
     return this.#image.manifests.find(({ raw }) => raw.digest.equals(digest))?.raw ?? this.#source.manifest(digest, signal);
   }
 
-  /** A store that is nearly full may have let it go already. */
-  async* blob(blob: Descriptor, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
-    if (this.#blobs.size(blob.digest) === undefined) {
-      yield* this.#source.blob(blob, signal);
-      return;
-    }
-    const reader = await this.#blobs.open(blob.digest);
-    try {
-      for await (const chunk of reader.stream()) {
-        signal?.throwIfAborted();
-        yield chunk;
-      }
-    } finally {
-      await reader.close();
-    }
+  blob(blob: Descriptor, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    return readEither(this.#blobs, blob, () => this.#source.blob(blob, signal), signal);
   }
 
   close(): Promise<void> {
     return Promise.resolve();
+  }
+}
+
+/** From the store; a store that is nearly full may have let it go already, then from elsewhere. */
+export async function* readEither(blobs: Pick<BlobStore, 'size' | 'open'>, { digest }: Descriptor, elsewhere: () => AsyncIterable<Uint8Array>, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+  if (blobs.size(digest) === undefined) {
+    yield* elsewhere();
+    return;
+  }
+  const reader = await blobs.open(digest);
+  try {
+    for await (const chunk of reader.stream()) {
+      signal?.throwIfAborted();
+      yield chunk;
+    }
+  } finally {
+    await reader.close();
   }
 }

@@ -15,9 +15,12 @@ import { Reference } from '../oci/reference.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import type { ImageStore } from '../store/image-store.ts';
 import { type EngineSourceOptions, findEngineImage, type Identity, type Staging } from './engine-source.ts';
-import { ImportedImage, importImage } from './import-image.ts';
-import type { KnownImages } from './known-images.ts';
+import { ImportedImage, importImage, readEither } from './import-image.ts';
+import { isPlainLayer, layersOf as layersWithDiffIds } from './image-layers.ts';
+import type { KnownImages, KnownLayer } from './known-images.ts';
+import type { LayerLookup } from './known-layers.ts';
 import { openFileSource, parseSource, type SourceName } from './source/open-source.ts';
+import { readConfig, storedLayers } from './stored-layers.ts';
 
 /** Where images are seeded to: the origin of the swarm, as it is known now. */
 export interface SeedOrigin {
@@ -82,6 +85,8 @@ interface Opened {
   readonly source: ImageSource;
   readonly identity: SeedReport['identity'];
   readonly reference: Reference;
+  /** Of an engine's image, there. */
+  readonly engineId?: string;
 }
 
 /** Brings an image into the origin once, with this node as its first seeder. */
@@ -97,12 +102,13 @@ export class Seeder {
     const started = performance.now();
     const origin = this.#options.origin();
     await using cleanup = new AsyncDisposableStack();
-    const { source, identity, reference } = await this.#open(parseSource(text), origin, options, cleanup);
+    const { source, identity, reference, engineId } = await this.#open(parseSource(text), origin, options, cleanup);
     const repository = reference.repository;
     const tag = reference.tag!;
     const { image, copied } = options.dryRun === true
       ? await this.#compare(source, origin, repository, tag, options.signal)
       : await this.#bring(source, origin, repository, tag, options);
+    if (options.dryRun !== true) await this.#remember(image, repository, engineId);
     return {
       reference,
       digest: image.root.digest,
@@ -138,6 +144,37 @@ export class Seeder {
     return { image, copied };
   }
 
+  /** So that the same image, and images with the same layers, are the same when they are seeded again. */
+  async #remember({ root, manifests }: CollectedImage, repository: string, engineId: string | undefined): Promise<void> {
+    const { known, blobs } = this.#options;
+    if (engineId !== undefined) known.rememberImage(engineId, root.digest, repository);
+    for (const { manifest } of manifests) {
+      const config = manifest.kind === 'image' ? await readConfig(blobs, manifest.config.digest) : undefined;
+      if (manifest.kind !== 'image' || config === undefined) continue;
+      for (const { diffId, layer } of layersWithDiffIds(manifest, config)) if (isPlainLayer(layer)) known.rememberLayer(diffId, { descriptor: layer, repository });
+    }
+  }
+
+  /** What was seeded from here comes first, then what this node has of the origin. */
+  #layerLookup({ registry, target, registryName }: SeedOrigin, signal: AbortSignal): LayerLookup {
+    const { known, blobs, images } = this.#options;
+    let stored: Promise<Map<string, KnownLayer>> | undefined;
+    const isThere = async ({ descriptor: { digest }, repository }: KnownLayer): Promise<boolean> => (
+      blobs.size(digest) !== undefined || await target.writer.blobExists(repository, digest, signal));
+    return {
+      async knownLayer(diffId) {
+        const seeded = known.layer(diffId);
+        if (seeded !== undefined && await isThere(seeded)) return seeded;
+        if (seeded !== undefined) known.forgetLayer(diffId);
+        stored ??= storedLayers(images, blobs, registryName);
+        const found = (await stored).get(diffId.toString());
+        return found !== undefined && await isThere(found) ? found : undefined;
+      },
+      readLayer: ({ descriptor, repository }, signal) => readEither(blobs, descriptor, () => registry.readBlob(repository, descriptor.digest, { start: 0, end: descriptor.size }, signal), signal),
+      signal,
+    };
+  }
+
   async #compare(source: ImageSource, { target }: SeedOrigin, repository: string, tag: string, signal: AbortSignal): Promise<{ image: CollectedImage; copied: CopyReport }> {
     const image = await collectImage(source, await source.root(signal), signal);
     const plan = await planCopy(image, target, { repository, tag }, signal);
@@ -151,17 +188,17 @@ export class Seeder {
     switch (name.kind) {
       case 'docker': {
         const reference = seedName(options.as ?? name.image, origin.registryName);
-        const { source, identity } = await findEngineImage({
+        const { source, identity, id } = await findEngineImage({
           ...this.#options,
+          ...this.#layerLookup(origin, signal),
           engine: DockerEngine.at(options.dockerHost),
           image: name.image,
           origin: { registry: origin.registry, repository: reference.repository, tag: reference.tag!, isOwnName: (host) => host === origin.registryName || this.#options.isOwnName(host) },
           stored: (manifest) => this.#stored(manifest),
           onNote: (text) => options.onProgress({ kind: 'note', text }),
-          signal,
         });
         cleanup.defer(() => source.close());
-        return { source, identity, reference };
+        return { source, identity, reference, engineId: id };
       }
       case 'disk': {
         const folder = await mkdtemp(join(tempFolder, 'disk-'));

@@ -1,11 +1,15 @@
 import { randomBytes } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { SeedResult } from '../../src/control/seed-operation.ts';
+import { startContainerd } from '../support/containerd.ts';
 import { startDockerd } from '../support/dockerd.ts';
 import { type DockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
-import { multiPlatformImage, smallImage } from '../support/images.ts';
+import { multiPlatformImage, pushLayout, smallImage } from '../support/images.ts';
 import { type Agent, bootstrapOf, startAgent } from '../support/layerswarm.ts';
+import { createPodman } from '../support/podman.ts';
+import { writeRegistriesConf } from '../support/registries-conf.ts';
 import { getManifest, pullEverything } from '../support/registry-client.ts';
 import { requireTool } from '../support/require-tool.ts';
 import { skopeoOk } from '../support/skopeo.ts';
@@ -59,6 +63,44 @@ test('an image that was built in a Docker Engine keeps its digest, however often
   const pulled = await first.cliJson<SeedResult>(['seed', 'docker://team/third:1', '--json'], { env: { DOCKER_HOST: `unix://${docker.socket}` } });
   t.is(pulled.digest, once.digest);
   t.is(uploadsOf(registry), 2);
+});
+
+test('an image that was built on another one is pulled by containerd and podman elsewhere, and of its base nothing is sent again', async (t) => {
+  if (!requireTool(t, 'root', 'docker-registry', 'dockerd', 'docker', 'containerd', 'ctr', 'runc', 'podman')) return;
+  t.timeout(240_000);
+  const { registry, first, second } = await site(t);
+  const docker = await startDockerd(t);
+  const layout = await smallImage(t);
+  await pushLayout(registry, layout, 'v1', 'team/base');
+  const sent = uploadsOf(registry);
+  const base = `${first.registryHost}/team/base:v1`;
+  await docker.dockerOk(['pull', base]);
+  const container = (await docker.dockerOk(['create', '--network', 'none', base, '/bin/sh'])).stdout.trim();
+  const file = join(tempDir(t), 'new');
+  writeFileSync(file, randomBytes(200_000));
+  await docker.dockerOk(['cp', file, `${container}:/etc/new`]);
+  await docker.dockerOk(['commit', container, 'team/derived:1']);
+
+  const seed = (...more: string[]): Promise<SeedResult> => first.cliJson<SeedResult>(['seed', 'docker://team/derived:1', ...more], { env: { DOCKER_HOST: `unix://${docker.socket}` } });
+  const once = await seed();
+  const { layers } = JSON.parse(readFileSync(layout.blobPath((await layout.tagged('v1')).digest), 'utf8')) as { layers: { digest: string }[] };
+  t.deepEqual(once.layers.slice(0, 3).map(({ digest }) => digest), layers.map(({ digest }) => digest), 'compressed by somebody else, as the origin has them');
+  t.is(once.layers.length, 4);
+  t.deepEqual([once.uploaded.blobs, once.mounted.blobs], [2, 3]);
+  t.is(uploadsOf(registry), sent + 2, 'a config and a layer');
+
+  const [containerd, { podmanOk }] = [await startContainerd(t), createPodman(t, { registriesConf: writeRegistriesConf(tempDir(t), { prefix: 'docker.io', mirror: second.registryHost }) })];
+  await containerd.ctrOk(['images', 'pull', '--hosts-dir', containerd.hostsDir(second.registry), 'docker.io/team/derived:1']);
+  t.true((await containerd.ctrOk(['images', 'ls'])).stdout.includes(once.digest));
+  await podmanOk(['pull', 'docker.io/team/derived:1']);
+  t.is((await podmanOk(['image', 'inspect', '--format', '{{.Digest}}', 'docker.io/team/derived:1'])).stdout.trim(), once.digest);
+
+  // what was seeded is remembered when its bytes are not here any more, and the origin has them
+  await first.cliOk(['gc', '--max-bytes', '0']);
+  const again = await seed('--as', 'other/name:2');
+  t.is(again.digest, once.digest);
+  t.is(again.identity, 'seeded-before');
+  t.is(uploadsOf(registry), sent + 2);
 });
 
 test('layouts, archives and tarballs are seeded with their own digests, once', async (t) => {

@@ -7,6 +7,8 @@ export interface ServeOptions {
   readonly host?: string;
   /** 0 or absent takes a free one. */
   readonly port?: number;
+  /** A Unix socket, in place of host and port; `url` and `host` name none then. */
+  readonly path?: string;
   /** PEM texts: HTTPS. */
   readonly tls?: { readonly key: string; readonly cert: string };
 }
@@ -25,9 +27,9 @@ export async function serve(cleanup: Cleanup, listener: RequestListener, options
   const server: Server = tls === undefined ? createHttpServer(listener) : createHttpsServer({ key: tls.key, cert: tls.cert }, listener);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
-  server.listen(options.port ?? 0, address, resolve);
+  server.listen(options.path === undefined ? { port: options.port ?? 0, host: address } : { path: options.path }, resolve);
   await promise;
-  const { port } = server.address() as AddressInfo;
+  const port = options.path === undefined ? (server.address() as AddressInfo).port : 0;
   const close = async (): Promise<void> => {
     const closed = Promise.withResolvers<void>();
     server.close(() => closed.resolve());

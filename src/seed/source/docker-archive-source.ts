@@ -5,16 +5,14 @@ import type { Descriptor } from '../../oci/descriptor.ts';
 import { Digest } from '../../oci/digest.ts';
 import { MAX_MANIFEST_BYTES, type RawManifest } from '../../oci/manifest.ts';
 import { MediaType } from '../../oci/media-type.ts';
+import { imageConfig, MAX_CONFIG_BYTES, MAX_LAYERS } from '../image-layers.ts';
 import { buildManifest, measure, once, onlyManifest } from './built-image.ts';
 import type { SourceFiles } from './source-files.ts';
 
-const MAX_CONFIG_BYTES = 8 * 1024 * 1024;
-const MAX_LAYERS = 1000;
 const MAX_LISTED = 10;
 
 const path = z.string().min(1).max(1000);
 const manifestFile = z.array(z.object({ Config: path, RepoTags: z.array(z.string()).nullish(), Layers: z.array(path).max(MAX_LAYERS) })).min(1).max(1000);
-const configFile = z.object({ rootfs: z.object({ diff_ids: z.array(z.string()).max(MAX_LAYERS) }) });
 type SavedImage = z.infer<typeof manifestFile>[number];
 
 /**
@@ -44,7 +42,7 @@ export class DockerArchiveSource implements ImageSource {
     const saved = choose(files.name, parse(manifestFile, await files.read('manifest.json', MAX_MANIFEST_BYTES), `${files.name}: manifest.json`), wanted);
     const config = await files.read(saved.Config, MAX_CONFIG_BYTES);
     checkConfigDigest(files.name, saved.Config, config);
-    const diffIds = parse(configFile, config, `${files.name}: ${saved.Config}`).rootfs.diff_ids.map((text) => Digest.parse(text));
+    const diffIds = parse(imageConfig, config, `${files.name}: ${saved.Config}`).rootfs.diff_ids.map((text) => Digest.parse(text));
     if (diffIds.length !== saved.Layers.length) throw new LayerswarmError('manifest-invalid', `${files.name} lists ${saved.Layers.length} layers, its configuration ${diffIds.length}`);
     const descriptors: Descriptor[] = [];
     const layers = new Map<string, string>();
