@@ -8,7 +8,7 @@ import type { ReplicationStatus } from '../../src/status/status-document.ts';
 import { makeCertificateAuthority } from '../support/certificate.ts';
 import { type DockerRegistry, REGISTRY_USER, startDockerRegistry } from '../support/docker-registry.ts';
 import { startFaultProxy } from '../support/fault-proxy.ts';
-import { multiPlatformImage, pushLayout } from '../support/images.ts';
+import { multiPlatformImage, pushLayout, smallImage } from '../support/images.ts';
 import { type Agent, bootstrapOf, startAgent } from '../support/layerswarm.ts';
 import { MEDIA_TYPE, type OciLayout } from '../support/oci-layout.ts';
 import { requireTool } from '../support/require-tool.ts';
@@ -43,6 +43,17 @@ function configFile(t: ExecutionContext, targets: readonly object[], policy: obj
       policies: [{ name: 'team', targets: targets.map((target) => (target as { name: string }).name), repositories: { allow: ['team/*'], deny: ['team/secret'] }, tags: { deny: ['*-dev'] }, addPrefix: 'mirror/', ...policy }],
     },
   }));
+  return file;
+}
+
+/** One policy for each target, which has its own word for what to do about conflicts. */
+function conflictConfig(t: ExecutionContext, targets: Readonly<Record<'keep' | 'fail', string>>): string {
+  const file = join(tempDir(t, 'conf'), 'layerswarm.yaml');
+  const names = Object.keys(targets) as (keyof typeof targets)[];
+  writeFileSync(file, stringify({ replication: {
+    targets: names.map((name) => ({ name, url: targets[name] })),
+    policies: names.map((name) => ({ name, targets: [name], conflict: name })),
+  } }));
   return file;
 }
 
@@ -170,5 +181,50 @@ test('a copy goes on where it was after the agent was killed, and another member
   const again = await startAgent(t, { origin: origin.url, args, data: other.data });
   t.is(await waitFor('the copy is finished after the start', () => digestAt(target, 'mirror/team/app', 'multi')), index.digest);
   await waitFor('the queue is empty', async () => (await replicationOf(again)).targets[0]?.waiting === 0);
+  nothingTwice(t, target);
+});
+
+test('a tag that means something else at the target stays there, silently or with an error, as the policy has it', async (t) => {
+  if (!requireTool(t, 'docker-registry')) return;
+  const [origin, keeping, failing] = await Promise.all([startDockerRegistry(t), startDockerRegistry(t), startDockerRegistry(t)]);
+  const image = async (): Promise<{ layout: OciLayout; digest: string }> => {
+    const layout = await smallImage(t);
+    return { layout, digest: (await layout.tagged('v1')).digest };
+  };
+  const [theirs, ours] = [await image(), await image()];
+  for (const registry of [keeping, failing]) await pushLayout(registry, theirs.layout, 'v1', 'team/app');
+  const before = new Map([keeping, failing].map((registry) => [registry, uploads(registry).length]));
+  await pushLayout(origin, ours.layout, 'v1', 'team/app');
+  const agent = await startAgent(t, { origin: origin.url, args: ['--config', conflictConfig(t, { keep: keeping.url, fail: failing.url })] });
+
+  const dry = await agent.cli(['--json', 'replicate', 'run', '--dry-run']);
+  t.is(dry.code, 1, 'a run would fail');
+  const { plan } = JSON.parse(dry.stdout) as ReplicateRunResult;
+  const byPolicy = <T extends { readonly policy: string }>(lines: readonly T[]): T[] => lines.toSorted((a, b) => a.policy.localeCompare(b.policy));
+  t.deepEqual(byPolicy(plan).map(({ policy, change, from, error }) => [policy, change, from, error !== null]), [['fail', 'none', null, true], ['keep', 'keep', theirs.digest, false]]);
+  const { code, stdout } = await agent.cli(['--json', 'replicate', 'run']);
+  t.is(code, 1);
+  const { tags } = JSON.parse(stdout) as ReplicateRunResult;
+  t.deepEqual(byPolicy(tags).map(({ policy, state }) => [policy, state]), [['fail', 'failed'], ['keep', 'done']]);
+  t.regex(tags.find(({ policy }) => policy === 'fail')?.error ?? '', /set the policy's conflict to overwrite or keep/);
+  for (const registry of [keeping, failing]) {
+    t.is(await digestAt(registry, 'team/app', 'v1'), theirs.digest);
+    t.is(uploads(registry).length, before.get(registry)!, 'nothing was sent');
+  }
+  const { troubled } = await replicationOf(agent);
+  t.deepEqual(troubled.map(({ policy, failed }) => [policy, failed]), [['fail', true]], 'it is not tried again by itself');
+});
+
+test('a schedule brings over what no event told of', async (t) => {
+  if (!requireTool(t, 'docker-registry')) return;
+  const [origin, target] = await Promise.all([startDockerRegistry(t), startDockerRegistry(t)]);
+  const agent = await startAgent(t, { origin: origin.url, args: ['--config', configFile(t, [{ name: 'site', url: target.url }], { onEvent: false, schedule: '1s', repositories: { allow: ['team/app'] } })] });
+  const { layout, index } = await multiPlatformImage(t);
+  await pushLayout(origin, layout, 'multi', 'team/app');
+  t.is(await waitFor('the copy', () => digestAt(target, 'mirror/team/app', 'multi')), index.digest);
+  const { digest } = await layout.addImage({ layers: [await layout.addLayer({ more: randomBytes(1000) })], tag: 'next' });
+  await pushLayout(origin, layout, 'next', 'team/app');
+  t.is(await waitFor('the copy of the next tag', () => digestAt(target, 'mirror/team/app', 'next')), digest);
+  t.true((await settled(agent, 'site')).copies >= 2);
   nothingTwice(t, target);
 });
