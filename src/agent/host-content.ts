@@ -25,6 +25,11 @@ export interface HostContent extends AsyncDisposable {
   status(): { readonly blobs: number; readonly bytes: number } & ContentState;
   /** Reads what both hold at containerd, so that `isHeld` can say of it that the node's own copy may go. */
   checkDuplicates(signal: AbortSignal): Promise<void>;
+  /** Blobs that are shared from there, and those whose files were found wrong. */
+  list(): Iterable<{ readonly digest: Digest; readonly size: number }>;
+  holds(digest: Digest): boolean;
+  /** Reads the file again, whatever is remembered of it. Not `ok`, it is used no more. */
+  check(digest: Digest): Promise<{ readonly state: 'ok' | 'corrupt' | 'missing'; readonly path: string }>;
   /** Whether containerd holds the blob, and its bytes were found right. */
   isHeld(digest: Digest): boolean;
   start(rules: { readonly registries: () => readonly string[]; readonly isExcluded: (full: string) => boolean }): void;
@@ -51,6 +56,9 @@ export function openHostContent(data: string, { socket, root, namespaces }: Host
         });
       }
     },
+    list: () => content.all(),
+    holds: (digest) => content.size(digest) !== undefined,
+    check: async (digest) => ({ state: await content.check(digest), path: content.path(digest) }),
     isHeld: (digest) => content.size(digest) !== undefined && content.isVerified(digest),
     start({ registries, isExcluded }) {
       watcher = new ContentWatcher({

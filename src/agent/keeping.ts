@@ -9,6 +9,7 @@ import { CopyTargets } from './copy-targets.ts';
 import type { HostContent } from './host-content.ts';
 import type { ImageNameOptions } from './image-name.ts';
 import { keepHandlers } from './keep-operations.ts';
+import { Pinner } from './pinner.ts';
 import { PrefetchService } from './prefetch-service.ts';
 import { Preheat } from './preheat.ts';
 import type { Puller, UpstreamOf } from './puller.ts';
@@ -47,11 +48,15 @@ export async function makeKeeping(parts: KeepingParts): Promise<Keeping> {
   const preheat = new Preheat({ ...parts, zone: config.zone });
   const prefetches = new PrefetchService({ network, allowed: config.allow.prefetch, pull: async (...pull) => await preheat.forMember(...pull) });
   const purger = new Purger({
-    network, store, upstreamOf, names, allowed: config.allow.purge,
+    network, store, upstreamOf, names, host, allowed: config.allow.purge,
     onRemote: ({ peerId }, image, { removed, bytes }) => log.warn('a member purged an image here', { peer: peerId, image, blobs: removed.length, bytes }),
   });
   const targets = await CopyTargets.open(config.data);
   const keeper = new CopyKeeper({ network, store, targets, zone: config.zone, log });
+  const pinner = new Pinner({
+    network, store, upstreamOf, names, targets, keeper, zone: config.zone, allowed: config.allow.pin, isExcluded: parts.isExcluded,
+    onRemote: ({ peerId }, image, pinned) => log.info(pinned ? 'a member pinned an image here' : 'a member unpinned an image here', { peer: peerId, image }),
+  });
   const gc = async (options: GcOptions, signal: AbortSignal): Promise<GcReport> => {
     await host?.checkDuplicates(signal);
     return await store.gc({ ...(maxAge === 0 ? {} : { maxAgeMs: maxAge }), ...(host === undefined ? {} : { isHeldElsewhere: (digest) => host.isHeld(digest) }), ...options });
@@ -67,8 +72,9 @@ export async function makeKeeping(parts: KeepingParts): Promise<Keeping> {
   });
   return {
     preheat,
-    handlers: keepHandlers({ ...parts, purger, targets, keeper, gc }),
+    handlers: keepHandlers({ ...parts, purger, pinner, gc }),
     async [Symbol.asyncDispose]() {
+      pinner.close();
       await Promise.all([looking[Symbol.asyncDispose](), cleaning[Symbol.asyncDispose](), prefetches.close(), keeper.close()]);
     },
   };

@@ -5,6 +5,7 @@ import { MAX_MANIFEST_BYTES, rawManifest } from '../oci/manifest.ts';
 import type { Store } from '../store/store.ts';
 import type { VerifyResult } from '../store/verify-blobs.ts';
 import { BlobPull } from './blob-pull.ts';
+import type { HostContent } from './host-content.ts';
 import type { UpstreamOf } from './puller.ts';
 
 /** Without a byte of progress for this long a blob is given up: nobody has it. */
@@ -15,6 +16,8 @@ export interface RepairParts {
   readonly upstreamOf: UpstreamOf;
   /** Of a full name. */
   readonly isExcluded: (repository: string) => boolean;
+  /** What containerd on this host holds is read again as well. */
+  readonly host: Pick<HostContent, 'list' | 'check'> | undefined;
   /** This node is the origin itself: what it lost only members can have. */
   readonly embedded: boolean;
 }
@@ -37,7 +40,8 @@ interface Links {
 /** Reads every byte in the store again, and fetches what was wrong anew, from members or the origin. */
 export async function verifyAndRepair(parts: RepairParts, run: VerifyRun): Promise<VerifyReport> {
   const { store } = parts;
-  const totalBytes = store.stats().bytes;
+  const atHost = [...parts.host?.list() ?? []];
+  const totalBytes = store.stats().bytes + atHost.reduce((sum, { size }) => sum + size, 0);
   const corrupt: string[] = [];
   const repaired: string[] = [];
   const unrepaired: { digest: string; reason: string }[] = [];
@@ -57,6 +61,18 @@ export async function verifyAndRepair(parts: RepairParts, run: VerifyRun): Promi
       }
       run.onProgress({ blobs, bytes, totalBytes });
     }
+  }
+  for (const { digest, size } of atHost) {
+    run.signal.throwIfAborted();
+    const { state, path } = await parts.host!.check(digest);
+    if (state === 'missing') continue;
+    blobs++;
+    bytes += size;
+    if (state === 'corrupt') {
+      corrupt.push(digest.toString());
+      unrepaired.push({ digest: digest.toString(), reason: `containerd's file ${path} is wrong, and no longer given to anybody: remove the image there and pull it again` });
+    }
+    run.onProgress({ blobs, bytes, totalBytes });
   }
   return { blobs, bytes, corrupt, repaired, unrepaired };
 }

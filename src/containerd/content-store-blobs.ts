@@ -93,6 +93,23 @@ export class ContentStoreBlobs implements ReadableBlobs {
     await entry.checking;
   }
 
+  /** Reads and hashes the file again, whatever is remembered of it. */
+  async check(digest: Digest): Promise<'ok' | 'corrupt' | 'missing'> {
+    const entry = this.#entries.get(digest.toString());
+    await entry?.checking?.catch(() => undefined);
+    if (entry?.wrong === undefined) {
+      if (entry !== undefined) entry.checked = undefined;
+      this.#options.verified.delete(digest);
+      try {
+        await this.verify(digest);
+        return 'ok';
+      } catch (error) {
+        if (errorCode(error) !== 'not-found') throw error;
+      }
+    }
+    return this.#entries.get(digest.toString())?.wrong === undefined ? 'missing' : 'corrupt';
+  }
+
   /** Whether its bytes were read and found right. */
   isVerified(digest: Digest): boolean {
     return this.#entries.get(digest.toString())?.checked !== undefined;

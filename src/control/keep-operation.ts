@@ -2,6 +2,10 @@ export interface PinRequest {
   readonly reference: string;
   /** How many nodes of the swarm should hold the image at least, this one among them. */
   readonly copies?: number | undefined;
+  /** Also on the members that allow it. */
+  readonly everywhere?: boolean | undefined;
+  /** Only on the members of this zone, and this node where it is of it. */
+  readonly zone?: string | undefined;
   readonly dryRun?: boolean | undefined;
 }
 
@@ -17,16 +21,36 @@ export interface PinReport extends PinStatus {
   /** Bytes of it that are here now. */
   readonly bytes: number;
   readonly complete: boolean;
+  /** Where it was to be pinned, when that was not only here. */
+  readonly nodes?: readonly PinNode[];
+}
+
+export interface PinNode {
+  readonly peerId: string;
+  readonly address: string;
+  readonly zone: string;
+  /** `refused`: its configuration does not allow it. */
+  readonly state: 'done' | 'failed' | 'refused' | 'gone';
+  readonly reason: string | null;
+  /** It was otherwise before. */
+  readonly changed: boolean;
+  /** Bytes of a pinned image that are there now. */
+  readonly bytes: number;
+  readonly complete: boolean;
 }
 
 export interface UnpinRequest {
   readonly reference: string;
+  readonly everywhere?: boolean | undefined;
+  readonly zone?: string | undefined;
   readonly dryRun?: boolean | undefined;
 }
 
 export interface UnpinReport {
   readonly reference: string;
+  /** On any of the nodes that were asked. */
   readonly wasPinned: boolean;
+  readonly nodes?: readonly PinNode[];
 }
 
 export interface PurgeRequest {
@@ -54,6 +78,8 @@ export interface PurgeOutcome {
   /** What stayed, since other images need it. */
   readonly kept: number;
   readonly tags: number;
+  /** Parts of it that containerd on that host keeps in its own store: they go when the image is removed there. */
+  readonly heldByRuntime: number;
 }
 
 export interface GcRequest {
@@ -84,7 +110,7 @@ export interface VerifyProgress {
 export interface VerifyReport {
   readonly blobs: number;
   readonly bytes: number;
-  /** Digests whose bytes on disk were wrong or gone; such bytes are in the quarantine now. */
+  /** Digests whose bytes on disk were wrong or gone; such bytes are in the quarantine now, or in containerd's store and not used. */
   readonly corrupt: readonly string[];
   /** Of those, what was fetched again. */
   readonly repaired: readonly string[];

@@ -1,9 +1,9 @@
 import test, { type ExecutionContext } from 'ava';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { GcSummary } from '../../src/control/keep-operation.ts';
+import type { GcSummary, PurgeReport, VerifyReport } from '../../src/control/keep-operation.ts';
 import type { PullPlan } from '../../src/control/prefetch-operation.ts';
 import { type Containerd, startContainerd } from '../support/containerd.ts';
 import { type DockerRegistry, isBlobRead, startDockerRegistry } from '../support/docker-registry.ts';
@@ -58,6 +58,10 @@ test('what containerd holds is served to members from where it lies, and withdra
   const { registry, containerd, layer, bytes } = all;
   const holder = await nodeOf(t, all);
   await waitUntilMissing(holder, false);
+  const { containerd: held, store } = await holder.status();
+  t.is(held?.state, 'ok');
+  t.is(held!.blobs, 3, 'manifest, config and layer');
+  t.true(held!.bytes > bytes.length && store.bytes < bytes.length, 'counted apart from the store');
   const before = registry.requests().filter(isBlobRead).length;
   const member = await startAgent(t, { origin: registry.url, bootstrap: bootstrapOf(holder) });
   await member.waitForPeers(1);
@@ -90,6 +94,51 @@ test('content with a flipped bit is found out before it is served, and the membe
   await waitUntilMissing(holder, true);
   t.regex(holder.program.stderr, /is not what its name says/);
   t.deepEqual((await member.status()).bans, []);
+});
+
+test('verify reads what containerd holds again, and says which file is wrong', async (t) => {
+  if (!requireTool(t, ...TOOLS)) return;
+  t.timeout(180_000);
+  const all = await scene(t);
+  const file = contentPath(all.containerd, all.layer);
+  // the file will look as it did when it was read first
+  const touch = async (): Promise<void> => await utimes(file, 1000, 1000);
+  await touch();
+  const node = await nodeOf(t, all);
+  await waitUntilMissing(node, false);
+  t.true((await node.cliJson<VerifyReport>(['verify'])).bytes > all.bytes.length);
+  const wrong = Buffer.from(all.bytes);
+  wrong[1_234_567]! ^= 4;
+  writeFileSync(file, wrong);
+  await touch();
+  const { code, stdout } = await node.cli(['--json', 'verify']);
+  t.is(code, 5);
+  const { corrupt, unrepaired } = JSON.parse(stdout) as VerifyReport;
+  t.deepEqual(corrupt, [all.layer]);
+  t.regex(unrepaired[0]!.reason, /containerd's file .* is wrong/);
+  await node.cliOk(['pull', 'team/app:v1']);
+  t.true((await readFile(node.blobPath(all.layer))).equals(all.bytes), 'the node has a right copy of its own now');
+});
+
+test('purge says what containerd keeps of the image, there and on other nodes', async (t) => {
+  if (!requireTool(t, ...TOOLS)) return;
+  t.timeout(180_000);
+  const all = await scene(t);
+  const holder = await nodeOf(t, all, ['--allow-purge']);
+  await waitUntilMissing(holder, false);
+  const member = await startAgent(t, { origin: all.registry.url, bootstrap: bootstrapOf(holder) });
+  await member.waitForPeers(1);
+  await member.cliOk(['pull', 'team/app:v1']);
+  const { code, stdout } = await member.cli(['--json', 'purge', '--everywhere', 'team/app:v1']);
+  t.is(code, 1, 'it is not gone');
+  const nodes = new Map((JSON.parse(stdout) as PurgeReport).nodes.map(({ peerId, state, heldByRuntime }) => [peerId, [state, heldByRuntime]]));
+  t.deepEqual([nodes.get(member.info.peerId), nodes.get(holder.info.peerId)], [['done', 0], ['done', 3]]);
+  const here = await holder.cli(['purge', `${all.registry.host}/team/app@${all.manifest}`]);
+  t.is(here.code, 1);
+  t.regex(here.stdout, /crictl rmi/);
+
+  await all.containerd.ctrOk(['images', 'rm', '--sync', `${all.registry.host}/team/app:v1`]);
+  await waitFor('nothing to be left', async () => (await holder.cli(['purge', `${all.registry.host}/team/app@${all.manifest}`])).code === 0, { interval: 500 });
 });
 
 test('content of an excluded repository, or of another namespace, is not shared', async (t) => {

@@ -59,27 +59,32 @@ test('pull --zone brings the images of a list to every node of the zone, and to 
     const layer = layers[0]!.digest.toString();
     t.deepEqual(await Promise.all(agents.map((agent) => isThere(agent.blobPath(layer)))), [true, true, false]);
   }
-  const { images: listed } = await second!.waitForStatus('both images whole', ({ images: found }) => found.length === 2 && found.every(({ complete }) => complete));
+  const { images: listed } = await second!.status();
+  t.true(listed.every(({ complete, sizeBytes }) => complete && sizeBytes > 300_000), 'status is right at once');
   t.deepEqual(listed.map(({ reference }) => reference.replace(/^[^/]+/, '')), ['/team/a:v1', '/team/b:v1']);
   t.deepEqual((await blue!.status()).images, []);
 });
 
-test('a node that is killed while it prefetches is reported, and the others get the image', async (t) => {
+test('of eight nodes that prefetch one is killed half-way: it is reported, and the others get the image', async (t) => {
   if (!requireTool(t, 'docker-registry')) return;
   t.timeout(180_000);
-  const { registry, agents } = await swarm(t, ['z', 'z', 'z', 'z'], ['--limits-origin', '6MB/s']);
+  const { registry, agents } = await swarm(t, Array<string>(8).fill('z'), ['--limits-origin', '2MB/s']);
   const layer = randomBytes(40_000_000);
   const image = await pushImage(registry, 'team/app', 'v1', [layer]);
-  const victim = agents[3]!;
-  const wave = agents[0]!.cli(['--json', 'pull', '--all', 'team/app:v1'], { deadline: 120_000 });
-  await victim.waitForStatus('a transfer under way', ({ transfers }) => transfers.some(({ haveBytes }) => haveBytes > 1_000_000));
+  const victim = agents[7]!;
+  const wave = agents[0]!.cli(['--json', 'pull', '--all', 'team/app:v1'], { deadline: 150_000 });
+  await victim.waitForStatus('a transfer half-way', ({ transfers }) => transfers.some(({ haveBytes }) => haveBytes > layer.length / 2));
   await victim.kill();
   const { code, stdout, stderr } = await wave;
   t.is(code, 1, stderr);
   const { nodes, complete } = JSON.parse(stdout) as PrefetchReport;
   t.false(complete);
   t.deepEqual(nodes.filter(({ state }) => state !== 'done').map(({ peerId, state }) => [peerId, state]), [[victim.info.peerId, 'gone']]);
-  for (const agent of agents.slice(0, 3)) t.is((await stat(agent.blobPath(image.layers[0]!.digest.toString()))).size, layer.length);
+  t.is(nodes.length, 8);
+  for (const agent of agents.slice(0, 7)) {
+    t.is((await stat(agent.blobPath(image.layers[0]!.digest.toString()))).size, layer.length);
+    t.deepEqual((await agent.status()).images.map(({ digest, complete }) => [digest, complete]), [[image.digest.toString(), true]]);
+  }
 });
 
 test('purge --everywhere removes an image from the nodes that allow it, and says which do not', async (t) => {
@@ -108,6 +113,31 @@ test('purge --everywhere removes an image from the nodes that allow it, and says
   t.deepEqual(states.get(refusing.info.peerId), ['refused', 0, 0]);
   t.true(await isThere(refusing.blobPath(own!)));
   t.deepEqual((await agents[1]!.status()).images.map(({ reference }) => reference.replace(/^[^/]+/, '')), ['/team/app:v1']);
+});
+
+test('pin --everywhere holds on the nodes that allow it, and unpin --everywhere ends that', async (t) => {
+  if (!requireTool(t, 'docker-registry')) return;
+  const { registry, agents } = await swarm(t, ['z', 'z'], ['--allow-pin']);
+  const refusing = await startAgent(t, { origin: registry.url, bootstrap: bootstrapOf(agents[0]!) });
+  await agents[0]!.waitForPeers(2);
+  const { layers } = await pushImage(registry, 'team/app', 'v1', [randomBytes(300_000)]);
+  const layer = layers[0]!.digest.toString();
+  const all = [...agents, refusing];
+  await agents[0]!.cliOk(['pull', '--all', 'team/app:v1']);
+  const collect = async (): Promise<boolean[]> => await Promise.all(all.map(async (agent) => {
+    await agent.cliOk(['gc', '--max-bytes', '0']);
+    return await isThere(agent.blobPath(layer));
+  }));
+  t.is((await agents[0]!.cli(['pin', 'team/app:v1', '--everywhere', '--copies', '2'])).code, 2);
+  await agents[0]!.cliOk(['pin', 'team/app:v1', '--everywhere', '--dry-run']);
+  t.deepEqual((await agents[1]!.cliJson<{ pins: unknown[] }>(['pin'])).pins, []);
+  const { nodes } = await agents[0]!.cliJson<PinReport>(['pin', 'team/app:v1', '--everywhere']);
+  const states = new Map(nodes!.map(({ peerId, state, complete }) => [peerId, [state, complete]]));
+  t.deepEqual(all.map(({ info }) => states.get(info.peerId)), [['done', true], ['done', true], ['refused', false]]);
+  t.deepEqual(await collect(), [true, true, false]);
+  await agents[1]!.cliOk(['unpin', 'team/app:v1', '--everywhere']);
+  t.deepEqual(await collect(), [false, false, false]);
+  t.is((await agents[1]!.cli(['unpin', 'team/app:v1', '--everywhere'])).code, 3);
 });
 
 test('a pinned image outlives gc, and has its copies made again when a holder dies', async (t) => {

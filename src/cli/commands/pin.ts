@@ -1,28 +1,43 @@
 import { InvalidArgumentError } from 'commander';
 import { formatBytes } from '../../agent/quantity.ts';
+import { LayerswarmError } from '../../errors.ts';
 import type { PinReport, PinStatus } from '../../control/keep-operation.ts';
 import { connectToAgent } from '../agent-client.ts';
 import type { DefineCommand } from '../command.ts';
 import { onInterrupt } from '../interrupt.ts';
+import { didAll, pinTable } from '../pin-table.ts';
 import { table } from '../table.ts';
 
-export const define: DefineCommand = (command, context) => {
+interface Flags {
+  readonly copies?: number;
+  readonly everywhere?: boolean;
+  readonly zone?: string;
+  readonly dryRun?: boolean;
+}
+
+export const define: DefineCommand = (command, context, setExitCode) => {
   command
     .argument('[reference]', 'an image; without one, the pins are listed')
     .description('Keeps an image: gc and the store\'s limits leave it alone. A tag that moves takes its pin along.')
     .option('--copies <n>', 'see to it that so many nodes of the swarm hold it, this one among them', parseCopies)
+    .option('--everywhere', 'on every node of the swarm that allows it (allow.pin); what is not there is brought by "pull --all"')
+    .option('--zone <zone>', 'on every node of that zone that allows it')
     .option('--dry-run', 'change nothing')
-    .action(async (reference: string | undefined, { copies, dryRun }: { copies?: number; dryRun?: boolean }) => {
+    .action(async (reference: string | undefined, flags: Flags) => {
+      if (flags.copies !== undefined && (flags.everywhere === true || flags.zone !== undefined)) throw new LayerswarmError('usage', 'expected --copies, or --everywhere or --zone, received both: --copies lets the nodes choose who holds the image');
       const agent = await connectToAgent(context);
       if (reference === undefined) {
         context.output.result(await agent.call('pins', {}), formatPins);
         return;
       }
-      context.output.result(await agent.call('pin', { reference, copies, dryRun }, { signal: onInterrupt() }), (report) => formatPin(report, dryRun === true));
+      const report = await agent.call('pin', { reference, ...flags }, { signal: onInterrupt() });
+      context.output.result(report, () => formatPin(report, flags.dryRun === true));
+      if (!didAll(report.nodes)) setExitCode(1);
     });
 };
 
-function formatPin({ reference, copies, holders, bytes, complete }: PinReport, dryRun: boolean): string {
+function formatPin({ reference, copies, holders, bytes, complete, nodes }: PinReport, dryRun: boolean): string {
+  if (nodes !== undefined) return `${reference} ${dryRun ? 'would be' : 'is'} pinned on ${nodes.filter(({ state }) => state === 'done').length} of ${nodes.length} nodes\n${pinTable(nodes, true)}`;
   const here = complete ? `${formatBytes(bytes)} here` : `not all of it is here: bring the rest with "layerswarm pull ${reference}"`;
   const held = copies === null ? '' : dryRun ? `, to be kept in ${copies} copies` : `, held by ${holders ?? 0} nodes, at least ${copies} are wanted`;
   return `${reference} ${dryRun ? 'would be' : 'is'} pinned, ${here}${held}`;

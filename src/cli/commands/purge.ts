@@ -18,7 +18,7 @@ export const define: DefineCommand = (command, context, setExitCode) => {
       const report = await agent.call('purge', { reference, ...flags }, { signal: onInterrupt() });
       context.output.result(report, formatPurge);
       // An image that leaked is not gone while one node still has it.
-      if (report.nodes.some(({ state }) => state !== 'done')) setExitCode(1);
+      if (report.nodes.some(({ state, heldByRuntime }) => state !== 'done' || heldByRuntime > 0)) setExitCode(1);
     });
 };
 
@@ -33,7 +33,9 @@ function formatPurge({ reference, digest, dryRun, nodes }: PurgeReport): string 
       { label: 'BYTES', value: ({ state, bytes }) => (state === 'done' ? formatBytes(bytes) : ''), align: 'right' },
       { label: 'TAGS', value: ({ state, tags }) => (state === 'done' ? String(tags) : ''), align: 'right' },
       { label: 'NEEDED BY OTHERS', value: ({ state, kept }) => (state === 'done' ? String(kept) : ''), align: 'right' },
+      { label: 'IN CONTAINERD', value: ({ state, heldByRuntime }) => (state === 'done' ? String(heldByRuntime) : ''), align: 'right' },
       { label: 'REASON', value: ({ reason }) => reason ?? '' },
     ], nodes, 'no node'),
+    ...(nodes.some(({ heldByRuntime }) => heldByRuntime > 0) ? ['containerd keeps what it holds, and the node goes on serving it from there: remove the image on those hosts too, with "crictl rmi" or "ctr images rm"'] : []),
   ].join('\n');
 }

@@ -152,7 +152,11 @@ export const messageSchema = z.discriminatedUnion('type', [
   }),
   /** Remove an image there, and of `blobs` (what it is made of, for a node that knows its manifest no more) what no other image there needs. */
   z.object({ type: z.literal('purge'), image: imageName, blobs: z.array(digest).max(4096), dryRun: z.boolean() }),
-  z.object({ type: z.literal('purged'), removed: size, bytes: size, kept: size, tags: size }),
+  /** `held`: parts of it that a container runtime of that host keeps in its own store. */
+  z.object({ type: z.literal('purged'), removed: size, bytes: size, kept: size, tags: size, held: size.optional() }),
+  /** Keep an image there, or keep it no longer. `changed`: it was otherwise before. Bytes and `complete` say what of it is there. */
+  z.object({ type: z.literal('pin'), image: imageName, pinned: z.boolean(), dryRun: z.boolean() }),
+  z.object({ type: z.literal('pin-state'), changed: z.boolean(), bytes: size, complete: z.boolean() }),
 
   // TLS lanes
   /** The sender wants to open a TLS lane, and will show the certificate with this fingerprint (SHA-256). */
