@@ -132,7 +132,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   const tally = new RegistryTally(clientPulls);
   const images = new ImageList(store.images, store.blobs);
   const replication = parts.use(new Replication({ config: config.replication, data: config.data, network, images: store.images, exchange, origin, isExcluded, log: log.for('replication') }));
-  const view = new NodeView({ config, network, origins, embedded: embedded !== undefined, store, exchange, images, receipts, tally, mirrors, excluded, replication });
+  const view = new NodeView({ config, network, origins, embedded: embedded !== undefined, store, host, exchange, images, receipts, tally, mirrors, excluded, replication });
   const metrics = new Metrics(() => view.status());
   tally.connect(metrics);
 

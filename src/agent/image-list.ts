@@ -11,12 +11,18 @@ const MAX_KNOWN = 4000;
 /** What an image needs; for an index, what each of its images that are here needs. */
 type Needs = readonly (readonly Descriptor[])[];
 
-/** The tagged images of this node. Answers from memory; manifests are read in the background, once each, since they never change. */
+interface Known {
+  readonly needs: Needs;
+  /** Manifests below an index that were not here when it was read. */
+  readonly absent: readonly Digest[];
+}
+
+/** The tagged images of this node. Answers from memory; manifests are read in the background, once each, since they never change, and an index again when more of its images are here. */
 export class ImageList {
   readonly #images: ImageStore;
   readonly #blobs: Pick<BlobStore, 'size'>;
-  readonly #needs = new Map<string, Needs>();
-  readonly #reading = new Set<string>();
+  readonly #known = new Map<string, Known>();
+  readonly #reading = new Map<string, Promise<void>>();
 
   constructor(images: ImageStore, blobs: Pick<BlobStore, 'size'>) {
     this.#images = images;
@@ -35,10 +41,16 @@ export class ImageList {
     return listed;
   }
 
+  /** Resolves when `list` tells of every image what is here of it now. Never throws. */
+  async settled(): Promise<void> {
+    this.list();
+    await Promise.all(this.#reading.values());
+  }
+
   #state(repository: string, digest: Digest): Pick<ImageStatus, 'sizeBytes' | 'complete'> {
-    const needs = this.#needs.get(digest.toString());
-    if (needs === undefined) void this.#read(repository, digest);
-    const images = (needs ?? []).map((blobs) => ({
+    const known = this.#known.get(digest.toString());
+    if (known === undefined || known.absent.some((child) => this.#images.isManifest(child) && this.#images.isLinked(repository, child))) this.#read(repository, digest);
+    const images = (known?.needs ?? []).map((blobs) => ({
       bytes: blobs.reduce((sum, { size }) => sum + size, 0),
       complete: blobs.every((blob) => this.#blobs.size(blob.digest) !== undefined),
     }));
@@ -46,28 +58,32 @@ export class ImageList {
     return { sizeBytes: images.reduce((sum, { bytes }) => sum + bytes, 0), complete: images.some(({ complete }) => complete) };
   }
 
-  async #read(repository: string, digest: Digest): Promise<void> {
+  #read(repository: string, digest: Digest): void {
     const key = digest.toString();
     if (this.#reading.has(key)) return;
-    this.#reading.add(key);
+    this.#reading.set(key, this.#readNow(repository, digest).finally(() => this.#reading.delete(key)));
+  }
+
+  async #readNow(repository: string, digest: Digest): Promise<void> {
     try {
-      const { needs, final } = await this.#find(repository, digest);
-      if (this.#needs.size >= MAX_KNOWN) this.#needs.clear();
-      if (final) this.#needs.set(key, needs);
+      const known = await this.#find(repository, digest);
+      if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+      if (known !== undefined) this.#known.set(digest.toString(), known);
     } catch {
       // A manifest that cannot be read now is read when the list is asked for again.
-    } finally {
-      this.#reading.delete(key);
     }
   }
 
-  async #find(repository: string, digest: Digest): Promise<{ needs: Needs; final: boolean }> {
+  /** Undefined while the manifest is not here. */
+  async #find(repository: string, digest: Digest): Promise<Known | undefined> {
     const raw = await this.#images.manifest(repository, digest);
-    if (raw === undefined) return { needs: [], final: false };
+    if (raw === undefined) return undefined;
     const manifest = parseManifest(raw.bytes, raw.mediaType);
-    if (manifest.kind === 'image') return { needs: [[manifest.config, ...manifest.layers.filter((layer) => !isForeign(layer))]], final: true };
-    const children = await Promise.all(manifest.manifests.map((child) => this.#find(repository, child.digest)));
-    const present = children.flatMap(({ needs }) => needs);
-    return { needs: present, final: present.length > 0 };
+    if (manifest.kind === 'image') return { needs: [[manifest.config, ...manifest.layers.filter((layer) => !isForeign(layer))]], absent: [] };
+    const children = await Promise.all(manifest.manifests.map(async ({ digest }) => ({ digest, known: await this.#find(repository, digest) })));
+    return {
+      needs: children.flatMap(({ known }) => known?.needs ?? []),
+      absent: children.flatMap(({ digest, known }) => known?.absent ?? [digest]),
+    };
   }
 }

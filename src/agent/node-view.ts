@@ -1,7 +1,7 @@
 import type { Logger } from '../log.ts';
 import type { Origin } from '../origin/origin.ts';
 import type { MirroredRegistry } from '../registry/registry.ts';
-import type { OriginStatus, Health, PartHealth, Receipt, ReplicationStatus, StatusDocument, TransferDocument } from '../status/status-document.ts';
+import type { ContainerdStatus, OriginStatus, Health, PartHealth, Receipt, ReplicationStatus, StatusDocument, TransferDocument } from '../status/status-document.ts';
 import type { StatusSource } from '../status/status-source.ts';
 import type { Store } from '../store/store.ts';
 import type { Exchange } from '../swarm/exchange/exchange.ts';
@@ -10,6 +10,7 @@ import { version } from '../version.ts';
 import type { AgentConfig } from './config.ts';
 import type { CurrentOrigin } from './current-origin.ts';
 import type { ExcludedRepositories } from './excluded-repositories.ts';
+import type { HostContent } from './host-content.ts';
 import type { ImageList } from './image-list.ts';
 import type { ReceiptRing } from './receipt-ring.ts';
 import type { RegistryTally } from './registry-tally.ts';
@@ -21,6 +22,7 @@ export interface NodeViewParts {
   readonly origins: CurrentOrigin;
   readonly embedded: boolean;
   readonly store: Store;
+  readonly host: Pick<HostContent, 'status'> | undefined;
   readonly exchange: Exchange;
   readonly images: ImageList;
   readonly receipts: ReceiptRing;
@@ -54,6 +56,7 @@ export class NodeView implements StatusSource {
       registries: servedRegistries(config, origins.get(), mirrors),
       trust: { excludePatterns: config.exclude.length, excludedRepositories: excluded.count(store.images.repositories()), sharedWith: network.peers().length },
       store: { blobs, bytes, maxBytes: Number.isFinite(maxBytes) ? maxBytes : null, partial: partials, pinned: store.images.pins().length },
+      containerd: this.#containerd(),
       traffic: { fromOriginBytes, fromPeersBytes, toPeersBytes, toClientsBytes: tally.toClientsBytes, vouchedBytes },
       peers: network.peers().map(({ peerId, address, zone, direction, lane, latencyMs, sentBytes, receivedBytes }) => (
         { peerId, address, zone, direction, lane, latencyMs: latencyMs ?? null, sentBytes, receivedBytes, badPieces: 0 })),
@@ -67,6 +70,10 @@ export class NodeView implements StatusSource {
       replication: this.#parts.replication.status(),
       bans: network.bans().map(({ peerId, reason, until }) => ({ peerId, reason, until: new Date(until).toISOString() })),
     };
+  }
+
+  async settled(): Promise<void> {
+    await this.#parts.images.settled();
   }
 
   receipts(): readonly Receipt[] {
@@ -118,6 +125,12 @@ export class NodeView implements StatusSource {
     const ill = mirrors.filter(({ origin: { health } }) => health.state !== 'ok' && health.state !== 'unknown');
     if (mirrors.length === 0) return {};
     return { mirrors: ill.length === 0 ? { state: 'ok' } : { state: 'degraded', reason: ill.map(({ name, origin: { health } }) => `${name}: ${health.reason ?? health.state}`).join('; ') } };
+  }
+
+  #containerd(): ContainerdStatus | null {
+    const status = this.#parts.host?.status();
+    if (status === undefined) return null;
+    return { state: status.state, reason: status.state === 'unreachable' ? status.reason : null, blobs: status.blobs, bytes: status.bytes };
   }
 
   #origin(): OriginStatus {

@@ -14,7 +14,10 @@ export interface OperationParts {
 /** What the command line can ask for: looking, and bringing images here or to every node. */
 export function controlHandlers({ view, puller, preheat, names }: OperationParts): Pick<Handlers, 'status' | 'receipts' | 'pull' | 'plan' | 'prefetch'> {
   return {
-    status: async () => view.status(),
+    status: async () => {
+      await view.settled();
+      return view.status();
+    },
     receipts: async () => ({ receipts: view.receipts() }),
 
     pull: async ({ reference, platforms }, { signal, progress }) => (

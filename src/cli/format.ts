@@ -68,6 +68,7 @@ export function formatStatus(status: StatusDocument): string {
     ...status.registries.flatMap(mirrorLine),
     trustLine(status),
     `store     ${formatBytes(store.bytes)}${limit} in ${store.blobs} blobs, ${store.partial} unfinished, ${store.pinned} pinned`,
+    ...containerdLine(status),
     `received  ${formatBytes(traffic.fromPeersBytes)} from peers, ${formatBytes(traffic.fromOriginBytes)} from the origin${share}`,
     `sent      ${formatBytes(traffic.toPeersBytes)} to peers, ${formatBytes(traffic.toClientsBytes)} to clients`,
     ...status.bans.map(({ peerId, reason, until }) => `banned    ${peerId} until ${until}: ${printable(reason)}`),
@@ -80,6 +81,14 @@ export function formatStatus(status: StatusDocument): string {
 /** A registry that is read beside the origin. */
 function mirrorLine({ name, kind, url, state, reason }: StatusDocument['registries'][number]): string[] {
   return kind === 'mirror' ? [`mirror    ${name} from ${url}  ${state}${reason === null ? '' : ` (${printable(reason)})`}`] : [];
+}
+
+/** What this node shares beside its own store. */
+function containerdLine({ containerd }: StatusDocument): string[] {
+  if (containerd === null) return [];
+  const { state, reason, blobs, bytes } = containerd;
+  const trouble = state === 'ok' ? '' : `  ${state}${reason === null ? '' : ` (${printable(reason)})`}`;
+  return [`runtime   ${formatBytes(bytes)} in ${blobs} blobs of containerd, shared from its own files${trouble}`];
 }
 
 /** Who may read what is here. */

@@ -92,6 +92,8 @@ export class Metrics {
     gauge('layerswarm_store_bytes', 'Bytes of complete blobs on disk.', ({ store }) => store.bytes);
     gauge('layerswarm_store_limit_bytes', 'Size limit of the store, 0 without one.', ({ store }) => store.maxBytes ?? 0);
     gauge('layerswarm_store_partial_blobs', 'Unfinished blobs on disk.', ({ store }) => store.partial);
+    gauge('layerswarm_containerd_blobs', 'Blobs of containerd that are given from its own files.', ({ containerd }) => containerd?.blobs ?? 0);
+    gauge('layerswarm_containerd_bytes', 'Bytes of these.', ({ containerd }) => containerd?.bytes ?? 0);
     gauge('layerswarm_pinned_images', 'Pinned images.', ({ store }) => store.pinned);
     gauge('layerswarm_images', 'Images that are complete here.', ({ images }) => images.filter(({ complete }) => complete).length);
     gauge('layerswarm_transfer_bytes_per_second', 'Rate of the downloads that are running.', ({ transfers }) => transfers.reduce((sum, { bytesPerSecond }) => sum + bytesPerSecond, 0));

@@ -63,7 +63,8 @@ function show(status) {
   set('given-detail', 'to peers; ' + bytes(t.toClientsBytes) + ' to clients');
   set('store', bytes(status.store.bytes));
   set('store-detail', status.store.blobs + ' blobs' + (status.store.maxBytes === null ? '' : ', limit ' + bytes(status.store.maxBytes))
-    + (status.store.partial ? ', ' + status.store.partial + ' unfinished' : '') + (status.store.pinned ? ', ' + status.store.pinned + ' pinned' : ''));
+    + (status.store.partial ? ', ' + status.store.partial + ' unfinished' : '') + (status.store.pinned ? ', ' + status.store.pinned + ' pinned' : '')
+    + (status.containerd ? '; ' + bytes(status.containerd.bytes) + ' more in ' + status.containerd.blobs + ' blobs of containerd' + (status.containerd.state === 'ok' ? '' : ' (' + status.containerd.state + ')') : ''));
   byId('store-bar').style.width = (status.store.maxBytes ? Math.min(1, status.store.bytes / status.store.maxBytes) * 100 : 0) + '%';
   table('transfers', [
     { label: 'Blob', name: true, value: (row) => short(row.digest) },

@@ -12,6 +12,8 @@ export interface StatusDocument {
   readonly trust: TrustStatus;
   readonly origin: OriginStatus;
   readonly store: StoreStatus;
+  /** null where the node does not follow a containerd. */
+  readonly containerd: ContainerdStatus | null;
   readonly traffic: TrafficStatus;
   readonly peers: readonly PeerStatus[];
   readonly transfers: readonly TransferDocument[];
@@ -102,6 +104,15 @@ export interface StoreStatus {
   readonly partial: number;
   /** Pinned images. */
   readonly pinned: number;
+}
+
+/** What containerd on this host holds and members are given from where it lies; none of it counts as the store's. */
+export interface ContainerdStatus {
+  readonly state: 'starting' | 'ok' | 'unreachable';
+  /** One line, when the state is not ok. */
+  readonly reason: string | null;
+  readonly blobs: number;
+  readonly bytes: number;
 }
 
 export interface TrafficStatus {

@@ -98,6 +98,7 @@ export class StatusServer {
         return { status: 200, contentType, body };
       }
       case '/api/v1/status':
+        await source.settled();
         return json(200, source.status());
       case '/api/v1/events':
         return { status: 200, contentType: 'text/event-stream', body: '' };

@@ -20,6 +20,7 @@ test('the demo ends by itself, with a receipt that adds up', async (t) => {
   const { code, stdout, stderr } = await layerswarm(['demo', '--nodes', '4', '--json'], { runtimeDir: tempDir(t, 'demo') });
   t.is(code, 0, stderr);
   const receipt = JSON.parse(stdout) as DemoReceipt;
+  t.is(receipt.reference, 'demo/layerswarm:latest');
   t.regex(receipt.digest, /^sha256:[0-9a-f]{64}$/);
   t.is(receipt.nodes.length, 4);
   t.true(receipt.bytes > 10_000_000, 'a real image');

@@ -23,10 +23,11 @@ export interface Status {
   readonly peerId: string;
   readonly origin: { readonly url: string | null; readonly source: string; readonly state: string; readonly bytes: number };
   readonly store: { readonly blobs: number; readonly bytes: number; readonly partial: number };
+  readonly containerd: { readonly state: string; readonly blobs: number; readonly bytes: number } | null;
   readonly traffic: { readonly fromOriginBytes: number; readonly fromPeersBytes: number; readonly toPeersBytes: number; readonly toClientsBytes: number };
   readonly peers: readonly { readonly peerId: string; readonly address: string; readonly sentBytes: number; readonly receivedBytes: number; readonly badPieces: number }[];
   readonly transfers: readonly { readonly digest: string; readonly haveBytes: number; readonly state: string }[];
-  readonly images: readonly { readonly reference: string; readonly digest: string; readonly complete: boolean }[];
+  readonly images: readonly { readonly reference: string; readonly digest: string; readonly sizeBytes: number; readonly complete: boolean }[];
   readonly bans: readonly { readonly peerId: string; readonly reason: string }[];
 }
 

@@ -75,9 +75,8 @@ export async function runDemo({ nodes: count, signal, say }: DemoOptions): Promi
   say('every node reads its copy back and checks each digest');
   const reports = await Promise.all(nodes.map((node, index) => report(node, receipts[index]!, [origin, ...nodes], image, signal)));
   const originBytes = reports.reduce((sum, node) => sum + node.originBytes, 0);
-  const [first] = receipts;
   return {
-    reference: first!.reference,
+    reference: `${REPOSITORY}:${TAG}`,
     digest: image.manifest.digest.toString(),
     bytes: total + image.manifest.bytes.length,
     originBytes,

@@ -15,7 +15,7 @@ async function serve(t: ExecutionContext, parts: { status?: () => StatusDocument
   const status = parts.status ?? (() => statusSample);
   const server = new StatusServer({
     listen: { host: '127.0.0.1', port: 0 },
-    source: { status, receipts: () => [receiptSample], liveness: () => ({ store: { state: 'ok' } }), readiness: () => parts.readiness ?? { origin: { state: 'ok' } } },
+    source: { status, settled: () => Promise.resolve(), receipts: () => [receiptSample], liveness: () => ({ store: { state: 'ok' } }), readiness: () => parts.readiness ?? { origin: { state: 'ok' } } },
     metrics: () => new Metrics(status).scrape(),
     onError: (error) => t.fail(String(error)),
   });
@@ -62,7 +62,7 @@ test('the status document has exactly the keys that are promised', async (t) => 
   const url = await serve(t);
   const document = JSON.parse((await ask(`${url}/api/v1/status`)).body) as Record<string, unknown>;
   t.deepEqual(document, structuredClone(statusSample) as unknown as Record<string, unknown>);
-  t.deepEqual(Object.keys(document), ['version', 'peerId', 'zone', 'uptimeSeconds', 'multiaddrs', 'origin', 'registries', 'trust', 'store', 'traffic', 'peers', 'transfers', 'images', 'replication', 'bans']);
+  t.deepEqual(Object.keys(document), ['version', 'peerId', 'zone', 'uptimeSeconds', 'multiaddrs', 'origin', 'registries', 'trust', 'store', 'containerd', 'traffic', 'peers', 'transfers', 'images', 'replication', 'bans']);
 });
 
 for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
@@ -135,7 +135,7 @@ test('a port that another program has is said so', async (t) => {
   const port = Number(new URL(await serve(t)).port);
   const second = new StatusServer({
     listen: { host: '127.0.0.1', port },
-    source: { status: () => statusSample, receipts: () => [], liveness: () => ({}), readiness: () => ({}) },
+    source: { status: () => statusSample, settled: () => Promise.resolve(), receipts: () => [], liveness: () => ({}), readiness: () => ({}) },
     metrics: () => Promise.resolve({ contentType: 'text/plain', text: '' }),
     onError: () => undefined,
   });
