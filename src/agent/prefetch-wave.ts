@@ -1,8 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NodeOutcome } from '../control/prefetch-operation.ts';
-import { errorCode, LayerswarmError } from '../errors.ts';
+import { errorCode } from '../errors.ts';
 import type { Network, Peer } from '../swarm/network/network.ts';
 import type { Message } from '../swarm/protocol/message.ts';
+import { memberFailure } from './member-failure.ts';
 import type { PrefetchState } from './prefetch-service.ts';
 
 const MIN_POLL_MS = 250;
@@ -117,7 +118,7 @@ class Follower {
   }
 
   #end(state: 'refused' | 'failed' | 'gone', error: unknown): void {
-    const reason = state === 'gone' ? 'it left the swarm, or answers no more' : error instanceof LayerswarmError ? error.message : String(error);
+    const reason = state === 'gone' ? 'it left the swarm, or answers no more' : memberFailure(error).reason;
     this.#set({ ...this.#outcome, state, reason });
   }
 

@@ -38,7 +38,10 @@ export function seedView(stream: NodeJS.WriteStream): { show: (line: SeedLine) =
       flush();
     },
     end() {
-      if (wave !== undefined) return;
+      if (wave !== undefined) {
+        wave.end();
+        return;
+      }
       flush();
       if (stream.isTTY && shownAt > 0) stream.write('\r\x1b[2K');
     },

@@ -19,9 +19,9 @@ export function toWireError(error: unknown): MessageOf<'error'> {
   return { type: 'error', code: WIRE_CODES.has(error.code) ? error.code : 'unavailable', message: error.message.slice(0, MAX_TEXT) };
 }
 
-/** The answer of a peer as an error of this node. Its text is a stranger's: shortened, and without control characters. */
+/** The answer of a peer as an error of this node; `said` of its detail is the peer's text alone. That is a stranger's: shortened, and without control characters. */
 export function fromWireError(peerId: string, answer: MessageOf<'error'>): LayerswarmError {
   const code = WIRE_CODES.has(answer.code) ? (answer.code as ErrorCode) : 'unavailable';
   const text = answer.message.slice(0, MAX_TEXT).replace(/\p{Cc}+/gu, ' ');
-  return new LayerswarmError(code, `peer ${peerId}: ${text}`, { detail: { peerId } });
+  return new LayerswarmError(code, `peer ${peerId}: ${text}`, { detail: { peerId, said: text } });
 }
