@@ -36,6 +36,8 @@ export interface SessionOptions {
   readonly meter: TransferMeter;
   /** Bytes went out to a peer that was pushed to. */
   sent(bytes: number): void;
+  /** Pieces that the peer is answerable for turned out wrong. */
+  broughtWrong(peer: string, pieces: number): void;
   /** Answers of members are still awaited: too early to say that nobody can help. */
   expecting(): boolean;
   /** Every byte is here and hashed; `partial.verdict` says how. */
@@ -77,6 +79,7 @@ export class DownloadSession {
         this.wake();
       },
       accused: (peer) => download.neighbours.get(peer)?.distrust(),
+      broughtWrong: (peer, pieces) => options.broughtWrong(peer, pieces),
       failed: (error) => options.failed(error),
       origin: () => origin.usable,
       repository,
@@ -127,8 +130,10 @@ export class DownloadSession {
     if (holding.state === 'partial' && holding.size === size && holding.pieceLength === pieceLength && holding.bits !== undefined) {
       bits = Bitfield.fromBytes(holding.bits, pieceCount);
     }
-    const near = this.#options.zone === undefined || this.#options.network.peer(peerId)?.zone === this.#options.zone;
+    const peer = this.#options.network.peer(peerId);
+    const near = this.#options.zone === undefined || peer?.zone === this.#options.zone;
     this.download.meet(peerId, role, bits, credit, this.#options.now(), near);
+    this.download.neighbours.get(peerId)!.latencyMs = peer?.latencyMs ?? 0;
     if (role === 'complete') this.verifier.holder(peerId);
     this.wake();
   }

@@ -1,8 +1,9 @@
-import type { Run } from './bitfield.ts';
+import type { Bitfield, Run } from './bitfield.ts';
 import type { DownloadLimits } from './limits.ts';
 import type { Fetch, Neighbour } from './neighbour.ts';
 import { pickInOrder, pickRarest, type PickView } from './picker.ts';
 import type { PieceTable } from './piece-table.ts';
+import { farRequests } from './zone-budget.ts';
 
 /** Requests at one neighbour at a time: the next is there when one ends. */
 const REQUESTS_PER_PEER = 2;
@@ -17,16 +18,19 @@ export function planFetches(table: PieceTable, sources: readonly Neighbour[], li
   const late = idle.some(({ role }) => role === 'fetching') ? latePieces(table, limits, now) : [];
   const before = wanted.first + Math.ceil(limits.windowBytes / table.layout.pieceLength);
   const chosen: [Neighbour, Run][] = [];
+  let far = idle.every(({ near }) => near) ? 0 : farRequests(sources, ({ bits }) => wanted.anyIn(bits), now);
   // Near ones first; among them those with the least to do, so that the work is spread.
   for (const source of idle.sort((a, b) => Number(b.near) - Number(a.near) || a.fetches.size - b.fetches.size || a.backlogBytes - b.backlogBytes || b.rate - a.rate)) {
     const longest = runPieces(source, table.layout.pieceLength, limits);
     for (let open = source.fetches.size; open < REQUESTS_PER_PEER; open++) {
+      if (!source.near && far < 1) break;
       const inOrder = source.role === 'complete';
       const run =
         (wanted.count === 0 ? undefined : inOrder ? pickInOrder(wanted, source.bits, wanted.first, before, longest) : pickRarest(wanted, source.bits, longest, random)) ??
         (open > 0 ? undefined : (pickLate(table, late, source) ?? pickEndgame(table, sources, source, limits, now)));
       if (run === undefined) break;
       chosen.push([source, run]);
+      if (!source.near) far--;
       table.claim(run);
       wanted.take(run);
     }
@@ -67,6 +71,10 @@ class WantedPieces implements PickView {
     return this.#wanted[piece] === 1;
   }
 
+  anyIn(bits: Bitfield): boolean {
+    return this.count > 0 && this.#wanted.some((wanted, piece) => wanted === 1 && bits.has(piece));
+  }
+
   take([first, count]: Run): void {
     for (let piece = first; piece < first + count; piece++) {
       this.count -= this.#wanted[piece]!;
@@ -75,9 +83,9 @@ class WantedPieces implements PickView {
   }
 }
 
-/** What a neighbour sends in a moment, so that requests are few with a fast one and short with a slow one. */
+/** What a neighbour sends in a moment and on the way here, so that requests are few with a fast one and short with a slow one. */
 function runPieces(neighbour: Neighbour, pieceLength: number, limits: DownloadLimits): number {
-  const bytes = Math.min(limits.maxRunBytes, (neighbour.rate * limits.runMs) / 1000);
+  const bytes = Math.min(limits.maxRunBytes, (neighbour.rate * (limits.runMs + neighbour.latencyMs)) / 1000);
   return Math.max(limits.minRunPieces, Math.floor(bytes / pieceLength));
 }
 

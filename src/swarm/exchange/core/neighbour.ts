@@ -28,6 +28,8 @@ export class Neighbour {
   readonly peer: string;
   /** In this node's zone: asked before others. */
   near = true;
+  /** Round trip, as far as it is known. */
+  latencyMs = 0;
   role: NeighbourRole;
   bits: Bitfield;
   /** Bytes that it is ready to be pushed. */
@@ -59,7 +61,7 @@ export class Neighbour {
   }
 
   measured(bytes: number, ms: number): void {
-    const rate = (bytes * 1000) / Math.max(1, ms);
+    const rate = (bytes * 1000) / Math.max(1, ms / 2, ms - this.latencyMs);
     this.#rate = this.#rate === undefined ? rate : this.#rate * 0.7 + rate * 0.3;
   }
 

@@ -1,0 +1,107 @@
+import test from 'ava';
+import { Bitfield, type Run } from '../../../../../src/swarm/exchange/core/bitfield.ts';
+import { planFetches } from '../../../../../src/swarm/exchange/core/fetch-plan.ts';
+import { DOWNLOAD_LIMITS } from '../../../../../src/swarm/exchange/core/limits.ts';
+import { Neighbour } from '../../../../../src/swarm/exchange/core/neighbour.ts';
+import { PieceLayout } from '../../../../../src/swarm/exchange/core/piece-layout.ts';
+import { PieceTable } from '../../../../../src/swarm/exchange/core/piece-table.ts';
+import { farRequests } from '../../../../../src/swarm/exchange/core/zone-budget.ts';
+
+const PIECES = 4096;
+const LAYOUT = new PieceLayout(PIECES * 65_536);
+let nextId = 0;
+
+function holders(count: number, near: boolean, has: Bitfield = Bitfield.full(LAYOUT.pieceCount)): Neighbour[] {
+  return Array.from({ length: count }, () => {
+    const neighbour = new Neighbour(`peer ${nextId++}`, 'complete', has, 0);
+    neighbour.near = near;
+    return neighbour;
+  });
+}
+
+/** Asks `sources` at the time given, and gives how many requests go near, and how many far. */
+function ask(table: PieceTable, sources: readonly Neighbour[], now: number): { near: number; far: number } {
+  const chosen = planFetches(table, sources, DOWNLOAD_LIMITS, now, () => 0);
+  for (const [source, [first, count]] of chosen) begin(source, [first, count], now);
+  const far = chosen.filter(([source]) => !source.near).length;
+  return { near: chosen.length - far, far };
+}
+
+function begin(source: Neighbour, [first, count]: Run, now: number): void {
+  const id = nextId++;
+  source.fetches.set(id, { id, peer: source.peer, first, count, startedAt: now, arrived: 0 });
+}
+
+test('while the own zone delivers, one request in a few crosses zones, and always one', (t) => {
+  for (const [near, far] of [[1, 1], [2, 1], [4, 2], [10, 5]] as const) {
+    const table = new PieceTable(LAYOUT);
+    const sources = [...holders(near, true), ...holders(20, false)];
+    const first = ask(table, sources, 0);
+    t.is(first.near, 2 * near);
+    t.is(first.far, 1);
+    const second = ask(table, sources, 10);
+    t.is(first.far + second.far, far);
+  }
+});
+
+test('a zone that has nothing of what is wanted does not wait', (t) => {
+  const table = new PieceTable(LAYOUT);
+  const empty = new Bitfield(LAYOUT.pieceCount);
+  t.is(ask(table, [...holders(3, true, empty), ...holders(5, false)], 0).far, 10);
+  t.is(ask(new PieceTable(LAYOUT), holders(5, false), 0).far, 10);
+});
+
+test('near ones that say they have it and send nothing do not starve the zone', (t) => {
+  const table = new PieceTable(LAYOUT);
+  const sources = [...holders(3, true), ...holders(5, false)];
+  t.deepEqual(ask(table, sources, 0), { near: 6, far: 1 });
+  t.is(ask(table, sources, 500).far, 0);
+  t.is(ask(table, sources, 1500).far, 9);
+});
+
+test('near ones that deliver slowly still count', (t) => {
+  const sources = [...holders(2, true), ...holders(2, false)];
+  for (const source of sources.filter(({ near }) => near)) {
+    begin(source, [0, 8], 0);
+    for (const fetch of source.fetches.values()) fetch.arrived = 1;
+  }
+  t.is(farRequests(sources, () => false, 5000), 1);
+});
+
+test('of two zones the one without a holder is done soon after the other, and most pieces cross between them once', (t) => {
+  // Each request brings its run within a round, but of those between zones no more than the link between them carries.
+  const LINKS = 2;
+  const zones = [0, 0, 0, 0, 1, 1, 1, 1];
+  const tables = zones.map(() => new PieceTable(new PieceLayout(256 * 65_536)));
+  const finished: (number | undefined)[] = zones.map(() => undefined);
+  let across = 0;
+  let state = 1;
+  const random = (): number => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
+  for (let round = 1; finished.includes(undefined) && round < 1000; round++) {
+    const now = round * 100;
+    let links = LINKS;
+    const arrivals: [number, Run][] = [];
+    tables.forEach((table, node) => {
+      if (finished[node] !== undefined) return;
+      const sources = [
+        ...holders(1, zones[node] === 0),
+        ...tables.flatMap((other, index) => (index === node ? [] : Object.assign(new Neighbour(`${index}`, 'fetching', other.have, 0), { near: zones[index] === zones[node] }))),
+      ];
+      for (const [source, run] of planFetches(table, sources, { ...DOWNLOAD_LIMITS, maxRunBytes: 4 * 65_536 }, now, random)) {
+        table.release(run);
+        if (source.near) arrivals.push([node, run]);
+        else if (links > 0) {
+          links -= 1;
+          across += run[1];
+          arrivals.push([node, run]);
+        }
+      }
+    });
+    for (const [node, [first, count]] of arrivals) tables[node]!.have.setRun(first, count);
+    tables.forEach(({ have }, node) => { if (have.isFull) finished[node] ??= round; });
+  }
+  const last = (zone: number): number => Math.max(...finished.filter((_, node) => zones[node] === zone).map((round) => round ?? Infinity));
+  t.true(last(1) < 1.5 * last(0), finished.join(' '));
+  t.log(`rounds: ${finished.join(' ')}; ${across} pieces crossed zones`);
+  t.true(across < 1.5 * 256, `${across} pieces crossed zones`);
+});
