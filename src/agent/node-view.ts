@@ -59,7 +59,7 @@ export class NodeView implements StatusSource {
       containerd: this.#containerd(),
       traffic: { fromOriginBytes, fromPeersBytes, toPeersBytes, toClientsBytes: tally.toClientsBytes, vouchedBytes },
       peers: network.peers().map(({ peerId, address, zone, direction, lane, latencyMs, sentBytes, receivedBytes }) => (
-        { peerId, address, zone, direction, lane, latencyMs: latencyMs ?? null, sentBytes, receivedBytes, badPieces: 0 })),
+        { peerId, address, zone, direction, lane, latencyMs: latencyMs ?? null, sentBytes, receivedBytes, badPieces: exchange.badPieces(peerId) })),
       transfers: exchange.transfers().flatMap((transfer): TransferDocument[] => {
         const { digest, repository, sizeBytes, haveBytes, fromPeers, bytesPerSecond, state } = transfer;
         if (state === 'done' || state === 'failed') return [];

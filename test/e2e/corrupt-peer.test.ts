@@ -62,6 +62,9 @@ test('a bit that flipped on a member\'s disk never reaches a client, and the ori
   t.true((await readBlob({ bytes, ...rest })).equals(bytes));
   await rest.taker.cliOk(['pull', 'team/app:v1']);
   await rest.taker.cliOk(['verify']);
+  const { bans } = await rest.taker.waitForStatus('the ban', (status) => status.bans.length > 0);
+  t.is(bans[0]?.peerId, rest.corrupt.info.peerId);
+  t.regex(bans[0]?.reason ?? '', /bytes/);
 });
 
 test('with the origin away a client gets a proven beginning or nothing of it, never the wrong bit', async (t) => {

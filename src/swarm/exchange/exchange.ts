@@ -19,6 +19,8 @@ const LINGER_MS = 30_000;
 const SWEEP_MS = 10_000;
 /** Transfers that are over, kept for status. */
 const MAX_FINISHED = 50;
+/** Peers whose wrong pieces are counted. */
+const MAX_WRONG = 1000;
 
 export interface ExchangeOptions {
   readonly network: Network;
@@ -55,6 +57,7 @@ export class Exchange implements BlobExchange {
   readonly #context: TransferContext;
   readonly #active = new Map<string, Active>();
   readonly #finished: TransferStatus[] = [];
+  readonly #wrong = new Map<string, number>();
   readonly #server: BlobServer;
   readonly #sweeper: NodeJS.Timeout;
   readonly #unsubscribe: (() => void)[] = [];
@@ -69,7 +72,7 @@ export class Exchange implements BlobExchange {
       this.#totals.toPeersBytes += bytes;
     };
     const coordinators = new Coordinators(network, now);
-    this.#context = { network, blobs, coordinators, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, sent };
+    this.#context = { network, blobs, coordinators, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, sent, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
     this.#server = new BlobServer({
       network, blobs,
       transfer: (blob) => this.#active.get(blob.toString())?.transfer,
@@ -110,6 +113,11 @@ export class Exchange implements BlobExchange {
     const totals = { ...this.#totals };
     for (const { transfer } of this.#active.values()) if (!transfer.isOver) addBytes(totals, transfer.status());
     return totals;
+  }
+
+  /** Pieces of the peer that turned out wrong since start. */
+  badPieces(peerId: string): number {
+    return this.#wrong.get(peerId) ?? 0;
   }
 
   async close(): Promise<void> {
@@ -164,6 +172,14 @@ export class Exchange implements BlobExchange {
         released = true;
       },
     };
+  }
+
+  #countWrong(peer: string, pieces: number): void {
+    const before = this.badPieces(peer);
+    // The last to be counted is the last to be forgotten.
+    this.#wrong.delete(peer);
+    this.#wrong.set(peer, before + pieces);
+    if (this.#wrong.size > MAX_WRONG) this.#wrong.delete(this.#wrong.keys().next().value!);
   }
 
   #mayShare(blob: Digest): boolean {

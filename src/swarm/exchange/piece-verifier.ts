@@ -24,6 +24,8 @@ export interface VerifierHooks {
   discarded(pieces: number[]): void;
   /** This peer brought wrong bytes, as it seems: nothing more from it. */
   accused(peer: string): void;
+  /** So many pieces that it is answerable for differ from what the origin gives, or from its own statement. */
+  broughtWrong(peer: string, pieces: number): void;
   /** The dispute could not be settled. */
   failed(error: unknown): void;
   origin(): Origin | undefined;
@@ -245,6 +247,7 @@ export class PieceVerifier {
     if (accused === undefined || accused === this.#context.network.self) return;
     this.#accused.set(accused, { reason: 'brought bytes into the swarm that are not the blob\'s', statement });
     this.#hooks.accused(accused);
+    this.#hooks.broughtWrong(accused, 1);
   }
 
   #dropList(reason: string | undefined): void {
@@ -291,6 +294,7 @@ export class PieceVerifier {
 
   async #discardFrom(sender: string, pieces: number[], reason: string): Promise<void> {
     // Its own statement against its own bytes is evidence without the blob being proven.
+    this.#hooks.broughtWrong(sender, pieces.length);
     this.#context.network.ban(sender, reason, this.#context.now() + BAN_MS);
     await this.#partial.discard(pieces);
     for (const piece of pieces) this.#provenance.delete(piece);

@@ -25,6 +25,8 @@ export interface TransferContext {
   readonly zone: string | undefined;
   /** Bytes went out to a member that was pushed to. */
   sent(bytes: number): void;
+  /** Pieces that the peer is answerable for turned out wrong. */
+  broughtWrong(peer: string, pieces: number): void;
 }
 
 /** Pushed bytes that a subscriber lets a peer have on their way; topped up as they arrive. */
@@ -221,6 +223,7 @@ export class Transfer {
     const session = new DownloadSession({
       network, coordinators, now, random, zone, digest: this.digest, repository: this.repository, layout, partial, origin: this.#origin, meter: this.meter,
       sent: (bytes) => this.#context.sent(bytes),
+      broughtWrong: (peer, pieces) => this.#context.broughtWrong(peer, pieces),
       expecting: () => this.#joining.size > 0,
       hashed: () => {
         this.#prove().catch((error: unknown) => this.#fail(error));

@@ -134,6 +134,8 @@ test('a peer that sends wrong bytes is found, named and banned, and nobody gets 
   swarm.swarm.faults.chunk = (from, to, chunk) => (from === holder!.network.self && to === victim!.network.self ? Buffer.alloc(chunk.length) : chunk);
   t.true(blob.equals(await pull(victim!, digest, blob.length)));
   t.deepEqual(victim!.network.bans().map(({ peerId }) => peerId), [holder!.network.self]);
+  t.true(victim!.exchange.badPieces(holder!.network.self) > 0);
+  t.is(victim!.exchange.badPieces(other!.network.self), 0);
 });
 
 test('an origin that serves wrong bytes to everybody is reported, and nothing gets a name', async (t) => {
