@@ -103,6 +103,31 @@ test('an image that was built on another one is pulled by containerd and podman 
   t.is(uploadsOf(registry), sent + 2);
 });
 
+test('a node that is the registry itself takes images of a Docker Engine, each layer once', async (t) => {
+  if (!requireTool(t, 'root', 'dockerd', 'docker', 'containerd', 'runc')) return;
+  t.timeout(180_000);
+  const origin = await startAgent(t, { origin: 'embedded' });
+  const member = await startAgent(t, { bootstrap: bootstrapOf(origin) });
+  await member.waitForStatus('an origin', ({ origin: { source } }) => source === 'learned');
+  const docker = await startDockerd(t);
+  const tar = await writeTar(join(tempDir(t), 'rootfs.tar'), [{ name: 'etc/random', content: randomBytes(300_000) }]);
+  await docker.dockerOk(['import', tar, 'team/built:1']);
+  const container = (await docker.dockerOk(['create', '--network', 'none', 'team/built:1', '/bin/sh'])).stdout.trim();
+  await docker.dockerOk(['cp', tar, `${container}:/etc/copy`]);
+  await docker.dockerOk(['commit', container, 'team/derived:1']);
+  const seed = (image: string, ...more: string[]): Promise<SeedResult> => origin.cliJson<SeedResult>(['seed', `docker://${image}`, ...more], { env: { DOCKER_HOST: `unix://${docker.socket}` } });
+
+  const built = await seed('team/built:1');
+  t.deepEqual([built.identity, built.uploaded.blobs], ['engine', 2]);
+  const derived = await seed('team/derived:1');
+  t.is(derived.layers[0]!.digest, built.layers[0]!.digest);
+  t.deepEqual([derived.uploaded.blobs, derived.mounted.blobs], [2, 1]);
+  const other = await seed('team/derived:1', '--as', 'other/name:2');
+  t.deepEqual([other.digest, other.uploaded.blobs], [derived.digest, 0]);
+  t.is((await member.cliJson<{ digest: string }>(['pull', 'other/name:2'])).digest, derived.digest);
+  await origin.cliOk(['verify']);
+});
+
 test('layouts, archives and tarballs are seeded with their own digests, once', async (t) => {
   if (!requireTool(t, 'docker-registry', 'skopeo')) return;
   const { registry, first, second } = await site(t);
