@@ -1,9 +1,9 @@
 import { errorCode, LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
-import type { Origin } from '../../origin/origin.ts';
 import { Grade, type BlobReader, type PartialBlob } from '../../store/blob-store.ts';
 import type { PushReceiver } from '../lane/lane.ts';
 import type { Network } from '../network/network.ts';
+import type { BlobOrigin } from './blob-sources.ts';
 import type { Run } from './core/bitfield.ts';
 import type { Download, FetchOutcome } from './core/download.ts';
 import type { Fetch } from './core/neighbour.ts';
@@ -29,7 +29,7 @@ export interface CarrierOptions {
   readonly meter: TransferMeter;
   /** Ends everything that is under way. */
   readonly signal: AbortSignal;
-  readonly origin: () => Origin | undefined;
+  readonly origin: () => BlobOrigin | undefined;
   /** Something changed that the choices depend on. */
   readonly wake: () => void;
   /** A piece is whole and has its grade. */

@@ -94,7 +94,7 @@ export class Exchange implements BlobExchange {
     let active = this.#active.get(key);
     if (active === undefined || active.transfer.state === 'failed' || (active.transfer.state === 'done' && this.#options.blobs.size(request.digest) === undefined)) {
       active = this.#begin(request);
-    }
+    } else active.transfer.joinedBy(request);
     active.interested++;
     clearTimeout(active.linger);
     return this.#handle(active);

@@ -1,8 +1,8 @@
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
-import type { Origin } from '../../origin/origin.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
 import type { Network } from '../network/network.ts';
+import type { BlobOrigin } from './blob-sources.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import { parseList, type PrefixList } from './prefix-list.ts';
 import type { Provenance } from './provenance.ts';
@@ -28,7 +28,7 @@ export interface VerifierHooks {
   broughtWrong(peer: string, pieces: number): void;
   /** The dispute could not be settled. */
   failed(error: unknown): void;
-  origin(): Origin | undefined;
+  origin(): BlobOrigin | undefined;
   readonly repository: string;
   /** Members that fetch the same blob. */
   rivals(): string[];
@@ -224,7 +224,7 @@ export class PieceVerifier {
     await this.#partial.advance();
   }
 
-  async #replaceIfDifferent(origin: Origin, piece: number): Promise<boolean> {
+  async #replaceIfDifferent(origin: BlobOrigin, piece: number): Promise<boolean> {
     const { start, end } = this.#layout.range(piece);
     const chunks: Uint8Array[] = [];
     for await (const chunk of origin.readBlob(this.#hooks.repository, this.#blob, { start, end })) chunks.push(chunk);

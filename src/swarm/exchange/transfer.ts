@@ -6,6 +6,7 @@ import type { PushReceiver } from '../lane/lane.ts';
 import type { Network } from '../network/network.ts';
 import { MAX_INLINE_BYTES, type Holding, type MessageOf } from '../protocol/message.ts';
 import type { BlobRequest, TransferStatus } from '../swarm.ts';
+import { BlobSources } from './blob-sources.ts';
 import type { Coordinators } from './coordinators.ts';
 import { PieceLayout } from './core/piece-layout.ts';
 import { DownloadSession } from './download-session.ts';
@@ -51,6 +52,7 @@ export class Transfer {
   readonly meter: TransferMeter;
   readonly #context: TransferContext;
   readonly #request: BlobRequest;
+  readonly #sources: BlobSources;
   readonly #origin: OriginAccess;
   readonly #abort = new AbortController();
   readonly #sized = Promise.withResolvers<number>();
@@ -72,7 +74,9 @@ export class Transfer {
     this.repository = request.repository;
     this.shared = request.shared !== false;
     this.meter = new TransferMeter(context.now);
-    this.#origin = new OriginAccess(() => (request.sources === 'peers' ? undefined : (request.origin ?? context.origin())), context.now);
+    this.#sources = new BlobSources(() => context.origin());
+    this.#sources.add(request);
+    this.#origin = new OriginAccess(() => (this.#sources.isKnown ? this.#sources : undefined), context.now);
     // Whoever waits is told through these; a transfer that nobody waits for any more may fail in silence.
     this.#done.promise.catch(() => undefined);
     this.#sized.promise.catch(() => undefined);
@@ -101,6 +105,13 @@ export class Transfer {
 
   start(): void {
     this.#run().catch((error: unknown) => this.#fail(error));
+  }
+
+  /** Another caller shares this download: what the first one may not read at the origin, it may. */
+  joinedBy(request: BlobRequest): void {
+    if (!this.#sources.add(request)) return;
+    this.#origin.renewed();
+    this.#session()?.wake();
   }
 
   /** Stops; what is here stays as a partial blob. */
@@ -317,7 +328,7 @@ export class Transfer {
   }
 
   #nobodyHelps(): unknown {
-    if (this.#request.sources === 'peers') return new LayerswarmError('not-found', `no member of the swarm has ${this.digest.toString()}`);
+    if (!this.#sources.isKnown && this.#request.sources === 'peers') return new LayerswarmError('not-found', `no member of the swarm has ${this.digest.toString()}`);
     if (this.#origin.error !== undefined) return this.#origin.error;
     return new LayerswarmError('unavailable', `no member of the swarm has ${this.digest.toString()}, and no origin is known to read it from`);
   }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
+import { LayerswarmError } from '../../../../src/errors.ts';
 import { Digest } from '../../../../src/oci/digest.ts';
 import type { ExchangeTotals } from '../../../../src/swarm/exchange/exchange.ts';
 import { ExchangeSwarm, pull } from '../../../support/exchange-nodes.ts';
@@ -80,6 +81,54 @@ test('callers of one blob share one download', async (t) => {
   const node = await swarm.add(origin);
   await Promise.all(Array.from({ length: 50 }, () => pull(node, digest)));
   t.is(origin.read.get(digest.toString()), blob.length);
+});
+
+/** Gives `team/private` to nobody, once the gate is open. */
+class HalfClosedOrigin extends MemoryOrigin {
+  readonly asked = Promise.withResolvers<void>();
+  readonly gate = Promise.withResolvers<void>();
+
+  override async *readBlob(repository: string, ...rest: [Digest, { start: number; end: number }, AbortSignal?]): AsyncGenerator<Uint8Array> {
+    if (repository === 'team/private') {
+      this.asked.resolve();
+      await this.gate.promise;
+      throw new LayerswarmError('origin-denied', 'team/private is not for this node');
+    }
+    yield* super.readBlob(repository, ...rest);
+  }
+}
+
+test('a caller gets a blob through its own repository, though it joined a download through one that the origin refuses', async (t) => {
+  const swarm = await swarmFor(t);
+  const origin = new HalfClosedOrigin();
+  const blob = randomBytes(700_000);
+  const digest = origin.add(blob);
+  const node = await swarm.add(origin);
+  const refused = node.exchange.fetch({ digest, size: blob.length, repository: 'team/private' });
+  await origin.asked.promise;
+  const allowed = node.exchange.fetch({ digest, size: blob.length, repository: 'team/open' });
+  origin.gate.resolve();
+  await allowed.done();
+  t.is(allowed.progress().haveBytes, blob.length);
+  t.is(origin.read.get(digest.toString()), blob.length);
+  refused.release();
+  allowed.release();
+});
+
+test('a caller whose mirror has a blob gets it, though it joined a download from a registry that is away', async (t) => {
+  const swarm = await swarmFor(t);
+  const [away, mirror] = [new HalfClosedOrigin(), new MemoryOrigin()];
+  const blob = randomBytes(300_000);
+  const digest = mirror.add(blob);
+  const node = await swarm.add(undefined);
+  const first = node.exchange.fetch({ digest, size: blob.length, repository: 'team/private', origin: away });
+  await away.asked.promise;
+  const second = node.exchange.fetch({ digest, size: blob.length, repository: 'team/app', origin: mirror });
+  away.gate.resolve();
+  await Promise.all([first.done(), second.done()]);
+  t.is(mirror.read.get(digest.toString()), blob.length);
+  first.release();
+  second.release();
 });
 
 test('a blob that neither the origin nor anybody has is not found', async (t) => {
