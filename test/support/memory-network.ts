@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+import { peerIdFromString } from '@libp2p/peer-id';
 import { LayerswarmError } from '../../src/errors.ts';
 import type { Lane, LaneSource } from '../../src/swarm/lane/lane.ts';
 import { Conversation } from '../../src/swarm/network/conversation.ts';
@@ -193,6 +195,16 @@ export class MemoryNetwork implements Network {
     }
   }
 
+  async findClosest(key: Uint8Array, signal: AbortSignal): Promise<string | undefined> {
+    await Promise.resolve();
+    const living = this.#swarm.nodes.filter(({ stopped, self }) => !stopped && self !== this.self);
+    if (signal.aborted || living.every(({ self }) => this.#peers.has(self))) return undefined;
+    const closest = living.map((node) => ({ node, distance: dhtDistance(node.self, key) })).sort((a, b) => Buffer.compare(a.distance, b.distance))[0]?.node;
+    if (closest === undefined || this.#peers.has(closest.self)) return undefined;
+    this.#swarm.connect(this, closest);
+    return this.#peers.has(closest.self) ? closest.self : undefined;
+  }
+
   provide(blob: string): void {
     const providers = this.#swarm.providers.get(blob) ?? new Set();
     this.#swarm.providers.set(blob, providers.add(this.self));
@@ -272,4 +284,11 @@ export class MemoryNetwork implements Network {
     if (frame.message.type === 'origin-changed') entry.peer.origin = frame.message.origin;
     void entry.conversation.receive(frame);
   }
+}
+
+/** As kad-dht has it: XOR of the SHA-256 of the peer id's bytes and of the key. */
+function dhtDistance(peerId: string, key: Uint8Array): Buffer {
+  const id = createHash('sha256').update(peerIdFromString(peerId).toMultihash().bytes).digest();
+  const target = createHash('sha256').update(key).digest();
+  return Buffer.from(id.map((byte, i) => byte ^ target[i]!));
 }

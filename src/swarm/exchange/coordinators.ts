@@ -1,3 +1,4 @@
+import { base58btc } from 'multiformats/bases/base58';
 import { Digest } from '../../oci/digest.ts';
 import type { Network, Peer } from '../network/network.ts';
 import type { Message, MessageOf } from '../protocol/message.ts';
@@ -8,6 +9,12 @@ import { PieceLayout } from './core/piece-layout.ts';
 
 /** A coordinator that does not answer within this is passed over for the next one. */
 const LEASE_TIMEOUT_MS = 1500;
+/** Where a coordinator is out of reach, the reading is left to others for about this long. */
+const ELSEWHERE_MS = 2000;
+/** What the DHT said of a blob's coordinator is asked anew after this. */
+const LOOKED_UP_MS = 60_000;
+/** Less than who asks waits. */
+const LOOKUP_TIMEOUT_MS = 1000;
 /** How long a silent coordinator stays passed over. */
 const PASSED_OVER_MS = 10_000;
 /** A table that nobody asked for this long is dropped. */
@@ -16,6 +23,18 @@ const TABLE_IDLE_MS = 60_000;
 const MAX_BLOBS = 4096;
 const MAX_SIZES = 4;
 
+const MAX_TRIES = 5;
+
+export interface LeaseRequest {
+  readonly layout: PieceLayout;
+  /** What this node has. */
+  readonly bits: Bitfield;
+  /** What it is reading. */
+  readonly active: readonly Run[];
+  readonly pieces: number;
+  readonly urgent: boolean;
+}
+
 /**
  * The leases of the swarm, both sides: this node's books for the blobs that it is closest to, and the way to the coordinator of
  * any other blob.
@@ -23,13 +42,20 @@ const MAX_SIZES = 4;
 export class Coordinators {
   readonly #network: Network;
   readonly #now: () => number;
-  readonly #distance = new MemberDistance();
+  readonly #random: () => number;
+  /** As kad-dht measures it, so that a lookup finds the same member. */
+  readonly #distance = new MemberDistance((member) => base58btc.baseDecode(member));
   readonly #tables = new Map<string, Map<string, LeaseTable>>();
   readonly #passedOver = new Map<string, number>();
+  /** Blobs whose closest member was looked for in the DHT. */
+  readonly #lookups = new Map<string, { readonly at: number; readonly done: Promise<void> }>();
+  /** Blobs that are coordinated by a member that this node is not connected to, until when that is believed. */
+  readonly #elsewhere = new Map<string, number>();
 
-  constructor(network: Network, now: () => number) {
+  constructor(network: Network, now: () => number, random: () => number = Math.random) {
     this.#network = network;
     this.#now = now;
+    this.#random = random;
     network.handle('lease-request', (message, from) => this.#onRequest(message, from));
     network.handle('lease-report', (message, from) => this.#onReport(message, from));
     network.onPeer((event, { peerId }) => {
@@ -40,33 +66,44 @@ export class Coordinators {
     });
   }
 
-  /** The member that hands out leases of this blob, as far as this node knows; itself among them. */
-  coordinator(blob: Digest): string {
-    return this.#ranked(blob)[0]!;
+  /** The member that hands out leases of this blob, itself perhaps; undefined when that is one who is not connected. */
+  coordinator(blob: Digest): string | undefined {
+    return (this.#elsewhere.get(blob.toString()) ?? 0) > this.#now() ? undefined : this.#ranked(blob)[0]!;
   }
 
-  /** Asks for an extent of up to `pieces`; goes to the next member when the coordinator is silent. Never throws. */
-  async ask(blob: Digest, layout: PieceLayout, bits: Bitfield, active: readonly Run[], pieces: number, signal: AbortSignal): Promise<LeaseAnswer> {
+  /**
+   * Asks for an extent of up to `pieces`; goes to the next member when the coordinator is silent. A coordinator that is not connected
+   * is left to its neighbours, who read for the whole crowd, unless the need is `urgent`: nobody else brings pieces here. Never throws.
+   */
+  async ask(blob: Digest, { layout, bits, active, pieces, urgent }: LeaseRequest, signal: AbortSignal): Promise<LeaseAnswer> {
     const message: MessageOf<'lease-request'> = {
       type: 'lease-request', blob: blob.toString(), size: layout.size, pieceLength: layout.pieceLength,
       bits: Uint8Array.from(bits.toBytes()), active: active.map(([first, count]): Run => [first, count]), pieces,
     };
-    const redirected = new Set<string>();
-    for (let member = this.coordinator(blob), tries = 0; tries < 4; tries++) {
-      if (member === this.#network.self) return this.#table(blob.toString(), layout).request(this.#network.self, bits, active, pieces, this.#now());
+    this.#elsewhere.delete(message.blob);
+    let insists = false;
+    let member = this.#ranked(blob)[0]!;
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      if (member === this.#network.self) {
+        await this.#lookUp(blob);
+        member = this.#ranked(blob)[0]!;
+        if (member === this.#network.self) return this.#table(message.blob, layout).request(member, bits, active, pieces, this.#now());
+      }
       try {
-        const grant = await this.#network.request(member, message, 'lease-grant', { signal, timeoutMs: LEASE_TIMEOUT_MS });
-        const redirect = grant.redirect;
-        if (redirect === undefined || redirected.has(redirect) || this.#network.peer(redirect) === undefined) {
-          return grant.extents.length > 0 ? { extents: grant.extents } : { waitMs: grant.waitMs ?? 250 };
+        const grant: MessageOf<'lease-grant'> = await this.#network.request(member, insists ? { ...message, insists } : message, 'lease-grant', { signal, timeoutMs: LEASE_TIMEOUT_MS });
+        if (grant.redirect === undefined || insists) return grant.extents.length > 0 ? { extents: grant.extents } : { waitMs: grant.waitMs ?? 250 };
+        if (this.#network.peer(grant.redirect) === undefined) {
+          if (!urgent) return this.#leaveTo(message.blob);
+          await this.#lookUp(blob);
         }
-        redirected.add(redirect);
-        member = redirect;
+        // Whoever is closer cannot be asked: the one who knows of it is to stand in.
+        insists = this.#network.peer(grant.redirect) === undefined || this.#isPassedOver(grant.redirect);
+        if (!insists) member = grant.redirect;
       } catch {
         if (signal.aborted) break;
         // Whatever went wrong, leases are advisory: the next closest member takes over.
         this.#passedOver.set(member, this.#now() + PASSED_OVER_MS);
-        member = this.coordinator(blob);
+        member = this.#ranked(blob)[0]!;
       }
     }
     return { waitMs: 250 };
@@ -74,6 +111,7 @@ export class Coordinators {
 
   report(blob: Digest, extent: Extent, done: readonly Run[], outcome: 'done' | 'failed' | 'released'): void {
     const coordinator = this.coordinator(blob);
+    if (coordinator === undefined) return;
     const runs = done.map(([first, count]): Run => [first, count]);
     if (coordinator === this.#network.self) this.#end(blob.toString(), coordinator, extent.id, runs, outcome);
     else this.#network.send(coordinator, { type: 'lease-report', blob: blob.toString(), id: extent.id, done: runs, outcome });
@@ -97,25 +135,57 @@ export class Coordinators {
       for (const [key, table] of tables) if (this.#now() - table.touchedAt > TABLE_IDLE_MS) tables.delete(key);
       if (tables.size === 0) this.#tables.delete(blob);
     }
+    for (const [blob, { at }] of this.#lookups) if (this.#now() - at > LOOKED_UP_MS) this.#lookups.delete(blob);
+    for (const [blob, until] of this.#elsewhere) if (until <= this.#now()) this.#elsewhere.delete(blob);
+  }
+
+  #leaveTo(blob: string): LeaseAnswer {
+    const waitMs = ELSEWHERE_MS * (0.5 + this.#random());
+    this.#elsewhere.set(blob, this.#now() + waitMs);
+    return { waitMs };
+  }
+
+  /** In a swarm where nobody knows everyone: connects to the member that is closest of all. */
+  async #lookUp(blob: Digest): Promise<void> {
+    const key = blob.toString();
+    let lookup = this.#lookups.get(key);
+    if (lookup === undefined || this.#now() - lookup.at > LOOKED_UP_MS) {
+      const found = this.#network.findClosest(Buffer.from(key), AbortSignal.timeout(LOOKUP_TIMEOUT_MS));
+      lookup = { at: this.#now(), done: found.then(() => undefined) };
+      this.#lookups.set(key, lookup);
+    }
+    await lookup.done;
+  }
+
+  #isPassedOver(member: string): boolean {
+    return (this.#passedOver.get(member) ?? 0) > this.#now();
   }
 
   #ranked(blob: Digest): string[] {
-    const now = this.#now();
     const members = [this.#network.self];
-    for (const { peerId } of this.#network.peers()) if ((this.#passedOver.get(peerId) ?? 0) <= now) members.push(peerId);
+    for (const { peerId } of this.#network.peers()) if (!this.#isPassedOver(peerId)) members.push(peerId);
     return this.#distance.rank(blob, members);
   }
 
-  #onRequest(message: MessageOf<'lease-request'>, from: Peer): Message {
+  async #onRequest(message: MessageOf<'lease-request'>, from: Peer): Promise<Message> {
     const layout = PieceLayout.received(message.size, message.pieceLength);
     const bits = Bitfield.fromBytes(message.bits, layout.pieceCount);
-    const closest = this.#distance.rank(Digest.parse(message.blob), [this.#network.self, ...this.#network.peers().map(({ peerId }) => peerId)])[0]!;
-    // Whoever is redirected here by another, or finds the closest silent, is served all the same: a lease too many is only a copy.
+    if (message.insists !== true) {
+      const redirect = await this.#closer(Digest.parse(message.blob), from.peerId);
+      if (redirect !== undefined) return { type: 'lease-grant', blob: message.blob, extents: [], redirect };
+    }
+    // Whoever insists is served all the same: a lease too many is only a copy.
     const answer = this.#table(message.blob, layout).request(from.peerId, bits, message.active, message.pieces, this.#now());
-    const redirect = closest === this.#network.self || closest === from.peerId ? undefined : closest;
     return 'extents' in answer
       ? { type: 'lease-grant', blob: message.blob, extents: [...answer.extents] }
-      : { type: 'lease-grant', blob: message.blob, extents: [], waitMs: Math.ceil(answer.waitMs), ...(redirect === undefined ? {} : { redirect }) };
+      : { type: 'lease-grant', blob: message.blob, extents: [], waitMs: Math.ceil(answer.waitMs) };
+  }
+
+  /** Who is to be asked instead of this node. */
+  async #closer(blob: Digest, asker: string): Promise<string | undefined> {
+    if (this.#ranked(blob)[0] === this.#network.self) await this.#lookUp(blob);
+    const closest = this.#ranked(blob)[0]!;
+    return closest === this.#network.self || closest === asker ? undefined : closest;
   }
 
   #onReport(message: MessageOf<'lease-report'>, from: Peer): undefined {

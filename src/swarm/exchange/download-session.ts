@@ -7,6 +7,7 @@ import type { Holding, MessageOf } from '../protocol/message.ts';
 import { Carrier } from './carrier.ts';
 import type { Coordinators } from './coordinators.ts';
 import { Bitfield, type Run } from './core/bitfield.ts';
+import type { CrowdReach } from './core/crowd-search.ts';
 import { Download, type Command } from './core/download.ts';
 import type { NeighbourRole } from './core/neighbour.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
@@ -40,6 +41,7 @@ export interface SessionOptions {
   broughtWrong(peer: string, pieces: number): void;
   /** Answers of members are still awaited: too early to say that nobody can help. */
   expecting(): boolean;
+  reach(): CrowdReach;
   /** Every byte is here and hashed; `partial.verdict` says how. */
   hashed(): void;
   /** Nobody can help any more. */
@@ -144,8 +146,7 @@ export class DownloadSession {
   }
 
   gained(peerId: string, message: MessageOf<'have'>): void {
-    this.download.gained(peerId, message.runs, message.backlogBytes, this.#options.now());
-    this.wake();
+    if (this.download.gained(peerId, message.runs, message.backlogBytes, this.#options.now())) this.wake();
   }
 
   promised(peerId: string, message: MessageOf<'promise'>): void {
@@ -196,6 +197,7 @@ export class DownloadSession {
     const coordinator = coordinators.coordinator(digest);
     this.download.coordinator = coordinator === network.self ? undefined : coordinator;
     this.download.originUsable = origin.usable !== undefined;
+    this.download.reach = this.#options.reach();
     for (const command of this.download.plan(now)) this.#execute(command);
     if (!this.#complete) this.#watch(now);
     else if (this.download.pushBacklogBytes === 0) this.#options.drained();
@@ -237,7 +239,7 @@ export class DownloadSession {
         void this.carrier.push(command.peer, command.piece);
         break;
       case 'ask-lease':
-        void this.#askLease(command.pieces, command.active);
+        void this.#askLease(command);
         break;
       case 'read':
         void this.carrier.read(command.read);
@@ -247,9 +249,9 @@ export class DownloadSession {
     }
   }
 
-  async #askLease(pieces: number, active: readonly Run[]): Promise<void> {
+  async #askLease({ active, pieces, urgent }: Extract<Command, { type: 'ask-lease' }>): Promise<void> {
     const { coordinators, digest, layout } = this.#options;
-    const answer = await coordinators.ask(digest, layout, this.download.have, active, pieces, this.#abort.signal);
+    const answer = await coordinators.ask(digest, { layout, bits: this.download.have, active, pieces, urgent }, this.#abort.signal);
     if (this.#complete || this.#abort.signal.aborted) return;
     const now = this.#options.now();
     if ('extents' in answer) for (const command of this.download.leased(answer.extents, now)) this.#execute(command);

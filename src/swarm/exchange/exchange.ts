@@ -71,7 +71,7 @@ export class Exchange implements BlobExchange {
     const sent = (bytes: number): void => {
       this.#totals.toPeersBytes += bytes;
     };
-    const coordinators = new Coordinators(network, now);
+    const coordinators = new Coordinators(network, now, options.random);
     this.#context = { network, blobs, coordinators, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, sent, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
     this.#server = new BlobServer({
       network, blobs,
@@ -94,7 +94,7 @@ export class Exchange implements BlobExchange {
     let active = this.#active.get(key);
     if (active === undefined || active.transfer.state === 'failed' || (active.transfer.state === 'done' && this.#options.blobs.size(request.digest) === undefined)) {
       active = this.#begin(request);
-    } else active.transfer.joinedBy(this.#withSharing(request));
+    } else active.transfer.joinedBy(request);
     active.interested++;
     clearTimeout(active.linger);
     return this.#handle(active);
@@ -133,7 +133,7 @@ export class Exchange implements BlobExchange {
 
   #begin(request: BlobRequest): Active {
     const key = request.digest.toString();
-    const transfer = new Transfer(this.#context, this.#withSharing(request));
+    const transfer = new Transfer(this.#context, { ...request, shared: request.shared ?? this.#mayShare(request.digest) });
     const active: Active = { transfer, interested: 0, linger: undefined };
     this.#active.set(key, active);
     transfer.start();
@@ -180,10 +180,6 @@ export class Exchange implements BlobExchange {
     this.#wrong.delete(peer);
     this.#wrong.set(peer, before + pieces);
     if (this.#wrong.size > MAX_WRONG) this.#wrong.delete(this.#wrong.keys().next().value!);
-  }
-
-  #withSharing(request: BlobRequest): BlobRequest {
-    return { ...request, shared: request.shared ?? this.#mayShare(request.digest) };
   }
 
   #mayShare(blob: Digest): boolean {
@@ -244,8 +240,8 @@ export class Exchange implements BlobExchange {
     const transfer = this.#mayShare(digest) ? this.#active.get(digest.toString())?.transfer : undefined;
     this.#server.joined(from.peerId, message.holding.blob);
     if (transfer !== undefined && transfer.shared && !transfer.isOver) {
-      transfer.onJoin(from.peerId, message.holding, message.credit);
-      return { type: 'joined', holding: transfer.holding(), credit: transfer.credit };
+      if (transfer.onJoin(from.peerId, message.holding, message.credit)) return { type: 'joined', holding: transfer.holding(), credit: transfer.credit };
+      return { type: 'joined', holding: { blob: digest.toString(), state: 'none' }, credit: 0 };
     }
     return { type: 'joined', holding: await this.#holding(digest, false), credit: 0 };
   }

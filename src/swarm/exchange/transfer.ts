@@ -8,6 +8,7 @@ import { MAX_INLINE_BYTES, type Holding, type MessageOf } from '../protocol/mess
 import type { BlobRequest, TransferStatus } from '../swarm.ts';
 import { BlobSources } from './blob-sources.ts';
 import type { Coordinators } from './coordinators.ts';
+import { CrowdJoins } from './crowd-joins.ts';
 import { PieceLayout } from './core/piece-layout.ts';
 import { DownloadSession } from './download-session.ts';
 import { findInline } from './lookup.ts';
@@ -32,7 +33,6 @@ export interface TransferContext {
 
 /** Pushed bytes that a subscriber lets a peer have on their way; topped up as they arrive. */
 const CREDIT_BYTES = 8 << 20;
-const JOIN_TIMEOUT_MS = 3000;
 /** Bounds how often all bytes are gathered and turn out wrong before the blob is given up. */
 const MAX_SETTLEMENTS = 8;
 
@@ -48,7 +48,7 @@ type State =
 export class Transfer {
   readonly digest: Digest;
   readonly repository: string;
-  #shared: boolean;
+  readonly shared: boolean;
   readonly meter: TransferMeter;
   readonly #context: TransferContext;
   readonly #request: BlobRequest;
@@ -64,27 +64,30 @@ export class Transfer {
   #size: number | undefined;
   #isOver = false;
   #settlements = 0;
-  /** Members whose answer to `join` is awaited. */
-  readonly #joining = new Set<Promise<void>>();
+  readonly #joins: CrowdJoins;
 
   constructor(context: TransferContext, request: BlobRequest) {
     this.#context = context;
     this.#request = request;
     this.digest = request.digest;
     this.repository = request.repository;
-    this.#shared = request.shared !== false;
+    this.shared = request.shared !== false;
     this.meter = new TransferMeter(context.now);
     this.#sources = new BlobSources(() => context.origin());
     this.#sources.add(request);
     this.#origin = new OriginAccess(() => (this.#sources.isKnown ? this.#sources : undefined), context.now);
+    this.#joins = new CrowdJoins({
+      network: context.network,
+      random: context.random,
+      zone: context.zone,
+      signal: this.#abort.signal,
+      message: () => ({ type: 'join', holding: this.holding(), credit: this.credit }),
+      answered: (peerId, { holding, credit }) => this.#met(peerId, holding, credit),
+      ended: () => this.#session()?.wake(),
+    });
     // Whoever waits is told through these; a transfer that nobody waits for any more may fail in silence.
     this.#done.promise.catch(() => undefined);
     this.#sized.promise.catch(() => undefined);
-  }
-
-  /** Members are asked, and told. */
-  get shared(): boolean {
-    return this.#shared;
   }
 
   get state(): State['kind'] {
@@ -112,12 +115,8 @@ export class Transfer {
     this.#run().catch((error: unknown) => this.#fail(error));
   }
 
-  /** Another caller takes part: what the first one may not read at the origin, or ask of members, it may. */
+  /** Another caller shares this download: what the first one may not read at the origin, it may. */
   joinedBy(request: BlobRequest): void {
-    if (request.shared !== false && !this.#shared) {
-      this.#shared = true;
-      for (const { peerId } of this.#context.network.peers()) this.onPeerJoined(peerId);
-    }
     if (!this.#sources.add(request)) return;
     this.#origin.renewed();
     this.#session()?.wake();
@@ -166,18 +165,20 @@ export class Transfer {
   // What peers tell
 
   onPeerJoined(peerId: string): void {
-    if (this.shared && (this.#state.kind === 'finding' || this.#state.kind === 'fetching')) this.#join(peerId);
+    if (this.#isJoining) this.#joins.add(peerId);
   }
 
   onPeerLeft(peerId: string): void {
     this.#early.delete(peerId);
     this.#session()?.lose(peerId);
+    this.#joins.remove(peerId, this.#isJoining);
   }
 
-  onJoin(peerId: string, holding: Holding, credit: number): void {
-    const session = this.#session();
-    if (session === undefined) this.#early.set(peerId, { holding, credit });
-    else session.meet(peerId, holding, credit);
+  /** A member asks to exchange the blob; false when this node does so with enough others. */
+  onJoin(peerId: string, holding: Holding, credit: number): boolean {
+    if (!this.#joins.accept(peerId, holding, credit)) return false;
+    this.#met(peerId, holding, credit);
+    return true;
   }
 
   onHave(peerId: string, message: MessageOf<'have'>): void {
@@ -193,7 +194,7 @@ export class Transfer {
   }
 
   onLeave(peerId: string, complete: boolean): void {
-    if (complete) this.onJoin(peerId, { blob: this.digest.toString(), state: 'complete' }, 0);
+    if (complete) this.#met(peerId, { blob: this.digest.toString(), state: 'complete' }, 0);
     else this.onPeerLeft(peerId);
   }
 
@@ -214,7 +215,7 @@ export class Transfer {
   // The run
 
   async #run(): Promise<void> {
-    const { blobs, network } = this.#context;
+    const { blobs } = this.#context;
     const here = blobs.size(this.digest);
     if (here !== undefined) {
       this.#foundSize(here);
@@ -223,7 +224,7 @@ export class Transfer {
     }
     if (this.shared) {
       if (await this.#findInline()) return;
-      for (const { peerId } of network.peers()) this.#join(peerId);
+      this.#joins.start();
     }
     const size = this.#request.size ?? (await this.#findSize());
     if (this.#state.kind !== 'finding') return;
@@ -244,14 +245,15 @@ export class Transfer {
       network, coordinators, now, random, zone, digest: this.digest, repository: this.repository, layout, partial, origin: this.#origin, meter: this.meter,
       sent: (bytes) => this.#context.sent(bytes),
       broughtWrong: (peer, pieces) => this.#context.broughtWrong(peer, pieces),
-      expecting: () => this.#joining.size > 0,
+      expecting: () => this.#joins.pending.size > 0,
+      reach: () => this.#joins.reach,
       hashed: () => {
         this.#prove().catch((error: unknown) => this.#fail(error));
       },
       starved: () => this.#fail(this.#nobodyHelps()),
       failed: (error) => this.#fail(error),
       lessThanSaid: () => {
-        if (this.shared) for (const { peerId } of network.peers()) network.send(peerId, { type: 'join', holding: this.holding(), credit: this.credit });
+        for (const peerId of session.download.neighbours.keys()) network.send(peerId, { type: 'join', holding: this.holding(), credit: this.credit });
       },
       drained: () => void this.#end(),
     });
@@ -309,7 +311,7 @@ export class Transfer {
     } catch (error) {
       this.#origin.failed(error);
     }
-    while (this.#claimedSize() === undefined && this.#joining.size > 0) await Promise.race(this.#joining);
+    while (this.#claimedSize() === undefined && this.#joins.pending.size > 0) await Promise.race(this.#joins.pending);
     const claimed = this.#claimedSize();
     if (claimed === undefined) throw this.#nobodyHelps();
     return claimed;
@@ -320,20 +322,14 @@ export class Transfer {
     return undefined;
   }
 
-  #join(peerId: string): void {
-    const { network } = this.#context;
-    const asked = network
-      .request(peerId, { type: 'join', holding: this.holding(), credit: this.credit }, 'joined', { signal: this.#abort.signal, timeoutMs: JOIN_TIMEOUT_MS })
-      .then(
-        (answer) => (answer.holding.blob === this.digest.toString() ? this.onJoin(peerId, answer.holding, answer.credit) : undefined),
-        // A member that does not answer is no neighbour of this blob; if it is gone, `onPeerLeft` says so.
-        () => undefined,
-      )
-      .finally(() => {
-        this.#joining.delete(asked);
-        this.#session()?.wake();
-      });
-    this.#joining.add(asked);
+  get #isJoining(): boolean {
+    return this.shared && (this.#state.kind === 'finding' || this.#state.kind === 'fetching');
+  }
+
+  #met(peerId: string, holding: Holding, credit: number): void {
+    const session = this.#session();
+    if (session === undefined) this.#early.set(peerId, { holding, credit });
+    else session.meet(peerId, holding, credit);
   }
 
   #nobodyHelps(): unknown {

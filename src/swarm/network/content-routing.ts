@@ -10,6 +10,7 @@ const MULTIHASH = { sha256: 0x12, sha512: 0x13 } as const;
 const MAX_PENDING = 100_000;
 const PROVIDE_TIMEOUT_MS = 30_000;
 const ENDED_AFTER_MS = 30_000;
+const CLOSEST_TIMEOUT_MS = 3000;
 /** A record that nobody took is offered again after this many intervals: who has just joined is not in the routing table yet. */
 const RETRY_INTERVALS = 5;
 
@@ -63,6 +64,20 @@ export class ContentRouting {
     } catch {
       // Best effort: it ends with its signal, or with what it found until it failed.
     }
+  }
+
+  /** The peer that the DHT knows to be closest to a key, with its addresses as somebody told them. */
+  async findClosest(key: Uint8Array, signal: AbortSignal): Promise<{ peerId: string; addresses: string[] } | undefined> {
+    const ended = AbortSignal.any([signal, this.#stopping.signal, AbortSignal.timeout(CLOSEST_TIMEOUT_MS)]);
+    try {
+      for await (const event of this.#options.dht.getClosestPeers(key, { signal: ended })) {
+        // They come in order of their distance.
+        if (event.name === 'FINAL_PEER') return { peerId: event.peer.id.toString(), addresses: event.peer.multiaddrs.map((address) => address.toString()) };
+      }
+    } catch {
+      // Best effort.
+    }
+    return undefined;
   }
 
   /** Somebody joined, who can keep records. */

@@ -21,7 +21,7 @@ import { NeighbourKeeper } from './neighbour-keeper.ts';
 import { checkReachable, staysOnThisHost, type NetworkOptions } from './network-options.ts';
 import type { Ban, Network, OriginAnnouncement, Peer } from './network.ts';
 import { PeerKey, verifySignature } from './peer-key.ts';
-import { findProviders } from './provider-search.ts';
+import { findClosest, findProviders, type MemberSearchOptions } from './provider-search.ts';
 import { PROTOCOL_VERSION, type Session } from './session.ts';
 
 /** Nodes that all know each other, as far as memory allows: a connection takes about half a megabyte. */
@@ -197,13 +197,13 @@ export class Libp2pNetwork implements Network {
   async *findProviders(blob: string, signal: AbortSignal): AsyncGenerator<string> {
     if (this.#state.kind !== 'running' || this.peers().length === 0) return;
     const { content, discovery } = this.#state.parts;
-    yield* findProviders({
-      content,
-      isMember: (peerId) => this.peer(peerId) !== undefined,
-      refuses: (peerId) => peerId === this.self || this.#gater.refuses(peerId),
-      onPeer: (listener) => this.onPeer(listener),
-      offer: (addresses) => { discovery.offer(addresses, 'exchanged'); },
-    }, blob, signal);
+    yield* findProviders(this.#searchOptions(content, discovery), blob, signal);
+  }
+
+  async findClosest(key: Uint8Array, signal: AbortSignal): Promise<string | undefined> {
+    if (this.#state.kind !== 'running' || this.peers().length < this.#dialled) return undefined;
+    const { content, discovery } = this.#state.parts;
+    return await findClosest(this.#searchOptions(content, discovery), key, signal);
   }
 
   provide(blob: string): void {
@@ -216,8 +216,23 @@ export class Libp2pNetwork implements Network {
     if (this.#state.kind === 'running') this.#state.parts.content.unprovide(blob);
   }
 
+  /** Who has so many neighbours does not look for more: there may be members that it does not know. */
+  get #dialled(): number {
+    return Math.ceil(this.#maxNeighbours * DIALLED_SHARE);
+  }
+
+  #searchOptions(content: ContentRouting, discovery: Discovery): MemberSearchOptions {
+    return {
+      content,
+      isMember: (peerId) => this.peer(peerId) !== undefined,
+      refuses: (peerId) => peerId === this.self || this.#gater.refuses(peerId),
+      onPeer: (listener) => this.onPeer(listener),
+      offer: (addresses) => { discovery.offer(addresses, 'exchanged'); },
+    };
+  }
+
   #makeParts(node: Node): Running {
-    const target = Math.ceil(this.#maxNeighbours * DIALLED_SHARE);
+    const target = this.#dialled;
     const members = new Members({
       self: this.self,
       handlers: this.#handlers,

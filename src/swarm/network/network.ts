@@ -45,6 +45,11 @@ export interface Network {
   bans(): readonly Ban[];
   /** Members that hold the whole blob, or once did, according to the DHT; connects to them. Best effort: ends with the signal. */
   findProviders(blob: string, signal: AbortSignal): AsyncIterable<string>;
+  /**
+   * Connects to the member whose id is closest to the key, as the DHT measures, and resolves with its id; undefined when none is closer
+   * than the members that are connected, or cannot be reached. Returns at once while this node knows everyone. Best effort: never throws.
+   */
+  findClosest(key: Uint8Array, signal: AbortSignal): Promise<string | undefined>;
   /** Tells the DHT that this node holds, or no longer holds, a whole blob. Batched; never throws. Records that were given out end by themselves, in hours. */
   provide(blob: string): void;
   unprovide(blob: string): void;

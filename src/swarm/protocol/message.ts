@@ -101,15 +101,20 @@ export const messageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('leave'), blob: digest, complete: z.boolean() }),
 
   // Leases on extents that nobody has
-  /** `active`: what the sender is reading under leases of an earlier coordinator. */
-  z.object({ type: z.literal('lease-request'), blob: digest, size, pieceLength, bits: bitfield, active: runs, pieces: piece.min(1) }),
+  /**
+   * `active`: what the sender is reading under leases of an earlier coordinator. `insists`: whoever is closer to the digest is silent or
+   * out of reach, so that the receiver is to grant leases itself.
+   */
+  z.object({
+    type: z.literal('lease-request'), blob: digest, size, pieceLength, bits: bitfield, active: runs, pieces: piece.min(1), insists: z.boolean().optional(),
+  }),
   z.object({
     type: z.literal('lease-grant'),
     blob: digest,
     extents: z.array(z.object({ id: z.int().min(0), first: piece, count: piece, expiresInMs: z.int().min(1).max(600_000) })).max(64),
     /** Extents are all leased or held: ask again after this time, or when the swarm told you more. */
     waitMs: z.int().min(0).max(60_000).optional(),
-    /** Somebody closer to the digest than the sender coordinates. */
+    /** Somebody closer to the digest than the sender coordinates; without extents, then. */
     redirect: peerId.optional(),
   }),
   z.object({ type: z.literal('lease-report'), blob: digest, id: z.int().min(0), done: runs, outcome: z.enum(['done', 'failed', 'released']) }),

@@ -1,5 +1,6 @@
 import test from 'ava';
-import { fluidBound, simulateCrowd, type CrowdScenario } from '../../sim/crowd.ts';
+import { simulateCrowd } from '../../sim/crowd.ts';
+import { fluidBound, type CrowdScenario } from '../../sim/scenario.ts';
 
 const MBIT = 1e6 / 8;
 const SIZE = 16 << 20;
@@ -14,6 +15,7 @@ const CASES: [string, CrowdScenario, number, number][] = [
   ['a slow origin', { size: SIZE, hosts: hosts(8), originUp: 16 * MBIT }, 1.15, 1.02],
   ['a fast origin', { size: SIZE, hosts: hosts(8), originUp: 256 * MBIT }, 1.2, 1.02],
   ['an origin that takes 50 ms to its first byte', { size: SIZE, hosts: hosts(8), originUp: 64 * MBIT, originDelayMs: 50 }, 1.2, 1.02],
+  ['more hosts than a mesh takes', { size: 2 * SIZE, hosts: hosts(100), originUp: 64 * MBIT }, 1.2, 1.02],
   ['a third of the hosts slow', { size: SIZE, hosts: [...hosts(6), ...hosts(3, 16)], originUp: 64 * MBIT }, 1.3, 1.02],
 ];
 

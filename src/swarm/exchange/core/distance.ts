@@ -7,6 +7,12 @@ import type { Digest } from '../../../oci/digest.ts';
  */
 export class MemberDistance {
   readonly #keys = new Map<string, Buffer>();
+  readonly #idBytes: (member: string) => Uint8Array | string;
+
+  /** `idBytes`: what is hashed of a member. */
+  constructor(idBytes: (member: string) => Uint8Array | string = (member) => member) {
+    this.#idBytes = idBytes;
+  }
 
   /** Members in order of their distance to the blob, closest first. */
   rank(blob: Digest, members: Iterable<string>): string[] {
@@ -24,7 +30,7 @@ export class MemberDistance {
   #key(member: string): Buffer {
     let key = this.#keys.get(member);
     if (key === undefined) {
-      key = createHash('sha256').update(member).digest();
+      key = createHash('sha256').update(this.#idBytes(member)).digest();
       this.#keys.set(member, key);
     }
     return key;

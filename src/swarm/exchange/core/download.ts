@@ -1,8 +1,12 @@
-import { Bitfield, runsOf, type Run } from './bitfield.ts';
-import { planFetches, superfluous } from './fetch-plan.ts';
+import type { Bitfield, Run } from './bitfield.ts';
+import { Announcer } from './announcer.ts';
+import { ArrivalRate } from './arrival-rate.ts';
+import type { CrowdReach } from './crowd-search.ts';
+import { isEndgame, planFetches, RUNS_ASKED, superfluous } from './fetch-plan.ts';
 import type { Extent } from './lease-table.ts';
 import { DOWNLOAD_LIMITS, type DownloadLimits } from './limits.ts';
-import { Neighbour, type Fetch, type NeighbourRole } from './neighbour.ts';
+import type { Fetch, Neighbour, NeighbourRole } from './neighbour.ts';
+import { Neighbourhood } from './neighbourhood.ts';
 import type { PieceLayout } from './piece-layout.ts';
 import { PieceTable } from './piece-table.ts';
 import { ReadPlan, type Read } from './read-plan.ts';
@@ -13,7 +17,8 @@ export type Command =
   | { readonly type: 'cancel'; readonly fetch: Fetch }
   | { readonly type: 'push'; readonly peer: string; readonly piece: number }
   | { readonly type: 'read'; readonly read: Read }
-  | { readonly type: 'ask-lease'; readonly pieces: number; readonly active: readonly Run[] }
+  /** `urgent`: few or none bring pieces here, so that this node cannot leave the reading to others. */
+  | { readonly type: 'ask-lease'; readonly pieces: number; readonly active: readonly Run[]; readonly urgent: boolean }
   | { readonly type: 'have'; readonly peers: readonly string[]; readonly runs: readonly Run[] }
   | { readonly type: 'promise'; readonly peers: readonly string[]; readonly runs: readonly Run[] };
 
@@ -30,29 +35,39 @@ export interface ArrivedBy {
  * The choices of one download: which pieces to ask whom for, which extents to read under a lease, what to push to whom. Knows no
  * network, disk or clock: events come in through methods with the time in ms, commands come out of `plan`.
  *
- * Two ways to get pieces. While more members fetch the blob than hold it, new pieces come in under leases, each once, and their
- * readers push them to everyone. Otherwise holders are asked directly, in order. Either way a piece that another fetcher has
- * is asked for, rarest first.
+ * While more members fetch the blob than hold it, new pieces come in under leases, each once. In a mesh, where everyone exchanges
+ * with everyone, their readers push them to all: every host so passes on an equal share, and every line is busy. In a larger crowd
+ * each host exchanges with some, and pieces are relayed: who has news tells it at once, and the others ask for it, the rarest
+ * first, a few pieces at a time. With more holders than that, holders are asked directly, in order.
  */
 export class Download {
-  readonly neighbours = new Map<string, Neighbour>();
   /** The member that hands out leases, when it is not this node: told what this node has. */
   coordinator: string | undefined;
   /** False while nothing may be asked of the origin: it is away, or not known. */
   originUsable = true;
+  reach: CrowdReach = 'all';
   readonly #table: PieceTable;
+  readonly #neighbourhood: Neighbourhood;
   readonly #reads: ReadPlan;
+  readonly #announcer: Announcer;
   readonly #limits: DownloadLimits;
   readonly #random: () => number;
-  #unannounced: number[] = [];
-  #announcedAt = 0;
   #leasePending = false;
   #leaseWaitUntil = 0;
   #nextFetch = 1;
+  /** Pieces asked of members that fetch themselves. */
+  #asked = 0;
+  readonly #rate = new ArrivalRate();
+  /** When the last piece came, or the first choice was made. */
+  #arrivedAt: number | undefined;
+  /** A piece came while somebody else was bringing it, too. */
+  #overtook = false;
 
   constructor(layout: PieceLayout, random: () => number, limits = DOWNLOAD_LIMITS) {
     this.#table = new PieceTable(layout);
+    this.#neighbourhood = new Neighbourhood(this.#table);
     this.#reads = new ReadPlan(layout, limits);
+    this.#announcer = new Announcer(limits);
     this.#random = random;
     this.#limits = limits;
   }
@@ -70,99 +85,78 @@ export class Download {
     return this.#table.servable;
   }
 
+  get neighbours(): ReadonlyMap<string, Neighbour> {
+    return this.#neighbourhood.all;
+  }
+
   // Neighbours
 
   meet(peer: string, role: NeighbourRole, bits: Bitfield | undefined, credit: number, now: number, near = true): void {
-    const has = role === 'complete' || role === 'origin' ? Bitfield.full(this.layout.pieceCount) : (bits ?? new Bitfield(this.layout.pieceCount));
-    const known = this.neighbours.get(peer);
-    if (known?.role === 'fetching') this.#table.count(known.bits, -1);
-    const neighbour = known ?? new Neighbour(peer, role, has, credit);
-    neighbour.role = role;
-    neighbour.bits = has;
-    neighbour.credit = credit;
-    neighbour.near = near;
-    this.neighbours.set(peer, neighbour);
-    if (role !== 'fetching') {
-      neighbour.pushQueue.clear();
-      return;
-    }
-    this.#table.count(has, 1);
-    for (const [first, count] of has.runs()) for (const piece of this.#table.within([first, count])) this.#table.see(piece, now);
+    this.#neighbourhood.meet(peer, role, bits, credit, near, now);
   }
 
   /** Requests to it that are under way are reported as ended by whoever carries them out. */
   lose(peer: string): void {
-    const neighbour = this.neighbours.get(peer);
-    if (neighbour === undefined) return;
-    if (neighbour.role === 'fetching') this.#table.count(neighbour.bits, -1);
-    this.#forgetPromises(neighbour);
-    this.neighbours.delete(peer);
+    this.#neighbourhood.lose(peer);
   }
 
-  gained(peer: string, runs: readonly Run[], backlogBytes: number, now: number): void {
+  /** True when there is something new to choose. */
+  gained(peer: string, runs: readonly Run[], backlogBytes: number, now: number): boolean {
     const neighbour = this.neighbours.get(peer);
-    if (neighbour?.role !== 'fetching') return;
+    if (neighbour?.role !== 'fetching') return false;
     neighbour.backlogBytes = backlogBytes;
-    for (const run of runs) {
-      for (const piece of this.#table.within(run)) {
-        if (neighbour.bits.set(piece)) this.#table.availability[piece]!++;
-        neighbour.pushQueue.delete(piece);
-        this.#table.see(piece, now);
-      }
-    }
+    this.#neighbourhood.gained(neighbour, runs, now);
+    return this.#table.offered.size > 0 && this.#asked < this.#mostAsked;
   }
 
   promised(peer: string, runs: readonly Run[], now: number): void {
     const neighbour = this.neighbours.get(peer);
     if (neighbour === undefined) return;
     neighbour.heardPusherAt = now;
-    for (const run of runs) {
-      for (const piece of this.#table.within(run)) {
-        if (this.have.has(piece) || neighbour.promised.has(piece)) continue;
-        neighbour.promised.add(piece);
-        this.#table.promises[piece]!++;
-      }
-    }
+    this.#neighbourhood.promised(neighbour, runs);
   }
 
   // Pieces
 
   /** A piece is here. `servable`: its bytes are vouched for, so that others may have it. */
   arrived(piece: number, by: ArrivedBy, servable: boolean, now: number): void {
-    if (by.fetch !== undefined) by.fetch.arrived++;
     if (by.read !== undefined) by.read.arrived++;
+    if (by.fetch !== undefined) {
+      by.fetch.arrived++;
+      if (by.fetch.relayed) this.#asked--;
+    }
     const pusher = by.push === undefined ? undefined : this.neighbours.get(by.push);
     if (pusher !== undefined) pusher.heardPusherAt = now;
-    if (!this.have.set(piece)) return;
-    if (this.#table.promises[piece]! > 0) for (const { promised } of this.neighbours.values()) promised.delete(piece);
-    this.#table.promises[piece] = 0;
+    this.#neighbourhood.settle(piece);
+    if (!this.#table.got(piece)) return;
+    this.#rate.add(this.layout.bytes(piece), now);
+    this.#arrivedAt = now;
+    if (this.#table.coming[piece]! > (by.fetch === undefined && by.read === undefined ? 0 : 1)) this.#overtook = true;
     if (servable) this.makeServable(piece);
-    if (by.read === undefined) return;
-    for (const neighbour of this.#fetching()) if (!neighbour.bits.has(piece)) neighbour.pushQueue.add(piece);
+    if (by.read?.pushes !== true) return;
+    for (const { bits, pushQueue } of this.#neighbourhood.fetching) if (!bits.has(piece)) pushQueue.add(piece);
   }
 
   makeServable(piece: number): void {
-    if (this.servable.set(piece)) this.#unannounced.push(piece);
+    if (this.servable.set(piece)) this.#announcer.add(piece);
   }
 
   /** Pieces turned out wrong: they are wanted again. */
   forget(pieces: Iterable<number>): void {
     for (const piece of pieces) {
-      this.have.clear(piece);
-      this.servable.clear(piece);
-      for (const neighbour of this.neighbours.values()) neighbour.pushQueue.delete(piece);
+      this.#table.forget(piece);
+      for (const { pushQueue } of this.#neighbourhood.fetching) pushQueue.delete(piece);
     }
   }
 
   /** A request is over, whole or not; what of it did not arrive is wanted again. `absent`: the peer has not got it any more. */
   fetchEnded(fetch: Fetch, outcome: FetchOutcome, now: number): void {
     this.#table.release([fetch.first, fetch.count]);
+    if (fetch.relayed) this.#asked -= fetch.count - fetch.arrived;
     const neighbour = this.neighbours.get(fetch.peer);
     if (neighbour === undefined || !neighbour.fetches.delete(fetch.id)) return;
     if (outcome === 'failed' || outcome === 'absent') neighbour.failed(now);
-    if (outcome === 'absent' && neighbour.role === 'fetching') {
-      for (const piece of this.#table.within([fetch.first, fetch.count])) if (neighbour.bits.clear(piece)) this.#table.availability[piece]!--;
-    }
+    if (outcome === 'absent' && neighbour.relays) this.#neighbourhood.lacks(neighbour, [fetch.first, fetch.count], now);
     if (outcome === 'done') {
       neighbour.succeeded();
       neighbour.measured(this.layout.bytes(fetch.first, fetch.count), now - fetch.startedAt);
@@ -185,17 +179,17 @@ export class Download {
 
   leased(extents: readonly Extent[], now: number): Command[] {
     this.#leasePending = false;
+    const { fetching } = this.#neighbourhood;
     const commands: Command[] = [];
     for (const extent of extents) {
       if (extent.first + extent.count > this.layout.pieceCount || extent.count === 0) continue;
-      const read: Read = { extent, source: this.#leaseSource(now), startedAt: now, arrived: 0 };
+      const read: Read = { extent, source: this.#leaseSource(now), startedAt: now, pushes: this.reach === 'all', arrived: 0 };
       this.#reads.begin(read);
       this.#table.claim([extent.first, extent.count]);
       commands.push({ type: 'read', read });
     }
-    const subscribers = this.#fetching().map(({ peer }) => peer);
-    if (commands.length > 0 && subscribers.length > 0) {
-      commands.push({ type: 'promise', peers: subscribers, runs: extents.map(({ first, count }) => [first, count]) });
+    if (this.reach === 'all' && commands.length > 0 && fetching.length > 0) {
+      commands.push({ type: 'promise', peers: fetching.map(({ peer }) => peer), runs: extents.map(({ first, count }) => [first, count]) });
     }
     return commands;
   }
@@ -213,16 +207,15 @@ export class Download {
 
   plan(now: number): Command[] {
     const commands: Command[] = [];
+    this.#arrivedAt ??= now;
     if (!this.have.isFull) {
-      for (const neighbour of this.neighbours.values()) if (this.#brokeItsPromise(neighbour, now)) this.#forgetPromises(neighbour);
+      this.#breakPromises(now);
       this.#planLeases(now, commands);
       this.#planFetches(now, commands);
     }
-    for (const neighbour of this.neighbours.values()) {
-      for (const fetch of superfluous(this.#table, neighbour)) commands.push({ type: 'cancel', fetch });
-    }
+    this.#planCancels(commands);
     this.#planPushes(commands);
-    this.#planAnnouncement(now, commands);
+    this.#planNews(now, commands);
     return commands;
   }
 
@@ -232,47 +225,62 @@ export class Download {
     return [...this.neighbours.values()].every(({ fetches, promised }) => fetches.size === 0 && promised.size === 0);
   }
 
-  /** More members fetch than hold, as far as anything may be asked of them: new pieces come in under leases. */
-  #crowded(now: number): boolean {
-    let fetching = 1;
-    let holding = 0;
-    for (const { role, pausedUntil } of this.neighbours.values()) {
-      if (role === 'fetching') fetching++;
-      if (role === 'complete' && pausedUntil <= now) holding++;
-    }
-    return fetching > holding;
-  }
-
   get pushBacklogBytes(): number {
     let pieces = 0;
-    for (const neighbour of this.neighbours.values()) pieces += neighbour.pushQueue.size + neighbour.pushing;
+    for (const { pushQueue, pushing } of this.#neighbourhood.all.values()) pieces += pushQueue.size + pushing;
     return pieces * this.layout.pieceLength;
   }
 
   #planLeases(now: number, commands: Command[]): void {
-    if (this.#leasePending || now < this.#leaseWaitUntil || !this.#crowded(now)) return;
+    if (this.#leasePending || now < this.#leaseWaitUntil || this.#table.unclaimed.size === 0 || !this.#neighbourhood.isCrowd(now)) return;
     if (!this.originUsable && this.#leaseSource(now) === undefined) return;
-    const lengths = this.#fetching().map(({ pushQueue }) => pushQueue.size).sort((a, b) => a - b);
-    const pieces = this.#reads.wanted(lengths[Math.floor(lengths.length / 2)] ?? 0, lengths.length === 0, now);
-    if (pieces === 0 || !this.#somethingUnclaimed()) return;
+    const { fetching } = this.#neighbourhood;
+    const queued = fetching.map(({ pushQueue }) => pushQueue.size).sort((a, b) => a - b)[fetching.length >> 1] ?? 0;
+    const pieces = this.#reads.wanted(queued, fetching.length === 0, now);
+    if (pieces === 0) return;
     this.#leasePending = true;
-    commands.push({ type: 'ask-lease', pieces, active: [...this.#reads.reads.values()].map(({ extent }): Run => [extent.first, extent.count]) });
+    const urgent = this.reach !== 'some' || now - (this.#arrivedAt ?? now) > this.#limits.urgentAfterMs;
+    commands.push({ type: 'ask-lease', pieces, urgent, active: [...this.#reads.reads.values()].map(({ extent }): Run => [extent.first, extent.count]) });
   }
 
   #planFetches(now: number, commands: Command[]): void {
-    const crowded = this.#crowded(now);
-    const sources = [...this.neighbours.values()].filter(
-      ({ role, pausedUntil }) => pausedUntil <= now && (role === 'fetching' || (role === 'complete' && !crowded)),
-    );
-    for (const [source, [first, count]] of planFetches(this.#table, sources, this.#limits, now, this.#random)) {
-      const fetch: Fetch = { id: this.#nextFetch++, peer: source.peer, first, count, startedAt: now, arrived: 0 };
-      source.fetches.set(fetch.id, fetch);
-      commands.push({ type: 'fetch', fetch });
+    const { offered, overtaken } = this.#table;
+    const { relays, holders } = this.#neighbourhood;
+    const mayAsk = ({ pausedUntil }: Neighbour): boolean => pausedUntil <= now;
+    const direct = holders.length === 0 || this.#neighbourhood.isCrowd(now) ? [] : holders.filter(mayAsk);
+    const most = this.#mostAsked;
+    const room = most - this.#asked;
+    const relayed = (offered.size > 0 && room > 0) || overtaken.size > 0 || isEndgame(this.#table) ? relays.filter(mayAsk) : [];
+    if (direct.length === 0 && relayed.length === 0) return;
+    planFetches({
+      table: this.#table, sources: [...direct, ...relayed], room, longest: Math.floor(most / RUNS_ASKED), limits: this.#limits, now, random: this.#random,
+      begin: (source, [first, count]) => {
+        const fetch: Fetch = { id: this.#nextFetch++, peer: source.peer, first, count, startedAt: now, relayed: source.relays, arrived: 0 };
+        source.fetches.set(fetch.id, fetch);
+        this.#table.claim([first, count]);
+        if (fetch.relayed) this.#asked += count;
+        commands.push({ type: 'fetch', fetch });
+      },
+    });
+  }
+
+  /** Pieces that may be asked of members that fetch themselves. */
+  get #mostAsked(): number {
+    return Math.max(this.#limits.askedPieces, Math.floor((this.#rate.bytesPerSecond * this.#limits.askedMs) / 1000 / this.layout.pieceLength));
+  }
+
+  #planCancels(commands: Command[]): void {
+    if (!this.#overtook) return;
+    this.#overtook = false;
+    for (const neighbour of this.neighbours.values()) {
+      if (neighbour.fetches.size === 0) continue;
+      for (const fetch of superfluous(this.#table, neighbour)) commands.push({ type: 'cancel', fetch });
     }
   }
 
   #planPushes(commands: Command[]): void {
-    for (const neighbour of this.neighbours.values()) {
+    for (const neighbour of this.#neighbourhood.fetching) {
+      if (neighbour.pushQueue.size === 0) continue;
       for (const piece of neighbour.pushQueue) {
         const bytes = this.layout.bytes(piece);
         if (neighbour.pushing >= this.#limits.pushesPerPeer || neighbour.credit < bytes) break;
@@ -284,39 +292,22 @@ export class Download {
     }
   }
 
-  #planAnnouncement(now: number, commands: Command[]): void {
-    if (this.#unannounced.length === 0) return;
-    const peers = this.#fetching().map(({ peer }) => peer);
-    if (this.coordinator !== undefined && !peers.includes(this.coordinator)) peers.push(this.coordinator);
-    // Fewer and longer the more there are to tell: the crowd's messages grow with its square.
-    const interval = Math.min(500, Math.max(50, peers.length * 10));
-    if (peers.length === 0 || now - this.#announcedAt < interval) return;
-    commands.push({ type: 'have', peers, runs: runsOf(this.#unannounced) });
-    this.#unannounced = [];
-    this.#announcedAt = now;
+  #planNews(now: number, commands: Command[]): void {
+    const { fetching } = this.#neighbourhood;
+    const coordinator = this.coordinator === undefined || this.neighbours.get(this.coordinator)?.role === 'fetching' ? undefined : this.coordinator;
+    for (const { peers, runs } of this.#announcer.news(fetching, coordinator, this.reach === 'all', now)) commands.push({ type: 'have', peers, runs });
   }
 
   /** A holder, drawn by chance so that they share the work, or undefined: the origin. */
   #leaseSource(now: number): string | undefined {
-    const holders = [...this.neighbours.values()].filter(({ role, pausedUntil }) => role === 'complete' && pausedUntil <= now);
+    const holders = this.#neighbourhood.holders.filter(({ pausedUntil }) => pausedUntil <= now);
     return holders.length === 0 ? undefined : holders[Math.floor(this.#random() * holders.length)]!.peer;
   }
 
-  #somethingUnclaimed(): boolean {
-    for (let piece = 0; piece < this.layout.pieceCount; piece++) if (this.#table.unclaimed(piece)) return true;
-    return false;
-  }
-
-  #fetching(): Neighbour[] {
-    return [...this.neighbours.values()].filter(({ role }) => role === 'fetching');
-  }
-
-  #brokeItsPromise({ promised, heardPusherAt }: Neighbour, now: number): boolean {
-    return promised.size > 0 && now - heardPusherAt > this.#limits.promiseMs;
-  }
-
-  #forgetPromises({ promised }: Neighbour): void {
-    for (const piece of promised) this.#table.promises[piece]!--;
-    promised.clear();
+  #breakPromises(now: number): void {
+    if (this.#table.promised === 0) return;
+    for (const neighbour of this.neighbours.values()) {
+      if (neighbour.promised.size > 0 && now - neighbour.heardPusherAt > this.#limits.promiseMs) this.#neighbourhood.forgetPromises(neighbour);
+    }
   }
 }

@@ -1,41 +1,92 @@
 import type { Bitfield, Run } from './bitfield.ts';
 import type { DownloadLimits } from './limits.ts';
 import type { Fetch, Neighbour } from './neighbour.ts';
-import { pickInOrder, pickRarest, type PickView } from './picker.ts';
+import { pickInOrder, pickRarest } from './picker.ts';
+import type { PieceSet } from './piece-set.ts';
 import type { PieceTable } from './piece-table.ts';
 import { farRequests } from './zone-budget.ts';
 
 /** Requests at one neighbour at a time: the next is there when one ends. */
 const REQUESTS_PER_PEER = 2;
+/** What may be asked of members that fetch themselves is spread over this many requests. */
+export const RUNS_ASKED = 8;
 /** Pieces missing at most for a slow request to be made a second time. */
 const ENDGAME_PIECES = 64;
 
-/** Decides what to ask of whom now. `sources` are the neighbours that may be asked. */
-export function planFetches(table: PieceTable, sources: readonly Neighbour[], limits: DownloadLimits, now: number, random: () => number): [Neighbour, Run][] {
-  const idle = sources.filter(({ fetches }) => fetches.size < REQUESTS_PER_PEER);
-  if (idle.length === 0) return [];
-  const wanted = new WantedPieces(table);
-  const late = idle.some(({ role }) => role === 'fetching') ? latePieces(table, limits, now) : [];
-  const before = wanted.first + Math.ceil(limits.windowBytes / table.layout.pieceLength);
-  const chosen: [Neighbour, Run][] = [];
-  let far = idle.every(({ near }) => near) ? 0 : farRequests(sources, ({ bits }) => wanted.anyIn(bits), now);
-  // Near ones first; among them those with the least to do, so that the work is spread.
-  for (const source of idle.sort((a, b) => Number(b.near) - Number(a.near) || a.fetches.size - b.fetches.size || a.backlogBytes - b.backlogBytes || b.rate - a.rate)) {
-    const longest = runPieces(source, table.layout.pieceLength, limits);
-    for (let open = source.fetches.size; open < REQUESTS_PER_PEER; open++) {
-      if (!source.near && far < 1) break;
-      const inOrder = source.role === 'complete';
-      const run =
-        (wanted.count === 0 ? undefined : inOrder ? pickInOrder(wanted, source.bits, wanted.first, before, longest) : pickRarest(wanted, source.bits, longest, random)) ??
-        (open > 0 ? undefined : (pickLate(table, late, source) ?? pickEndgame(table, sources, source, limits, now)));
-      if (run === undefined) break;
-      chosen.push([source, run]);
+export interface FetchPlan {
+  readonly table: PieceTable;
+  /** The neighbours that may be asked. */
+  readonly sources: readonly Neighbour[];
+  /** Pieces that may be asked of those of them that relay. */
+  room: number;
+  /** Pieces of one request to one that relays. */
+  readonly longest: number;
+  readonly limits: DownloadLimits;
+  readonly now: number;
+  readonly random: () => number;
+  /** The run is asked of the source from now on. */
+  begin(source: Neighbour, run: Run): void;
+}
+
+/**
+ * Decides what to ask of whom now: the least busy, each for the rarest piece that it has, or from a holder the next in order. The other
+ * way round, the rarest piece from whoever has it, all would ask the one who has the newest.
+ */
+export function planFetches(plan: FetchPlan): void {
+  const { now, sources, table } = plan;
+  let idle = sources.filter(({ fetches }) => fetches.size < REQUESTS_PER_PEER);
+  let far = idle.every(({ near }) => near) ? 0 : farRequests(sources, (source) => hasWanted(table, source), now);
+  while (idle.length > 0) {
+    const source = leastBusy(idle, plan.random);
+    const run = source.near || far >= 1 ? (pick(plan, source) ?? pickSecond(plan, source)) : undefined;
+    if (run !== undefined) {
+      if (source.relays) plan.room -= run[1];
       if (!source.near) far--;
-      table.claim(run);
-      wanted.take(run);
+      plan.begin(source, run);
     }
+    if (run === undefined || source.fetches.size >= REQUESTS_PER_PEER) idle.splice(idle.indexOf(source), 1);
+    if (plan.room <= 0 && table.overtaken.size === 0 && !isEndgame(table)) idle = idle.filter(({ relays }) => !relays);
   }
-  return chosen;
+}
+
+/** Near ones first; among them those with the least to do, so that the work is spread; equals are drawn. */
+function leastBusy(sources: readonly Neighbour[], random: () => number): Neighbour {
+  let best = sources[0]!;
+  let equals = 1;
+  for (let i = 1; i < sources.length; i++) {
+    const order = compareLoad(sources[i]!, best);
+    if (order < 0) equals = 1;
+    if (order < 0 || (order === 0 && random() < 1 / ++equals)) best = sources[i]!;
+  }
+  return best;
+}
+
+function compareLoad(a: Neighbour, b: Neighbour): number {
+  return Number(b.near) - Number(a.near) || a.fetches.size - b.fetches.size || a.backlogBytes - b.backlogBytes || b.rate - a.rate;
+}
+
+function hasWanted({ offered, unclaimed }: PieceTable, { bits, relays }: Neighbour): boolean {
+  return hasAny(bits, offered) || (!relays && hasAny(bits, unclaimed));
+}
+
+function hasAny(bits: Bitfield, { pieces, size }: PieceSet): boolean {
+  for (let i = 0; i < size; i++) if (bits.has(pieces[i]!)) return true;
+  return false;
+}
+
+function pick({ limits, longest, random, room, table }: FetchPlan, source: Neighbour): Run | undefined {
+  if (source.relays) return room > 0 ? pickRarest(table, source.bits, Math.min(room, longest), random) : undefined;
+  const from = table.firstMissing();
+  return pickInOrder(table, source.bits, from, from + Math.ceil(limits.windowBytes / table.layout.pieceLength), runPieces(source, table.layout.pieceLength, limits));
+}
+
+/** A piece that somebody else is to bring, and takes long over. */
+function pickSecond(plan: FetchPlan, source: Neighbour): Run | undefined {
+  return source.fetches.size > 0 ? undefined : (pickOvertaken(plan, source) ?? pickEndgame(plan, source));
+}
+
+export function isEndgame({ have, layout }: PieceTable): boolean {
+  return layout.pieceCount - have.count <= ENDGAME_PIECES;
 }
 
 /** Requests whose pieces have all come from somebody else. */
@@ -47,69 +98,31 @@ export function superfluous(table: PieceTable, neighbour: Neighbour): Fetch[] {
   });
 }
 
-/** The pieces that were wanted when the choosing began, without those chosen since. */
-class WantedPieces implements PickView {
-  readonly pieceCount: number;
-  readonly availability: Uint32Array;
-  readonly first: number;
-  count = 0;
-  readonly #wanted: Uint8Array;
-
-  constructor(table: PieceTable) {
-    this.pieceCount = table.layout.pieceCount;
-    this.availability = table.availability;
-    this.#wanted = new Uint8Array(this.pieceCount);
-    this.first = table.firstMissing();
-    for (let piece = this.first; piece < this.pieceCount; piece++) {
-      if (!table.wanted(piece)) continue;
-      this.#wanted[piece] = 1;
-      this.count++;
-    }
-  }
-
-  wanted(piece: number): boolean {
-    return this.#wanted[piece] === 1;
-  }
-
-  anyIn(bits: Bitfield): boolean {
-    return this.count > 0 && this.#wanted.some((wanted, piece) => wanted === 1 && bits.has(piece));
-  }
-
-  take([first, count]: Run): void {
-    for (let piece = first; piece < first + count; piece++) {
-      this.count -= this.#wanted[piece]!;
-      this.#wanted[piece] = 0;
-    }
-  }
-}
-
 /** What a neighbour sends in a moment and on the way here, so that requests are few with a fast one and short with a slow one. */
 function runPieces(neighbour: Neighbour, pieceLength: number, limits: DownloadLimits): number {
   const bytes = Math.min(limits.maxRunBytes, (neighbour.rate * (limits.runMs + neighbour.latencyMs)) / 1000);
   return Math.max(limits.minRunPieces, Math.floor(bytes / pieceLength));
 }
 
-/** Pieces that were promised here, that others have had for a while: their promiser is slower than whoever else has them. */
-function latePieces(table: PieceTable, limits: DownloadLimits, now: number): number[] {
-  const late: number[] = [];
-  for (let piece = 0; piece < table.layout.pieceCount; piece++) {
-    if (table.promises[piece] === 0 || table.coming[piece] !== 0 || table.have.has(piece)) continue;
-    if (table.seenAt[piece]! > 0 && now - table.seenAt[piece]! > limits.stealAfterMs) late.push(piece);
+/**
+ * A piece that was promised here, that others have had for a while: its promiser is slower than whoever else has it. The last of
+ * them: the promiser comes to it last, so that the two do not meet.
+ */
+function pickOvertaken({ table, limits, now }: FetchPlan, source: Neighbour): Run | undefined {
+  const { overtaken } = table;
+  let last = -1;
+  for (let i = 0; i < overtaken.size; i++) {
+    const piece = overtaken.pieces[i]!;
+    if (piece > last && table.seenBefore(piece, now - limits.stealAfterMs) && source.bits.has(piece) && !source.promised.has(piece)) last = piece;
   }
-  // The promiser comes to the last of them last: asking from that end, the two do not meet.
-  return late.reverse();
-}
-
-function pickLate(table: PieceTable, late: readonly number[], source: Neighbour): Run | undefined {
-  const piece = late.find((candidate) => table.coming[candidate] === 0 && source.bits.has(candidate) && !source.promised.has(candidate));
-  return piece === undefined ? undefined : [piece, 1];
+  return last < 0 ? undefined : [last, 1];
 }
 
 /** At the end a slow request is made a second time, at somebody else. */
-function pickEndgame(table: PieceTable, sources: readonly Neighbour[], source: Neighbour, limits: DownloadLimits, now: number): Run | undefined {
-  if (table.layout.pieceCount - table.have.count > ENDGAME_PIECES) return undefined;
+function pickEndgame({ table, sources, limits, now }: FetchPlan, source: Neighbour): Run | undefined {
+  if (!isEndgame(table)) return undefined;
   for (const other of sources) {
-    if (other === source) continue;
+    if (other === source || other.fetches.size === 0) continue;
     for (const { first, count, startedAt } of other.fetches.values()) {
       if (now - startedAt < limits.endgameMs) continue;
       for (let piece = first; piece < first + count; piece++) {

@@ -84,7 +84,7 @@ export class LeaseTable {
     if (free.length > 0) this.#waiting.delete(member);
     else if (this.#isStuck(member, bits, now)) free = runsWhere(this.layout.pieceCount, (piece) => !bits.has(piece) && this.#leased[piece] === 0);
     const run = free[0];
-    if (run === undefined || this.#leases.size >= this.#limits.maxLeases) return { waitMs: this.#limits.retryMs };
+    if (run === undefined || this.#leases.size >= this.#limits.maxLeases) return { waitMs: this.#limits.retryMs * Math.ceil(this.#members.size / this.#limits.maxLeases) };
     const freePieces = free.reduce((sum, [, length]) => sum + length, 0);
     // Shorter towards the end, so that all finish together.
     const share = Math.max(1, Math.ceil(freePieces / (2 * this.#members.size)));

@@ -1,4 +1,21 @@
 export interface DownloadLimits {
+  /** Other members up to which a swarm is a mesh, where everyone exchanges pieces with everyone. */
+  readonly meshNeighbours: number;
+  /** Members up to which a node takes those that it is connected to for the whole swarm. */
+  readonly wholeSwarm: number;
+  /** In a larger one than a mesh, the members that a node exchanges pieces with, about: half of them asked by it, half by others. */
+  readonly relayNeighbours: number;
+  /** A node to which no piece came for this long reads by itself, even where others are to do that for it. */
+  readonly urgentAfterMs: number;
+  /** Where pieces are relayed, news is told this often. */
+  readonly relayNewsMs: number;
+  readonly coordinatorNewsMs: number;
+  /**
+   * Of those who fetch themselves no more is asked at a time than comes in this time, or this many pieces: enough to keep the
+   * downlink busy, little so that no uplink has a long queue.
+   */
+  readonly askedMs: number;
+  readonly askedPieces: number;
   /** Bytes that may be requested ahead of the first missing piece: bounds what waits for hashing. */
   readonly windowBytes: number;
   readonly maxRunBytes: number;
@@ -26,6 +43,14 @@ export interface DownloadLimits {
 }
 
 export const DOWNLOAD_LIMITS: DownloadLimits = {
+  meshNeighbours: 32,
+  wholeSwarm: 128,
+  relayNeighbours: 16,
+  urgentAfterMs: 2000,
+  relayNewsMs: 40,
+  coordinatorNewsMs: 500,
+  askedMs: 64,
+  askedPieces: 8,
   windowBytes: 64 << 20,
   maxRunBytes: 4 << 20,
   minRunPieces: 4,

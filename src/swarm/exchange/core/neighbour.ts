@@ -1,4 +1,4 @@
-import type { Bitfield, Run } from './bitfield.ts';
+import type { Bitfield } from './bitfield.ts';
 
 /** A request for pieces that a neighbour has been asked for. */
 export interface Fetch {
@@ -7,6 +7,8 @@ export interface Fetch {
   readonly first: number;
   readonly count: number;
   readonly startedAt: number;
+  /** Asked of a member that fetches itself, and took its share of what may be. */
+  readonly relayed: boolean;
   /** Pieces of it that arrived, in order. */
   arrived: number;
 }
@@ -31,6 +33,8 @@ export class Neighbour {
   /** Round trip, as far as it is known. */
   latencyMs = 0;
   role: NeighbourRole;
+  /** It fetches the blob, or did when this node met it. */
+  relays: boolean;
   bits: Bitfield;
   /** Bytes that it is ready to be pushed. */
   credit: number;
@@ -51,8 +55,18 @@ export class Neighbour {
   constructor(peer: string, role: NeighbourRole, bits: Bitfield, credit: number) {
     this.peer = peer;
     this.role = role;
+    this.relays = role === 'fetching';
     this.bits = bits;
     this.credit = credit;
+  }
+
+  /** It says anew what it has. */
+  become(role: NeighbourRole, bits: Bitfield, credit: number): void {
+    this.relays = role === 'fetching' || (role === 'complete' && this.relays);
+    this.role = role;
+    this.bits = bits;
+    this.credit = credit;
+    if (role !== 'fetching') this.pushQueue.clear();
   }
 
   /** Bytes a second, measured over what it sent, or a guess before that. */
@@ -77,9 +91,5 @@ export class Neighbour {
   /** It brought wrong bytes: nothing is asked of it any more. */
   distrust(): void {
     this.pausedUntil = Infinity;
-  }
-
-  gained(runs: readonly Run[]): void {
-    for (const [first, count] of runs) this.bits.setRun(first, count);
   }
 }

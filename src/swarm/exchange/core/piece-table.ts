@@ -1,7 +1,11 @@
 import { Bitfield, type Run } from './bitfield.ts';
 import type { PieceLayout } from './piece-layout.ts';
+import { PieceSet } from './piece-set.ts';
 
-/** What is known of each piece of one blob, counted so that choosing does not look at every neighbour for every piece. */
+/**
+ * What is known of each piece of one blob. Every change keeps the sets that choosing looks at up to date, so that a choice costs
+ * what there is to choose from, whatever the blob's size and the number of neighbours.
+ */
 export class PieceTable {
   readonly layout: PieceLayout;
   readonly have: Bitfield;
@@ -11,10 +15,19 @@ export class PieceTable {
   readonly availability: Uint32Array;
   /** Requests and reads under way that cover the piece. */
   readonly coming: Uint16Array;
+  /** Missing, nobody is bringing them, and fetching neighbours have them. */
+  readonly offered: PieceSet;
+  /** Missing, promised by a neighbour, and other neighbours have them already. */
+  readonly overtaken: PieceSet;
+  /** Missing, and nobody known brings or has them: they have to be brought into the crowd. */
+  readonly unclaimed: PieceSet;
   /** Neighbours that said they will push the piece here. */
-  readonly promises: Uint16Array;
+  readonly #promises: Uint16Array;
+  /** How many promises stand. */
+  promised = 0;
   /** When the piece was first seen at a neighbour that fetches, in ms; 0 when never. */
-  readonly seenAt: Float64Array;
+  readonly #seenAt: Float64Array;
+  #firstMissing = 0;
 
   constructor(layout: PieceLayout) {
     const { pieceCount } = layout;
@@ -23,45 +36,81 @@ export class PieceTable {
     this.servable = new Bitfield(pieceCount);
     this.availability = new Uint32Array(pieceCount);
     this.coming = new Uint16Array(pieceCount);
-    this.promises = new Uint16Array(pieceCount);
-    this.seenAt = new Float64Array(pieceCount);
+    this.offered = new PieceSet(pieceCount);
+    this.overtaken = new PieceSet(pieceCount);
+    this.unclaimed = PieceSet.full(pieceCount);
+    this.#promises = new Uint16Array(pieceCount);
+    this.#seenAt = new Float64Array(pieceCount);
   }
 
   /** Missing, and nobody is bringing it. */
   wanted(piece: number): boolean {
-    return this.coming[piece] === 0 && this.promises[piece] === 0 && !this.have.has(piece);
+    return this.coming[piece] === 0 && this.#promises[piece] === 0 && !this.have.has(piece);
   }
 
-  /** Wanted, and no fetching neighbour has it: it has to be brought into the crowd. */
-  unclaimed(piece: number): boolean {
-    return this.availability[piece] === 0 && this.wanted(piece);
+  isPromised(piece: number): boolean {
+    return this.#promises[piece]! > 0;
   }
 
-  claim([first, count]: Run): void {
-    for (let piece = first; piece < first + count; piece++) this.coming[piece]!++;
+  /** True when the piece was missing. */
+  got(piece: number): boolean {
+    if (!this.have.set(piece)) return false;
+    this.promised -= this.#promises[piece]!;
+    this.#promises[piece] = 0;
+    this.#sort(piece);
+    return true;
   }
 
-  release([first, count]: Run): void {
-    for (let piece = first; piece < first + count; piece++) this.coming[piece]!--;
+  forget(piece: number): void {
+    this.have.clear(piece);
+    this.servable.clear(piece);
+    this.#firstMissing = Math.min(this.#firstMissing, piece);
+    this.#sort(piece);
   }
 
-  /** A fetching neighbour with these pieces came (1) or went (-1). */
-  count(bits: Bitfield, sign: 1 | -1): void {
-    for (const run of bits.runs()) for (const piece of this.within(run)) this.availability[piece]! += sign;
+  claim(run: Run): void {
+    this.#carry(run, 1);
   }
 
-  see(piece: number, now: number): void {
-    this.seenAt[piece] ||= now;
+  release(run: Run): void {
+    this.#carry(run, -1);
   }
 
-  /** The pieces of a run, those beyond the blob's end left out. */
-  *within([first, count]: Run): Generator<number> {
-    for (let piece = first; piece < Math.min(first + count, this.layout.pieceCount); piece++) yield piece;
+  promise(piece: number, sign: 1 | -1): void {
+    this.#promises[piece]! += sign;
+    this.promised += sign;
+    this.#sort(piece);
+  }
+
+  /** A fetching neighbour has the piece (1), or has it no more (-1). */
+  seen(piece: number, sign: 1 | -1, now: number): void {
+    this.availability[piece]! += sign;
+    this.#seenAt[piece] ||= now;
+    this.#sort(piece);
+  }
+
+  seenBefore(piece: number, time: number): boolean {
+    return this.#seenAt[piece]! > 0 && this.#seenAt[piece]! < time;
   }
 
   firstMissing(): number {
-    let piece = 0;
-    while (piece < this.layout.pieceCount && this.have.has(piece)) piece++;
-    return piece;
+    while (this.#firstMissing < this.layout.pieceCount && this.have.has(this.#firstMissing)) this.#firstMissing++;
+    return this.#firstMissing;
+  }
+
+  #carry([first, count]: Run, sign: 1 | -1): void {
+    for (let piece = first; piece < first + count; piece++) {
+      this.coming[piece]! += sign;
+      this.#sort(piece);
+    }
+  }
+
+  #sort(piece: number): void {
+    const missing = this.coming[piece] === 0 && !this.have.has(piece);
+    const isPromised = this.#promises[piece]! > 0;
+    const isSeen = this.availability[piece]! > 0;
+    this.offered.put(piece, missing && !isPromised && isSeen);
+    this.overtaken.put(piece, missing && isPromised && isSeen);
+    this.unclaimed.put(piece, missing && !isPromised && !isSeen);
   }
 }

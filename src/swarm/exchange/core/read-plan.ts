@@ -7,6 +7,8 @@ export interface Read {
   readonly extent: Extent;
   readonly source: string | undefined;
   readonly startedAt: number;
+  /** Its pieces are pushed to everyone who fetches; else they are announced, and asked for. */
+  readonly pushes: boolean;
   arrived: number;
 }
 

@@ -123,8 +123,10 @@ test('news goes to those who fetch and to the coordinator, in batches', (t) => {
   one.meet('rival', 'fetching', undefined, CREDIT, 0);
   one.coordinator = 'coordinator';
   for (const piece of [3, 4, 5]) one.arrived(piece, {}, true, 100);
-  const [have] = of(one.plan(1000), 'have');
-  t.deepEqual(have, { type: 'have', peers: ['rival', 'coordinator'], runs: [[3, 3]] });
+  t.deepEqual(of(one.plan(1000), 'have'), [
+    { type: 'have', peers: ['rival'], runs: [[3, 3]] },
+    { type: 'have', peers: ['coordinator'], runs: [[3, 3]] },
+  ]);
   one.arrived(6, {}, true, 1001);
   t.is(of(one.plan(1002), 'have').length, 0);
 });
@@ -152,4 +154,51 @@ test('members of this zone are asked before others', (t) => {
   one.meet('far', 'complete', undefined, 0, 0, false);
   one.meet('near', 'complete', undefined, 0, 0, true);
   t.is(of(one.plan(0), 'fetch')[0]!.fetch.peer, 'near');
+});
+
+test('in a crowd that is no mesh nothing is pushed, and news is told soon', (t) => {
+  const one = download();
+  one.reach = 'some';
+  for (const peer of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']) one.meet(peer, 'fetching', undefined, CREDIT, 0);
+  const begun = one.leased([{ id: 1, first: 0, count: 2, expiresInMs: 1000 }], 0);
+  t.is(of(begun, 'promise').length, 0);
+  const { read } = of(begun, 'read')[0]!;
+  one.arrived(0, { read }, true, 100);
+  const commands = one.plan(100);
+  t.is(of(commands, 'push').length, 0);
+  t.is(of(commands, 'have').length, 1);
+  one.arrived(1, { read }, true, 101);
+  t.is(of(one.plan(100 + DOWNLOAD_LIMITS.relayNewsMs), 'have').length, 1);
+});
+
+test('only so much is asked of members that fetch themselves, spread over them', (t) => {
+  const one = download(64);
+  for (const peer of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j']) one.meet(peer, 'fetching', Bitfield.full(64), CREDIT, 0);
+  const fetches = of(one.plan(0), 'fetch').map(({ fetch }) => fetch);
+  t.is(fetches.reduce((pieces, { count }) => pieces + count, 0), DOWNLOAD_LIMITS.askedPieces);
+  t.is(new Set(fetches.map(({ peer }) => peer)).size, DOWNLOAD_LIMITS.askedPieces);
+  one.arrived(fetches[0]!.first, { fetch: fetches[0]! }, true, 10);
+  one.fetchEnded(fetches[0]!, 'done', 10);
+  t.is(of(one.plan(10), 'fetch').length, 1);
+});
+
+test('a member that finished in the crowd is still asked for what it has', (t) => {
+  const one = download(4);
+  one.meet('a', 'fetching', undefined, CREDIT, 0);
+  one.meet('b', 'fetching', undefined, CREDIT, 0);
+  one.meet('a', 'complete', undefined, 0, 1);
+  t.true(of(one.plan(2), 'fetch').every(({ fetch }) => fetch.peer === 'a'));
+  t.is(of(one.plan(2), 'ask-lease').length, 0);
+});
+
+test('neighbours are told only of what they lack', (t) => {
+  const one = download();
+  one.meet('has-3', 'fetching', bits(one, 3), CREDIT, 0);
+  one.meet('empty', 'fetching', undefined, CREDIT, 0);
+  one.arrived(3, {}, true, 1000);
+  t.deepEqual(of(one.plan(1000), 'have'), [{ type: 'have', peers: ['empty'], runs: [[3, 1]] }]);
+  one.gained('empty', [[3, 2]], 0, 1001);
+  one.arrived(4, {}, true, 2000);
+  one.gained('has-3', [[4, 1]], 0, 2000);
+  t.is(of(one.plan(3000), 'have').length, 0);
 });

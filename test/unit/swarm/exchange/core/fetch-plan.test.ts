@@ -1,10 +1,10 @@
 import test from 'ava';
 import { Bitfield } from '../../../../../src/swarm/exchange/core/bitfield.ts';
-import { planFetches } from '../../../../../src/swarm/exchange/core/fetch-plan.ts';
 import { DOWNLOAD_LIMITS } from '../../../../../src/swarm/exchange/core/limits.ts';
 import { Neighbour } from '../../../../../src/swarm/exchange/core/neighbour.ts';
 import { PieceLayout } from '../../../../../src/swarm/exchange/core/piece-layout.ts';
 import { PieceTable } from '../../../../../src/swarm/exchange/core/piece-table.ts';
+import { chooseFetches } from '../../../../support/choose-fetches.ts';
 
 const LAYOUT = new PieceLayout(256 << 20);
 
@@ -14,7 +14,8 @@ function window(bytesPerSecond: number, latencyMs: number, rounds = 60): number 
   holder.latencyMs = latencyMs;
   let asked = 0;
   for (let round = 0; round < rounds; round++) {
-    const runs = planFetches(new PieceTable(LAYOUT), [holder], DOWNLOAD_LIMITS, 0, () => 0).map(([, [, count]]) => count * LAYOUT.pieceLength);
+    const runs = chooseFetches(new PieceTable(LAYOUT), [holder], { now: 0 }).map(({ count }) => count * LAYOUT.pieceLength);
+    holder.fetches.clear();
     asked = runs.reduce((sum, bytes) => sum + bytes, 0);
     // Both are under way at once, so each has half of the link.
     for (const bytes of runs) holder.measured(bytes, latencyMs + (asked * 1000) / bytesPerSecond);

@@ -1,11 +1,11 @@
 import test from 'ava';
 import { Bitfield, type Run } from '../../../../../src/swarm/exchange/core/bitfield.ts';
-import { planFetches } from '../../../../../src/swarm/exchange/core/fetch-plan.ts';
 import { DOWNLOAD_LIMITS } from '../../../../../src/swarm/exchange/core/limits.ts';
 import { Neighbour } from '../../../../../src/swarm/exchange/core/neighbour.ts';
 import { PieceLayout } from '../../../../../src/swarm/exchange/core/piece-layout.ts';
 import { PieceTable } from '../../../../../src/swarm/exchange/core/piece-table.ts';
 import { farRequests } from '../../../../../src/swarm/exchange/core/zone-budget.ts';
+import { chooseFetches } from '../../../../support/choose-fetches.ts';
 
 const PIECES = 4096;
 const LAYOUT = new PieceLayout(PIECES * 65_536);
@@ -21,15 +21,14 @@ function holders(count: number, near: boolean, has: Bitfield = Bitfield.full(LAY
 
 /** Asks `sources` at the time given, and gives how many requests go near, and how many far. */
 function ask(table: PieceTable, sources: readonly Neighbour[], now: number): { near: number; far: number } {
-  const chosen = planFetches(table, sources, DOWNLOAD_LIMITS, now, () => 0);
-  for (const [source, [first, count]] of chosen) begin(source, [first, count], now);
-  const far = chosen.filter(([source]) => !source.near).length;
+  const chosen = chooseFetches(table, sources, { now });
+  const far = chosen.filter(({ peer }) => sources.some((source) => source.peer === peer && !source.near)).length;
   return { near: chosen.length - far, far };
 }
 
 function begin(source: Neighbour, [first, count]: Run, now: number): void {
   const id = nextId++;
-  source.fetches.set(id, { id, peer: source.peer, first, count, startedAt: now, arrived: 0 });
+  source.fetches.set(id, { id, peer: source.peer, first, count, startedAt: now, relayed: false, arrived: 0 });
 }
 
 test('while the own zone delivers, one request in a few crosses zones, and always one', (t) => {
@@ -87,17 +86,22 @@ test('of two zones the one without a holder is done soon after the other, and mo
         ...holders(1, zones[node] === 0),
         ...tables.flatMap((other, index) => (index === node ? [] : Object.assign(new Neighbour(`${index}`, 'fetching', other.have, 0), { near: zones[index] === zones[node] }))),
       ];
-      for (const [source, run] of planFetches(table, sources, { ...DOWNLOAD_LIMITS, maxRunBytes: 4 * 65_536 }, now, random)) {
-        table.release(run);
-        if (source.near) arrivals.push([node, run]);
+      for (const { peer, first, count } of chooseFetches(table, sources, { now, limits: { ...DOWNLOAD_LIMITS, maxRunBytes: 4 * 65_536 }, random })) {
+        const { near } = sources.find((source) => source.peer === peer)!;
+        table.release([first, count]);
+        if (near) arrivals.push([node, [first, count]]);
         else if (links > 0) {
           links -= 1;
-          across += run[1];
-          arrivals.push([node, run]);
+          across += count;
+          arrivals.push([node, [first, count]]);
         }
       }
     });
-    for (const [node, [first, count]] of arrivals) tables[node]!.have.setRun(first, count);
+    for (const [node, [first, count]] of arrivals) {
+      for (let piece = first; piece < first + count; piece++) {
+        if (tables[node]!.got(piece)) tables.forEach((other) => other.seen(piece, 1, now));
+      }
+    }
     tables.forEach(({ have }, node) => { if (have.isFull) finished[node] ??= round; });
   }
   const last = (zone: number): number => Math.max(...finished.filter((_, node) => zones[node] === zone).map((round) => round ?? Infinity));

@@ -1,0 +1,48 @@
+import { runsOf, type Run } from './bitfield.ts';
+import type { DownloadLimits } from './limits.ts';
+import type { Neighbour } from './neighbour.ts';
+
+export interface News {
+  readonly peers: readonly string[];
+  readonly runs: readonly Run[];
+}
+
+/** Tells neighbours which pieces came, in batches, and only those who lack some of them. */
+export class Announcer {
+  readonly #limits: DownloadLimits;
+  #pieces: number[] = [];
+  #toldAt = 0;
+  /** What the coordinator was not told, when it does not exchange pieces with this node. */
+  #forCoordinator: number[] = [];
+  #coordinatorToldAt = 0;
+
+  constructor(limits: DownloadLimits) {
+    this.#limits = limits;
+  }
+
+  add(piece: number): void {
+    this.#pieces.push(piece);
+    this.#forCoordinator.push(piece);
+  }
+
+  /**
+   * What to tell now: soon where pieces are relayed, since each batch that waits holds up everyone behind. In a mesh fewer and
+   * longer the more there are to tell: the crowd's messages grow with its square.
+   */
+  news(fetching: readonly Neighbour[], coordinator: string | undefined, isMesh: boolean, now: number): News[] {
+    const news: News[] = [];
+    const interval = isMesh ? Math.min(500, Math.max(50, fetching.length * 10)) : this.#limits.relayNewsMs;
+    if (this.#pieces.length > 0 && fetching.length > 0 && now - this.#toldAt >= interval) {
+      const lacked = this.#pieces.filter((piece) => fetching.some(({ bits }) => !bits.has(piece)));
+      const peers = fetching.filter(({ bits }) => lacked.some((piece) => !bits.has(piece))).map(({ peer }) => peer);
+      if (peers.length > 0) news.push({ peers, runs: runsOf(lacked) });
+      this.#pieces = [];
+      this.#toldAt = now;
+    }
+    if (coordinator === undefined || this.#forCoordinator.length === 0 || now - this.#coordinatorToldAt < this.#limits.coordinatorNewsMs) return news;
+    news.push({ peers: [coordinator], runs: runsOf(this.#forCoordinator) });
+    this.#forCoordinator = [];
+    this.#coordinatorToldAt = now;
+    return news;
+  }
+}

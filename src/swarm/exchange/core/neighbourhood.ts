@@ -1,0 +1,94 @@
+import { Bitfield, type Run } from './bitfield.ts';
+import { Neighbour, type NeighbourRole } from './neighbour.ts';
+import type { PieceTable } from './piece-table.ts';
+
+/** The neighbours of one download, and what each of them means for the table of pieces. */
+export class Neighbourhood {
+  readonly all = new Map<string, Neighbour>();
+  /** Those that want pieces, in order of their coming. */
+  fetching: readonly Neighbour[] = [];
+  /** Those that have the whole blob and had it before. */
+  holders: readonly Neighbour[] = [];
+  /** Those whose pieces the table counts: they fetch, or did until they had everything. */
+  relays: readonly Neighbour[] = [];
+  readonly #table: PieceTable;
+
+  constructor(table: PieceTable) {
+    this.#table = table;
+  }
+
+  meet(peer: string, role: NeighbourRole, bits: Bitfield | undefined, credit: number, near: boolean, now: number): void {
+    const { pieceCount } = this.#table.layout;
+    const has = role === 'complete' || role === 'origin' ? Bitfield.full(pieceCount) : (bits ?? new Bitfield(pieceCount));
+    const known = this.all.get(peer);
+    if (known?.relays === true) this.#count(known.bits, -1, now);
+    const neighbour = known ?? new Neighbour(peer, role, has, credit);
+    if (known !== undefined) neighbour.become(role, has, credit);
+    neighbour.near = near;
+    this.all.set(peer, neighbour);
+    if (neighbour.relays) this.#count(has, 1, now);
+    this.#sort();
+  }
+
+  lose(peer: string): void {
+    const neighbour = this.all.get(peer);
+    if (neighbour === undefined) return;
+    if (neighbour.relays) this.#count(neighbour.bits, -1, 0);
+    this.forgetPromises(neighbour);
+    this.all.delete(peer);
+    this.#sort();
+  }
+
+  gained(neighbour: Neighbour, runs: readonly Run[], now: number): void {
+    const { pieceCount } = this.#table.layout;
+    for (const [first, count] of runs) {
+      for (let piece = first; piece < Math.min(first + count, pieceCount); piece++) {
+        if (neighbour.bits.set(piece)) this.#table.seen(piece, 1, now);
+        neighbour.pushQueue.delete(piece);
+      }
+    }
+  }
+
+  /** It turned out not to have these. */
+  lacks(neighbour: Neighbour, [first, count]: Run, now: number): void {
+    for (let piece = first; piece < first + count; piece++) if (neighbour.bits.clear(piece)) this.#table.seen(piece, -1, now);
+  }
+
+  promised(neighbour: Neighbour, runs: readonly Run[]): void {
+    const { have, layout } = this.#table;
+    for (const [first, count] of runs) {
+      for (let piece = first; piece < Math.min(first + count, layout.pieceCount); piece++) {
+        if (have.has(piece) || neighbour.promised.has(piece)) continue;
+        neighbour.promised.add(piece);
+        this.#table.promise(piece, 1);
+      }
+    }
+  }
+
+  /** Nobody needs to bring this piece any more. */
+  settle(piece: number): void {
+    if (this.#table.isPromised(piece)) for (const { promised } of this.all.values()) promised.delete(piece);
+  }
+
+  forgetPromises({ promised }: Neighbour): void {
+    for (const piece of promised) this.#table.promise(piece, -1);
+    promised.clear();
+  }
+
+  /** More members fetch than hold, as far as anything may be asked of them. */
+  isCrowd(now: number): boolean {
+    const holding = this.holders.reduce((count, { pausedUntil }) => count + Number(pausedUntil <= now), this.relays.length - this.fetching.length);
+    return this.fetching.length + 1 > holding;
+  }
+
+  #count(bits: Bitfield, sign: 1 | -1, now: number): void {
+    for (const [first, count] of bits.runs()) for (let piece = first; piece < first + count; piece++) this.#table.seen(piece, sign, now);
+  }
+
+  #sort(): void {
+    const all = [...this.all.values()];
+    this.fetching = all.filter(({ role }) => role === 'fetching');
+    this.holders = all.filter(({ role, relays }) => role === 'complete' && !relays);
+    this.relays = all.filter(({ relays }) => relays);
+  }
+}

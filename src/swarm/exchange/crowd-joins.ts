@@ -1,0 +1,98 @@
+import type { Network } from '../network/network.ts';
+import type { Holding, MessageOf } from '../protocol/message.ts';
+import { CrowdSearch, type CrowdReach } from './core/crowd-search.ts';
+import { DOWNLOAD_LIMITS } from './core/limits.ts';
+
+const JOIN_TIMEOUT_MS = 3000;
+
+export interface CrowdJoinsOptions {
+  readonly network: Network;
+  readonly random: () => number;
+  /** This node's own; undefined where zones do not matter. */
+  readonly zone: string | undefined;
+  readonly signal: AbortSignal;
+  /** What to ask with, as it stands now. */
+  message(): MessageOf<'join'>;
+  answered(peerId: string, answer: MessageOf<'joined'>): void;
+  /** An answer came, or will not come any more. */
+  ended(): void;
+}
+
+/** Asks members to exchange one blob with this node. */
+export class CrowdJoins {
+  /** Answers that are awaited. */
+  readonly pending = new Set<Promise<void>>();
+  readonly #options: CrowdJoinsOptions;
+  readonly #search: CrowdSearch;
+
+  constructor(options: CrowdJoinsOptions) {
+    this.#options = options;
+    this.#search = new CrowdSearch(DOWNLOAD_LIMITS, options.random);
+  }
+
+  get reach(): CrowdReach {
+    return this.#search.reach;
+  }
+
+  start(): void {
+    for (const { peerId } of this.#options.network.peers()) this.#offer(peerId);
+    this.#ask();
+  }
+
+  /** A member has come. */
+  add(peerId: string): void {
+    this.#offer(peerId);
+    this.#ask();
+  }
+
+  /** It has gone, or wants the blob no more; somebody else takes its place when `replace` says so. */
+  remove(peerId: string, replace: boolean): void {
+    this.#search.remove(peerId);
+    if (replace) this.#ask();
+  }
+
+  /** A member asked for itself. */
+  accept(peerId: string, holding: Holding, credit: number): boolean {
+    const exchanges = isOfUse(holding, credit);
+    if (exchanges && this.#search.isFull && !this.#search.exchangesWith(peerId)) return false;
+    this.#search.answered(peerId, exchanges);
+    return true;
+  }
+
+  #offer(peerId: string): void {
+    const { network, zone } = this.#options;
+    this.#search.add(peerId, zone === undefined || network.peer(peerId)?.zone === zone);
+  }
+
+  #ask(): void {
+    for (const peerId of this.#search.next()) {
+      const asked = this.#join(peerId).finally(() => {
+        this.pending.delete(asked);
+        this.#options.ended();
+      });
+      this.pending.add(asked);
+    }
+  }
+
+  async #join(peerId: string): Promise<void> {
+    const { network, signal } = this.#options;
+    const message = this.#options.message();
+    let exchanges = false;
+    try {
+      const answer = await network.request(peerId, message, 'joined', { signal, timeoutMs: JOIN_TIMEOUT_MS });
+      if (answer.holding.blob !== message.holding.blob) return;
+      exchanges = isOfUse(answer.holding, answer.credit);
+      this.#options.answered(peerId, answer);
+    } catch {
+      // A member that does not answer is no neighbour of this blob; if it is gone, the network says so.
+    } finally {
+      this.#search.answered(peerId, exchanges);
+      if (!signal.aborted) this.#ask();
+    }
+  }
+}
+
+/** `none` with credit is a member that wants the blob and has nothing yet. */
+function isOfUse(holding: Holding, credit: number): boolean {
+  return holding.state !== 'none' || credit > 0;
+}

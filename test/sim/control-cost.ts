@@ -1,0 +1,33 @@
+import { encodeFrame } from '../../src/swarm/protocol/frame.ts';
+import type { Message } from '../../src/swarm/protocol/message.ts';
+
+const BLOB = `sha256:${'0'.repeat(64)}`;
+/** Around every frame: its length, the yamux header, the Noise length and tag. */
+const ENVELOPE_BYTES = 4 + 12 + 18;
+/** A run of pieces in CBOR: an array of two, the first number of three bytes mostly. */
+const RUN_BYTES = 5;
+/** The lane's request for a range: header, digest, start and end. */
+const RANGE_REQUEST_BYTES = 7 + 35 + 16 + 22;
+
+const EXAMPLES = {
+  join: { type: 'join', holding: { blob: BLOB, state: 'none' }, credit: 8 << 20 },
+  have: { type: 'have', blob: BLOB, runs: [], backlogBytes: 1 << 20 },
+  promise: { type: 'promise', blob: BLOB, runs: [] },
+  credit: { type: 'credit', blob: BLOB, bytes: 65_536 },
+  leave: { type: 'leave', blob: BLOB, complete: true },
+  leaseRequest: { type: 'lease-request', blob: BLOB, size: 64 << 20, pieceLength: 65_536, bits: new Uint8Array(), active: [], pieces: 16 },
+  leaseGrant: { type: 'lease-grant', blob: BLOB, extents: [{ id: 100, first: 1000, count: 16, expiresInMs: 6000 }] },
+  leaseReport: { type: 'lease-report', blob: BLOB, id: 100, done: [], outcome: 'done' },
+} satisfies Record<string, Message>;
+
+export type ControlKind = keyof typeof EXAMPLES | 'rangeRequest';
+
+const BYTES = new Map<ControlKind, number>(
+  Object.entries(EXAMPLES).map(([kind, message]) => [kind as ControlKind, encodeFrame({ kind: 'request', id: 1000, message }).length + ENVELOPE_BYTES]),
+);
+BYTES.set('rangeRequest', RANGE_REQUEST_BYTES);
+
+/** Bytes of a control message as it crosses the wire, TCP/IP headers left out; `extra`: those of a bitfield. */
+export function controlBytes(kind: ControlKind, runs = 0, extra = 0): number {
+  return BYTES.get(kind)! + runs * RUN_BYTES + extra;
+}
