@@ -21,9 +21,12 @@ export interface ExchangeNode {
 export class ExchangeSwarm {
   readonly swarm = new MemorySwarm();
   readonly nodes: ExchangeNode[] = [];
+  /** Also of nodes that were stopped. */
+  readonly #folders = new Set<string>();
 
   async add(origin: Origin | undefined, options: Partial<ExchangeOptions> & { folder?: string; seed?: number } = {}): Promise<ExchangeNode> {
     const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'layerswarm-exchange-')));
+    this.#folders.add(folder);
     const network = await this.swarm.join({ connect: false, ...(options.seed === undefined ? {} : { seed: options.seed }) });
     const store = await openStore(folder);
     const exchange = new Exchange({ network, blobs: store.blobs, origin: () => origin, ...options });
@@ -49,9 +52,8 @@ export class ExchangeSwarm {
   }
 
   async close(): Promise<void> {
-    const folders = new Set(this.nodes.map(({ folder }) => folder));
     while (this.nodes[0] !== undefined) await this.stop(this.nodes[0]);
-    for (const folder of folders) await rm(folder, { recursive: true, force: true });
+    for (const folder of this.#folders) await rm(folder, { recursive: true, force: true });
   }
 }
 

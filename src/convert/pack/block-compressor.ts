@@ -1,16 +1,13 @@
-import { promisify } from 'node:util';
-import { constants, crc32, deflateRaw, zstdCompress } from 'node:zlib';
+import type { Transform } from 'node:stream';
+import { constants, crc32, createDeflateRaw, createZstdCompress } from 'node:zlib';
 
 /** Compresses a stream block by block, several at once in Node's thread pool. The result depends on the input alone, not on timing. */
 export interface BlockFormat {
   /** What an annotation says of it: other versions give other bytes. */
   readonly name: string;
-  readonly blockBytes: number;
-  /** Bytes of the block before that the next one may refer to. */
-  readonly dictionaryBytes: number;
   start(): Buffer;
-  /** The dictionary is read before this returns. */
-  compress(block: Buffer, dictionary: Buffer | undefined): Promise<Buffer>;
+  /** A stream for one block. */
+  compressor(block: Buffer): Transform;
   /** Called for each block in order. */
   sum(block: Buffer): void;
   end(): Buffer;
@@ -20,25 +17,20 @@ const GZIP_LEVEL = 6;
 const ZSTD_LEVEL = 3;
 const KIB = 1024;
 const MIB = 1024 * KIB;
-/** More than pigz takes, so that the dictionary that is lost at the start of each costs little; small, so that many fit in memory. */
-const GZIP_BLOCK_BYTES = 256 * KIB;
-const ZSTD_BLOCK_BYTES = MIB / 2;
-/** What a block can grow by; an output that fits into one piece is not copied together from several. */
+/** Large, so that the matches that are lost at the start of each cost little; small, so that several fit in memory. */
+const BLOCK_BYTES = MIB;
+/** What a block can grow by: its output fits into the one buffer that the stream begins with. */
 const MAX_GROWTH = 16 * KIB;
-const deflate = promisify<Buffer, Parameters<typeof deflateRaw>[1], Buffer>(deflateRaw);
-const zstd = promisify<Buffer, Parameters<typeof zstdCompress>[1], Buffer>(zstdCompress);
 
 /** RFC 1952: one member, whose deflate blocks end at byte borders (Z_SYNC_FLUSH), as pigz does it. */
 export function gzipFormat(): BlockFormat {
   let crc = 0;
   let length = 0;
   return {
-    name: `zlib ${process.versions.zlib}, gzip -${GZIP_LEVEL}, blocks of 256 KiB`,
-    blockBytes: GZIP_BLOCK_BYTES,
-    dictionaryBytes: 32 * KIB,
+    name: `zlib ${process.versions.zlib}, gzip -${GZIP_LEVEL}, blocks of 1 MiB`,
     // No name, no time, operating system "unknown".
     start: () => Buffer.from([0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]),
-    compress: (block, dictionary) => deflate(block, { level: GZIP_LEVEL, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: GZIP_BLOCK_BYTES + MAX_GROWTH, ...(dictionary && { dictionary }) }),
+    compressor: () => createDeflateRaw({ level: GZIP_LEVEL, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: BLOCK_BYTES + MAX_GROWTH }),
     sum(block) {
       crc = crc32(block, crc);
       length = (length + block.length) % 2 ** 32;
@@ -56,11 +48,9 @@ export function gzipFormat(): BlockFormat {
 /** RFC 8878: one frame a block; frames may follow each other. */
 export function zstdFormat(): BlockFormat {
   return {
-    name: `zstd ${process.versions['zstd'] ?? ''}, level ${ZSTD_LEVEL}, frames of 512 KiB`,
-    blockBytes: ZSTD_BLOCK_BYTES,
-    dictionaryBytes: 0,
+    name: `zstd ${process.versions['zstd'] ?? ''}, level ${ZSTD_LEVEL}, frames of 1 MiB`,
     start: () => Buffer.alloc(0),
-    compress: (block) => zstd(block, { chunkSize: ZSTD_BLOCK_BYTES + MAX_GROWTH, pledgedSrcSize: block.length, params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL, [constants.ZSTD_c_checksumFlag]: 1 } }),
+    compressor: (block) => createZstdCompress({ chunkSize: BLOCK_BYTES + MAX_GROWTH, pledgedSrcSize: block.length, params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL, [constants.ZSTD_c_checksumFlag]: 1 } }),
     sum: () => undefined,
     end: () => Buffer.alloc(0),
   };
@@ -70,12 +60,9 @@ export class BlockCompressor {
   readonly #format: BlockFormat;
   readonly #sink: (bytes: Buffer) => void;
   readonly #maxPending: number;
-  #pending: { readonly block: Buffer; readonly job: Promise<Buffer> }[] = [];
+  #pending: { readonly block: Buffer; readonly job: Promise<Buffer[]> }[] = [];
   #block: Buffer;
   #filled = 0;
-  /** The end of the block before, once there is one. */
-  readonly #dictionary: Buffer;
-  #dictionaryBytes = 0;
   /** Blocks to be filled again: the garbage of a large layer would otherwise grow to many times what is in use. */
   readonly #free: Buffer[] = [];
 
@@ -84,8 +71,7 @@ export class BlockCompressor {
     this.#format = format;
     this.#sink = sink;
     this.#maxPending = threads;
-    this.#block = Buffer.allocUnsafeSlow(format.blockBytes);
-    this.#dictionary = Buffer.allocUnsafeSlow(format.dictionaryBytes);
+    this.#block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
     sink(format.start());
   }
 
@@ -111,28 +97,32 @@ export class BlockCompressor {
 
   #submit(): void {
     const block = this.#block.subarray(0, this.#filled);
-    const { dictionaryBytes } = this.#format;
     this.#format.sum(block);
-    const job = this.#format.compress(block, this.#dictionaryBytes === 0 ? undefined : this.#dictionary.subarray(0, this.#dictionaryBytes));
+    const job = compress(this.#format.compressor(block), block);
     // Awaited in order later; a failure before that is not unhandled.
     job.catch(() => undefined);
     this.#pending.push({ block: this.#block, job });
-    if (dictionaryBytes > 0) this.#dictionaryBytes = block.copy(this.#dictionary, 0, Math.max(0, block.length - dictionaryBytes));
-    this.#block = this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#format.blockBytes);
+    this.#block = this.#free.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
     this.#filled = 0;
   }
 
   async #takeFirst(): Promise<void> {
     const { block, job } = this.#pending.shift()!;
-    const compressed = await job;
-    this.#sink(compressed);
-    free(compressed);
+    const pieces = await job;
+    for (const piece of pieces) this.#sink(piece);
+    free(pieces);
     this.#free.push(block);
   }
 }
 
+async function compress(stream: Transform, block: Buffer): Promise<Buffer[]> {
+  stream.end(block);
+  return await Array.fromAsync(stream as AsyncIterable<Buffer>);
+}
+
 /** Gives memory back at once: V8 would let tens of megabytes of buffers pile up before it looks for those that nobody needs. */
-function free({ buffer }: Buffer): void {
-  // Small ones lie together in one that goes on being used.
-  if (buffer instanceof ArrayBuffer && buffer.byteLength > Buffer.poolSize) buffer.transfer(0);
+function free(pieces: readonly Buffer[]): void {
+  for (const { buffer } of pieces) {
+    if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
+  }
 }

@@ -94,7 +94,7 @@ export class Exchange implements BlobExchange {
     let active = this.#active.get(key);
     if (active === undefined || active.transfer.state === 'failed' || (active.transfer.state === 'done' && this.#options.blobs.size(request.digest) === undefined)) {
       active = this.#begin(request);
-    } else active.transfer.joinedBy(request);
+    } else active.transfer.joinedBy(this.#withSharing(request));
     active.interested++;
     clearTimeout(active.linger);
     return this.#handle(active);
@@ -133,7 +133,7 @@ export class Exchange implements BlobExchange {
 
   #begin(request: BlobRequest): Active {
     const key = request.digest.toString();
-    const transfer = new Transfer(this.#context, { ...request, shared: request.shared ?? this.#mayShare(request.digest) });
+    const transfer = new Transfer(this.#context, this.#withSharing(request));
     const active: Active = { transfer, interested: 0, linger: undefined };
     this.#active.set(key, active);
     transfer.start();
@@ -180,6 +180,10 @@ export class Exchange implements BlobExchange {
     this.#wrong.delete(peer);
     this.#wrong.set(peer, before + pieces);
     if (this.#wrong.size > MAX_WRONG) this.#wrong.delete(this.#wrong.keys().next().value!);
+  }
+
+  #withSharing(request: BlobRequest): BlobRequest {
+    return { ...request, shared: request.shared ?? this.#mayShare(request.digest) };
   }
 
   #mayShare(blob: Digest): boolean {

@@ -48,7 +48,7 @@ type State =
 export class Transfer {
   readonly digest: Digest;
   readonly repository: string;
-  readonly shared: boolean;
+  #shared: boolean;
   readonly meter: TransferMeter;
   readonly #context: TransferContext;
   readonly #request: BlobRequest;
@@ -71,7 +71,7 @@ export class Transfer {
     this.#request = request;
     this.digest = request.digest;
     this.repository = request.repository;
-    this.shared = request.shared !== false;
+    this.#shared = request.shared !== false;
     this.meter = new TransferMeter(context.now);
     this.#sources = new BlobSources(() => context.origin());
     this.#sources.add(request);
@@ -88,6 +88,11 @@ export class Transfer {
     // Whoever waits is told through these; a transfer that nobody waits for any more may fail in silence.
     this.#done.promise.catch(() => undefined);
     this.#sized.promise.catch(() => undefined);
+  }
+
+  /** Members are asked, and told. */
+  get shared(): boolean {
+    return this.#shared;
   }
 
   get state(): State['kind'] {
@@ -115,8 +120,12 @@ export class Transfer {
     this.#run().catch((error: unknown) => this.#fail(error));
   }
 
-  /** Another caller shares this download: what the first one may not read at the origin, it may. */
+  /** Another caller takes part: what the first one may not read at the origin, or ask of members, it may. */
   joinedBy(request: BlobRequest): void {
+    if (request.shared !== false && !this.#shared) {
+      this.#shared = true;
+      if (this.#isJoining) this.#joins.start();
+    }
     if (!this.#sources.add(request)) return;
     this.#origin.renewed();
     this.#session()?.wake();

@@ -131,6 +131,24 @@ test('a caller whose mirror has a blob gets it, though it joined a download from
   second.release();
 });
 
+test('a caller that may ask members does so, though it joined a download that may not', async (t) => {
+  const swarm = await swarmFor(t);
+  const origin = new HalfClosedOrigin();
+  const blob = randomBytes(300_000);
+  const digest = origin.add(blob);
+  const holder = await swarm.add(origin);
+  await pull(holder, digest, blob.length);
+  const node = await swarm.add(origin);
+  const alone = node.exchange.fetch({ digest, size: blob.length, repository: 'team/private', shared: false });
+  await origin.asked.promise;
+  const shared = node.exchange.fetch({ digest, size: blob.length, repository: 'team/private', shared: true });
+  origin.gate.resolve();
+  await shared.done();
+  t.is(origin.read.get(digest.toString()), blob.length, 'once, by the holder');
+  alone.release();
+  shared.release();
+});
+
 test('a blob that neither the origin nor anybody has is not found', async (t) => {
   const swarm = await swarmFor(t);
   const [node] = await swarm.addAll(2, new MemoryOrigin());
