@@ -227,18 +227,6 @@ export class Carrier {
     return { bytes, note: encodeNote(after) };
   }
 
-  /** What the origin says of a piece when it is read once more; undefined when it cannot be. */
-  async lookAgain(piece: number): Promise<Statement | undefined> {
-    const { digest, download, meter, network, origin, repository, signal } = this.#options;
-    if (piece >= download.layout.pieceCount) return undefined;
-    const range = download.layout.range(piece);
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of origin()?.readBlob(repository, digest, range, signal) ?? []) chunks.push(chunk);
-    const bytes = Buffer.concat(chunks);
-    meter.fromOrigin(bytes.length);
-    return bytes.length === range.end - range.start ? await makeStatement(network, digest, range.start, bytes) : undefined;
-  }
-
   /** Takes in one whole piece with its statement, or undefined: it does not fit, or is here already. */
   acceptPush(peerId: string, start: number, end: number, note: Uint8Array): PushReceiver | undefined {
     const { download, meter, provenance, wake } = this.#options;

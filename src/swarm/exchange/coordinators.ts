@@ -129,6 +129,12 @@ export class Coordinators {
     for (const table of this.#tablesOf(blob)) table.leave(member);
   }
 
+  /** The member brought wrong bytes, as it seems: what it says that it has counts for nothing here, and another hands out leases for now. */
+  distrust(blob: Digest, member: string): void {
+    this.left(blob.toString(), member);
+    this.#passedOver.set(member, this.#now() + PASSED_OVER_MS);
+  }
+
   /** Drops what nobody uses any more. */
   sweep(): void {
     for (const [blob, tables] of this.#tables) {

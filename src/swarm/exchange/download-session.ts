@@ -80,7 +80,11 @@ export class DownloadSession {
         options.lessThanSaid();
         this.wake();
       },
-      accused: (peer) => download.neighbours.get(peer)?.distrust(),
+      accused: (peer) => {
+        download.neighbours.get(peer)?.distrust();
+        options.coordinators.distrust(digest, peer);
+      },
+      replaced: () => void this.advance(),
       broughtWrong: (peer, pieces) => options.broughtWrong(peer, pieces),
       failed: (error) => options.failed(error),
       origin: () => origin.usable,

@@ -19,6 +19,8 @@ const LINGER_MS = 30_000;
 const SWEEP_MS = 10_000;
 /** Transfers that are over, kept for status. */
 const MAX_FINISHED = 50;
+/** Pieces that one dispute may be about: a checkpoint has fewer. */
+const MAX_DISPUTED = 64;
 /** Peers whose wrong pieces are counted. */
 const MAX_WRONG = 1000;
 
@@ -268,10 +270,14 @@ export class Exchange implements BlobExchange {
   /** Says once more what it says of these pieces, after looking again. */
   async #onDispute(message: MessageOf<'dispute'>): Promise<Message> {
     const digest = Digest.parse(message.blob);
-    const [first] = message.runs[0] ?? [0];
-    const statement = this.#mayShare(digest) ? await this.#server.lookAgain(digest, first) : undefined;
-    if (statement === undefined) throw new LayerswarmError('not-found', `there is nothing to say of ${message.blob} here`);
-    return { type: 'statements', blob: message.blob, statements: [Uint8Array.from(encodeNote([statement]))] };
+    const pieces = message.runs.flatMap(([first, count]) => Array.from({ length: Math.min(count, MAX_DISPUTED) }, (_, i) => first + i)).slice(0, MAX_DISPUTED);
+    const statements: Uint8Array[] = [];
+    for (const piece of pieces) {
+      const statement = this.#mayShare(digest) ? await this.#server.lookAgain(digest, piece) : undefined;
+      if (statement === undefined) throw new LayerswarmError('not-found', `there is nothing to say of ${message.blob} here`);
+      statements.push(Uint8Array.from(encodeNote([statement])));
+    }
+    return { type: 'statements', blob: message.blob, statements };
   }
 
   async #onGetList(message: MessageOf<'get-list'>): Promise<Message> {

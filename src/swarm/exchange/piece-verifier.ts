@@ -2,20 +2,16 @@ import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
 import type { Network } from '../network/network.ts';
+import { Accusations, BAN_MS, sha256 } from './accusations.ts';
 import type { BlobOrigin } from './blob-sources.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import { parseList, type PrefixList } from './prefix-list.ts';
 import type { Provenance } from './provenance.ts';
-import { makeStatement, parseNote, statementHolds, statementIsSigned, type Statement } from './statement.ts';
+import { SecondReading } from './second-reading.ts';
+import { makeStatement, statementHolds, type Statement } from './statement.ts';
 import type { TransferMeter } from './transfer-meter.ts';
 
-/** How long evidence bans for. */
-const BAN_MS = 60 * 60 * 1000;
 const LIST_TIMEOUT_MS = 5000;
-/** The accused may have to read from the origin before it answers. */
-const DISPUTE_TIMEOUT_MS = 20_000;
-/** With nobody's list to compare, the members read again one after the other: the second only if the first is this slow. */
-const TURN_MS = 3000;
 
 export interface VerifierHooks {
   /** Pieces that agree with a signed list: they may be passed on. */
@@ -26,6 +22,8 @@ export interface VerifierHooks {
   accused(peer: string): void;
   /** So many pieces that it is answerable for differ from what the origin gives, or from its own statement. */
   broughtWrong(peer: string, pieces: number): void;
+  /** Pieces have other bytes than before: the hash has to go on. */
+  replaced(): void;
   /** The dispute could not be settled. */
   failed(error: unknown): void;
   origin(): BlobOrigin | undefined;
@@ -33,12 +31,6 @@ export interface VerifierHooks {
   /** Members that fetch the same blob. */
   rivals(): string[];
   readonly meter: TransferMeter;
-}
-
-interface Accusation {
-  readonly reason: string;
-  /** What the accused signed; absent where its bytes came straight from it as a holder. */
-  readonly statement: Statement | undefined;
 }
 
 /**
@@ -54,13 +46,16 @@ export class PieceVerifier {
   readonly #provenance: Provenance;
   readonly #hooks: VerifierHooks;
   readonly #holders = new Set<string>();
-  /** Who lied, if the blob turns out as this node now believes. */
-  readonly #accused = new Map<string, Accusation>();
+  readonly #accusations: Accusations;
+  readonly #second: SecondReading;
+  /** What this node said after its own second reading of pieces, for all who dispute them. */
+  readonly #lookedAgain = new Map<number, Promise<Statement | undefined>>();
   #list: PrefixList | undefined;
   #asking = false;
   /** Checkpoints whose range was thrown away because an unconfirmed list said so. */
   readonly #contradicted = new Set<number>();
   #settling: Promise<void> | undefined;
+  #settlements = 0;
   #stopped = false;
 
   constructor(
@@ -72,6 +67,8 @@ export class PieceVerifier {
     this.#layout = layout;
     this.#provenance = provenance;
     this.#hooks = hooks;
+    this.#accusations = new Accusations(context, blob, partial, layout);
+    this.#second = new SecondReading(context.network, blob, layout, () => hooks.rivals());
     partial.onCheckpoint = (index, digest) => this.#onCheckpoint(index, digest);
   }
 
@@ -117,48 +114,33 @@ export class PieceVerifier {
     this.#stopped = true;
   }
 
-  /**
-   * The blob is proven: what was suspicion can be settled. Whoever signed what proved wrong is asked to read it once more: an honest
-   * member whom the origin served badly then says otherwise, and only one that stands by it is banned.
-   */
+  /** The blob is proven, and not yet under its name: what was suspicion can be settled. */
   async proven(): Promise<void> {
-    const accusations = [...this.#accused];
-    this.#accused.clear();
-    await Promise.all(accusations.map(async ([peer, { reason, statement }]) => {
-      if (statement === undefined || (await this.#standsBy(peer, statement))) this.#context.network.ban(peer, reason, this.#context.now() + BAN_MS);
-    }));
+    await this.#accusations.judge();
   }
 
-  async #standsBy(peer: string, wrong: Statement): Promise<boolean> {
-    const piece = this.#layout.pieceAt(wrong.start);
-    try {
-      const answer = await this.#context.network.request(
-        peer, { type: 'dispute', blob: this.#blob.toString(), runs: [[piece, 1]] }, 'statements', { timeoutMs: DISPUTE_TIMEOUT_MS },
-      );
-      for (const note of answer.statements) {
-        const [again] = parseNote(note);
-        if (again === undefined || again.signer !== peer || again.start !== wrong.start) continue;
-        if (await statementIsSigned(this.#context.network, this.#blob, again)) return again.sha256.equals(wrong.sha256);
-      }
-    } catch {
-      // Gone, or it has nothing to say: suspicion, not evidence.
+  /** What the origin says of a piece when it is read once more, signed; undefined when it cannot be. Read once for all who ask. */
+  async lookAgain(piece: number): Promise<Statement | undefined> {
+    let reading = this.#lookedAgain.get(piece);
+    if (reading === undefined) {
+      reading = this.#lookAgain(piece);
+      this.#lookedAgain.set(piece, reading);
+      // It can be tried again.
+      reading.catch(() => { this.#lookedAgain.delete(piece); });
     }
-    return false;
+    return await reading;
   }
 
   async #settle(): Promise<void> {
     this.#hooks.meter.stalled(false);
+    // What was read again did not settle it: the origin may have served that badly, too. The first time, others may have asked before.
+    if (this.#settlements++ > 0) this.#lookedAgain.clear();
     if (await this.#checkStatements(0, this.#layout.pieceCount)) return;
     await this.#askForList();
     if (await this.#settleDisagreements()) return;
-    // Nobody has proven it yet. The members take turns, so that one reads again and the others get its list.
-    const turn = [this.#context.network.self, ...this.#hooks.rivals()].sort().indexOf(this.#context.network.self);
-    const until = this.#context.now() + turn * TURN_MS;
-    while (this.#context.now() < until && this.#holders.size === 0) await new Promise((resolve) => setTimeout(resolve, 50));
-    await this.#askForList();
-    if (await this.#settleDisagreements()) return;
+    // Nobody has proven it yet: any of it may be wrong.
     const checkpoints = Math.ceil(this.#layout.size / this.#partial.checkpointLength);
-    for (let index = 0; index < checkpoints; index++) {
+    for (let index = 0; index < checkpoints && this.#partial.verdict !== true && !this.#stopped; index++) {
       // Somebody may prove it meanwhile, and spare the rest.
       if (await this.#settleDisagreements()) return;
       await this.#readAgain(index);
@@ -209,50 +191,113 @@ export class PieceVerifier {
     const [first, count] = this.#piecesOf(checkpoint);
     if (await this.#checkStatements(first, count)) return;
     const disputed = this.#partial.prefixDigests[checkpoint];
-    const origin = this.#hooks.origin();
-    let differing = 0;
+    let differing: boolean;
     try {
-      if (origin === undefined) throw new LayerswarmError('origin-unknown', 'no origin can be read');
-      for (let piece = first; piece < first + count; piece++) if (await this.#replaceIfDifferent(origin, piece)) differing++;
+      differing = await this.#compareAgain(first, count);
     } catch (error) {
       await this.#askAnother(checkpoint, error);
       return;
     }
     // What was wrong may have been replaced meanwhile; only bytes that stood all along speak against the list.
     const stood = disputed !== undefined && this.#partial.prefixDigests[checkpoint]?.equals(disputed) === true;
-    if (differing === 0 && stood && contradicts !== undefined && this.#list === contradicts) this.#dropList('signed a list of prefix digests that accuses honest senders');
+    if (!differing && stood && contradicts !== undefined && this.#list === contradicts) {
+      this.#accusations.list(contradicts);
+      this.#dropList();
+    }
     await this.#partial.advance();
+    this.#hooks.replaced();
   }
 
-  async #replaceIfDifferent(origin: BlobOrigin, piece: number): Promise<boolean> {
+  /** Compares pieces with another reading of the origin, by one member for all; true when some were replaced or thrown away. */
+  async #compareAgain(first: number, count: number): Promise<boolean> {
+    const { network } = this.#context;
+    const before = await this.#hashes(first, count);
+    for (const reader of this.#second.readers(first)) {
+      if (reader === network.self) break;
+      const said = await this.#second.ask(reader, first, count).catch(() => undefined);
+      if (said === undefined) continue;
+      const differing = said.filter((statement, i) => this.#partial.grade(first + i) !== Grade.missing && !statement.sha256.equals(before[i]!));
+      for (const statement of differing) await this.#replaceFrom(this.#layout.pieceAt(statement.start), statement);
+      return differing.length > 0;
+    }
+    if (this.#hooks.origin() === undefined) throw new LayerswarmError('origin-unknown', 'no origin can be read');
+    for (let piece = first; piece < first + count; piece++) await this.lookAgain(piece);
+    const after = await this.#hashes(first, count);
+    return after.some((hash, i) => !hash.equals(before[i]!));
+  }
+
+  async #hashes(first: number, count: number): Promise<Buffer[]> {
+    return await Promise.all(Array.from({ length: count }, async (_, i) => {
+      const { start, end } = this.#layout.range(first + i);
+      return sha256(await this.#partial.read(start, end - start));
+    }));
+  }
+
+  async #lookAgain(piece: number): Promise<Statement | undefined> {
+    const origin = this.#hooks.origin();
+    if (origin === undefined || piece >= this.#layout.pieceCount) return undefined;
     const { start, end } = this.#layout.range(piece);
     const chunks: Uint8Array[] = [];
     for await (const chunk of origin.readBlob(this.#hooks.repository, this.#blob, { start, end })) chunks.push(chunk);
     const again = Buffer.concat(chunks);
     this.#hooks.meter.fromOrigin(again.length);
-    if (again.equals(await this.#partial.read(start, end - start))) return false;
-    this.#accuse(piece);
-    // First of all: bytes that change must not go out with the statement of those before.
-    this.#provenance.delete(piece);
-    await this.#partial.discard([piece]);
-    await this.#partial.write(start, again);
-    this.#partial.complete(piece, Grade.origin);
-    this.#provenance.set(piece, undefined, undefined);
-    return true;
+    if (again.length !== end - start) return undefined;
+    const statement = await makeStatement(this.#context.network, this.#blob, start, again);
+    if (!this.#stopped && this.#partial.grade(piece) !== Grade.missing) {
+      await this.#replace(piece, again, undefined, statement);
+      this.#hooks.replaced();
+    }
+    return statement;
   }
 
-  #accuse(piece: number): void {
+  /** Takes the bytes of a piece from the member that has read it again; wants them from anybody when that does not give them. */
+  async #replaceFrom(piece: number, statement: Statement): Promise<void> {
+    const bytes = await this.#second.bytes(statement);
+    if (this.#stopped) return;
+    if (bytes !== undefined) {
+      await this.#replace(piece, bytes, statement.signer, statement);
+      return;
+    }
+    this.#accuse(piece, await this.#read(piece));
+    this.#provenance.delete(piece);
+    await this.#partial.discard([piece]);
+    this.#hooks.discarded([piece]);
+  }
+
+  /** `sender` undefined: this node read it from the origin itself. */
+  async #replace(piece: number, bytes: Buffer, sender: string | undefined, statement: Statement): Promise<void> {
+    const was = await this.#read(piece);
+    // Proven meanwhile: whatever says otherwise is wrong.
+    if (this.#stopped || this.#partial.verdict === true) return;
+    const grade = sender === undefined ? Grade.origin : Grade.received;
+    if (!was.equals(bytes)) {
+      this.#accuse(piece, was);
+      // First of all: bytes that change must not go out with the statement of those before.
+      this.#provenance.delete(piece);
+      await this.#partial.discard([piece]);
+      await this.#partial.write(this.#layout.range(piece).start, bytes);
+    }
+    this.#partial.complete(piece, grade);
+    this.#provenance.set(piece, sender, statement);
+    this.#hooks.vouched([piece]);
+  }
+
+  async #read(piece: number): Promise<Buffer> {
+    const { start, end } = this.#layout.range(piece);
+    return await this.#partial.read(start, end - start);
+  }
+
+  #accuse(piece: number, bytes: Buffer): void {
     const { sender, statement } = this.#provenance.get(piece) ?? {};
     const accused = statement?.signer ?? sender;
     if (accused === undefined || accused === this.#context.network.self) return;
-    this.#accused.set(accused, { reason: 'brought bytes into the swarm that are not the blob\'s', statement });
+    this.#accusations.piece(accused, piece, bytes, statement);
     this.#hooks.accused(accused);
     this.#hooks.broughtWrong(accused, 1);
   }
 
-  #dropList(reason: string | undefined): void {
+  #dropList(): void {
     if (this.#list === undefined) return;
-    if (reason !== undefined) this.#accused.set(this.#list.signer, { reason, statement: undefined });
     this.#holders.delete(this.#list.signer);
     this.#list = undefined;
   }
@@ -267,7 +312,7 @@ export class PieceVerifier {
       return;
     }
     // A list that nobody confirms is believed once for each range: if what another sends contradicts it too, it is the list.
-    if (second === undefined && this.#contradicted.has(checkpoint)) this.#dropList(undefined);
+    if (second === undefined && this.#contradicted.has(checkpoint)) this.#dropList();
     this.#contradicted.add(checkpoint);
     const [first, count] = this.#piecesOf(checkpoint);
     const pieces = Array.from({ length: count }, (_, i) => first + i);

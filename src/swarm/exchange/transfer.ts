@@ -214,7 +214,7 @@ export class Transfer {
   }
 
   async lookAgain(piece: number): Promise<Statement | undefined> {
-    return await this.#session()?.carrier.lookAgain(piece);
+    return await this.#session()?.verifier.lookAgain(piece);
   }
 
   acceptPush(peerId: string, start: number, end: number, note: Uint8Array): PushReceiver | undefined {
@@ -290,7 +290,7 @@ export class Transfer {
       }
       await partial.advance();
     }
-    void session.verifier.proven();
+    await session.verifier.proven();
     session.verifier.stop();
     await partial.commit();
     const reader = await this.#context.blobs.open(this.digest);

@@ -1,0 +1,65 @@
+import { LayerswarmError } from '../../errors.ts';
+import type { Digest } from '../../oci/digest.ts';
+import type { Network } from '../network/network.ts';
+import { DISPUTE_TIMEOUT_MS } from './accusations.ts';
+import { MemberDistance } from './core/distance.ts';
+import type { PieceLayout } from './core/piece-layout.ts';
+import { parseNote, statementHolds, statementIsSigned, type Statement } from './statement.ts';
+
+/**
+ * Who reads a disputed range from the origin once more: one member for all that fetch the blob, so that the origin is read once
+ * however many find it wrong. Everybody takes the member that is closest to the blob, and another the next time, since the first may
+ * lie, or may have been served badly itself.
+ */
+export class SecondReading {
+  readonly #network: Network;
+  readonly #blob: Digest;
+  readonly #layout: PieceLayout;
+  readonly #rivals: () => string[];
+  readonly #distance = new MemberDistance();
+  /** How often each range was read again, by its first piece. */
+  readonly #times = new Map<number, number>();
+
+  /** `rivals`: members that fetch the same blob. */
+  constructor(network: Network, blob: Digest, layout: PieceLayout, rivals: () => string[]) {
+    this.#network = network;
+    this.#blob = blob;
+    this.#layout = layout;
+    this.#rivals = rivals;
+  }
+
+  /** Those who are to read pieces from `first` on, each if the one before cannot; ends with this node. */
+  readers(first: number): string[] {
+    const members = this.#distance.rank(this.#blob, [this.#network.self, ...this.#rivals()]);
+    const times = this.#times.get(first) ?? 0;
+    this.#times.set(first, times + 1);
+    const from = times % members.length;
+    const inTurn = [...members.slice(from), ...members.slice(0, from)];
+    return inTurn.slice(0, inTurn.indexOf(this.#network.self) + 1);
+  }
+
+  /** What `reader` says of each piece after another reading, in order. @throws `unavailable`, and what the request does */
+  async ask(reader: string, first: number, count: number): Promise<Statement[]> {
+    const answer = await this.#network.request(reader, { type: 'dispute', blob: this.#blob.toString(), runs: [[first, count]] }, 'statements', { timeoutMs: DISPUTE_TIMEOUT_MS });
+    const said = answer.statements.flatMap((note) => parseNote(note));
+    return await Promise.all(Array.from({ length: count }, async (_, i) => {
+      const { start, end } = this.#layout.range(first + i);
+      const statement = said.find((candidate) => candidate.signer === reader && candidate.start === start && candidate.length === end - start);
+      if (statement === undefined || !(await statementIsSigned(this.#network, this.#blob, statement))) throw new LayerswarmError('unavailable', `peer ${reader} has nothing to say of piece ${first + i}`);
+      return statement;
+    }));
+  }
+
+  /** The bytes that `reader` spoke of, or undefined when it does not give them. */
+  async bytes(statement: Statement): Promise<Buffer | undefined> {
+    const bytes = Buffer.alloc(statement.length);
+    const range = { start: statement.start, end: statement.start + statement.length };
+    try {
+      const lane = await this.#network.lane(statement.signer);
+      await lane.request(this.#blob, range, { write: (offset, chunk) => { bytes.set(chunk, offset - range.start); } }, AbortSignal.timeout(DISPUTE_TIMEOUT_MS));
+    } catch {
+      return undefined;
+    }
+    return (await statementHolds(this.#network, this.#blob, statement, bytes)) ? bytes : undefined;
+  }
+}
