@@ -34,6 +34,7 @@ fusermount3        fuse3
 setcap             libcap2-bin
 setfacl            acl
 setfattr           attr
+guestmount         guestmount
 pvcreate           lvm2
 sfdisk             fdisk
 '
@@ -41,9 +42,13 @@ sfdisk             fdisk
 # Debian keeps daemons and file system tools where a plain user's PATH does not look.
 PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
-missing=$(while read -r tool package; do
-  [ -z "$tool" ] || command -v "$tool" >/dev/null || echo "$package"
-done <<<"$tools" | sort -u | tr '\n' ' ')
+missing=$({
+  while read -r tool package; do
+    [ -z "$tool" ] || command -v "$tool" >/dev/null || echo "$package"
+  done <<<"$tools"
+  # A kernel for the virtual machine of libguestfs: a container has none.
+  ls /boot/vmlinuz* >/dev/null 2>&1 || echo "linux-image-cloud-$(dpkg --print-architecture 2>/dev/null || echo amd64)"
+} | sort -u | tr '\n' ' ')
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null; then

@@ -31,7 +31,7 @@ export function addDiskOptions(command: Command): Command {
   return command
     .addOption(new Option('--format <format>', 'the disk\'s format, where its content could be more than one').choices(DISK_FORMATS))
     .option('--root <name>', 'which file system is the root, where several could be: p2, group/volume, p3:@')
-    .option('--trust', 'let the kernel read the disk\'s file systems: needs root; faster, and the only way for xfs and btrfs')
+    .option('--trust', 'let the kernel read the disk\'s file systems: needs root; faster, and for btrfs the only way')
     .addOption(new Option('--backend <backend>', 'how to read the disk; chosen by what the host has otherwise').choices(BACKENDS))
     .option('--backing <file>', 'a file that the disk is the difference to; for each of the chain, nearest first', collect, [])
     .option('--max-disk-size <bytes>', 'refuse larger virtual disks (default: 16 TiB)', parseBytes)

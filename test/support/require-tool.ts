@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 
@@ -8,12 +8,19 @@ export const SKIP_MARK = 'SKIPPED:';
 /** Debian keeps daemons and file system tools where a plain user's PATH does not look. */
 export const toolPath = `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin`;
 
+/** What can be asked for beside programs. */
+const CONDITIONS: Readonly<Record<string, () => boolean>> = {
+  root: () => process.getuid?.() === 0,
+  // One that a virtual machine can start; a container has none.
+  kernel: () => existsSync('/boot') && readdirSync('/boot').some((name) => name.startsWith('vmlinuz')),
+};
+
 /**
  * Whether the test can go on: `if (!requireTool(t, 'skopeo', 'ctr')) return;`. When a program is missing (or `'root'`
- * is asked for and the user is another) the test ends as skipped and says so; with CI=true it fails.
+ * is asked for and the user is another, or `'kernel'` and none is in /boot) the test ends as skipped and says so; with CI=true it fails.
  */
 export function requireTool(t: ExecutionContext, ...tools: string[]): boolean {
-  const missing = tools.filter((tool) => (tool === 'root' ? process.getuid?.() !== 0 : findTool(tool) === undefined));
+  const missing = tools.filter((tool) => !(CONDITIONS[tool]?.() ?? findTool(tool) !== undefined));
   if (missing.length === 0) return true;
   const reason = `needs ${missing.join(', ')} (test/setup.sh installs the programs)`;
   if (process.env['CI'] === 'true') {

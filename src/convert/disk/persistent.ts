@@ -9,6 +9,7 @@ import { findVolumes } from '../map/find-volumes.ts';
 import { fileNames, mapByExport } from '../map/map-by-export.ts';
 import type { MappedDisk, Volume } from '../map/volume.ts';
 import { FuseMounter } from '../mount/fuse-mounter.ts';
+import { GuestMounter } from '../mount/guest-mounter.ts';
 import { LoopMounter } from '../mount/loop-mounter.ts';
 import { MountOnce } from '../mount/mount-once.ts';
 import { runProgram } from '../program/run-program.ts';
@@ -70,7 +71,7 @@ export async function mountDisk(source: string, folder: string, options: OpenOpt
     options.onNote?.(line);
   };
   try {
-    chooseBackend({ wanted: trust ? 'loop' : options.backend === 'raw' ? undefined : options.backend, trust, compressed: false }, hostAbilities());
+    chooseBackend({ wanted: trust && options.backend !== 'guestfs' ? 'loop' : options.backend === 'raw' ? undefined : options.backend, trust, compressed: false }, hostAbilities());
     const scratch = await makeScratch(cleanup, options.scratch);
     keepScratch(scratch, target);
     const where = hostSurroundings(scratch);
@@ -84,7 +85,7 @@ export async function mountDisk(source: string, folder: string, options: OpenOpt
     }
     const context = { where, cleanup, signal: options.signal, outlive: true };
     const byKernel = root && (trust || options.backend === 'loop');
-    const plain = byKernel ? new LoopMounter(context, trust) : new FuseMounter(context);
+    const plain = options.backend === 'guestfs' ? new GuestMounter(context) : byKernel ? new LoopMounter(context, trust) : new FuseMounter(context);
     const find = { where, mounter: new MountOnce(plain), wanted: options.root, note, signal: options.signal };
     const found = await findRoot(disk, find);
     const { folders } = await assemble(found, find);

@@ -4,9 +4,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { mountsBelow, type Cleanup } from '../cleanup.ts';
 import type { FileSystem } from '../filesystem/probe.ts';
 import type { Volume } from '../map/volume.ts';
+import type { Program } from '../program/find-programs.ts';
 import { runProgram, startDaemon, type Surroundings } from '../program/run-program.ts';
 import type { Mounter, MountedTree } from './mounter.ts';
 import { replayExtJournal } from './replay-journal.ts';
+
+const UNMOUNTED_GRACE_MS = 5_000;
 
 export interface MounterOptions {
   readonly where: Surroundings;
@@ -27,29 +30,44 @@ export class FuseMounter implements Mounter {
 
   refuses({ kind }: FileSystem): string | undefined {
     if (kind === 'ext') return undefined;
-    return `${kind} can only be read by the kernel, which a hostile file system may attack: run as root with --trust if you know where the disk comes from`;
+    return untrusted(kind);
   }
 
   async mount(volume: Volume, filesystem: FileSystem, _subvolume?: number, at?: string): Promise<MountedTree> {
-    const { where, cleanup, signal, outlive = false } = this.#options;
+    const { where, signal } = this.#options;
     await replayExtJournal(where, volume, filesystem, signal);
     const path = at ?? join(where.scratch, `tree${this.#mounts++}`);
     mkdirSync(path, { mode: 0o700, recursive: true });
     // Nothing changes below: what the kernel has asked once it need not ask again.
     const options = ['ro', 'norecovery', 'fakeroot', 'kernel_cache', 'entry_timeout=3600', 'attr_timeout=3600', 'negative_timeout=3600', ...(volume.offset === 0 ? [] : [`offset=${volume.offset}`])];
-    const daemon = await startDaemon(where, 'fuse2fs', ['-f', '-o', options.join(','), volume.file, path], 'ignore', outlive);
-    cleanup.add(async () => {
-      if (isMounted(where, path)) await unmountFuse(where, path);
-      await daemon.stop();
-    });
-    while (!isMounted(where, path)) {
-      if (!daemon.running) throw daemon.failure();
-      signal?.throwIfAborted();
-      await delay(5);
-    }
-    if (outlive) daemon.release();
+    await serveFuse(this.#options, 'fuse2fs', ['-f', '-o', options.join(','), volume.file, path], path);
     return { path };
   }
+}
+
+/** What to do about a file system that only the kernel can read, where the user has not said that it may. */
+export function untrusted(kind: FileSystem['kind']): string {
+  const instead = kind === 'xfs' ? 'let a virtual machine read it with --backend guestfs, or the kernel, as root with --trust,' : 'let it read it, as root with --trust,';
+  return `${kind} can only be read by the kernel, which a hostile file system may attack: ${instead} if you know where the disk comes from`;
+}
+
+/** Starts a program that serves a file system at `path`, and waits until it does. */
+export async function serveFuse({ where, cleanup, signal, outlive = false }: MounterOptions, program: Program, args: readonly string[], path: string): Promise<void> {
+  const daemon = await startDaemon(where, program, args, 'ignore', outlive);
+  cleanup.add(async () => {
+    if (isMounted(where, path)) {
+      await unmountFuse(where, path);
+      // It ends by itself then, and takes with it what it started.
+      await Promise.race([daemon.ended, delay(UNMOUNTED_GRACE_MS, undefined, { ref: false })]);
+    }
+    await daemon.stop();
+  });
+  while (!isMounted(where, path)) {
+    if (!daemon.running) throw daemon.failure();
+    signal?.throwIfAborted();
+    await delay(5);
+  }
+  if (outlive) daemon.release();
 }
 
 async function unmountFuse(where: Surroundings, path: string): Promise<void> {

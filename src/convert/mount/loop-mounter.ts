@@ -4,7 +4,7 @@ import { LayerswarmError } from '../../errors.ts';
 import type { FileSystem } from '../filesystem/probe.ts';
 import type { Volume } from '../map/volume.ts';
 import { runProgram } from '../program/run-program.ts';
-import type { MounterOptions } from './fuse-mounter.ts';
+import { untrusted, type MounterOptions } from './fuse-mounter.ts';
 import type { Mounter, MountedTree } from './mounter.ts';
 import { replayExtJournal } from './replay-journal.ts';
 
@@ -26,7 +26,7 @@ export class LoopMounter implements Mounter {
 
   refuses({ kind }: FileSystem): string | undefined {
     if (kind === 'ext' || this.#trust) return undefined;
-    return `${kind} can only be read by the kernel, which a hostile file system may attack: say --trust if you know where the disk comes from`;
+    return untrusted(kind);
   }
 
   async mount(volume: Volume, filesystem: FileSystem, subvolume?: number, at?: string): Promise<MountedTree> {

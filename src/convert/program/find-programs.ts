@@ -11,6 +11,7 @@ const PACKAGES = {
   'qemu-img': 'qemu-utils',
   fuse2fs: 'fuse2fs',
   fusermount3: 'fuse3',
+  guestmount: 'guestmount',
   e2fsck: 'e2fsprogs',
   btrfs: 'btrfs-progs',
   tar: 'tar',

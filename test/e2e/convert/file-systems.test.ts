@@ -1,29 +1,13 @@
 import test, { type ExecutionContext } from 'ava';
 import { join } from 'node:path';
 import { convertToTar, DESCRIBE, describeTree, listTar, readFromTar, refused, requireConversion, sha256, unpack } from '../../support/conversion.ts';
-import { inMounted, makeDisk, makeFileSystem, toFormat, type FileSystemOptions } from '../../support/disk-image.ts';
+import { inMounted, makeDisk, makeFileSystem, ODD_THINGS, toFormat, type FileSystemOptions } from '../../support/disk-image.ts';
 import { makeGuestTree } from '../../support/guest-tree.ts';
 import { runOk } from '../../support/process.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const TOOLS = ['root', 'losetup', 'mkfs.xfs', 'mkfs.btrfs', 'btrfs', 'setfattr', 'setfacl', 'setcap'];
 const BACKENDS = ['fuse', 'loop', 'raw'] as const;
-
-/** Everything that a tree can hold and a layer must keep. */
-const ODD_THINGS = String.raw`
-mkdir -p odd; cd odd
-cp /bin/dash setuid; chmod 4755 setuid; cp /bin/dash setgid; chmod 2755 setgid
-mkdir sticky private; chmod 1777 sticky; chmod 700 private; chown 12:34 private
-cp /bin/dash capable; setcap cap_net_raw+ep capable
-echo acl > acl; setfacl -m u:1000:rw,g:2000:r acl; mkdir default; setfacl -d -m u:1000:rwx default
-echo x > attribute; setfattr -n user.note -v "a b" attribute
-echo linked > link1; ln link1 link2; mkdir deep; ln link1 deep/link3; ln -s /etc/passwd absolute; ln -s ../../../../../etc/shadow up; ln -s nowhere dangling
-echo big > bigid; chown 4000000000:4000000001 bigid
-printf x > "$(printf '\377\376latin')"; printf x > "$(printf 'new\nline')"; printf x > -dash; printf x > ' space '; printf x > 'quo"te\back*[a]?'
-long=$(printf 'n%.0s' $(seq 200)); mkdir -p "$long/$long"; printf x > "$long/$long/$long"; ln "$long/$long/$long" "$long/hard"; ln -s "$long/$long/$long" symlong
-printf x > y2100; touch -d '2100-01-01 00:00:00.123456789 UTC' y2100; printf x > nano; touch -d '2020-02-02 02:02:02.987654321 UTC' nano
-mknod null c 1 3; mknod block b 7 0; mkfifo fifo; truncate -s 3M sparse; printf end >> sparse; printf '' > empty; chmod 000 empty
-`;
 
 async function oddImage(t: ExecutionContext, options: FileSystemOptions = {}): Promise<string> {
   const image = await makeFileSystem(t, makeGuestTree(t), options);

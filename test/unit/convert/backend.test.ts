@@ -16,9 +16,10 @@ for (const [what, choice, host, expected] of [
   ['root without fuse2fs', {}, { root: true, has: (program: string) => program !== 'fuse2fs' }, 'loop'],
   ['root without FUSE', {}, { root: true, fuse: false }, 'raw'],
   ['what was asked for', { wanted: 'raw' as const }, {}, 'raw'],
+  ['a virtual machine', { wanted: 'guestfs' as const }, { has: (program: string) => program !== 'fuse2fs' }, 'guestfs'],
 ] as const) {
   test(`the backend for ${what} is ${expected}`, (t) => {
-    const backend = chooseBackend({ wanted: undefined, trust: false, compressed: false, ...choice }, { root: false, fuse: true, has, ...host });
+    const backend = chooseBackend({ wanted: undefined, trust: false, compressed: false, ...choice }, { root: false, fuse: true, kernel: true, has, ...host });
     t.is(backend.name, expected satisfies BackendName);
   });
 }
@@ -27,9 +28,11 @@ for (const [what, choice, host, code] of [
   ['loop without root', { wanted: 'loop' as const }, {}, 'usage'],
   ['trust without root', { trust: true }, {}, 'usage'],
   ['no FUSE and no root', {}, { fuse: false }, 'unavailable'],
+  ['a virtual machine without a kernel', { wanted: 'guestfs' as const }, { kernel: false }, 'unavailable'],
+  ['a virtual machine without libguestfs', { wanted: 'guestfs' as const }, { has: (program: string) => program !== 'guestmount' }, 'unavailable'],
 ] as const) {
   test(`${what} is refused`, (t) => {
-    const error = t.throws(() => chooseBackend({ wanted: undefined, trust: false, compressed: false, ...choice }, { root: false, fuse: true, has, ...host }), { instanceOf: LayerswarmError });
+    const error = t.throws(() => chooseBackend({ wanted: undefined, trust: false, compressed: false, ...choice }, { root: false, fuse: true, kernel: true, has, ...host }), { instanceOf: LayerswarmError });
     t.is(error?.code, code);
   });
 }

@@ -1,0 +1,46 @@
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { LayerswarmError } from '../../errors.ts';
+import type { FileSystem } from '../filesystem/probe.ts';
+import type { Volume } from '../map/volume.ts';
+import { serveFuse, type MounterOptions } from './fuse-mounter.ts';
+import type { Mounter, MountedTree } from './mounter.ts';
+import { replayExtJournal } from './replay-journal.ts';
+
+const MOUNT_TYPES = { ext: 'ext4', xfs: 'xfs' } as const;
+
+/** Reads file systems with the kernel of a virtual machine, by libguestfs: slow, but a hostile one meets no kernel of this host. Needs no root. */
+export class GuestMounter implements Mounter {
+  readonly #options: MounterOptions;
+  #mounts = 0;
+
+  constructor(options: MounterOptions) {
+    this.#options = options;
+  }
+
+  refuses({ kind }: FileSystem): string | undefined {
+    if (kind !== 'btrfs') return undefined;
+    // Through guestmount all subvolumes are one device: a snapshot could not be told from a folder.
+    return 'a virtual machine shows no subvolumes of a btrfs: run as root with --trust if you know where the disk comes from';
+  }
+
+  async mount(volume: Volume, filesystem: FileSystem, _subvolume?: number, at?: string): Promise<MountedTree> {
+    const refusal = this.refuses(filesystem);
+    if (refusal !== undefined || filesystem.kind === 'btrfs') throw new LayerswarmError('denied', refusal ?? filesystem.kind);
+    if (volume.offset !== 0) throw new LayerswarmError('internal', 'a virtual machine is given whole files');
+    const { where, signal } = this.#options;
+    await replayExtJournal(where, volume, filesystem, signal);
+    const path = at ?? join(where.scratch, `tree${this.#mounts++}`);
+    mkdirSync(path, { mode: 0o700, recursive: true });
+    // The inodes of the disk, or hard links would be files of their own.
+    const options = ['use_ino', 'kernel_cache', 'entry_timeout=3600', 'attr_timeout=3600', 'negative_timeout=3600'];
+    const args = ['--no-fork', '--ro', '--format=raw', '-a', volume.file, '-m', `/dev/sda:/:ro,nodev,nosuid,noexec:${MOUNT_TYPES[filesystem.kind]}`, ...options.flatMap((option) => ['-o', option]), path];
+    await serveFuse(this.#options, 'guestmount', args, path);
+    return { path };
+  }
+}
+
+/** Whether the host has a kernel that libguestfs can start in a virtual machine: a container often has none. */
+export function hasGuestKernel(boot = '/boot'): boolean {
+  return process.env['SUPERMIN_KERNEL'] !== undefined || (existsSync(boot) && readdirSync(boot).some((name) => name.startsWith('vmlinuz')));
+}
