@@ -1,6 +1,6 @@
 import { Bitfield } from '../../src/swarm/exchange/core/bitfield.ts';
 import type { CrowdSearch } from '../../src/swarm/exchange/core/crowd-search.ts';
-import type { ArrivedBy, Command, Download } from '../../src/swarm/exchange/core/download.ts';
+import type { ArrivedBy, Command, Download, FetchOutcome } from '../../src/swarm/exchange/core/download.ts';
 import type { LeaseTable } from '../../src/swarm/exchange/core/lease-table.ts';
 import type { Fetch } from '../../src/swarm/exchange/core/neighbour.ts';
 import type { Read } from '../../src/swarm/exchange/core/read-plan.ts';
@@ -49,6 +49,7 @@ export class Host {
   duplicateBytes = 0;
   readonly #world: World;
   readonly #search: CrowdSearch;
+  readonly #fetches = new Set<Fetch>();
   readonly #cancelled = new Set<Fetch>();
   #planned = false;
 
@@ -104,7 +105,7 @@ export class Host {
 
   lose(other: Host): void {
     const neighbour = this.download.neighbours.get(other.id);
-    for (const fetch of neighbour?.fetches.values() ?? []) this.download.fetchEnded(fetch, 'failed', this.#now);
+    for (const fetch of neighbour?.fetches.values() ?? []) this.#fetched(fetch, 'failed');
     this.download.lose(other.id);
     this.table?.leave(other.id);
     this.#search.remove(other.id);
@@ -262,13 +263,9 @@ export class Host {
 
   #fetch(from: Host, fetch: Fetch): void {
     const last = fetch.first + fetch.count - 1;
-    const finish = (outcome: 'done' | 'failed' | 'cancelled'): void => {
-      this.#cancelled.delete(fetch);
-      this.download.fetchEnded(fetch, outcome, this.#now);
-      this.wake();
-    };
+    this.#fetches.add(fetch);
     if (!from.alive) {
-      this.#world.queue.after(2 * this.#world.latencyMs, () => finish('failed'));
+      this.#world.queue.after(2 * this.#world.latencyMs, () => this.#fetched(fetch, 'failed'));
       return;
     }
     this.post(from, 'rangeRequest', () => {
@@ -276,15 +273,22 @@ export class Host {
         from.port.send(this.port, this.#item(piece, {
           stillWanted: () => !this.#cancelled.has(fetch),
           sent: () => {
-            if (piece === last && this.#cancelled.has(fetch)) finish('cancelled');
+            if (piece === last && this.#cancelled.has(fetch)) this.#fetched(fetch, 'cancelled');
           },
           delivered: () => {
             this.arrived(piece, { fetch });
-            if (piece === last && !this.#cancelled.has(fetch)) finish('done');
+            if (piece === last) this.#fetched(fetch, 'done');
           },
         }));
       }
     });
+  }
+
+  #fetched(fetch: Fetch, outcome: FetchOutcome): void {
+    this.#cancelled.delete(fetch);
+    if (!this.#fetches.delete(fetch)) return;
+    this.download.fetchEnded(fetch, outcome, this.#now);
+    this.wake();
   }
 
   arrived(piece: number, by: ArrivedBy): void {

@@ -53,3 +53,18 @@ export function fluidBound({ size, hosts, originUp }: CrowdScenario): number {
   const down = hosts.reduce((least, host) => Math.min(least, host.down), Infinity);
   return Math.max(size / originUp, size / down, (hosts.length * size) / (originUp + up));
 }
+
+/**
+ * How many times its bound each host took, undefined for one that died. Hosts of one rate are bounded by the origin, their own line, and what
+ * all uplinks can give if only they are served; from a host's arrival on.
+ */
+export function timesBound(scenario: CrowdScenario, { seconds }: CrowdResult): (number | undefined)[] {
+  const bounds = new Map<number, number>();
+  const all = scenario.hosts.reduce((sum, { up }) => sum + up, scenario.originUp);
+  for (const { down } of scenario.hosts) {
+    if (bounds.has(down)) continue;
+    const faster = scenario.hosts.filter((host) => host.down >= down && host.arriveMs === undefined).length;
+    bounds.set(down, Math.max(scenario.size / scenario.originUp, scenario.size / down, (faster * scenario.size) / all));
+  }
+  return seconds.map((time, i) => (time === undefined ? undefined : time / bounds.get(scenario.hosts[i]!.down)!));
+}
