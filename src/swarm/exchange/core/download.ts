@@ -251,14 +251,13 @@ export class Download {
   #planFetches(now: number, commands: Command[]): void {
     const { offered, overtaken } = this.#table;
     const { relays, holders } = this.#neighbourhood;
-    const mayAsk = ({ pausedUntil }: Neighbour): boolean => pausedUntil <= now;
-    const direct = holders.length === 0 || this.#neighbourhood.isCrowd(now) ? [] : holders.filter(mayAsk);
+    const direct = holders.length === 0 || this.#neighbourhood.isCrowd(now) ? [] : holders;
     const most = this.#mostAsked;
     const room = most - this.#asked;
-    const relayed = (offered.size > 0 && room > 0) || overtaken.size > 0 || isEndgame(this.#table) ? relays.filter(mayAsk) : [];
+    const relayed = (offered.size > 0 && room > 0) || overtaken.size > 0 || isEndgame(this.#table) ? relays : [];
     if (direct.length === 0 && relayed.length === 0) return;
     planFetches({
-      table: this.#table, sources: [...direct, ...relayed], room, longest: Math.floor(most / RUNS_ASKED), limits: this.#limits, now, random: this.#random,
+      table: this.#table, sources: direct.length === 0 ? relayed : [...direct, ...relayed], room, longest: Math.floor(most / RUNS_ASKED), limits: this.#limits, now, random: this.#random,
       begin: (source, [first, count]) => {
         const fetch: Fetch = { id: this.#nextFetch++, peer: source.peer, first, count, startedAt: now, relayed: source.relays, arrived: 0 };
         source.fetches.set(fetch.id, fetch);

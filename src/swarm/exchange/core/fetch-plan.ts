@@ -15,7 +15,7 @@ const ENDGAME_PIECES = 64;
 
 export interface FetchPlan {
   readonly table: PieceTable;
-  /** The neighbours that may be asked. */
+  /** The neighbours that may be asked, those that rest included. */
   readonly sources: readonly Neighbour[];
   /** Pieces that may be asked of those of them that relay. */
   room: number;
@@ -33,19 +33,21 @@ export interface FetchPlan {
  * way round, the rarest piece from whoever has it, all would ask the one who has the newest.
  */
 export function planFetches(plan: FetchPlan): void {
-  const { now, sources, table } = plan;
-  let idle = sources.filter(({ fetches }) => fetches.size < REQUESTS_PER_PEER);
+  const { now, table } = plan;
+  const seconds = table.overtaken.size > 0 || isEndgame(table);
+  const sources = plan.sources.filter(({ pausedUntil }) => pausedUntil <= now);
+  const idle = sources.filter(({ fetches }) => fetches.size < REQUESTS_PER_PEER);
   let far = idle.every(({ near }) => near) ? 0 : farRequests(sources, (source) => hasWanted(table, source), now);
   while (idle.length > 0) {
+    if (plan.room <= 0 && !seconds && idle.every(({ relays }) => relays)) return;
     const source = leastBusy(idle, plan.random);
-    const run = source.near || far >= 1 ? (pick(plan, source) ?? pickSecond(plan, source)) : undefined;
+    const run = source.near || far >= 1 ? (pick(plan, source) ?? (seconds ? pickSecond(plan, source) : undefined)) : undefined;
     if (run !== undefined) {
       if (source.relays) plan.room -= run[1];
       if (!source.near) far--;
       plan.begin(source, run);
     }
     if (run === undefined || source.fetches.size >= REQUESTS_PER_PEER) idle.splice(idle.indexOf(source), 1);
-    if (plan.room <= 0 && table.overtaken.size === 0 && !isEndgame(table)) idle = idle.filter(({ relays }) => !relays);
   }
 }
 
