@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import { LayerswarmError } from '../../../../src/errors.ts';
 import { Digest } from '../../../../src/oci/digest.ts';
+import { DOWNLOAD_LIMITS } from '../../../../src/swarm/exchange/core/limits.ts';
 import type { ExchangeTotals } from '../../../../src/swarm/exchange/exchange.ts';
 import { ExchangeSwarm, pull } from '../../../support/exchange-nodes.ts';
 import { MemoryOrigin } from '../../../support/memory-origin.ts';
@@ -37,6 +38,19 @@ test('eight nodes that ask at the same moment read each byte from the origin abo
   const sum = (pick: (total: ExchangeTotals) => number): number => totals.reduce((bytes, total) => bytes + pick(total), 0);
   t.true(sum((total) => total.toPeersBytes) >= sum((total) => total.fromPeersBytes), 'what a node was given, another gave');
   t.is(sum((total) => total.fromOriginBytes), origin.read.get(digest.toString())!);
+});
+
+test('in a crowd that is too large for a mesh pieces are relayed, and leave the origin about once', async (t) => {
+  t.timeout(300_000);
+  const swarm = await swarmFor(t);
+  const origin = new MemoryOrigin();
+  const blob = randomBytes(2_345_678);
+  const digest = origin.add(blob);
+  const nodes = await swarm.addAll(DOWNLOAD_LIMITS.meshNeighbours + 4, origin);
+  for (const bytes of await Promise.all(nodes.map((node) => pull(node, digest, blob.length)))) t.deepEqual(Digest.of(bytes), digest);
+  t.true(origin.copies(digest) <= 1.1, `${origin.copies(digest)} copies`);
+  const pushed = nodes.flatMap(({ network }) => network.sent).filter(({ message }) => message.type === 'promise');
+  t.is(pushed.length, 0);
 });
 
 test('many small blobs in a crowd leave the origin about once each', async (t) => {
