@@ -23,6 +23,8 @@ export interface DockerRegistryOptions {
   readonly tokenAuth?: { readonly realm: string; readonly service: string; readonly issuer: string; readonly rootCertificate: string };
   /** Paths of PEM files: serve HTTPS. */
   readonly tls?: { readonly key: string; readonly cert: string; readonly clientCa?: string };
+  /** A pull-through cache of the registry at this URL. */
+  readonly proxyOf?: string;
 }
 
 export interface LoggedRequest {
@@ -68,6 +70,7 @@ export async function startDockerRegistry(cleanup: Cleanup, options: DockerRegis
       secret: 'test',
       ...(tls === undefined ? {} : { tls: { key: tls.key, certificate: tls.cert, ...(tls.clientCa === undefined ? {} : { clientcas: [tls.clientCa] }) } }),
     },
+    ...(options.proxyOf === undefined ? {} : { proxy: { remoteurl: options.proxyOf } }),
     ...(basic === undefined && token === undefined ? {} : { auth: { ...basic, ...token } }),
   };
   const configFile = join(folder, 'config.yml');

@@ -1,0 +1,73 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { CleanupStack } from '../support/cleanup.ts';
+import { runAria2 } from './crowd/aria2.ts';
+import { CASES } from './crowd/cases.ts';
+import { completionChart } from './crowd/chart.ts';
+import { fluidBoundOf, type CrowdCase, type System } from './crowd/crowd-case.ts';
+import { runHttp, runMirror } from './crowd/http.ts';
+import { runLayerswarm } from './crowd/layerswarm.ts';
+import { type CaseResult, makePayload, onStage, type Payload, type Stage, type SystemResult } from './crowd/stage.ts';
+
+// Cold crowds in network namespaces behind `tc tbf`, beside what others do with the same lines. As root.
+//   node test/bench/crowd.ts [--case NAME]… [--system layerswarm|http|mirror|aria2]… [--chart FILE]
+
+const SYSTEMS: Record<System, (stage: Stage) => Promise<SystemResult>> = { layerswarm: runLayerswarm, http: runHttp, mirror: runMirror, aria2: runAria2 };
+
+const { values } = parseArgs({
+  options: {
+    case: { type: 'string', multiple: true, default: CASES.map(({ name }) => name) },
+    system: { type: 'string', multiple: true, default: Object.keys(SYSTEMS) },
+    chart: { type: 'string', default: join(import.meta.dirname, 'crowd.svg') },
+  },
+});
+const cleanup = new CleanupStack();
+try {
+  const results = await measure(CASES.filter(({ name }) => values.case.includes(name)));
+  process.stdout.write(`${table(results)}\n`);
+  const charted = results.filter(({ crowd }) => crowd.name === '16 hosts');
+  if (charted.length > 1) writeFileSync(values.chart, completionChart(charted));
+} finally {
+  await cleanup.undo();
+}
+
+async function measure(cases: readonly CrowdCase[]): Promise<CaseResult[]> {
+  const payloads = new Map<CrowdCase['payload'], Payload>();
+  const results: CaseResult[] = [];
+  for (const crowd of cases) {
+    const payload = payloads.get(crowd.payload) ?? await makePayload(cleanup, crowd.payload);
+    payloads.set(crowd.payload, payload);
+    for (const system of ['layerswarm', ...crowd.beside] as const) {
+      if (!values.system.includes(system)) continue;
+      process.stderr.write(`${crowd.name}, ${system}: `);
+      const result = await onStage(crowd, system, payload, SYSTEMS[system]);
+      results.push(result);
+      process.stderr.write(`${row(result)}\n`);
+    }
+  }
+  return results;
+}
+
+function table(results: readonly CaseResult[]): string {
+  return [
+    '| case | system | median s | p99 s | last s | proven × bound | client × bound | origin copies | cores busy | CPU s of the fetchers |',
+    '|---|---|---|---|---|---|---|---|---|---|',
+    ...results.map(row),
+  ].join('\n');
+}
+
+function row(result: CaseResult): string {
+  const { crowd, system, hosts, originCopies, busy, cpuSeconds } = result;
+  const clients = hosts.flatMap(({ client }) => client ?? []).sort((a, b) => a - b);
+  const at = (share: number): string => clients[Math.ceil(share * clients.length) - 1]!.toFixed(1);
+  return `| ${[
+    crowd.name, system, at(0.5), at(0.99), at(1), times(result, 'proven'), times(result, 'client'), originCopies.toFixed(3), `${(busy * 100).toFixed(0)} %`, cpuSeconds?.toFixed(1) ?? '–',
+  ].join(' | ')} |`;
+}
+
+/** The worst host: how many times as long as its rate class needs at least. */
+function times({ crowd, hosts, payloadBytes }: CaseResult, what: 'proven' | 'client'): string {
+  const factors = hosts.flatMap((host, i) => (host[what] === undefined ? [] : [host[what] / fluidBoundOf(crowd, crowd.hosts[i]!, payloadBytes)]));
+  return factors.length === 0 ? '–' : Math.max(...factors).toFixed(2);
+}

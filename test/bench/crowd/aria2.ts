@@ -1,0 +1,67 @@
+import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Host } from '../../support/netns.ts';
+import { runOk } from '../../support/process.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+import { waitFor } from '../../support/wait-for.ts';
+import { startBusyClock } from '../cpu.ts';
+import { killAt, startTogether } from './clients.ts';
+import type { HostResult, Stage, SystemResult } from './stage.ts';
+
+const TRACKER_PORT = 6969;
+/** Bytes on the wire for one of payload, as tbf counts: what the origin's link says is divided by this. */
+const HEADERS = 1.046;
+
+/** A BitTorrent swarm: opentracker and the first seed on the origin's machine, aria2 on every host. One file only. */
+export async function runAria2(stage: Stage): Promise<SystemResult> {
+  const { crowd, payload, originHost, hosts, cleanup } = stage;
+  const folder = tempDir(cleanup, 'aria2');
+  const { hex } = [...payload.blobs].sort((a, b) => b.size - a.size)[0]!.digest;
+  const source = join(payload.folder, 'data/docker/registry/v2/blobs/sha256', hex.slice(0, 2), hex, 'data');
+  const torrent = join(folder, 'data.torrent');
+  await runOk('mktorrent', ['-l', '18', '-a', `http://${originHost.address}:${TRACKER_PORT}/announce`, '-o', torrent, source]);
+  const hash = /Info Hash: ([0-9a-f]{40})/.exec((await runOk('aria2c', ['--show-files', torrent])).stdout)?.[1];
+  if (hash === undefined) throw new Error('aria2c does not tell the info hash');
+  writeFileSync(join(folder, 'whitelist'), `${hash}\n`);
+  originHost.start(cleanup, 'opentracker', ['-i', originHost.address, '-p', String(TRACKER_PORT), '-P', String(TRACKER_PORT), '-w', join(folder, 'whitelist'), '-d', folder, '-u', 'root']);
+  const seeder = originHost.start(cleanup, 'aria2c', [...OPTIONS, '--check-integrity', '--seed-ratio=0', '-d', join(source, '..'), torrent]);
+  await waitFor('the seed to be known to the tracker', async () => (await originHost.run('curl', ['-s', `http://${originHost.address}:${TRACKER_PORT}/stats?mode=peer`])).stdout.includes('seeds 1') || scraped(originHost, hash));
+
+  const command = (host: Host): string[] => {
+    const own = join(folder, host.name);
+    mkdirSync(own);
+    const done = join(own, 'done.sh');
+    writeFileSync(done, `#!/bin/sh\ntouch ${join(own, 'done')}\n`);
+    chmodSync(done, 0o755);
+    return ['aria2c', ...OPTIONS, '--seed-ratio=0', `--on-bt-download-complete=${done}`, '-d', own, torrent];
+  };
+  const before = (await originHost.bytes()).sent;
+  const busy = startBusyClock();
+  const { runs, begin } = await startTogether(stage, hosts.map((host) => ({ host, command: command(host) })));
+  const result = await Promise.all(runs.map(async (starting, i): Promise<HostResult> => {
+    const { program, startedAt } = await starting;
+    const { dieAt } = crowd.hosts[i]!;
+    if (dieAt !== undefined) {
+      killAt(stage, dieAt, begin, () => { program.kill('SIGKILL'); });
+      return { proven: undefined, client: undefined };
+    }
+    const done = join(folder, hosts[i]!.name, 'done');
+    await program.waitFor('aria2c to be done', () => existsSync(done), 1_200_000);
+    const seconds = (statSync(done).mtimeMs - startedAt) / 1000;
+    return { proven: seconds, client: seconds };
+  }));
+  const used = busy();
+  const sent = (await originHost.bytes()).sent - before;
+  await seeder.stop();
+  return { hosts: result, busy: used, originCopies: sent / HEADERS / payload.bytes };
+}
+
+const OPTIONS = [
+  '--no-conf', '--enable-dht=false', '--enable-dht6=false', '--bt-enable-lpd=false', '--file-allocation=none', '--bt-max-peers=0', '--allow-overwrite=true',
+  '--summary-interval=0', '--console-log-level=error', '--disable-ipv6=true',
+];
+
+async function scraped(host: Host, hash: string): Promise<boolean> {
+  const escaped = hash.replaceAll(/../g, '%$&');
+  return (await host.run('curl', ['-s', `http://${host.address}:${TRACKER_PORT}/scrape?info_hash=${escaped}`])).stdout.includes('completei1e');
+}

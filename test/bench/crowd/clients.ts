@@ -1,0 +1,69 @@
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Host } from '../../support/netns.ts';
+import { type RunningProgram, runOk } from '../../support/process.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+import { fluidBound } from './crowd-case.ts';
+import type { Stage } from './stage.ts';
+
+/** What one program does on one host once it is let go. */
+export interface Start {
+  readonly host: Host;
+  readonly command: readonly string[];
+}
+
+export interface Run {
+  readonly program: RunningProgram;
+  /** When it was let go, and when it ended: ms since the epoch. */
+  readonly startedAt: number;
+  readonly ended: Promise<number>;
+}
+
+/** Downloads with curl, three at once as containerd does: `first` alone (a manifest), then the rest. Bytes go nowhere. */
+export function downloads(first: string | undefined, rest: readonly string[]): string[] {
+  const curl = ['curl', '-sS', '--fail', '-H', 'Accept: application/vnd.oci.image.manifest.v1+json'];
+  const many = [...curl, '-Z', '--parallel-max', '3', ...rest.flatMap((url) => ['-o', '/dev/null', url])];
+  if (first === undefined) return many;
+  return ['sh', '-c', `${quote([...curl, '-o', '/dev/null', first])} && exec ${quote(many)}`];
+}
+
+/**
+ * Starts a program on each host, all held back by one pipe until everybody is there, so that they begin within some ms; those
+ * of a host that arrives later are started then.
+ */
+export async function startTogether({ crowd, payload, cleanup }: Stage, starts: readonly Start[]): Promise<{ readonly runs: readonly Promise<Run>[]; readonly begin: number }> {
+  const fifo = join(tempDir(cleanup, 'gate'), 'gate');
+  await runOk('mkfifo', [fifo]);
+  const bound = fluidBound(crowd, payload.bytes) * 1000;
+  const held = starts.map(({ host, command }, i) => ((crowd.hosts[i]!.arriveAt ?? 0) > 0 ? undefined : host.start(cleanup, 'sh', ['-c', ': <"$0" && exec "$@"', fifo, ...command])));
+  await delay(300);
+  const gate = await open(fifo, 'w');
+  const begin = Date.now();
+  await gate.close();
+  const runs = starts.map(async ({ host, command }, i): Promise<Run> => {
+    const program = held[i];
+    if (program !== undefined) return { program, startedAt: begin, ended: whenEnded(program) };
+    await delay((crowd.hosts[i]!.arriveAt ?? 0) * bound - (Date.now() - begin));
+    const late = host.start(cleanup, command[0]!, command.slice(1));
+    return { program: late, startedAt: Date.now(), ended: whenEnded(late) };
+  });
+  return { runs, begin };
+}
+
+async function whenEnded(program: RunningProgram): Promise<number> {
+  const { code, stderr } = await program.finished;
+  const at = Date.now();
+  if (code !== 0) throw new Error(`a client ended with ${code}: ${stderr}`);
+  return at;
+}
+
+function quote(command: readonly string[]): string {
+  return command.map((word) => `'${word}'`).join(' ');
+}
+
+/** Runs `kill` at a share of the fluid bound after `begin`; what it starts is awaited by nobody. */
+export function killAt({ crowd, payload, cleanup }: Stage, share: number, begin: number, kill: () => void): void {
+  const timer = setTimeout(kill, share * fluidBound(crowd, payload.bytes) * 1000 - (Date.now() - begin));
+  cleanup.teardown(() => { clearTimeout(timer); });
+}

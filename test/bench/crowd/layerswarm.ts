@@ -1,0 +1,61 @@
+import { statSync } from 'node:fs';
+import { MemberDistance } from '../../../src/swarm/exchange/core/distance.ts';
+import { type Agent, makeSwarmKey, startAgent } from '../../support/layerswarm.ts';
+import { fileDigest } from '../../support/oci-layout.ts';
+import { cpuSecondsOf, startBusyClock } from '../cpu.ts';
+import { downloads, killAt, startTogether } from './clients.ts';
+import { type HostResult, type Stage, startOrigin, type SystemResult } from './stage.ts';
+
+const STARTED_AT_ONCE = 4;
+
+/** One node a host, with nothing but the swarm's key and the origin; each client pulls through its own node. */
+export async function runLayerswarm(stage: Stage): Promise<SystemResult> {
+  const { crowd, payload, hosts, cleanup } = stage;
+  const origin = await startOrigin(stage);
+  const swarmKey = await makeSwarmKey(cleanup);
+  const agents: Agent[] = [];
+  for (let at = 0; at < hosts.length; at += STARTED_AT_ONCE) {
+    agents.push(...await Promise.all(hosts.slice(at, at + STARTED_AT_ONCE).map((host) => startAgent(cleanup, { host, origin: origin.url, swarmKey, mdns: true }))));
+  }
+  for (const agent of agents) await agent.waitForPeers(agents.length - 1);
+
+  const base = `http://127.0.0.1:5050/v2/${payload.repository}`;
+  const command = downloads(`${base}/manifests/${payload.manifest}`, payload.blobs.map(({ digest }) => `${base}/blobs/${digest.toString()}`));
+  const pids = agents.map(({ info }) => info.pid);
+  const cpuBefore = cpuSecondsOf(pids);
+  const busy = startBusyClock();
+  const { runs, begin } = await startTogether(stage, hosts.map((host) => ({ host, command })));
+  const coordinator = agents.findIndex(({ info }) => info.peerId === coordinatorOf(stage, agents));
+  const dies = crowd.hosts.map(({ dieAt }, i) => (i === coordinator ? crowd.coordinatorDiesAt : undefined) ?? dieAt);
+  for (const [i, share] of dies.entries()) {
+    if (share !== undefined) killAt(stage, share, begin, () => { agents[i]!.program.kill('SIGKILL'); });
+  }
+
+  const ends = await Promise.all(runs.map(async (starting, i) => {
+    const { startedAt, ended } = await starting;
+    return { startedAt, endedAt: dies[i] === undefined ? await ended : undefined };
+  }));
+  const used = busy();
+  const cpuSeconds = cpuSecondsOf(pids) - cpuBefore;
+  const results: HostResult[] = [];
+  for (const [i, { startedAt, endedAt }] of ends.entries()) {
+    if (endedAt === undefined) results.push({ proven: undefined, client: undefined });
+    else results.push({ proven: (await provenAt(stage, agents[i]!) - startedAt) / 1000, client: (endedAt - startedAt) / 1000 });
+  }
+  const wanted = new Set(payload.blobs.map(({ digest }) => digest.toString()));
+  const read = origin.registry.requests().filter(({ method, url }) => method === 'GET' && wanted.has(url.split(/[/?]/).at(-1)!));
+  return { hosts: results, originCopies: read.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0) / payload.bytes, busy: used, cpuSeconds };
+}
+
+/** When the last blob got its name in the store: ms since the epoch. Reads the bytes again first. */
+async function provenAt({ payload }: Stage, agent: Agent): Promise<number> {
+  for (const { digest } of payload.blobs) {
+    if (await fileDigest(agent.blobPath(digest.toString())) !== digest.toString()) throw new Error(`${agent.data} holds wrong bytes under ${digest.toString()}`);
+  }
+  return Math.max(...payload.blobs.map(({ digest }) => statSync(agent.blobPath(digest.toString())).ctimeMs));
+}
+
+function coordinatorOf({ payload }: Stage, agents: readonly Agent[]): string {
+  const largest = [...payload.blobs].sort((a, b) => b.size - a.size)[0]!;
+  return new MemberDistance().rank(largest.digest, agents.map(({ info }) => info.peerId))[0]!;
+}

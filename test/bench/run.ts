@@ -1,0 +1,41 @@
+/**
+ * `npm run bench [PART…]`: runs the parts one after another and writes their tables into RESULTS.md, each between its two marks. Parts are
+ * programs of this folder that print markdown on standard output. As root, on a machine that does nothing else.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+
+const PARTS = ['crowd', 'warm', 'latency', 'node', 'scale', 'replicate', 'convert'];
+const RESULTS = join(import.meta.dirname, 'RESULTS.md');
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !PARTS.includes(name));
+if (unknown.length > 0) {
+  console.error(`unknown part ${unknown.join(', ')}; there are ${PARTS.join(', ')}`);
+  process.exit(2);
+}
+if (spawnSync('bash', [join(import.meta.dirname, 'setup.sh')], { stdio: 'inherit' }).status !== 0) process.exit(1);
+for (const part of wanted.length === 0 ? PARTS : wanted) {
+  console.error(`# ${part}`);
+  record(part, await output(part));
+}
+
+async function output(part: string): Promise<string> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, `${part}.ts`)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const exit = new Promise<number | null>((resolve, reject) => child.on('close', resolve).on('error', reject));
+  const printed = await text(child.stdout);
+  const code = await exit;
+  if (code !== 0) throw new Error(`${part} ended with ${code}`);
+  return printed.trim();
+}
+
+/** Puts `table` between the marks of its part; the words around them are written by hand. */
+function record(part: string, table: string): void {
+  const [begin, end] = [`<!-- ${part} -->`, `<!-- end of ${part} -->`];
+  const before = readFileSync(RESULTS, 'utf8');
+  const [from, to] = [before.indexOf(begin), before.indexOf(end)];
+  if (from < 0 || to < from) throw new Error(`RESULTS.md has no ${begin} … ${end}`);
+  writeFileSync(RESULTS, `${before.slice(0, from + begin.length)}\n${table}\n${before.slice(to)}`);
+}
