@@ -256,7 +256,7 @@ export class Host {
       },
       delivered: () => {
         to.arrived(piece, { push: this.id });
-        to.post(this, 'credit', () => this.download.credited(to.id, this.download.layout.bytes(piece)));
+        to.post(this, 'credit', () => this.download.credited(to.id, this.download.layout.bytes(piece), this.#now));
       },
     }));
   }

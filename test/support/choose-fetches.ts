@@ -13,7 +13,7 @@ export function chooseFetches(
 ): Fetch[] {
   const chosen: Fetch[] = [];
   planFetches({
-    table, sources, room: Infinity, longest: Math.floor(limits.maxRunBytes / table.layout.pieceLength), limits, now, random,
+    table, sources, room: Infinity, longest: Math.floor(limits.maxRunBytes / table.layout.pieceLength), limits, patienceMs: 0, now, random,
     begin: (source, [first, count]) => {
       const fetch: Fetch = { id: nextId++, peer: source.peer, first, count, startedAt: now, relayed: source.relays, arrived: 0 };
       source.fetches.set(fetch.id, fetch);

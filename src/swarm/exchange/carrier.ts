@@ -16,6 +16,8 @@ import type { TransferMeter } from './transfer-meter.ts';
 
 /** Pieces of an extent that are asked of a holder at once. */
 const HOLDER_REQUESTS = 3;
+/** Credit is given for so many pieces together: each message has its price, and who pushes waits for it. */
+const CREDITED_PIECES = 2;
 
 export interface CarrierOptions {
   readonly network: Network;
@@ -48,6 +50,8 @@ export class Carrier {
   readonly #options: CarrierOptions;
   readonly #writer: PieceWriter;
   readonly #fetches = new Map<number, AbortController>();
+  /** Bytes that each peer has pushed and not yet got credit for. */
+  readonly #owedCredit = new Map<string, number>();
   /** The proven blob, once it has its name: pushes go on from there. */
   #reader: BlobReader | undefined;
 
@@ -236,7 +240,7 @@ export class Carrier {
     const [statement, ...more] = parseNote(note);
     if (statement === undefined || more.length > 0 || statement.start !== start || statement.length !== end - start) return undefined;
     if (download.have.has(piece)) {
-      this.#grantCredit(peerId, end - start);
+      this.#oweCredit(peerId, end - start);
       return undefined;
     }
     const target = this.#writer.target(start, (written) => {
@@ -249,7 +253,7 @@ export class Carrier {
       target,
       done: () => {
         target.release();
-        this.#grantCredit(peerId, end - start);
+        this.#oweCredit(peerId, end - start);
         wake();
       },
     };
@@ -260,8 +264,18 @@ export class Carrier {
     this.#options.completed();
   }
 
-  #grantCredit(peerId: string, bytes: number): void {
-    this.#options.network.send(peerId, { type: 'credit', blob: this.#options.digest.toString(), bytes });
+  #oweCredit(peerId: string, bytes: number): void {
+    const owed = (this.#owedCredit.get(peerId) ?? 0) + bytes;
+    this.#owedCredit.set(peerId, owed);
+    if (owed >= CREDITED_PIECES * this.#options.download.layout.pieceLength) this.giveCredit([peerId]);
+  }
+
+  /** Tells peers how much more they may push. */
+  giveCredit(peers: Iterable<string> = this.#owedCredit.keys()): void {
+    for (const peerId of peers) {
+      this.#options.network.send(peerId, { type: 'credit', blob: this.#options.digest.toString(), bytes: this.#owedCredit.get(peerId)! });
+      this.#owedCredit.delete(peerId);
+    }
   }
 }
 

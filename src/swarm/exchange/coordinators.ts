@@ -68,7 +68,7 @@ export class Coordinators {
 
   /** The member that hands out leases of this blob, itself perhaps; undefined when that is one who is not connected. */
   coordinator(blob: Digest): string | undefined {
-    return (this.#elsewhere.get(blob.toString()) ?? 0) > this.#now() ? undefined : this.#ranked(blob)[0]!;
+    return (this.#elsewhere.get(blob.toString()) ?? 0) > this.#now() ? undefined : this.#closest(blob);
   }
 
   /**
@@ -82,11 +82,11 @@ export class Coordinators {
     };
     this.#elsewhere.delete(message.blob);
     let insists = false;
-    let member = this.#ranked(blob)[0]!;
+    let member = this.#closest(blob);
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       if (member === this.#network.self) {
         await this.#lookUp(blob);
-        member = this.#ranked(blob)[0]!;
+        member = this.#closest(blob);
         if (member === this.#network.self) return this.#table(message.blob, layout).request(member, bits, active, pieces, this.#now());
       }
       try {
@@ -103,7 +103,7 @@ export class Coordinators {
         if (signal.aborted) break;
         // Whatever went wrong, leases are advisory: the next closest member takes over.
         this.#passedOver.set(member, this.#now() + PASSED_OVER_MS);
-        member = this.#ranked(blob)[0]!;
+        member = this.#closest(blob);
       }
     }
     return { waitMs: 250 };
@@ -167,10 +167,10 @@ export class Coordinators {
     return (this.#passedOver.get(member) ?? 0) > this.#now();
   }
 
-  #ranked(blob: Digest): string[] {
+  #closest(blob: Digest): string {
     const members = [this.#network.self];
     for (const { peerId } of this.#network.peers()) if (!this.#isPassedOver(peerId)) members.push(peerId);
-    return this.#distance.rank(blob, members);
+    return this.#distance.closest(blob, members);
   }
 
   async #onRequest(message: MessageOf<'lease-request'>, from: Peer): Promise<Message> {
@@ -189,8 +189,8 @@ export class Coordinators {
 
   /** Who is to be asked instead of this node. */
   async #closer(blob: Digest, asker: string): Promise<string | undefined> {
-    if (this.#ranked(blob)[0] === this.#network.self) await this.#lookUp(blob);
-    const closest = this.#ranked(blob)[0]!;
+    if (this.#closest(blob) === this.#network.self) await this.#lookUp(blob);
+    const closest = this.#closest(blob);
     return closest === this.#network.self || closest === asker ? undefined : closest;
   }
 

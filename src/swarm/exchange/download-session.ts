@@ -18,6 +18,8 @@ import type { TransferMeter } from './transfer-meter.ts';
 
 /** Choices that wait for time to pass (announcements, promises gone stale, endgame) are looked at this often. */
 const TICK_MS = 50;
+/** What happens within so little time is looked at together: to choose costs more than to receive a piece. */
+const GATHER_MS = 4;
 /** A download that has nothing yet and finds nobody to ask fails after this; one that has pieces waits longer for help to come back. */
 const NOBODY_MS = 500;
 const STARVED_MS = 10_000;
@@ -62,6 +64,7 @@ export class DownloadSession {
   readonly #abort = new AbortController();
   readonly #tick: NodeJS.Timeout;
   #planned = false;
+  #plannedAt = Number.NEGATIVE_INFINITY;
   #complete = false;
   #idleSince: number | undefined;
 
@@ -108,7 +111,10 @@ export class DownloadSession {
       },
     });
     this.#restore(provenance);
-    this.#tick = setInterval(() => this.wake(), TICK_MS);
+    this.#tick = setInterval(() => {
+      this.carrier.giveCredit();
+      this.wake();
+    }, TICK_MS);
   }
 
   /** No piece comes in any more: the blob is proven. Pushes that others wait for go on. */
@@ -158,7 +164,7 @@ export class DownloadSession {
   }
 
   credited(peerId: string, bytes: number): void {
-    this.download.credited(peerId, bytes);
+    this.download.credited(peerId, bytes, this.#options.now());
     this.wake();
   }
 
@@ -179,10 +185,10 @@ export class DownloadSession {
   wake(): void {
     if (this.#planned || this.#abort.signal.aborted) return;
     this.#planned = true;
-    setImmediate(() => {
+    setTimeout(() => {
       this.#planned = false;
       if (!this.#abort.signal.aborted) this.#plan();
-    });
+    }, Math.max(0, this.#plannedAt + GATHER_MS - this.#options.now()));
   }
 
   /** Hashes on as far as the prefix reaches, and says when that is everything. */
@@ -198,6 +204,7 @@ export class DownloadSession {
   #plan(): void {
     const { coordinators, digest, network, origin } = this.#options;
     const now = this.#options.now();
+    this.#plannedAt = now;
     const coordinator = coordinators.coordinator(digest);
     this.download.coordinator = coordinator === network.self ? undefined : coordinator;
     this.download.originUsable = origin.usable !== undefined;

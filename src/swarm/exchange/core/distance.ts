@@ -7,6 +7,8 @@ import type { Digest } from '../../../oci/digest.ts';
  */
 export class MemberDistance {
   readonly #keys = new Map<string, Buffer>();
+  /** Whoever asks asks for the same blob again and again. */
+  #lastTarget: { readonly blob: Digest; readonly key: Buffer } | undefined;
   readonly #idBytes: (member: string) => Uint8Array | string;
 
   /** `idBytes`: what is hashed of a member. */
@@ -16,15 +18,33 @@ export class MemberDistance {
 
   /** Members in order of their distance to the blob, closest first. */
   rank(blob: Digest, members: Iterable<string>): string[] {
-    const target = createHash('sha256').update(blob.toString()).digest();
+    const target = this.#target(blob);
     return [...members]
-      .map((member) => ({ member, distance: xor(this.#key(member), target) }))
-      .sort((a, b) => Buffer.compare(a.distance, b.distance))
+      .map((member) => ({ member, key: this.#key(member) }))
+      .sort((a, b) => (isCloser(a.key, b.key, target) ? -1 : 1))
       .map(({ member }) => member);
+  }
+
+  /** The first of `rank`. @param members one at least */
+  closest(blob: Digest, members: Iterable<string>): string {
+    const target = this.#target(blob);
+    let closest: string | undefined;
+    let least: Buffer | undefined;
+    for (const member of members) {
+      const key = this.#key(member);
+      if (least === undefined || isCloser(key, least, target)) [closest, least] = [member, key];
+    }
+    if (closest === undefined) throw new RangeError('nobody is closest of nobody');
+    return closest;
   }
 
   forget(member: string): void {
     this.#keys.delete(member);
+  }
+
+  #target(blob: Digest): Buffer {
+    if (this.#lastTarget?.blob !== blob) this.#lastTarget = { blob, key: createHash('sha256').update(blob.toString()).digest() };
+    return this.#lastTarget.key;
   }
 
   #key(member: string): Buffer {
@@ -37,8 +57,10 @@ export class MemberDistance {
   }
 }
 
-function xor(a: Buffer, b: Buffer): Buffer {
-  const out = Buffer.allocUnsafe(a.length);
-  for (let i = 0; i < a.length; i++) out[i] = a[i]! ^ b[i]!;
-  return out;
+function isCloser(a: Buffer, b: Buffer, target: Buffer): boolean {
+  for (let i = 0; i < target.length; i++) {
+    const [distanceOfA, distanceOfB] = [a[i]! ^ target[i]!, b[i]! ^ target[i]!];
+    if (distanceOfA !== distanceOfB) return distanceOfA < distanceOfB;
+  }
+  return false;
 }

@@ -164,15 +164,11 @@ export class Download {
   }
 
   pushEnded(peer: string, piece: number, sent: boolean): void {
-    const neighbour = this.neighbours.get(peer);
-    if (neighbour === undefined) return;
-    neighbour.pushing = Math.max(0, neighbour.pushing - 1);
-    if (!sent) neighbour.credit += this.layout.bytes(piece);
+    this.neighbours.get(peer)?.pushEnded(this.layout.bytes(piece), sent);
   }
 
-  credited(peer: string, bytes: number): void {
-    const neighbour = this.neighbours.get(peer);
-    if (neighbour !== undefined) neighbour.credit += bytes;
+  credited(peer: string, bytes: number, now: number): void {
+    this.neighbours.get(peer)?.credited(bytes, now);
   }
 
   // Leases
@@ -257,7 +253,8 @@ export class Download {
     const relayed = (offered.size > 0 && room > 0) || overtaken.size > 0 || isEndgame(this.#table) ? relays : [];
     if (direct.length === 0 && relayed.length === 0) return;
     planFetches({
-      table: this.#table, sources: direct.length === 0 ? relayed : [...direct, ...relayed], room, longest: Math.floor(most / RUNS_ASKED), limits: this.#limits, now, random: this.#random,
+      table: this.#table, sources: direct.length === 0 ? relayed : [...direct, ...relayed], room, longest: Math.floor(most / RUNS_ASKED), limits: this.#limits,
+      patienceMs: this.#patienceMs, now, random: this.#random,
       begin: (source, [first, count]) => {
         const fetch: Fetch = { id: this.#nextFetch++, peer: source.peer, first, count, startedAt: now, relayed: source.relays, arrived: 0 };
         source.fetches.set(fetch.id, fetch);
@@ -266,6 +263,12 @@ export class Download {
         commands.push({ type: 'fetch', fetch });
       },
     });
+  }
+
+  /** A piece that is pushed to everyone reaches the last after as many times as it takes by itself; queues hold several rounds of that. */
+  get #patienceMs(): number {
+    const { bytesPerSecond } = this.#rate;
+    return bytesPerSecond === 0 ? 0 : (this.layout.pieceLength * 1000 * this.#limits.patienceRounds * (this.#neighbourhood.fetching.length + 1)) / bytesPerSecond;
   }
 
   /** Pieces that may be asked of members that fetch themselves. */
@@ -283,14 +286,15 @@ export class Download {
   }
 
   #planPushes(commands: Command[]): void {
+    const { pushAheadMs, pushAheadPieces, pushesPerPeer } = this.#limits;
     for (const neighbour of this.#neighbourhood.fetching) {
       if (neighbour.pushQueue.size === 0) continue;
+      const ahead = Math.max(pushAheadPieces * this.layout.pieceLength, neighbour.takesIn(pushAheadMs));
       for (const piece of neighbour.pushQueue) {
         const bytes = this.layout.bytes(piece);
-        if (neighbour.pushing >= this.#limits.pushesPerPeer || neighbour.credit < bytes) break;
+        if (neighbour.pushing >= pushesPerPeer || neighbour.credit < bytes || neighbour.unconfirmedBytes + bytes > ahead) break;
         neighbour.pushQueue.delete(piece);
-        neighbour.pushing++;
-        neighbour.credit -= bytes;
+        neighbour.pushed(bytes);
         commands.push({ type: 'push', peer: neighbour.peer, piece });
       }
     }

@@ -22,6 +22,8 @@ export interface FetchPlan {
   /** Pieces of one request to one that relays. */
   readonly longest: number;
   readonly limits: DownloadLimits;
+  /** Time that a piece may take through the queues of a busy crowd, in ms: before it is over nothing is asked for a second time. */
+  readonly patienceMs: number;
   readonly now: number;
   readonly random: () => number;
   /** The run is asked of the source from now on. */
@@ -110,23 +112,24 @@ function runPieces(neighbour: Neighbour, pieceLength: number, limits: DownloadLi
  * A piece that was promised here, that others have had for a while: its promiser is slower than whoever else has it. The last of
  * them: the promiser comes to it last, so that the two do not meet.
  */
-function pickOvertaken({ table, limits, now }: FetchPlan, source: Neighbour): Run | undefined {
+function pickOvertaken({ table, limits, now, patienceMs }: FetchPlan, source: Neighbour): Run | undefined {
   const { overtaken } = table;
+  const seenBefore = now - Math.max(limits.stealAfterMs, patienceMs);
   let last = -1;
   for (let i = 0; i < overtaken.size; i++) {
     const piece = overtaken.pieces[i]!;
-    if (piece > last && table.seenBefore(piece, now - limits.stealAfterMs) && source.bits.has(piece) && !source.promised.has(piece)) last = piece;
+    if (piece > last && table.seenBefore(piece, seenBefore) && source.bits.has(piece) && !source.promised.has(piece)) last = piece;
   }
   return last < 0 ? undefined : [last, 1];
 }
 
 /** At the end a slow request is made a second time, at somebody else. */
-function pickEndgame({ table, sources, limits, now }: FetchPlan, source: Neighbour): Run | undefined {
+function pickEndgame({ table, sources, limits, now, patienceMs }: FetchPlan, source: Neighbour): Run | undefined {
   if (!isEndgame(table)) return undefined;
   for (const other of sources) {
     if (other === source || other.fetches.size === 0) continue;
     for (const { first, count, startedAt } of other.fetches.values()) {
-      if (now - startedAt < limits.endgameMs) continue;
+      if (now - startedAt < Math.max(limits.endgameMs, patienceMs)) continue;
       for (let piece = first; piece < first + count; piece++) {
         if (!table.have.has(piece) && table.coming[piece] === 1 && source.bits.has(piece)) return [piece, 1];
       }

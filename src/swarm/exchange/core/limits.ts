@@ -34,8 +34,16 @@ export interface DownloadLimits {
   /** Pieces that may wait to be pushed to the typical subscriber before another lease is asked for. */
   readonly pushQueuePieces: number;
   readonly pushesPerPeer: number;
+  /**
+   * Of what was pushed to a peer, at most so many pieces may be unconfirmed, or what it takes in `pushAheadMs`. The buffers of the kernel
+   * take megabytes: a node that counts those as passed on takes leases that it cannot keep up with, and all wait for it in the end.
+   */
+  readonly pushAheadPieces: number;
+  readonly pushAheadMs: number;
   /** A promised piece that others have had for this long is asked for elsewhere. */
   readonly stealAfterMs: number;
+  /** The same in times that a piece takes to everyone, where that is longer: on slow lines 30 % of the bytes came twice without it. */
+  readonly patienceRounds: number;
   /** Promises of a peer that pushed nothing for this long count no more. */
   readonly promiseMs: number;
   /** A request older than this, at the end, is made a second time. */
@@ -62,7 +70,10 @@ export const DOWNLOAD_LIMITS: DownloadLimits = {
   maxExtentBytes: 1 << 20,
   pushQueuePieces: 2,
   pushesPerPeer: 2,
+  pushAheadPieces: 3,
+  pushAheadMs: 200,
   stealAfterMs: 500,
+  patienceRounds: 32,
   promiseMs: 3000,
   endgameMs: 1000,
 };

@@ -43,6 +43,10 @@ export class Neighbour {
   /** Pieces to push to it, in order, and how many are on their way. */
   readonly pushQueue = new Set<number>();
   pushing = 0;
+  /** Bytes pushed to it that it gave no credit for yet: under way, or in buffers on both sides. */
+  unconfirmedBytes = 0;
+  #confirmedAt: number | undefined;
+  #confirmedRate = 0;
   /** Pieces that it said it will push here. */
   readonly promised = new Set<number>();
   /** When it last promised or pushed something, in ms. */
@@ -77,6 +81,31 @@ export class Neighbour {
   measured(bytes: number, ms: number): void {
     const rate = (bytes * 1000) / Math.max(1, ms / 2, ms - this.latencyMs);
     this.#rate = this.#rate === undefined ? rate : this.#rate * 0.7 + rate * 0.3;
+  }
+
+  pushed(bytes: number): void {
+    this.pushing++;
+    this.credit -= bytes;
+    this.unconfirmedBytes += bytes;
+  }
+
+  pushEnded(bytes: number, sent: boolean): void {
+    this.pushing = Math.max(0, this.pushing - 1);
+    if (sent) return;
+    this.credit += bytes;
+    this.unconfirmedBytes = Math.max(0, this.unconfirmedBytes - bytes);
+  }
+
+  credited(bytes: number, now: number): void {
+    this.credit += bytes;
+    this.unconfirmedBytes = Math.max(0, this.unconfirmedBytes - bytes);
+    if (this.#confirmedAt !== undefined) this.#confirmedRate = this.#confirmedRate * 0.7 + ((bytes * 1000) / Math.max(1, now - this.#confirmedAt)) * 0.3;
+    this.#confirmedAt = this.unconfirmedBytes > 0 ? now : undefined;
+  }
+
+  /** Bytes that it takes in `ms`, as far as its credit shows. */
+  takesIn(ms: number): number {
+    return (this.#confirmedRate * ms) / 1000;
   }
 
   succeeded(): void {

@@ -156,6 +156,29 @@ test('members of this zone are asked before others', (t) => {
   t.is(of(one.plan(0), 'fetch')[0]!.fetch.peer, 'near');
 });
 
+test('what a peer has not confirmed bounds what is pushed to it, and a peer that takes more gets more', (t) => {
+  const { pushAheadMs, pushAheadPieces } = DOWNLOAD_LIMITS;
+  const one = download();
+  one.meet('peer', 'fetching', undefined, CREDIT, 0);
+  const [read] = of(one.leased([{ id: 1, first: 0, count: 16, expiresInMs: 60_000 }], 0), 'read');
+  for (let piece = 0; piece < 16; piece++) one.arrived(piece, { read: read!.read }, true, 0);
+  const pushAll = (now: number): number => {
+    let pushed = 0;
+    for (let pushes = of(one.plan(now), 'push'); pushes.length > 0; pushes = of(one.plan(now), 'push')) {
+      for (const { peer, piece } of pushes) one.pushEnded(peer, piece, true);
+      pushed += pushes.length;
+    }
+    return pushed;
+  };
+  t.is(pushAll(1), pushAheadPieces);
+  t.is(pushAll(2), 0);
+  one.credited('peer', PIECE, 10);
+  t.is(pushAll(10), 1);
+  // Two pieces in 10 ms are more in 200 ms than three.
+  one.credited('peer', 2 * PIECE, 20);
+  t.true(pushAll(20) > 2, `${pushAheadMs} ms ahead`);
+});
+
 test('in a crowd that is no mesh nothing is pushed, and news is told soon', (t) => {
   const one = download();
   one.reach = 'some';
