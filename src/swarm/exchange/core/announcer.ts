@@ -26,12 +26,12 @@ export class Announcer {
   }
 
   /**
-   * What to tell now: soon where pieces are relayed, since each batch that waits holds up everyone behind. In a mesh fewer and
-   * longer the more there are to tell: the crowd's messages grow with its square.
+   * What to tell now: soon where pieces go from one to the next and on, since each batch that waits holds up everyone behind. In a
+   * mesh everyone is told of a piece by its reader, and the messages grow with the square of its members: longer ones do.
    */
   news(fetching: readonly Neighbour[], coordinator: string | undefined, isMesh: boolean, now: number): News[] {
     const news: News[] = [];
-    const interval = isMesh ? Math.min(500, Math.max(50, fetching.length * 10)) : this.#limits.relayNewsMs;
+    const interval = isMesh ? this.#limits.meshNewsMs : this.#limits.relayNewsMs;
     if (this.#pieces.length > 0 && fetching.length > 0 && now - this.#toldAt >= interval) {
       const lacked = this.#pieces.filter((piece) => fetching.some(({ bits }) => !bits.has(piece)));
       const peers = fetching.filter(({ bits }) => lacked.some((piece) => !bits.has(piece))).map(({ peer }) => peer);

@@ -179,12 +179,12 @@ export class Download {
     const commands: Command[] = [];
     for (const extent of extents) {
       if (extent.first + extent.count > this.layout.pieceCount || extent.count === 0) continue;
-      const read: Read = { extent, source: this.#leaseSource(now), startedAt: now, pushes: this.#isMesh, arrived: 0 };
+      const read: Read = { extent, source: this.#leaseSource(now), startedAt: now, pushes: this.#pushes, arrived: 0 };
       this.#reads.begin(read);
       this.#table.claim([extent.first, extent.count]);
       commands.push({ type: 'read', read });
     }
-    if (this.#isMesh && commands.length > 0 && fetching.length > 0) {
+    if (this.#pushes && commands.length > 0 && fetching.length > 0) {
       commands.push({ type: 'promise', peers: fetching.map(({ peer }) => peer), runs: extents.map(({ first, count }) => [first, count]) });
     }
     return commands;
@@ -227,9 +227,13 @@ export class Download {
     return pieces * this.layout.pieceLength;
   }
 
-  /** Everyone can push to everyone. Across zones that would cost a copy for each host of the other zone. */
-  get #isMesh(): boolean {
-    return this.reach === 'all' && this.#neighbourhood.fetching.every(({ near }) => near);
+  /**
+   * New pieces are pushed among a few in one zone, who all know each other: nothing is quicker. Among more, a piece that comes by
+   * two ways costs more than asking for it saves.
+   */
+  get #pushes(): boolean {
+    const { fetching } = this.#neighbourhood;
+    return this.reach === 'all' && fetching.length <= this.#limits.pushNeighbours && fetching.every(({ near }) => near);
   }
 
   #planLeases(now: number, commands: Command[]): void {
@@ -303,7 +307,7 @@ export class Download {
   #planNews(now: number, commands: Command[]): void {
     const { fetching } = this.#neighbourhood;
     const coordinator = this.coordinator === undefined || this.neighbours.get(this.coordinator)?.role === 'fetching' ? undefined : this.coordinator;
-    for (const { peers, runs } of this.#announcer.news(fetching, coordinator, this.#isMesh, now)) commands.push({ type: 'have', peers, runs });
+    for (const { peers, runs } of this.#announcer.news(fetching, coordinator, this.reach === 'all', now)) commands.push({ type: 'have', peers, runs });
   }
 
   /** A holder, drawn by chance so that they share the work, or undefined: the origin. */

@@ -1,14 +1,17 @@
 export interface DownloadLimits {
   /** Other members up to which a swarm is a mesh, where everyone exchanges pieces with everyone. */
   readonly meshNeighbours: number;
+  /** Other members up to which new pieces are pushed to everyone; among more they are asked for. */
+  readonly pushNeighbours: number;
   /** Members up to which a node takes those that it is connected to for the whole swarm. */
   readonly wholeSwarm: number;
   /** In a larger one than a mesh, the members that a node exchanges pieces with, about: half of them asked by it, half by others. */
   readonly relayNeighbours: number;
   /** A node to which no piece came for this long reads by itself, even where others are to do that for it. */
   readonly urgentAfterMs: number;
-  /** Where pieces are relayed, news is told this often. */
+  /** Where pieces are relayed, news is told this often, and this often in a mesh. */
   readonly relayNewsMs: number;
+  readonly meshNewsMs: number;
   readonly coordinatorNewsMs: number;
   /**
    * Of those who fetch themselves no more is asked at a time than comes in this time, or this many pieces: enough to keep the
@@ -51,11 +54,13 @@ export interface DownloadLimits {
 }
 
 export const DOWNLOAD_LIMITS: DownloadLimits = {
-  meshNeighbours: 32,
+  meshNeighbours: 16,
+  pushNeighbours: 3,
   wholeSwarm: 128,
   relayNeighbours: 16,
   urgentAfterMs: 2000,
   relayNewsMs: 40,
+  meshNewsMs: 100,
   coordinatorNewsMs: 500,
   askedMs: 64,
   askedPieces: 8,

@@ -179,6 +179,17 @@ test('what a peer has not confirmed bounds what is pushed to it, and a peer that
   t.true(pushAll(20) > 2, `${pushAheadMs} ms ahead`);
 });
 
+test('new pieces are pushed among a few only', (t) => {
+  for (const [neighbours, pushes] of [[DOWNLOAD_LIMITS.pushNeighbours, true], [DOWNLOAD_LIMITS.pushNeighbours + 1, false]] as const) {
+    const one = download();
+    for (let i = 0; i < neighbours; i++) one.meet(`peer-${i}`, 'fetching', undefined, CREDIT, 0);
+    const commands = one.leased([{ id: 1, first: 0, count: 1, expiresInMs: 60_000 }], 0);
+    one.arrived(0, { read: of(commands, 'read')[0]!.read }, true, 1);
+    t.is(of(commands, 'promise').length, pushes ? 1 : 0);
+    t.is(of(one.plan(1), 'push').length, pushes ? neighbours : 0);
+  }
+});
+
 test('in a crowd that is no mesh nothing is pushed, and news is told soon', (t) => {
   const one = download();
   one.reach = 'some';
