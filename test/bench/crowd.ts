@@ -26,7 +26,7 @@ const cleanup = new CleanupStack();
 try {
   const results = await measure(CASES.filter(({ name }) => values.case.includes(name)));
   process.stdout.write(`${table(results)}\n`);
-  const charted = results.filter(({ crowd }) => crowd.name === '16 hosts');
+  const charted = results.filter(({ crowd }) => crowd.name === CASES[0]!.name);
   if (charted.length > 1) writeFileSync(values.chart, completionChart(charted));
 } finally {
   await cleanup.undo();
