@@ -18,6 +18,8 @@ import type { TransferMeter } from './transfer-meter.ts';
 
 /** Choices that wait for time to pass (announcements, promises gone stale, endgame) are looked at this often. */
 const TICK_MS = 50;
+/** Members that were asked have this long to answer before anything is read from the origin. */
+const HEAD_START_MS = 150;
 /** What happens within so little time is looked at together: to choose costs more than to receive a piece. */
 const GATHER_MS = 4;
 /** A download that has nothing yet and finds nobody to ask fails after this; one that has pieces waits longer for help to come back. */
@@ -63,6 +65,7 @@ export class DownloadSession {
   readonly #options: SessionOptions;
   readonly #abort = new AbortController();
   readonly #tick: NodeJS.Timeout;
+  readonly #begunAt: number;
   #planned = false;
   #plannedAt = Number.NEGATIVE_INFINITY;
   #complete = false;
@@ -71,6 +74,7 @@ export class DownloadSession {
   constructor(options: SessionOptions) {
     const { digest, layout, meter, network, now, origin, partial, repository } = options;
     this.#options = options;
+    this.#begunAt = now();
     const download = new Download(layout, options.random);
     const provenance = new Provenance();
     this.download = download;
@@ -207,7 +211,8 @@ export class DownloadSession {
     this.#plannedAt = now;
     const coordinator = coordinators.coordinator(digest);
     this.download.coordinator = coordinator === network.self ? undefined : coordinator;
-    this.download.originUsable = origin.usable !== undefined;
+    const isEarly = now - this.#begunAt < HEAD_START_MS && this.#options.expecting();
+    this.download.originUsable = origin.usable !== undefined && !isEarly;
     this.download.reach = this.#options.reach();
     for (const command of this.download.plan(now)) this.#execute(command);
     if (!this.#complete) this.#watch(now);

@@ -75,6 +75,21 @@ test('a node that has nothing gets a blob from its peers while the origin is dow
   t.is(origin.read.get(digest.toString()), blob.length);
 });
 
+test('nothing is read from the origin while peers that have the blob are about to say so', async (t) => {
+  const swarm = await swarmFor(t);
+  const origin = new MemoryOrigin();
+  // For some of them the one who asks is the coordinator itself.
+  const blobs = Array.from({ length: 8 }, () => randomBytes(1_000_000));
+  const digests = blobs.map((blob) => origin.add(blob));
+  const [first, late] = await swarm.addAll(2, origin);
+  for (const digest of digests) await pull(first!, digest);
+  swarm.swarm.faults.delayMs = () => 30;
+  for (const [i, digest] of digests.entries()) {
+    t.true(blobs[i]!.equals(await pull(late!, digest, blobs[i]!.length)));
+    t.is(origin.read.get(digest.toString()), blobs[i]!.length);
+  }
+});
+
 test('a small blob that a peer holds comes in one round trip, without a lane', async (t) => {
   const swarm = await swarmFor(t);
   const origin = new MemoryOrigin();
