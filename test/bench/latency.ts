@@ -22,7 +22,6 @@ try {
   const origin = await startDockerRegistry(cleanup);
   const images: string[][] = [];
   for (const [i, [, size]] of SIZES.entries()) {
-    // One-byte blobs have to differ in their repository: there are only 256 of them.
     const layers = Array.from({ length: BLOBS }, (_, n) => (size === 1 ? Buffer.from([n]) : randomBytes(size)));
     const image = await pushImage(origin, `bench/size${i}`, 'v1', layers);
     images.push(image.layers.map(({ digest }) => digest.toString()));

@@ -113,7 +113,7 @@ export class Carrier {
   async push(peer: string, piece: number): Promise<void> {
     const download = this.#options.download;
     const range = download.layout.range(piece);
-    let sent = false;
+    let confirms = false;
     try {
       const statement = this.#options.provenance.get(piece)?.statement;
       if (statement === undefined) return;
@@ -121,12 +121,14 @@ export class Carrier {
       // The piece may have been replaced while it was read.
       if (this.#options.provenance.get(piece)?.statement !== statement) return;
       const lane = await this.#options.network.lane(peer, this.#options.signal);
-      sent = await lane.push(this.#options.digest, range, bytes, encodeNote([statement]), this.#options.signal);
+      const sent = await lane.push(this.#options.digest, range, bytes, encodeNote([statement]), this.#options.signal);
+      // Also for what it refuses, because it has it.
+      confirms = true;
       if (sent) this.#options.sent(bytes.length);
     } catch {
       // The peer is gone or refuses: `onPeerLeft` takes it out, and it asks again for what it still wants.
     } finally {
-      download.pushEnded(peer, piece, sent);
+      download.pushEnded(peer, piece, confirms);
       this.#options.wake();
     }
   }

@@ -1,14 +1,14 @@
 import type { MessageStream } from '@libp2p/interface';
 import { Uint8ArrayList } from 'uint8arraylist';
 
-/** The most that one Noise message holds. */
-const MESSAGE_BYTES = 65_519;
+/** As much is worth a message of its own: bulk must not wait, and comes in frames that fill one. */
+const BULK_BYTES = 4096;
 /** A yamux frame without data; its second byte is the type, then flags and, at the end, the length. */
 const HEADER_BYTES = 12;
 const WINDOW_UPDATE = 1;
-/** While much is sent, it is gathered this long; after a pause the first goes at once. */
+/** While much is sent, it is gathered this long; after a pause the first goes in the next turn of the event loop. */
 const GATHER_MS = 5;
-/** yamux answers each data frame with a window update. Small ones go with what is sent next, or after this time. */
+/** yamux answers each data frame with a window update. They go with what is sent next, or after this time, or when they give this much. */
 const HOLD_MS = 50;
 const HELD_WINDOW_BYTES = 64 * 1024;
 
@@ -43,11 +43,11 @@ export function gatherSends(connection: MessageStream): MessageStream {
     clearTimeout(later);
   });
   connection.send = (data) => {
-    const window = smallWindowUpdate(data);
+    const window = windowUpdate(data);
     waiting.append(data);
     heldWindow += window ?? 0;
-    if (waiting.byteLength >= MESSAGE_BYTES) flush();
-    else if (window !== undefined && heldWindow < HELD_WINDOW_BYTES) later ??= setTimeout(flush, HOLD_MS).unref();
+    if (waiting.byteLength >= BULK_BYTES || heldWindow >= HELD_WINDOW_BYTES) flush();
+    else if (window !== undefined) later ??= setTimeout(flush, HOLD_MS).unref();
     else soon ??= setTimeout(flush, GATHER_MS - Math.min(GATHER_MS, performance.now() - flushedAt));
     return !saturated;
   };
@@ -58,9 +58,8 @@ export function gatherSends(connection: MessageStream): MessageStream {
   return connection;
 }
 
-/** Bytes that a window update without flags gives, when they are few; undefined for anything else. */
-function smallWindowUpdate(data: Uint8Array | Uint8ArrayList): number | undefined {
+/** Bytes that a window update without flags gives; undefined for anything else. */
+function windowUpdate(data: Uint8Array | Uint8ArrayList): number | undefined {
   if (data.byteLength !== HEADER_BYTES || !(data instanceof Uint8Array) || data[1] !== WINDOW_UPDATE || data[2] !== 0 || data[3] !== 0) return undefined;
-  const bytes = new DataView(data.buffer, data.byteOffset).getUint32(8);
-  return bytes < HELD_WINDOW_BYTES ? bytes : undefined;
+  return new DataView(data.buffer, data.byteOffset).getUint32(8);
 }

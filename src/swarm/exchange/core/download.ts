@@ -35,10 +35,9 @@ export interface ArrivedBy {
  * The choices of one download: which pieces to ask whom for, which extents to read under a lease, what to push to whom. Knows no
  * network, disk or clock: events come in through methods with the time in ms, commands come out of `plan`.
  *
- * While more members fetch the blob than hold it, new pieces come in under leases, each once. In a mesh, where everyone exchanges
- * with everyone, their readers push them to all: every host so passes on an equal share, and every line is busy. In a larger crowd
- * each host exchanges with some, and pieces are relayed: who has news tells it at once, and the others ask for it, the rarest
- * first, a few pieces at a time. With more holders than that, holders are asked directly, in order.
+ * While more members fetch the blob than hold it, new pieces come in under leases, each once. Among a few their readers push them
+ * to all. Among more, who has news tells it, and the others ask for it, the rarest first, a few pieces at a time; in a crowd too
+ * large for a mesh each host does so with some of the others. With more holders than that, holders are asked directly, in order.
  */
 export class Download {
   /** The member that hands out leases, when it is not this node: told what this node has. */
@@ -163,8 +162,9 @@ export class Download {
     }
   }
 
-  pushEnded(peer: string, piece: number, sent: boolean): void {
-    this.neighbours.get(peer)?.pushEnded(this.layout.bytes(piece), sent);
+  /** `confirms`: the peer heard of it, and gives the credit back itself. */
+  pushEnded(peer: string, piece: number, confirms: boolean): void {
+    this.neighbours.get(peer)?.pushEnded(this.layout.bytes(piece), confirms);
   }
 
   credited(peer: string, bytes: number, now: number): void {

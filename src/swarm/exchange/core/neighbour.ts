@@ -89,9 +89,9 @@ export class Neighbour {
     this.unconfirmedBytes += bytes;
   }
 
-  pushEnded(bytes: number, sent: boolean): void {
+  pushEnded(bytes: number, confirms: boolean): void {
     this.pushing = Math.max(0, this.pushing - 1);
-    if (sent) return;
+    if (confirms) return;
     this.credit += bytes;
     this.unconfirmedBytes = Math.max(0, this.unconfirmedBytes - bytes);
   }

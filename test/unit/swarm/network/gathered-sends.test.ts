@@ -36,10 +36,12 @@ test('what is sent within a moment goes as one message, in order', async (t) => 
   t.deepEqual(sent, ['one two three']);
 });
 
-test('as much as one message holds goes at once', (t) => {
+test('bulk goes at once, with what waited before it', (t) => {
   const { connection, sent } = fakeConnection();
+  connection.send(Buffer.from('before'));
   connection.send(Buffer.alloc(70_000));
   t.is(sent.length, 1);
+  t.true(sent[0]!.startsWith('before'));
 });
 
 test('a small window update goes with what is sent next', async (t) => {
@@ -49,6 +51,14 @@ test('a small window update goes with what is sent next', async (t) => {
   await waitFor('a message', () => sent.length > 0);
   t.is(sent.length, 1);
   t.true(sent[0]!.endsWith('next'));
+});
+
+test('window updates that give much go at once', (t) => {
+  const { connection, sent } = fakeConnection();
+  connection.send(windowUpdate(40_000));
+  t.is(sent.length, 0);
+  connection.send(windowUpdate(40_000));
+  t.is(sent.length, 1);
 });
 
 test('a window update goes also where nothing follows', async (t) => {
