@@ -51,7 +51,7 @@ class Crowd implements World {
     this.#hosts = scenario.hosts.map(({ up, down, zone, arriveMs }, i) => {
       const search = new CrowdSearch({ ...DOWNLOAD_LIMITS, ...scenario.limits }, this.random);
       const port = new Port(this.queue, { up, down, latencyMs: this.latencyMs, ...(zone === undefined ? {} : { zone: this.#zones[zone]! }) });
-      return new Host(this, `host-${i}`, port, new Download(this.#layout, this.random, { ...DOWNLOAD_LIMITS, ...scenario.limits }), search, zone, arriveMs ?? 0);
+      return new Host(this, `host-${i}`, port, new Download(this.#layout, this.random, { ...DOWNLOAD_LIMITS, ...scenario.limits }), search, zone?.toString(), arriveMs ?? 0);
     });
     this.#living = this.#hosts.length;
     this.#byId = new Map(this.#hosts.map((host) => [host.id, host]));

@@ -4,6 +4,7 @@ import type { ArrivedBy, Command, Download, FetchOutcome } from '../../src/swarm
 import type { LeaseTable } from '../../src/swarm/exchange/core/lease-table.ts';
 import type { Fetch } from '../../src/swarm/exchange/core/neighbour.ts';
 import type { Read } from '../../src/swarm/exchange/core/read-plan.ts';
+import { farZone } from '../../src/swarm/exchange/core/zone-budget.ts';
 import { controlBytes, type ControlKind } from './control-cost.ts';
 import type { EventQueue } from './event-queue.ts';
 import type { Item, Port } from './link.ts';
@@ -35,7 +36,7 @@ export class Host {
   readonly id: string;
   readonly port: Port;
   readonly download: Download;
-  readonly zone: number | undefined;
+  readonly zone: string | undefined;
   readonly arrivedAt: number;
   joined = false;
   alive = true;
@@ -53,7 +54,7 @@ export class Host {
   readonly #cancelled = new Set<Fetch>();
   #planned = false;
 
-  constructor(world: World, id: string, port: Port, download: Download, search: CrowdSearch, zone: number | undefined, arrivedAt: number) {
+  constructor(world: World, id: string, port: Port, download: Download, search: CrowdSearch, zone: string | undefined, arrivedAt: number) {
     this.#world = world;
     this.id = id;
     this.port = port;
@@ -66,7 +67,7 @@ export class Host {
   /** Begins to want the blob. `connected`: the members that it knows. */
   start(connected: readonly Host[]): void {
     this.joined = true;
-    for (const other of connected) if (other !== this && other.alive) this.#search.add(other.id, other.zone === this.zone);
+    for (const other of connected) if (other !== this && other.alive) this.#search.add(other.id, other.zone === this.zone ? undefined : String(other.zone));
     this.#join();
     this.wake();
     this.#tick();
@@ -89,7 +90,7 @@ export class Host {
   }
 
   joinedBy(other: Host): boolean {
-    if (!this.joined || (this.#search.isFull && !this.#search.exchangesWith(other.id))) return false;
+    if (!this.joined || (!this.complete && this.#search.isFull && !this.#search.exchangesWith(other.id))) return false;
     this.#search.answered(other.id, true);
     this.meet(other);
     return true;
@@ -99,7 +100,7 @@ export class Host {
     if (!other.alive) return;
     const { pieceCount } = this.download.layout;
     const bits = other.complete ? undefined : Bitfield.fromBytes(other.download.servable.toBytes(), pieceCount);
-    this.download.meet(other.id, other.complete ? 'complete' : 'fetching', bits, other.complete ? 0 : CREDIT, this.#now, this.zone === other.zone);
+    this.download.meet(other.id, other.complete ? 'complete' : 'fetching', bits, other.complete ? 0 : CREDIT, this.#now, farZone(this.zone, other.zone));
     this.wake();
   }
 

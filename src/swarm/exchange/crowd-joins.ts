@@ -2,6 +2,7 @@ import type { Network } from '../network/network.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
 import { CrowdSearch, type CrowdReach } from './core/crowd-search.ts';
 import { DOWNLOAD_LIMITS } from './core/limits.ts';
+import { farZone } from './core/zone-budget.ts';
 
 const JOIN_TIMEOUT_MS = 3000;
 
@@ -61,7 +62,7 @@ export class CrowdJoins {
 
   #offer(peerId: string): void {
     const { network, zone } = this.#options;
-    this.#search.add(peerId, zone === undefined || network.peer(peerId)?.zone === zone);
+    this.#search.add(peerId, farZone(zone, network.peer(peerId)?.zone));
   }
 
   #ask(): void {

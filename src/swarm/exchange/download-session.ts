@@ -11,6 +11,7 @@ import type { CrowdReach } from './core/crowd-search.ts';
 import { Download, type Command } from './core/download.ts';
 import type { NeighbourRole } from './core/neighbour.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
+import { farZone } from './core/zone-budget.ts';
 import type { OriginAccess } from './origin-access.ts';
 import { PieceVerifier } from './piece-verifier.ts';
 import { Provenance } from './provenance.ts';
@@ -147,8 +148,7 @@ export class DownloadSession {
       bits = Bitfield.fromBytes(holding.bits, pieceCount);
     }
     const peer = this.#options.network.peer(peerId);
-    const near = this.#options.zone === undefined || peer?.zone === this.#options.zone;
-    this.download.meet(peerId, role, bits, credit, this.#options.now(), near);
+    this.download.meet(peerId, role, bits, credit, this.#options.now(), farZone(this.#options.zone, peer?.zone));
     this.download.neighbours.get(peerId)!.latencyMs = peer?.latencyMs ?? 0;
     if (role === 'complete') this.verifier.holder(peerId);
     this.wake();

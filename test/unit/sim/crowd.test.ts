@@ -33,3 +33,21 @@ test('when two hosts die in the middle all others finish', (t) => {
   const { seconds } = simulateCrowd({ size: SIZE, hosts: crowd, originUp: 64 * MBIT });
   t.is(seconds.filter((time) => time !== undefined).length, 6);
 });
+
+/** Zones, hosts, how many hosts' rate joins the zones. */
+const ZONES: [string, (i: number) => number, number, number][] = [
+  ['four zones', (i) => i % 4, 80, 2],
+  ['one zone of two hosts beside a large one', (i) => Number(i < 2), 60, 2],
+  ['a zone for each host', (i) => i, 24, 4],
+];
+
+for (const [name, zoneOf, count, rate] of ZONES) {
+  test(`pieces cross into each zone about once, and no zone waits: ${name}`, (t) => {
+    const scenario = { size: 2 * SIZE, hosts: hosts(count).map((host, i) => ({ ...host, zone: zoneOf(i) })), originUp: 64 * MBIT, zoneRate: rate * 64 * MBIT };
+    const { originCopies, seconds, zoneCopies } = simulateCrowd(scenario);
+    const last = Math.max(...seconds.map((time) => time ?? Infinity)) / fluidBound(scenario);
+    t.true(last <= 1.2, `the last host took ${last.toFixed(2)} times the bound`);
+    t.true(originCopies <= 1.02, `${originCopies} copies from the origin`);
+    t.true(zoneCopies <= 1.3, `${zoneCopies.toFixed(2)} copies into a zone`);
+  });
+}

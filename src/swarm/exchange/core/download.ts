@@ -10,6 +10,7 @@ import { Neighbourhood } from './neighbourhood.ts';
 import type { PieceLayout } from './piece-layout.ts';
 import { PieceTable } from './piece-table.ts';
 import { ReadPlan, type Read } from './read-plan.ts';
+import { ImportGuard, oneOfEachZone } from './zone-budget.ts';
 
 /** What the download wants done. Whoever carries it out (the node, the simulator) reports back through the methods. */
 export type Command =
@@ -51,6 +52,7 @@ export class Download {
   readonly #announcer: Announcer;
   readonly #limits: DownloadLimits;
   readonly #random: () => number;
+  readonly #guard: ImportGuard;
   #leasePending = false;
   #leaseWaitUntil = 0;
   #nextFetch = 1;
@@ -68,6 +70,7 @@ export class Download {
     this.#reads = new ReadPlan(layout, limits);
     this.#announcer = new Announcer(limits);
     this.#random = random;
+    this.#guard = new ImportGuard(layout.pieceCount, random);
     this.#limits = limits;
   }
 
@@ -90,8 +93,8 @@ export class Download {
 
   // Neighbours
 
-  meet(peer: string, role: NeighbourRole, bits: Bitfield | undefined, credit: number, now: number, near = true): void {
-    this.#neighbourhood.meet(peer, role, bits, credit, near, now);
+  meet(peer: string, role: NeighbourRole, bits: Bitfield | undefined, credit: number, now: number, farZone?: string): void {
+    this.#neighbourhood.meet(peer, role, bits, credit, farZone, now);
   }
 
   /** Requests to it that are under way are reported as ended by whoever carries them out. */
@@ -132,8 +135,10 @@ export class Download {
     this.#arrivedAt = now;
     if (this.#table.coming[piece]! > (by.fetch === undefined && by.read === undefined ? 0 : 1)) this.#overtook = true;
     if (servable) this.makeServable(piece);
-    if (by.read?.pushes !== true) return;
-    for (const { bits, pushQueue } of this.#neighbourhood.fetching) if (!bits.has(piece)) pushQueue.add(piece);
+    for (const peer of by.read?.pushTo ?? []) {
+      const to = this.neighbours.get(peer);
+      if (to?.role === 'fetching' && !to.bits.has(piece)) to.pushQueue.add(piece);
+    }
   }
 
   makeServable(piece: number): void {
@@ -175,17 +180,14 @@ export class Download {
 
   leased(extents: readonly Extent[], now: number): Command[] {
     this.#leasePending = false;
-    const { fetching } = this.#neighbourhood;
     const commands: Command[] = [];
     for (const extent of extents) {
       if (extent.first + extent.count > this.layout.pieceCount || extent.count === 0) continue;
-      const read: Read = { extent, source: this.#leaseSource(now), startedAt: now, pushes: this.#pushes, arrived: 0 };
+      const read: Read = { extent, source: this.#leaseSource(now), startedAt: now, pushTo: this.#pushTo(), arrived: 0 };
       this.#reads.begin(read);
       this.#table.claim([extent.first, extent.count]);
       commands.push({ type: 'read', read });
-    }
-    if (this.#pushes && commands.length > 0 && fetching.length > 0) {
-      commands.push({ type: 'promise', peers: fetching.map(({ peer }) => peer), runs: extents.map(({ first, count }) => [first, count]) });
+      if (read.pushTo.length > 0) commands.push({ type: 'promise', peers: read.pushTo, runs: [[extent.first, extent.count]] });
     }
     return commands;
   }
@@ -229,11 +231,12 @@ export class Download {
 
   /**
    * New pieces are pushed among a few in one zone, who all know each other: nothing is quicker. Among more, a piece that comes by
-   * two ways costs more than asking for it saves.
+   * two ways costs more than asking for it saves; only into each other zone it is sent once, so that not everyone there asks for it.
    */
-  get #pushes(): boolean {
+  #pushTo(): string[] {
     const { fetching } = this.#neighbourhood;
-    return this.reach === 'all' && fetching.length <= this.#limits.pushNeighbours && fetching.every(({ near }) => near);
+    const toAll = this.reach === 'all' && fetching.length <= this.#limits.pushNeighbours && fetching.every(({ near }) => near);
+    return (toAll ? fetching : oneOfEachZone(fetching, this.#random)).map(({ peer }) => peer);
   }
 
   #planLeases(now: number, commands: Command[]): void {
@@ -257,7 +260,7 @@ export class Download {
     const relayed = (offered.size > 0 && room > 0) || overtaken.size > 0 || isEndgame(this.#table) ? relays : [];
     if (direct.length === 0 && relayed.length === 0) return;
     planFetches({
-      table: this.#table, sources: direct.length === 0 ? relayed : [...direct, ...relayed], room, longest: Math.floor(most / RUNS_ASKED), limits: this.#limits,
+      table: this.#table, sources: direct.length === 0 ? relayed : [...direct, ...relayed], room, longest: Math.floor(most / RUNS_ASKED), limits: this.#limits, guard: this.#guard,
       patienceMs: this.#patienceMs, now, random: this.#random,
       begin: (source, [first, count]) => {
         const fetch: Fetch = { id: this.#nextFetch++, peer: source.peer, first, count, startedAt: now, relayed: source.relays, arrived: 0 };

@@ -4,7 +4,7 @@ import type { Fetch, Neighbour } from './neighbour.ts';
 import { pickInOrder, pickRarest } from './picker.ts';
 import type { PieceSet } from './piece-set.ts';
 import type { PieceTable } from './piece-table.ts';
-import { farRequests } from './zone-budget.ts';
+import { farRequests, type ImportGuard } from './zone-budget.ts';
 
 /** Requests at one neighbour at a time: the next is there when one ends. */
 const REQUESTS_PER_PEER = 2;
@@ -22,6 +22,8 @@ export interface FetchPlan {
   /** Pieces of one request to one that relays. */
   readonly longest: number;
   readonly limits: DownloadLimits;
+  /** What those of other zones that relay are asked for. */
+  readonly guard: ImportGuard;
   /** Time that a piece may take through the queues of a busy crowd, in ms: before it is over nothing is asked for a second time. */
   readonly patienceMs: number;
   readonly now: number;
@@ -39,11 +41,12 @@ export function planFetches(plan: FetchPlan): void {
   const seconds = table.overtaken.size > 0 || isEndgame(table);
   const sources = plan.sources.filter(({ pausedUntil }) => pausedUntil <= now);
   const idle = sources.filter(({ fetches }) => fetches.size < REQUESTS_PER_PEER);
+  const importable = idle.every(({ near }) => near) ? undefined : plan.guard.importable(table, sources, now);
   let far = idle.every(({ near }) => near) ? 0 : farRequests(sources, (source) => hasWanted(table, source), now);
   while (idle.length > 0) {
     if (plan.room <= 0 && !seconds && idle.every(({ relays }) => relays)) return;
     const source = leastBusy(idle, plan.random);
-    const run = source.near || far >= 1 ? (pick(plan, source) ?? (seconds ? pickSecond(plan, source) : undefined)) : undefined;
+    const run = source.near || far >= 1 ? (pick(plan, source, source.near ? undefined : importable) ?? (seconds ? pickSecond(plan, source) : undefined)) : undefined;
     if (run !== undefined) {
       if (source.relays) plan.room -= run[1];
       if (!source.near) far--;
@@ -78,8 +81,8 @@ function hasAny(bits: Bitfield, { pieces, size }: PieceSet): boolean {
   return false;
 }
 
-function pick({ limits, longest, random, room, table }: FetchPlan, source: Neighbour): Run | undefined {
-  if (source.relays) return room > 0 ? pickRarest(table, source.bits, Math.min(room, longest), random) : undefined;
+function pick({ limits, longest, random, room, table }: FetchPlan, source: Neighbour, may: ((piece: number) => boolean) | undefined): Run | undefined {
+  if (source.relays) return room > 0 ? pickRarest(table, source.bits, Math.min(room, longest), random, may) : undefined;
   const from = table.firstMissing();
   return pickInOrder(table, source.bits, from, from + Math.ceil(limits.windowBytes / table.layout.pieceLength), runPieces(source, table.layout.pieceLength, limits));
 }

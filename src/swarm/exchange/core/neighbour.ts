@@ -28,8 +28,8 @@ const MAX_PAUSE_MS = 30_000;
 /** What one download knows of one peer, and what goes on between them. */
 export class Neighbour {
   readonly peer: string;
-  /** In this node's zone: asked before others. */
-  near = true;
+  /** The zone that it is in, where that is not this node's. */
+  farZone: string | undefined;
   /** Round trip, as far as it is known. */
   latencyMs = 0;
   role: NeighbourRole;
@@ -71,6 +71,11 @@ export class Neighbour {
     this.bits = bits;
     this.credit = credit;
     if (role !== 'fetching') this.pushQueue.clear();
+  }
+
+  /** In this node's zone: asked before others. */
+  get near(): boolean {
+    return this.farZone === undefined;
   }
 
   /** Bytes a second, measured over what it sent, or a guess before that. */

@@ -17,14 +17,14 @@ export class Neighbourhood {
     this.#table = table;
   }
 
-  meet(peer: string, role: NeighbourRole, bits: Bitfield | undefined, credit: number, near: boolean, now: number): void {
+  meet(peer: string, role: NeighbourRole, bits: Bitfield | undefined, credit: number, farZone: string | undefined, now: number): void {
     const { pieceCount } = this.#table.layout;
     const has = role === 'complete' || role === 'origin' ? Bitfield.full(pieceCount) : (bits ?? new Bitfield(pieceCount));
     const known = this.all.get(peer);
     if (known?.relays === true) this.#count(known.bits, -1, now);
     const neighbour = known ?? new Neighbour(peer, role, has, credit);
     if (known !== undefined) neighbour.become(role, has, credit);
-    neighbour.near = near;
+    neighbour.farZone = farZone;
     this.all.set(peer, neighbour);
     if (neighbour.relays) this.#count(has, 1, now);
     this.#sort();

@@ -7,8 +7,8 @@ export interface Read {
   readonly extent: Extent;
   readonly source: string | undefined;
   readonly startedAt: number;
-  /** Its pieces are pushed to everyone who fetches; else they are announced, and asked for. */
-  readonly pushes: boolean;
+  /** Peers that its pieces are pushed to; the others are told of them, and ask. */
+  readonly pushTo: readonly string[];
   arrived: number;
 }
 

@@ -4,10 +4,10 @@ import { DOWNLOAD_LIMITS } from '../../../../../src/swarm/exchange/core/limits.t
 
 const LIMITS = { ...DOWNLOAD_LIMITS, meshNeighbours: 8, relayNeighbours: 8 };
 
-function searchAmong(near: number, far = 0): CrowdSearch {
+function searchAmong(near: number, far = 0, zones = 1): CrowdSearch {
   const search = new CrowdSearch(LIMITS, Math.random);
-  for (let i = 0; i < near; i++) search.add(`near-${i}`, true);
-  for (let i = 0; i < far; i++) search.add(`far-${i}`, false);
+  for (let i = 0; i < near; i++) search.add(`near-${i}`, undefined);
+  for (let i = 0; i < far; i++) search.add(`far-${i}`, `zone-${i % zones}`);
   return search;
 }
 
@@ -48,9 +48,29 @@ test('who is silent does not hold up the others for long', (t) => {
   t.false(next.includes(silent!));
 });
 
-test('some of other zones are asked among those of this one', (t) => {
-  const far = searchAmong(100, 100).next().filter((member) => member.startsWith('far'));
-  t.is(far.length, 1);
+test('one of each other zone is asked beside those of this one, as far as there are few zones', (t) => {
+  const counts = (members: readonly string[]): [number, number] => [members.filter((member) => member.startsWith('near')).length, new Set(members.filter((member) => member.startsWith('far')).map((member) => Number(member.slice(4)) % 10)).size];
+  t.deepEqual(counts(searchAmong(100, 100, 1).next()).at(0), 4);
+  t.is(searchAmong(100, 100, 1).next().length, 5);
+  t.deepEqual(counts(searchAmong(100, 20, 10).next()), [4, 2]);
+});
+
+test('members of other zones are found when this one has none, and when zones have emptied', (t) => {
+  const search = searchAmong(0, 100, 50);
+  for (let i = 0; i < 100; i += 50) search.remove(`far-${i}`);
+  const asked = new Set<string>();
+  for (let wave = search.next(); wave.length > 0; wave = search.next()) {
+    for (const member of wave) {
+      asked.add(member);
+      search.answered(member, false);
+    }
+  }
+  t.is(asked.size, 98);
+});
+
+test('with a zone for every member not all ask the same ones', (t) => {
+  const asked = new Set(Array.from({ length: 20 }, () => searchAmong(0, 100, 100).next()).flat());
+  t.true(asked.size > 20, `${asked.size} are asked by twenty`);
 });
 
 test('a member that came by itself is not asked, and counts', (t) => {

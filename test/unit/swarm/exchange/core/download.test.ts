@@ -151,8 +151,8 @@ test('pieces that turned out wrong are wanted again', (t) => {
 
 test('members of this zone are asked before others', (t) => {
   const one = download(4);
-  one.meet('far', 'complete', undefined, 0, 0, false);
-  one.meet('near', 'complete', undefined, 0, 0, true);
+  one.meet('far', 'complete', undefined, 0, 0, 'elsewhere');
+  one.meet('near', 'complete', undefined, 0, 0);
   t.is(of(one.plan(0), 'fetch')[0]!.fetch.peer, 'near');
 });
 
@@ -188,6 +188,17 @@ test('new pieces are pushed among a few only', (t) => {
     t.is(of(commands, 'promise').length, pushes ? 1 : 0);
     t.is(of(one.plan(1), 'push').length, pushes ? neighbours : 0);
   }
+});
+
+test('what it reads under a lease crosses into another zone once, to a member that does not ask for it elsewhere', (t) => {
+  const one = download();
+  for (const peer of ['near-1', 'near-2', 'near-3']) one.meet(peer, 'fetching', undefined, CREDIT, 0);
+  for (const peer of ['b-1', 'b-2']) one.meet(peer, 'fetching', undefined, CREDIT, 0, 'b');
+  one.meet('c-1', 'fetching', undefined, CREDIT, 0, 'c');
+  const begun = one.leased([{ id: 1, first: 4, count: 1, expiresInMs: 1000 }], 0);
+  t.deepEqual(of(begun, 'promise').map(({ peers, runs }) => [peers, runs]), [[['b-1', 'c-1'], [[4, 1]]]]);
+  one.arrived(4, { read: of(begun, 'read')[0]!.read }, true, 0);
+  t.deepEqual(of(one.plan(1), 'push').map(({ peer, piece }) => `${peer} ${piece}`), ['b-1 4', 'c-1 4']);
 });
 
 test('in a crowd that is no mesh nothing is pushed, and news is told soon', (t) => {

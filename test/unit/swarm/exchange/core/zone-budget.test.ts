@@ -4,7 +4,7 @@ import { DOWNLOAD_LIMITS } from '../../../../../src/swarm/exchange/core/limits.t
 import { Neighbour } from '../../../../../src/swarm/exchange/core/neighbour.ts';
 import { PieceLayout } from '../../../../../src/swarm/exchange/core/piece-layout.ts';
 import { PieceTable } from '../../../../../src/swarm/exchange/core/piece-table.ts';
-import { farRequests } from '../../../../../src/swarm/exchange/core/zone-budget.ts';
+import { farRequests, farZone, ImportGuard, oneOfEachZone } from '../../../../../src/swarm/exchange/core/zone-budget.ts';
 import { chooseFetches } from '../../../../support/choose-fetches.ts';
 
 const PIECES = 4096;
@@ -14,7 +14,7 @@ let nextId = 0;
 function holders(count: number, near: boolean, has: Bitfield = Bitfield.full(LAYOUT.pieceCount)): Neighbour[] {
   return Array.from({ length: count }, () => {
     const neighbour = new Neighbour(`peer ${nextId++}`, 'complete', has, 0);
-    neighbour.near = near;
+    neighbour.farZone = near ? undefined : 'elsewhere';
     return neighbour;
   });
 }
@@ -67,6 +67,87 @@ test('near ones that deliver slowly still count', (t) => {
   t.is(farRequests(sources, () => false, 5000), 1);
 });
 
+function fetching(near: boolean, has: readonly number[]): Neighbour {
+  const bits = new Bitfield(LAYOUT.pieceCount);
+  for (const piece of has) bits.set(piece);
+  const neighbour = new Neighbour(`peer ${nextId++}`, 'fetching', bits, 0);
+  neighbour.farZone = near ? undefined : 'elsewhere';
+  return neighbour;
+}
+
+/** A table on which the pieces of these neighbours were seen at 1 ms. */
+function tableOf(...sources: readonly Neighbour[]): PieceTable {
+  const table = new PieceTable(LAYOUT);
+  for (const { bits } of sources) for (const [first, count] of bits.runs()) for (let piece = first; piece < first + count; piece++) table.seen(piece, 1, 1);
+  return table;
+}
+
+test('a member is far when its zone is another, and never where this node has none', (t) => {
+  t.is(farZone('a', 'b'), 'b');
+  t.is(farZone('a', 'a'), undefined);
+  t.is(farZone('a', undefined), '');
+  t.is(farZone(undefined, 'b'), undefined);
+});
+
+test('new pieces are sent to one member of each other zone', (t) => {
+  const neighbours = [undefined, 'b', 'b', 'c', undefined, 'c', 'b'].map((zone) => Object.assign(fetching(true, []), { farZone: zone }));
+  t.deepEqual(oneOfEachZone(neighbours, () => 0), [neighbours[1]!, neighbours[3]!]);
+  t.deepEqual(oneOfEachZone(neighbours, () => 0.99), [neighbours[5]!, neighbours[6]!]);
+});
+
+test('of very many zones only some are sent new pieces', (t) => {
+  const neighbours = Array.from({ length: 20 }, (_, zone) => Object.assign(fetching(true, []), { farZone: `${zone}` }));
+  t.is(new Set(oneOfEachZone(neighbours, Math.random)).size, 5);
+});
+
+test('what only other zones have is waited for, and fetched when it does not come', (t) => {
+  const sources = [fetching(true, []), fetching(true, []), fetching(false, [7])];
+  const table = tableOf(...sources);
+  const guard = new ImportGuard(LAYOUT.pieceCount, () => 1);
+  const longest = 2 * 250;
+  t.deepEqual(chooseFetches(table, sources, { now: longest, guard }), []);
+  t.deepEqual(chooseFetches(table, sources, { now: longest + 2, guard }).map(({ first }) => first), [7]);
+});
+
+test('what a neighbour in the own zone has does not cross zones, however busy it is', (t) => {
+  const busy = fetching(true, [7, 8, 9]);
+  const sources = [busy, fetching(true, []), fetching(false, [7, 8, 9, 10])];
+  const table = tableOf(...sources);
+  for (const piece of [8, 9]) begin(busy, [piece, 1], 9_500);
+  t.deepEqual(chooseFetches(table, sources, { now: 10_000 }).map(({ first }) => first), [10]);
+});
+
+test('a piece that a neighbour in the own zone says it has and does not give comes from elsewhere', (t) => {
+  const liar = fetching(true, [7]);
+  const sources = [liar, fetching(true, []), fetching(false, [7])];
+  const table = tableOf(...sources);
+  liar.distrust();
+  t.is(chooseFetches(table, sources, { now: 10_000 }).length, 1);
+});
+
+test('alone in its zone a member waits for nobody', (t) => {
+  const sources = [fetching(false, [7])];
+  t.is(chooseFetches(tableOf(...sources), sources, { now: 1 }).length, 1);
+});
+
+test('of many in a zone few fetch a piece that none of them got, soon', (t) => {
+  const MEMBERS = 250;
+  const sources = [...Array.from({ length: 12 }, () => fetching(true, [])), fetching(false, [7])];
+  const table = tableOf(...sources);
+  let state = 1;
+  const random = (): number => (state = (state * 48_271) % 2_147_483_647) / 2_147_483_647;
+  const waits = Array.from({ length: MEMBERS }, () => {
+    const guard = new ImportGuard(LAYOUT.pieceCount, random);
+    let now = 2;
+    while (!guard.importable(table, sources, now)!(7)) now += 10;
+    return now;
+  }).sort((a, b) => a - b);
+  t.true(waits[0]! < 200, `${waits[0]} ms`);
+  // The time in which a piece spreads so far that others see it.
+  const soon = waits.filter((wait) => wait <= waits[0]! + 300).length;
+  t.true(soon <= MEMBERS / 25, `${soon} fetch it`);
+});
+
 test('of two zones the one without a holder is done soon after the other, and most pieces cross between them once', (t) => {
   // Each request brings its run within a round, but of those between zones no more than the link between them carries.
   const LINKS = 2;
@@ -84,7 +165,7 @@ test('of two zones the one without a holder is done soon after the other, and mo
       if (finished[node] !== undefined) return;
       const sources = [
         ...holders(1, zones[node] === 0),
-        ...tables.flatMap((other, index) => (index === node ? [] : Object.assign(new Neighbour(`${index}`, 'fetching', other.have, 0), { near: zones[index] === zones[node] }))),
+        ...tables.flatMap((other, index) => (index === node ? [] : Object.assign(new Neighbour(`${index}`, 'fetching', other.have, 0), { farZone: zones[index] === zones[node] ? undefined : 'elsewhere' }))),
       ];
       for (const { peer, first, count } of chooseFetches(table, sources, { now, limits: { ...DOWNLOAD_LIMITS, maxRunBytes: 4 * 65_536 }, random })) {
         const { near } = sources.find((source) => source.peer === peer)!;
