@@ -1,4 +1,4 @@
-import { fdatasync, read, write, writeSync } from 'node:fs';
+import { fdatasync, read, readSync, write, writeSync } from 'node:fs';
 import { LayerswarmError } from '../errors.ts';
 
 // The callback functions on a descriptor: on the byte path a FileHandle's methods cost more than the call itself.
@@ -34,6 +34,15 @@ export function readFully(fd: number, bytes: Uint8Array, position: number): Prom
     };
     step(0);
   });
+}
+
+/** @throws LayerswarmError `size-mismatch` when the file ends before */
+export function readFullySync(fd: number, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.length;) {
+    const count = readSync(fd, bytes, done, bytes.length - done, position + done);
+    if (count === 0) throw new LayerswarmError('size-mismatch', 'the file ends before its length');
+    done += count;
+  }
 }
 
 export function syncData(fd: number): Promise<void> {

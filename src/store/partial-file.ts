@@ -2,7 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { LayerswarmError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { Grade } from './blob-store.ts';
-import { readFully, syncData, writeFully, writeFullySync } from './file-io.ts';
+import { readFully, readFullySync, syncData, writeFully, writeFullySync } from './file-io.ts';
 import { GradeSaver } from './grade-saver.ts';
 import { openPartialFiles, type OpenPartialFiles } from './partial-open.ts';
 import type { OwnedPartial, PartialOwner } from './partial-owner.ts';
@@ -55,6 +55,7 @@ export class PartialFile implements OwnedPartial {
       pieceLength: state.pieceLength,
       writes: this.#writes,
       read: (bytes, position) => this.#read(bytes, position),
+      readNow: (bytes, position) => { readFullySync(this.#file.fd, bytes, position); },
       onCheckpoint: (index, prefixDigest) => this.onCheckpoint?.(index, prefixDigest),
     });
     for (let piece = 0; piece < this.pieceCount; piece++) {
@@ -139,10 +140,12 @@ export class PartialFile implements OwnedPartial {
     const piece = this.#pieceAt(offset, bytes.length);
     if (this.#discarding !== undefined) return this.write(offset, bytes);
     if (this.#grades[piece] !== Grade.missing) return undefined;
+    this.#catchUp(offset);
     const overlaps = this.#writes.begin(piece, offset, offset + bytes.length);
     try {
       writeFullySync(this.#file.fd, bytes, offset);
       this.#prefix.arriving(piece, offset, bytes, overlaps);
+      if (!overlaps) this.#writes.wrote(piece, this.#startOf(piece), offset, offset + bytes.length);
     } catch (error) {
       this.#prefix.rewind(this.#startOf(piece));
       throw storeError(error, `write ${this.digest.toString()}`);
@@ -173,6 +176,7 @@ export class PartialFile implements OwnedPartial {
     for (const piece of discarded) {
       if (this.#grades[piece] !== Grade.missing) this.#haveBytes -= this.#lengthOf(piece);
       this.#grades[piece] = Grade.missing;
+      this.#writes.forget(piece);
     }
     this.#frontier = Math.min(this.#frontier, first);
     this.#prefix.rewind(this.#startOf(first));
@@ -242,6 +246,14 @@ export class PartialFile implements OwnedPartial {
   async #read(bytes: Uint8Array, position: number): Promise<void> {
     try {
       await readFully(this.#file.fd, bytes, position);
+    } catch (error) {
+      throw storeError(error, `read ${this.digest.toString()}`);
+    }
+  }
+
+  #catchUp(position: number): void {
+    try {
+      this.#prefix.catchUp(position);
     } catch (error) {
       throw storeError(error, `read ${this.digest.toString()}`);
     }

@@ -14,6 +14,8 @@ interface Parts {
   readonly pieceLength: number;
   readonly writes: WriteTracker;
   readonly read: (bytes: Uint8Array, position: number) => Promise<void>;
+  /** For what was just written. */
+  readonly readNow: (bytes: Uint8Array, position: number) => void;
   readonly onCheckpoint: (index: number, prefixDigest: Buffer) => void;
 }
 
@@ -70,9 +72,28 @@ export class PrefixProgress {
       writes.contest(piece);
       return;
     }
-    const isFarAhead = start > this.#completeBytes + MAX_PIECES_AHEAD * pieceLength;
-    if (offset !== this.#hash.position || writes.contested(piece) || isFarAhead) return;
+    if (offset !== this.#hash.position || writes.contested(piece) || this.#isFarAhead(start)) return;
     this.#hash.update(bytes.length > MAX_HASHED_AT_ONCE ? bytes.subarray(0, MAX_HASHED_AT_ONCE) : bytes);
+  }
+
+  /**
+   * Hashes what the file holds before `position`, where the next bytes are about to be written: several senders at once leave the hash
+   * behind, and it would never again be where bytes arrive if it waited for their pieces to be complete. @throws what reading threw
+   */
+  catchUp(position: number): void {
+    const stop = Math.min(position, this.#hash.position + MAX_HASHED_AT_ONCE);
+    if (!this.#canCatchUp(stop)) return;
+    const buffer = takeBuffer();
+    try {
+      do {
+        const { position: start } = this.#hash;
+        const bytes = buffer.subarray(0, Math.min(stop, this.#heldTo(start), start + READ_LENGTH) - start);
+        this.#parts.readNow(bytes, start);
+        this.#hash.update(bytes);
+      } while (this.#canCatchUp(stop));
+    } finally {
+      giveBuffer(buffer);
+    }
   }
 
   /** What lies from `position` on is no longer known. */
@@ -130,6 +151,24 @@ export class PrefixProgress {
       this.#running = undefined;
       giveBuffer(buffer);
     }
+  }
+
+  #canCatchUp(stop: number): boolean {
+    const { position } = this.#hash;
+    return position < stop && this.#heldTo(position) > position;
+  }
+
+  /** End of what the file is known to hold in the piece at `position`. */
+  #heldTo(position: number): number {
+    const { pieceLength, size, writes } = this.#parts;
+    const piece = Math.floor(position / pieceLength);
+    const start = piece * pieceLength;
+    if (writes.active(piece) || this.#isFarAhead(start)) return position;
+    return start < this.#completeBytes ? Math.min(size, start + pieceLength) : writes.writtenTo(piece, start);
+  }
+
+  #isFarAhead(position: number): boolean {
+    return position > this.#completeBytes + MAX_PIECES_AHEAD * this.#parts.pieceLength;
   }
 
   #judge(): void {

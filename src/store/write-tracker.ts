@@ -9,6 +9,8 @@ interface Activity {
 export class WriteTracker {
   readonly #active = new Map<number, Activity>();
   readonly #contested = new Set<number>();
+  /** Position up to which an incomplete piece was written in order from its start. */
+  readonly #written = new Map<number, number>();
   #waiting: (() => void)[] = [];
 
   /** True when another write under way touches the same bytes. */
@@ -43,6 +45,22 @@ export class WriteTracker {
 
   contest(piece: number): void {
     this.#contested.add(piece);
+    this.#written.delete(piece);
+  }
+
+  /** A write that was the only one of the piece has reached the file. @param pieceStart where the piece begins */
+  wrote(piece: number, pieceStart: number, start: number, end: number): void {
+    if (start <= this.writtenTo(piece, pieceStart) && !this.#contested.has(piece)) this.#written.set(piece, end);
+  }
+
+  /** The file holds an incomplete piece from its start up to here, and nothing is about to change that. */
+  writtenTo(piece: number, pieceStart: number): number {
+    return this.#written.get(piece) ?? pieceStart;
+  }
+
+  /** What the piece holds is of no use any more. */
+  forget(piece: number): void {
+    this.#written.delete(piece);
   }
 
   contested(piece: number): boolean {
@@ -52,6 +70,7 @@ export class WriteTracker {
   /** The piece is complete, and takes no more writes. */
   settle(piece: number): void {
     this.#contested.delete(piece);
+    this.#written.delete(piece);
   }
 
   /** Resolves when nothing is being written, to `piece` or at all. */

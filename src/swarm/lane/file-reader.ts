@@ -20,8 +20,9 @@ const pool: Buffer[] = [];
 export function fileReader(range: FileRange, closed?: () => void): ByteReader {
   let at = range.start;
   let ending = false;
-  let latest: Promise<Buffer | undefined> | undefined;
   let ahead: Promise<Buffer | undefined> | undefined;
+  /** What `ahead` gave before it was asked for. */
+  let ready: Buffer | undefined;
   let descriptor: Promise<number> | undefined;
   const fetch = async (): Promise<Buffer | undefined> => {
     if (at >= range.end || ending) return undefined;
@@ -33,14 +34,27 @@ export function fileReader(range: FileRange, closed?: () => void): ByteReader {
     at += bytesRead;
     return buffer.subarray(0, bytesRead);
   };
+  const readAhead = (): void => {
+    const reading = (ahead = fetch());
+    // A failure is reported when the part is asked for; until then nobody waits for it.
+    reading.then((part) => { if (ahead === reading) ready = part; }, () => undefined);
+  };
+  const handOver = async (reading: Promise<Buffer | undefined>): Promise<Buffer | undefined> => {
+    const part = await reading;
+    readAhead();
+    return part;
+  };
   return {
-    async read() {
-      latest = ahead ?? fetch();
-      const part = await latest;
-      latest = ahead = fetch();
-      // Reported when it is asked for; until then nobody waits for it.
-      ahead.catch(() => undefined);
-      return part;
+    read() {
+      // Without a wait where it can be: a long range would lose its turn to another one.
+      const part = ready ?? ahead ?? fetch();
+      ready = undefined;
+      if (!(part instanceof Promise)) {
+        readAhead();
+        return part;
+      }
+      ahead = handOver(part);
+      return ahead;
     },
     free(part) {
       if (pool.length < MAX_POOLED) pool.push(Buffer.from(part.buffer));
@@ -48,7 +62,7 @@ export function fileReader(range: FileRange, closed?: () => void): ByteReader {
     close() {
       if (ending) return;
       ending = true;
-      void closeFile(latest, descriptor).then(() => closed?.());
+      void closeFile(ahead, descriptor).then(() => closed?.());
     },
   };
 }

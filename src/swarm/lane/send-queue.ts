@@ -10,7 +10,10 @@ const MAX_ACTIVE = 16;
  * rather than all at once, and nobody waits long for a megabyte.
  */
 const TURN_BYTES = 1024 * 1024;
-/** A range with no more than this left takes turns, frame by frame, with the long ones together. */
+/**
+ * A range of no more than this takes turns, frame by frame, with the long ones together. A long one with no more than this left
+ * keeps its turn.
+ */
 const SHORT_BYTES = 256 * 1024;
 /** Short frames that may wait for a peer who does not read. It is a peer that asks and asks, and takes no answer. */
 const MAX_CONTROL_FRAMES = 8192;
@@ -217,9 +220,9 @@ export class SendQueue {
 
   /** Lines a range up that has bytes at hand. */
   #line(range: Outgoing, state: ActiveState): void {
-    if (range.length - state.sent <= SHORT_BYTES) {
+    if (range.length <= SHORT_BYTES) {
       this.#short.push(range);
-    } else if (state.turn < TURN_BYTES) {
+    } else if (state.turn < TURN_BYTES || range.length - state.sent <= SHORT_BYTES) {
       this.#long.unshift(range);
     } else {
       state.turn = 0;

@@ -27,3 +27,19 @@ test('a piece is idle when all of its writes have ended', async (t) => {
   t.false(writes.active(3));
   await writes.idle();
 });
+
+test('a piece is known to be written as far as its writes came in order', (t) => {
+  const writes = new WriteTracker();
+  writes.wrote(2, 200, 200, 240);
+  writes.wrote(2, 200, 260, 300);
+  t.is(writes.writtenTo(2, 200), 240);
+  writes.wrote(2, 200, 240, 300);
+  t.is(writes.writtenTo(2, 200), 300);
+  // Another sender begins it again.
+  writes.wrote(2, 200, 200, 220);
+  t.is(writes.writtenTo(2, 200), 220);
+
+  writes.contest(2);
+  writes.wrote(2, 200, 200, 300);
+  t.is(writes.writtenTo(2, 200), 200);
+});
