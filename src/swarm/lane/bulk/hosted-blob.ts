@@ -3,6 +3,12 @@ import { Grade as Grades } from '../../../store/blob-store.ts';
 import type { PartialFile } from '../../../store/partial-file.ts';
 import type { RangeTarget } from '../lane.ts';
 
+/** Bytes are written in blocks of this many, as far as their piece goes: in parts as they come it costs twice the CPU. */
+const BLOCK_BYTES = 64 * 1024;
+const MAX_POOLED = 32;
+
+const pool: Buffer[] = [];
+
 /**
  * An unfinished blob whose only writer is this worker. Several senders may bring one piece at once (an endgame), and none may
  * spoil what another has brought: a piece is written by the first that begins it; the others are kept in memory until they have
@@ -63,6 +69,9 @@ export class HostedSender implements RangeTarget {
   readonly #blob: HostedBlob;
   readonly #onPiece: (piece: number) => void;
   #position: number;
+  /** The current block, as far as it came: up to `#position`. */
+  #block: Buffer | undefined;
+  #gathered = 0;
   /** The current piece, as far as it is kept in memory. */
   #aside: Uint8Array[] = [];
   #direct = false;
@@ -81,6 +90,7 @@ export class HostedSender implements RangeTarget {
 
   /** Its unfinished piece can be another's. */
   release(): void {
+    if (this.#block !== undefined) giveBlock(this.#takeBlock());
     this.#aside = [];
     this.#direct = false;
     this.#blob.release(this);
@@ -92,10 +102,24 @@ export class HostedSender implements RangeTarget {
       const piece = Math.floor(this.#position / pieceLength);
       const start = piece * pieceLength;
       const end = Math.min(size, start + pieceLength);
-      const part = rest.subarray(0, end - this.#position);
+      const blockStart = this.#position - ((this.#position - start) % BLOCK_BYTES);
+      const blockEnd = Math.min(end, blockStart + BLOCK_BYTES);
+      const part = rest.subarray(0, blockEnd - this.#position);
       rest = rest.subarray(part.length);
-      const writing = this.#writePart(piece, start, end, part);
+      this.#position += part.length;
+      if (this.#gathered === 0 && this.#position === blockEnd) {
+        const writing = this.#writeBlock(piece, start, end, part);
+        if (writing !== undefined) return this.#writeAllAfter(writing, rest);
+        continue;
+      }
+      this.#block ??= pool.pop() ?? Buffer.allocUnsafeSlow(BLOCK_BYTES);
+      this.#block.set(part, this.#gathered);
+      this.#gathered += part.length;
+      if (this.#position < blockEnd) return undefined;
+      const block = this.#takeBlock();
+      const writing = this.#writeBlock(piece, start, end, block);
       if (writing !== undefined) return this.#writeAllAfter(writing, rest);
+      giveBlock(block);
     }
     return undefined;
   }
@@ -105,22 +129,30 @@ export class HostedSender implements RangeTarget {
     await this.#writeAll(rest);
   }
 
-  #writePart(piece: number, start: number, end: number, part: Uint8Array): Promise<void> | undefined {
-    const at = this.#position;
-    this.#position += part.length;
+  /** The bytes before `#position`. */
+  #writeBlock(piece: number, start: number, end: number, block: Uint8Array): Promise<void> | undefined {
+    const at = this.#position - block.length;
     if (at === start) {
       this.#aside = [];
       this.#direct = !this.#blob.isWhole(piece) && this.#blob.own(piece, this);
     }
     if (this.#blob.isWhole(piece)) return undefined;
-    if (this.#direct) return this.#then(this.#blob.partial.writeNow(at, part), () => (this.#position < end ? undefined : this.#finish(piece)));
-    this.#aside.push(Uint8Array.from(part));
+    if (this.#direct) return this.#then(this.#blob.partial.writeNow(at, block), () => (this.#position < end ? undefined : this.#finish(piece)));
+    this.#aside.push(Uint8Array.from(block));
     if (this.#position < end) return undefined;
     const whole = Buffer.concat(this.#aside);
     this.#aside = [];
     // It began in the middle: of no use without its beginning.
     if (whole.length < end - start) return undefined;
     return this.#then(this.#blob.partial.writeNow(start, whole), () => this.#finish(piece));
+  }
+
+  /** What was gathered; whoever takes it gives its memory back. */
+  #takeBlock(): Buffer {
+    const block = this.#block!.subarray(0, this.#gathered);
+    this.#block = undefined;
+    this.#gathered = 0;
+    return block;
   }
 
   #finish(piece: number): undefined {
@@ -137,4 +169,9 @@ export class HostedSender implements RangeTarget {
     await writing;
     next();
   }
+}
+
+/** Nobody may look at it any more. */
+function giveBlock(block: Buffer): void {
+  if (pool.length < MAX_POOLED) pool.push(Buffer.from(block.buffer));
 }

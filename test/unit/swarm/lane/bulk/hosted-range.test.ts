@@ -159,6 +159,42 @@ test('bytes that come by another way are written by the same rules', async (t) =
   t.true(partial.verdict);
 });
 
+test('senders whose bytes come in odd parts, one of which stops in a piece, bring the blob together', async (t) => {
+  const { partial } = await fixture(t);
+  const half = 20 * PIECE;
+  const bring = (start: number): { readonly pieces: number[]; readonly release: () => void; next(end: number): Promise<boolean> } => {
+    const pieces: number[] = [];
+    const target = partial.sender!(start, (piece) => {
+      pieces.push(piece);
+      partial.complete(piece, Grade.received);
+    });
+    let at = start;
+    return {
+      pieces,
+      release: () => { target.release(); },
+      next: async (end) => {
+        const part = BYTES.subarray(at, Math.min(end, at + 10_007));
+        await target.write(at, part);
+        at += part.length;
+        return at < end;
+      },
+    };
+  };
+  const [front, back] = [bring(0), bring(half)];
+  while ((await back.next(SIZE)) && (await front.next(half - PIECE / 2)));
+  while (await front.next(half - PIECE / 2));
+  front.release();
+  while (await back.next(SIZE));
+  t.deepEqual(front.pieces, Array.from({ length: 19 }, (_, piece) => piece));
+  t.deepEqual(back.pieces, Array.from({ length: 21 }, (_, piece) => 20 + piece));
+
+  const rest = bring(19 * PIECE);
+  while (await rest.next(half));
+  await partial.advance();
+  t.true(partial.verdict);
+  await partial.commit();
+});
+
 test('a blob that is closed ends the requests that fill it', async (t) => {
   const { a, b, partial } = await fixture(t);
   const controller = new AbortController();
