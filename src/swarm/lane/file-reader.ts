@@ -35,9 +35,14 @@ export function fileReader(range: FileRange, closed?: () => void): ByteReader {
     return buffer.subarray(0, bytesRead);
   };
   const readAhead = (): void => {
-    const reading = (ahead = fetch());
+    const reading = fetch();
+    ahead = reading;
+    void keep(reading);
+  };
+  const keep = async (reading: Promise<Buffer | undefined>): Promise<void> => {
     // A failure is reported when the part is asked for; until then nobody waits for it.
-    reading.then((part) => { if (ahead === reading) ready = part; }, () => undefined);
+    const part = await reading.catch(() => undefined);
+    if (ahead === reading) ready = part;
   };
   const handOver = async (reading: Promise<Buffer | undefined>): Promise<Buffer | undefined> => {
     const part = await reading;
