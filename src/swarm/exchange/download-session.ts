@@ -89,7 +89,7 @@ export class DownloadSession {
         this.wake();
       },
       accused: (peer) => {
-        download.neighbours.get(peer)?.distrust();
+        download.distrust(peer, now());
         options.coordinators.distrust(digest, peer);
       },
       replaced: () => void this.advance(),

@@ -161,7 +161,10 @@ export class PieceVerifier {
     const list = this.#list;
     if (list === undefined || this.#stopped) return;
     if (!this.#agrees(list, index, digest)) {
-      this.settle().catch((error: unknown) => this.#hooks.failed(error));
+      this.settle().catch((error: unknown) => {
+        // Proven meanwhile, and closed: there is nothing left to settle.
+        if (!this.#stopped) this.#hooks.failed(error);
+      });
       return;
     }
     const [first, count] = this.#piecesOf(index);
@@ -204,6 +207,7 @@ export class PieceVerifier {
       this.#accusations.list(contradicts);
       this.#dropList();
     }
+    if (this.#stopped) return;
     await this.#partial.advance();
     this.#hooks.replaced();
   }
@@ -245,7 +249,7 @@ export class PieceVerifier {
     const statement = await makeStatement(this.#context.network, this.#blob, start, again);
     if (!this.#stopped && this.#partial.grade(piece) !== Grade.missing) {
       await this.#replace(piece, again, undefined, statement);
-      this.#hooks.replaced();
+      if (!this.#stopped) this.#hooks.replaced();
     }
     return statement;
   }

@@ -33,7 +33,7 @@ export class Neighbour {
   /** Round trip, as far as it is known. */
   latencyMs = 0;
   role: NeighbourRole;
-  /** It fetches the blob, or did when this node met it. */
+  /** It fetches the blob, or did when this node met it, and what it says of its pieces counts. */
   relays: boolean;
   bits: Bitfield;
   /** Bytes that it is ready to be pushed. */
@@ -53,6 +53,7 @@ export class Neighbour {
   heardPusherAt = 0;
   readonly fetches = new Map<number, Fetch>();
   pausedUntil = 0;
+  #trusted = true;
   #failures = 0;
   #rate: number | undefined;
 
@@ -66,7 +67,7 @@ export class Neighbour {
 
   /** It says anew what it has. */
   become(role: NeighbourRole, bits: Bitfield, credit: number): void {
-    this.relays = role === 'fetching' || (role === 'complete' && this.relays);
+    this.relays = this.#trusted && (role === 'fetching' || (role === 'complete' && this.relays));
     this.role = role;
     this.bits = bits;
     this.credit = credit;
@@ -124,6 +125,8 @@ export class Neighbour {
 
   /** It brought wrong bytes: nothing is asked of it any more. */
   distrust(): void {
+    this.#trusted = false;
+    this.relays = false;
     this.pausedUntil = Infinity;
   }
 }

@@ -43,10 +43,20 @@ export class Neighbourhood {
     const { pieceCount } = this.#table.layout;
     for (const [first, count] of runs) {
       for (let piece = first; piece < Math.min(first + count, pieceCount); piece++) {
-        if (neighbour.bits.set(piece)) this.#table.seen(piece, 1, now);
+        if (neighbour.bits.set(piece) && neighbour.relays) this.#table.seen(piece, 1, now);
         neighbour.pushQueue.delete(piece);
       }
     }
+  }
+
+  /** It brought wrong bytes: what it has and promised counts no more, so that it is had from others. */
+  distrust(peer: string, now: number): void {
+    const neighbour = this.all.get(peer);
+    if (neighbour === undefined) return;
+    if (neighbour.relays) this.#count(neighbour.bits, -1, now);
+    this.forgetPromises(neighbour);
+    neighbour.distrust();
+    this.#sort();
   }
 
   /** It turned out not to have these. */
@@ -55,6 +65,7 @@ export class Neighbourhood {
   }
 
   promised(neighbour: Neighbour, runs: readonly Run[]): void {
+    if (!neighbour.relays) return;
     const { have, layout } = this.#table;
     for (const [first, count] of runs) {
       for (let piece = first; piece < Math.min(first + count, layout.pieceCount); piece++) {
@@ -77,7 +88,8 @@ export class Neighbourhood {
 
   /** More members fetch than hold, as far as anything may be asked of them. */
   isCrowd(now: number): boolean {
-    const holding = this.holders.reduce((count, { pausedUntil }) => count + Number(pausedUntil <= now), this.relays.length - this.fetching.length);
+    let holding = 0;
+    for (const { pausedUntil, role } of this.all.values()) if (role === 'complete' && pausedUntil <= now) holding++;
     return this.fetching.length + 1 > holding;
   }
 
