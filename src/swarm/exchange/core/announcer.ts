@@ -27,11 +27,13 @@ export class Announcer {
 
   /**
    * What to tell now: soon where pieces go from one to the next and on, since each batch that waits holds up everyone behind. In a
-   * mesh everyone is told of a piece by its reader, and the messages grow with the square of its members: longer ones do.
+   * mesh everyone is told of a piece by its reader, and the messages grow with the square of its members: longer ones do. `pieceMs`: how
+   * long a piece takes to come in.
    */
-  news(fetching: readonly Neighbour[], coordinator: string | undefined, isMesh: boolean, now: number): News[] {
+  news(fetching: readonly Neighbour[], coordinator: string | undefined, isMesh: boolean, pieceMs: number, now: number): News[] {
     const news: News[] = [];
-    const interval = isMesh ? this.#limits.meshNewsMs : this.#limits.relayNewsMs;
+    const { mostNewsMs, meshNewsMs, newsPieces, relayNewsMs } = this.#limits;
+    const interval = Math.max(isMesh ? meshNewsMs : relayNewsMs, Math.min(mostNewsMs, (isMesh ? newsPieces : newsPieces / 2) * pieceMs));
     if (this.#pieces.length > 0 && fetching.length > 0 && now - this.#toldAt >= interval) {
       const lacked = this.#pieces.filter((piece) => fetching.some(({ bits }) => !bits.has(piece)));
       const peers = fetching.filter(({ bits }) => lacked.some((piece) => !bits.has(piece))).map(({ peer }) => peer);

@@ -102,6 +102,11 @@ export class Download {
     this.#neighbourhood.lose(peer);
   }
 
+  /** It brought wrong bytes. */
+  distrust(peer: string, now: number): void {
+    this.#neighbourhood.distrust(peer, now);
+  }
+
   /** True when there is something new to choose. */
   gained(peer: string, runs: readonly Run[], backlogBytes: number, now: number): boolean {
     const neighbour = this.neighbours.get(peer);
@@ -272,10 +277,15 @@ export class Download {
     });
   }
 
+  /** Time in which one piece comes in; 0 while unknown. */
+  get #pieceMs(): number {
+    const { bytesPerSecond } = this.#rate;
+    return bytesPerSecond === 0 ? 0 : (this.layout.pieceLength * 1000) / bytesPerSecond;
+  }
+
   /** A piece that is pushed to everyone reaches the last after as many times as it takes by itself; queues hold several rounds of that. */
   get #patienceMs(): number {
-    const { bytesPerSecond } = this.#rate;
-    return bytesPerSecond === 0 ? 0 : (this.layout.pieceLength * 1000 * this.#limits.patienceRounds * (this.#neighbourhood.fetching.length + 1)) / bytesPerSecond;
+    return this.#pieceMs * this.#limits.patienceRounds * (this.#neighbourhood.fetching.length + 1);
   }
 
   /** Pieces that may be asked of members that fetch themselves. */
@@ -310,7 +320,7 @@ export class Download {
   #planNews(now: number, commands: Command[]): void {
     const { fetching } = this.#neighbourhood;
     const coordinator = this.coordinator === undefined || this.neighbours.get(this.coordinator)?.role === 'fetching' ? undefined : this.coordinator;
-    for (const { peers, runs } of this.#announcer.news(fetching, coordinator, this.reach === 'all', now)) commands.push({ type: 'have', peers, runs });
+    for (const { peers, runs } of this.#announcer.news(fetching, coordinator, this.reach === 'all', this.#pieceMs, now)) commands.push({ type: 'have', peers, runs });
   }
 
   /** A holder, drawn by chance so that they share the work, or undefined: the origin. */

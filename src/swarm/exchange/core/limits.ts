@@ -9,9 +9,12 @@ export interface DownloadLimits {
   readonly relayNeighbours: number;
   /** A node to which no piece came for this long reads by itself, even where others are to do that for it. */
   readonly urgentAfterMs: number;
-  /** Where pieces are relayed, news is told this often, and this often in a mesh. */
+  /** Where pieces are relayed, news is told this often at most, and this often in a mesh. */
   readonly relayNewsMs: number;
   readonly meshNewsMs: number;
+  /** On slow lines it waits until this many pieces may have come, half as many where they are relayed, but no longer than `mostNewsMs`. */
+  readonly newsPieces: number;
+  readonly mostNewsMs: number;
   readonly coordinatorNewsMs: number;
   /**
    * Of those who fetch themselves no more is asked at a time than comes in this time, or this many pieces: enough to keep the
@@ -61,6 +64,8 @@ export const DOWNLOAD_LIMITS: DownloadLimits = {
   urgentAfterMs: 2000,
   relayNewsMs: 40,
   meshNewsMs: 100,
+  newsPieces: 6,
+  mostNewsMs: 400,
   coordinatorNewsMs: 500,
   askedMs: 64,
   askedPieces: 8,

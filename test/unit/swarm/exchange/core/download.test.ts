@@ -35,6 +35,18 @@ test('a holder is asked directly and in order, and no lease is needed', (t) => {
   t.is(of(commands, 'fetch')[0]!.fetch.first, 0);
 });
 
+test('what a member has that is not trusted any more is wanted from elsewhere, whatever it says later', (t) => {
+  const one = download();
+  one.meet('other', 'fetching', bits(one, 3), 0, 0);
+  one.promised('other', [[5, 1]], 0);
+  for (const piece of [0, 1, 2, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]) one.arrived(piece, {}, true, 1);
+  t.is(of(one.plan(1), 'ask-lease').length, 0);
+  one.distrust('other', 2);
+  one.gained('other', [[5, 1]], 0, 2);
+  one.meet('other', 'complete', undefined, 0, 3);
+  t.is(of(one.plan(3), 'ask-lease').length, 1);
+});
+
 test('the embedded origin is not asked directly, but read under leases', (t) => {
   const one = download();
   one.meet('origin', 'origin', undefined, 0, 0);
@@ -129,6 +141,16 @@ test('news goes to those who fetch and to the coordinator, in batches', (t) => {
   ]);
   one.arrived(6, {}, true, 1001);
   t.is(of(one.plan(1002), 'have').length, 0);
+});
+
+test('on a slow line news waits for some pieces', (t) => {
+  const one = download();
+  one.meet('rival', 'fetching', undefined, CREDIT, 0);
+  for (const piece of [0, 1, 2, 3]) one.arrived(piece, {}, true, 1000 + 50 * piece);
+  t.is(of(one.plan(1150), 'have').length, 1);
+  one.arrived(4, {}, true, 1200);
+  t.is(of(one.plan(1150 + DOWNLOAD_LIMITS.meshNewsMs), 'have').length, 0);
+  t.deepEqual(of(one.plan(1150 + 50 * DOWNLOAD_LIMITS.newsPieces), 'have'), [{ type: 'have', peers: ['rival'], runs: [[4, 1]] }]);
 });
 
 test('a piece that nobody may be given yet is not announced', (t) => {
