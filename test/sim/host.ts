@@ -218,9 +218,10 @@ export class Host {
   #read(read: Read): void {
     const { first, count } = read.extent;
     const { originDelayMs, latencyMs, origin, queue } = this.#world;
-    queue.after(latencyMs + originDelayMs, () => {
+    const holder = read.source === undefined ? undefined : this.#world.host(read.source).port;
+    queue.after(latencyMs + (holder === undefined ? originDelayMs : 0), () => {
       for (let piece = first; piece < first + count; piece++) {
-        origin.send(this.port, this.#item(piece, {
+        (holder ?? origin).send(this.port, this.#item(piece, {
           delivered: () => {
             this.arrived(piece, { read });
             if (piece === first + count - 1) this.#endRead(read);

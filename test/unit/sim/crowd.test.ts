@@ -51,3 +51,12 @@ for (const [name, zoneOf, count, rate] of ZONES) {
     t.true(zoneCopies <= 1.3, `${zoneCopies.toFixed(2)} copies into a zone`);
   });
 }
+
+test('a crowd that comes when a few have the blob is as quick as one that reads it from the origin, and reads nothing there', (t) => {
+  const first = 4;
+  const scenario = { size: SIZE, hosts: hosts(16).map((host, i) => (i < first ? host : { ...host, arriveMs: 5000 })), originUp: 64 * MBIT };
+  const { originCopies, seconds } = simulateCrowd(scenario);
+  const last = Math.max(...seconds.map((time) => time ?? Infinity)) / fluidBound(scenario);
+  t.true(last <= 1.2, `the last host took ${last.toFixed(2)} times the bound`);
+  t.true(originCopies <= 1.02, `${originCopies} copies from the origin`);
+});

@@ -21,6 +21,13 @@ interface Lease {
   progressAt: number;
 }
 
+interface Member {
+  readonly bits: Bitfield;
+  /** The order in which members came and completed. */
+  readonly came: number;
+  completed?: number;
+}
+
 export interface LeaseLimits {
   /** Leases at one time: with more the origin's line is cut so thin that none makes progress. */
   readonly maxLeases: number;
@@ -45,9 +52,10 @@ export const LEASE_LIMITS: LeaseLimits = { maxLeases: 64, expireAfterMs: 6000, f
 export class LeaseTable {
   readonly layout: PieceLayout;
   readonly #limits: LeaseLimits;
-  readonly #members = new Map<string, Bitfield>();
+  readonly #members = new Map<string, Member>();
   readonly #leases = new Map<number, Lease>();
-  /** Members that have each piece, and leases that cover it: kept up to date, since a crowd asks often. */
+  #order = 0;
+  /** Members that have each piece and lack others, and leases that cover it: kept up to date, since a crowd asks often. */
   readonly #held: Uint32Array;
   readonly #leased: Uint32Array;
   readonly #pausedUntil = new Map<string, number>();
@@ -71,6 +79,7 @@ export class LeaseTable {
   /** The member asks for `pieces` or fewer; `bits` is what it has, `active` what it is reading under earlier leases. */
   request(member: string, bits: Bitfield, active: readonly Run[], pieces: number, now: number): LeaseAnswer {
     this.touchedAt = now;
+    if (this.#members.get(member)?.completed !== undefined) this.#members.delete(member);
     this.#lose(member, bits);
     this.have(member, bits.runs(), now);
     this.#expire(now);
@@ -78,27 +87,23 @@ export class LeaseTable {
     this.#takingOver ??= bits.count > 0 || active.length > 0;
     if (this.#takingOver && now - this.#createdAt < this.#limits.takeoverMs) return { waitMs: this.#limits.takeoverMs };
     const paused = this.#pausedUntil.get(member) ?? 0;
-    if (paused > now && this.#members.size > 1) return { waitMs: Math.min(1000, paused - now) };
+    if (paused > now && this.#fetching > 1) return { waitMs: Math.min(1000, paused - now) };
 
-    let free = runsWhere(this.layout.pieceCount, (piece) => this.#held[piece] === 0 && this.#leased[piece] === 0);
+    let free = this.#sawSomebodyComplete(member) ? [] : runsWhere(this.layout.pieceCount, (piece) => this.#held[piece] === 0 && this.#leased[piece] === 0);
     if (free.length > 0) this.#waiting.delete(member);
     else if (this.#isStuck(member, bits, now)) free = runsWhere(this.layout.pieceCount, (piece) => !bits.has(piece) && this.#leased[piece] === 0);
     const run = free[0];
-    if (run === undefined || this.#leases.size >= this.#limits.maxLeases) return { waitMs: this.#limits.retryMs * Math.ceil(this.#members.size / this.#limits.maxLeases) };
+    if (run === undefined || this.#leases.size >= this.#limits.maxLeases) return { waitMs: this.#limits.retryMs * Math.ceil(this.#fetching / this.#limits.maxLeases) };
     const freePieces = free.reduce((sum, [, length]) => sum + length, 0);
     // Shorter towards the end, so that all finish together.
-    const share = Math.max(1, Math.ceil(freePieces / (2 * this.#members.size)));
+    const share = Math.max(1, Math.ceil(freePieces / (2 * this.#fetching)));
     return { extents: [this.#grant(member, run[0], Math.min(run[1], pieces, share), now)] };
   }
 
   /** Pieces that a member has now. */
   have(member: string, runs: readonly Run[], now: number): void {
     this.touchedAt = now;
-    let bits = this.#members.get(member);
-    if (bits === undefined) {
-      bits = new Bitfield(this.layout.pieceCount);
-      this.#members.set(member, bits);
-    }
+    const bits = this.#member(member).bits;
     for (const [first, count] of runs) {
       for (let piece = first; piece < Math.min(this.layout.pieceCount, first + count); piece++) {
         if (bits.set(piece)) this.#held[piece]!++;
@@ -114,8 +119,13 @@ export class LeaseTable {
     }
   }
 
+  /** The member has the blob, and fetches no more. */
   complete(member: string, now: number): void {
     this.have(member, [[0, this.layout.pieceCount]], now);
+    const known = this.#member(member);
+    if (known.completed !== undefined) return;
+    known.completed = ++this.#order;
+    for (let piece = 0; piece < this.layout.pieceCount; piece++) this.#held[piece]!--;
   }
 
   /** The holder ends its lease: everything that nobody has is free again. */
@@ -129,7 +139,8 @@ export class LeaseTable {
 
   /** The member is gone, and with it what only it had. */
   leave(member: string): void {
-    for (const [first, count] of this.#members.get(member)?.runs() ?? []) {
+    const known = this.#members.get(member);
+    for (const [first, count] of known === undefined || known.completed !== undefined ? [] : known.bits.runs()) {
       for (let piece = first; piece < first + count; piece++) this.#held[piece]!--;
     }
     this.#members.delete(member);
@@ -140,7 +151,7 @@ export class LeaseTable {
 
   /** What it had and has no more: thrown away as wrong, evicted, or found damaged. */
   #lose(member: string, bits: Bitfield): void {
-    const known = this.#members.get(member);
+    const known = this.#members.get(member)?.bits;
     if (known === undefined) return;
     for (let piece = 0; piece < this.layout.pieceCount; piece++) {
       if (known.has(piece) && !bits.has(piece)) {
@@ -158,8 +169,30 @@ export class LeaseTable {
     return false;
   }
 
-  get members(): number {
-    return this.#members.size;
+  /** Members that fetch. */
+  get #fetching(): number {
+    let count = 0;
+    for (const { completed } of this.#members.values()) if (completed === undefined) count++;
+    return count;
+  }
+
+  #member(member: string): Member {
+    let known = this.#members.get(member);
+    if (known === undefined) {
+      known = { bits: new Bitfield(this.layout.pieceCount), came: ++this.#order };
+      this.#members.set(member, known);
+    }
+    return known;
+  }
+
+  /**
+   * The crowd that it is in has all pieces, and passes them on to it. Those who had the blob before it came do not: a crowd reads from them
+   * as it reads from the origin, each piece once.
+   */
+  #sawSomebodyComplete(member: string): boolean {
+    const { came } = this.#member(member);
+    for (const { completed } of this.#members.values()) if (completed !== undefined && completed > came) return true;
+    return false;
   }
 
   #grant(holder: string, first: number, count: number, now: number): Extent {

@@ -4,7 +4,7 @@ import { LayerswarmError } from '../../../../src/errors.ts';
 import { Digest } from '../../../../src/oci/digest.ts';
 import { DOWNLOAD_LIMITS } from '../../../../src/swarm/exchange/core/limits.ts';
 import type { ExchangeTotals } from '../../../../src/swarm/exchange/exchange.ts';
-import { ExchangeSwarm, pull } from '../../../support/exchange-nodes.ts';
+import { ExchangeSwarm, pull, type ExchangeNode } from '../../../support/exchange-nodes.ts';
 import { MemoryOrigin } from '../../../support/memory-origin.ts';
 
 async function swarmFor(t: ExecutionContext): Promise<ExchangeSwarm> {
@@ -73,6 +73,41 @@ test('a node that has nothing gets a blob from its peers while the origin is dow
   const late = await swarm.add(origin);
   t.true(blob.equals(await pull(late, digest)));
   t.is(origin.read.get(digest.toString()), blob.length);
+});
+
+test('a crowd that comes when one node has the blob reads it from there, and does not wait for anything', async (t) => {
+  const swarm = await swarmFor(t);
+  const origin = new MemoryOrigin();
+  const blob = randomBytes(3_000_000);
+  const digest = origin.add(blob);
+  const [first, ...crowd] = await swarm.addAll(6, origin);
+  await pull(first!, digest);
+  for (const bytes of await Promise.all(crowd.map((node) => pull(node, digest)))) t.true(blob.equals(bytes));
+  t.is(origin.read.get(digest.toString()), blob.length);
+  const waits = crowd.flatMap(({ network }) => network.sent).filter(({ message }) => message.type === 'lease-request').length;
+  t.true(waits < 40 * crowd.length, `${waits} requests for leases`);
+});
+
+test('a new piece is promised to one member of each other zone, and to nobody else', async (t) => {
+  const swarm = await swarmFor(t);
+  const origin = new MemoryOrigin();
+  const blob = randomBytes(3_000_000);
+  const digest = origin.add(blob);
+  const nodes: ExchangeNode[] = [];
+  for (let i = 0; i < 9; i++) nodes.push(await swarm.add(origin, { zone: `zone-${i % 3}` }));
+  for (const bytes of await Promise.all(nodes.map((node) => pull(node, digest, blob.length)))) t.true(blob.equals(bytes));
+  t.true(origin.copies(digest) <= 1.1, `${origin.copies(digest)} copies`);
+  const zones = new Map(nodes.map(({ network }) => [network.self, network.zone]));
+  const receivers = new Map<string, number>();
+  for (const { network } of nodes) {
+    for (const { to, message } of network.sent) {
+      if (message.type !== 'promise') continue;
+      t.not(zones.get(to), network.zone);
+      for (const [piece] of message.runs) receivers.set(`${piece} ${zones.get(to)}`, (receivers.get(`${piece} ${zones.get(to)}`) ?? 0) + 1);
+    }
+  }
+  t.true(receivers.size > 0);
+  t.deepEqual([...receivers].filter(([, count]) => count > 1), []);
 });
 
 test('nothing is read from the origin while peers that have the blob are about to say so', async (t) => {

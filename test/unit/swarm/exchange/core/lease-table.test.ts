@@ -94,10 +94,27 @@ test('no more leases are out at once than the origin can bear', (t) => {
   t.true('waitMs' in table.request('d', nothing(), [], 1, 0));
 });
 
-test('what a member has is not leased to others', (t) => {
+test('what a member of the crowd has is not leased to others', (t) => {
+  const table = new LeaseTable(layout, 0);
+  table.have('asker', [], 0);
+  table.complete('finisher', 0);
+  t.deepEqual(table.request('asker', nothing(), [], layout.pieceCount, 0), { waitMs: LEASE_LIMITS.retryMs });
+});
+
+test('those who come when others have the blob already get leases, each piece once', (t) => {
+  const table = new LeaseTable(layout, 0);
+  for (const member of ['a', 'b']) table.complete(member, 0);
+  const leased = ['c', 'd'].map((member) => table.request(member, nothing(), [], 8, 1)).flatMap((answer) => ('extents' in answer ? [...answer.extents] : []));
+  t.deepEqual(leased.map(({ first, count }) => [first, count]), [[0, 8], [8, 8]]);
+});
+
+test('those who have it already and leave take nothing from those who came later', (t) => {
   const table = new LeaseTable(layout, 0);
   table.complete('holder', 0);
-  t.deepEqual(table.request('asker', nothing(), [], layout.pieceCount, 0), { waitMs: LEASE_LIMITS.retryMs });
+  table.have('asker', [[0, 4]], 1);
+  table.leave('holder');
+  const answer = table.request('late', nothing(), [], 4, 1);
+  t.deepEqual('extents' in answer && answer.extents.map(({ first }) => first), [4]);
 });
 
 test('a member that no longer has what it had gets a lease for it', (t) => {
@@ -109,6 +126,7 @@ test('a member that no longer has what it had gets a lease for it', (t) => {
 
 test('a member that gets nothing from those that say they have it may read it itself after a while', (t) => {
   const table = new LeaseTable(layout, 0);
+  table.have('asker', [], 0);
   table.complete('holder', 0);
   t.true('waitMs' in table.request('asker', nothing(), [], 4, 0));
   t.true('waitMs' in table.request('asker', nothing(), [], 4, LEASE_LIMITS.stuckMs - 1));
@@ -118,6 +136,7 @@ test('a member that gets nothing from those that say they have it may read it it
 
 test('a member that makes progress waits on', (t) => {
   const table = new LeaseTable(layout, 0);
+  table.have('asker', [], 0);
   table.complete('holder', 0);
   const bits = new Bitfield(layout.pieceCount);
   for (let piece = 0, now = 0; piece < 10; piece++, now += LEASE_LIMITS.stuckMs / 2) {
