@@ -100,6 +100,11 @@ export interface PartialBlob {
   sender?(start: number, onPiece: (piece: number) => void | Promise<void>): PieceSender;
   /** All bytes of `piece` are written: gives it a grade. Raises only, never lowers. */
   complete(piece: number, grade: Grade): void;
+  /**
+   * Where another thread has the file: it may give pieces from `first` on to members by itself, each with its note, until they are
+   * discarded.
+   */
+  share?(first: number, notes: readonly Uint8Array[]): void;
   /** Forgets pieces, so that they can be fetched again; the hash goes back before the first of them. */
   discard(pieces: Iterable<number>): Promise<void>;
   read(offset: number, length: number): Promise<Buffer>;
@@ -126,7 +131,7 @@ export interface PieceSender {
   /** Done when it is written and `onPiece` has ended for every piece that it completed. */
   write(offset: number, chunk: Uint8Array): Promise<void>;
   /** Names the sender to code on the thread that has the file (`host`), which writes there itself. */
-  readonly hosted: { readonly host: object; readonly id: number };
+  readonly hosted: { readonly host: object; readonly id: number; ended(): void };
   /** The sender is through: its unfinished piece can be another's. */
   release(): void;
 }

@@ -202,6 +202,18 @@ export class PartialFile implements OwnedPartial {
     return bytes;
   }
 
+  /** As `read`, for a thread whose only work this is; undefined when the file is closed. @throws `store-unwritable` and others, as it */
+  readNow(offset: number, length: number): Buffer | undefined {
+    if (this.#state === 'closed') return undefined;
+    const bytes = Buffer.allocUnsafeSlow(length);
+    try {
+      readFullySync(this.#file.fd, bytes, offset);
+    } catch (error) {
+      throw storeError(error, `read ${this.digest.toString()}`);
+    }
+    return bytes;
+  }
+
   advance(): Promise<void> {
     try {
       this.#checkUsable();

@@ -31,12 +31,17 @@ export interface ReceivedPush {
 export class TestLaneSource implements LaneSource {
   readonly reads: { peerId: string; range: ByteRange }[] = [];
   readonly pushes: ReceivedPush[] = [];
+  servedBytes = 0;
   onRead: (blob: Digest, range: ByteRange) => LaneAnswer | undefined | Promise<LaneAnswer | undefined> = (_, range) => ({ chunks: patternChunks(range), note: Buffer.from('pattern') });
   onPush: (push: { blob: Digest; range: ByteRange }) => RangeTarget | 'collect' | undefined = () => 'collect';
 
   async read(peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> {
     this.reads.push({ peerId, range });
     return await this.onRead(blob, range);
+  }
+
+  served(bytes: number): void {
+    this.servedBytes += bytes;
   }
 
   acceptPush(from: string, blob: Digest, range: ByteRange, note: Uint8Array): PushReceiver | undefined {

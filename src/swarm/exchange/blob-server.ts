@@ -51,7 +51,11 @@ export class BlobServer implements LaneSource {
     const served = await this.#options.transfer(blob)?.serve(range.start, range.end);
     if (served === undefined) return undefined;
     this.#options.sent(served.bytes.length);
-    return { chunks: once(served.bytes), note: served.note };
+    return served;
+  }
+
+  served(bytes: number): void {
+    this.#options.sent(bytes);
   }
 
   acceptPush(peerId: string, blob: Digest, range: ByteRange, note: Uint8Array): PushReceiver | undefined {
@@ -87,8 +91,4 @@ export class BlobServer implements LaneSource {
     if (!crowd || range.end - range.start > pieceLengthFor(size)) return new Uint8Array();
     return encodeNote([await makeStatement(this.#options.network, blob, range.start, await bytes())]);
   }
-}
-
-async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

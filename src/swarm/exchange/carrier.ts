@@ -223,14 +223,14 @@ export class Carrier {
     for (let piece = first; piece <= last; piece++) {
       if (!download.servable.has(piece) || !(await verifier.mayServe(piece))) return undefined;
     }
-    const statements = (): Statement[] =>
-      Array.from({ length: last - first + 1 }, (_, i) => provenance.get(first + i)?.statement).filter((statement) => statement !== undefined);
+    const statements = (): (Statement | undefined)[] => Array.from({ length: last - first + 1 }, (_, i) => provenance.get(first + i)?.statement);
     const before = statements();
     const bytes = await this.#readOwn(start, end - start);
     // A piece may have been replaced while it was read: its bytes must not go out with the statement of those before.
-    const after = statements();
-    if (after.length !== before.length || after.some((statement, i) => statement !== before[i])) return undefined;
-    return { bytes, note: encodeNote(after) };
+    if (statements().some((statement, i) => statement !== before[i])) return undefined;
+    const notes = before.map((statement) => encodeNote(statement === undefined ? [] : [statement]));
+    this.#options.partial.share?.(first, notes);
+    return { bytes, note: Buffer.concat(notes) };
   }
 
   /** Takes in one whole piece with its statement, or undefined: it does not fit, or is here already. */

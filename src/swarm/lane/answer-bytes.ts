@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { LayerswarmError } from '../../errors.ts';
-import { iterableReader, type ByteReader } from './byte-reader.ts';
+import { iterableReader, memoryReader, type ByteReader } from './byte-reader.ts';
 import { fileReader } from './file-reader.ts';
 import type { FileRange, LaneAnswer } from './lane.ts';
 
@@ -12,6 +12,10 @@ export async function* answerBytes(answer: LaneAnswer): AsyncGenerator<Uint8Arra
     yield* answer.chunks;
     return;
   }
+  if ('bytes' in answer) {
+    yield answer.bytes;
+    return;
+  }
   try {
     yield* fileBytes(answer.file);
   } finally {
@@ -21,7 +25,8 @@ export async function* answerBytes(answer: LaneAnswer): AsyncGenerator<Uint8Arra
 
 /** The same for the send queue of a lane. */
 export function answerReader(answer: LaneAnswer): ByteReader {
-  return 'chunks' in answer ? iterableReader(answer.chunks) : fileReader(answer.file, () => { answer.close?.(); });
+  if ('chunks' in answer) return iterableReader(answer.chunks);
+  return 'bytes' in answer ? memoryReader(answer.bytes) : fileReader(answer.file, () => { answer.close?.(); });
 }
 
 /** Reads a range of a file, each chunk in memory of its own. @throws `not-found` when the file is gone, or too short */

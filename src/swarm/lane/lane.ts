@@ -52,13 +52,8 @@ export interface FileRange {
  */
 export interface RangeTarget {
   write(offset: number, chunk: Uint8Array): Promise<void> | void;
-  /**
-   * Set when a worker has the file open: a lane that runs in that worker writes the bytes there itself, and calls `written`
-   * instead of `write`. A target that wraps a partial blob passes this on.
-   */
+  /** Set when a worker has the file open: a lane that runs in that worker writes the bytes there itself instead of calling `write`. */
   readonly hosted?: HostedFile | undefined;
-  /** [offset, offset + length) is written through `hosted`. In order; neighbouring chunks may be told as one. */
-  written?(offset: number, length: number): void;
 }
 
 /** A file that a bulk worker has open. */
@@ -66,11 +61,14 @@ export interface HostedFile {
   /** The worker's handle on this side; a lane of another worker cannot write there. */
   readonly host: object;
   readonly id: number;
+  /** The one lane that wrote there is through: the worker takes nothing more for it. */
+  ended(): void;
 }
 
 /** The bytes that answer a request. `note` travels with them (the lease holder's statement, say): opaque, at most 4 KiB. */
 export type LaneAnswer =
   | { readonly chunks: AsyncIterable<Uint8Array>; readonly note: Uint8Array }
+  | { readonly bytes: Uint8Array; readonly note: Uint8Array }
   /** `close` is called once when the lane needs the file no longer, so that it can count as in use until then. */
   | { readonly file: FileRange; readonly note: Uint8Array; close?(): void };
 
@@ -80,6 +78,8 @@ export interface LaneSource {
   read(peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined>;
   /** A push begins: says where its bytes go, or undefined to refuse it (not subscribed, already here). */
   acceptPush(peerId: string, blob: Digest, range: ByteRange, note: Uint8Array): PushReceiver | undefined;
+  /** Told the bytes that a lane gave to peers without asking: of pieces that are shared where the file is. */
+  served?(bytes: number): void;
 }
 
 export interface PushReceiver {

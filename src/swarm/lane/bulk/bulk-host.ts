@@ -34,13 +34,15 @@ export class BulkHost {
   readonly #counterTimer: NodeJS.Timeout;
   #listener: BulkListener | undefined;
   #nextLane = 0;
+  /** Of shared pieces, since the main thread heard of them last. */
+  #servedBytes = 0;
 
   constructor(options: BulkWorkerOptions, main: () => PortRpc<WorkerMethods, MainMethods>, blobs: HostedBlobs) {
     this.#options = options;
     this.#main = main;
     this.#blobs = blobs;
     this.#bandwidth = options.bandwidth === undefined ? undefined : new Bandwidth(options.bandwidth);
-    this.#counterTimer = setInterval(() => { for (const lane of this.#lanes.keys()) this.#report(lane); }, COUNTERS_INTERVAL_MS);
+    this.#counterTimer = setInterval(() => { this.#report(this.#lanes.keys()); }, COUNTERS_INTERVAL_MS);
     this.#counterTimer.unref();
   }
 
@@ -77,14 +79,14 @@ export class BulkHost {
       try {
         return await this.#lane(lane).request(Digest.parse(blob), range, this.#target(sink), signal);
       } finally {
-        this.#report(lane);
+        this.#closeSender(sink);
       }
     },
     push: async ({ lane, blob, range, bytes, note }, signal) => {
       try {
         return await this.#lane(lane).push(Digest.parse(blob), range, bytes, note, signal);
       } finally {
-        this.#report(lane);
+        this.#report([lane]);
       }
     },
     drainLane: ({ lane }) => { this.#lanes.get(lane)?.drain(); },
@@ -108,7 +110,7 @@ export class BulkHost {
       bandwidth: this.#bandwidth,
       onDraining: () => { this.#main().notify('laneDraining', { lane }); },
       onClosed: ({ code, message }) => {
-        this.#report(lane);
+        this.#report([lane]);
         this.#lanes.delete(lane);
         this.#reported.delete(lane);
         this.#main().notify('laneClosed', { lane, code, message });
@@ -127,8 +129,13 @@ export class BulkHost {
   #source(lane: number): SessionSource {
     return {
       read: async (blob, range) => {
+        const shared = this.#blobs.shared(blob, range);
+        if (shared !== undefined) {
+          this.#servedBytes += shared.bytes.length;
+          return shared;
+        }
         const answer = await this.#main().call('read', { lane, blob: blob.toString(), range });
-        if (answer === undefined) return undefined;
+        if (answer === undefined || answer.kind === 'bytes') return answer;
         const close = (): void => { this.#main().notify('closeAnswer', { answer: answer.answer }); };
         const { note } = answer;
         return answer.kind === 'file' ? { file: answer.file, note, close } : { chunks: this.#chunks(answer.answer, close), note };
@@ -137,7 +144,13 @@ export class BulkHost {
         const accepted = await this.#main().call('acceptPush', { lane, blob: blob.toString(), range, note });
         if (accepted === undefined) return undefined;
         const { receiver, sink } = accepted;
-        return { target: this.#target(sink), done: (complete) => { this.#main().notify('pushDone', { receiver, complete }); } };
+        return {
+          target: this.#target(sink),
+          done: (complete) => {
+            this.#closeSender(sink);
+            this.#main().notify('pushDone', { receiver, complete });
+          },
+        };
       },
     };
   }
@@ -165,13 +178,23 @@ export class BulkHost {
     };
   }
 
-  #report(lane: number): void {
-    const session = this.#lanes.get(lane);
-    if (session === undefined) return;
-    const counters = { lane, sentBytes: session.queue.sentBytes, receivedBytes: session.receivedBytes, sendBacklog: session.queue.backlog };
-    const last = this.#reported.get(lane);
-    if (last !== undefined && last.sentBytes === counters.sentBytes && last.receivedBytes === counters.receivedBytes && last.sendBacklog === counters.sendBacklog) return;
-    this.#reported.set(lane, counters);
-    this.#main().notify('counters', [counters]);
+  #closeSender(sink: Sink): void {
+    if (sink.kind === 'hosted') this.#blobs.closeSender(sink.sender);
+  }
+
+  #report(lanes: Iterable<number>): void {
+    const changed: LaneCounters[] = [];
+    for (const lane of lanes) {
+      const session = this.#lanes.get(lane);
+      if (session === undefined) continue;
+      const counters = { lane, sentBytes: session.queue.sentBytes, receivedBytes: session.receivedBytes, sendBacklog: session.queue.backlog };
+      const last = this.#reported.get(lane);
+      if (last !== undefined && last.sentBytes === counters.sentBytes && last.receivedBytes === counters.receivedBytes && last.sendBacklog === counters.sendBacklog) continue;
+      this.#reported.set(lane, counters);
+      changed.push(counters);
+    }
+    if (changed.length > 0) this.#main().notify('counters', changed);
+    if (this.#servedBytes > 0) this.#main().notify('served', { bytes: this.#servedBytes });
+    this.#servedBytes = 0;
   }
 }

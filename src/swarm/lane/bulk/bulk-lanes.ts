@@ -67,6 +67,7 @@ export class BulkLanes {
       this.#lanes.delete(lane);
     },
     counters: (counters) => { for (const counter of counters) this.#lanes.get(counter.lane)?.count(counter); },
+    served: ({ bytes }) => { this.#source.served?.(bytes); },
     read: async ({ lane, blob, range }) => {
       const peerId = this.#lanes.get(lane)?.peerId;
       if (peerId === undefined) return undefined;
@@ -78,6 +79,7 @@ export class BulkLanes {
         this.#answers.set(answer, { iterator: undefined, close: () => { source.close?.(); } });
         return { kind: 'file', note, file: source.file, answer };
       }
+      if ('bytes' in source) return { kind: 'bytes', note, bytes: source.bytes };
       this.#answers.set(answer, { iterator: source.chunks[Symbol.asyncIterator](), close: undefined });
       return { kind: 'chunks', note, answer };
     },
@@ -100,7 +102,8 @@ export class BulkLanes {
   };
 
   #sinkFor(target: RangeTarget): { readonly sink: Sink; readonly release: () => void } {
-    if (target.hosted?.host === this.#host) return { sink: { kind: 'hosted', sender: target.hosted.id }, release: () => undefined };
+    const { hosted } = target;
+    if (hosted?.host === this.#host) return { sink: { kind: 'hosted', sender: hosted.id }, release: () => { hosted.ended(); } };
     const sink = this.#nextId++;
     this.#sinks.set(sink, target);
     return { sink: { kind: 'port', sink }, release: () => { this.#sinks.delete(sink); } };

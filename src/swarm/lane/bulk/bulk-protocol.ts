@@ -28,7 +28,8 @@ export interface LaneCounters {
 /** The answer to a request, as the main thread gives it to the worker. */
 export type PortAnswer =
   | { readonly kind: 'file'; readonly note: Uint8Array; readonly file: FileRange; readonly answer: number }
-  | { readonly kind: 'chunks'; readonly note: Uint8Array; readonly answer: number };
+  | { readonly kind: 'chunks'; readonly note: Uint8Array; readonly answer: number }
+  | { readonly kind: 'bytes'; readonly note: Uint8Array; readonly bytes: Uint8Array };
 
 /** State of a hosted blob's hash after some call. */
 export interface HashState {
@@ -50,6 +51,7 @@ export interface WorkerMethods {
   admit: Method<{ secret: Uint8Array; peerId: string; fingerprint: Uint8Array; expiresInMs: number }>;
   /** Resolves with the lane's number when the peer has greeted, after `laneOpened`. */
   dial: Method<{ peerId: string; addresses: readonly BulkAddress[]; fingerprint: Uint8Array; ticket: Uint8Array; timeoutMs: number }, number>;
+  /** A sender that it writes to is closed with it. */
   request: Method<{ lane: number; blob: string; range: ByteRange; sink: Sink }, Uint8Array>;
   push: Method<{ lane: number; blob: string; range: ByteRange; bytes: Uint8Array | FileRange; note: Uint8Array }, boolean>;
   drainLane: Method<{ lane: number }>;
@@ -64,6 +66,8 @@ export interface WorkerMethods {
   completePiece: Method<{ partial: number; piece: number; grade: Grade }>;
   /** What a sender wrote is not wanted after all: it can be sent again. */
   rejectPiece: Method<{ partial: number; piece: number }>;
+  /** The worker may give pieces from `first` on to members without asking, each with its note, until they are discarded. */
+  sharePieces: Method<{ partial: number; first: number; notes: readonly Uint8Array[] }>;
   /** With all prefix digests that are left. */
   discardPieces: Method<{ partial: number; pieces: readonly number[] }, HashState & { digests: readonly Uint8Array[] }>;
   advancePartial: Method<{ partial: number }, HashState>;
@@ -83,6 +87,8 @@ export interface MainMethods {
   laneDraining: Method<{ lane: number }>;
   laneClosed: Method<{ lane: number; code: string; message: string }>;
   counters: Method<readonly LaneCounters[]>;
+  /** Bytes of shared pieces that were given to members. */
+  served: Method<{ bytes: number }>;
   /** As `LaneSource.read`. */
   read: Method<{ lane: number; blob: string; range: ByteRange }, PortAnswer | undefined>;
   /** The next bytes of an answer of kind `chunks`; undefined at its end. */

@@ -1,11 +1,14 @@
 import type { Grade } from '../../../store/blob-store.ts';
 import { Grade as Grades } from '../../../store/blob-store.ts';
 import type { PartialFile } from '../../../store/partial-file.ts';
-import type { RangeTarget } from '../lane.ts';
+import { MAX_NOTE_BYTES } from '../frame.ts';
+import type { ByteRange, RangeTarget } from '../lane.ts';
 
 /** Bytes are written in blocks of this many, as far as their piece goes: in parts as they come it costs twice the CPU. */
 const BLOCK_BYTES = 64 * 1024;
 const MAX_POOLED = 32;
+/** Read in one go for a member that asks: a longer range is read as it is sent. */
+const MAX_SHARED_BYTES = 1 << 20;
 
 const pool: Buffer[] = [];
 
@@ -19,6 +22,8 @@ export class HostedBlob {
   /** 1 for a piece that is whole on disk. */
   readonly #whole: Uint8Array;
   readonly #owners = new Map<number, HostedSender>();
+  /** What goes with each piece that members may have. */
+  readonly #notes = new Map<number, Uint8Array>();
 
   constructor(partial: PartialFile) {
     this.partial = partial;
@@ -40,8 +45,28 @@ export class HostedBlob {
     for (const piece of pieces) {
       this.#whole[piece] = 0;
       this.#owners.delete(piece);
+      this.#notes.delete(piece);
     }
     await this.partial.discard(pieces);
+  }
+
+  share(first: number, notes: readonly Uint8Array[]): void {
+    for (const [i, note] of notes.entries()) if (this.isWhole(first + i)) this.#notes.set(first + i, note);
+  }
+
+  /** The range with its pieces' notes, where all of them are shared. Read at once, so that bytes and notes are of one moment. */
+  shared({ start, end }: ByteRange): { bytes: Buffer; note: Uint8Array } | undefined {
+    const { pieceLength, size } = this.partial;
+    if (start >= end || end > size || end - start > MAX_SHARED_BYTES) return undefined;
+    const notes: Uint8Array[] = [];
+    for (let piece = Math.floor(start / pieceLength); piece * pieceLength < end; piece++) {
+      const note = this.#notes.get(piece);
+      if (note === undefined) return undefined;
+      notes.push(note);
+    }
+    const note = notes.length === 1 ? notes[0]! : Buffer.concat(notes);
+    const bytes = note.length > MAX_NOTE_BYTES ? undefined : this.partial.readNow(start, end - start);
+    return bytes === undefined ? undefined : { bytes, note };
   }
 
   isWhole(piece: number): boolean {

@@ -2,13 +2,14 @@ import { LayerswarmError } from '../../../errors.ts';
 import { Digest } from '../../../oci/digest.ts';
 import { PartialFile } from '../../../store/partial-file.ts';
 import { SyncPolicy } from '../../../store/sync-policy.ts';
+import type { ByteRange } from '../lane.ts';
 import type { HashState, MainMethods, WorkerMethods } from './bulk-protocol.ts';
 import { HostedBlob, HostedSender } from './hosted-blob.ts';
 import type { Handlers, PortRpc } from './port-rpc.ts';
 
 type PartialMethods = Pick<
   WorkerMethods,
-  'openPartial' | 'writePartial' | 'completePiece' | 'rejectPiece' | 'discardPieces' | 'advancePartial' | 'commitPartial' | 'closePartial' | 'removePartial' | 'openSender' | 'writeSender' | 'closeSender'
+  'openPartial' | 'writePartial' | 'completePiece' | 'sharePieces' | 'rejectPiece' | 'discardPieces' | 'advancePartial' | 'commitPartial' | 'closePartial' | 'removePartial' | 'openSender' | 'writeSender' | 'closeSender'
 >;
 
 interface Hosted {
@@ -37,6 +38,18 @@ export class HostedBlobs {
     return sender;
   }
 
+  /** Its unfinished piece can be another's. */
+  closeSender(id: number): void {
+    this.#senders.get(id)?.release();
+    this.#senders.delete(id);
+  }
+
+  /** A range of an unfinished blob all of whose pieces are shared, as it is now. */
+  shared(blob: Digest, range: ByteRange): { bytes: Buffer; note: Uint8Array } | undefined {
+    for (const hosted of this.#hosted.values()) if (hosted.blob.partial.digest.equals(blob)) return hosted.blob.shared(range);
+    return undefined;
+  }
+
   readonly handlers: Handlers<PartialMethods> = {
     openPartial: async ({ paths, digest, size, pieceLength, syncBytes, syncIntervalMs }) => {
       const id = this.#nextId++;
@@ -58,6 +71,7 @@ export class HostedBlobs {
     },
     writePartial: async ({ partial, offset, bytes }) => { await this.#get(partial).blob.partial.writeNow(offset, bytes); },
     completePiece: ({ partial, piece, grade }) => { this.#hosted.get(partial)?.blob.complete(piece, grade); },
+    sharePieces: ({ partial, first, notes }) => { this.#hosted.get(partial)?.blob.share(first, notes); },
     rejectPiece: ({ partial, piece }) => { this.#hosted.get(partial)?.blob.reject(piece); },
     discardPieces: async ({ partial, pieces }) => {
       const hosted = this.#get(partial);
@@ -79,10 +93,7 @@ export class HostedBlobs {
       this.#senders.set(sender, new HostedSender(hosted.blob, start, (piece) => { this.#main().notify('pieceWritten', { sender, piece }); }));
     },
     writeSender: async ({ sender, offset, bytes }) => { await this.sender(sender).write(offset, bytes); },
-    closeSender: ({ sender }) => {
-      this.#senders.get(sender)?.release();
-      this.#senders.delete(sender);
-    },
+    closeSender: ({ sender }) => { this.closeSender(sender); },
   };
 
   #get(id: number): Hosted {

@@ -3,6 +3,7 @@ import { LayerswarmError } from '../../../errors.ts';
 import type { Digest } from '../../../oci/digest.ts';
 import { Grade, type PieceSender } from '../../../store/blob-store.ts';
 import type { OwnedPartial, PartialOwner } from '../../../store/partial-owner.ts';
+import type { HostedFile } from '../lane.ts';
 import type { HashState, MainMethods, WorkerMethods } from './bulk-protocol.ts';
 import type { PortRpc } from './port-rpc.ts';
 
@@ -105,6 +106,10 @@ export class HostedPartial implements OwnedPartial {
     this.#parts.worker.notify('completePiece', { partial: this.#parts.id, piece, grade });
   }
 
+  share(first: number, notes: readonly Uint8Array[]): void {
+    if (this.#open) this.#parts.worker.notify('sharePieces', { partial: this.#parts.id, first, notes });
+  }
+
   async discard(pieces: Iterable<number>): Promise<void> {
     this.#checkOpen();
     const discarded = [...new Set(pieces)];
@@ -140,7 +145,7 @@ export class HostedPartial implements OwnedPartial {
 
   advance(): Promise<void> {
     this.#checkOpen();
-    if (this.#advancing === undefined) return (this.#advancing = this.#advance());
+    if (this.#advancing === undefined) return this.#canAdvance ? (this.#advancing = this.#advance()) : Promise.resolve();
     if (!this.#changed) return this.#next ?? this.#advancing;
     // The run under way may not know of pieces that were completed after it began; all who ask meanwhile share the next one.
     this.#next ??= this.#advanceAfter(this.#advancing);
@@ -182,6 +187,12 @@ export class HostedPartial implements OwnedPartial {
     this.#digests.push(digest);
     this.#hash = { hashedBytes: Math.max(this.#hash.hashedBytes, Math.min(this.size, (index + 1) * this.checkpointLength)), verdict: this.#hash.verdict };
     this.onCheckpoint?.(index, digest);
+  }
+
+  /** What was said of the hash last may be less than what is hashed, never more. */
+  get #canAdvance(): boolean {
+    const { hashedBytes, verdict } = this.#hash;
+    return verdict === undefined && (hashedBytes === this.size || this.#grades[Math.floor(hashedBytes / this.pieceLength)] !== Grade.missing);
   }
 
   async #advance(): Promise<void> {
@@ -247,16 +258,18 @@ export interface HostedPartialSenderParts {
 
 /** One sender of a hosted blob: a lane in the worker writes there itself, anybody else through `write`. */
 export class HostedPartialSender implements PieceSender {
-  readonly hosted: { readonly host: object; readonly id: number };
+  readonly hosted: HostedFile;
   readonly #parts: HostedPartialSenderParts;
   /** Pieces that `onPiece` is still busy with. */
   #busy: Promise<void> = Promise.resolve();
   #failure: unknown;
   #released = false;
+  /** The worker has closed it, and has said of it what there was to say. */
+  #ended = false;
 
   constructor(parts: HostedPartialSenderParts) {
     this.#parts = parts;
-    this.hosted = { host: parts.host, id: parts.id };
+    this.hosted = { host: parts.host, id: parts.id, ended: () => { this.#ended = true; } };
   }
 
   async write(offset: number, chunk: Uint8Array): Promise<void> {
@@ -269,7 +282,8 @@ export class HostedPartialSender implements PieceSender {
   release(): void {
     if (this.#released) return;
     this.#released = true;
-    void this.#forget();
+    if (this.#ended) this.#parts.forget();
+    else void this.#forget();
   }
 
   onPiece(piece: number): void {

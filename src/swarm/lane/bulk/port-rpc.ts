@@ -5,6 +5,7 @@ import { LayerswarmError, type ErrorCode } from '../../../errors.ts';
 export type Methods<M> = { [K in keyof M]: { readonly params: unknown; readonly result: unknown } };
 
 export type Handlers<M extends Methods<M>> = {
+  /** The signal is aborted when whoever called wants no result any longer; what nobody waits for is never aborted. */
   [K in keyof M]: (params: M[K]['params'], signal: AbortSignal) => M[K]['result'] | Promise<M[K]['result']>;
 };
 
@@ -30,6 +31,8 @@ interface PendingCall {
 
 /** While messages come thick and fast they are gathered this long; after a pause the first one goes at once. */
 const GATHER_MS = 3;
+/** For notifications: to make one for each costs as much as most of them do. */
+const NEVER = new AbortController().signal;
 
 /**
  * Calls between two threads. Everything goes over in the order in which it was said, and what is said within three milliseconds
@@ -116,26 +119,23 @@ export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote
   #onMessage(message: PortMessage): void {
     switch (message.type) {
       case 'call': void this.#run(message.id, message.method, message.params); break;
-      case 'notify': void this.#run(undefined, message.method, message.params); break;
+      case 'notify': void this.#handlers[message.method as keyof Local](message.params, NEVER); break;
       case 'abort': this.#running.get(message.id)?.abort(); break;
       case 'result': this.#settle(message.id)?.resolve(message.value as never); break;
       case 'error': this.#settle(message.id)?.reject(new LayerswarmError(message.error.code, message.error.message)); break;
     }
   }
 
-  async #run(id: number | undefined, method: string, params: unknown): Promise<void> {
+  async #run(id: number, method: string, params: unknown): Promise<void> {
     const controller = new AbortController();
-    if (id !== undefined) this.#running.set(id, controller);
+    this.#running.set(id, controller);
     try {
-      const handler = this.#handlers[method as keyof Local];
-      const result = handler(params, controller.signal);
-      const value = result instanceof Promise ? await result : result;
-      if (id !== undefined) this.#post({ type: 'result', id, value });
+      const result = this.#handlers[method as keyof Local](params, controller.signal);
+      this.#post({ type: 'result', id, value: result instanceof Promise ? await result : result });
     } catch (error) {
-      if (id === undefined) throw error;
       this.#post({ type: 'error', id, error: portError(error) });
     } finally {
-      if (id !== undefined) this.#running.delete(id);
+      this.#running.delete(id);
     }
   }
 

@@ -34,7 +34,7 @@ test('members with a bulk thread get a TLS lane, and one without a stream lane',
     await lane.request(digest, { start: 0, end: content.length }, { write: (offset, chunk) => { received.set(chunk, offset); } }, signal);
     t.is(Buffer.compare(received, content), 0);
     t.is(a.peer(peer.self)!.lane, kind);
-    t.true(a.peer(peer.self)!.receivedBytes - before >= content.length);
+    await waitFor('the bytes to be counted', () => a.peer(peer.self)!.receivedBytes - before >= content.length);
   }
   await swarm.stopNode(b);
   await left(a, b.self);

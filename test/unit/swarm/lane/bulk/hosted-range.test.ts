@@ -6,7 +6,7 @@ import { Digest } from '../../../../../src/oci/digest.ts';
 import { Grade, type PartialBlob } from '../../../../../src/store/blob-store.ts';
 import { openStore, type Store } from '../../../../../src/store/store.ts';
 import type { RangeTarget } from '../../../../../src/swarm/lane/lane.ts';
-import { patternBytes } from '../../../../support/lane-source.ts';
+import { CollectingTarget, patternBytes, sha256 } from '../../../../support/lane-source.ts';
 import { MemorySwarm } from '../../../../support/memory-network.ts';
 import { makeTlsNode, type TlsNode } from '../../../../support/tls-lane-pair.ts';
 import { tempDir } from '../../../../support/temp-dir.ts';
@@ -65,6 +65,37 @@ test('a range goes into the file without crossing the main thread, and the blob 
   t.true(partial.verdict);
   await partial.commit();
   t.is(store.blobs.size(BLOB), SIZE);
+});
+
+test('shared pieces are given with their notes without crossing the main thread, until they are discarded', async (t) => {
+  const { a, b, partial } = await fixture(t);
+  const pieces: number[] = [];
+  const target = sender(t, partial, 0, pieces);
+  await (await a.hub.lane(b.network.self)).request(BLOB, { start: 0, end: 4 * PIECE }, target, NEVER);
+  target.release();
+  partial.share!(0, [Buffer.from('one,'), Buffer.from('two,'), new Uint8Array()]);
+
+  const asked: number[] = [];
+  a.source.onRead = (_, range) => {
+    asked.push(range.start);
+    return undefined;
+  };
+  const lane = await b.hub.lane(a.network.self);
+  const get = async (start: number, end: number): Promise<[string, boolean]> => {
+    const collected = new CollectingTarget({ start, end });
+    const note = await lane.request(BLOB, { start, end }, collected, NEVER);
+    return [Buffer.from(note).toString(), collected.digest() === sha256(BYTES.subarray(start, end))];
+  };
+  t.deepEqual(await get(0, 3 * PIECE), ['one,two,', true]);
+  t.deepEqual(await get(PIECE + 10, PIECE + 20), ['two,', true]);
+  t.deepEqual(asked, []);
+  await waitFor('the bytes to be counted', () => a.source.servedBytes === 3 * PIECE + 10);
+  // The fourth is whole, but nobody said that it may be had.
+  await t.throwsAsync(get(2 * PIECE, 4 * PIECE), { code: 'not-found' });
+  await partial.discard([1]);
+  await t.throwsAsync(get(0, 2 * PIECE), { code: 'not-found' });
+  t.deepEqual(asked, [2 * PIECE, 0]);
+  t.deepEqual(await get(0, PIECE), ['one,', true]);
 });
 
 test('a push goes into the file in the same way', async (t) => {
