@@ -60,3 +60,11 @@ test('a crowd that comes when a few have the blob is as quick as one that reads 
   t.true(last <= 1.2, `the last host took ${last.toFixed(2)} times the bound`);
   t.true(originCopies <= 1.02, `${originCopies} copies from the origin`);
 });
+
+test('a zone that comes later than another takes one copy from it, over a line as fast as one host', (t) => {
+  const scenario = { size: SIZE, hosts: hosts(12).map((host, i) => (i < 8 ? { ...host, zone: 0 } : { ...host, zone: 1, arriveMs: 5000 })), originUp: 64 * MBIT, zoneRate: 64 * MBIT };
+  const { seconds, zoneCopies } = simulateCrowd(scenario);
+  const last = Math.max(...seconds.map((time) => time ?? Infinity)) / fluidBound(scenario);
+  t.true(last <= 1.2, `the last host took ${last.toFixed(2)} times the bound`);
+  t.true(zoneCopies <= 1.1, `${zoneCopies.toFixed(2)} copies into a zone`);
+});

@@ -86,11 +86,16 @@ export class Neighbourhood {
     promised.clear();
   }
 
-  /** More members fetch than hold, as far as anything may be asked of them. */
+  /** More members fetch than hold, as far as anything may be asked of them; or more of those in this zone, so that each piece crosses once. */
   isCrowd(now: number): boolean {
-    let holding = 0;
-    for (const { pausedUntil, role } of this.all.values()) if (role === 'complete' && pausedUntil <= now) holding++;
-    return this.fetching.length + 1 > holding;
+    if (this.#isCrowdOf(() => true, now)) return true;
+    return this.fetching.some(({ near }) => near) && this.#isCrowdOf(({ near }) => near, now);
+  }
+
+  #isCrowdOf(fits: (neighbour: Neighbour) => boolean, now: number): boolean {
+    const count = (neighbours: readonly Neighbour[]): number => neighbours.reduce((sum, neighbour) => sum + Number(fits(neighbour)), 0);
+    const holding = count(this.holders.filter(({ pausedUntil }) => pausedUntil <= now)) + count(this.relays) - count(this.fetching);
+    return count(this.fetching) + 1 > holding;
   }
 
   #count(bits: Bitfield, sign: 1 | -1, now: number): void {

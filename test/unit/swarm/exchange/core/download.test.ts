@@ -212,6 +212,18 @@ test('new pieces are pushed among a few only', (t) => {
   }
 });
 
+test('holders of another zone are asked directly by one who is alone in its own, and read under leases by several', (t) => {
+  const one = download();
+  for (const peer of ['far-1', 'far-2', 'far-3', 'far-4']) one.meet(peer, 'complete', undefined, 0, 0, 'elsewhere');
+  t.true(of(one.plan(0), 'fetch').length > 0);
+  const several = download();
+  for (const peer of ['far-1', 'far-2', 'far-3', 'far-4']) several.meet(peer, 'complete', undefined, 0, 0, 'elsewhere');
+  several.meet('near', 'fetching', undefined, CREDIT, 0);
+  const commands = several.plan(0);
+  t.is(of(commands, 'fetch').length, 0);
+  t.is(of(commands, 'ask-lease').length, 1);
+});
+
 test('what it reads under a lease crosses into another zone once, to a member that does not ask for it elsewhere', (t) => {
   const one = download();
   for (const peer of ['near-1', 'near-2', 'near-3']) one.meet(peer, 'fetching', undefined, CREDIT, 0);
