@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { enableCompileCache, flushCompileCache } from 'node:module';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import type { DefineCommand } from '../command.ts';
 import { addConfigFlags, flagsOf } from '../config-flags.ts';
 import { onInterrupt } from '../interrupt.ts';
@@ -12,6 +13,7 @@ export const define: DefineCommand = (command, context) => {
   addConfigFlags(command)
     .description('Runs this host\'s node until SIGTERM or SIGINT.')
     .action(async () => {
+      keepYoungGenerationSmall();
       const { loadConfig } = await import('../../agent/config.ts');
       const config = await loadConfig({ flags: flagsOf(command, context), file: context.configFile });
       const { createLogger } = await import('../../log.ts');
@@ -38,6 +40,14 @@ export const define: DefineCommand = (command, context) => {
       setImmediate(() => process.exit());
     });
 };
+
+/**
+ * V8 lets the space for new objects grow to 64 MB while the modules are loaded, and again while an image comes in, and seldom gives any
+ * of it back. As large as it is by now, 8 MB, it costs no more CPU; a worker's stays at 2 MB. V8 looks at this flag each time it would grow it.
+ */
+function keepYoungGenerationSmall(): void {
+  setFlagsFromString('--semi-space-growth-factor=1');
+}
 
 /**
  * Compiling what an agent is made of takes half a second. From its second start on it is kept in the data directory, which nobody
