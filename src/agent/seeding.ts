@@ -1,6 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { convertToLayout } from '../convert/convert.ts';
 import { CopyTarget } from '../copy/copy-target.ts';
 import { LayerswarmError } from '../errors.ts';
 import type { Logger } from '../log.ts';
@@ -46,7 +45,10 @@ export async function makeSeeding({ data, store, exchange, origin, mirrors, endp
     otherRegistry: (host) => new RegistryOrigin({ url: `${isLoopbackHost(host.replace(/:\d+$/, '')) ? 'http' : 'https'}://${host}` }),
     known,
     openStaging: (repository, tag) => openStaging({ store, exchange, log, tempFolder, repository, tag }),
-    convert: async (disk, folder, signal) => (await convertToLayout(disk, folder, { signal })).name,
+    convert: async (disk, folder, signal) => {
+      const { convertToLayout } = await import('../convert/convert.ts');
+      return (await convertToLayout(disk, folder, { signal })).name;
+    },
     tempFolder,
     now: Date.now,
   });

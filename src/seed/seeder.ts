@@ -6,7 +6,6 @@ import type { CopyTarget } from '../copy/copy-target.ts';
 import type { ImageSource } from '../copy/image-source.ts';
 import { planCopy } from '../copy/plan-copy.ts';
 import type { SourceRegistry } from '../copy/registry-image.ts';
-import { DockerEngine } from '../docker/engine.ts';
 import { LayerswarmError } from '../errors.ts';
 import type { Platform } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -188,6 +187,8 @@ export class Seeder {
     switch (name.kind) {
       case 'docker': {
         const reference = seedName(options.as ?? name.image, origin.registryName);
+        // Hundreds of modules that few nodes ever need.
+        const { DockerEngine } = await import('../docker/engine.ts');
         const { source, identity, id } = await findEngineImage({
           ...this.#options,
           ...this.#layerLookup(origin, signal),
