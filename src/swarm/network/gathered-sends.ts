@@ -9,7 +9,7 @@ const WINDOW_UPDATE = 1;
 /** While much is sent, it is gathered this long; after a pause the first goes in the next turn of the event loop. */
 const GATHER_MS = 5;
 /** yamux answers each data frame with a window update. They go with what is sent next, or after this time, or when they give this much. */
-const HOLD_MS = 50;
+const HOLD_MS = 1000;
 const HELD_WINDOW_BYTES = 64 * 1024;
 
 /**
