@@ -7,6 +7,9 @@ const ORIGIN_STATES: readonly OriginStatus['state'][] = ['unknown', 'ok', 'unrea
 const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `layerswarm_nodejs_active_${what}_total`);
 const TRANSFER_STATES = ['finding', 'fetching', 'verifying'] as const;
 
+/** How often the lag of the event loop is sampled. The library's 10 ms would be most of what wakes an idle node. */
+const EVENT_LOOP_SAMPLE_MS = 100;
+
 /**
  * The node's metrics. Most follow from the status document at the moment of a scrape, so that both always agree; what only
  * events can tell is counted through the methods. Labels are of small, fixed sets: never a peer, a digest or a repository.
@@ -27,7 +30,7 @@ export class Metrics {
   constructor(read: () => StatusDocument) {
     this.#read = read;
     const registers = [this.#registry];
-    collectDefaultMetrics({ register: this.#registry, prefix: 'layerswarm_' });
+    collectDefaultMetrics({ register: this.#registry, prefix: 'layerswarm_', eventLoopMonitoringPrecision: EVENT_LOOP_SAMPLE_MS });
     for (const name of MISNAMED) this.#registry.removeSingleMetric(name);
     this.#gauges();
     this.#counters();
