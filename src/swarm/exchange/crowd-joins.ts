@@ -5,6 +5,7 @@ import { DOWNLOAD_LIMITS } from './core/limits.ts';
 import { farZone } from './core/zone-budget.ts';
 
 const JOIN_TIMEOUT_MS = 3000;
+const PROVIDERS_TIMEOUT_MS = 5000;
 
 export interface CrowdJoinsOptions {
   readonly network: Network;
@@ -36,8 +37,11 @@ export class CrowdJoins {
   }
 
   start(): void {
-    for (const { peerId } of this.#options.network.peers()) this.#offer(peerId);
+    const peers = this.#options.network.peers();
+    for (const { peerId } of peers) this.#offer(peerId);
     this.#ask();
+    // In a smaller swarm everyone is connected, and asked.
+    if (peers.length >= DOWNLOAD_LIMITS.wholeSwarm) this.#await(this.#askProviders());
   }
 
   /** A member has come. */
@@ -67,11 +71,24 @@ export class CrowdJoins {
 
   #ask(): void {
     for (const peerId of this.#search.next()) {
-      const asked = this.#join(peerId).finally(() => {
-        this.pending.delete(asked);
-        this.#options.ended();
-      });
-      this.pending.add(asked);
+      this.#await(this.#join(peerId));
+    }
+  }
+
+  #await(work: Promise<void>): void {
+    const ended = work.finally(() => {
+      this.pending.delete(ended);
+      this.#options.ended();
+    });
+    this.pending.add(ended);
+  }
+
+  /** Those that have the blob according to the DHT, who may not have been connected. */
+  async #askProviders(): Promise<void> {
+    const { network, signal } = this.#options;
+    const { blob } = this.#options.message().holding;
+    for await (const peerId of network.findProviders(blob, AbortSignal.any([signal, AbortSignal.timeout(PROVIDERS_TIMEOUT_MS)]))) {
+      if (this.#search.choose(peerId)) this.#await(this.#join(peerId));
     }
   }
 

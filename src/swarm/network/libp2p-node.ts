@@ -21,6 +21,8 @@ const HOUR_MS = 3_600_000;
 /** One address of a peer may be unreachable from here (another network, a container bridge): on to its next soon. */
 const ADDRESS_DIAL_TIMEOUT_MS = 5000;
 export const DIAL_TIMEOUT_MS = 20_000;
+/** A node asks for its own neighbourhood in the DHT after this time, or up to twice as much. */
+const QUERY_SELF_AFTER_MS = 60_000;
 
 export type Node = Libp2p<{ dht: KadDHT }>;
 
@@ -75,8 +77,8 @@ export async function createNode(options: NodeOptions): Promise<Node> {
         clientMode: false,
         // The default drops private addresses, which are all that most swarms have.
         peerInfoMapper: passthroughMapper,
-        // While a crowd joins, its own neighbourhood can wait: the members are asked directly.
-        initialQuerySelfInterval: 10_000,
+        // Members are connected already, and know each other. Spread out, so that those who started together do not ask together.
+        initialQuerySelfInterval: QUERY_SELF_AFTER_MS * (1 + Math.random()),
         allowQueryWithZeroPeers: true,
         reprovide: { validity: 6 * HOUR_MS, threshold: 3 * HOUR_MS, interval: HOUR_MS / 4, concurrency: 2 },
       }),

@@ -47,6 +47,14 @@ export class CrowdSearch {
     this.#insert(farZone === undefined ? this.#near : this.#membersOf(farZone), member);
   }
 
+  /** The member is to be asked before all others; false when it was asked. */
+  choose(member: string): boolean {
+    if (this.#asked.has(member)) return false;
+    this.#asked.add(member);
+    this.#awaited.add(member);
+    return true;
+  }
+
   /** The member asked for itself, or answered: `exchanges` when it has or wants the blob. */
   answered(member: string, exchanges: boolean): void {
     this.#asked.add(member);
