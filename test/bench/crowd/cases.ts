@@ -3,7 +3,7 @@ import { hostsLike, type CrowdCase } from './crowd-case.ts';
 const MBIT = 1_000_000;
 /** Rates go down as hosts are added: two cores have to run all nodes and keep something over. */
 const EIGHT = 16 * MBIT;
-const SIXTEEN = 8 * MBIT;
+const SIXTEEN = 4 * MBIT;
 
 /** One layer of 64 MB, or twelve from 10 KB to 60 MB. What serves everyone from one line is measured with few hosts: it takes N times the bound. */
 export const CASES: readonly CrowdCase[] = [

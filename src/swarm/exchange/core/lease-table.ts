@@ -1,3 +1,4 @@
+import { ArrivalRate } from './arrival-rate.ts';
 import { Bitfield, runsWhere, type Run } from './bitfield.ts';
 import type { PieceLayout } from './piece-layout.ts';
 
@@ -28,11 +29,20 @@ interface Member {
   completed?: number;
 }
 
+const RATE_WINDOW_MS = 500;
+
 export interface LeaseLimits {
-  /** Leases at one time: with more the origin's line is cut so thin that none makes progress. */
+  /**
+   * Leases at one time, by the rate at which leased pieces come: as many as get a piece each in `pieceMs`, since with more the origin's
+   * line is cut so thin that none makes progress. At least `minLeases`, at most `maxLeases`, and `firstLeases` before anything was measured.
+   */
+  readonly pieceMs: number;
+  readonly minLeases: number;
+  readonly firstLeases: number;
   readonly maxLeases: number;
-  /** A lease without progress for this long is given to somebody else. */
+  /** A lease without progress for this long is given to somebody else, or for as long as all leases get so many pieces each. */
   readonly expireAfterMs: number;
+  readonly expirePieces: number;
   /** A member that failed to read gets no lease for this long while others ask. */
   readonly failurePauseMs: number;
   /** One that takes over waits this long for those who hold leases of its predecessor to say so. */
@@ -43,7 +53,9 @@ export interface LeaseLimits {
   readonly stuckMs: number;
 }
 
-export const LEASE_LIMITS: LeaseLimits = { maxLeases: 64, expireAfterMs: 6000, failurePauseMs: 5000, takeoverMs: 300, retryMs: 100, stuckMs: 3000 };
+export const LEASE_LIMITS: LeaseLimits = { 
+  pieceMs: 2500, minLeases: 8, firstLeases: 32, maxLeases: 64, expireAfterMs: 6000, expirePieces: 4, failurePauseMs: 5000, takeoverMs: 300, retryMs: 100, stuckMs: 3000,
+};
 
 /**
  * The coordinator's book for one blob: which extents nobody of the crowd has, and who is reading which. Leases are advisory: a
@@ -54,6 +66,8 @@ export class LeaseTable {
   readonly #limits: LeaseLimits;
   readonly #members = new Map<string, Member>();
   readonly #leases = new Map<number, Lease>();
+  /** Of pieces under leases. */
+  readonly #rate = new ArrivalRate(RATE_WINDOW_MS);
   #order = 0;
   /** Members that have each piece and lack others, and leases that cover it: kept up to date, since a crowd asks often. */
   readonly #held: Uint32Array;
@@ -93,7 +107,8 @@ export class LeaseTable {
     if (free.length > 0) this.#waiting.delete(member);
     else if (this.#isStuck(member, bits, now)) free = runsWhere(this.layout.pieceCount, (piece) => !bits.has(piece) && this.#leased[piece] === 0);
     const run = free[0];
-    if (run === undefined || this.#leases.size >= this.#limits.maxLeases) return { waitMs: this.#limits.retryMs * Math.ceil(this.#fetching / this.#limits.maxLeases) };
+    const most = this.#mostLeases;
+    if (run === undefined || this.#leases.size >= most) return { waitMs: this.#limits.retryMs * Math.ceil(this.#fetching / most) };
     const freePieces = free.reduce((sum, [, length]) => sum + length, 0);
     // Shorter towards the end, so that all finish together.
     const share = Math.max(1, Math.ceil(freePieces / (2 * this.#fetching)));
@@ -113,6 +128,7 @@ export class LeaseTable {
       if (lease.holder !== member) continue;
       const done = countIn(bits, lease);
       if (done > lease.done) {
+        this.#rate.add((done - lease.done) * this.layout.pieceLength, now);
         lease.done = done;
         lease.progressAt = now;
       }
@@ -210,8 +226,19 @@ export class LeaseTable {
     }
   }
 
+  get #piecesPerSecond(): number {
+    return this.#rate.bytesPerSecond / this.layout.pieceLength;
+  }
+
+  get #mostLeases(): number {
+    const { firstLeases, maxLeases, minLeases, pieceMs } = this.#limits;
+    return Math.min(maxLeases, this.#piecesPerSecond === 0 ? firstLeases : Math.max(minLeases, Math.floor((this.#piecesPerSecond * pieceMs) / 1000)));
+  }
+
   #expire(now: number): void {
-    for (const lease of this.#leases.values()) if (now - lease.progressAt > this.#limits.expireAfterMs) this.#drop(lease);
+    const { expireAfterMs, expirePieces } = this.#limits;
+    const afterMs = Math.max(expireAfterMs, this.#piecesPerSecond === 0 ? 0 : (expirePieces * this.#leases.size * 1000) / this.#piecesPerSecond);
+    for (const lease of this.#leases.values()) if (now - lease.progressAt > afterMs) this.#drop(lease);
   }
 
   #drop(lease: Lease): void {

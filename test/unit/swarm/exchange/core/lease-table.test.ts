@@ -94,6 +94,22 @@ test('no more leases are out at once than the origin can bear', (t) => {
   t.true('waitMs' in table.request('d', nothing(), [], 1, 0));
 });
 
+test('on a slow line leases are few, and have the time that a piece takes when they share it', (t) => {
+  const table = new LeaseTable(new PieceLayout(200 * PIECE), 0);
+  const { firstLeases, minLeases, expireAfterMs } = LEASE_LIMITS;
+  const bits = new Bitfield(200);
+  const ask = (member: number, now: number): LeaseAnswer => table.request(`member ${member}`, bits, [], 4, now);
+  const extents = Array.from({ length: firstLeases }, (_, member) => extent(ask(member, 0)));
+  t.true('waitMs' in ask(firstLeases, 0));
+  // A piece every two seconds: 32 leases get one each in a minute.
+  for (const member of [0, 1, 2]) table.have(`member ${member}`, [[extents[member]!.first, 1]], 2000 * (member + 1));
+  t.true('waitMs' in ask(firstLeases, expireAfterMs + 1));
+  for (const [member, { id }] of extents.entries()) if (member >= minLeases) table.end(`member ${member}`, id, 'released', 7000);
+  t.true('waitMs' in ask(firstLeases, 7000));
+  table.end('member 7', extents[7]!.id, 'released', 7000);
+  t.true('extents' in ask(firstLeases, 7000));
+});
+
 test('what a member of the crowd has is not leased to others', (t) => {
   const table = new LeaseTable(layout, 0);
   table.have('asker', [], 0);
