@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CleanupStack } from '../support/cleanup.ts';
@@ -15,6 +15,8 @@ import { type CaseResult, makePayload, onStage, type Payload, type Stage, type S
 
 const SYSTEMS: Record<System, (stage: Stage) => Promise<SystemResult>> = { layerswarm: runLayerswarm, http: runHttp, mirror: runMirror, aria2: runAria2 };
 
+const NEIGHBOUR_ENTRIES = 16_384;
+
 const { values } = parseArgs({
   options: {
     case: { type: 'string', multiple: true, default: CASES.map(({ name }) => name) },
@@ -24,12 +26,22 @@ const { values } = parseArgs({
 });
 const cleanup = new CleanupStack();
 try {
+  enlargeNeighbourTable();
   const results = await measure(CASES.filter(({ name }) => values.case.includes(name)));
   process.stdout.write(`${table(results)}\n`);
   const charted = results.filter(({ crowd }) => crowd.name === CASES[0]!.name);
   if (charted.length > 1) writeFileSync(values.chart, completionChart(charted));
 } finally {
   await cleanup.undo();
+}
+
+/** The kernel has one table of neighbours for all namespaces: 32 hosts that all know each other do not fit into its 1,024 entries. */
+function enlargeNeighbourTable(): void {
+  const path = '/proc/sys/net/ipv4/neigh/default/gc_thresh3';
+  const before = readFileSync(path, 'utf8');
+  if (Number(before) >= NEIGHBOUR_ENTRIES) return;
+  writeFileSync(path, String(NEIGHBOUR_ENTRIES));
+  cleanup.teardown(() => { writeFileSync(path, before); });
 }
 
 async function measure(cases: readonly CrowdCase[]): Promise<CaseResult[]> {

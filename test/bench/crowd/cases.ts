@@ -9,7 +9,7 @@ const SIXTEEN = 4 * MBIT;
 export const CASES: readonly CrowdCase[] = [
   { name: '8 hosts', hosts: hostsLike(8, EIGHT), originRate: EIGHT, payload: 'blob', beside: ['aria2', 'http', 'mirror'] },
   { name: '16 hosts', hosts: hostsLike(16, SIXTEEN), originRate: SIXTEEN, payload: 'blob', beside: ['aria2'] },
-  { name: '32 hosts', hosts: hostsLike(32, SIXTEEN / 2), originRate: SIXTEEN / 2, payload: 'blob', beside: ['aria2'] },
+  { name: '32 hosts', hosts: hostsLike(32, SIXTEEN / 2), originRate: SIXTEEN / 2, payload: 'blob', beside: [] },
   { name: '12 layers', hosts: hostsLike(8, EIGHT), originRate: EIGHT, payload: 'image', beside: ['http', 'mirror'] },
   { name: 'arrivals', hosts: hostsLike(8, EIGHT).map((host, i) => ({ ...host, arriveAt: i / 7 * 2 })), originRate: EIGHT, payload: 'blob', beside: ['aria2'] },
   { name: 'third slow', hosts: [...hostsLike(6, EIGHT), ...hostsLike(3, EIGHT / 4)], originRate: EIGHT, payload: 'blob', beside: ['aria2'] },
