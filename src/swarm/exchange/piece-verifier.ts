@@ -5,13 +5,12 @@ import type { Network } from '../network/network.ts';
 import { Accusations, BAN_MS, sha256 } from './accusations.ts';
 import type { BlobOrigin } from './blob-sources.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
-import { parseList, type PrefixList } from './prefix-list.ts';
+import { ListInUse } from './list-in-use.ts';
+import type { PrefixList } from './prefix-list.ts';
 import type { Provenance } from './provenance.ts';
 import { SecondReading } from './second-reading.ts';
 import { makeStatement, statementHolds, type Statement } from './statement.ts';
 import type { TransferMeter } from './transfer-meter.ts';
-
-const LIST_TIMEOUT_MS = 5000;
 
 export interface VerifierHooks {
   /** Pieces that agree with a signed list: they may be passed on. */
@@ -45,13 +44,11 @@ export class PieceVerifier {
   readonly #layout: PieceLayout;
   readonly #provenance: Provenance;
   readonly #hooks: VerifierHooks;
-  readonly #holders = new Set<string>();
+  readonly #list: ListInUse;
   readonly #accusations: Accusations;
   readonly #second: SecondReading;
   /** What this node said after its own second reading of pieces, for all who dispute them. */
   readonly #lookedAgain = new Map<number, Promise<Statement | undefined>>();
-  #list: PrefixList | undefined;
-  #asking = false;
   /** Checkpoints whose range was thrown away because an unconfirmed list said so. */
   readonly #contradicted = new Set<number>();
   #settling: Promise<void> | undefined;
@@ -67,6 +64,7 @@ export class PieceVerifier {
     this.#layout = layout;
     this.#provenance = provenance;
     this.#hooks = hooks;
+    this.#list = new ListInUse(context.network, blob, partial);
     this.#accusations = new Accusations(context, blob, partial, layout);
     this.#second = new SecondReading(context.network, blob, layout, () => hooks.rivals());
     partial.onCheckpoint = (index, digest) => this.#onCheckpoint(index, digest);
@@ -74,8 +72,8 @@ export class PieceVerifier {
 
   /** A member that has proven the blob: its list tells early what is wrong. */
   holder(peer: string): void {
-    this.#holders.add(peer);
-    if (this.#list === undefined && this.#layout.size > this.#partial.checkpointLength) void this.#askForList();
+    this.#list.addHolder(peer);
+    if (this.#list.current === undefined && this.#layout.size > this.#partial.checkpointLength) void this.#askForList();
   }
 
   /**
@@ -150,17 +148,16 @@ export class PieceVerifier {
   /** Takes up each checkpoint that the list contradicts, in order; false when there is none. */
   async #settleDisagreements(): Promise<boolean> {
     let settled = false;
-    for (let bad = this.#firstDisagreement(); bad !== undefined && !this.#stopped; bad = this.#firstDisagreement()) {
+    for (let bad = this.#list.firstDisagreement(); bad !== undefined && !this.#stopped; bad = this.#list.firstDisagreement()) {
       settled = true;
-      await this.#readAgain(bad, this.#list);
+      await this.#readAgain(bad, this.#list.current);
     }
     return settled;
   }
 
   #onCheckpoint(index: number, digest: Buffer): void {
-    const list = this.#list;
-    if (list === undefined || this.#stopped) return;
-    if (!this.#agrees(list, index, digest)) {
+    if (this.#list.current === undefined || this.#stopped) return;
+    if (!this.#list.agrees(index, digest)) {
       this.settle().catch((error: unknown) => {
         // Proven meanwhile, and closed: there is nothing left to settle.
         if (!this.#stopped) this.#hooks.failed(error);
@@ -172,18 +169,6 @@ export class PieceVerifier {
     const pieces = Array.from({ length: count }, (_, i) => first + i).filter((piece) => this.#layout.range(piece).end <= closed);
     for (const piece of pieces) this.#partial.complete(piece, Grade.vouched);
     this.#hooks.vouched(pieces);
-  }
-
-  #firstDisagreement(): number | undefined {
-    const list = this.#list;
-    if (list === undefined) return undefined;
-    const index = this.#partial.prefixDigests.findIndex((digest, i) => !this.#agrees(list, i, digest));
-    return index < 0 ? undefined : index;
-  }
-
-  #agrees(list: PrefixList, index: number, digest: Buffer): boolean {
-    // Lists of another checkpoint length can be compared only at their last entry, which is the blob's own digest.
-    return list.checkpointLength !== this.#partial.checkpointLength || list.digests[index]!.equals(digest);
   }
 
   /**
@@ -203,9 +188,9 @@ export class PieceVerifier {
     }
     // What was wrong may have been replaced meanwhile; only bytes that stood all along speak against the list.
     const stood = disputed !== undefined && this.#partial.prefixDigests[checkpoint]?.equals(disputed) === true;
-    if (!differing && stood && contradicts !== undefined && this.#list === contradicts) {
+    if (!differing && stood && contradicts !== undefined && this.#list.current === contradicts) {
       this.#accusations.list(contradicts);
-      this.#dropList();
+      this.#list.drop();
     }
     if (this.#stopped) return;
     await this.#partial.advance();
@@ -300,23 +285,17 @@ export class PieceVerifier {
     this.#hooks.broughtWrong(accused, 1);
   }
 
-  #dropList(): void {
-    if (this.#list === undefined) return;
-    this.#holders.delete(this.#list.signer);
-    this.#list = undefined;
-  }
-
   /** With the origin away: another holder's list says which side is wrong, the list at hand or the range. */
   async #askAnother(checkpoint: number, cause: unknown): Promise<void> {
-    if (this.#list === undefined) throw cause;
+    if (this.#list.current === undefined) throw cause;
     const mine = this.#partial.prefixDigests[checkpoint];
-    const second = await this.#fetchList(this.#list.signer);
-    if (mine !== undefined && second !== undefined && this.#agrees(second, checkpoint, mine)) {
-      this.#list = second;
+    const second = await this.#list.second();
+    if (mine !== undefined && second !== undefined && this.#list.agrees(checkpoint, mine, second)) {
+      this.#list.replace(second);
       return;
     }
     // A list that nobody confirms is believed once for each range: if what another sends contradicts it too, it is the list.
-    if (second === undefined && this.#contradicted.has(checkpoint)) this.#dropList();
+    if (second === undefined && this.#contradicted.has(checkpoint)) this.#list.drop();
     this.#contradicted.add(checkpoint);
     const [first, count] = this.#piecesOf(checkpoint);
     const pieces = Array.from({ length: count }, (_, i) => first + i);
@@ -351,29 +330,8 @@ export class PieceVerifier {
   }
 
   async #askForList(): Promise<void> {
-    if (this.#asking || this.#list !== undefined) return;
-    this.#asking = true;
-    try {
-      this.#list = await this.#fetchList();
-    } finally {
-      this.#asking = false;
-    }
+    if (!(await this.#list.find())) return;
     if (!this.#stopped) this.#partial.prefixDigests.forEach((digest, index) => this.#onCheckpoint(index, digest));
-  }
-
-  /** The first holder's list that is one; holders that have none to give are not asked again. */
-  async #fetchList(except?: string): Promise<PrefixList | undefined> {
-    const { network } = this.#context;
-    for (const holder of this.#holders) {
-      if (holder === except || network.peer(holder) === undefined) continue;
-      try {
-        const message = await network.request(holder, { type: 'get-list', blob: this.#blob.toString() }, 'list', { timeoutMs: LIST_TIMEOUT_MS });
-        return await parseList(network, holder, this.#blob, this.#layout.size, message);
-      } catch {
-        this.#holders.delete(holder);
-      }
-    }
-    return undefined;
   }
 
   /** Pieces that lie in a checkpoint's range, those at its edges included. */

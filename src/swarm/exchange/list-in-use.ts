@@ -1,0 +1,85 @@
+import type { Digest } from '../../oci/digest.ts';
+import type { PartialBlob } from '../../store/blob-store.ts';
+import type { Network } from '../network/network.ts';
+import { parseList, type PrefixList } from './prefix-list.ts';
+
+const LIST_TIMEOUT_MS = 5000;
+
+/** The signed list of prefix digests that an unfinished blob is compared with, and the members that have one to give. */
+export class ListInUse {
+  readonly #network: Network;
+  readonly #blob: Digest;
+  readonly #partial: PartialBlob;
+  readonly #holders = new Set<string>();
+  #list: PrefixList | undefined;
+  #asking = false;
+
+  constructor(network: Network, blob: Digest, partial: PartialBlob) {
+    this.#network = network;
+    this.#blob = blob;
+    this.#partial = partial;
+  }
+
+  get current(): PrefixList | undefined {
+    return this.#list;
+  }
+
+  /** A member that has proven the blob. */
+  addHolder(peer: string): void {
+    this.#holders.add(peer);
+  }
+
+  /** Asks the holders when there is none; true when it asked. */
+  async find(): Promise<boolean> {
+    if (this.#asking || this.#list !== undefined) return false;
+    this.#asking = true;
+    try {
+      this.#list = await this.#fetch();
+    } finally {
+      this.#asking = false;
+    }
+    return true;
+  }
+
+  /** Another holder's, or undefined. */
+  async second(): Promise<PrefixList | undefined> {
+    return await this.#fetch(this.#list?.signer);
+  }
+
+  replace(list: PrefixList): void {
+    this.#list = list;
+  }
+
+  /** It is not believed any longer, nor is its signer asked again. */
+  drop(): void {
+    if (this.#list === undefined) return;
+    this.#holders.delete(this.#list.signer);
+    this.#list = undefined;
+  }
+
+  /** True as well where nothing can be said. */
+  agrees(index: number, digest: Buffer, list = this.#list): boolean {
+    // Lists of another checkpoint length can be compared only at their last entry, which is the blob's own digest.
+    return list?.checkpointLength !== this.#partial.checkpointLength || list.digests[index]!.equals(digest);
+  }
+
+  /** The first checkpoint whose digest differs. */
+  firstDisagreement(): number | undefined {
+    const index = this.#partial.prefixDigests.findIndex((digest, i) => !this.agrees(i, digest));
+    return index < 0 ? undefined : index;
+  }
+
+  /** The first holder's list that is one; holders that have none to give are not asked again. */
+  async #fetch(except?: string): Promise<PrefixList | undefined> {
+    for (const holder of this.#holders) {
+      if (holder === except || this.#network.peer(holder) === undefined) continue;
+      try {
+        const message = await this.#network.request(holder, { type: 'get-list', blob: this.#blob.toString() }, 'list', { timeoutMs: LIST_TIMEOUT_MS });
+        return await parseList(this.#network, holder, this.#blob, this.#partial.size, message);
+      } catch {
+        this.#holders.delete(holder);
+      }
+    }
+    return undefined;
+  }
+}
