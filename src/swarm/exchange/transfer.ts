@@ -4,14 +4,14 @@ import type { Origin } from '../../origin/origin.ts';
 import type { BlobReader, BlobStore, PartialBlob } from '../../store/blob-store.ts';
 import type { PushReceiver } from '../lane/lane.ts';
 import type { Network } from '../network/network.ts';
-import { MAX_INLINE_BYTES, type Holding, type MessageOf } from '../protocol/message.ts';
+import type { Holding, MessageOf } from '../protocol/message.ts';
 import type { BlobRequest, TransferStatus } from '../swarm.ts';
+import { BlobFinding } from './blob-finding.ts';
 import { BlobSources } from './blob-sources.ts';
 import type { Coordinators } from './coordinators.ts';
 import { CrowdJoins } from './crowd-joins.ts';
 import { PieceLayout } from './core/piece-layout.ts';
 import { DownloadSession } from './download-session.ts';
-import { findInline } from './lookup.ts';
 import { OriginAccess } from './origin-access.ts';
 import type { Statement } from './statement.ts';
 import { TransferMeter } from './transfer-meter.ts';
@@ -51,24 +51,21 @@ export class Transfer {
   #shared: boolean;
   readonly meter: TransferMeter;
   readonly #context: TransferContext;
-  readonly #request: BlobRequest;
   readonly #sources: BlobSources;
   readonly #origin: OriginAccess;
   readonly #abort = new AbortController();
   readonly #sized = Promise.withResolvers<number>();
   readonly #done = Promise.withResolvers<void>();
   readonly #over = Promise.withResolvers<void>();
-  /** Members that answered before the size was known. */
-  readonly #early = new Map<string, { holding: Holding; credit: number }>();
   #state: State = { kind: 'finding' };
   #size: number | undefined;
   #isOver = false;
   #settlements = 0;
   readonly #joins: CrowdJoins;
+  readonly #finding: BlobFinding;
 
   constructor(context: TransferContext, request: BlobRequest) {
     this.#context = context;
-    this.#request = request;
     this.digest = request.digest;
     this.repository = request.repository;
     this.#shared = request.shared !== false;
@@ -84,6 +81,9 @@ export class Transfer {
       message: () => ({ type: 'join', holding: this.holding(), credit: this.credit }),
       answered: (peerId, { holding, credit }) => this.#met(peerId, holding, credit),
       ended: () => this.#session()?.wake(),
+    });
+    this.#finding = new BlobFinding({
+      network: context.network, request, sources: this.#sources, origin: this.#origin, pending: this.#joins.pending, signal: this.#abort.signal,
     });
     // Whoever waits is told through these; a transfer that nobody waits for any more may fail in silence.
     this.#done.promise.catch(() => undefined);
@@ -178,7 +178,7 @@ export class Transfer {
   }
 
   onPeerLeft(peerId: string): void {
-    this.#early.delete(peerId);
+    this.#finding.left(peerId);
     this.#session()?.lose(peerId);
     this.#joins.remove(peerId, this.#isJoining);
   }
@@ -235,7 +235,7 @@ export class Transfer {
       if (await this.#findInline()) return;
       this.#joins.start();
     }
-    const size = this.#request.size ?? (await this.#findSize());
+    const size = await this.#finding.size();
     if (this.#state.kind !== 'finding') return;
     this.#foundSize(size);
     if (size === 0) await this.#writeWhole(new Uint8Array());
@@ -259,7 +259,7 @@ export class Transfer {
       hashed: () => {
         this.#prove().catch((error: unknown) => this.#fail(error));
       },
-      starved: () => this.#fail(this.#nobodyHelps()),
+      starved: () => this.#fail(this.#finding.nobodyHelps()),
       failed: (error) => this.#fail(error),
       lessThanSaid: () => {
         for (const peerId of session.download.neighbours.keys()) network.send(peerId, { type: 'join', holding: this.holding(), credit: this.credit });
@@ -267,8 +267,7 @@ export class Transfer {
       drained: () => void this.#end(),
     });
     this.#state = { kind: 'fetching', partial, session };
-    for (const [peerId, { holding, credit }] of this.#early) session.meet(peerId, holding, credit);
-    this.#early.clear();
+    for (const [peerId, { holding, credit }] of this.#finding.takeAnswers()) session.meet(peerId, holding, credit);
     session.wake();
     await session.advance();
   }
@@ -300,35 +299,13 @@ export class Transfer {
     session.complete();
   }
 
-  /** A small blob that a near member holds comes with its answer: one round trip. */
   async #findInline(): Promise<boolean> {
-    const { size, sources } = this.#request;
-    if (size === undefined ? sources !== 'peers' : size > MAX_INLINE_BYTES) return false;
-    const found = await findInline(this.#context.network, this.digest, this.#abort.signal);
+    const found = await this.#finding.inline();
     if (found === undefined || this.#state.kind !== 'finding') return false;
     this.#foundSize(found.bytes.length);
     this.meter.fromPeer(found.peer, found.bytes.length);
     await this.#writeWhole(found.bytes);
     return true;
-  }
-
-  /** From the origin; else, while that is away, what a member says that holds it: the digest will tell. */
-  async #findSize(): Promise<number> {
-    const origin = this.#origin.known;
-    try {
-      if (origin !== undefined) return await origin.blobSize(this.repository, this.digest, this.#abort.signal);
-    } catch (error) {
-      this.#origin.failed(error);
-    }
-    while (this.#claimedSize() === undefined && this.#joins.pending.size > 0) await Promise.race(this.#joins.pending);
-    const claimed = this.#claimedSize();
-    if (claimed === undefined) throw this.#nobodyHelps();
-    return claimed;
-  }
-
-  #claimedSize(): number | undefined {
-    for (const { holding } of this.#early.values()) if (holding.state === 'complete' && holding.size !== undefined) return holding.size;
-    return undefined;
   }
 
   get #isJoining(): boolean {
@@ -337,14 +314,8 @@ export class Transfer {
 
   #met(peerId: string, holding: Holding, credit: number): void {
     const session = this.#session();
-    if (session === undefined) this.#early.set(peerId, { holding, credit });
+    if (session === undefined) this.#finding.answered(peerId, { holding, credit });
     else session.meet(peerId, holding, credit);
-  }
-
-  #nobodyHelps(): unknown {
-    if (!this.#sources.isKnown && this.#request.sources === 'peers') return new LayerswarmError('not-found', `no member of the swarm has ${this.digest.toString()}`);
-    if (this.#origin.error !== undefined) return this.#origin.error;
-    return new LayerswarmError('unavailable', `no member of the swarm has ${this.digest.toString()}, and no origin is known to read it from`);
   }
 
   async #writeWhole(bytes: Uint8Array): Promise<void> {

@@ -1,0 +1,83 @@
+import { LayerswarmError } from '../../errors.ts';
+import type { Network } from '../network/network.ts';
+import { MAX_INLINE_BYTES, type Holding } from '../protocol/message.ts';
+import type { BlobRequest } from '../swarm.ts';
+import type { BlobSources } from './blob-sources.ts';
+import { findInline } from './lookup.ts';
+import type { OriginAccess } from './origin-access.ts';
+
+/** What a member said of the blob when it was asked to exchange it. */
+export interface MemberAnswer {
+  readonly holding: Holding;
+  readonly credit: number;
+}
+
+export interface BlobFindingOptions {
+  readonly network: Network;
+  readonly request: BlobRequest;
+  readonly sources: BlobSources;
+  readonly origin: OriginAccess;
+  /** Answers of members that are awaited. */
+  readonly pending: ReadonlySet<Promise<void>>;
+  readonly signal: AbortSignal;
+}
+
+/** The beginning of a transfer: of a small blob its bytes at once, of any other its size, and who answered until that was known. */
+export class BlobFinding {
+  readonly #options: BlobFindingOptions;
+  readonly #answers = new Map<string, MemberAnswer>();
+
+  constructor(options: BlobFindingOptions) {
+    this.#options = options;
+  }
+
+  answered(peerId: string, answer: MemberAnswer): void {
+    this.#answers.set(peerId, answer);
+  }
+
+  left(peerId: string): void {
+    this.#answers.delete(peerId);
+  }
+
+  /** Those who have answered, for whoever goes on from here. */
+  takeAnswers(): [string, MemberAnswer][] {
+    const answers = [...this.#answers];
+    this.#answers.clear();
+    return answers;
+  }
+
+  /** A small blob that a near member holds comes with its answer: one round trip. */
+  async inline(): Promise<{ bytes: Uint8Array; peer: string } | undefined> {
+    const { network, request: { digest, size, sources }, signal } = this.#options;
+    if (size === undefined ? sources !== 'peers' : size > MAX_INLINE_BYTES) return undefined;
+    return await findInline(network, digest, signal);
+  }
+
+  /** As the request says; from the origin; else, while that is away, what a member says that holds it: the digest will tell. */
+  async size(): Promise<number> {
+    const { origin, pending, request: { digest, repository, size }, signal } = this.#options;
+    if (size !== undefined) return size;
+    try {
+      if (origin.known !== undefined) return await origin.known.blobSize(repository, digest, signal);
+    } catch (error) {
+      origin.failed(error);
+    }
+    while (this.#claimedSize() === undefined && pending.size > 0) await Promise.race(pending);
+    const claimed = this.#claimedSize();
+    if (claimed === undefined) throw this.nobodyHelps();
+    return claimed;
+  }
+
+  /** Why the blob cannot be had. */
+  nobodyHelps(): unknown {
+    const { origin, request: { digest, sources: wanted }, sources } = this.#options;
+    if (!sources.isKnown && wanted === 'peers') return new LayerswarmError('not-found', `no member of the swarm has ${digest.toString()}`);
+    if (origin.error !== undefined) return origin.error;
+    return new LayerswarmError('unavailable', `no member of the swarm has ${digest.toString()}, and no origin is known to read it from`);
+  }
+
+  #claimedSize(): number | undefined {
+    for (const { holding } of this.#answers.values()) if (holding.state === 'complete' && holding.size !== undefined) return holding.size;
+    return undefined;
+  }
+}
