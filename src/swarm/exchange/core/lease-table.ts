@@ -53,7 +53,7 @@ export interface LeaseLimits {
   readonly stuckMs: number;
 }
 
-export const LEASE_LIMITS: LeaseLimits = { 
+export const LEASE_LIMITS: LeaseLimits = {
   pieceMs: 2500, minLeases: 8, firstLeases: 32, maxLeases: 64, expireAfterMs: 6000, expirePieces: 4, failurePauseMs: 5000, takeoverMs: 300, retryMs: 100, stuckMs: 3000,
 };
 
