@@ -5,7 +5,7 @@ import type { MainMethods, Sink, WorkerMethods } from './bulk-protocol.ts';
 import type { Handlers, PortRpc } from './port-rpc.ts';
 import { TlsLane } from './tls-lane.ts';
 
-type LaneMethods = Omit<MainMethods, 'pieceWritten' | 'checkpoint' | 'publish'>;
+type LaneMethods = Omit<MainMethods, 'piecesWritten' | 'checkpoint' | 'publish'>;
 
 export interface BulkLaneEvents {
   /** A peer opened a lane to this node. */

@@ -63,7 +63,7 @@ export interface WorkerMethods {
     { partial: number; grades: Uint8Array; checkpointLength: number }
   >;
   writePartial: Method<{ partial: number; offset: number; bytes: Uint8Array }>;
-  completePiece: Method<{ partial: number; piece: number; grade: Grade }>;
+  completePieces: Method<{ partial: number; pieces: number[]; grade: Grade }>;
   /** What a sender wrote is not wanted after all: it can be sent again. */
   rejectPiece: Method<{ partial: number; piece: number }>;
   /** The worker may give pieces from `first` on to members without asking, each with its note, until they are discarded. */
@@ -99,8 +99,8 @@ export interface MainMethods {
   pushDone: Method<{ receiver: number; complete: boolean }>;
   write: Method<{ sink: number; offset: number; bytes: Uint8Array }>;
 
-  /** All of a piece is on disk, and came from that sender. */
-  pieceWritten: Method<{ sender: number; piece: number }>;
+  /** These pieces are whole on disk, and came from that sender. */
+  piecesWritten: Method<{ sender: number; pieces: number[] }>;
   checkpoint: Method<{ partial: number; epoch: number; index: number; digest: Uint8Array }>;
   /** Take over the closed file, whose content is proven and synced. */
   publish: Method<{ partial: number }>;

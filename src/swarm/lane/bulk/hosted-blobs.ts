@@ -9,7 +9,7 @@ import type { Handlers, PortRpc } from './port-rpc.ts';
 
 type PartialMethods = Pick<
   WorkerMethods,
-  'openPartial' | 'writePartial' | 'completePiece' | 'sharePieces' | 'rejectPiece' | 'discardPieces' | 'advancePartial' | 'commitPartial' | 'closePartial' | 'removePartial' | 'openSender' | 'writeSender' | 'closeSender'
+  'openPartial' | 'writePartial' | 'completePieces' | 'sharePieces' | 'rejectPiece' | 'discardPieces' | 'advancePartial' | 'commitPartial' | 'closePartial' | 'removePartial' | 'openSender' | 'writeSender' | 'closeSender'
 >;
 
 interface Hosted {
@@ -70,7 +70,10 @@ export class HostedBlobs {
       return { partial: id, grades, checkpointLength: partial.checkpointLength };
     },
     writePartial: async ({ partial, offset, bytes }) => { await this.#get(partial).blob.partial.writeNow(offset, bytes); },
-    completePiece: ({ partial, piece, grade }) => { this.#hosted.get(partial)?.blob.complete(piece, grade); },
+    completePieces: ({ partial, pieces, grade }) => {
+      const blob = this.#hosted.get(partial)?.blob;
+      for (const piece of pieces) blob?.complete(piece, grade);
+    },
     sharePieces: ({ partial, first, notes }) => { this.#hosted.get(partial)?.blob.share(first, notes); },
     rejectPiece: ({ partial, piece }) => { this.#hosted.get(partial)?.blob.reject(piece); },
     discardPieces: async ({ partial, pieces }) => {
@@ -90,7 +93,9 @@ export class HostedBlobs {
     openSender: ({ partial, sender, start }) => {
       const hosted = this.#hosted.get(partial);
       if (hosted === undefined) return;
-      this.#senders.set(sender, new HostedSender(hosted.blob, start, (piece) => { this.#main().notify('pieceWritten', { sender, piece }); }));
+      this.#senders.set(sender, new HostedSender(hosted.blob, start, (piece) => {
+        this.#main().notify('piecesWritten', { sender, pieces: [piece] }, (waiting) => waiting.sender === sender && waiting.pieces.push(piece) > 0);
+      }));
     },
     writeSender: async ({ sender, offset, bytes }) => { await this.sender(sender).write(offset, bytes); },
     closeSender: ({ sender }) => { this.closeSender(sender); },

@@ -103,7 +103,8 @@ export class HostedPartial implements OwnedPartial {
     if (before === Grade.missing) this.#haveBytes += this.#lengthOf(piece);
     this.#grades[piece] = grade;
     this.#changed = true;
-    this.#parts.worker.notify('completePiece', { partial: this.#parts.id, piece, grade });
+    const { id: partial, worker } = this.#parts;
+    worker.notify('completePieces', { partial, pieces: [piece], grade }, (waiting) => waiting.partial === partial && waiting.grade === grade && waiting.pieces.push(piece) > 0);
   }
 
   share(first: number, notes: readonly Uint8Array[]): void {

@@ -7,7 +7,7 @@ import type { MainMethods, WorkerMethods } from './bulk-protocol.ts';
 import { HostedPartial, HostedPartialSender } from './hosted-partial.ts';
 import type { Handlers, PortRpc } from './port-rpc.ts';
 
-type PartialMethods = Pick<MainMethods, 'pieceWritten' | 'checkpoint' | 'publish'>;
+type PartialMethods = Pick<MainMethods, 'piecesWritten' | 'checkpoint' | 'publish'>;
 
 /** The unfinished blobs whose files the worker has: opens them, and passes on what the worker says of them. */
 export class HostedPartials {
@@ -41,7 +41,7 @@ export class HostedPartials {
   };
 
   readonly handlers: Handlers<PartialMethods> = {
-    pieceWritten: ({ sender, piece }) => { this.#senders.get(sender)?.onPiece(piece); },
+    piecesWritten: ({ sender, pieces }) => { for (const piece of pieces) this.#senders.get(sender)?.onPiece(piece); },
     checkpoint: ({ partial, epoch, index, digest }) => { this.#partials.get(partial)?.onCheckpointClosed(epoch, index, Buffer.from(digest)); },
     publish: async ({ partial }) => {
       const hosted = this.#partials.get(partial);

@@ -81,9 +81,14 @@ export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote
     }
   }
 
-  /** Calls a method and wants no answer. */
-  notify<K extends keyof Remote & string>(method: K, params: Remote[K]['params'], transfer?: readonly Transferable[]): void {
-    this.#post({ type: 'notify', method, params }, transfer);
+  /**
+   * Calls a method and wants no answer. `join`: adds what is to be said to the same note where that is the last that waits to be sent, and
+   * returns true; so that many short ones travel as one.
+   */
+  notify<K extends keyof Remote & string>(method: K, params: Remote[K]['params'], join?: (waiting: Remote[K]['params']) => boolean): void {
+    const last = this.#outbox.at(-1);
+    if (last?.type === 'notify' && last.method === method && join?.(last.params) === true) return;
+    this.#post({ type: 'notify', method, params });
   }
 
   /** The other side is gone: fails every call, also later ones, and stops what it called here. */

@@ -8,23 +8,26 @@ interface Server {
   fail: { readonly params: 'known' | 'unknown'; readonly result: undefined };
   wait: { readonly params: undefined; readonly result: string };
   note: { readonly params: number; readonly result: void };
+  list: { readonly params: number[]; readonly result: void };
 }
 interface Nothing {
   readonly nothing?: never;
 }
 
-function pair(t: ExecutionContext): { client: PortRpc<Nothing, Server>; notes: number[] } {
+function pair(t: ExecutionContext): { client: PortRpc<Nothing, Server>; notes: number[]; lists: number[][] } {
   const { port1, port2 } = new MessageChannel();
   t.teardown(() => { port1.close(); });
   const notes: number[] = [];
+  const lists: number[][] = [];
   const server = new PortRpc<Server, Nothing>(port1, {
     double: (value) => value * 2,
     fail: async (kind) => await Promise.reject(kind === 'known' ? new LayerswarmError('disk-full', 'no space', { cause: new Error('ENOSPC') }) : new Error('oops')),
     wait: async (_params, signal) => await new Promise((resolve) => { signal.addEventListener('abort', () => { resolve('aborted'); }); }),
     note: (value) => { notes.push(value); },
+    list: (values) => { lists.push(values); },
   });
   t.truthy(server);
-  return { client: new PortRpc<Nothing, Server>(port2, {}), notes };
+  return { client: new PortRpc<Nothing, Server>(port2, {}), notes, lists };
 }
 
 test('calls are answered, and notes come before the calls that follow them', async (t) => {
@@ -41,6 +44,21 @@ test('a note arrives by itself too', async (t) => {
   client.notify('note', 2);
   while (notes.length < 2) await new Promise((resolve) => { setImmediate(resolve); });
   t.deepEqual(notes, [1, 2]);
+});
+
+test('a note joins one of its kind that waits, not over another one', async (t) => {
+  const { client, lists, notes } = pair(t);
+  const add = (value: number): void => { client.notify('list', [value], (waiting) => waiting.push(value) > 0); };
+  add(1);
+  add(2);
+  client.notify('note', 0);
+  add(3);
+  await client.call('double', 1);
+  t.deepEqual(lists, [[1, 2], [3]]);
+  t.deepEqual(notes, [0]);
+  add(4);
+  await client.call('double', 1);
+  t.deepEqual(lists, [[1, 2], [3], [4]]);
 });
 
 test('errors keep their code, and say their cause', async (t) => {
