@@ -20,9 +20,9 @@ export interface Run {
   readonly ended: Promise<number>;
 }
 
-/** Downloads with curl, three at once as containerd does: `first` alone (a manifest), then the rest. Bytes go nowhere. */
+/** Downloads with curl, three at once and again after a 503, as containerd does: `first` alone (a manifest), then the rest. Bytes go nowhere. */
 export function downloads(first: string | undefined, rest: readonly string[]): string[] {
-  const curl = ['curl', '-sS', '--fail', '-H', 'Accept: application/vnd.oci.image.manifest.v1+json'];
+  const curl = ['curl', '-sS', '--fail', '--retry', '5', '-H', 'Accept: application/vnd.oci.image.manifest.v1+json'];
   const many = [...curl, '-Z', '--parallel-max', '3', ...rest.flatMap((url) => ['-o', '/dev/null', url])];
   if (first === undefined) return many;
   return ['sh', '-c', `${quote([...curl, '-o', '/dev/null', first])} && exec ${quote(many)}`];
