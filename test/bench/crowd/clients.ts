@@ -51,11 +51,14 @@ export async function startTogether({ crowd, payload, cleanup }: Stage, starts: 
   return { runs, begin };
 }
 
-async function whenEnded(program: RunningProgram): Promise<number> {
-  const { code, stderr } = await program.finished;
-  const at = Date.now();
-  if (code !== 0) throw new Error(`a client ended with ${code}: ${stderr}`);
-  return at;
+function whenEnded(program: RunningProgram): Promise<number> {
+  const ended = program.finished.then(({ code, stderr }) => {
+    if (code !== 0) throw new Error(`a client ended with ${code}: ${stderr}`);
+    return Date.now();
+  });
+  // Nobody waits for those that are killed.
+  ended.catch(() => undefined);
+  return ended;
 }
 
 function quote(command: readonly string[]): string {
