@@ -40,9 +40,13 @@ export interface LeaseLimits {
   readonly minLeases: number;
   readonly firstLeases: number;
   readonly maxLeases: number;
-  /** A lease without progress for this long is given to somebody else, or for as long as all leases get so many pieces each. */
+  /**
+   * A lease without progress for this long is given to somebody else, or for as long as all leases get so many pieces each; and before
+   * the first piece of all for `firstPieceMs`, for that says more of the origin's line than of whoever reads.
+   */
   readonly expireAfterMs: number;
   readonly expirePieces: number;
+  readonly firstPieceMs: number;
   /** A member that failed to read gets no lease for this long while others ask. */
   readonly failurePauseMs: number;
   /** One that takes over waits this long for those who hold leases of its predecessor to say so. */
@@ -54,7 +58,7 @@ export interface LeaseLimits {
 }
 
 export const LEASE_LIMITS: LeaseLimits = {
-  pieceMs: 2500, minLeases: 8, firstLeases: 32, maxLeases: 64, expireAfterMs: 6000, expirePieces: 4, failurePauseMs: 5000, takeoverMs: 300, retryMs: 100, stuckMs: 3000,
+  pieceMs: 2500, minLeases: 8, firstLeases: 32, maxLeases: 64, expireAfterMs: 6000, expirePieces: 4, firstPieceMs: 24_000, failurePauseMs: 5000, takeoverMs: 300, retryMs: 100, stuckMs: 3000,
 };
 
 /**
@@ -68,6 +72,8 @@ export class LeaseTable {
   readonly #leases = new Map<number, Lease>();
   /** Of pieces under leases. */
   readonly #rate = new ArrivalRate(RATE_WINDOW_MS);
+  /** Pieces that came under leases. */
+  #read = 0;
   #order = 0;
   /** Members that have each piece and lack others, and leases that cover it: kept up to date, since a crowd asks often. */
   readonly #held: Uint32Array;
@@ -128,6 +134,7 @@ export class LeaseTable {
       if (lease.holder !== member) continue;
       const done = countIn(bits, lease);
       if (done > lease.done) {
+        this.#read += done - lease.done;
         this.#rate.add((done - lease.done) * this.layout.pieceLength, now);
         lease.done = done;
         lease.progressAt = now;
@@ -236,8 +243,10 @@ export class LeaseTable {
   }
 
   #expire(now: number): void {
-    const { expireAfterMs, expirePieces } = this.#limits;
-    const afterMs = Math.max(expireAfterMs, this.#piecesPerSecond === 0 ? 0 : (expirePieces * this.#leases.size * 1000) / this.#piecesPerSecond);
+    const { expireAfterMs, expirePieces, firstPieceMs } = this.#limits;
+    // Until there is a rate, by what came since the start.
+    const perSecond = this.#piecesPerSecond === 0 ? (this.#read * 1000) / (now - this.#createdAt) : this.#piecesPerSecond;
+    const afterMs = this.#read === 0 ? firstPieceMs : Math.max(expireAfterMs, (expirePieces * this.#leases.size * 1000) / perSecond);
     for (const lease of this.#leases.values()) if (now - lease.progressAt > afterMs) this.#drop(lease);
   }
 

@@ -37,9 +37,25 @@ test('a lease without progress goes to somebody else, one with progress does not
   const stuck = extent(table.request('stuck', nothing(), [], 8, 0));
   const slow = extent(table.request('slow', nothing(), [], 8, 0));
   const late = LEASE_LIMITS.expireAfterMs + 1;
-  table.have('slow', [[slow.first, 1]], late - 100);
+  table.have('slow', [[slow.first, 2]], late - 1000);
+  table.have('slow', [[slow.first, 4]], late - 100);
   const again = extent(table.request('other', nothing(), [], 8, late));
   t.is(again.first, stuck.first);
+});
+
+test('before the first piece of all a lease has more time, for the line may be slow; where others read a little it has less', (t) => {
+  const { expireAfterMs, firstPieceMs } = LEASE_LIMITS;
+  const idle = new LeaseTable(layout, 0);
+  const first = extent(idle.request('stuck', nothing(), [], 8, 0));
+  t.not(extent(idle.request('other', nothing(), [], 8, expireAfterMs + 1)).first, first.first);
+  t.is(extent(idle.request('third', nothing(), [], 8, firstPieceMs + 1)).first, first.first);
+
+  const small = new LeaseTable(layout, 0);
+  const stuck = extent(small.request('stuck', nothing(), [], 8, 0));
+  const quick = extent(small.request('quick', nothing(), [], 16, 0));
+  small.have('quick', [[quick.first, quick.count]], 100);
+  small.end('quick', quick.id, 'done', 100);
+  t.is(extent(small.request('quick', nothing(), [], 8, expireAfterMs + 1)).first, stuck.first);
 });
 
 test('what only a member had is free again when it leaves', (t) => {
