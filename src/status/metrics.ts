@@ -7,7 +7,7 @@ const ORIGIN_STATES: readonly OriginStatus['state'][] = ['unknown', 'ok', 'unrea
 const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `layerswarm_nodejs_active_${what}_total`);
 const TRANSFER_STATES = ['finding', 'fetching', 'verifying'] as const;
 
-/** How often the lag of the event loop is sampled. The library's 10 ms would be most of what wakes an idle node. */
+/** How often the lag of the event loop is sampled. The library's 10 ms wakes a node a hundred times a second for it. */
 const EVENT_LOOP_SAMPLE_MS = 100;
 
 /**
