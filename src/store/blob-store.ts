@@ -22,7 +22,7 @@ export interface BlobStore {
    * @throws `digest-mismatch`, `size-mismatch`, `too-large`, `disk-full`, `aborted`; nothing is left behind then.
    */
   write(source: AsyncIterable<Uint8Array>, options?: WriteOptions): Promise<{ digest: Digest; size: number }>;
-  /** Opens or creates the unfinished blob of that digest. One owner at a time: a second call before close throws `internal`. */
+  /** Opens or creates the unfinished blob of that digest. One owner at a time: a second call before close throws `unavailable`, one during it waits. */
   openPartial(digest: Digest, size: number, pieceLength: number): Promise<PartialBlob>;
   partials(): Iterable<{ digest: Digest; size: number; haveBytes: number }>;
   /** Removes a blob or partial blob; false when it was not there. Readers that are open go on reading. */

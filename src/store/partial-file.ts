@@ -89,6 +89,10 @@ export class PartialFile implements OwnedPartial {
     return this.#removed;
   }
 
+  get closing(): boolean {
+    return this.#state !== 'open';
+  }
+
   get committed(): boolean {
     return this.#committed;
   }
@@ -273,9 +277,12 @@ export class PartialFile implements OwnedPartial {
 
   async #release(): Promise<void> {
     this.#state = 'closed';
-    await this.#file.close();
-    await this.#saver.close();
-    await this.#owner.closed(this);
+    try {
+      await this.#file.close();
+      await this.#saver.close();
+    } finally {
+      await this.#owner.closed(this);
+    }
   }
 
   /** Waits until nothing is under way any more. */

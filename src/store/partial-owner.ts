@@ -7,6 +7,8 @@ export interface OwnedPartial extends PartialBlob {
   /** Deleted while it is open: it can be written on, and never becomes a blob. */
   readonly removed: boolean;
   readonly committed: boolean;
+  /** Its owner has let go of it, or is about to: `PartialOwner.closed` follows. */
+  readonly closing: boolean;
   markRemoved(): void;
 }
 

@@ -1,5 +1,6 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LayerswarmError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { Grade } from './blob-store.ts';
@@ -28,6 +29,8 @@ interface Parts {
 export class PartialSet {
   readonly #parts: Parts;
   readonly #entries = new Map<string, Entry>();
+  /** Who waits until an entry is no longer as it is, by digest. */
+  readonly #waiting = new Map<string, PromiseWithResolvers<void>>();
 
   constructor(parts: Parts) {
     this.#parts = parts;
@@ -52,10 +55,10 @@ export class PartialSet {
     }
   }
 
+  /** Waits for an owner that is letting go. @throws `unavailable` while there is another; what opening the files throws */
   async open(digest: Digest, size: number, pieceLength: number, makeRoom: () => Promise<void>): Promise<OwnedPartial> {
     const key = digest.toString();
-    const before = this.#entries.get(key);
-    if (before !== undefined && before.state !== 'idle') throw new LayerswarmError('internal', `the partial blob ${key} is open already`);
+    const before = await this.#unowned(key);
     const haveBytes = before?.size === size ? before.haveBytes : 0;
     this.#entries.set(key, { state: 'opening', digest, size, haveBytes });
     const owner = { sync: this.#parts.sync, publish: this.#parts.publish, closed: (file: OwnedPartial) => this.#closed(file) };
@@ -68,6 +71,8 @@ export class PartialSet {
       if (before === undefined) this.#entries.delete(key);
       else this.#entries.set(key, before);
       throw storeError(error, `open the partial blob ${key}`);
+    } finally {
+      this.#changed(key);
     }
   }
 
@@ -119,12 +124,34 @@ export class PartialSet {
 
   async #closed(file: OwnedPartial): Promise<void> {
     const { digest, size } = file;
-    if (!file.removed && !file.committed && file.haveBytes() > 0) {
-      this.#entries.set(digest.toString(), { state: 'idle', digest, size, haveBytes: file.haveBytes(), usedAt: this.#parts.now() });
-      return;
+    const key = digest.toString();
+    const kept = !file.removed && !file.committed && file.haveBytes() > 0;
+    try {
+      if (!kept && !file.committed) await this.#removeFiles(digest);
+    } finally {
+      if (kept) this.#entries.set(key, { state: 'idle', digest, size, haveBytes: file.haveBytes(), usedAt: this.#parts.now() });
+      else this.#entries.delete(key);
+      this.#changed(key);
     }
-    if (!file.committed) await this.#removeFiles(digest);
-    this.#entries.delete(digest.toString());
+  }
+
+  /** The entry of a blob that nobody has open, once that is so: who asks again right after a failure finds what failed still closing. */
+  async #unowned(key: string): Promise<Extract<Entry, { state: 'idle' }> | undefined> {
+    for (;;) {
+      const entry = this.#entries.get(key);
+      if (entry === undefined || entry.state === 'idle') return entry;
+      if (entry.state === 'open' && !entry.file.closing) throw new LayerswarmError('unavailable', `the partial blob ${key} is open already`);
+      let waiting = this.#waiting.get(key);
+      if (waiting === undefined) this.#waiting.set(key, waiting = Promise.withResolvers<void>());
+      await waiting.promise;
+      // an owner that gave up while its files were being opened closes them in its next step
+      await nextTurn();
+    }
+  }
+
+  #changed(key: string): void {
+    this.#waiting.get(key)?.resolve();
+    this.#waiting.delete(key);
   }
 
   async #inspect(digest: Digest): Promise<Entry | undefined> {

@@ -138,9 +138,25 @@ export function blobStoreConformance(test: TestFn, name: string, make: MakeStore
   it('a partial blob has one owner at a time', async (t, store) => {
     const { bytes, digest } = sample(1000);
     const partial = await store.openPartial(digest, bytes.length, 100);
-    await t.throwsAsync(store.openPartial(digest, bytes.length, 100), { code: 'internal' });
+    await t.throwsAsync(store.openPartial(digest, bytes.length, 100), { code: 'unavailable' });
     await partial.close();
     await (await store.openPartial(digest, bytes.length, 100)).close();
+  });
+
+  it('the next owner of a partial blob waits until the one before has let go', async (t, store) => {
+    const { bytes, digest } = sample(1000);
+    const first = await store.openPartial(digest, bytes.length, 100);
+    await fill(first, bytes, 2, Grade.origin);
+    const closed = first.close();
+    const second = store.openPartial(digest, bytes.length, 100);
+    const third = store.openPartial(digest, bytes.length, 100);
+    t.is((await second).grade(2), Grade.origin);
+    await closed;
+    await t.throwsAsync(third, { code: 'unavailable' });
+    const again = (await second).close().then(() => undefined);
+    const fourth = await store.openPartial(digest, bytes.length, 100);
+    await again;
+    await fourth.close();
   });
 
   it('pieces are kept when a partial blob is closed', async (t, store) => {

@@ -172,6 +172,10 @@ export class HostedPartial implements OwnedPartial {
     }
   }
 
+  get closing(): boolean {
+    return !this.#open;
+  }
+
   markRemoved(): void {
     this.removed = true;
     this.#parts.worker.notify('removePartial', { partial: this.#parts.id });
@@ -231,8 +235,11 @@ export class HostedPartial implements OwnedPartial {
     this.#open = false;
     this.#parts.closed();
     await Promise.allSettled(this.#reads);
-    await this.#parts.file.close();
-    await this.#parts.owner.closed(this);
+    try {
+      await this.#parts.file.close();
+    } finally {
+      await this.#parts.owner.closed(this);
+    }
   }
 
   #lengthOf(piece: number): number {
