@@ -36,7 +36,8 @@ import { RegistryTally } from './registry-tally.ts';
 import { Replication } from './replication.ts';
 import { seedHandler } from './seed-operation.ts';
 import { makeSeeding } from './seeding.ts';
-import { every, ORIGIN_PROBE_MS } from './schedule.ts';
+import { every, ORIGIN_PROBE_MS, STORE_LOOK_MS } from './schedule.ts';
+import { StoreHealth } from './store-health.ts';
 import { storeLimitBytes } from './store-limit.ts';
 import { TagHints } from './tag-hints.ts';
 import { loadSwarmKeys } from './swarm-keys.ts';
@@ -129,10 +130,11 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   // What people and monitoring see
   const receipts = new ReceiptRing();
   const clientPulls = parts.use(new ClientPulls({ images: store.images, store: store.blobs, exchange, receipts, now: Date.now }));
-  const tally = new RegistryTally(clientPulls);
+  const storeHealth = new StoreHealth(own, log.for('store'));
+  const tally = new RegistryTally(clientPulls, storeHealth);
   const images = new ImageList(store.images, store.blobs);
   const replication = parts.use(new Replication({ config: config.replication, data: config.data, network, images: store.images, exchange, origin, isExcluded, log: log.for('replication') }));
-  const view = new NodeView({ config, network, origins, embedded: embedded !== undefined, store, host, exchange, images, receipts, tally, mirrors, excluded, replication });
+  const view = new NodeView({ config, network, origins, embedded: embedded !== undefined, store, storeHealth, host, exchange, images, receipts, tally, mirrors, excluded, replication });
   const metrics = new Metrics(() => view.status());
   tally.connect(metrics);
 
@@ -213,6 +215,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   parts.defer(() => control.stop());
   replication.start();
   parts.use(every(ORIGIN_PROBE_MS, 'now', (signal) => view.watchOrigins(signal, log.for('origin'))));
+  parts.use(every(STORE_LOOK_MS, 'later', () => storeHealth.look()));
 
   const file: AgentFile = {
     pid: process.pid,

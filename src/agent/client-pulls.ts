@@ -66,8 +66,10 @@ export class ClientPulls implements PullObserver, Disposable {
     this.#told = this.#told.then(() => this.#begin(repository, reference, digest, isHead)).catch(() => undefined);
   }
 
-  blobServed({ repository, digest, size, fromStore }: { repository: string; digest: Digest; size: number; fromStore: boolean }): void {
-    this.#told = this.#told.then(() => this.#asked(repository, digest, size, fromStore));
+  /** What passes through leaves nothing here that a receipt could tell of. */
+  blobServed({ repository, digest, size, source }: Parameters<PullObserver['blobServed']>[0]): void {
+    if (source === 'origin') return;
+    this.#told = this.#told.then(() => this.#asked(repository, digest, size, source === 'store'));
   }
 
   /** Resolves when all that was told so far is counted. */

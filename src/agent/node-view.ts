@@ -15,6 +15,7 @@ import type { ImageList } from './image-list.ts';
 import type { ReceiptRing } from './receipt-ring.ts';
 import type { RegistryTally } from './registry-tally.ts';
 import { servedRegistries } from './served-registries.ts';
+import type { StoreHealth } from './store-health.ts';
 
 export interface NodeViewParts {
   readonly config: Pick<AgentConfig, 'zone' | 'mirrors' | 'upstreams' | 'exclude'>;
@@ -22,6 +23,7 @@ export interface NodeViewParts {
   readonly origins: CurrentOrigin;
   readonly embedded: boolean;
   readonly store: Store;
+  readonly storeHealth: StoreHealth;
   readonly host: Pick<HostContent, 'status'> | undefined;
   readonly exchange: Exchange;
   readonly images: ImageList;
@@ -55,7 +57,7 @@ export class NodeView implements StatusSource {
       origin: this.#origin(),
       registries: servedRegistries(config, origins.get(), mirrors),
       trust: { excludePatterns: config.exclude.length, excludedRepositories: excluded.count(store.images.repositories()), sharedWith: network.peers().length },
-      store: { blobs, bytes, maxBytes: Number.isFinite(maxBytes) ? maxBytes : null, partial: partials, pinned: store.images.pins().length },
+      store: { blobs, bytes, maxBytes: Number.isFinite(maxBytes) ? maxBytes : null, partial: partials, pinned: store.images.pins().length, state: this.#parts.storeHealth.reason === undefined ? 'ok' : 'degraded', reason: this.#parts.storeHealth.reason ?? null },
       containerd: this.#containerd(),
       traffic: { fromOriginBytes, fromPeersBytes, toPeersBytes, toClientsBytes: tally.toClientsBytes, vouchedBytes },
       peers: network.peers().map(({ peerId, address, zone, direction, lane, latencyMs, sentBytes, receivedBytes }) => (
@@ -86,13 +88,13 @@ export class NodeView implements StatusSource {
   }
 
   readiness(): Health {
-    const { origins, network } = this.#parts;
+    const { origins, network, storeHealth } = this.#parts;
     const origin = this.#origin();
     const reason = origin.reason ?? origin.state;
     const originHealth: PartHealth = origins.get() === undefined ? { state: 'failed', reason }
       : origin.state === 'ok' || origin.state === 'unknown' ? { state: 'ok' } : { state: 'degraded', reason };
     return {
-      store: { state: 'ok' },
+      store: storeHealth.reason === undefined ? { state: 'ok' } : { state: 'degraded', reason: storeHealth.reason },
       registry: { state: 'ok' },
       origin: originHealth,
       ...this.#mirrors(),

@@ -1,16 +1,20 @@
+import type { LayerswarmError } from '../errors.ts';
 import type { PullObserver } from '../registry/pull/pull-context.ts';
 import type { RegistryCounters } from '../registry/registry.ts';
 import type { Metrics } from '../status/metrics.ts';
+import type { StoreHealth } from './store-health.ts';
 
 /** Counts what the registry endpoint and the push listener do. */
 export class RegistryTally implements RegistryCounters {
   readonly #pulls: PullObserver;
+  readonly #store: StoreHealth;
   #metrics: Metrics | undefined;
   #toClientsBytes = 0;
 
   /** `pulls`: told of what clients were given, for receipts. */
-  constructor(pulls: PullObserver) {
+  constructor(pulls: PullObserver, store: StoreHealth) {
     this.#pulls = pulls;
+    this.#store = store;
   }
 
   /** Blob bytes given to clients since start. */
@@ -39,6 +43,10 @@ export class RegistryTally implements RegistryCounters {
     this.#metrics?.refusedConnection(kind);
   }
 
+  storeRefused(error: LayerswarmError, size: number): void {
+    this.#store.refused(error, size);
+  }
+
   staleTag(): void {
     this.#metrics?.staleTag();
   }
@@ -48,7 +56,7 @@ export class RegistryTally implements RegistryCounters {
   }
 
   blobServed(served: Parameters<PullObserver['blobServed']>[0]): void {
-    this.#metrics?.blobServed(served.fromStore ? 'store' : 'swarm');
+    this.#metrics?.blobServed(served.source);
     this.#pulls.blobServed(served);
   }
 }

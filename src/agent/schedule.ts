@@ -1,6 +1,9 @@
 /** Often enough that `status` tells the truth about an origin that nobody has needed for a while. */
 export const ORIGIN_PROBE_MS = 15_000;
 
+/** How soon it is noticed that a store which refused blobs has room again. */
+export const STORE_LOOK_MS = 5_000;
+
 /**
  * Runs `job` at an interval, never twice at the same time, until it is disposed of; then the run under way is aborted and awaited.
  * What a job throws is its own concern: it must not.

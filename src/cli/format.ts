@@ -67,7 +67,7 @@ export function formatStatus(status: StatusDocument): string {
     `origin    ${origin.url ?? 'none known'}  ${origin.state}${reason}  ${origin.source}`,
     ...status.registries.flatMap(mirrorLine),
     trustLine(status),
-    `store     ${formatBytes(store.bytes)}${limit} in ${store.blobs} blobs, ${store.partial} unfinished, ${store.pinned} pinned`,
+    `store     ${formatBytes(store.bytes)}${limit} in ${store.blobs} blobs, ${store.partial} unfinished, ${store.pinned} pinned${store.reason === null ? '' : `: ${store.reason}`}`,
     ...containerdLine(status),
     `received  ${formatBytes(traffic.fromPeersBytes)} from peers, ${formatBytes(traffic.fromOriginBytes)} from the origin${share}`,
     `sent      ${formatBytes(traffic.toPeersBytes)} to peers, ${formatBytes(traffic.toClientsBytes)} to clients`,

@@ -86,7 +86,7 @@ const ANSWERS: Readonly<Record<ErrorCode, { readonly pull: OciErrorCode | 'unkno
   'config-invalid': { pull: 'UNKNOWN' },
   'store-locked': { pull: 'UNKNOWN' },
   'store-format': { pull: 'UNKNOWN' },
-  'store-unwritable': { pull: 'UNKNOWN' },
+  'store-unwritable': { pull: 'UNAVAILABLE' },
   'port-taken': { pull: 'UNKNOWN' },
   'key-invalid': { pull: 'UNKNOWN' },
   'agent-unreachable': { pull: 'UNKNOWN' },

@@ -8,7 +8,7 @@ import type { ListenAddress } from '../http/listen.ts';
 import type { RegistryLog } from './http/message.ts';
 import { ImageResolver, type ImageTiming } from './images/image-resolver.ts';
 import { Namespaces, type Repository } from './namespace.ts';
-import type { PullObserver } from './pull/pull-context.ts';
+import type { PullObserver, StoreObserver } from './pull/pull-context.ts';
 import { pullRoutes } from './pull/pull-routes.ts';
 import { embeddedPushRoutes } from './push/embedded-push-routes.ts';
 import { readOnlyRoutes } from './push/read-only-routes.ts';
@@ -59,7 +59,7 @@ export interface MirroredRegistry {
 const DEADLINE_MS = 4_800;
 
 /** What the endpoint counts. All arguments but digests and repositories are of small, fixed sets. */
-export interface RegistryCounters extends EndpointObserver, PullObserver {
+export interface RegistryCounters extends EndpointObserver, PullObserver, StoreObserver {
   /** A tag was answered whose mapping the origin could not confirm. */
   staleTag(): void;
 }
@@ -78,10 +78,10 @@ export class Registry {
     const { mirrors = [] } = options;
     this.namespaces = new Namespaces({ ...options, mirrors: mirrors.map(({ name }) => name) });
     const onStale = (): void => counters.staleTag();
-    this.#own = { resolver: new ImageResolver({ ...options, now, onStale }), exchange: options.exchange };
+    this.#own = { resolver: new ImageResolver({ ...options, now, onStale }), exchange: options.exchange, origin: () => options.origin() };
     this.#mirrors = new Map(mirrors.map(({ name, origin, tagMemory, isExcluded }) => {
       const exchange = new MirrorExchange(options.exchange, origin);
-      return [name, { resolver: new ImageResolver({ ...options, exchange, origin: () => origin, tagMemory, isExcluded, now, onStale }), exchange }];
+      return [name, { resolver: new ImageResolver({ ...options, exchange, origin: () => origin, tagMemory, isExcluded, now, onStale }), exchange, origin: () => origin }];
     }));
     const { namespaces } = this;
     const { embedded } = options;

@@ -8,6 +8,8 @@ export interface Upstream {
   readonly resolver: ImageResolver;
   /** Blobs between the members; what no member has is read from this registry. */
   readonly exchange: BlobExchange;
+  /** The registry itself; undefined while it has not been learned. */
+  readonly origin: () => Origin | undefined;
 }
 
 /** The exchange for the repositories of a registry that is not the swarm's own origin. */

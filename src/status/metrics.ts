@@ -69,7 +69,7 @@ export class Metrics {
     this.#refused.inc({ kind });
   }
 
-  blobServed(source: 'store' | 'swarm'): void {
+  blobServed(source: 'store' | 'swarm' | 'origin'): void {
     this.#blobs.inc({ source });
   }
 
@@ -94,6 +94,7 @@ export class Metrics {
     gauge('layerswarm_store_blobs', 'Complete blobs on disk.', ({ store }) => store.blobs);
     gauge('layerswarm_store_bytes', 'Bytes of complete blobs on disk.', ({ store }) => store.bytes);
     gauge('layerswarm_store_limit_bytes', 'Size limit of the store, 0 without one.', ({ store }) => store.maxBytes ?? 0);
+    gauge('layerswarm_store_refusing', '1 while the store takes no new blobs: they pass through to clients.', ({ store }) => (store.reason === null ? 0 : 1));
     gauge('layerswarm_store_partial_blobs', 'Unfinished blobs on disk.', ({ store }) => store.partial);
     gauge('layerswarm_containerd_blobs', 'Blobs of containerd that are given from its own files.', ({ containerd }) => containerd?.blobs ?? 0);
     gauge('layerswarm_containerd_bytes', 'Bytes of these.', ({ containerd }) => containerd?.bytes ?? 0);

@@ -104,6 +104,10 @@ export interface StoreStatus {
   readonly partial: number;
   /** Pinned images. */
   readonly pinned: number;
+  /** `degraded`: it takes no new blobs, and they pass through from their registry to clients. */
+  readonly state: 'ok' | 'degraded';
+  /** One line, when the state is not ok. */
+  readonly reason: string | null;
 }
 
 /** What containerd on this host holds and members are given from where it lies; none of it counts as the store's. */

@@ -1,4 +1,4 @@
-import { rename, rm, statfs } from 'node:fs/promises';
+import { access, constants, rename, rm, statfs } from 'node:fs/promises';
 import { LayerswarmError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { BlobCatalog, BlobRecord } from './blob-catalog.ts';
@@ -177,6 +177,18 @@ export class DiskBlobStore implements BlobStore {
     return gone;
   }
 
+  /** Whether a blob of so many bytes would be taken now: there is room, or could be, and the folder can be written. */
+  async takes(bytes: number): Promise<boolean> {
+    try {
+      const { overLimit, overDisk } = await this.#shortage({ written: 0, expected: bytes });
+      if (chooseEvictions(this.evictable(), Math.max(0, overLimit, overDisk)) === undefined) return false;
+      await access(this.#parts.layout.partial, constants.W_OK);
+      return true;
+    } catch {
+      return false; // a disk that cannot even be asked
+    }
+  }
+
   stats(): BlobStoreStats {
     const { catalog, limits } = this.#parts;
     const pinned = this.#parts.pinned();
@@ -200,19 +212,29 @@ export class DiskBlobStore implements BlobStore {
    */
   async #makeRoom({ written = 0 }: { written?: number } = {}): Promise<void> {
     const { limits, layout } = this.#parts;
-    const { bavail, bsize } = await statfs(layout.root);
-    const overLimit = this.usedBytes() + written - limits.maxBytes;
-    const overDisk = this.#partials.outstandingBytes() + this.#reservedBytes + limits.reserveBytes - bavail * bsize;
+    const { overLimit, overDisk, free } = await this.#shortage({ written, expected: 0 });
     const needed = Math.max(overLimit, overDisk);
     if (needed <= 0) return;
     const chosen = chooseEvictions(this.evictable(), needed);
     if (chosen === undefined) {
       const why = overLimit >= overDisk
         ? `the size limit of ${limits.maxBytes} bytes is reached, and the rest is in use, pinned or held as origin; raise the limit or unpin images`
-        : `the disk of ${layout.root} has ${bavail * bsize} bytes free, of which ${limits.reserveBytes} stay reserved; free ${overDisk} bytes`;
+        : `the disk of ${layout.root} has ${free} bytes free, of which ${limits.reserveBytes} stay reserved; free ${overDisk} bytes`;
       throw new LayerswarmError('disk-full', why, { detail: { missingBytes: needed, limit: overLimit >= overDisk ? 'store' : 'disk' } });
     }
     await this.evict(chosen);
+  }
+
+  /** Bytes by which limit and disk are exceeded: with what is `written` outside the count, and what is `expected` to be. */
+  async #shortage({ written, expected }: { written: number; expected: number }): Promise<{ overLimit: number; overDisk: number; free: number }> {
+    const { limits, layout } = this.#parts;
+    const { bavail, bsize } = await statfs(layout.root);
+    const free = bavail * bsize;
+    return {
+      overLimit: this.usedBytes() + written + expected - limits.maxBytes,
+      overDisk: this.#partials.outstandingBytes() + this.#reservedBytes + expected + limits.reserveBytes - free,
+      free,
+    };
   }
 
   async #publishPartial(partial: OwnedPartial): Promise<void> {

@@ -40,6 +40,11 @@ function systemCode(error: unknown): string | undefined {
   return code === 'ERR_SQLITE_ERROR' && errcode !== undefined ? SQLITE_ERRNO[errcode & 0xff] : code;
 }
 
+/** Whether the store cannot take bytes, whatever they are: the disk is full, read-only or failing. */
+export function isStoreRefusal(error: unknown): error is LayerswarmError {
+  return error instanceof LayerswarmError && (error.code === 'disk-full' || error.code === 'store-unwritable');
+}
+
 export function isMissing(error: unknown): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOENT';
 }

@@ -45,6 +45,8 @@ export interface Store {
   /** What opening had to repair, each a line for the log; mostly empty. */
   readonly repairs: readonly string[];
   stats(): BlobStoreStats;
+  /** Whether a blob of so many bytes would be taken now; nothing is evicted for the answer. */
+  takes(bytes: number): Promise<boolean>;
   /** Removes what is idle, old or over the limit. Call it now and then: the limit itself is kept without it. */
   gc(options?: GcOptions): Promise<GcReport>;
   /** Removes an image and what of it no other image needs. */
@@ -139,6 +141,7 @@ async function assemble({ layout, lock, metadata, fresh, damaged }: Opened, opti
       ...(restoredTags > 0 ? [`restored ${restoredTags} tags from ${layout.index}`] : []),
     ],
     stats: () => blobs.stats(),
+    takes: (bytes) => blobs.takes(bytes),
     gc: (options = {}) => collectGarbage({ blobs, catalog, metadata, layout, maxBytes, now }, options),
     purge: (options) => purgeImage({ blobs, metadata, images }, options),
     holdAsOrigin: (digest) => {

@@ -37,6 +37,7 @@ export interface RecordingCounters extends RegistryCounters {
   readonly refusals: string[];
   readonly log: string[];
   stale: number;
+  readonly storeRefusals: string[];
   sentBytes: number;
 }
 
@@ -92,12 +93,13 @@ export async function startRegistryNode(cleanup: Cleanup, options: RegistryNodeO
 
 function recordingCounters(): RecordingCounters {
   const counters: RecordingCounters = {
-    answers: [], cuts: [], refusals: [], log: [], stale: 0, sentBytes: 0,
+    answers: [], cuts: [], refusals: [], log: [], stale: 0, sentBytes: 0, storeRefusals: [],
     answered: (route, method, status) => void counters.answers.push({ route, method, status }),
     sentToClient: (bytes) => void (counters.sentBytes += bytes),
     cut: (reason) => void counters.cuts.push(reason),
     refused: (kind) => void counters.refusals.push(kind),
     staleTag: () => void counters.stale++,
+    storeRefused: ({ message }) => void counters.storeRefusals.push(message),
     manifestServed: () => undefined,
     blobServed: () => undefined,
   };

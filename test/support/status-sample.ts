@@ -8,7 +8,7 @@ export const statusSample: StatusDocument = {
   origin: { url: 'https://registry.example', source: 'configured', state: 'ok', reason: null, bytes: 1000 },
   registries: [{ name: 'registry.example', kind: 'origin', url: 'https://registry.example', state: 'ok', reason: null, bytes: 1000 }, { name: 'docker.io', kind: 'alias', url: null, state: null, reason: null, bytes: 0 }],
   trust: { excludePatterns: 1, excludedRepositories: 2, sharedWith: 1 },
-  store: { blobs: 2, bytes: 3000, maxBytes: 10_000, partial: 1, pinned: 1 },
+  store: { blobs: 2, bytes: 3000, maxBytes: 10_000, partial: 1, state: 'ok', reason: null, pinned: 1 },
   containerd: { state: 'ok', reason: null, blobs: 4, bytes: 7000 },
   traffic: { fromOriginBytes: 1000, fromPeersBytes: 2000, toPeersBytes: 500, toClientsBytes: 3000, vouchedBytes: 0 },
   peers: [{ peerId: '12D3KooWPeer', address: '/ip4/127.0.0.1/tcp/4011', zone: 'rack-2', direction: 'outbound', lane: 'tls', latencyMs: 1.25, sentBytes: 500, receivedBytes: 2000, badPieces: 0 }],

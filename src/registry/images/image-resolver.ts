@@ -1,5 +1,5 @@
 import { Digest } from '../../oci/digest.ts';
-import { linkedDescriptors, type RawManifest } from '../../oci/manifest.ts';
+import { linkedDescriptors, type Manifest, type RawManifest } from '../../oci/manifest.ts';
 import { checkTag } from '../../oci/name.ts';
 import type { Origin } from '../../origin/origin.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
@@ -55,6 +55,7 @@ export const DEFAULT_TIMING: ImageTiming = {
 
 export interface ResolvedManifest {
   readonly raw: RawManifest;
+  readonly manifest: Manifest;
   /** How the tag was resolved; undefined for a request by digest. */
   readonly tag: ResolvedTag | undefined;
 }
@@ -97,6 +98,6 @@ export class ImageResolver {
     const { blobs } = linkedDescriptors(manifest);
     for (const { digest, size } of blobs) this.access.learnSize(digest, size);
     await this.availability.require(repository.name, manifest, signal);
-    return { raw, tag };
+    return { raw, manifest, tag };
   }
 }

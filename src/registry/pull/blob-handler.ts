@@ -1,17 +1,25 @@
 import type { OutgoingHttpHeaders } from 'node:http';
-import { errorCode } from '../../errors.ts';
+import { errorCode, LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
 import type { BlobReader } from '../../store/blob-store.ts';
+import { isStoreRefusal } from '../../store/store-error.ts';
+import type { BlobFetch } from '../../swarm/swarm.ts';
 import type { RegistryRequest, RegistryResponse, StreamedBody } from '../http/message.ts';
 import { type ByteRange, parseRange } from '../http/range.ts';
 import type { Parameters } from '../http/router.ts';
 import { abortable } from '../images/single-flight.ts';
 import type { Repository } from '../namespace.ts';
 import type { Upstream } from '../upstream.ts';
-import type { PullContext } from './pull-context.ts';
+import { untilCertain } from './first-byte.ts';
+import { passThrough } from './pass-through.ts';
+import type { BlobServedFrom, PullContext } from './pull-context.ts';
+
+/** Of the time that headers may take, what is left over for those whose blob has not begun by then. */
+const HEADERS_MARGIN_MS = 500;
 
 /** `GET` and `HEAD /v2/<name>/blobs/<digest>`. */
 export async function getBlob(context: PullContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
+  const headersDue = performance.now() + context.deadlineMs - HEADERS_MARGIN_MS;
   const repository = context.namespaces.repository(parameters['name']!, request.query);
   const digest = Digest.parse(parameters['digest']!);
   const upstream = context.upstreamOf(repository);
@@ -19,13 +27,16 @@ export async function getBlob(context: PullContext, request: RegistryRequest, pa
   if (request.method === 'HEAD' && size !== undefined) return { status: 200, headers: blobHeaders(digest, size) };
 
   const reader = await openHeld(context, digest);
-  const served = reader === undefined ? await fetchBlob(upstream, request, repository, digest, size) : await storedBlob(request, digest, reader);
-  context.observer.blobServed({ repository: repository.full, digest, size: served.size, fromStore: reader !== undefined });
+  const served = reader === undefined
+    ? await fetchBlob(context, { upstream, request, repository, digest, headersDue }, size)
+    : await storedBlob(request, digest, reader);
+  context.observer.blobServed({ repository: repository.full, digest, size: served.size, source: served.source });
   return served.response;
 }
 
 interface ServedBlob {
   readonly size: number;
+  readonly source: BlobServedFrom;
   readonly response: RegistryResponse;
 }
 
@@ -36,14 +47,24 @@ async function storedBlob(request: RegistryRequest, digest: Digest, reader: Blob
       length: range.end - range.start,
       bytes: () => reader.stream(range.start, range.end, { reuse: true }),
     }), release);
-    return { size: reader.size, response };
+    return { size: reader.size, source: 'store', response };
   } catch (error) {
     await release();
     throw error;
   }
 }
 
-async function fetchBlob({ resolver, exchange }: Upstream, request: RegistryRequest, repository: Repository, digest: Digest, known: number | undefined): Promise<ServedBlob> {
+interface WantedBlob {
+  readonly upstream: Upstream;
+  readonly request: RegistryRequest;
+  readonly repository: Repository;
+  readonly digest: Digest;
+  /** On the monotonic clock, in ms. */
+  readonly headersDue: number;
+}
+
+async function fetchBlob(context: PullContext, wanted: WantedBlob, known: number | undefined): Promise<ServedBlob> {
+  const { upstream: { resolver, exchange }, request, repository, digest } = wanted;
   // a 503 sends containerd to its next host, a cut body back here
   await resolver.availability.requireBlob(repository.name, digest, request.signal);
   const fetch = exchange.fetch({
@@ -53,17 +74,58 @@ async function fetchBlob({ resolver, exchange }: Upstream, request: RegistryRequ
     ...(known === undefined ? {} : { size: known }),
   });
   const release = (): void => fetch.release();
+  let size = known;
   try {
-    const size = await abortable(fetch.size(), request.signal);
+    size ??= await abortable(fetch.size(), request.signal);
     resolver.access.learnSize(digest, size);
     const response = blobResponse(request, digest, size, (range) => ({
       length: range.end - range.start,
-      bytes: (signal) => fetch.read(range.start, range.end, signal),
+      bytes: (signal) => mended(context, wanted, fetch, range, signal),
     }), release);
-    return { size, response };
+    if (request.method !== 'HEAD') await untilCertain(fetch, wanted.headersDue - performance.now(), request.signal);
+    return { size, source: 'swarm', response };
   } catch (error) {
     release();
-    throw error;
+    if (size === undefined || !isStoreRefusal(error)) throw error;
+    return passedBlob(context, wanted, size, error);
+  }
+}
+
+/** What the store cannot take goes by it. @throws the store's refusal where the registry cannot give it either */
+async function passedBlob(context: PullContext, { upstream, request, repository, digest }: WantedBlob, size: number, refusal: LayerswarmError): Promise<ServedBlob> {
+  context.observer.storeRefused(refusal, size);
+  const origin = upstream.origin();
+  if (origin === undefined) throw refusal;
+  const ended = new AbortController();
+  let stream: AsyncIterable<Uint8Array> | undefined;
+  const response = blobResponse(request, digest, size, (range) => ({
+    length: range.end - range.start,
+    bytes: () => stream!,
+  }), () => ended.abort());
+  const { start, end } = partOf(request, digest, size) ?? { start: 0, end: size };
+  try {
+    stream = await abortable(passThrough({ origin, repository: repository.name, digest, size }, { start, end }, ended.signal), request.signal);
+    return { size, source: 'origin', response };
+  } catch (error) {
+    ended.abort();
+    throw new LayerswarmError(refusal.code, `${refusal.message}; nor does ${origin.url} give it: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** The bytes of a fetch; what the store turns out not to take goes on past it. */
+async function* mended(context: PullContext, { upstream, repository, digest }: WantedBlob, fetch: BlobFetch, { start, end }: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  let position = start;
+  try {
+    for await (const chunk of fetch.read(start, end, signal)) {
+      yield chunk;
+      position += chunk.length;
+    }
+  } catch (error) {
+    const origin = upstream.origin();
+    if (!isStoreRefusal(error) || origin === undefined) throw error;
+    const size = await fetch.size();
+    context.observer.storeRefused(error, size);
+    yield* await passThrough({ origin, repository: repository.name, digest, size }, { start: position, end }, signal);
   }
 }
 
@@ -80,7 +142,7 @@ async function openHeld(context: PullContext, digest: Digest): Promise<BlobReade
 
 /** @throws LayerswarmError `range-invalid`; OciError for several ranges */
 function blobResponse(request: RegistryRequest, digest: Digest, size: number, body: (range: ByteRange) => StreamedBody, release: () => void | Promise<void>): RegistryResponse {
-  const part = wantsPart(request, digest) ? parseRange(request.headers.range, size) : undefined;
+  const part = partOf(request, digest, size);
   if (part === undefined) return { status: 200, headers: blobHeaders(digest, size), body: body({ start: 0, end: size }), release };
   return {
     status: 206,
@@ -104,8 +166,9 @@ function blobHeaders(digest: Digest, size: number): OutgoingHttpHeaders {
   };
 }
 
-/** RFC 9110 §14.2: Range is defined for GET alone, and If-Range with another representation asks for the whole. */
-function wantsPart(request: RegistryRequest, digest: Digest): boolean {
+/** RFC 9110 §14.2: Range is defined for GET alone, and If-Range with another representation asks for the whole. @throws as `parseRange` */
+function partOf(request: RegistryRequest, digest: Digest, size: number): ByteRange | undefined {
   const condition = request.headers['if-range'];
-  return request.method === 'GET' && (condition === undefined || condition === `"${digest.toString()}"`);
+  const isForThis = request.method === 'GET' && (condition === undefined || condition === `"${digest.toString()}"`);
+  return isForThis ? parseRange(request.headers.range, size) : undefined;
 }

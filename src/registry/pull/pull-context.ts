@@ -1,3 +1,4 @@
+import type { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
 import type { ImageStore } from '../../store/image-store.ts';
@@ -10,15 +11,23 @@ export interface PullContext {
   readonly upstreamOf: (repository: Repository) => Upstream;
   readonly store: BlobStore;
   readonly images: ImageStore;
-  readonly observer: PullObserver;
+  readonly observer: PullObserver & StoreObserver;
   /** Milliseconds until the headers of an answer must be on their way. */
   readonly deadlineMs: number;
 }
+
+/** `store`: the whole blob was here already. `swarm`: it is being fetched. `origin`: passed through, since the store cannot take it. */
+export type BlobServedFrom = 'store' | 'swarm' | 'origin';
 
 /** What clients were given, for receipts. */
 export interface PullObserver {
   /** `reference` is the tag or digest as the client asked; `repository` holds the registry. */
   manifestServed(served: { repository: string; reference: string; digest: Digest; isHead: boolean }): void;
-  /** The answer to a blob request began; `fromStore` when the whole blob was here already. */
-  blobServed(served: { repository: string; digest: Digest; size: number; fromStore: boolean }): void;
+  /** The answer to a blob request began. */
+  blobServed(served: { repository: string; digest: Digest; size: number; source: BlobServedFrom }): void;
+}
+
+export interface StoreObserver {
+  /** The store could not take a blob of `size` bytes. */
+  storeRefused(error: LayerswarmError, size: number): void;
 }

@@ -39,7 +39,7 @@ function setUp(t: ExecutionContext) {
     pulls, receipts, clock,
     serveManifest: (raw: RawManifest, reference: string, isHead = false) => pulls.manifestServed({ repository: REPOSITORY, reference, digest: raw.digest, isHead }),
     serveBlob: async (bytes: Buffer, fromStore: boolean) => {
-      pulls.blobServed({ repository: REPOSITORY, digest: Digest.of(bytes), size: bytes.length, fromStore });
+      pulls.blobServed({ repository: REPOSITORY, digest: Digest.of(bytes), size: bytes.length, source: fromStore ? 'store' : 'swarm' });
       await pulls.settled();
     },
     arrive: (bytes: Buffer) => {

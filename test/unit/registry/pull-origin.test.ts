@@ -56,7 +56,7 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
 
 const isTagRequest = ({ url }: SeenRequest): boolean => /\/manifests\/v\d$/.test(url);
 const isManifestByDigest = ({ url }: SeenRequest): boolean => url.includes('/manifests/sha256:');
-const isBlob = ({ url }: SeenRequest): boolean => url.includes('/blobs/');
+const isBlobRead = ({ method, url }: SeenRequest): boolean => method === 'GET' && url.includes('/blobs/');
 
 function layerPath({ layers }: PushedImage, index = 0): string {
   return `blobs/${layers[index]!.digest.toString()}`;
@@ -138,7 +138,7 @@ real('fifty clients of one cold blob are one fetch from the origin', async (t) =
     t.true(body.equals(image.layers[0]!.bytes));
   }
   t.is(node.exchange.started - started, 1);
-  t.is(faults.requests.filter(({ method, url }) => method === 'GET' && url.includes('/blobs/')).length, 1);
+  t.is(faults.requests.filter(({ method, url }) => method === 'GET' && url.includes(layerPath(image))).length, 1);
   await waitFor('the release of all', () => node.exchange.interested === 0);
 });
 
@@ -340,8 +340,10 @@ real('a manifest that is corrupt at the origin is not served', async (t) => {
 real('a blob that is cut at the origin is cut at the client, who comes back for the rest', async (t) => {
   const { get, image, faults, node } = await start(t);
   await get('manifests/v1');
-  faults.inject({ kind: 'cut', after: 100_000 }, { match: isBlob, times: 1 });
-  const heal = faults.inject({ kind: 'status', status: 500 }, { match: ({ headers }) => headers.range !== undefined });
+  // slow enough for the first bytes to arrive before the end
+  faults.inject({ kind: 'slow', bytesPerSecond: 500_000 }, { match: isBlobRead, times: 1 });
+  faults.inject({ kind: 'cut', after: 100_000 }, { match: isBlobRead, times: 1 });
+  const heal = faults.inject({ kind: 'status', status: 500 }, { match: ({ headers }) => /^bytes=[1-9]/.test(headers.range ?? '') });
   const request = httpGet(`${node.url}/v2/${REPOSITORY}/${layerPath(image)}`, { agent: false });
   const [response] = await eventOf(request, 'response') as [IncomingMessage];
   t.is(response.statusCode, 200);

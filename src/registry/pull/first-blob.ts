@@ -1,0 +1,40 @@
+import type { Manifest } from '../../oci/manifest.ts';
+import { isStoreRefusal } from '../../store/store-error.ts';
+import { abortable } from '../images/single-flight.ts';
+import type { Repository } from '../namespace.ts';
+import type { Upstream } from '../upstream.ts';
+import { passThrough } from './pass-through.ts';
+import type { PullContext } from './pull-context.ts';
+
+/** Configurations are smaller; an artifact may call anything its configuration. */
+const MAX_BYTES = 1024 * 1024;
+/** After so long the client is given its manifest all the same: a slow source is none that refuses. */
+const PATIENCE_MS = 2_000;
+
+/**
+ * Brings the configuration of an image here before its manifest is given out. skopeo and podman stay with the host whose manifest
+ * they took, so a registry that gives its blobs to nobody must be found out before; and clients ask for this blob next.
+ * @throws what fetching it throws
+ */
+export async function bringFirstBlob(context: PullContext, upstream: Upstream, repository: Repository, manifest: Manifest, signal: AbortSignal): Promise<void> {
+  if (manifest.kind !== 'image' || manifest.config.size > MAX_BYTES || context.store.size(manifest.config.digest) !== undefined) return;
+  const { digest, size } = manifest.config;
+  const fetch = upstream.exchange.fetch({ digest, size, repository: repository.name, shared: !upstream.resolver.isExcluded(repository.name) });
+  try {
+    await abortable(Promise.race([fetch.done(), patience()]), signal);
+  } catch (error) {
+    const origin = upstream.origin();
+    if (!isStoreRefusal(error) || origin === undefined) throw error;
+    context.observer.storeRefused(error, size);
+    const whole = await passThrough({ origin, repository: repository.name, digest, size }, { start: 0, end: size }, signal);
+    for await (const chunk of whole) void chunk; // read for its digest alone
+  } finally {
+    fetch.release();
+  }
+}
+
+async function patience(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    setTimeout(resolve, PATIENCE_MS).unref();
+  });
+}

@@ -1,0 +1,120 @@
+import test, { type ExecutionContext } from 'ava';
+import { randomBytes } from 'node:crypto';
+import { LayerswarmError } from '../../../src/errors.ts';
+import type { BlobStore } from '../../../src/store/blob-store.ts';
+import type { Fault, SeenRequest } from '../../support/fault-proxy.ts';
+import { type RawAnswer, type RawRequest, send } from '../../support/raw-http.ts';
+import { pushImage, type PushedImage } from '../../support/registry-content.ts';
+import { type RegistryNode, type RegistryNodeOptions, startRegistryNode } from '../../support/registry-node.ts';
+import { requireTool } from '../../support/require-tool.ts';
+import { type OriginBehindFaults, startOrigin } from './origin-behind-faults.ts';
+
+// What is known before the first byte of a blob is a status, so that a client goes on to its next host.
+
+const REPOSITORY = 'team/app';
+const layer = randomBytes(300_000);
+
+interface Fixture extends OriginBehindFaults {
+  readonly node: RegistryNode;
+  readonly image: PushedImage;
+  readonly get: (path: string, request?: RawRequest) => Promise<RawAnswer>;
+  readonly layerPath: string;
+}
+
+async function start(t: ExecutionContext, options: Partial<RegistryNodeOptions> = {}): Promise<Fixture | undefined> {
+  if (!requireTool(t, 'docker-registry')) return undefined;
+  const behind = await startOrigin(t);
+  const image = await pushImage(behind.registry, REPOSITORY, 'v1', [layer]);
+  const node = await startRegistryNode(t, { origin: behind.origin, ...options });
+  return { ...behind, node, image, layerPath: `blobs/${image.layers[0]!.digest.toString()}`, get: (path, request) => send(`${node.url}/v2/${REPOSITORY}/${path}`, request) };
+}
+
+const isBlobRead = ({ method, url }: SeenRequest): boolean => method === 'GET' && url.includes('/blobs/');
+
+/** As a disk that is full: what is small still fits where `smallFits`. */
+function fullDisk(store: BlobStore, { smallFits = false } = {}): BlobStore {
+  return new Proxy(store, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target);
+      if (typeof value !== 'function') return value;
+      if (name !== 'write') return value.bind(target) as unknown;
+      return async (source: AsyncIterable<Uint8Array>, options: { expectedSize?: number }) => {
+        if (smallFits && (options.expectedSize ?? 0) < 10_000) return target.write(source, options);
+        throw new LayerswarmError('disk-full', 'the disk is full');
+      };
+    },
+  });
+}
+
+const REFUSALS: readonly (readonly [title: string, fault: Fault, status: number])[] = [
+  ['404', { kind: 'status', status: 404 }, 404],
+  ['403', { kind: 'status', status: 403 }, 404],
+  ['401', { kind: 'status', status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } }, 404],
+  ['500', { kind: 'status', status: 500 }, 503],
+  ['429', { kind: 'status', status: 429 }, 503],
+  ['an encoding that nobody asked for', { kind: 'headers', set: { 'content-encoding': 'gzip' } }, 405],
+  ['a connection that ends', { kind: 'reset' }, 503],
+];
+
+for (const [title, fault, status] of REFUSALS) {
+  test(`an origin that answers blobs with ${title} is a ${status} to their clients, and to those of the manifest that needs them`, async (t) => {
+    const fixture = await start(t);
+    if (fixture === undefined) return;
+    const { faults, get, node, layerPath } = fixture;
+    t.is((await get('manifests/v1', { method: 'HEAD' })).status, 200);
+    const heal = faults.inject(fault, { match: isBlobRead });
+    const answer = await get(layerPath);
+    t.is(answer.status, status);
+    t.is(answer.headers['www-authenticate'], undefined);
+    t.is((await get('manifests/v1')).status, status);
+    t.deepEqual(node.counters.cuts, []);
+    heal();
+    node.clock.now += 60_000;
+    t.is((await get('manifests/v1')).status, 200);
+    t.deepEqual((await get(layerPath)).body, layer);
+  });
+}
+
+for (const smallFits of [true, false]) {
+  test(`with the disk full ${smallFits ? 'for what is large ' : ''}an image passes through whole and in parts, and the node says so`, async (t) => {
+    const fixture = await start(t, { wrapStore: (store) => fullDisk(store, { smallFits }) });
+    if (fixture === undefined) return;
+    const { get, node, image, layerPath } = fixture;
+    t.deepEqual((await get('manifests/v1')).body, image.manifest);
+    t.deepEqual((await get(`blobs/${image.config.digest.toString()}`)).body, image.config.bytes);
+    const whole = await get(layerPath);
+    t.is(whole.status, 200);
+    t.deepEqual(whole.body, layer);
+    for (const [range, from, to] of [['bytes=0-0', 0, 1], ['bytes=100000-', 100_000, layer.length], ['bytes=-1', layer.length - 1, layer.length], ['bytes=5-200000', 5, 200_001]] as const) {
+      const part = await get(layerPath, { headers: { range } });
+      t.is(part.status, 206, range);
+      t.deepEqual(part.body, layer.subarray(from, to), range);
+    }
+    t.is((await get(layerPath, { headers: { range: `bytes=${layer.length}-` } })).status, 416);
+    t.true(node.counters.storeRefusals.length > 0);
+    t.is(node.store.size(image.layers[0]!.digest), undefined);
+  });
+}
+
+test('with the disk full and an origin that gives no blob, its client goes on to the next host', async (t) => {
+  const fixture = await start(t, { wrapStore: (store) => fullDisk(store) });
+  if (fixture === undefined) return;
+  const { faults, get, layerPath } = fixture;
+  await get('manifests/v1', { method: 'HEAD' });
+  faults.inject({ kind: 'status', status: 403 }, { match: isBlobRead });
+  const answer = await get(layerPath);
+  t.is(answer.status, 503);
+  t.regex(answer.body.toString(), /the disk is full; nor does .* give it/);
+  t.is((await get('manifests/v1')).status, 404);
+});
+
+test('what passes through with wrong bytes is cut before its last byte', async (t) => {
+  const fixture = await start(t, { wrapStore: (store) => fullDisk(store) });
+  if (fixture === undefined) return;
+  const { faults, get, node, layerPath } = fixture;
+  await get('manifests/v1');
+  faults.inject({ kind: 'corrupt', at: 200_000 }, { match: ({ url }) => url.includes(layerPath) });
+  await t.throwsAsync(get(layerPath));
+  await t.throwsAsync(get(layerPath, { headers: { range: 'bytes=0-99' } }), undefined, 'a part is proven by the whole');
+  t.deepEqual(node.counters.cuts, ['no-progress', 'no-progress']);
+});
