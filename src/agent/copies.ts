@@ -1,6 +1,6 @@
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import { isForeign, parseManifest } from '../oci/manifest.ts';
+import { isForeign, readManifest } from '../oci/manifest.ts';
 import type { ImageStore } from '../store/image-store.ts';
 import type { Network, Peer } from '../swarm/network/network.ts';
 
@@ -15,7 +15,7 @@ export async function blobsOfImage(images: ImageStore, root: Digest): Promise<De
   for (const digest of seen.values()) {
     const raw = await images.anyManifest(digest);
     if (raw === undefined) continue;
-    const manifest = parseManifest(raw.bytes, raw.mediaType);
+    const manifest = readManifest(raw.bytes, raw.mediaType);
     if (manifest.kind === 'image') for (const blob of [manifest.config, ...manifest.layers]) if (!isForeign(blob)) found.set(blob.digest.toString(), blob);
     if (manifest.kind === 'index') for (const child of manifest.manifests) seen.set(child.digest.toString(), child.digest);
   }

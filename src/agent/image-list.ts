@@ -1,6 +1,6 @@
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import { isForeign, parseManifest } from '../oci/manifest.ts';
+import { isForeign, readManifest } from '../oci/manifest.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import type { ImageStore } from '../store/image-store.ts';
 import type { ImageStatus } from '../status/status-document.ts';
@@ -78,7 +78,8 @@ export class ImageList {
   async #find(repository: string, digest: Digest): Promise<Known | undefined> {
     const raw = await this.#images.manifest(repository, digest);
     if (raw === undefined) return undefined;
-    const manifest = parseManifest(raw.bytes, raw.mediaType);
+    const manifest = readManifest(raw.bytes, raw.mediaType);
+    if (manifest.kind === 'opaque') return { needs: [[]], absent: [] };
     if (manifest.kind === 'image') return { needs: [[manifest.config, ...manifest.layers.filter((layer) => !isForeign(layer))]], absent: [] };
     const children = await Promise.all(manifest.manifests.map(async ({ digest }) => ({ digest, known: await this.#find(repository, digest) })));
     return {

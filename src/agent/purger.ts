@@ -1,7 +1,7 @@
 import type { PurgeOutcome, PurgeReport } from '../control/keep-operation.ts';
 import { errorCode, LayerswarmError } from '../errors.ts';
 import { Digest } from '../oci/digest.ts';
-import { linkedDescriptors, MAX_MANIFEST_BYTES, parseManifest, rawManifest, type RawManifest } from '../oci/manifest.ts';
+import { linkedDescriptors, MAX_MANIFEST_BYTES, rawManifest, readManifest, type RawManifest } from '../oci/manifest.ts';
 import { Reference } from '../oci/reference.ts';
 import type { PurgeResult } from '../store/purge.ts';
 import type { Store } from '../store/store.ts';
@@ -101,7 +101,7 @@ export class Purger {
     for (const digest of manifests.values()) {
       const raw = await this.#parts.store.images.anyManifest(digest) ?? await this.#fromContent(digest);
       if (raw === undefined) continue;
-      const { blobs, children } = linkedDescriptors(parseManifest(raw.bytes, raw.mediaType));
+      const { blobs, children } = linkedDescriptors(readManifest(raw.bytes, raw.mediaType));
       for (const { digest } of [...blobs, ...children]) found.set(digest.toString(), digest);
       for (const { digest } of children) manifests.set(digest.toString(), digest);
     }

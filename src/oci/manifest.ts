@@ -3,8 +3,8 @@ import { LayerswarmError } from '../errors.ts';
 import type { Descriptor } from './descriptor.ts';
 import { Digest } from './digest.ts';
 import { nestsDeeperThan } from './json-depth.ts';
-import { imageSchema, indexSchema } from './manifest-schema.ts';
-import { isForeignLayerMediaType, isIndexMediaType, isManifestMediaType, MediaType } from './media-type.ts';
+import { HARMFUL, imageSchema, indexSchema } from './manifest-schema.ts';
+import { isForeignLayerMediaType, isManifestMediaType, isMediaType, MediaType, mediaTypeEssence } from './media-type.ts';
 
 /** distribution-spec 1.1, "Pushing Manifests": registries should take manifests of at least 4 MiB; common ones take no larger. */
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
@@ -39,6 +39,17 @@ export interface ImageIndex {
 
 export type Manifest = ImageManifest | ImageIndex;
 
+/** Bytes under a manifest's digest that nothing is followed of: they are passed on as they are. */
+export interface OpaqueManifest {
+  readonly kind: 'opaque';
+  readonly mediaType: string;
+  readonly subject?: undefined;
+  /** Why, in words. */
+  readonly why: string;
+}
+
+export type AnyManifest = Manifest | OpaqueManifest;
+
 /** What must be had beside a manifest itself to serve it whole. */
 export interface LinkedDescriptors {
   /** Config and layers, each digest once. */
@@ -53,25 +64,52 @@ export interface LinkedDescriptors {
 
 /**
  * Reads an OCI or Docker (schema 2) manifest or index out of bytes that nobody vouches for.
- * @param mediaType the type that it was announced with (Content-Type, or its descriptor), without parameters; it must agree
- * with the document. Without one, the document says it.
+ * @param mediaType the type that it was announced with (Content-Type, or its descriptor), where there is one
  * @throws LayerswarmError `manifest-invalid`; `too-large` beyond `MAX_MANIFEST_BYTES`
  */
 export function parseManifest(bytes: Uint8Array, mediaType?: string): Manifest {
-  const document = parseJsonObject(bytes);
-  const type = manifestType(document, mediaType);
-  return isIndexMediaType(type) ? toIndex(checked(indexSchema, document), type) : toImage(checked(imageSchema, document), type);
+  const manifest = readManifest(bytes, mediaType);
+  if (manifest.kind === 'opaque') throw invalid(manifest.why);
+  return manifest;
 }
 
-/** Parses `bytes` and keeps them with their digest; sha256, or as `expected` has it. @throws as `parseManifest`, and `digest-mismatch` */
-export function rawManifest(bytes: Buffer, options: { mediaType?: string | undefined; expected?: Digest | undefined } = {}): { raw: RawManifest; manifest: Manifest } {
-  const { expected } = options;
+/**
+ * The same for bytes whose digest was asked for: whatever they say, clients may have them, and what is not understood is opaque.
+ * @throws LayerswarmError `manifest-invalid` and `too-large` for what would harm whoever reads it, and for Docker's schema 1
+ */
+export function readManifest(bytes: Uint8Array, mediaType?: string): AnyManifest {
+  const document = jsonObject(bytes);
+  if (typeof document === 'string') return opaque(document, mediaType);
+  if (document['schemaVersion'] === 1) throw invalid('it is a Docker schema 1 manifest, which is no longer supported; push the image again with a current client');
+  const isIndex = Array.isArray(document['manifests']);
+  const result = (isIndex ? indexSchema : imageSchema).safeParse(document);
+  if (result.success) return followed(result.data, announcedType(mediaType) ?? statedType(document) ?? inferredType(result.data));
+  const { issues } = result.error;
+  const harm = issues.find((issue) => issue.code === 'too_big' || (issue.code === 'custom' && issue.params === HARMFUL));
+  const { path, message } = harm ?? issues[0]!;
+  const why = `${path.join('.')}: ${message}`.slice(0, 300);
+  if (harm !== undefined) throw invalid(why);
+  return opaque(why, mediaType ?? statedType(document));
+}
+
+/**
+ * Reads `bytes` and keeps them with their digest; sha256, or as `expected` has it.
+ * @throws as `readManifest`, and `digest-mismatch`; without `expected`, which proves them, as `parseManifest`
+ */
+export function rawManifest(bytes: Buffer, options: { mediaType?: string | undefined; expected?: Digest | undefined } = {}): { raw: RawManifest; manifest: AnyManifest } {
+  const { expected, mediaType } = options;
   const digest = Digest.of(bytes, expected?.algorithm);
   if (expected !== undefined && !digest.equals(expected)) {
     throw new LayerswarmError('digest-mismatch', `expected the manifest ${expected.toString()}, received bytes with digest ${digest.toString()}`);
   }
-  const manifest = parseManifest(bytes, options.mediaType);
+  const manifest = expected === undefined ? parseManifest(bytes, mediaType) : readManifest(bytes, mediaType);
   return { raw: { digest, mediaType: manifest.mediaType, bytes }, manifest };
+}
+
+/** The mediaType that a document states for itself, where it is one. */
+export function statedMediaType(bytes: Uint8Array): string | undefined {
+  const document = jsonObject(bytes);
+  return typeof document === 'string' ? undefined : statedType(document);
 }
 
 /** The descriptor of a manifest, as an index or a subject names it. */
@@ -79,16 +117,16 @@ export function manifestDescriptor(raw: RawManifest): Descriptor {
   return { mediaType: raw.mediaType, digest: raw.digest, size: raw.bytes.length };
 }
 
-export function linkedDescriptors(manifest: Manifest): LinkedDescriptors {
+export function linkedDescriptors(manifest: AnyManifest): LinkedDescriptors {
   const blobs = new Map<string, Descriptor>();
   const foreign = new Map<string, Descriptor>();
   const children = new Map<string, Descriptor>();
   if (manifest.kind === 'image') {
     blobs.set(manifest.config.digest.toString(), manifest.config);
     for (const layer of manifest.layers) (isForeign(layer) ? foreign : blobs).set(layer.digest.toString(), layer);
-  } else {
+  } else if (manifest.kind === 'index') {
     // an index may list what is no manifest, as build caches do; registries hold that as a blob
-    for (const child of manifest.manifests) (isManifestMediaType(child.mediaType) ? children : blobs).set(child.digest.toString(), child);
+    for (const child of manifest.manifests) (child.mediaType === '' || isManifestMediaType(child.mediaType) ? children : blobs).set(child.digest.toString(), child);
   }
   return { blobs: [...blobs.values()], foreign: [...foreign.values()], children: [...children.values()], subject: manifest.subject };
 }
@@ -98,7 +136,8 @@ export function isForeign(layer: Descriptor): boolean {
   return (layer.urls?.length ?? 0) > 0 || isForeignLayerMediaType(layer.mediaType);
 }
 
-function parseJsonObject(bytes: Uint8Array): Record<string, unknown> {
+/** The document, or why it is none. @throws LayerswarmError `too-large`, `manifest-invalid` for what nests too deep */
+function jsonObject(bytes: Uint8Array): Record<string, unknown> | string {
   if (bytes.length > MAX_MANIFEST_BYTES) {
     throw new LayerswarmError('too-large', `the manifest has ${bytes.length} bytes; at most ${MAX_MANIFEST_BYTES} are accepted`);
   }
@@ -106,56 +145,51 @@ function parseJsonObject(bytes: Uint8Array): Record<string, unknown> {
   let document: unknown;
   try {
     document = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
-  } catch (error) {
-    throw invalid('it is not JSON in UTF-8', error);
+  } catch {
+    return 'it is not JSON in UTF-8';
   }
-  if (typeof document !== 'object' || document === null || Array.isArray(document)) throw invalid('expected a JSON object');
+  if (typeof document !== 'object' || document === null || Array.isArray(document)) return 'expected a JSON object';
   return document as Record<string, unknown>;
 }
 
-function manifestType(document: Record<string, unknown>, announced: string | undefined): string {
-  const stated = document['mediaType'];
-  if (document['schemaVersion'] === 1) throw invalid('it is a Docker schema 1 manifest, which is no longer supported; push the image again with a current client');
-  if (stated !== undefined && typeof stated !== 'string') throw invalid('mediaType: expected a string');
-  if (stated !== undefined && announced !== undefined && stated !== announced) {
-    throw invalid(`its mediaType says ${stated.slice(0, 100)}, but it was announced as ${announced.slice(0, 100)}`);
+/** What the registry says is what clients get to hear; static file servers know no manifest types. */
+function announcedType(mediaType: string | undefined): string | undefined {
+  const essence = mediaTypeEssence(mediaType);
+  return essence !== undefined && isManifestMediaType(essence) ? essence : undefined;
+}
+
+function statedType({ mediaType }: Record<string, unknown>): string | undefined {
+  const essence = typeof mediaType === 'string' ? mediaTypeEssence(mediaType) : undefined;
+  return essence !== undefined && isMediaType(essence) ? essence : undefined;
+}
+
+/** Documents need not state their type; Docker's say what they are by what they list. */
+function inferredType(parsed: Parsed): string {
+  if (parsed.manifests !== undefined) {
+    const isDocker = parsed.manifests.some(({ mediaType }) => mediaType === MediaType.dockerManifest);
+    return isDocker ? MediaType.dockerManifestList : MediaType.ociIndex;
   }
-  const type = stated ?? announced ?? inferredType(document);
-  if (!isManifestMediaType(type)) throw invalid(`the media type ${type.slice(0, 100)} is no image manifest or index`);
-  const isOci = type === MediaType.ociManifest || type === MediaType.ociIndex;
-  if (stated === undefined && !isOci) throw invalid('a Docker manifest must state its mediaType');
-  return type;
+  return parsed.config.mediaType === MediaType.dockerConfig ? MediaType.dockerManifest : MediaType.ociManifest;
 }
 
-/** OCI documents need not state their type. */
-function inferredType(document: Record<string, unknown>): string {
-  return document['manifests'] === undefined ? MediaType.ociManifest : MediaType.ociIndex;
-}
+type Parsed = z.infer<typeof imageSchema> | z.infer<typeof indexSchema>;
 
-function checked<T>(schema: z.ZodType<T>, document: unknown): T {
-  const result = schema.safeParse(document);
-  if (result.success) return result.data;
-  const issue = result.error.issues[0];
-  throw invalid(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'malformed'}`.slice(0, 300));
-}
-
-function toImage(parsed: z.infer<typeof imageSchema>, mediaType: string): ImageManifest {
-  const { config, layers } = parsed;
-  return { kind: 'image', mediaType, config, layers, ...shared(parsed) };
-}
-
-function toIndex(parsed: z.infer<typeof indexSchema>, mediaType: string): ImageIndex {
-  return { kind: 'index', mediaType, manifests: parsed.manifests, ...shared(parsed) };
-}
-
-function shared({ artifactType, subject, annotations }: z.infer<typeof imageSchema> | z.infer<typeof indexSchema>): Pick<ImageManifest, 'artifactType' | 'subject' | 'annotations'> {
-  return {
+function followed(parsed: Parsed, mediaType: string): Manifest {
+  const { artifactType, subject, annotations } = parsed;
+  const shared = {
     ...(artifactType === undefined ? {} : { artifactType }),
     ...(subject === undefined ? {} : { subject }),
     ...(annotations === undefined ? {} : { annotations }),
   };
+  if (parsed.manifests !== undefined) return { kind: 'index', mediaType, manifests: parsed.manifests, ...shared };
+  return { kind: 'image', mediaType, config: parsed.config, layers: parsed.layers, ...shared };
 }
 
-function invalid(why: string, cause?: unknown): LayerswarmError {
-  return new LayerswarmError('manifest-invalid', `the manifest is not acceptable: ${why}`, { cause });
+function opaque(why: string, announced: string | undefined): OpaqueManifest {
+  const essence = mediaTypeEssence(announced);
+  return { kind: 'opaque', mediaType: essence !== undefined && isMediaType(essence) ? essence : 'application/octet-stream', why };
+}
+
+function invalid(why: string): LayerswarmError {
+  return new LayerswarmError('manifest-invalid', `the manifest is not acceptable: ${why}`);
 }

@@ -85,8 +85,7 @@ export class BlobReader {
   /** The bytes from `position` to `end`, or to where a shorter 206 ends. @throws LayerswarmError `size-mismatch`, `unsupported`; network errors */
   async* #body(what: string, answer: Answer, position: number, end: number, signal: AbortSignal | undefined): AsyncGenerator<Buffer, void, undefined> {
     const host = answer.url.host;
-    const encoding = answer.header('content-encoding') ?? 'identity';
-    if (encoding !== 'identity') throw new LayerswarmError('unsupported', `${host} sent ${what} encoded as ${encoding.slice(0, 20)}, which was not asked for`);
+    this.#http.requireIdentity(what, answer);
     const { from, to } = this.#extent(what, answer, position, end);
     let at = from;
     for await (const chunk of answer) {

@@ -1,6 +1,6 @@
 import { LayerswarmError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
-import { linkedDescriptors, type RawManifest, rawManifest } from '../oci/manifest.ts';
+import { linkedDescriptors, type RawManifest, rawManifest, statedMediaType } from '../oci/manifest.ts';
 import { checkRepositoryName, checkTag } from '../oci/name.ts';
 import { referrersIndex } from '../oci/referrers.ts';
 import type { BlobStore } from '../store/blob-store.ts';
@@ -130,9 +130,16 @@ export class EmbeddedOrigin implements Origin {
     const { store, images, now } = this.#options;
     const full = this.#full(repository);
     const { raw, manifest } = rawManifest(bytes, { mediaType, expected: reference.kind === 'digest' ? reference.digest : undefined });
+    if (manifest.kind === 'opaque') throw new LayerswarmError('manifest-invalid', `the manifest is not acceptable: ${manifest.why}`);
+    const stated = statedMediaType(bytes);
+    if (mediaType !== undefined && stated !== undefined && stated !== mediaType) {
+      throw new LayerswarmError('manifest-invalid', `the manifest is not acceptable: its mediaType says ${stated}, but it was announced as ${mediaType.slice(0, 100)}`);
+    }
     const { blobs, children, subject } = linkedDescriptors(manifest);
-    for (const { digest } of blobs) {
+    for (const { digest, size } of blobs) {
       if (!this.hasBlob(repository, digest)) throw missing(repository, digest, 'blob');
+      const held = store.size(digest);
+      if (held !== size) throw new LayerswarmError('size-mismatch', `the manifest says that ${digest.toString()} has ${size} bytes; it has ${held ?? 'none'}`);
     }
     for (const { digest } of children) {
       if (await images.manifest(full, digest) === undefined) throw missing(repository, digest, 'manifest');

@@ -148,6 +148,14 @@ export class RegistryHttp {
     return transportFailure(what, this.url.host, error, signal);
   }
 
+  /** A digest is of the content itself, and nothing else was asked for. @throws LayerswarmError `unsupported` */
+  requireIdentity(what: string, answer: Answer): void {
+    const encoding = answer.header('content-encoding') ?? 'identity';
+    if (encoding === 'identity') return;
+    answer.discard();
+    throw new LayerswarmError('unsupported', `${answer.url.host} sent ${what} encoded as ${encoding.slice(0, 20)}, which was not asked for; check the proxies in front of it`);
+  }
+
   async close(): Promise<void> {
     if (!this.#ownsDispatchers) return;
     await Promise.all([...new Set([this.#dispatchers.registry, this.#dispatchers.storage])].map((dispatcher) => dispatcher.destroy()));

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { errorCode, LayerswarmError } from '../errors.ts';
 import { Digest } from '../oci/digest.ts';
 import { MAX_MANIFEST_BYTES, parseManifest, type RawManifest, rawManifest } from '../oci/manifest.ts';
-import { isManifestMediaType, MANIFEST_ACCEPT, MediaType, mediaTypeEssence } from '../oci/media-type.ts';
+import { MANIFEST_ACCEPT, MediaType, mediaTypeEssence } from '../oci/media-type.ts';
 import { checkRepositoryName, checkTag, isRepositoryName, isTag } from '../oci/name.ts';
 import type { Access } from './auth.ts';
 import { BlobReader, parseContentRange } from './blob-reader.ts';
@@ -149,14 +149,22 @@ export class RegistryOrigin implements Origin {
     const answer = await this.#manifestRequest('GET', what, repository, reference, signal, [200]);
     let bytes: Buffer;
     try {
+      this.#http.requireIdentity(what, answer);
       bytes = await answer.bytes(MAX_MANIFEST_BYTES);
     } catch (error) {
       throw this.#http.failure(what, error, signal).error;
     }
-    const type = mediaTypeEssence(answer.header('content-type'));
-    // static file servers know no manifest types; the document states its own
-    const mediaType = type !== undefined && isManifestMediaType(type) ? type : undefined;
-    return rawManifest(bytes, { expected, mediaType }).raw;
+    return this.#proven(what, bytes, expected, answer.header('content-type'));
+  }
+
+  #proven(what: string, bytes: Buffer, expected: Digest | undefined, mediaType: string | undefined): RawManifest {
+    try {
+      return rawManifest(bytes, { expected, mediaType }).raw;
+    } catch (error) {
+      if (expected !== undefined || errorCode(error) !== 'manifest-invalid') throw error;
+      // a page of a proxy in between, rather than what somebody pushed under the tag
+      throw new LayerswarmError('unavailable', `${this.#http.url.host} answered something other than ${what}: ${(error as Error).message}`, { cause: error });
+    }
   }
 
   #manifestRequest(method: 'GET' | 'HEAD', what: string, repository: string, reference: string, signal: AbortSignal | undefined, accept: readonly number[]): Promise<Answer> {

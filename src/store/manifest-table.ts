@@ -1,9 +1,9 @@
 import { Digest } from '../oci/digest.ts';
-import { linkedDescriptors, type Manifest } from '../oci/manifest.ts';
+import { linkedDescriptors, type AnyManifest } from '../oci/manifest.ts';
 import type { Metadata } from './metadata.ts';
 
 /** Notes a manifest and what it names. Idempotent; within a transaction of the caller. */
-export function insertManifest(metadata: Metadata, digest: Digest, manifest: Manifest): void {
+export function insertManifest(metadata: Metadata, digest: Digest, manifest: AnyManifest): void {
   const key = digest.toString();
   metadata.statement('INSERT OR REPLACE INTO manifests VALUES (?, ?, ?)').run(key, manifest.mediaType, manifest.subject?.digest.toString() ?? null);
   const link = metadata.statement('INSERT OR IGNORE INTO manifest_links VALUES (?, ?)');

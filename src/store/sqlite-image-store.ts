@@ -1,6 +1,6 @@
 import { errorCode } from '../errors.ts';
 import { Digest } from '../oci/digest.ts';
-import { MAX_MANIFEST_BYTES, parseManifest, type RawManifest } from '../oci/manifest.ts';
+import { MAX_MANIFEST_BYTES, readManifest, type RawManifest } from '../oci/manifest.ts';
 import type { DiskBlobStore } from './disk-blob-store.ts';
 import type { AccessRecord, ImageStore, TagChange, TagRecord } from './image-store.ts';
 import { digestColumn, insertManifest, insertRepositoryManifest } from './manifest-table.ts';
@@ -48,7 +48,7 @@ export class SqliteImageStore implements ImageStore {
 
   /** @throws `manifest-invalid`, `too-large`, `digest-mismatch`, `disk-full` */
   async putManifest(repository: string, raw: RawManifest): Promise<void> {
-    const manifest = parseManifest(raw.bytes, raw.mediaType);
+    const manifest = readManifest(raw.bytes, raw.mediaType);
     if (this.#blobs.size(raw.digest) === undefined) {
       await this.#blobs.write(once(raw.bytes), { expected: raw.digest, expectedSize: raw.bytes.length });
     }

@@ -45,6 +45,21 @@ export function isStoreRefusal(error: unknown): error is LayerswarmError {
   return error instanceof LayerswarmError && (error.code === 'disk-full' || error.code === 'store-unwritable');
 }
 
+/**
+ * Runs what is kept for the next time only, which a store that takes nothing does without.
+ * @returns the refusal, where there was one. @throws anything else
+ */
+export async function keepIfTaken(keep: () => Promise<void> | void): Promise<LayerswarmError | undefined> {
+  try {
+    await keep();
+    return undefined;
+  } catch (error) {
+    const known = storeError(error, 'keep what the registry said');
+    if (isStoreRefusal(known)) return known;
+    throw error;
+  }
+}
+
 export function isMissing(error: unknown): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOENT';
 }

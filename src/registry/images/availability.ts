@@ -1,6 +1,6 @@
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
-import { linkedDescriptors, type Manifest } from '../../oci/manifest.ts';
+import { linkedDescriptors, type AnyManifest } from '../../oci/manifest.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
 import type { BlobExchange } from '../../swarm/swarm.ts';
 import type { OriginCalls } from './origin-calls.ts';
@@ -26,13 +26,13 @@ export class Availability {
   }
 
   /** @throws LayerswarmError `unavailable` naming the first digest that cannot be had */
-  async require(repository: string, manifest: Manifest, signal: AbortSignal): Promise<void> {
+  async require(repository: string, manifest: AnyManifest, signal: AbortSignal): Promise<void> {
     const { store, calls } = this.#options;
     const { blobs, children } = linkedDescriptors(manifest);
     const isMissing = ({ digest }: { digest: Digest }): boolean => store.size(digest) === undefined;
-    if (manifest.kind === 'image' ? !blobs.some(isMissing) : children.some((child) => !isMissing(child))) return;
+    if (manifest.kind === 'index' ? children.some((child) => !isMissing(child)) : !blobs.some(isMissing)) return;
     if (await calls.reachable(signal)) return;
-    const missing = manifest.kind === 'image' ? await this.#firstMissing(repository, blobs.filter(isMissing), signal) : await this.#allMissing(repository, children, signal);
+    const missing = manifest.kind === 'index' ? await this.#allMissing(repository, children, signal) : await this.#firstMissing(repository, blobs.filter(isMissing), signal);
     if (missing === undefined) return;
     throw new LayerswarmError('unavailable', `the origin is away and no member has ${missing.toString()}, which this image needs; try again when either is back`, { detail: { digest: missing } });
   }

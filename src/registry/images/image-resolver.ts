@@ -1,5 +1,5 @@
 import { Digest } from '../../oci/digest.ts';
-import { linkedDescriptors, type Manifest, type RawManifest } from '../../oci/manifest.ts';
+import { linkedDescriptors, type AnyManifest, type RawManifest } from '../../oci/manifest.ts';
 import { checkTag } from '../../oci/name.ts';
 import type { Origin } from '../../origin/origin.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
@@ -55,7 +55,7 @@ export const DEFAULT_TIMING: ImageTiming = {
 
 export interface ResolvedManifest {
   readonly raw: RawManifest;
-  readonly manifest: Manifest;
+  readonly manifest: AnyManifest;
   /** How the tag was resolved; undefined for a request by digest. */
   readonly tag: ResolvedTag | undefined;
 }

@@ -1,8 +1,9 @@
 import { errorCode, LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
-import { linkedDescriptors, MAX_MANIFEST_BYTES, parseManifest, rawManifest, type Manifest, type RawManifest } from '../../oci/manifest.ts';
+import { linkedDescriptors, MAX_MANIFEST_BYTES, rawManifest, readManifest, type AnyManifest, type RawManifest } from '../../oci/manifest.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
 import type { ImageStore } from '../../store/image-store.ts';
+import { keepIfTaken } from '../../store/store-error.ts';
 import type { BlobExchange } from '../../swarm/swarm.ts';
 import type { Repository } from '../namespace.ts';
 import type { OriginCalls } from './origin-calls.ts';
@@ -25,7 +26,7 @@ export interface ManifestSourceOptions {
 
 export interface FoundManifest {
   readonly raw: RawManifest;
-  readonly manifest: Manifest;
+  readonly manifest: AnyManifest;
 }
 
 /** Manifests by digest: from the store, else from the swarm, else from the origin; kept with their links. */
@@ -52,7 +53,7 @@ export class ManifestSource {
   /** A manifest that came by another repository, and is here as the child of an index, has yet to link its blobs here. */
   async #linked(repository: Repository, raw: RawManifest): Promise<FoundManifest> {
     const { images } = this.#options;
-    const manifest = parseManifest(raw.bytes, raw.mediaType);
+    const manifest = readManifest(raw.bytes, raw.mediaType);
     const { blobs, children } = linkedDescriptors(manifest);
     const [first] = [...blobs, ...children];
     if (first !== undefined && !images.isLinked(repository.full, first.digest)) await images.putManifest(repository.full, raw);
@@ -75,7 +76,7 @@ export class ManifestSource {
       await this.#requireAccess(repository, digest, deadline);
       found = await this.#fromPeersAlone(repository, digest, deadline);
     }
-    await images.putManifest(repository.full, found.raw);
+    await keepIfTaken(() => images.putManifest(repository.full, found.raw));
     return found;
   }
 
@@ -84,7 +85,7 @@ export class ManifestSource {
     const { images, repositories } = this.#options;
     await repositories.require(repository, async (origin, aborted) => {
       const kept = await images.manifest(repository.full, digest);
-      const [blob] = kept === undefined ? [] : linkedDescriptors(parseManifest(kept.bytes, kept.mediaType)).blobs;
+      const [blob] = kept === undefined ? [] : linkedDescriptors(readManifest(kept.bytes, kept.mediaType)).blobs;
       await (blob === undefined ? origin.manifest(repository.name, digest, aborted) : origin.blobSize(repository.name, blob.digest, aborted));
     }, signal);
   }
@@ -107,7 +108,7 @@ export class ManifestSource {
   async #fromOrigin(repository: Repository, digest: Digest): Promise<FoundManifest> {
     const { calls, repositories } = this.#options;
     const raw = await repositories.watch(repository, () => calls.ask((origin, signal) => origin.manifest(repository.name, digest, signal)));
-    return { raw, manifest: parseManifest(raw.bytes, raw.mediaType) };
+    return { raw, manifest: readManifest(raw.bytes, raw.mediaType) };
   }
 
   /** That no member has it says nothing about the origin, which is away. */

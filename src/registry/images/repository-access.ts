@@ -1,6 +1,7 @@
 import { errorCode, LayerswarmError } from '../../errors.ts';
 import type { Origin } from '../../origin/origin.ts';
 import type { AccessRecord, ImageStore } from '../../store/image-store.ts';
+import { keepIfTaken } from '../../store/store-error.ts';
 import type { Repository } from '../namespace.ts';
 import { isOriginAway, type OriginCalls } from './origin-calls.ts';
 import { SingleFlight } from './single-flight.ts';
@@ -32,10 +33,10 @@ export class RepositoryAccess {
   async watch<T>(repository: Repository, call: () => Promise<T>): Promise<T> {
     try {
       const answer = await call();
-      this.#note(repository, true);
+      await this.#note(repository, true);
       return answer;
     } catch (error) {
-      if (isRefusal(error)) this.#note(repository, false);
+      if (isRefusal(error)) await this.#note(repository, false);
       throw error;
     }
   }
@@ -54,7 +55,7 @@ export class RepositoryAccess {
     try {
       await this.watch(repository, () => this.#options.calls.ask(confirm));
     } catch (error) {
-      if (errorCode(error) === 'not-found') this.#note(repository, true);
+      if (errorCode(error) === 'not-found') await this.#note(repository, true);
       else if (!isOriginAway(error)) throw error;
       else this.#whileAway(repository, record, error);
     }
@@ -70,11 +71,11 @@ export class RepositoryAccess {
   }
 
   /** A refusal is worth a record only where something may be kept: names come from clients. */
-  #note({ full }: Repository, granted: boolean): void {
+  async #note({ full }: Repository, granted: boolean): Promise<void> {
     const { images, now, ttlMs } = this.#options;
     const before = images.access(full);
     if (before === undefined ? !granted : before.granted === granted && this.#age(before) < ttlMs / 2) return;
-    images.setAccess(full, { granted, checkedAt: now() });
+    await keepIfTaken(() => images.setAccess(full, { granted, checkedAt: now() }));
   }
 
   /** Milliseconds; a clock that was set back makes no record last longer. */

@@ -1,6 +1,7 @@
 import { errorCode, LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { ImageStore, TagRecord } from '../../store/image-store.ts';
+import { keepIfTaken } from '../../store/store-error.ts';
 import type { Repository } from '../namespace.ts';
 import { isOriginAway, type OriginCalls } from './origin-calls.ts';
 import type { RepositoryAccess } from './repository-access.ts';
@@ -50,7 +51,7 @@ export class TagResolver {
     const { images, calls, repositories, now } = this.#options;
     try {
       const digest = await repositories.watch(repository, () => calls.ask((origin, signal) => origin.resolveTag(repository.name, tag, signal)));
-      images.setTag(repository.full, tag, digest, now());
+      await keepIfTaken(() => images.setTag(repository.full, tag, digest, now()));
       return { kind: 'fresh', digest };
     } catch (error) {
       if (errorCode(error) === 'not-found') images.deleteTag(repository.full, tag);

@@ -12,10 +12,7 @@ import type { Repository } from '../namespace.ts';
 import type { Upstream } from '../upstream.ts';
 import { untilCertain } from './first-byte.ts';
 import { passThrough } from './pass-through.ts';
-import type { BlobServedFrom, PullContext } from './pull-context.ts';
-
-/** Of the time that headers may take, what is left over for those whose blob has not begun by then. */
-const HEADERS_MARGIN_MS = 500;
+import { type BlobServedFrom, HEADERS_MARGIN_MS, type PullContext } from './pull-context.ts';
 
 /** `GET` and `HEAD /v2/<name>/blobs/<digest>`. */
 export async function getBlob(context: PullContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {

@@ -1,4 +1,4 @@
-import type { Manifest } from '../../oci/manifest.ts';
+import type { AnyManifest } from '../../oci/manifest.ts';
 import { isStoreRefusal } from '../../store/store-error.ts';
 import { abortable } from '../images/single-flight.ts';
 import type { Repository } from '../namespace.ts';
@@ -8,20 +8,18 @@ import type { PullContext } from './pull-context.ts';
 
 /** Configurations are smaller; an artifact may call anything its configuration. */
 const MAX_BYTES = 1024 * 1024;
-/** After so long the client is given its manifest all the same: a slow source is none that refuses. */
-const PATIENCE_MS = 2_000;
-
 /**
  * Brings the configuration of an image here before its manifest is given out. skopeo and podman stay with the host whose manifest
- * they took, so a registry that gives its blobs to nobody must be found out before; and clients ask for this blob next.
+ * they took, so a registry that gives its blobs to nobody must be found out before; and clients ask for this blob next. A source
+ * that is slow is none that refuses: after `patienceMs` the manifest is given out all the same.
  * @throws what fetching it throws
  */
-export async function bringFirstBlob(context: PullContext, upstream: Upstream, repository: Repository, manifest: Manifest, signal: AbortSignal): Promise<void> {
+export async function bringFirstBlob(context: PullContext, upstream: Upstream, repository: Repository, manifest: AnyManifest, patienceMs: number, signal: AbortSignal): Promise<void> {
   if (manifest.kind !== 'image' || manifest.config.size > MAX_BYTES || context.store.size(manifest.config.digest) !== undefined) return;
   const { digest, size } = manifest.config;
   const fetch = upstream.exchange.fetch({ digest, size, repository: repository.name, shared: !upstream.resolver.isExcluded(repository.name) });
   try {
-    await abortable(Promise.race([fetch.done(), patience()]), signal);
+    await abortable(Promise.race([fetch.done(), after(patienceMs)]), signal);
   } catch (error) {
     const origin = upstream.origin();
     if (!isStoreRefusal(error) || origin === undefined) throw error;
@@ -33,8 +31,8 @@ export async function bringFirstBlob(context: PullContext, upstream: Upstream, r
   }
 }
 
-async function patience(): Promise<void> {
+async function after(ms: number): Promise<void> {
   await new Promise<void>((resolve) => {
-    setTimeout(resolve, PATIENCE_MS).unref();
+    setTimeout(resolve, ms).unref();
   });
 }

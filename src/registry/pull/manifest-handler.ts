@@ -1,15 +1,16 @@
 import type { RegistryRequest, RegistryResponse } from '../http/message.ts';
 import type { Parameters } from '../http/router.ts';
 import { bringFirstBlob } from './first-blob.ts';
-import type { PullContext } from './pull-context.ts';
+import { HEADERS_MARGIN_MS, type PullContext } from './pull-context.ts';
 
 /** `GET` and `HEAD /v2/<name>/manifests/<reference>`. Accept is not looked at: a tag means one digest, whoever asks. */
 export async function getManifest(context: PullContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
+  const headersDue = performance.now() + context.deadlineMs - HEADERS_MARGIN_MS;
   const repository = context.namespaces.repository(parameters['name']!, request.query);
   const reference = parameters['reference']!;
   const upstream = context.upstreamOf(repository);
   const { raw, manifest, tag } = await upstream.resolver.manifest(repository, reference, request.signal);
-  if (request.method === 'GET') await bringFirstBlob(context, upstream, repository, manifest, request.signal);
+  if (request.method === 'GET') await bringFirstBlob(context, upstream, repository, manifest, Math.min(context.deadlineMs / 2, headersDue - performance.now()), request.signal);
   context.observer.manifestServed({ repository: repository.full, reference, digest: raw.digest, isHead: request.method === 'HEAD' });
   const digest = raw.digest.toString();
   return {

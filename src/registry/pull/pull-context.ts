@@ -5,6 +5,9 @@ import type { ImageStore } from '../../store/image-store.ts';
 import type { Namespaces, Repository } from '../namespace.ts';
 import type { Upstream } from '../upstream.ts';
 
+/** Of the time that headers may take, what is left over where a source is waited for. */
+export const HEADERS_MARGIN_MS = 500;
+
 /** What the pull handlers work with. */
 export interface PullContext {
   readonly namespaces: Namespaces;

@@ -2,7 +2,7 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { LayerswarmError } from '../../../src/errors.ts';
 import { Digest } from '../../../src/oci/digest.ts';
-import { linkedDescriptors, MAX_MANIFEST_BYTES, parseManifest, rawManifest } from '../../../src/oci/manifest.ts';
+import { linkedDescriptors, MAX_MANIFEST_BYTES, parseManifest, rawManifest, readManifest } from '../../../src/oci/manifest.ts';
 import { MediaType } from '../../../src/oci/media-type.ts';
 
 const digestOf = (text: string): string => Digest.of(Buffer.from(text)).toString();
@@ -41,58 +41,99 @@ for (const [title, document, mediaType] of ACCEPTED) {
   });
 }
 
-const REFUSED: readonly [string, unknown, string | undefined][] = [
-  ['schema 1', { schemaVersion: 1, name: 'a', tag: 'b', fsLayers: [], history: [] }, undefined],
-  ['schema 1 under another type', { schemaVersion: 1, fsLayers: [] }, MediaType.dockerManifest],
-  ['an unknown media type', { ...image, mediaType: 'application/json' }, undefined],
-  ['a type other than announced', image, MediaType.ociIndex],
-  ['a Docker image announced as OCI', dockerImage, MediaType.ociManifest],
-  ['a Docker image that does not state its type', without(dockerImage, 'mediaType'), MediaType.dockerManifest],
-  ['an image that is an index as well', { ...image, manifests: [] }, undefined],
-  ['an index that is an image as well', { ...index, layers: [] }, undefined],
-  ['no schemaVersion', without(image, 'schemaVersion'), undefined],
-  ['schemaVersion "2"', { ...image, schemaVersion: '2' }, undefined],
-  ['no config', without(image, 'config'), undefined],
-  ['no layers', without(image, 'layers'), undefined],
-  ['layers: null', { ...image, layers: null }, undefined],
-  ['a negative size', { ...image, layers: [{ ...layer, size: -1 }] }, undefined],
-  ['a fractional size', { ...image, layers: [{ ...layer, size: 1.5 }] }, undefined],
-  ['a size beyond what can be counted', { ...image, layers: [{ ...layer, size: 2 ** 60 }] }, undefined],
-  ['a size as text', { ...image, layers: [{ ...layer, size: '5' }] }, undefined],
-  ['an upper-case digest', { ...image, layers: [{ ...layer, digest: layer.digest.toUpperCase() }] }, undefined],
-  ['an md5 digest', { ...image, layers: [{ ...layer, digest: 'md5:d41d8cd98f00b204e9800998ecf8427e' }] }, undefined],
-  ['a digest that is a path', { ...image, layers: [{ ...layer, digest: '../../etc/passwd' }] }, undefined],
-  ['a layer without type', { ...image, layers: [without(layer, 'mediaType')] }, undefined],
-  ['a malformed media type', { ...image, layers: [{ ...layer, mediaType: 'x' }] }, undefined],
-  ['an annotation that is no text', { ...image, annotations: { a: 1 } }, undefined],
-  ['embedded data that is wrong', { ...image, config: { ...config, data: Buffer.from('CONFIG').toString('base64') } }, undefined],
-  ['url that is none', { ...image, layers: [{ ...layer, urls: ['not a url'] }] }, undefined],
-  ['too many layers', { ...image, layers: Array.from({ length: 10_001 }, () => layer) }, undefined],
-  ['a platform without os', { ...index, manifests: [{ ...child, platform: { architecture: 'amd64' } }] }, undefined],
-  ['a list', [image], undefined],
-  ['null', null, undefined],
+/** What registries store and clients pull although the specifications do not allow it: followed all the same. */
+const LENIENT: readonly [title: string, document: object, mediaType: string | undefined, links: number][] = [
+  ['annotations: null', { ...image, annotations: null }, undefined, 2],
+  ['annotations that are no text', { ...image, annotations: { a: 1 } }, undefined, 2],
+  ['subject: null', { ...image, subject: null }, undefined, 2],
+  ['artifactType: null', { ...image, artifactType: null }, undefined, 2],
+  ['urls: null', { ...image, layers: [{ ...layer, urls: null }] }, undefined, 2],
+  ['a url that is none', { ...image, config, layers: [layer, { ...layer, digest: digestOf('x'), urls: [] }] }, undefined, 3],
+  ['layers: null', { ...image, layers: null }, undefined, 1],
+  ['no layers', without(image, 'layers'), undefined, 1],
+  ['manifests: null beside layers', { ...image, manifests: null }, undefined, 2],
+  ['an empty mediaType', { ...image, mediaType: '' }, MediaType.ociManifest, 2],
+  ['mediaType: null', { ...image, mediaType: null }, undefined, 2],
+  ['a mediaType with a parameter', { ...image, mediaType: `${MediaType.ociManifest}; charset=utf-8` }, undefined, 2],
+  ['a type other than announced', image, MediaType.dockerManifest, 2],
+  ['a type of another kind than announced', image, MediaType.ociIndex, 2],
+  ['an unknown media type', { ...image, mediaType: 'application/json' }, undefined, 2],
+  ['a Docker image that does not state its type', without(dockerImage, 'mediaType'), MediaType.dockerManifest, 2],
+  ['no schemaVersion', without(image, 'schemaVersion'), undefined, 2],
+  ['a layer without type', { ...image, layers: [without(layer, 'mediaType')] }, undefined, 2],
+  ['a layer with an empty type', { ...image, layers: [{ ...layer, mediaType: '' }] }, undefined, 2],
+  ['a layer whose type has a parameter', { ...image, layers: [{ ...layer, mediaType: `${MediaType.ociLayerGzip}; foo=bar` }] }, undefined, 2],
+  ['a malformed media type', { ...image, layers: [{ ...layer, mediaType: 'x' }] }, undefined, 2],
+  ['embedded data that is wrong', { ...image, config: { ...config, data: 'x' } }, undefined, 2],
+  ['platform: {}', { ...index, manifests: [{ ...child, platform: {} }] }, undefined, 1],
+  ['platform: null', { ...index, manifests: [{ ...child, platform: null }] }, undefined, 1],
+  ['a platform without os', { ...index, manifests: [{ ...child, platform: { architecture: 'amd64' } }] }, undefined, 1],
+  ['a child without type', { ...index, manifests: [without(child, 'mediaType')] }, undefined, 1],
 ];
 
-for (const [title, document, mediaType] of REFUSED) {
-  test(`a manifest with ${title} is refused`, (t) => {
-    const error = t.throws(() => parseManifest(bytes(document), mediaType), { instanceOf: LayerswarmError });
-    t.is(error?.code, 'manifest-invalid');
-    t.false(/[\n\r]/.test(error?.message ?? ''), 'one line');
+for (const [title, document, mediaType, links] of LENIENT) {
+  test(`a manifest with ${title} is followed`, (t) => {
+    const { blobs, children } = linkedDescriptors(parseManifest(bytes(document), mediaType));
+    t.is(blobs.length + children.length, links);
   });
 }
 
-const RAW_REFUSED: readonly [string, Buffer][] = [
+test('the type of a manifest is what the registry says, else what the document states, else what it lists', (t) => {
+  const typeOf = (document: object, announced?: string): string => readManifest(bytes(document), announced).mediaType;
+  t.is(typeOf(image, MediaType.dockerManifest), MediaType.dockerManifest);
+  t.is(typeOf(image, `${MediaType.ociManifest}; charset=utf-8`), MediaType.ociManifest);
+  t.is(typeOf(dockerImage, 'text/plain'), MediaType.dockerManifest);
+  t.is(typeOf(without(dockerImage, 'mediaType')), MediaType.dockerManifest);
+  t.is(typeOf({ manifests: [{ ...child, mediaType: MediaType.dockerManifest }] }), MediaType.dockerManifestList);
+  t.is(typeOf(without(image, 'mediaType')), MediaType.ociManifest);
+});
+
+/** What cannot be followed: passed on under its digest, and refused where it has to be understood. */
+const OPAQUE: readonly [string, Buffer][] = ([
+  ['an image that is an index as well', { ...image, manifests: [] }],
+  ['an index that is an image as well', { ...index, layers: [] }],
+  ['no config', without(image, 'config')],
+  ['a negative size', { ...image, layers: [{ ...layer, size: -1 }] }],
+  ['a fractional size', { ...image, layers: [{ ...layer, size: 1.5 }] }],
+  ['a size as text', { ...image, layers: [{ ...layer, size: '5' }] }],
+  ['an upper-case digest', { ...image, layers: [{ ...layer, digest: layer.digest.toUpperCase() }] }],
+  ['an md5 digest', { ...image, layers: [{ ...layer, digest: 'md5:d41d8cd98f00b204e9800998ecf8427e' }] }],
+  ['a list', [image]],
+  ['null', null],
+] as [string, unknown][]).map(([title, document]): [string, Buffer] => [title, bytes(document)]).concat([
   ['no bytes', Buffer.alloc(0)],
   ['no JSON', Buffer.from('<html>')],
   ['invalid UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])],
   ['a byte order mark', Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), bytes(image)])],
   ['two documents', Buffer.concat([bytes(image), bytes(image)])],
+]);
+
+for (const [title, raw] of OPAQUE) {
+  test(`a manifest with ${title} is passed on under its digest, and nothing of it is followed`, (t) => {
+    const error = t.throws(() => parseManifest(raw), { instanceOf: LayerswarmError, code: 'manifest-invalid' });
+    t.false(/[\n\r]/.test(error.message), 'one line');
+    t.like(t.throws(() => rawManifest(raw)), { code: 'manifest-invalid' }, 'nothing proves it');
+    const { raw: kept, manifest } = rawManifest(raw, { expected: Digest.of(raw), mediaType: 'application/vnd.example+json' });
+    t.is(manifest.kind, 'opaque');
+    t.is(kept.mediaType, 'application/vnd.example+json');
+    t.deepEqual(linkedDescriptors(manifest), { blobs: [], foreign: [], children: [], subject: undefined });
+  });
+}
+
+/** What would harm whoever reads it, whoever vouches for it. */
+const REFUSED: readonly [string, Buffer][] = [
+  ['schema 1', bytes({ schemaVersion: 1, name: 'a', tag: 'b', fsLayers: [], history: [] })],
+  ['a digest that is a path', bytes({ ...image, layers: [{ ...layer, digest: '../../etc/passwd' }] })],
+  ['a size beyond what can be counted', bytes({ ...image, layers: [{ ...layer, size: 2 ** 60 }] })],
+  ['too many layers', bytes({ ...image, layers: Array.from({ length: 10_001 }, () => layer) })],
   ['a million brackets', Buffer.alloc(1_000_000, '[')],
 ];
 
-for (const [title, raw] of RAW_REFUSED) {
-  test(`${title}: refused as manifest-invalid`, (t) => {
-    t.like(t.throws(() => parseManifest(raw)), { code: 'manifest-invalid' });
+for (const [title, raw] of REFUSED) {
+  test(`a manifest with ${title} is refused`, (t) => {
+    const error = t.throws(() => readManifest(raw), { instanceOf: LayerswarmError, code: 'manifest-invalid' });
+    t.false(/[\n\r]/.test(error.message), 'one line');
+    t.throws(() => rawManifest(raw, { expected: Digest.of(raw) }), { code: 'manifest-invalid' });
   });
 }
 

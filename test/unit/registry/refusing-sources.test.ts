@@ -52,7 +52,7 @@ const REFUSALS: readonly (readonly [title: string, fault: Fault, status: number]
   ['401', { kind: 'status', status: 401, headers: { 'www-authenticate': 'Basic realm="x"' } }, 404],
   ['500', { kind: 'status', status: 500 }, 503],
   ['429', { kind: 'status', status: 429 }, 503],
-  ['an encoding that nobody asked for', { kind: 'headers', set: { 'content-encoding': 'gzip' } }, 405],
+  ['an encoding that nobody asked for', { kind: 'headers', set: { 'content-encoding': 'gzip' } }, 503],
   ['a connection that ends', { kind: 'reset' }, 503],
 ];
 
