@@ -4,6 +4,7 @@ import { checkRepositoryName } from '../oci/name.ts';
 import { backoff, DEFAULT_RETRY } from './retry.ts';
 import type { RegistryHttp } from './registry-http.ts';
 import type { Answer } from './transport.ts';
+import { WholeBlobs } from './whole-blobs.ts';
 
 /** Times that a body may break off with no byte since the last, and in all. */
 const MAX_FRUITLESS = 3;
@@ -26,10 +27,29 @@ export function parseContentRange(header: string | undefined): ContentRange | un
   return last >= start && (total === undefined || last < total) ? { start, end: last + 1, total } : undefined;
 }
 
-/** Reads ranges of blobs over HTTP, resuming with a new Range request where a body breaks off. */
+/** A part of a blob. */
+export interface BlobRange {
+  readonly start: number;
+  /** Exclusive. */
+  readonly end: number;
+  /** Bytes of the whole blob, where they are known. */
+  readonly size?: number;
+}
+
+/** The registry answered a Range with something that no part can be taken from. */
+class UnusableRange extends Error {}
+
+/** What registries say to a Range that they do not support, or get wrong; a refusal of the blob itself is said again to a plain GET. */
+const NO_RANGE: ReadonlySet<number> = new Set([400, 405, 416, 501]);
+/** Milliseconds for which a registry that handles ranges badly is asked for whole blobs alone. */
+const WHOLE_FOR = 10 * 60_000;
+
+/** Reads ranges of blobs over HTTP, resuming with a new Range request where a body breaks off, or by whole blobs where there are no ranges. */
 export class BlobReader {
   readonly #http: RegistryHttp;
+  readonly #whole = new WholeBlobs();
   #ranges: boolean | undefined;
+  #wholeUntil = Number.NEGATIVE_INFINITY;
 
   constructor(http: RegistryHttp) {
     this.#http = http;
@@ -40,83 +60,118 @@ export class BlobReader {
     return this.#ranges;
   }
 
-  async* read(repository: string, digest: Digest, { start, end }: { start: number; end: number }, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+  async* read(repository: string, digest: Digest, range: BlobRange, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+    const { start, end } = range;
     if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start) {
       throw new LayerswarmError('range-invalid', `expected a range of bytes, received [${start}, ${end})`);
     }
-    const what = `the blob ${digest.toString()} of ${checkRepositoryName(repository)}`;
+    const blob = { what: `the blob ${digest.toString()} of ${checkRepositoryName(repository)}`, repository, digest, size: range.size };
     let position = start;
     let fruitless = 0;
+    let whole = this.#http.clock.now() < this.#wholeUntil;
     for (let resumes = 0; position < end; resumes++) {
-      const answer = await this.#request(what, repository, digest, position, end, signal);
       const before = position;
       try {
-        for await (const chunk of this.#body(what, answer, position, end, signal)) {
+        for await (const chunk of whole ? this.#fromWhole(blob, position, end, signal) : this.#part(blob, position, end, signal)) {
           position += chunk.length;
           yield chunk;
         }
         // complete for what was asked, or a shorter 206, which RFC 9110 §15.3.7 allows: the rest is asked for
-        if (position === before) throw new LayerswarmError('size-mismatch', `${this.#http.url.host} sent no byte of ${what}`);
+        if (position === before) throw new LayerswarmError('size-mismatch', `${this.#http.url.host} sent no byte of ${blob.what}`);
       } catch (error) {
-        const { error: meaning, transient } = this.#http.failure(what, error, signal);
+        if (error instanceof UnusableRange && !whole) {
+          whole = true;
+          continue;
+        }
+        const { error: meaning, transient } = this.#http.failure(blob.what, error, signal);
         fruitless = position > before ? 0 : fruitless + 1;
         if (!transient || fruitless >= MAX_FRUITLESS || resumes >= MAX_RESUMES) throw meaning;
-        if (fruitless > 0) await this.#pause(fruitless, what, signal);
-      } finally {
-        answer.discard();
+        if (fruitless > 0) await this.#pause(fruitless, blob.what, signal);
       }
     }
   }
 
-  async #request(what: string, repository: string, digest: Digest, position: number, end: number, signal: AbortSignal | undefined): Promise<Answer> {
+  close(): void {
+    this.#whole.close();
+  }
+
+  /** The bytes from `position` to `end`, or to where a shorter 206 ends. @throws UnusableRange; LayerswarmError `size-mismatch`, `unsupported`; network errors */
+  async* #part(blob: Blob, position: number, end: number, signal: AbortSignal | undefined): AsyncGenerator<Buffer, void, undefined> {
+    const answer = await this.#request(blob, { range: `bytes=${position}-${end - 1}` }, [200, 206, ...NO_RANGE], signal);
+    try {
+      const to = this.#endOf(blob, answer, position, end);
+      let at = position;
+      for await (const chunk of answer) {
+        await this.#taken(chunk.length, signal);
+        at += chunk.length;
+        if (at > to) throw new UnusableRange();
+        yield chunk;
+      }
+      if (at < to) throw new UnusableRange();
+    } finally {
+      answer.discard();
+    }
+  }
+
+  /** Where the part that was answered ends. */
+  #endOf(blob: Blob, answer: Answer, position: number, end: number): number {
+    this.#http.requireIdentity(blob.what, answer);
+    const { status, contentLength: length } = answer;
+    if (status === 416) this.#requireSize(blob, /^bytes \*\/(\d{1,15})$/.exec(answer.header('content-range') ?? '')?.[1], end);
+    // a server that ignores Range sends the blob from its beginning: right where that is all of it
+    if (status === 200 && position === 0 && length === end) return end;
+    const range = status === 206 ? parseContentRange(answer.header('content-range')) : undefined;
+    if (range === undefined || range.start !== position || range.end > end || (length !== undefined && length !== range.end - range.start)) throw new UnusableRange();
+    this.#requireSize(blob, range.total, end);
+    this.#ranges = true;
+    return range.end;
+  }
+
+  /** The same from a plain GET, for a registry that cannot give parts. */
+  async* #fromWhole(blob: Blob, position: number, end: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, undefined> {
+    yield* this.#whole.read(keyOf(blob), position, end, {
+      open: async (ended) => {
+        const answer = await this.#request(blob, {}, [200], ended);
+        this.#http.requireIdentity(blob.what, answer);
+        try {
+          this.#requireSize(blob, answer.contentLength, end);
+        } catch (error) {
+          answer.discard();
+          throw error;
+        }
+        this.#ranges = false;
+        this.#wholeUntil = this.#http.clock.now() + WHOLE_FOR;
+        return answer;
+      },
+      taken: (bytes) => this.#taken(bytes, signal),
+    }, signal);
+  }
+
+  async #request(blob: Blob, headers: Record<string, string>, accept: readonly number[], signal: AbortSignal | undefined): Promise<Answer> {
+    const { what, repository, digest } = blob;
     return this.#http.send({
       what,
       method: 'GET',
       target: `/v2/${repository}/blobs/${digest.toString()}`,
       access: { scopes: [`repository:${repository}:pull`], repository },
-      headers: { range: `bytes=${position}-${end - 1}` },
-      accept: [200, 206],
+      headers,
+      accept,
       bulk: true,
-      locationKey: `${repository}@${digest.toString()}`,
+      locationKey: keyOf(blob),
       signal,
     });
   }
 
-  /** The bytes from `position` to `end`, or to where a shorter 206 ends. @throws LayerswarmError `size-mismatch`, `unsupported`; network errors */
-  async* #body(what: string, answer: Answer, position: number, end: number, signal: AbortSignal | undefined): AsyncGenerator<Buffer, void, undefined> {
-    const host = answer.url.host;
-    this.#http.requireIdentity(what, answer);
-    const { from, to } = this.#extent(what, answer, position, end);
-    let at = from;
-    for await (const chunk of answer) {
-      this.#http.health.countBytes(chunk.length);
-      for (const rate of this.#http.rates) await rate.take(chunk.length, signal);
-      const wanted = chunk.subarray(Math.max(0, position - at), Math.max(0, end - at));
-      at += chunk.length;
-      if (at > to) throw new LayerswarmError('size-mismatch', `${host} sent more than the ${to - from} bytes that it announced for ${what}`);
-      if (wanted.length > 0) yield wanted;
-      if (answer.status === 200 && at >= end) return;
-    }
-    if (at < to) throw new LayerswarmError('size-mismatch', `${host} sent ${at - from} of ${to - from} bytes of ${what}`);
+  async #taken(bytes: number, signal: AbortSignal | undefined): Promise<void> {
+    this.#http.health.countBytes(bytes);
+    for (const rate of this.#http.rates) await rate.take(bytes, signal);
   }
 
-  /** Offsets in the blob that the body covers: [from, to). */
-  #extent(what: string, answer: Answer, position: number, end: number): { from: number; to: number } {
-    const { contentLength: length } = answer;
-    if (answer.status === 200) {
-      // a server that ignores Range sends the blob from its beginning
-      if (position > 0 || (length !== undefined && length > end)) this.#ranges = false;
-      if (length !== undefined && length < end) throw new LayerswarmError('size-mismatch', `${answer.url.host} has ${length} bytes of ${what}, expected at least ${end}`);
-      return { from: 0, to: length ?? Number.MAX_SAFE_INTEGER };
-    }
-    const range = parseContentRange(answer.header('content-range'));
-    const agrees = range !== undefined && range.start === position && range.end <= end && (length === undefined || length === range.end - range.start);
-    if (!agrees) {
-      const received = answer.header('content-range')?.slice(0, 60) ?? 'no Content-Range';
-      throw new LayerswarmError('size-mismatch', `asked ${answer.url.host} for bytes ${position}-${end - 1} of ${what}, received ${received} with ${length ?? 'unknown'} bytes`);
-    }
-    this.#ranges = true;
-    return { from: range.start, to: range.end };
+  /** @throws LayerswarmError `size-mismatch` where the registry has another size than is expected, or less than is asked for */
+  #requireSize({ what, size }: Blob, said: number | string | undefined, end: number): void {
+    const has = said === undefined ? undefined : Number(said);
+    if (has === undefined || (has >= end && (size === undefined || has === size))) return;
+    throw new LayerswarmError('size-mismatch', `${this.#http.url.host} has ${has} bytes of ${what}, expected ${size ?? `at least ${end}`}`);
   }
 
   async #pause(failures: number, what: string, signal: AbortSignal | undefined): Promise<void> {
@@ -127,4 +182,16 @@ export class BlobReader {
       throw this.#http.failure(what, error, signal).error;
     }
   }
+}
+
+interface Blob {
+  /** In words, for messages. */
+  readonly what: string;
+  readonly repository: string;
+  readonly digest: Digest;
+  readonly size: number | undefined;
+}
+
+function keyOf({ repository, digest }: Blob): string {
+  return `${repository}@${digest.toString()}`;
 }

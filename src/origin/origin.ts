@@ -1,5 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import type { RawManifest } from '../oci/manifest.ts';
+import type { BlobRange } from './blob-reader.ts';
 
 /**
  * The one registry that decides what a tag means and holds every blob. Repositories are named without the registry host, as in
@@ -19,10 +20,10 @@ export interface Origin {
   blobSize(repository: string, digest: Digest, signal?: AbortSignal): Promise<number>;
   /**
    * Body bytes [start, end) of a blob, unverified. The stream yields exactly `end - start` bytes or throws, also `range-invalid`,
-   * `size-mismatch` (the origin has other bounds than it announced) and `unsupported` (an encoded body).
+   * `size-mismatch` (the origin has another size than is asked for) and `unsupported` (an encoded body).
    * Bytes count towards `health.bytes` as they arrive.
    */
-  readBlob(repository: string, digest: Digest, range: { start: number; end: number }, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  readBlob(repository: string, digest: Digest, range: BlobRange, signal?: AbortSignal): AsyncIterable<Uint8Array>;
   /** Tags in lexical order, all pages followed. */
   tags(repository: string, signal?: AbortSignal): Promise<string[]>;
   /** The referrers index as the origin gives it; undefined where it does not support the referrers API. */

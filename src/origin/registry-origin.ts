@@ -5,7 +5,7 @@ import { MAX_MANIFEST_BYTES, parseManifest, type RawManifest, rawManifest } from
 import { MANIFEST_ACCEPT, MediaType, mediaTypeEssence } from '../oci/media-type.ts';
 import { checkRepositoryName, checkTag, isRepositoryName, isTag } from '../oci/name.ts';
 import type { Access } from './auth.ts';
-import { BlobReader, parseContentRange } from './blob-reader.ts';
+import { type BlobRange, BlobReader, parseContentRange } from './blob-reader.ts';
 import { nextPage } from './link-header.ts';
 import type { Origin, OriginHealth } from './origin.ts';
 import { RegistryHttp, type RegistryOptions } from './registry-http.ts';
@@ -80,7 +80,7 @@ export class RegistryOrigin implements Origin {
     return total;
   }
 
-  readBlob(repository: string, digest: Digest, range: { start: number; end: number }, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+  readBlob(repository: string, digest: Digest, range: BlobRange, signal?: AbortSignal): AsyncIterable<Uint8Array> {
     return this.#blobs.read(repository, digest, range, signal);
   }
 
@@ -142,6 +142,7 @@ export class RegistryOrigin implements Origin {
   }
 
   async close(): Promise<void> {
+    this.#blobs.close();
     await this.#http.close();
   }
 

@@ -1,5 +1,6 @@
 import { errorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
+import type { BlobRange } from '../../origin/blob-reader.ts';
 import type { Origin } from '../../origin/origin.ts';
 import type { BlobRequest } from '../swarm.ts';
 
@@ -54,7 +55,7 @@ export class BlobSources implements BlobOrigin {
     throw failure;
   }
 
-  async *readBlob(_repository: string, digest: Digest, range: { start: number; end: number }, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *readBlob(_repository: string, digest: Digest, range: BlobRange, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     let failure: unknown;
     for (const { repository, origin } of this.#sources()) {
       let begun = false;

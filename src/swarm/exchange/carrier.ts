@@ -172,7 +172,7 @@ export class Carrier {
     });
     let offset = range.start;
     try {
-      for await (const chunk of origin.readBlob(this.#options.repository, this.#options.digest, range, this.#options.signal)) {
+      for await (const chunk of origin.readBlob(this.#options.repository, this.#options.digest, { ...range, size: download.layout.size }, this.#options.signal)) {
         await target.write(offset, chunk);
         offset += chunk.length;
         this.#options.meter.fromOrigin(chunk.length);

@@ -1,4 +1,4 @@
-import { errorCode } from '../../errors.ts';
+import { errorCode, type ErrorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
 import type { PushReceiver } from '../lane/lane.ts';
@@ -26,6 +26,8 @@ const GATHER_MS = 4;
 /** A download that has nothing yet and finds nobody to ask fails after this; one that has pieces waits longer for help to come back. */
 const NOBODY_MS = 500;
 const STARVED_MS = 10_000;
+/** What an origin says of a blob that no waiting changes. */
+const FINAL: ReadonlySet<ErrorCode> = new Set(['not-found', 'size-mismatch']);
 
 export interface SessionOptions {
   readonly network: Network;
@@ -228,7 +230,7 @@ export class DownloadSession {
       return;
     }
     this.#idleSince ??= now;
-    const final = origin.error !== undefined && errorCode(origin.error) === 'not-found';
+    const final = origin.error !== undefined && FINAL.has(errorCode(origin.error));
     if (now - this.#idleSince >= (final || this.download.have.count === 0 ? NOBODY_MS : STARVED_MS)) this.#options.starved();
   }
 
