@@ -9,6 +9,8 @@ import { basicHeader, requestToken, type Token, type TokenService } from './toke
 
 /** Part of a token's life after which it is renewed: a request that begins now should not find it expired. */
 const USABLE_LIFE = 0.8;
+/** Milliseconds for which a token is new: what it does not open then, another would not either. */
+const NEW_FOR = 5_000;
 const MAX_TOKENS = 1_000;
 const MAX_SCOPES = 8;
 
@@ -26,6 +28,8 @@ type Scheme =
 
 interface HeldToken {
   readonly token: Promise<Token>;
+  /** Monotonic ms. */
+  readonly since: number;
   /** Monotonic ms; infinite while it is on its way. */
   renewAt: number;
   value: string | undefined;
@@ -73,6 +77,19 @@ export class Authenticator {
     throw this.#refused(`asks for a login by ${challenges.map(({ scheme }) => scheme.slice(0, 20)).join(', ') || 'no method at all'}; Basic and Bearer are supported`);
   }
 
+  /**
+   * Another header for a request that was refused otherwise than by a 401, as some registries do with a token that has run out;
+   * undefined when the refused one is no token, or new.
+   */
+  async renewed(access: Access, sent: string | undefined): Promise<string | undefined> {
+    const scheme = this.#scheme;
+    const held = this.#tokens.get(tokenKey(access));
+    const isOld = scheme.kind === 'bearer' && held?.value !== undefined && sent === `Bearer ${held.value}` && this.#clock.now() - held.since >= NEW_FOR;
+    if (!isOld) return undefined;
+    this.#tokens.delete(tokenKey(access));
+    return this.#bearer(scheme.service, access, access.scopes);
+  }
+
   /** A request that carried `sent` was not refused. */
   accepted(sent: string | undefined): void {
     if (sent !== undefined) this.#health.authorized();
@@ -110,7 +127,7 @@ export class Authenticator {
     const held = this.#tokens.get(key);
     if (held !== undefined && this.#clock.now() < held.renewAt) return `Bearer ${(await held.token).value}`;
     const token = this.#fetchToken(service, access, scopes);
-    const entry: HeldToken = { token, renewAt: Number.POSITIVE_INFINITY, value: undefined };
+    const entry: HeldToken = { token, since: this.#clock.now(), renewAt: Number.POSITIVE_INFINITY, value: undefined };
     this.#tokens.delete(key);
     this.#tokens.set(key, entry);
     this.#forgetOldest();

@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
-import { LayerswarmError } from '../errors.ts';
+import { errorCode, LayerswarmError } from '../errors.ts';
+import { isRepositoryName } from '../oci/name.ts';
 import { type Access, Authenticator } from './auth.ts';
 import { ByteRate, Semaphore } from './budget.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -18,6 +19,8 @@ export interface RegistryOptions extends TlsOptions {
   readonly url: string;
   /** docker's and podman's credential files when absent. */
   readonly credentials?: CredentialsProvider | undefined;
+  /** Logins of other registries that this one redirects to; those of the same files when absent. */
+  readonly credentialsFor?: ((registry: URL) => CredentialsProvider) | undefined;
   readonly timeouts?: Partial<Timeouts> | undefined;
   readonly retry?: Partial<RetryPolicy> | undefined;
   /** Blob bodies read at a time. */
@@ -49,6 +52,9 @@ const CONTROL_CONNECTIONS = 16;
 /** Milliseconds that a small request may take with its body, also where bytes keep trickling in. */
 const CONTROL_TIMEOUT = 60_000;
 const MAX_ERROR_BODY = 8 * 1024;
+/** Registries that say these of a token that ran out, where a 401 is due. */
+const TOKEN_REFUSED: ReadonlySet<number> = new Set([400, 403]);
+const MAX_ELSEWHERE = 16;
 /** Storage says these of a signed URL that ran out. */
 const LOCATION_EXPIRED: ReadonlySet<number> = new Set([400, 401, 403, 404, 410]);
 
@@ -78,7 +84,6 @@ export class RegistryHttp {
   readonly url: URL;
   readonly clock: Clock;
   readonly health: Health;
-  /** Undefined when there is no limit. */
   /** What blob bodies have to wait for. */
   readonly rates: readonly Pick<ByteRate, 'take'>[];
   readonly #timeouts: Timeouts;
@@ -89,6 +94,9 @@ export class RegistryHttp {
   readonly #control = new Semaphore(CONTROL_CONNECTIONS);
   readonly #bulk: Semaphore;
   readonly #locations: LocationCache;
+  /** Other registries that this one redirects to, by scheme, host and port. */
+  readonly #elsewhere = new Map<string, Authenticator>();
+  readonly #credentialsFor: (registry: URL) => CredentialsProvider;
 
   /** @throws LayerswarmError `config-invalid` */
   constructor(options: RegistryOptions) {
@@ -109,6 +117,7 @@ export class RegistryHttp {
       health: this.health,
       clock,
     });
+    this.#credentialsFor = options.credentialsFor ?? ((registry) => dockerConfigCredentials({ registry, clock }));
     this.#bulk = new Semaphore(options.maxConnections ?? DEFAULT_CONNECTIONS);
     this.#locations = new LocationCache(clock);
   }
@@ -198,18 +207,25 @@ export class RegistryHttp {
         answer.discard();
         throw this.#auth.stillRefused(what);
       }
+    } else if (TOKEN_REFUSED.has(answer.status) && isRead(request) && this.#isRegistry(answer.url)) {
+      const renewed = await abortable(this.#auth.renewed(access, sent), what, signal);
+      if (renewed !== undefined) {
+        answer.discard();
+        sent = renewed;
+        answer = await this.#follow(request, sent);
+      }
     }
     if (this.#isRegistry(answer.url)) this.#auth.accepted(sent);
     return answer;
   }
 
   async #follow(request: RegistryRequest, authorization: string | undefined): Promise<Answer> {
-    const { locationKey, method } = request;
+    const { locationKey } = request;
     const start = new URL(request.target, this.url);
     let url = (locationKey === undefined ? undefined : this.#locations.get(locationKey)) ?? start;
     let askedAgain = false;
     for (let redirects = 0; ;) {
-      const answer = await this.#hop(request, url, authorization);
+      const answer = this.#isRegistry(url) ? await this.#hop(request, url, authorization) : await this.#hopElsewhere(request, url);
       if (!this.#isRegistry(url) && url !== start && !askedAgain && LOCATION_EXPIRED.has(answer.status)) {
         answer.discard();
         if (locationKey !== undefined) this.#locations.delete(locationKey);
@@ -218,7 +234,7 @@ export class RegistryHttp {
         url = start;
         continue;
       }
-      if (!isRedirect(answer.status) || (method !== 'GET' && method !== 'HEAD')) return answer;
+      if (!isRedirect(answer.status) || !isRead(request)) return answer;
       answer.discard();
       redirects += 1;
       if (redirects > MAX_REDIRECTS) throw new LayerswarmError('origin-denied', `${this.url.host} redirects ${request.what} more than ${MAX_REDIRECTS} times`);
@@ -227,14 +243,48 @@ export class RegistryHttp {
     }
   }
 
-  /** Authorization goes to the registry's own scheme, host and port, and nowhere else. */
+  /** Where the registry redirects to, which may be another registry: its challenge is answered as its own, with the login for its name. */
+  async #hopElsewhere(request: RegistryRequest, url: URL): Promise<Answer> {
+    const access = accessAt(url);
+    const known = this.#elsewhere.get(url.origin);
+    const sent = known === undefined ? undefined : await abortable(known.authorization(access), request.what, request.signal);
+    const answer = await this.#hop(request, url, sent);
+    const challenge = answer.headers['www-authenticate'];
+    if (answer.status !== 401 || challenge === undefined || !isRead(request)) return answer;
+    let header: string;
+    try {
+      header = await abortable(this.#authenticatorAt(url).answer(challenge, access, sent), request.what, request.signal);
+    } catch (error) {
+      // a storage asks for no login that anybody has: a new location is what helps there
+      if (access.repository === undefined && errorCode(error) === 'origin-unauthorized') return answer;
+      answer.discard();
+      throw error;
+    }
+    answer.discard();
+    return this.#hop(request, url, header);
+  }
+
+  #authenticatorAt({ origin }: URL): Authenticator {
+    const known = this.#elsewhere.get(origin);
+    if (known !== undefined) return known;
+    const registry = new URL(origin);
+    const authenticator = new Authenticator({
+      registry, dispatcher: this.#dispatchers.storage, credentials: this.#credentialsFor(registry), health: new Health(registry.host, this.clock), clock: this.clock,
+    });
+    this.#elsewhere.set(origin, authenticator);
+    const [oldest] = this.#elsewhere.keys();
+    if (this.#elsewhere.size > MAX_ELSEWHERE && oldest !== undefined) this.#elsewhere.delete(oldest);
+    return authenticator;
+  }
+
+  /** `authorization` is for the scheme, host and port of `url`, and nothing else. */
   async #hop(request: RegistryRequest, url: URL, authorization: string | undefined): Promise<Answer> {
     const atRegistry = this.#isRegistry(url);
     try {
       return await exchange(atRegistry ? this.#dispatchers.registry : this.#dispatchers.storage, {
         method: request.method,
         url,
-        headers: { ...request.headers, ...(atRegistry && authorization !== undefined ? { authorization } : {}) },
+        headers: { ...request.headers, ...(authorization === undefined ? {} : { authorization }) },
         body: request.body,
         signal: withControlTimeout(request),
         headersTimeout: request.headersTimeout ?? this.#timeouts.headersMs,
@@ -250,6 +300,16 @@ export class RegistryHttp {
   #isRegistry(url: URL): boolean {
     return url.origin === this.url.origin;
   }
+}
+
+function isRead({ method }: RegistryRequest): boolean {
+  return method === 'GET' || method === 'HEAD';
+}
+
+/** What a request needs at a registry that it was redirected to, under the name that the repository has there. */
+function accessAt({ pathname }: URL): Access {
+  const repository = /^\/v2\/(.+)\/(?:manifests|blobs|tags|referrers)\/[^/]+$/.exec(pathname)?.[1];
+  return repository === undefined || !isRepositoryName(repository) ? { scopes: [] } : { scopes: [`repository:${repository}:pull`], repository };
 }
 
 function withControlTimeout({ bulk, headersTimeout, signal }: RegistryRequest): AbortSignal | undefined {

@@ -21,6 +21,9 @@ const MAX_REFERRERS_BODY = MAX_MANIFEST_BYTES;
 /** Milliseconds. */
 const PROBE_TIMEOUT = 5_000;
 
+/** Registries say any of these to HEAD where GET is answered: only that decides. */
+const HEAD_FAILED = [400, 403, 404, 405, 406, 410, 500, 501] as const;
+
 const tagList = z.object({ tags: z.array(z.string()).nullish() });
 const catalog = z.object({ repositories: z.array(z.string()).nullish() });
 
@@ -47,7 +50,7 @@ export class RegistryOrigin implements Origin {
 
   async resolveTag(repository: string, tag: string, signal?: AbortSignal): Promise<Digest> {
     const what = `the tag ${repository}:${checkTag(tag)}`;
-    const answer = await this.#manifestRequest('HEAD', what, repository, tag, signal, [200, 405]);
+    const answer = await this.#manifestRequest('HEAD', what, repository, tag, signal, [200, ...HEAD_FAILED]);
     answer.discard();
     const type = mediaTypeEssence(answer.header('content-type'));
     if (type?.startsWith('application/vnd.docker.distribution.manifest.v1+') === true) throw schemaOne(what);

@@ -251,3 +251,89 @@ test('a token service that answers nonsense is unauthorized, one that is down is
   await tokens.close();
   await t.throwsAsync(tags(), { code: 'origin-unreachable', message: /token service/ });
 });
+
+for (const status of [400, 403]) {
+  test(`a token that ran out is renewed where the registry says ${status} to it, and a refusal stays one`, async (t) => {
+    const given: string[] = [];
+    const tokens = await serve(t, (_request, response) => {
+      given.push(`t${given.length}`);
+      response.end(JSON.stringify({ token: given.at(-1), expires_in: 3600 }));
+    });
+    let valid = 't0';
+    const registry = await serve(t, (request, response) => {
+      const { authorization } = request.headers;
+      if (authorization === undefined) response.writeHead(401, { 'www-authenticate': `Bearer realm="${tokens.url}/"` }).end();
+      else if (authorization === `Bearer ${valid}`) response.end('{"tags":["a"]}');
+      else response.writeHead(status).end();
+    });
+    const clock = new TestClock();
+    const origin = makeOrigin(t, registry.url, anonymous, { clock });
+    t.deepEqual(await origin.tags('app'), ['a']);
+    valid = 't1';
+    clock.advance(10_000);
+    t.deepEqual(await origin.tags('app'), ['a']);
+    valid = 'none';
+    await t.throwsAsync(origin.tags('app'), { code: 'origin-denied' });
+    t.is(given.length, 2, 'a new token is not renewed');
+    clock.advance(10_000);
+    await t.throwsAsync(origin.tags('app'), { code: 'origin-denied' });
+    t.is(given.length, 3);
+  });
+}
+
+test('a challenge after a redirect is answered as of the registry there, with the login for its name and never the first one\'s', async (t) => {
+  const seen: (string | undefined)[] = [];
+  const asked: URL[] = [];
+  const blob = Buffer.from('hello');
+  const second = await serve(t, (request, response) => {
+    const url = new URL(request.url ?? '', 'http://x');
+    if (url.pathname === '/token') {
+      asked.push(url);
+      seen.push(request.headers.authorization);
+      response.end('{"token":"second"}');
+    } else if (request.headers.authorization !== 'Bearer second') {
+      seen.push(request.headers.authorization);
+      response.writeHead(401, { 'www-authenticate': `Bearer realm="http://${request.headers.host ?? ''}/token",service="s",scope="repository:org/app:pull"` }).end();
+    } else if (url.pathname.includes('/tags/')) response.end('{"tags":["v1"]}');
+    else response.writeHead(206, { 'content-range': 'bytes 0-4/5' }).end(blob);
+  });
+  const first = await serve(t, (request, response) => {
+    if (request.headers.authorization === undefined) response.writeHead(401, { 'www-authenticate': 'Basic realm="first"' }).end();
+    else response.writeHead(307, { location: `${second.url}${(request.url ?? '').replace('/v2/app/', '/v2/org/app/')}` }).end();
+  });
+  const names: string[] = [];
+  const login2 = staticCredentials('user2', 'second-password');
+  const origin = makeOrigin(t, first.url, login, { credentialsFor: ({ host }) => { names.push(host); return login2; } });
+  t.deepEqual(await origin.tags('app'), ['v1']);
+  const digest = Digest.of(blob);
+  t.is((await collect(origin.readBlob('app', digest, { start: 0, end: 5 }))).toString(), 'hello');
+  t.is((await collect(origin.readBlob('app', digest, { start: 0, end: 5 }))).toString(), 'hello');
+  t.deepEqual(names, [second.host]);
+  t.deepEqual(asked.map(({ searchParams }) => searchParams.getAll('scope')), [['repository:org/app:pull']]);
+  t.deepEqual(seen, [undefined, `Basic ${Buffer.from('user2:second-password').toString('base64')}`], 'nothing of the first login, and one token for all');
+});
+
+test('a registry that is redirected to and takes no login says which one it is', async (t) => {
+  const second = await serve(t, (_request, response) => {
+    response.writeHead(401, { 'www-authenticate': 'Basic realm="second"' }).end();
+  });
+  const first = await serve(t, (request, response) => {
+    response.writeHead(307, { location: `${second.url}${request.url ?? ''}` }).end();
+  });
+  const origin = makeOrigin(t, first.url, login, { credentialsFor: () => anonymous });
+  const error = await t.throwsAsync(origin.tags('app'), { code: 'origin-unauthorized' });
+  t.true(error?.message.includes(second.host), error?.message);
+  t.not(origin.health.state, 'unauthorized', 'the first one is well');
+});
+
+for (const status of [400, 403, 404, 405, 500]) {
+  test(`a HEAD of a manifest that is answered ${status} where GET is answered 200 is no refusal`, async (t) => {
+    const body = Buffer.from(JSON.stringify({ schemaVersion: 2, config: { mediaType: 'application/x', digest: Digest.of(layer), size: layer.length }, layers: [] }));
+    const registry = await serve(t, (request, response) => {
+      if (request.method === 'HEAD') response.writeHead(status).end();
+      else response.end(body);
+    });
+    const origin = makeOrigin(t, registry.url, anonymous);
+    t.is((await origin.resolveTag('app', 'v1')).toString(), Digest.of(body).toString());
+  });
+}
