@@ -5,7 +5,7 @@ import { controlSocketPath } from '../control/socket-path.ts';
 import type { Logger } from '../log.ts';
 import { EmbeddedOrigin } from '../origin/embedded.ts';
 import type { Origin } from '../origin/origin.ts';
-import { registryNameOf } from '../origin/registry-name.ts';
+import { registryNameOf, repositoryPrefixOf } from '../origin/registry-name.ts';
 import { PushProxy } from '../registry/push-proxy/push-proxy.ts';
 import { Registry } from '../registry/registry.ts';
 import { Metrics } from '../status/metrics.ts';
@@ -115,6 +115,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   parts.defer(() => origins.close());
   const origin = (): Origin | undefined => origins.get();
   const registryName = (): string | undefined => (origin() === undefined ? undefined : registryNameOf(origin()!.url));
+  const repositoryPrefix = (): string => (origin() === undefined ? '' : repositoryPrefixOf(origin()!.url));
   const tags = new TagMemory(network, (url, repository, tag) => {
     const full = `${registryNameOf(url)}/${repository}`;
     return excluded.has(full) ? undefined : store.images.tag(full, tag);
@@ -146,6 +147,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
     exchange,
     origin,
     registryName,
+    repositoryPrefix,
     aliases: config.mirrors,
     mirrors,
     tagMemory: async (repository, tag, signal) => (origin() === undefined ? undefined : tags.newest(origin()!.url, repository, tag, { signal })),
@@ -178,7 +180,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   parts.use(seeding);
 
   // What is preheated and kept
-  const names = { registryName, mirrors: config.mirrors, upstreams: mirrors.map(({ name }) => name), endpoint };
+  const names = { registryName, repositoryPrefix, mirrors: config.mirrors, upstreams: mirrors.map(({ name }) => name), endpoint };
   const keeping = await makeKeeping({
     config, network, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, receipts, metrics, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, log: log.for('keep'),
   });

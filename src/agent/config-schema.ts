@@ -69,8 +69,8 @@ const repositoryPattern = z.string().regex(/^[a-z0-9*][a-z0-9._/:*-]*$/);
 const originUrl = z.string().transform((text, context) => {
   if (text === 'auto' || text === 'embedded') return text;
   const url = URL.parse(text);
-  if (url !== null && /^https?:$/.test(url.protocol) && url.pathname === '/' && url.search === '' && url.hash === ''
-    && url.username === '' && url.password === '') return url.origin;
+  if (url !== null && /^https?:$/.test(url.protocol) && /^(?:\/[A-Za-z0-9._~-]+)*\/?$/.test(url.pathname) && url.search === '' && url.hash === ''
+    && url.username === '' && url.password === '') return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
   context.addIssue({ code: 'custom', message: 'not an origin' });
   return z.NEVER;
 });
@@ -110,8 +110,8 @@ const RATE = 'a rate such as 50MB/s or 400Mbit/s, or 0 for no limit';
 export const configSchema = z.strictObject({
   data: setting(z.string().min(1).optional(), 'a directory',
     'Directory of the blob store, the peer key and agent.json. Default: /var/lib/layerswarm, or ~/.local/share/layerswarm when not root.'),
-  origin: setting(originUrl.default('auto'), 'auto, embedded, or a URL such as https://registry.example:5000 without a path or credentials',
-    'The one registry that decides what a tag means. auto: learned from the swarm. embedded: this node is the origin and takes pushes. Else the URL of a registry; http:// talks to it without TLS.'),
+  origin: setting(originUrl.default('auto'), 'auto, embedded, or a URL such as https://registry.example:5000 or https://harbor.example/project, without credentials',
+    'The one registry that decides what a tag means. auto: learned from the swarm. embedded: this node is the origin and takes pushes. Else the URL of a registry, with the path under which its repositories are where they are under one; http:// talks to it without TLS.'),
   originUsername: setting(z.string().min(1).optional(), 'a user name',
     'User name for the origin. Without one, the credentials of ~/.docker/config.json and its helpers are used.'),
   originPasswordFile: setting(file.optional(), 'a file', 'File that holds the password or token for originUsername.'),
@@ -163,7 +163,7 @@ export const configSchema = z.strictObject({
   }).prefault({}).describe('Bandwidth.'),
   emit: setting(z.enum(['proven', 'vouched']).default('proven'), 'proven or vouched',
     'What a client is given of a blob that is still arriving: bytes whose digest is proven, or already those that a signed list vouches for.'),
-  mirrors: setting(z.array(z.union([mirrorText, mirrorObject])).max(64).prefault(['docker.io']), 'registry names such as docker.io, quay.io=https://quay.io, or {name, url, username, passwordFile, ca}',
+  mirrors: setting(z.array(z.union([mirrorText, mirrorObject])).max(64).prefault(['docker.io']), 'registry names such as docker.io, quay.io=https://quay.io, docker.io=https://harbor.example/dockerhub-proxy, or {name, url, username, passwordFile, ca}',
     'Registries that are served beside the origin, and no others: what a runtime may say with ?ns=, and what a reference may begin with. A name alone: the origin answers for it. With a url: read from there, with credentials of its own.'),
   exclude: setting(z.array(repositoryPattern).default([]), 'repository names, * for any part, such as secret/*',
     'Repositories that are read from their registry only: never announced, never given to members. With or without the registry: secret/*, quay.io/team/*.'),

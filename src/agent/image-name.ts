@@ -1,10 +1,13 @@
 import { LayerswarmError } from '../errors.ts';
 import { splitMirrorPath } from '../oci/mirror-path.ts';
 import { Reference } from '../oci/reference.ts';
+import { withoutPrefix } from '../registry/namespace.ts';
 
 export interface ImageNameOptions {
   /** The registry part of the origin's images; undefined while no origin is known. */
   readonly registryName: () => string | undefined;
+  /** What the origin's repositories begin with in references where it is under a path. */
+  readonly repositoryPrefix?: () => string;
   /** Other registries that the origin stands for, lower case. */
   readonly mirrors: readonly string[];
   /** Registries with an upstream of their own, lower case. */
@@ -39,7 +42,7 @@ export function parseImageName(text: string, options: ImageNameOptions): ImageNa
   if (typed.registry !== registry && typed.registry !== options.endpoint() && !options.mirrors.includes(typed.registry)) {
     throw new LayerswarmError('reference-invalid', `expected an image of ${[registry, ...options.mirrors, ...upstreams].join(' or ')}, received ${typed.toString()}: name it as the origin does, or add ${typed.registry} to mirrors`);
   }
-  return imageName(Reference.of({ registry, repository: typed.repository, tag: typed.tag, digest: typed.digest }));
+  return imageName(Reference.of({ registry, repository: withoutPrefix(typed.repository, options.repositoryPrefix?.() ?? ''), tag: typed.tag, digest: typed.digest }));
 }
 
 /** By the registry itself, or by this node's endpoint and the path under which it has that registry. */

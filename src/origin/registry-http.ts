@@ -9,6 +9,7 @@ import { dockerConfigCredentials } from './docker-config.ts';
 import { Health } from './health.ts';
 import { abortedError, AttemptFailed, type Failure, statusFailure, transportFailure } from './origin-error.ts';
 import { isRedirect, LocationCache, MAX_REDIRECTS, redirectTarget } from './redirect.ts';
+import { RegistryPlace } from './registry-place.ts';
 import { parseRegistryUrl } from './registry-url.ts';
 import { DEFAULT_RETRY, parseRetryAfter, type RetryPolicy, withRetry } from './retry.ts';
 import { makeDispatchers, type TlsOptions } from './tls.ts';
@@ -62,7 +63,7 @@ export interface RegistryRequest {
   /** In words, for messages: "the tag list of team/app". */
   readonly what: string;
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Path and query at the registry, or the URL that it gave for an upload. */
+  /** Path and query, as of a registry at the root of its host; or a URL that the registry gave. */
   readonly target: string | URL;
   readonly access: Access;
   /** Statuses that the caller reads; any other is thrown. */
@@ -81,7 +82,9 @@ export interface RegistryRequest {
 
 /** Requests to one registry, with everything that goes around them: budget, health, retries, authentication, redirects. */
 export class RegistryHttp {
+  /** Scheme, host and port. */
   readonly url: URL;
+  readonly place: RegistryPlace;
   readonly clock: Clock;
   readonly health: Health;
   /** What blob bodies have to wait for. */
@@ -101,7 +104,8 @@ export class RegistryHttp {
   /** @throws LayerswarmError `config-invalid` */
   constructor(options: RegistryOptions) {
     const { clock = systemClock, dispatcher } = options;
-    this.url = parseRegistryUrl(options.url);
+    this.place = new RegistryPlace(parseRegistryUrl(options.url));
+    this.url = this.place.server;
     this.clock = clock;
     this.health = new Health(this.url.host, clock, options.failFast === false ? Number.POSITIVE_INFINITY : undefined);
     const own = (options.bytesPerSecond ?? 0) > 0 ? new ByteRate(options.bytesPerSecond!, clock) : undefined;
@@ -196,7 +200,8 @@ export class RegistryHttp {
   }
 
   async #authenticated(request: RegistryRequest): Promise<Answer> {
-    const { access, signal, what } = request;
+    const { signal, what } = request;
+    const access = this.#placed(request.access);
     let sent = await abortable(this.#auth.authorization(access), what, signal);
     let answer = await this.#follow(request, sent);
     if (answer.status === 401 && this.#isRegistry(answer.url)) {
@@ -221,7 +226,7 @@ export class RegistryHttp {
 
   async #follow(request: RegistryRequest, authorization: string | undefined): Promise<Answer> {
     const { locationKey } = request;
-    const start = new URL(request.target, this.url);
+    const start = typeof request.target === 'string' ? this.place.target(request.target) : request.target;
     let url = (locationKey === undefined ? undefined : this.#locations.get(locationKey)) ?? start;
     let askedAgain = false;
     for (let redirects = 0; ;) {
@@ -295,6 +300,14 @@ export class RegistryHttp {
       if (request.locationKey !== undefined) this.#locations.delete(request.locationKey);
       throw new AttemptFailed({ ...transportFailure(request.what, url.host, error, request.signal), outage: false });
     }
+  }
+
+  /** The same rights under the names that the repositories have there. */
+  #placed({ scopes, repository }: Access): Access {
+    return {
+      scopes: scopes.map((scope) => scope.replace(/^repository:/, `repository:${this.place.prefix}`)),
+      repository: repository === undefined ? undefined : this.place.repository(repository),
+    };
   }
 
   #isRegistry(url: URL): boolean {

@@ -39,7 +39,7 @@ export class RegistryOrigin implements Origin {
   constructor(options: RegistryOptions) {
     this.#http = new RegistryHttp(options);
     this.#blobs = new BlobReader(this.#http);
-    this.url = this.#http.url.origin;
+    this.url = this.#http.place.href;
     this.writer = new RegistryUploads(this.#http);
   }
 
@@ -100,12 +100,16 @@ export class RegistryOrigin implements Origin {
 
   /** All repositories, where the registry lists them to this login (`/v2/_catalog` of distribution); undefined elsewhere. */
   async repositories(signal?: AbortSignal): Promise<string[] | undefined> {
+    const { prefix } = this.#http.place;
     const names = new Set<string>();
     try {
       await this.#pages('the list of repositories', `/v2/_catalog?n=${TAGS_A_PAGE}`, { scopes: ['registry:catalog:*'] }, signal, async (answer) => {
         const parsed = catalog.safeParse(parseJson(await answer.bytes(MAX_TAGS_BODY)));
         if (!parsed.success) throw new LayerswarmError('unsupported', `${this.#http.url.host} answered something other than a list of repositories`);
-        for (const name of parsed.data.repositories ?? []) if (isRepositoryName(name)) names.add(name);
+        for (const full of parsed.data.repositories ?? []) {
+          const name = full.startsWith(prefix) ? full.slice(prefix.length) : '';
+          if (isRepositoryName(name)) names.add(name);
+        }
       });
     } catch (error) {
       if (['unsupported', 'not-found', 'origin-denied', 'origin-unauthorized'].includes(errorCode(error))) return undefined;

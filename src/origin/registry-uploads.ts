@@ -33,7 +33,7 @@ export class RegistryUploads implements RegistryWriter {
   }
 
   async mountBlob(repository: string, digest: Digest, from: string, signal?: AbortSignal): Promise<boolean> {
-    const query = new URLSearchParams({ mount: digest.toString(), from: checkRepositoryName(from) });
+    const query = new URLSearchParams({ mount: digest.toString(), from: this.#http.place.repository(checkRepositoryName(from)) });
     const answer = await this.#http.send(beginning(`mounting ${digest.toString()} of ${from} in ${repository}`, checkRepositoryName(repository), `?${query.toString()}`, [201, 202], push(repository, from), signal));
     answer.discard();
     if (answer.status === 201) return true;

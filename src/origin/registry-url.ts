@@ -5,18 +5,21 @@ import { quote } from '../oci/name.ts';
 const DOCKER_HUB = new Set(['docker.io', 'index.docker.io', 'registry-1.docker.io']);
 const DOCKER_HUB_API = 'https://registry-1.docker.io';
 
+/** Components that a repository's name may begin with, and what comes before the `/v2` of a registry that is not at the root. */
+const PATH = /^(?:\/[A-Za-z0-9._~-]+)*\/?$/;
+
 /**
- * The base URL of a registry, of which only scheme, host and port count. TLS is left out only where it says http://.
+ * The URL of a registry: scheme, host, port, and the path under which it or its repositories are. TLS is left out only where it says http://.
  * @throws LayerswarmError `config-invalid`
  */
 export function parseRegistryUrl(text: string): URL {
   const url = URL.parse(text);
-  const plain = url !== null && (url.protocol === 'https:' || url.protocol === 'http:') && url.pathname === '/' && url.search === '' && url.hash === '';
+  const plain = url !== null && (url.protocol === 'https:' || url.protocol === 'http:') && PATH.test(url.pathname) && url.search === '' && url.hash === '';
   if (url !== null && (url.username !== '' || url.password !== '')) {
     throw new LayerswarmError('config-invalid', 'the URL of a registry holds no user name or password; give them as originUsername and originPasswordFile');
   }
   if (!plain) {
-    throw new LayerswarmError('config-invalid', `expected the URL of a registry such as https://registry.example:5000, without a path, received ${quote(text)}`);
+    throw new LayerswarmError('config-invalid', `expected the URL of a registry such as https://registry.example:5000 or https://harbor.example/dockerhub-proxy, received ${quote(text)}`);
   }
   return DOCKER_HUB.has(url.hostname) ? new URL(DOCKER_HUB_API) : url;
 }

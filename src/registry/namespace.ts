@@ -15,6 +15,8 @@ export interface Repository {
 export interface NamespaceOptions {
   /** The registry part of the origin's images; undefined while no origin is known. */
   readonly registryName: () => string | undefined;
+  /** What the origin's repositories begin with in references where it is under a path: empty, or with a slash at its end. */
+  readonly repositoryPrefix?: () => string;
   /** Other registries that the origin stands for, such as `docker.io` where it mirrors Docker Hub. */
   readonly aliases: readonly string[];
   /** Registries that this node mirrors beside the origin, each from an upstream of its own. Lower case. */
@@ -27,10 +29,12 @@ export interface NamespaceOptions {
  */
 export class Namespaces {
   readonly #registryName: () => string | undefined;
+  readonly #repositoryPrefix: () => string;
   readonly #aliases: readonly string[];
   readonly #mirrors: readonly string[];
 
-  constructor({ registryName, aliases, mirrors = [] }: NamespaceOptions) {
+  constructor({ registryName, repositoryPrefix = () => '', aliases, mirrors = [] }: NamespaceOptions) {
+    this.#repositoryPrefix = repositoryPrefix;
     this.#registryName = registryName;
     this.#aliases = aliases.map((alias) => alias.toLowerCase());
     this.#mirrors = mirrors;
@@ -62,7 +66,7 @@ export class Namespaces {
 
   #own(name: string): Repository {
     const registry = this.#registryName();
-    if (registry !== undefined) return fullName(registry, name);
+    if (registry !== undefined) return fullName(registry, withoutPrefix(name, this.#repositoryPrefix()));
     throw originUnknown();
   }
 
@@ -72,6 +76,11 @@ export class Namespaces {
     const served = [...(registry === undefined ? [] : [registry]), ...this.#aliases, ...this.#mirrors];
     throw new OciError(404, 'NAME_UNKNOWN', `this node mirrors ${served.join(', ')}, not ${quote(namespace)}`);
   }
+}
+
+/** A name as references to the origin have it, or as those to a registry that it stands for. */
+export function withoutPrefix(name: string, prefix: string): string {
+  return name.length > prefix.length && name.startsWith(prefix) ? name.slice(prefix.length) : name;
 }
 
 function fullName(registry: string, name: string): Repository {

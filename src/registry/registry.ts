@@ -24,6 +24,8 @@ export interface RegistryOptions {
   readonly origin: () => Origin | undefined;
   /** The registry part of the origin's images in the image store: `registryNameOf(origin.url)`. */
   readonly registryName: () => string | undefined;
+  /** See `NamespaceOptions`. */
+  readonly repositoryPrefix?: () => string;
   /** Other registries that the origin stands for, lower case, such as `docker.io`: the allow-list of `ns`. */
   readonly aliases: readonly string[];
   /** The newest mapping of a tag that connected members have from the origin. */

@@ -12,6 +12,7 @@ import { type Layer, OciLayout } from '../support/oci-layout.ts';
 import { createPodman } from '../support/podman.ts';
 import { runOk } from '../support/process.ts';
 import { writeRegistriesConf } from '../support/registries-conf.ts';
+import { startRegistryUnderPath } from '../support/registry-under-path.ts';
 import { findTool, requireTool } from '../support/require-tool.ts';
 import { skopeoOk } from '../support/skopeo.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -110,6 +111,28 @@ for (const [index, { title, fault, on, mended = false }] of CASES.entries()) {
     }
   });
 }
+
+test.serial('a registry under a path is an origin and a mirror, for references to it and to what it stands for', async (t) => {
+  if (!requireTool(t, ...TOOLS)) return;
+  const { registry, containerd, stack } = t.context;
+  await pushNew(t.context, 'hub-proxy/library/pathed');
+  // nothing else is there, as in a registry whose /v2/ is 404 for all but repositories
+  const harbor = await startRegistryUnderPath(stack, registry.url, '/v2/');
+  for (const settings of [['--mirrors', `docker.io=${harbor.url}/hub-proxy`], ['--origin', `${harbor.url}/hub-proxy`]]) {
+    const agent = await startAgent(stack, { args: settings });
+    await containerd.ctrOk(['images', 'pull', '--hosts-dir', containerd.hostsDir(agent.registry, { name: 'docker.io', url: 'http://127.0.0.1:1' }), 'docker.io/library/pathed:v1']);
+    await containerd.ctrOk(['images', 'rm', '--sync', 'docker.io/library/pathed:v1']);
+    await agent.cliOk(['pull', 'docker.io/library/pathed:v1']);
+    if (settings[0] === '--origin') {
+      const registriesConf = writeRegistriesConf(tempDir(stack), { prefix: harbor.host, location: '127.0.0.1:1', mirror: agent.registryHost });
+      await skopeoOk(['copy', `docker://${harbor.host}/hub-proxy/library/pathed:v1`, `dir:${join(tempDir(stack, 'out'), 'image')}`], { registriesConf });
+      await agent.cliOk(['pull', `${harbor.host}/hub-proxy/library/pathed:v1`]);
+    }
+    const { images } = await agent.status();
+    t.true(images.every(({ complete }) => complete) && images.length > 0);
+    await agent.stop();
+  }
+});
 
 test.serial('podman pulls although the node is refused every blob', async (t) => {
   if (!requireTool(t, ...TOOLS, 'podman')) return;

@@ -19,5 +19,5 @@ export function registryTargets(served: readonly RegistryStatus[], names: readon
 /** The registry itself, which need not be where the agent reads it: a mirror of it may be nearer. */
 function serverOf(name: string, url: string | null): string {
   if (name === 'docker.io') return 'https://registry-1.docker.io';
-  return url !== null && registryNameOf(url) === name ? url : `https://${name}`;
+  return url !== null && registryNameOf(url) === name ? new URL(url).origin : `https://${name}`;
 }

@@ -83,6 +83,7 @@ export class PushProxy {
     if (upstream === undefined) throw originUnknown();
     const url = new URL(upstream.url);
     if (url.protocol === 'embedded:') throw new LayerswarmError('unsupported', `the origin is embedded in the member ${url.pathname}: push to the registry endpoint of that host`);
+    if (url.pathname !== '/') throw new LayerswarmError('unsupported', `the origin ${upstream.url} is under a path: push to it directly`);
     return { url, dispatcher: upstream.dispatcher };
   }
 }

@@ -87,7 +87,7 @@ const refusals: readonly [title: string, options: ConfigOptions, message: RegExp
   ['a malformed address', { flags: { registry: 'localhost' } }, /^registry \(--registry\): expected HOST:PORT, received "localhost"$/],
   ['a port beyond the last', { flags: { status: '127.0.0.1:70000' } }, /^status \(--status\): expected HOST:PORT or off, received/],
   ['an unknown unit', { env: { LAYERSWARM_CONFIG: '/dev/null', LAYERSWARM_STORE_MAX_BYTES: 'lots' } }, /^store\.maxBytes \(LAYERSWARM_STORE_MAX_BYTES\): expected a size .*, received "lots"$/],
-  ['an origin with a path', { flags: { origin: 'https://registry.example/v2' } }, /^origin \(--origin\): expected auto, embedded, or a URL .*, received "https:\/\/registry\.example\/v2"$/],
+  ['an origin with a query', { flags: { origin: 'https://registry.example/x?y' } }, /^origin \(--origin\): expected auto, embedded, or a URL .*, received "https:\/\/registry\.example\/x\?y"$/],
   ['three swarm keys', { flags: { swarmKey: ['a', 'b', 'c'] } }, /^swarmKey \(--swarm-key\): expected one key file, or two during a rotation, received \["a","b","c"\]$/],
   ['a listener on the network without a key', { flags: { listen: ['/ip4/0.0.0.0/tcp/4001'] } }, /^swarmKey: expected a key file, since \/ip4\/0\.0\.0\.0\/tcp\/4001 can be reached/],
   ['a bulk listener on the network without a key', { flags: { bulk: '192.0.2.1:4002' } }, /^swarmKey: expected a key file, since 192\.0\.2\.1:4002 can be reached/],
@@ -112,7 +112,7 @@ const files: readonly [title: string, text: string, message: RegExp][] = [
   ['a registry that is mirrored twice', 'mirrors: [docker.io, "docker.io=https://hub.example"]\n', /^mirrors: expected each registry once, received docker\.io twice$/],
   ['the origin among the mirrors', 'origin: https://quay.io\nmirrors: ["quay.io=https://quay.io"]\n', /^mirrors: expected registries beside the origin, received quay\.io, which is the origin$/],
   ['half a login of a mirror', 'mirrors: [{name: quay.io, url: "https://quay.io", username: bot}]\n', /^mirrors: expected username and passwordFile together, received one of them for quay\.io$/],
-  ['a mirror with a path', 'mirrors: ["quay.io=https://quay.io/v2"]\n', /^mirrors .*: expected registry names such as docker\.io/],
+  ['a mirror with a query', 'mirrors: ["quay.io=https://quay.io/x?y"]\n', /^mirrors .*: expected registry names such as docker\.io/],
   ['what is not YAML', 'a: [\n', /: expected YAML, received: /],
 ];
 for (const [title, text, message] of files) {
