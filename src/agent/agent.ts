@@ -142,6 +142,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   // What container runtimes talk to
   const registry = new Registry({
     listen: config.registry,
+    hostNames: config.hostNames,
     store: store.blobs,
     images: store.images,
     exchange,
@@ -152,7 +153,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
     mirrors,
     tagMemory: async (repository, tag, signal) => (origin() === undefined ? undefined : tags.newest(origin()!.url, repository, tag, { signal })),
     isExcluded,
-    ...(embedded === undefined ? {} : { embedded: { origin: embedded, uploadsFolder: join(config.data, 'uploads') } }),
+    ...(embedded === undefined ? {} : { embedded: { origin: embedded, uploadsFolder: join(config.data, 'uploads'), makeRoom: (bytes) => own.makeRoom(bytes) } }),
     log: log.for('registry'),
     counters: tally,
     timing: { tagTtl: config.tags.ttl, tagMaxStale: config.tags.staleFor, accessTtl: config.access.ttl, accessMaxStale: config.access.staleFor },
@@ -162,12 +163,14 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   if (embedded !== undefined) parts.defer(store.images.onTag(({ repository, tag }) => hints.announceStored(repository, tag)));
   const push = config.push === undefined ? undefined : new PushProxy({
     listen: config.push,
+    hostNames: config.hostNames,
     upstream: () => clients.upstream(origin()),
     namespaces: registry.namespaces,
     store: store.blobs,
     images: store.images,
     isExcluded,
     uploadsFolder: join(config.data, 'push-uploads'),
+    makeRoom: (bytes) => own.makeRoom(bytes),
     onTag: (repository, tag) => hints.announceStored(repository, tag),
     log: log.for('push'),
     observer: tally,
@@ -188,6 +191,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
 
   const status = config.status === undefined ? undefined : new StatusServer({
     listen: config.status,
+    hostNames: config.hostNames,
     source: view,
     metrics: () => metrics.scrape(),
     onError: (error) => log.for('status').error('an answer failed', { reason: String(error) }),

@@ -122,6 +122,8 @@ export const configSchema = z.strictObject({
     'A second listener that passes pushes through to the origin, with the caller\'s own credentials.'),
   status: setting(optionalHostPort.prefault('127.0.0.1:5051'), 'HOST:PORT or off',
     'Read-only HTTP: the live page, /metrics, /healthz, /readyz and /api/v1.'),
+  hostNames: setting(z.array(z.string().regex(/^[A-Za-z0-9.-]{1,253}$/).transform((name) => name.toLowerCase())).max(64).default([]), 'names such as registry.local',
+    'Names by which clients may call the listeners on loopback beside their addresses and localhost. A web page can make a name of its own mean loopback, so others are answered with 421.'),
   listen: setting(z.array(multiaddr).optional(), 'multiaddrs such as /ip4/0.0.0.0/tcp/4001',
     'Addresses for the members of the swarm. Default: /ip4/0.0.0.0/tcp/4001 with a swarm key or open, /ip4/127.0.0.1/tcp/4001 without.'),
   announce: setting(z.array(multiaddr).default([]), 'multiaddrs such as /ip4/192.0.2.10/tcp/4001',

@@ -43,6 +43,8 @@ export function errorResponse(error: unknown, context: ErrorContext): RegistryRe
       'Content-Type': 'application/json',
       'Content-Length': body.length,
       ...(status === 503 || status === 429 ? { 'Retry-After': RETRY_AFTER } : {}),
+      // what is still to come of a body that is too large is not read to get at the next request
+      ...(status === 413 ? { Connection: 'close' } : {}),
       ...headers,
     },
     body,

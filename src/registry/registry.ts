@@ -12,11 +12,13 @@ import type { PullObserver, StoreObserver } from './pull/pull-context.ts';
 import { pullRoutes } from './pull/pull-routes.ts';
 import { embeddedPushRoutes } from './push/embedded-push-routes.ts';
 import { readOnlyRoutes } from './push/read-only-routes.ts';
-import { UploadSessions } from './push/upload-sessions.ts';
+import { type MakeRoom, UploadSessions } from './push/upload-sessions.ts';
 import { MirrorExchange, type Upstream } from './upstream.ts';
 
 export interface RegistryOptions {
   readonly listen: ListenAddress;
+  /** See `EndpointOptions`. */
+  readonly hostNames?: readonly string[];
   readonly store: BlobStore;
   readonly images: ImageStore;
   readonly exchange: BlobExchange;
@@ -35,7 +37,7 @@ export interface RegistryOptions {
   /** Registries that this node mirrors beside the origin. */
   readonly mirrors?: readonly MirroredRegistry[];
   /** Where this node is the origin: it takes pushes here, and keeps unfinished uploads in the folder. Else the endpoint is read-only. */
-  readonly embedded?: { readonly origin: EmbeddedOrigin; readonly uploadsFolder: string };
+  readonly embedded?: { readonly origin: EmbeddedOrigin; readonly uploadsFolder: string; readonly makeRoom?: MakeRoom };
   readonly log: RegistryLog;
   readonly counters: RegistryCounters;
   /** Milliseconds since the epoch. */
@@ -87,12 +89,13 @@ export class Registry {
     }));
     const { namespaces } = this;
     const { embedded } = options;
-    this.#uploads = embedded === undefined ? undefined : new UploadSessions({ folder: embedded.uploadsFolder, now });
+    this.#uploads = embedded === undefined ? undefined : new UploadSessions({ folder: embedded.uploadsFolder, now, ...(embedded.makeRoom === undefined ? {} : { makeRoom: embedded.makeRoom }) });
     const pushRoutes = embedded === undefined || this.#uploads === undefined
       ? readOnlyRoutes()
       : embeddedPushRoutes({ origin: embedded.origin, uploads: this.#uploads, namespaces });
     this.#endpoint = new HttpEndpoint({
       listen: options.listen,
+      hostNames: options.hostNames ?? [],
       routes: [...pullRoutes({ ...options, namespaces, upstreamOf: (repository) => this.upstreamOf(repository), observer: counters, deadlineMs: options.deadlineMs ?? DEADLINE_MS }), ...pushRoutes],
       log: options.log,
       observer: counters,

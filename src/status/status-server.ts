@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { isHostAllowed } from '../http/host-check.ts';
+import { limitPlaces } from '../http/places.ts';
 import { listen, urlAuthority, type ListenAddress } from '../http/listen.ts';
 import { EventStream } from './event-stream.ts';
-import { isHostAllowed } from './host-check.ts';
 import { page } from './page.ts';
 import type { Health } from './status-document.ts';
 import type { StatusSource } from './status-source.ts';
@@ -9,10 +10,12 @@ import type { StatusSource } from './status-source.ts';
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 15_000;
 const MAX_HEADER_BYTES = 16 * 1024;
-const MAX_CONNECTIONS = 256;
+const PLACES = { total: 256, perAddress: 128 };
 
 export interface StatusServerOptions {
   readonly listen: ListenAddress;
+  /** Names that a loopback listener answers to beside its own. */
+  readonly hostNames?: readonly string[];
   readonly source: StatusSource;
   /** Prometheus text, with its content type. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
@@ -44,7 +47,7 @@ export class StatusServer {
         else send(request, response, text(500, 'internal error, see the log of the agent'));
       });
     });
-    this.#server.maxConnections = MAX_CONNECTIONS;
+    limitPlaces(this.#server, PLACES);
   }
 
   /** `http://host:port`, after `start`. */
@@ -68,7 +71,7 @@ export class StatusServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     request.resume();
-    if (!isHostAllowed(request.headers.host, this.#options.listen.host)) {
+    if (!isHostAllowed(request.headers.host, this.#options.listen.host, this.#options.hostNames)) {
       send(request, response, text(421, 'this endpoint answers for its own address only'));
       return;
     }

@@ -177,6 +177,11 @@ export class DiskBlobStore implements BlobStore {
     return gone;
   }
 
+  /** Evicts until so many bytes more would fit. @throws `disk-full` when they cannot */
+  async makeRoom(bytes: number): Promise<void> {
+    await this.#makeRoom({ expected: bytes });
+  }
+
   /** Whether a blob of so many bytes would be taken now: there is room, or could be, and the folder can be written. */
   async takes(bytes: number): Promise<boolean> {
     try {
@@ -210,9 +215,9 @@ export class DiskBlobStore implements BlobStore {
    * Evicts until all that is here, under way, or `written` outside the count, fits limit and disk.
    * @throws `disk-full` when it cannot
    */
-  async #makeRoom({ written = 0 }: { written?: number } = {}): Promise<void> {
+  async #makeRoom({ written = 0, expected = 0 }: { written?: number; expected?: number } = {}): Promise<void> {
     const { limits, layout } = this.#parts;
-    const { overLimit, overDisk, free } = await this.#shortage({ written, expected: 0 });
+    const { overLimit, overDisk, free } = await this.#shortage({ written, expected });
     const needed = Math.max(overLimit, overDisk);
     if (needed <= 0) return;
     const chosen = chooseEvictions(this.evictable(), needed);

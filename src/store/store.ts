@@ -47,6 +47,8 @@ export interface Store {
   stats(): BlobStoreStats;
   /** Whether a blob of so many bytes would be taken now; nothing is evicted for the answer. */
   takes(bytes: number): Promise<boolean>;
+  /** Evicts until so many bytes more fit limit and disk, its reserve included. @throws `disk-full` when they cannot */
+  makeRoom(bytes: number): Promise<void>;
   /** Removes what is idle, old or over the limit. Call it now and then: the limit itself is kept without it. */
   gc(options?: GcOptions): Promise<GcReport>;
   /** Removes an image and what of it no other image needs. */
@@ -142,6 +144,7 @@ async function assemble({ layout, lock, metadata, fresh, damaged }: Opened, opti
     ],
     stats: () => blobs.stats(),
     takes: (bytes) => blobs.takes(bytes),
+    makeRoom: (bytes) => blobs.makeRoom(bytes),
     gc: (options = {}) => collectGarbage({ blobs, catalog, metadata, layout, maxBytes, now }, options),
     purge: (options) => purgeImage({ blobs, metadata, images }, options),
     holdAsOrigin: (digest) => {

@@ -41,7 +41,7 @@ export interface RecordingCounters extends RegistryCounters {
   sentBytes: number;
 }
 
-export interface RegistryNodeOptions extends Partial<Pick<RegistryOptions, 'aliases' | 'mirrors' | 'tagMemory' | 'isExcluded' | 'timing' | 'stallTimeoutMs' | 'deadlineMs' | 'listen'>> {
+export interface RegistryNodeOptions extends Partial<Pick<RegistryOptions, 'aliases' | 'mirrors' | 'tagMemory' | 'isExcluded' | 'timing' | 'stallTimeoutMs' | 'deadlineMs' | 'listen' | 'hostNames'>> {
   /** `embedded`, or the origin; undefined for none. */
   readonly origin: 'embedded' | Origin | undefined;
   readonly folder?: string;

@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { errorCode, LayerswarmError } from '../../errors.ts';
 import { errorResponse, OciError } from '../http-error.ts';
+import { isHostAllowed } from '../../http/host-check.ts';
+import { limitPlaces } from '../../http/places.ts';
 import { type ListenAddress, listen, otherLoopback, urlAuthority } from '../../http/listen.ts';
 import type { RegistryLog, RegistryRequest, RegistryResponse } from './message.ts';
 import { type MalformedRequest, refuseConnection } from './refuse-connection.ts';
@@ -12,12 +14,14 @@ const MAX_TARGET_LENGTH = 8 * 1024;
 const HEADERS_TIMEOUT_MS = 20_000;
 /** Above the 90 s for which Go's HTTP client keeps idle connections, so that it never writes into one that is being closed. */
 const KEEP_ALIVE_MS = 120_000;
-const MAX_CONNECTIONS = 4096;
+const PLACES = { total: 4096, perAddress: 1024 };
 const STALL_TIMEOUT_MS = 60_000;
 const FLUSH_TIMEOUT_MS = 5_000;
 
 export interface EndpointOptions {
   readonly listen: ListenAddress;
+  /** Names that a loopback listener answers to beside its own. */
+  readonly hostNames?: readonly string[];
   readonly routes: readonly Route[];
   readonly log: RegistryLog;
   readonly observer: EndpointObserver;
@@ -102,7 +106,7 @@ export class HttpEndpoint {
         response.destroy();
       });
     });
-    server.maxConnections = MAX_CONNECTIONS;
+    limitPlaces(server, PLACES);
     server.on('clientError', (error, socket) => {
       const kind = refuseConnection(error, socket);
       if (kind === 'gone') return;
@@ -138,6 +142,7 @@ export class HttpEndpoint {
   async #answer(request: IncomingMessage, signal: AbortSignal): Promise<{ route: string; answer: RegistryResponse }> {
     let context: Pick<Route, 'name' | 'unknown'> = { name: 'other', unknown: 'NAME_UNKNOWN' };
     try {
+      this.#refuseOtherHosts(request);
       const { route, parameters, query } = this.#match(request);
       context = route;
       refuseBrowserWrites(request);
@@ -148,6 +153,13 @@ export class HttpEndpoint {
       this.#logFailure(request, answer.status, error, signal);
       return { route: context.name, answer };
     }
+  }
+
+  /** A web page whose name was made to mean loopback must not read what this node may read. */
+  #refuseOtherHosts({ headers }: IncomingMessage): void {
+    const { listen: { host }, hostNames } = this.#options;
+    if (isHostAllowed(headers.host, host, hostNames)) return;
+    throw new OciError(421, 'DENIED', `this endpoint answers for its own address only; add the name to hostNames to have it answer for another`);
   }
 
   #match(request: IncomingMessage): { route: Route; parameters: Parameters; query: URLSearchParams } {

@@ -23,11 +23,13 @@ export async function* readBody(request: IncomingMessage, stallMs: number = UPLO
 
 /** A whole body of at most `maxBytes`. @throws as `readBody`, and `too-large` */
 export async function readWholeBody(request: IncomingMessage, maxBytes: number, what: string): Promise<Buffer> {
+  const tooLarge = (): LayerswarmError => new LayerswarmError('too-large', `${what} is larger than ${maxBytes} bytes`);
+  if (Number(request.headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of readBody(request)) {
     length += chunk.length;
-    if (length > maxBytes) throw new LayerswarmError('too-large', `${what} is larger than ${maxBytes} bytes`);
+    if (length > maxBytes) throw tooLarge();
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, length);

@@ -7,13 +7,15 @@ import type { ListenAddress } from '../../http/listen.ts';
 import type { RegistryLog, RegistryRequest, RegistryResponse } from '../http/message.ts';
 import type { Namespaces } from '../namespace.ts';
 import { originUnknown } from '../origin-unknown.ts';
-import { UploadSessions } from '../push/upload-sessions.ts';
+import { type MakeRoom, UploadSessions } from '../push/upload-sessions.ts';
 import { forward } from './forward.ts';
 import { parsePushRequest } from './push-request.ts';
 import { PushWitness } from './push-witness.ts';
 
 export interface PushProxyOptions {
   readonly listen: ListenAddress;
+  /** See `EndpointOptions`. */
+  readonly hostNames?: readonly string[];
   /** The origin as it is known now, and how to connect to it (its TLS settings). */
   readonly upstream: () => { readonly url: string; readonly dispatcher: Dispatcher } | undefined;
   readonly namespaces: Namespaces;
@@ -23,6 +25,7 @@ export interface PushProxyOptions {
   readonly isExcluded: (repository: string) => boolean;
   /** Holds what is being pushed until the origin has taken it. */
   readonly uploadsFolder: string;
+  readonly makeRoom?: MakeRoom;
   /** Told of each tag that the origin took, by the repository's full name. */
   readonly onTag: (repository: string, tag: string) => void;
   readonly log: RegistryLog;
@@ -44,10 +47,11 @@ export class PushProxy {
   constructor(options: PushProxyOptions) {
     this.#options = options;
     const now = options.now ?? Date.now;
-    this.#uploads = new UploadSessions({ folder: options.uploadsFolder, now });
+    this.#uploads = new UploadSessions({ folder: options.uploadsFolder, now, ...(options.makeRoom === undefined ? {} : { makeRoom: options.makeRoom }) });
     this.#witness = new PushWitness({ ...options, uploads: this.#uploads, now });
     this.#endpoint = new HttpEndpoint({
       listen: options.listen,
+      hostNames: options.hostNames ?? [],
       routes: [{ name: 'push', method: '*', path: /^\/v2(?:\/.*)?$/, unknown: 'NAME_UNKNOWN', handle: (request) => this.#handle(request) }],
       log: options.log,
       observer: options.observer,

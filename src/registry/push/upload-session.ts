@@ -2,6 +2,10 @@ import { constants, createReadStream } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { LayerswarmError } from '../../errors.ts';
 import { storeError } from '../../store/store-error.ts';
+import type { MakeRoom } from './upload-sessions.ts';
+
+/** Bytes that room is made for at a time. */
+const ROOM_STEP = 16 * 1024 * 1024;
 
 /** One blob on its way in: the bytes so far in a file, which outlives the connections that bring them. */
 export class UploadSession {
@@ -11,6 +15,9 @@ export class UploadSession {
   readonly #path: string;
   readonly #now: () => number;
   readonly #onClose: () => void;
+  readonly #makeRoom: MakeRoom | undefined;
+  /** Up to here there was room when it was asked for. */
+  #room = 0;
   #state: 'open' | 'closed' = 'open';
   #size = 0;
   #lastUsed: number;
@@ -18,12 +25,13 @@ export class UploadSession {
   #writer: symbol | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(options: { id: string; repository: string; path: string; now: () => number; onClose: () => void }) {
+  constructor(options: { id: string; repository: string; path: string; now: () => number; makeRoom: MakeRoom | undefined; onClose: () => void }) {
     this.id = options.id;
     this.repository = options.repository;
     this.#path = options.path;
     this.#now = options.now;
     this.#onClose = options.onClose;
+    this.#makeRoom = options.makeRoom;
     this.#lastUsed = options.now();
   }
 
@@ -102,7 +110,7 @@ export class UploadSession {
 
   async #write(file: FileHandle, chunk: Uint8Array, writer: symbol): Promise<void> {
     if (this.#writer !== writer) throw new LayerswarmError('aborted', 'the upload went on through another connection');
-    const written = writeAll(file, chunk, this.#size);
+    const written = this.#append(file, chunk);
     this.#writing = written.catch(() => undefined);
     try {
       await written;
@@ -110,6 +118,15 @@ export class UploadSession {
       throw storeError(error, 'keep an upload');
     }
     this.#size += chunk.length;
+  }
+
+  async #append(file: FileHandle, chunk: Uint8Array): Promise<void> {
+    const end = this.#size + chunk.length;
+    if (end > this.#room) {
+      await this.#makeRoom?.(chunk.length + ROOM_STEP);
+      this.#room = end + ROOM_STEP;
+    }
+    await writeAll(file, chunk, this.#size);
   }
 
   #assertOpen(): void {

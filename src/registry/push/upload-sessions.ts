@@ -10,10 +10,15 @@ const MAX_IDLE_MS = 3_600_000;
 const SWEEP_MS = 60_000;
 const SESSION_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
+/** Makes room for so many bytes more on the disk of the store. @throws LayerswarmError `disk-full` */
+export type MakeRoom = (bytes: number) => Promise<void>;
+
 export interface UploadSessionsOptions {
   /** Holds the files of unfinished uploads and nothing else; emptied at start, since clients do not go on with an upload of an earlier run. */
   readonly folder: string;
   readonly now: () => number;
+  /** Keeps the disk from being filled to its last byte; without it nothing is asked. */
+  readonly makeRoom?: MakeRoom;
   readonly maxSessions?: number;
   /** Milliseconds after which an upload that nobody goes on with is forgotten. */
   readonly maxIdleMs?: number;
@@ -55,11 +60,11 @@ export class UploadSessions {
 
   /** @throws OciError 429 when too many are open */
   async create(repository: string): Promise<UploadSession> {
-    const { folder, now, maxSessions = MAX_SESSIONS } = this.#options;
+    const { folder, now, makeRoom, maxSessions = MAX_SESSIONS } = this.#options;
     if (this.#sessions.size >= maxSessions) await this.sweep();
     if (this.#sessions.size >= maxSessions) throw new OciError(429, 'TOOMANYREQUESTS', `${maxSessions} uploads are open, which is as many as this node takes; try again when some have ended`);
     const id = randomUUID();
-    const session = new UploadSession({ id, repository, path: join(folder, id), now, onClose: () => this.#sessions.delete(id) });
+    const session = new UploadSession({ id, repository, path: join(folder, id), now, makeRoom, onClose: () => this.#sessions.delete(id) });
     this.#sessions.set(id, session);
     return session;
   }

@@ -8,6 +8,7 @@ import { HttpEndpoint } from '../../../src/registry/http/endpoint.ts';
 import type { RegistryResponse, StreamedBody } from '../../../src/registry/http/message.ts';
 import type { Route } from '../../../src/registry/http/router.ts';
 import { send, sendBytes } from '../../support/raw-http.ts';
+import { startRegistryNode } from '../../support/registry-node.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 interface Running {
@@ -247,4 +248,17 @@ test('stopping lets answers end for a while and then cuts them', async (t) => {
   await endpoint.stop(10);
   await t.throwsAsync(readLength(response));
   await t.throwsAsync(send(`${url}/v2/`));
+});
+
+test('a listener on loopback answers only to names of its own, so that no web page can read through it', async (t) => {
+  const node = await startRegistryNode(t, { origin: 'embedded', hostNames: ['registry.local'] });
+  const { port } = new URL(node.url);
+  for (const [host, status] of [
+    [`127.0.0.1:${port}`, 200], ['127.0.0.1', 200], [`localhost:${port}`, 200], [`[::1]:${port}`, 200], [`registry.local:${port}`, 200], [`REGISTRY.local`, 200],
+    [`evil.example:${port}`, 421], ['evil.example', 421], ['127.0.0.1.evil.example', 421], [`169.254.169.254:${port}`, 421],
+  ] as const) {
+    const answer = await send(`${node.url}/v2/`, { headers: { host } });
+    t.is(answer.status, status, host);
+    if (status === 421) t.regex(answer.body.toString(), /"code":"DENIED".*hostNames/);
+  }
 });

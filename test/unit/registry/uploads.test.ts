@@ -5,10 +5,11 @@ import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import { errorCode, LayerswarmError } from '../../../src/errors.ts';
 import { Digest } from '../../../src/oci/digest.ts';
+import { MediaType } from '../../../src/oci/media-type.ts';
 import { OciError } from '../../../src/registry/http-error.ts';
 import { UploadSessions } from '../../../src/registry/push/upload-sessions.ts';
 import type { BlobStore, WriteOptions } from '../../../src/store/blob-store.ts';
-import { send } from '../../support/raw-http.ts';
+import { send, sendBytes } from '../../support/raw-http.ts';
 import { pushBlob, pushImage } from '../../support/registry-content.ts';
 import { type RegistryNode, startRegistryNode } from '../../support/registry-node.ts';
 import { tempDir } from '../../support/temp-dir.ts';
@@ -181,4 +182,49 @@ test('what was pushed is there after a restart', async (t) => {
   const second = await startRegistryNode(t, { origin: 'embedded', folder });
   t.deepEqual((await send(`${second.url}/v2/team/app/manifests/v1`)).body, image.manifest);
   t.deepEqual((await send(`${second.url}/v2/team/app/blobs/${image.layers[0]!.digest.toString()}`)).body, image.layers[0]!.bytes);
+});
+
+test('an upload that would eat into the reserve of the disk is refused, also in chunks, and leaves nothing', async (t) => {
+  const folder = tempDir(t, 'uploads');
+  let room = 20_000_000;
+  const sessions = new UploadSessions({
+    folder, now: () => 0,
+    makeRoom: async (bytes) => {
+      room -= bytes;
+      if (room < 0) throw new LayerswarmError('disk-full', 'no room');
+    },
+  });
+  await sessions.start();
+  t.teardown(() => sessions.stop());
+  const session = await sessions.create('a');
+  await session.append(parts(Buffer.alloc(1_000_000)));
+  await session.append(parts(Buffer.alloc(1_000_000)));
+  t.is(session.size, 2_000_000);
+  await t.throwsAsync(session.append(parts(...Array.from({ length: 40 }, () => Buffer.alloc(1_000_000)))), { code: 'disk-full' });
+  t.true(session.size <= 20_000_000);
+  await session.close();
+  t.deepEqual(await readdir(folder), []);
+});
+
+test('a manifest that is too large is answered before it is read, and its connection closed', async (t) => {
+  const { registry, host } = await startRegistryNode(t, { origin: 'embedded' });
+  const port = Number(new URL(registry.url).port);
+  const answer = await sendBytes(port, `PUT /v2/app/manifests/v1 HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/vnd.oci.image.manifest.v1+json\r\nContent-Length: 100000000\r\n\r\n{`);
+  t.regex(answer, /^HTTP\/1\.1 413 /);
+  t.regex(answer, /\r\nConnection: close\r\n/i);
+  t.regex(answer, /SIZE_INVALID/);
+});
+
+test('a manifest that gives a wrong size for what it links is refused', async (t) => {
+  const { url } = await startRegistryNode(t, { origin: 'embedded' });
+  const image = await pushImage({ url }, 'app', 'v1');
+  const right = JSON.parse(image.manifest.toString()) as { layers: { size: number }[]; config: { size: number } };
+  for (const [what, document] of [
+    ['layer', { ...right, layers: [{ ...right.layers[0], size: right.layers[0]!.size + 1 }] }],
+    ['config', { ...right, config: { ...right.config, size: 0 } }],
+  ] as const) {
+    const answer = await send(`${url}/v2/app/manifests/v2`, { method: 'PUT', headers: { 'content-type': MediaType.ociManifest }, body: JSON.stringify(document) });
+    t.is(answer.status, 400, what);
+    t.regex(answer.body.toString(), /SIZE_INVALID.*the manifest says that sha256:/);
+  }
 });
