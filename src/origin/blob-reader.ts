@@ -1,6 +1,7 @@
 import { LayerswarmError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { checkRepositoryName } from '../oci/name.ts';
+import { Pace } from './pace.ts';
 import { backoff, DEFAULT_RETRY } from './retry.ts';
 import type { RegistryHttp } from './registry-http.ts';
 import type { Answer } from './transport.ts';
@@ -9,6 +10,8 @@ import { WholeBlobs } from './whole-blobs.ts';
 /** Times that a body may break off with no byte since the last, and in all. */
 const MAX_FRUITLESS = 3;
 const MAX_RESUMES = 20;
+/** Times that a read is begun anew since it crawls: after that the line may be what is slow. */
+const MAX_ABANDONED = 3;
 
 export interface ContentRange {
   readonly start: number;
@@ -39,6 +42,9 @@ export interface BlobRange {
 /** The registry answered a Range with something that no part can be taken from. */
 class UnusableRange extends Error {}
 
+/** The read goes on, far slower than its siblings. */
+class Crawling extends Error {}
+
 /** What registries say to a Range that they do not support, or get wrong; a refusal of the blob itself is said again to a plain GET. */
 const NO_RANGE: ReadonlySet<number> = new Set([400, 405, 416, 501]);
 /** Milliseconds for which a registry that handles ranges badly is asked for whole blobs alone. */
@@ -48,11 +54,13 @@ const WHOLE_FOR = 10 * 60_000;
 export class BlobReader {
   readonly #http: RegistryHttp;
   readonly #whole = new WholeBlobs();
+  readonly #pace: Pace;
   #ranges: boolean | undefined;
   #wholeUntil = Number.NEGATIVE_INFINITY;
 
   constructor(http: RegistryHttp) {
     this.#http = http;
+    this.#pace = new Pace(http.clock);
   }
 
   /** Whether the origin heeds Range; undefined until a range was asked for. */
@@ -68,6 +76,7 @@ export class BlobReader {
     const blob = { what: `the blob ${digest.toString()} of ${checkRepositoryName(repository)}`, repository, digest, size: range.size };
     let position = start;
     let fruitless = 0;
+    let abandoned = 0;
     let whole = this.#http.clock.now() < this.#wholeUntil;
     for (let resumes = 0; position < end; resumes++) {
       const before = position;
@@ -81,6 +90,10 @@ export class BlobReader {
       } catch (error) {
         if (error instanceof UnusableRange && !whole) {
           whole = true;
+          continue;
+        }
+        if (error instanceof Crawling && abandoned < MAX_ABANDONED) {
+          abandoned++;
           continue;
         }
         const { error: meaning, transient } = this.#http.failure(blob.what, error, signal);
@@ -97,17 +110,24 @@ export class BlobReader {
 
   /** The bytes from `position` to `end`, or to where a shorter 206 ends. @throws UnusableRange; LayerswarmError `size-mismatch`, `unsupported`; network errors */
   async* #part(blob: Blob, position: number, end: number, signal: AbortSignal | undefined): AsyncGenerator<Buffer, void, undefined> {
-    const answer = await this.#request(blob, { range: `bytes=${position}-${end - 1}` }, [200, 206, ...NO_RANGE], signal);
+    const crawls = new AbortController();
+    const answer = await this.#request(blob, { range: `bytes=${position}-${end - 1}` }, [200, 206, ...NO_RANGE], AbortSignal.any([crawls.signal, ...(signal === undefined ? [] : [signal])]));
     try {
+      using pace = this.#pace.begin(() => crawls.abort());
       const to = this.#endOf(blob, answer, position, end);
       let at = position;
+      pace.waiting();
       for await (const chunk of answer) {
+        pace.got(chunk.length);
         await this.#taken(chunk.length, signal);
         at += chunk.length;
         if (at > to) throw new UnusableRange();
         yield chunk;
+        pace.waiting();
       }
       if (at < to) throw new UnusableRange();
+    } catch (error) {
+      throw crawls.signal.aborted ? new Crawling() : error;
     } finally {
       answer.discard();
     }

@@ -304,8 +304,8 @@ test('the size of a blob whose storage refuses HEAD, or does not say it, comes f
   t.is(await origin.blobSize('team/app', empty), 0);
 });
 
-test('a URL with a path, another scheme or a password is refused without showing the password', (t) => {
-  for (const url of ['registry.example', 'https://registry.example/path', 'ftp://registry.example', 'https://user:geheim@registry.example']) {
+test('a URL with a query, another scheme or a password is refused without showing the password', (t) => {
+  for (const url of ['registry.example', 'https://registry.example/?path', 'ftp://registry.example', 'https://user:geheim@registry.example']) {
     const error = t.throws(() => new RegistryOrigin({ url }), { instanceOf: LayerswarmError });
     t.is(error?.code, 'config-invalid');
     t.notRegex(error?.message ?? '', /geheim/);
