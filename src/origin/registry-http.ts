@@ -1,6 +1,5 @@
 import type { Dispatcher } from 'undici';
 import { errorCode, LayerswarmError } from '../errors.ts';
-import { isRepositoryName } from '../oci/name.ts';
 import { type Access, Authenticator } from './auth.ts';
 import { ByteRate, Semaphore } from './budget.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -8,12 +7,14 @@ import type { CredentialsProvider } from './credentials.ts';
 import { dockerConfigCredentials } from './docker-config.ts';
 import { Health } from './health.ts';
 import { abortedError, AttemptFailed, type Failure, statusFailure, transportFailure } from './origin-error.ts';
+import { OtherRegistries, repositoryAt } from './other-registries.ts';
 import { isRedirect, LocationCache, MAX_REDIRECTS, redirectTarget } from './redirect.ts';
 import { RegistryPlace } from './registry-place.ts';
+import { isRead, type RegistryRequest, withControlTimeout } from './registry-request.ts';
 import { parseRegistryUrl } from './registry-url.ts';
 import { DEFAULT_RETRY, parseRetryAfter, type RetryPolicy, withRetry } from './retry.ts';
 import { makeDispatchers, type TlsOptions } from './tls.ts';
-import { type Answer, type Body, exchange } from './transport.ts';
+import { type Answer, exchange } from './transport.ts';
 
 export interface RegistryOptions extends TlsOptions {
   /** `https://registry.example:5000`; `http://…` talks without TLS. */
@@ -50,35 +51,11 @@ export const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 5_000, headersMs: 10_000,
 const DEFAULT_CONNECTIONS = 16;
 /** Small requests have connections of their own, so that a tag is not waited for behind blobs. */
 const CONTROL_CONNECTIONS = 16;
-/** Milliseconds that a small request may take with its body, also where bytes keep trickling in. */
-const CONTROL_TIMEOUT = 60_000;
 const MAX_ERROR_BODY = 8 * 1024;
 /** Registries that say these of a token that ran out, where a 401 is due. */
 const TOKEN_REFUSED: ReadonlySet<number> = new Set([400, 403]);
-const MAX_ELSEWHERE = 16;
 /** Storage says these of a signed URL that ran out. */
 const LOCATION_EXPIRED: ReadonlySet<number> = new Set([400, 401, 403, 404, 410]);
-
-export interface RegistryRequest {
-  /** In words, for messages: "the tag list of team/app". */
-  readonly what: string;
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Path and query, as of a registry at the root of its host; or a URL that the registry gave. */
-  readonly target: string | URL;
-  readonly access: Access;
-  /** Statuses that the caller reads; any other is thrown. */
-  readonly accept: readonly number[];
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Body;
-  readonly signal?: AbortSignal | undefined;
-  readonly headersTimeout?: number;
-  /** Counts against `maxConnections` until its body is closed. */
-  readonly bulk?: boolean;
-  /** Remembers where this is redirected to, under this key. */
-  readonly locationKey?: string;
-  /** Goes out although the registry is known to be down, and is not repeated. */
-  readonly probe?: boolean;
-}
 
 /** Requests to one registry, with everything that goes around them: budget, health, retries, authentication, redirects. */
 export class RegistryHttp {
@@ -97,9 +74,7 @@ export class RegistryHttp {
   readonly #control = new Semaphore(CONTROL_CONNECTIONS);
   readonly #bulk: Semaphore;
   readonly #locations: LocationCache;
-  /** Other registries that this one redirects to, by scheme, host and port. */
-  readonly #elsewhere = new Map<string, Authenticator>();
-  readonly #credentialsFor: (registry: URL) => CredentialsProvider;
+  readonly #others: OtherRegistries;
 
   /** @throws LayerswarmError `config-invalid` */
   constructor(options: RegistryOptions) {
@@ -121,7 +96,7 @@ export class RegistryHttp {
       health: this.health,
       clock,
     });
-    this.#credentialsFor = options.credentialsFor ?? ((registry) => dockerConfigCredentials({ registry, clock }));
+    this.#others = new OtherRegistries({ dispatcher: this.#dispatchers.storage, credentialsFor: options.credentialsFor ?? ((registry) => dockerConfigCredentials({ registry, clock })), clock });
     this.#bulk = new Semaphore(options.maxConnections ?? DEFAULT_CONNECTIONS);
     this.#locations = new LocationCache(clock);
   }
@@ -248,38 +223,24 @@ export class RegistryHttp {
     }
   }
 
-  /** Where the registry redirects to, which may be another registry: its challenge is answered as its own, with the login for its name. */
+  /** Where the registry redirects to, which may be another registry with a login of its own. */
   async #hopElsewhere(request: RegistryRequest, url: URL): Promise<Answer> {
-    const access = accessAt(url);
-    const known = this.#elsewhere.get(url.origin);
-    const sent = known === undefined ? undefined : await abortable(known.authorization(access), request.what, request.signal);
+    const { what, signal } = request;
+    const sent = await abortable(this.#others.authorization(url), what, signal);
     const answer = await this.#hop(request, url, sent);
     const challenge = answer.headers['www-authenticate'];
     if (answer.status !== 401 || challenge === undefined || !isRead(request)) return answer;
     let header: string;
     try {
-      header = await abortable(this.#authenticatorAt(url).answer(challenge, access, sent), request.what, request.signal);
+      header = await abortable(this.#others.answer(challenge, url, sent), what, signal);
     } catch (error) {
       // a storage asks for no login that anybody has: a new location is what helps there
-      if (access.repository === undefined && errorCode(error) === 'origin-unauthorized') return answer;
+      if (repositoryAt(url) === undefined && errorCode(error) === 'origin-unauthorized') return answer;
       answer.discard();
       throw error;
     }
     answer.discard();
     return this.#hop(request, url, header);
-  }
-
-  #authenticatorAt({ origin }: URL): Authenticator {
-    const known = this.#elsewhere.get(origin);
-    if (known !== undefined) return known;
-    const registry = new URL(origin);
-    const authenticator = new Authenticator({
-      registry, dispatcher: this.#dispatchers.storage, credentials: this.#credentialsFor(registry), health: new Health(registry.host, this.clock), clock: this.clock,
-    });
-    this.#elsewhere.set(origin, authenticator);
-    const [oldest] = this.#elsewhere.keys();
-    if (this.#elsewhere.size > MAX_ELSEWHERE && oldest !== undefined) this.#elsewhere.delete(oldest);
-    return authenticator;
   }
 
   /** `authorization` is for the scheme, host and port of `url`, and nothing else. */
@@ -313,22 +274,6 @@ export class RegistryHttp {
   #isRegistry(url: URL): boolean {
     return url.origin === this.url.origin;
   }
-}
-
-function isRead({ method }: RegistryRequest): boolean {
-  return method === 'GET' || method === 'HEAD';
-}
-
-/** What a request needs at a registry that it was redirected to, under the name that the repository has there. */
-function accessAt({ pathname }: URL): Access {
-  const repository = /^\/v2\/(.+)\/(?:manifests|blobs|tags|referrers)\/[^/]+$/.exec(pathname)?.[1];
-  return repository === undefined || !isRepositoryName(repository) ? { scopes: [] } : { scopes: [`repository:${repository}:pull`], repository };
-}
-
-function withControlTimeout({ bulk, headersTimeout, signal }: RegistryRequest): AbortSignal | undefined {
-  if (bulk === true || headersTimeout !== undefined) return signal;
-  const timeout = AbortSignal.timeout(CONTROL_TIMEOUT);
-  return signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
 }
 
 /** `promise`, which others may be waiting for as well, until `signal` ends this caller's wait. */

@@ -7,7 +7,8 @@ import { MANIFEST_ACCEPT } from '../oci/media-type.ts';
 import { checkRepositoryName, checkTag } from '../oci/name.ts';
 import type { Access } from './auth.ts';
 import { redirectTarget } from './redirect.ts';
-import type { RegistryHttp, RegistryRequest } from './registry-http.ts';
+import type { RegistryHttp } from './registry-http.ts';
+import type { RegistryRequest } from './registry-request.ts';
 import type { RegistryWriter } from './registry-writer.ts';
 import type { Answer } from './transport.ts';
 
