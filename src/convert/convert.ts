@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { LayerswarmError } from '../errors.ts';
@@ -8,14 +8,14 @@ import { Digest } from '../oci/digest.ts';
 import { adaptationEntries, usesSystemd } from './adapt/adaptation.ts';
 import { writeLayerTar } from './adapt/write-layer.ts';
 import type { BackendName } from './backend.ts';
-import { Cleanup } from './cleanup.ts';
+import { Cleanup, makeScratch, removeStale } from './cleanup.ts';
 import { writeArchive } from './image/archive.ts';
 import { createdTime, imageConfig } from './image/image-config.ts';
 import { checkLayoutFolder, writeLayout, type ImageInput } from './image/layout.ts';
 import { openSystem, type OpenOptions, type OpenSystem } from './open-system.ts';
 import type { ConvertOutput } from './output.ts';
 import { packLayer, type Compression, type PackedLayer } from './pack/pack-layer.ts';
-import { planLayers } from './pack/plan-layers.ts';
+import { planLayers, type LayerPlan } from './pack/plan-layers.ts';
 import type { Keepable } from './pack/strip.ts';
 import { runProgram, type Surroundings } from './program/run-program.ts';
 import { readPlatform } from './root/architecture.ts';
@@ -66,6 +66,8 @@ export interface ConvertReceipt {
  * @throws LayerswarmError; see the parts
  */
 export async function convertDisk(image: string, output: ConvertOutput, options: ConvertOptions = {}): Promise<ConvertReceipt> {
+  const parent = output.kind === 'layout' ? output.dir : dirname(resolve(output.file));
+  if (isFolder(parent)) await removeStale(parent);
   if (output.kind === 'layout') checkLayoutFolder(output.dir);
   if (output.kind === 'tar' && options.split !== undefined) throw new LayerswarmError('usage', 'a tar: output is one layer: leave out --split, or choose oci: or oci-archive:');
   const notes: string[] = [];
@@ -76,9 +78,27 @@ export async function convertDisk(image: string, output: ConvertOutput, options:
   await using cleanup = new Cleanup();
   const before = sourceState(image);
   const system = await openSystem(image, { ...options, onNote }, cleanup);
-  const result = await (output.kind === 'tar' ? convertToTar(system, output.file, { ...options, onNote }) : convertToImage(system, output, { ...options, onNote }, image));
-  if (sourceState(image) !== before) throw new LayerswarmError('verification-failed', `${JSON.stringify(image)} was written to while it was read: stop the machine that uses it, and convert again`);
-  return { system: systemName(system.root.evidence.osRelease), platform: readPlatform(system.tree), root: system.root.name, backend: system.backend.name, ...result, notes };
+  // Asked before hours of packing: without programs that some machine runs it is no image.
+  const platform = readPlatform(system.tree);
+  mkdirSync(parent, { recursive: true });
+  // On the output's own disk, so that what is finished is moved and not copied.
+  const staging = await makeScratch(cleanup, parent);
+  const checkSource = (): void => {
+    if (sourceState(image) !== before) throw new LayerswarmError('verification-failed', `${JSON.stringify(image)} was written to while it was read: stop the machine that uses it, and convert again`);
+  };
+  const conversion: Conversion = { system, platform, staging, checkSource, options: { ...options, onNote } };
+  const result = await (output.kind === 'tar' ? convertToTar(conversion, output.file) : convertToImage(conversion, output, image));
+  return { system: systemName(system.root.evidence.osRelease), platform, root: system.root.name, backend: system.backend.name, ...result, notes };
+}
+
+interface Conversion {
+  readonly system: OpenSystem;
+  readonly platform: Platform;
+  /** A folder beside the output, for what does not have its name yet. */
+  readonly staging: string;
+  /** Throws if the disk changed since it was opened: asked before anything gets its name. */
+  readonly checkSource: () => void;
+  readonly options: ConvertOptions;
 }
 
 /** An OCI layout folder from a disk image: what `seed disk:` takes on from. */
@@ -88,57 +108,54 @@ export async function convertToLayout(image: string, dir: string, options: Conve
 
 type Result = Pick<ConvertReceipt, 'layers' | 'manifest' | 'name'>;
 
-async function convertToTar(system: OpenSystem, file: string, options: ConvertOptions): Promise<Result> {
-  const temporary = `${file}.${process.pid}.tmp`;
-  const [layer] = await packSystem(system, () => temporary, options.compression ?? 'none', options);
-  renameSync(temporary, file);
+async function convertToTar({ system, staging, checkSource, options }: Conversion, file: string): Promise<Result> {
+  const [layer] = await packSystem(system, () => join(staging, 'layer'), options.compression ?? 'none', options);
+  checkSource();
+  renameSync(layer!.file, file);
   return { layers: [receiptOf(layer!)] };
 }
 
-async function convertToImage(system: OpenSystem, output: Exclude<ConvertOutput, { kind: 'tar' }>, options: ConvertOptions, image: string): Promise<Result> {
-  const parent = output.kind === 'layout' ? output.dir : dirname(resolve(output.file));
+async function convertToImage({ system, platform, staging, checkSource, options }: Conversion, output: Exclude<ConvertOutput, { kind: 'tar' }>, image: string): Promise<Result> {
   const compression = options.compression ?? 'gzip';
-  const platform = readPlatform(system.tree);
-  mkdirSync(parent, { recursive: true });
-  // On the output's own disk, so that blobs are moved and not copied.
-  const staging = mkdtempSync(join(parent, '.layerswarm-'));
+  const abort = new AbortController();
+  const signal = AbortSignal.any([abort.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+  const hashing = options.sourceDigest === false ? undefined : fileDigest(system.file.path, signal);
+  // Awaited below; when packing fails first, its own failure is what counts.
+  hashing?.catch(() => undefined);
+  let layers: NamedLayer[];
   try {
-    const abort = new AbortController();
-    const signal = AbortSignal.any([abort.signal, ...(options.signal === undefined ? [] : [options.signal])]);
-    const hashing = options.sourceDigest === false ? undefined : fileDigest(system.file.path, signal);
-    // Awaited below; when packing fails first, its own failure is what counts.
-    hashing?.catch(() => undefined);
-    let layers: NamedLayer[];
-    try {
-      layers = await packSystem(system, (i) => join(staging, `layer${i}`), compression, options);
-    } catch (error) {
-      abort.abort(error);
-      throw error;
-    }
-    const adapted = options.adapt !== false;
-    if (adapted) layers.push({ name: 'adaptation to a container', ...await packAdaptation(system, join(staging, 'adaptation'), compression, options.keep?.has('machine-id') ?? false) });
-    const created = createdTime(options.sourceDateEpoch);
-    const name = options.name ?? nameOf(image);
-    const input: ImageInput = {
-      config: imageConfig({
-        platform,
-        created,
-        layers: layers.map(({ diffId, name }) => ({ diffId, createdBy: `layerswarm convert: ${name}` })),
-        init: !adapted ? 'none' : usesSystemd(system.tree) ? 'systemd' : 'init',
-      }),
-      layers,
-      platform: { ...platform },
-      annotations: await annotations(system, layers, created, hashing),
-      name,
-      tag: output.tag,
-    };
-    const dir = output.kind === 'layout' ? output.dir : join(staging, 'layout');
-    const { manifest } = writeLayout(dir, input);
-    if (output.kind === 'archive') await writeArchive(dir, output.file, options.signal);
-    return { manifest, name, layers: layers.map(receiptOf) };
-  } finally {
-    rmSync(staging, { recursive: true, force: true });
+    layers = await packSystem(system, (i) => join(staging, `layer${i}`), compression, options);
+  } catch (error) {
+    abort.abort(error);
+    throw error;
   }
+  const adapted = options.adapt !== false;
+  if (adapted) layers.push({ name: 'adaptation to a container', ...await packAdaptation(system, join(staging, 'adaptation'), compression, options.keep?.has('machine-id') ?? false) });
+  const created = createdTime(options.sourceDateEpoch);
+  const name = options.name ?? nameOf(image);
+  const input: ImageInput = {
+    config: imageConfig({
+      platform,
+      created,
+      layers: layers.map(({ diffId, name }) => ({ diffId, createdBy: `layerswarm convert: ${name}` })),
+      init: !adapted ? 'none' : usesSystemd(system.tree) ? 'systemd' : 'init',
+    }),
+    layers,
+    platform: { ...platform },
+    annotations: await annotations(system, layers, created, hashing),
+    name,
+    tag: output.tag,
+  };
+  const dir = output.kind === 'layout' ? output.dir : join(staging, 'layout');
+  if (output.kind === 'layout') checkSource();
+  const { manifest } = writeLayout(dir, input);
+  if (output.kind === 'archive') {
+    const archive = join(staging, 'archive');
+    await writeArchive(dir, archive, options.signal);
+    checkSource();
+    renameSync(archive, output.file);
+  }
+  return { manifest, name, layers: layers.map(receiptOf) };
 }
 
 interface NamedLayer extends PackedLayer {
@@ -151,19 +168,28 @@ async function packSystem(system: OpenSystem, output: (i: number) => string, com
   const { keep = new Set<Keepable>(), exclude = [], split, onNote = () => undefined, onProgress, signal } = options;
   const plan = await planLayers(system, { keep, exclude, split: split === 'packages', onNote, signal });
   const layers: NamedLayer[] = [];
+  const estimated = plan.expected.bytes + plan.expected.entries * 1024;
   let packed = 0;
   for (const [i, { name, trees }] of plan.layers.entries()) {
     const layer = await packLayer(trees, {
       where: system.where, output: output(i), compression, signal,
-      onProgress: onProgress && ((bytes) => { onProgress({ bytes: packed + bytes, estimatedBytes: Math.max(packed + bytes, plan.estimatedBytes) }); }),
+      onProgress: onProgress && ((bytes) => { onProgress({ bytes: packed + bytes, estimatedBytes: Math.max(packed + bytes, estimated) }); }),
     });
     packed += layer.diffSize;
     layers.push({ ...layer, name: name === '' ? systemName(system.root.evidence.osRelease) : name });
   }
   onProgress?.({ bytes: packed, estimatedBytes: packed });
-  const dropped = layers.reduce((sum, { droppedDevices }) => sum + droppedDevices, 0);
+  const sum = (value: (layer: PackedLayer) => number): number => layers.reduce((total, layer) => total + value(layer), 0);
+  checkComplete({ entries: sum(({ entries }) => entries), bytes: sum(({ bytes }) => bytes) }, plan.expected);
+  const dropped = sum(({ droppedDevices }) => droppedDevices);
   if (dropped > 0) onNote(`left out ${dropped} character devices 0:0, which mean "deleted" in an overlay`);
   return layers;
+}
+
+/** That the layers have what the file systems have: a program that skips something, or reads it short, must not do so unseen. */
+export function checkComplete(packed: LayerPlan['expected'], expected: LayerPlan['expected']): void {
+  if (packed.entries === expected.entries && packed.bytes === expected.bytes) return;
+  throw new LayerswarmError('verification-failed', `the layer has ${packed.entries} entries with ${packed.bytes} bytes, and the file system has ${expected.entries} with ${expected.bytes}: nothing was kept of it; try another --backend`);
 }
 
 async function packAdaptation({ tree }: OpenSystem, file: string, compression: Compression, keepMachineId: boolean): Promise<PackedLayer> {
@@ -171,7 +197,7 @@ async function packAdaptation({ tree }: OpenSystem, file: string, compression: C
   const tar = await writeLayerTar(entries);
   const bytes = compression === 'none' ? tar : compression === 'gzip' ? gzipSync(tar) : zstdCompressSync(tar);
   writeFileSync(file, bytes, { flag: 'wx', flush: true });
-  return { file, diffId: Digest.of(tar), diffSize: tar.length, digest: Digest.of(bytes), size: bytes.length, compression, compressor: undefined, entries: entries.length, droppedDevices: 0 };
+  return { file, diffId: Digest.of(tar), diffSize: tar.length, digest: Digest.of(bytes), size: bytes.length, compression, compressor: undefined, entries: entries.length, bytes: 0, droppedDevices: 0 };
 }
 
 /** What tells where the image came from, and which programs in which versions decided its bytes. */
@@ -201,6 +227,10 @@ function receiptOf({ digest, diffId, size, diffSize }: PackedLayer): ConvertRece
 function nameOf(image: string): string {
   const name = basename(image).replace(/\.[a-z0-9]{2,5}$/i, '').toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '');
   return `${name === '' ? `disk-${createHash('sha256').update(image).digest('hex').slice(0, 8)}` : name.slice(0, 100)}:latest`;
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 function sourceState(image: string): string {

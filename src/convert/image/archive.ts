@@ -1,11 +1,13 @@
-import { createReadStream, createWriteStream, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { createReadStream, createWriteStream, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { pack, type Pack } from 'tar-stream';
 
-/** An OCI layout as one tar file, which `docker load`, skopeo and podman read: the same bytes for the same layout. */
+/**
+ * An OCI layout as one tar file, which `docker load`, skopeo and podman read: the same bytes for the same layout.
+ * @param output a file that is not there yet; the caller gives it its name when it is whole
+ */
 export async function writeArchive(layout: string, output: string, signal: AbortSignal | undefined): Promise<void> {
-  const temporary = `${output}.${process.pid}.tmp`;
   const archive = pack();
   const blobs = readdirSync(join(layout, 'blobs/sha256')).sort();
   const feed = async (): Promise<void> => {
@@ -14,18 +16,13 @@ export async function writeArchive(layout: string, output: string, signal: Abort
     for (const blob of blobs) await addStream(archive, `blobs/sha256/${blob}`, join(layout, 'blobs/sha256', blob));
     archive.finalize();
   };
-  try {
-    await Promise.all([
-      pipeline(archive, createWriteStream(temporary, { flags: 'wx', flush: true, highWaterMark: 1024 * 1024 }), signal === undefined ? {} : { signal }),
-      feed().catch((error: unknown) => {
-        archive.destroy(error instanceof Error ? error : new Error(String(error)));
-        throw error;
-      }),
-    ]);
-    renameSync(temporary, output);
-  } finally {
-    rmSync(temporary, { force: true });
-  }
+  await Promise.all([
+    pipeline(archive, createWriteStream(output, { flags: 'wx', flush: true, highWaterMark: 1024 * 1024 }), signal === undefined ? {} : { signal }),
+    feed().catch((error: unknown) => {
+      archive.destroy(error instanceof Error ? error : new Error(String(error)));
+      throw error;
+    }),
+  ]);
 }
 
 async function addFile(archive: Pack, name: string, content: Buffer): Promise<void> {

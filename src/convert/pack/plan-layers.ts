@@ -19,8 +19,8 @@ export interface PlannedLayer {
 export interface LayerPlan {
   /** The lowest first. The last one has every folder of the system, so that whatever comes below needs none. */
   readonly layers: readonly PlannedLayer[];
-  /** Bytes that tar is about to give, roughly. */
-  readonly estimatedBytes: number;
+  /** What all layers together have to have: entries, and bytes of files. */
+  readonly expected: { readonly entries: number; readonly bytes: number };
 }
 
 export interface PlanOptions {
@@ -44,23 +44,24 @@ export async function planLayers(system: OpenSystem, options: PlanOptions): Prom
   const owners = options.split ? packageFiles(system.tree) : undefined;
   if (options.split && owners === undefined) onNote('the system has no dpkg database: it stays in one layer');
   const split = owners && new PackageSplit(owners);
-  const patterns = [...stripPatterns(keep), ...options.exclude.map((path) => `./${path.replace(/^[./]+/, '').replace(/\/+$/, '')}`)];
+  const patterns = [...stripPatterns(keep), ...options.exclude.map(excludePattern)];
   if (!keep.has('swap')) {
     for (const path of swapFiles(system)) {
       onNote(`left out the swap file ${JSON.stringify(path)}`);
-      patterns.push(literalPattern(`.${path}`));
+      patterns.push(literalPattern(latin1(`.${path}`)));
     }
   }
   const places: { at: string; folder: string }[] = [];
   const scans: Scan[] = [];
-  const separate: string[] = [];
+  const separate = system.folders.filter(({ at }) => at !== '/').map(({ at }) => literalPattern(latin1(`.${at}`)));
   const queue = [...system.folders];
+  const left = patternsToRegExp(patterns);
   for (let place = queue.shift(); place !== undefined; place = queue.shift()) {
-    const below = patternsBelow(patterns, place.at);
+    if (place.at !== '/' && left.test(latin1(`.${place.at}`))) continue;
+    const below = patternsBelow([...patterns, ...separate], latin1(place.at));
     const scan = await scanTree(system.where, place.folder, patternsToRegExp([...ALWAYS_OUT, ...below]), options.signal, split && ((file) => { split.add(places.length, place.at, file); }));
     places.push(place);
     scans.push(scan);
-    if (place.at !== '/') separate.push(literalPattern(`.${place.at}`));
     for (const nested of scan.nested) {
       const path = nested.slice(1);
       const at = place.at === '/' ? path : `${place.at}${path}`;
@@ -73,11 +74,15 @@ export async function planLayers(system: OpenSystem, options: PlanOptions): Prom
   }
   noteSpecials(places, scans, onNote);
   const all = [...patterns, ...separate];
-  const trees = places.map(({ at, folder }) => ({ at, folder, exclude: patternsBelow(all.filter((pattern) => pattern !== literalPattern(`.${at}`)), at) }));
+  const trees = places.map(({ at, folder }) => ({ at, folder, exclude: patternsBelow(all, latin1(at)) }));
   return {
     layers: split === undefined ? [{ name: '', trees }] : splitTrees(system.where.scratch, trees, split.layers()),
-    estimatedBytes: scans.reduce((sum, { bytes, entries }) => sum + bytes + entries * 1024, 0),
+    expected: { entries: sum(scans, ({ entries }) => entries), bytes: sum(scans, ({ bytes }) => bytes) },
   };
+}
+
+function sum(scans: readonly Scan[], value: (scan: Scan) => number): number {
+  return scans.reduce((total, scan) => total + value(scan), 0);
 }
 
 /** Layers of packages below one of the rest. Names go through files: there are more of them than a command line takes. */
@@ -94,6 +99,16 @@ function splitTrees(scratch: string, trees: readonly PackedTree[], packages: rea
   }));
   const rest = trees.map((tree, place) => ({ ...tree, without: nameList(`packaged-${place}`, packages.flatMap(({ files }) => files[place] ?? []), '\n') }));
   return [...layers, { name: '', trees: rest }];
+}
+
+/** What a user means: only `*` is special. */
+function excludePattern(path: string): string {
+  return literalPattern(latin1(`./${path.replace(/^[./]+/, '').replace(/\/+$/, '')}`)).replaceAll('\\*', '*');
+}
+
+/** As bytes, each a character: so are names on a disk, whatever their encoding. */
+function latin1(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
 }
 
 function swapFiles({ tree, fstab }: { tree: GuestTree; fstab: OpenSystem['fstab'] }): string[] {
@@ -121,6 +136,7 @@ function noteSpecials(places: readonly { at: string }[], scans: readonly Scan[],
     const guestPath = (path: string): string => JSON.stringify(Buffer.from(`${at === '/' ? '' : at}${path.slice(1)}`, 'latin1').toString('utf8'));
     if (scan.whiteouts.length > 0) onNote(`left out ${scan.whiteouts.length} files whose names begin with .wh., which means "deleted" in a layer: ${scan.whiteouts.slice(0, 3).map(guestPath).join(', ')}`);
     if (scan.beforeEpoch > 0) onNote(`${scan.beforeEpoch} files were modified before 1970, which a layer cannot say: they get 1970-01-01`);
+    if (scan.afterLatest > 0) onNote(`${scan.afterLatest} files were modified after 2242-03-16, which a layer cannot say: they get that day`);
     if (scan.sockets > 0) onNote(`left out ${scan.sockets} sockets`);
     for (const { path, bytes, holes: size } of scan.sparse) {
       holes += size;

@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { LayerswarmError } from '../../errors.ts';
 import { startDaemon, type Surroundings } from '../program/run-program.ts';
+import { LATEST_TIME } from './tar-program.ts';
 
 /** What a walk over one file system's tree says before anything is packed. Paths are latin1, so that every byte survives: `./etc/fstab`. */
 export interface Scan {
+  /** What a layer of it will have, exactly: without sockets, and without names that an overlay would take for whiteouts. */
   readonly entries: number;
   /** Bytes of the regular files, each set of hard links once. */
   readonly bytes: number;
@@ -13,6 +15,8 @@ export interface Scan {
   readonly sparse: readonly { readonly path: string; readonly bytes: number; readonly holes: number }[];
   /** Modified before 1970: a layer's header has no such time. */
   readonly beforeEpoch: number;
+  /** Modified after `LATEST_TIME`: likewise. */
+  readonly afterLatest: number;
   readonly sockets: number;
   /** Folders that belong to another file system: nested subvolumes of a btrfs. */
   readonly nested: readonly string[];
@@ -32,6 +36,7 @@ export interface ScannedFile {
 /** Holes from this size on are worth a word. */
 const NOTED_HOLES = 64 * 1024 * 1024;
 const MAX_LISTED = 1000;
+const WHITEOUT = /\/\.wh\./;
 const FORMAT = String.raw`%y %D %i %s %b %n %T@ %P\0`;
 const MAX_RECORD_BYTES = 64 * 1024;
 
@@ -66,7 +71,7 @@ export async function scanTree(where: Surroundings, folder: string, excluded: Re
 }
 
 class Tally {
-  readonly scan = { entries: 0, bytes: 0, whiteouts: [] as string[], sparse: [] as { path: string; bytes: number; holes: number }[], beforeEpoch: 0, sockets: 0, nested: [] as string[] };
+  readonly scan = { entries: 0, afterLatest: 0, bytes: 0, whiteouts: [] as string[], sparse: [] as { path: string; bytes: number; holes: number }[], beforeEpoch: 0, sockets: 0, nested: [] as string[] };
   #device: string | undefined;
   readonly #linked = new Set<number>();
   readonly #excluded: RegExp;
@@ -87,10 +92,17 @@ class Tally {
       return;
     }
     if (this.#excluded.test(path)) return;
+    if (WHITEOUT.test(path)) {
+      if (scan.whiteouts.length < MAX_LISTED && path.startsWith('.wh.', path.lastIndexOf('/') + 1)) scan.whiteouts.push(path);
+      return;
+    }
+    if (type === 's') {
+      scan.sockets += 1;
+      return;
+    }
     scan.entries += 1;
     if (mtime.startsWith('-')) scan.beforeEpoch += 1;
-    if (type === 's') scan.sockets += 1;
-    if (path.slice(path.lastIndexOf('/') + 1).startsWith('.wh.') && scan.whiteouts.length < MAX_LISTED) scan.whiteouts.push(path);
+    if (Number(mtime) >= LATEST_TIME + 1) scan.afterLatest += 1;
     this.#visit?.({ type, path, inode, bytes: type === 'f' ? Number(size) : 0, links: Number(links) });
     if (type !== 'f' || (links !== '1' && this.#linked.has(Number(inode)))) return;
     if (links !== '1') this.#linked.add(Number(inode));

@@ -1,13 +1,16 @@
 import { LayerswarmError } from '../../errors.ts';
+import { bodySize, checkType, entryName, isFile, isZeroDevice, paxRecords, TAR_BLOCK as BLOCK, TAR_TYPE as TYPE, type PaxRecords } from './tar-header.ts';
 
-const BLOCK = 512;
 /** Extended headers are held until the entry that they belong to is known; xattrs and long names fit this many times over. */
 const MAX_HELD_BYTES = 4 * 1024 * 1024;
 const MAX_DROPPED_NAMES = 100_000;
-const TYPE = { link: 0x31, characterDevice: 0x33, pax: 0x78 } as const;
+const NO_RECORDS: PaxRecords = new Map();
 
 export interface FilterCounts {
+  /** All that came, those taken out among them. */
   entries: number;
+  /** Of the bodies of files. */
+  bytes: number;
   /** Character devices 0:0, which an overlay takes for whiteouts, and further names of them. */
   droppedDevices: number;
 }
@@ -17,7 +20,7 @@ export interface FilterCounts {
  * would vanish in an overlay. Bytes pass by reference, in runs as long as possible. What it is given must be whole blocks.
  */
 export class TarFilter {
-  readonly counts: FilterCounts = { entries: 0, droppedDevices: 0 };
+  readonly counts: FilterCounts = { entries: 0, bytes: 0, droppedDevices: 0 };
   readonly #sink: (bytes: Buffer) => void;
   readonly #droppedNames = new Set<string>();
   /** Bytes of the current entry's body that are still to come, and whether they are passed on. */
@@ -26,7 +29,8 @@ export class TarFilter {
   /** Headers of the entry to come, from earlier chunks. */
   #held: Buffer[] = [];
   #heldBytes = 0;
-  #paxBody = false;
+  /** Bytes of an extended header that are still to come, without the padding of its last block. */
+  #paxBytes = 0;
   #paxText: Buffer[] = [];
 
   constructor(sink: (bytes: Buffer) => void) {
@@ -46,14 +50,13 @@ export class TarFilter {
     for (let at = 0; at < chunk.length;) {
       if (this.#body > 0) {
         const count = Math.min(this.#body, chunk.length - at);
-        if (this.#paxBody) this.#hold(chunk.subarray(at, at + count));
+        if (this.#paxBytes > 0) this.#hold(chunk.subarray(at, at + count));
         if (this.#dropBody) start = at + count;
         this.#body -= count;
         at += count;
         continue;
       }
       const header = chunk.subarray(at, at + BLOCK);
-      this.#paxBody = false;
       this.#dropBody = false;
       if (header[0] === 0 && isZero(header)) {
         flush(at);
@@ -61,17 +64,19 @@ export class TarFilter {
         start = at;
         continue;
       }
-      const type = header[156]!;
-      const size = Math.ceil(readOctal(header) / BLOCK) * BLOCK;
-      if (type === TYPE.pax) {
+      if (header[156] === TYPE.pax) {
         if (held === -1) held = at;
-        this.#paxBody = true;
-        this.#body = size;
+        this.#paxBytes = bodySize(header);
+        this.#body = padded(this.#paxBytes);
         at += BLOCK;
         continue;
       }
+      checkType(header);
+      const pax = this.#paxText.length === 0 ? NO_RECORDS : paxRecords(Buffer.concat(this.#paxText));
+      const size = bodySize(header, pax);
       this.counts.entries += 1;
-      if (this.#isWhiteoutDevice(header, type)) {
+      if (isFile(header)) this.counts.bytes += size;
+      if (this.#isWhiteoutDevice(header, pax)) {
         // With headers held from an earlier chunk, all of this one so far belongs to them.
         if (this.#held.length === 0) flush(held === -1 ? at : held);
         start = at + BLOCK;
@@ -84,7 +89,7 @@ export class TarFilter {
       this.#heldBytes = 0;
       this.#paxText = [];
       held = -1;
-      this.#body = size;
+      this.#body = padded(size);
       at += BLOCK;
     }
     if (held === -1) {
@@ -104,45 +109,25 @@ export class TarFilter {
   }
 
   #hold(bytes: Buffer): void {
-    this.#paxText.push(Buffer.from(bytes));
+    const count = Math.min(this.#paxBytes, bytes.length);
+    this.#paxText.push(Buffer.from(bytes.subarray(0, count)));
+    this.#paxBytes -= count;
   }
 
-  #isWhiteoutDevice(header: Buffer, type: number): boolean {
-    if (type === TYPE.characterDevice && isZeroNumber(header, 329) && isZeroNumber(header, 337)) {
-      if (this.#droppedNames.size < MAX_DROPPED_NAMES) this.#droppedNames.add(this.#name(header, 'path'));
+  #isWhiteoutDevice(header: Buffer, pax: PaxRecords): boolean {
+    const type = header[156];
+    if (type === TYPE.characterDevice && isZeroDevice(header)) {
+      if (this.#droppedNames.size < MAX_DROPPED_NAMES) this.#droppedNames.add(entryName(header, 'path', pax));
       return true;
     }
-    return type === TYPE.link && this.#droppedNames.size > 0 && this.#droppedNames.has(this.#name(header, 'linkpath'));
+    return type === TYPE.link && this.#droppedNames.size > 0 && this.#droppedNames.has(entryName(header, 'linkpath', pax));
   }
+}
 
-  /** The entry's name, or its link's target: from the extended header where one has it. */
-  #name(header: Buffer, key: 'path' | 'linkpath'): string {
-    const records = Buffer.concat(this.#paxText).toString('latin1');
-    const extended = new RegExp(`(?:^|\n)\\d+ ${key}=([^\n]*)\n`).exec(records);
-    if (extended !== null) return extended[1]!;
-    if (key === 'linkpath') return text(header, 157, 100);
-    const prefix = text(header, 345, 155);
-    return prefix === '' ? text(header, 0, 100) : `${prefix}/${text(header, 0, 100)}`;
-  }
+function padded(bytes: number): number {
+  return Math.ceil(bytes / BLOCK) * BLOCK;
 }
 
 function isZero(block: Buffer): boolean {
   return block.every((byte) => byte === 0);
-}
-
-function isZeroNumber(header: Buffer, at: number): boolean {
-  return /^[0 \0]*$/.test(header.toString('latin1', at, at + 8));
-}
-
-function text(header: Buffer, at: number, length: number): string {
-  return header.toString('latin1', at, at + length).split('\0', 1)[0]!;
-}
-
-/** The size of the body. Files of 8 GiB and more have theirs in the extended header, and a binary number here. */
-function readOctal(header: Buffer): number {
-  const field = header.subarray(124, 136);
-  if ((field[0]! & 0x80) !== 0) return Number(field.readBigUInt64BE(4));
-  const size = Number.parseInt(field.toString('latin1').replaceAll('\0', ' ').trim() || '0', 8);
-  if (!Number.isSafeInteger(size)) throw new LayerswarmError('internal', 'tar wrote a header that is none');
-  return size;
 }

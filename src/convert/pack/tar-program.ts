@@ -3,12 +3,17 @@ import { join } from 'node:path';
 import { runProgram, type Surroundings } from '../program/run-program.ts';
 import { ALWAYS_OUT, WHITEOUT_PATTERN } from './strip.ts';
 
+/** Seconds: the last time that a header's own field can say, 2242-03-16. */
+export const LATEST_TIME = 0o77777777777;
+
 /**
  * GNU tar packs, since Node cannot read extended attributes or names that are not UTF-8. These options give the same bytes for the
  * same tree whatever mounted it, in any locale and time zone; the kernel's sub-second times, which fuse2fs has not, are left out.
  */
 const OPTIONS = [
   '--create', '--format=posix', '--pax-option=delete=atime,delete=ctime,delete=mtime,exthdr.name=%d/PaxHeaders/%f', '--sort=name', '--numeric-owner',
+  // Without the extended header that was just left out, later times would become 1970.
+  '--clamp-mtime', `--mtime=@${LATEST_TIME}`,
   '--xattrs', '--xattrs-include=user.*', '--xattrs-include=security.capability', '--xattrs-include=system.posix_acl_*', '--one-file-system',
   // Written in pieces of the size of a pipe; the padding that follows from it is taken off behind.
   '--blocking-factor=128', '--warning=no-file-ignored',

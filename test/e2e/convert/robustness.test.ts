@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { convertDisk } from '../../../src/convert/convert.ts';
 import { LayerswarmError } from '../../../src/errors.ts';
@@ -77,7 +77,7 @@ for (const backend of BACKENDS) {
     if (!requireConversion(t, 'root')) return;
     const scratch = tempDir(t, 'scr');
     const out = tempDir(t, 'out');
-    const program = startProgram(t, process.execPath, [MAIN, 'convert', await largeDisk(t), '--backend', backend, '--scratch', scratch, '--output', `tar:${join(out, 'a.tar')}`, '--compression', 'gzip']);
+    const program = startProgram(t, process.execPath, [MAIN, 'convert', await largeDisk(t), '--backend', backend, '--scratch', scratch, '--output', `oci:${join(out, 'layout')}`]);
     await program.waitFor('tar', () => programsOf(scratch, 'tar').length > 0);
     // The converter alone: what it started must notice.
     process.kill(program.pid, 'SIGKILL');
@@ -85,8 +85,10 @@ for (const backend of BACKENDS) {
     await waitFor('the programs to end', () => leftovers(scratch).every((line) => line.startsWith('layerswarm-disk-')));
     t.is(readdirSync(scratch).length, 1);
     const next = await makeFileSystem(t, makeGuestTree(t));
-    await convertDisk(next, { kind: 'tar', file: join(out, 'b.tar') }, { scratch });
+    t.is(readdirSync(join(out, 'layout')).length, 1);
+    await convertDisk(next, { kind: 'layout', dir: join(out, 'layout') }, { scratch });
     t.deepEqual(leftovers(scratch), []);
+    t.deepEqual(readdirSync(join(out, 'layout')).sort(), ['blobs', 'index.json', 'manifest.json', 'oci-layout']);
   });
 }
 
@@ -125,6 +127,21 @@ test('a full disk is an error with its own code, and takes what was written away
     t.deepEqual(readdirSync(small).filter((name) => name !== 'layout'), []);
   } finally {
     await runOk('umount', [small]);
+  }
+});
+
+test('of a disk that changes while it is read, and of a guest without programs, nothing gets a name', async (t) => {
+  if (!requireConversion(t)) return;
+  const disk = await makeFileSystem(t, makeGuestTree(t));
+  const noPrograms = await makeFileSystem(t, makeGuestTree(t, { files: { 'bin/sh': '#!text', 'sbin/init': '#!text' } }));
+  const out = tempDir(t, 'out');
+  for (const output of [{ kind: 'tar', file: join(out, 'a.tar') }, { kind: 'archive', file: join(out, 'b.tar') }, { kind: 'layout', dir: join(out, 'layout') }] as const) {
+    const changed = await t.throwsAsync(withoutLeaks(t, (scratch) => convertDisk(disk, output, { scratch, onProgress: () => { utimesSync(disk, 1, Date.now() / 1000); } })), { instanceOf: LayerswarmError, message: /was written to while/ });
+    t.is(changed?.code, 'verification-failed');
+    let packed = 0;
+    await t.throwsAsync(withoutLeaks(t, (scratch) => convertDisk(noPrograms, output, { scratch, onProgress: () => { packed += 1; } })), { instanceOf: LayerswarmError, message: /is an ELF program/ });
+    t.is(packed, 0, 'found out before anything was packed');
+    t.deepEqual(readdirSync(out).flatMap((name) => (name === 'layout' ? readdirSync(join(out, name)) : [name])), []);
   }
 });
 

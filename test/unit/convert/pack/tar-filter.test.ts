@@ -76,6 +76,58 @@ test('what is not dropped passes byte for byte, in whatever chunks it comes', as
   }), { numRuns: 50 });
 });
 
+/** As GNU tar writes it for the layer: 0 in the field, and the number in the extended header. */
+async function hugeFile(size: number): Promise<Buffer> {
+  const blocks = await archive([{ name: 'huge', pax: { size: String(size) } }], [{ name: 'after', type: 'directory' }]);
+  blocks.write('00000000000\0', 2 * 512 + 124, 'latin1');
+  return blocks;
+}
+
+test('a file of 8 GiB and more passes whole, with its size in the extended header alone', async (t) => {
+  const size = 9 * 2 ** 30;
+  const whole = await hugeFile(size);
+  const after = whole.lastIndexOf('after');
+  let bytes = 0;
+  const filter = new TarFilter((part) => { bytes += part.length; });
+  filter.push(whole.subarray(0, after));
+  // Zeros, as those of a hole: what looks like the end of an archive is content here.
+  const zeros = Buffer.alloc(2 ** 20);
+  for (let i = 0; i < size / zeros.length; i++) filter.push(zeros);
+  filter.push(whole.subarray(after));
+  filter.end();
+  t.deepEqual(filter.counts, { entries: 2, bytes: size, droppedDevices: 0 });
+  t.is(bytes, after + size + 512 + 1024);
+});
+
+test('the value of an extended attribute that imitates records of an extended header means nothing', async (t) => {
+  const input = await archive(
+    [{ name: 'whiteout', type: 'character-device', devmajor: 0, devminor: 0, pax: { 'SCHILY.xattr.user.a': 'x\n13 path=real\n12 size=5000\n' } }],
+    [{ name: 'real' }, 'abc'],
+    [{ name: 'link', type: 'link', linkname: 'real' }],
+  );
+  const { output, counts } = filter(input, 3);
+  t.deepEqual(await list(output), ['file real', 'link link -> real']);
+  t.deepEqual(counts, { entries: 3, bytes: 3, droppedDevices: 1 });
+});
+
+test('binary numbers are read, and a header with another kind of entry or number is an error', async (t) => {
+  const binary = await archive([{ name: 'a' }, 'x'.repeat(700)]);
+  binary.write('80000000000000000000', 124, 'hex');
+  binary.writeUInt16BE(700, 134);
+  t.is(filter(binary, 1).counts.bytes, 700);
+  for (const [at, text] of [[156, 'g'], [156, 'L'], [156, 'S'], [124, '12x'], [124, '-1']] as const) {
+    const broken = await archive([{ name: 'a' }, 'x'.repeat(700)]);
+    broken.write(text, at, 'latin1');
+    t.throws(() => filter(broken, 1), { instanceOf: LayerswarmError, message: /tar wrote/ }, text);
+  }
+  for (const record of ['9 a=b\n', '99 size=1\n', 'x size=1\n', '12 size=one\n', '5 a\n\n']) {
+    const broken = await archive([{ name: 'a', pax: { comment: 'x'.repeat(40) } }]);
+    broken.fill(0, 512, 1024).write(record, 512, 'latin1');
+    broken.write(record.length.toString(8).padStart(11, '0'), 124, 'latin1');
+    t.throws(() => filter(broken, 1), { instanceOf: LayerswarmError, message: /tar wrote/ }, record);
+  }
+});
+
 test('an archive that ends in the middle of an entry is an error', async (t) => {
   const input = await archive([{ name: 'a' }, 'x'.repeat(5000)]);
   t.throws(() => filter(input.subarray(0, 1024), 1), { instanceOf: LayerswarmError, message: /middle of an entry/ });
