@@ -19,7 +19,7 @@ import { planLayers, type LayerPlan } from './pack/plan-layers.ts';
 import type { Keepable } from './pack/strip.ts';
 import { runProgram, type Surroundings } from './program/run-program.ts';
 import { readPlatform } from './root/architecture.ts';
-import { systemName } from './root/os-release.ts';
+import { readOsRelease, systemName } from './root/os-release.ts';
 import { fileDigest } from './source-digest.ts';
 
 export interface ConvertOptions extends OpenOptions {
@@ -88,7 +88,7 @@ export async function convertDisk(image: string, output: ConvertOutput, options:
   };
   const conversion: Conversion = { system, platform, staging, checkSource, options: { ...options, onNote } };
   const result = await (output.kind === 'tar' ? convertToTar(conversion, output.file) : convertToImage(conversion, output, image));
-  return { system: systemName(system.root.evidence.osRelease), platform, root: system.root.name, backend: system.backend.name, ...result, notes };
+  return { system: systemName(readOsRelease(system.tree)), platform, root: system.root.name, backend: system.backend.name, ...result, notes };
 }
 
 interface Conversion {
@@ -176,7 +176,7 @@ async function packSystem(system: OpenSystem, output: (i: number) => string, com
       onProgress: onProgress && ((bytes) => { onProgress({ bytes: packed + bytes, estimatedBytes: Math.max(packed + bytes, estimated) }); }),
     });
     packed += layer.diffSize;
-    layers.push({ ...layer, name: name === '' ? systemName(system.root.evidence.osRelease) : name });
+    layers.push({ ...layer, name: name === '' ? systemName(readOsRelease(system.tree)) : name });
   }
   onProgress?.({ bytes: packed, estimatedBytes: packed });
   const sum = (value: (layer: PackedLayer) => number): number => layers.reduce((total, layer) => total + value(layer), 0);
@@ -205,7 +205,7 @@ async function annotations(system: OpenSystem, layers: readonly PackedLayer[], c
   const partition = system.root.source.volume.partition;
   return {
     'org.opencontainers.image.created': created,
-    'org.opencontainers.image.title': systemName(system.root.evidence.osRelease),
+    'org.opencontainers.image.title': systemName(readOsRelease(system.tree)),
     'io.layerswarm.disk.format': system.file.header.format,
     'io.layerswarm.disk.root': system.root.name,
     ...(partition !== undefined && { 'io.layerswarm.disk.partuuid': partition.uuid }),

@@ -17,7 +17,7 @@ import { requirePrograms } from '../program/find-programs.ts';
 import { hostSurroundings } from '../program/surroundings.ts';
 import { assemble } from '../root/assemble.ts';
 import { findRoot } from '../root/find-root.ts';
-import { systemName } from '../root/os-release.ts';
+import { readOsRelease, systemName } from '../root/os-release.ts';
 import type { OpenOptions } from '../open-system.ts';
 
 export interface MapReceipt {
@@ -88,7 +88,7 @@ export async function mountDisk(source: string, folder: string, options: OpenOpt
     const plain = options.backend === 'guestfs' ? new GuestMounter(context) : byKernel ? new LoopMounter(context, trust) : new FuseMounter(context);
     const find = { where, mounter: new MountOnce(plain), wanted: options.root, note, signal: options.signal };
     const found = await findRoot(disk, find);
-    const { folders } = await assemble(found, find);
+    const { folders, tree: assembled } = await assemble(found, find);
     const { root: candidate } = found;
     await plain.mount(candidate.source.volume, candidate.source.filesystem, candidate.subvolume?.id, target);
     for (const { at, folder: tree } of folders.slice(1)) {
@@ -96,7 +96,7 @@ export async function mountDisk(source: string, folder: string, options: OpenOpt
       if (root) await runProgram(where, 'mount', ['-n', '--bind', tree, `${target}${at}`]);
       else note(`${at} is empty in the folder: only root may put another file system there`);
     }
-    return { folder: target, system: systemName(candidate.evidence.osRelease), root: candidate.name, notes };
+    return { folder: target, system: systemName(readOsRelease(assembled)), root: candidate.name, notes };
   } catch (error) {
     await cleanup[Symbol.asyncDispose]();
     throw error;

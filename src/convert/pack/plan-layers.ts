@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
-import { runProgram } from '../program/run-program.ts';
 import type { OpenSystem } from '../open-system.ts';
 import type { GuestTree } from '../root/guest-tree.ts';
 import { packageFiles } from './package-files.ts';
+import { NestedSubvolumes } from './nested-subvolumes.ts';
 import { scanTree, type Scan } from './scan.ts';
 import { PackageSplit, type PackageLayer } from './split-packages.ts';
 import { ALWAYS_OUT, literalPattern, patternsBelow, patternsToRegExp, stripPatterns, type Keepable } from './strip.ts';
@@ -55,6 +55,7 @@ export async function planLayers(system: OpenSystem, options: PlanOptions): Prom
   const scans: Scan[] = [];
   const separate = system.folders.filter(({ at }) => at !== '/').map(({ at }) => literalPattern(latin1(`.${at}`)));
   const queue = [...system.folders];
+  const subvolumes = new NestedSubvolumes(system);
   const left = patternsToRegExp(patterns);
   for (let place = queue.shift(); place !== undefined; place = queue.shift()) {
     if (place.at !== '/' && left.test(latin1(`.${place.at}`))) continue;
@@ -63,11 +64,11 @@ export async function planLayers(system: OpenSystem, options: PlanOptions): Prom
     places.push(place);
     scans.push(scan);
     for (const nested of scan.nested) {
-      const path = nested.slice(1);
+      const path = nested.path.slice(1);
       const at = place.at === '/' ? path : `${place.at}${path}`;
       if (system.folders.some((known) => known.at === at)) continue;
       separate.push(literalPattern(`.${at}`));
-      const problem = await nestedProblem(system, `${place.folder}${path}`);
+      const problem = await subvolumes.problem({ at, folder: `${place.folder}${path}`, device: nested.device });
       if (problem === undefined) queue.push({ at, folder: `${place.folder}${path}` });
       else onNote(`left out ${JSON.stringify(at)}: ${problem}`);
     }
@@ -118,15 +119,6 @@ function swapFiles({ tree, fstab }: { tree: GuestTree; fstab: OpenSystem['fstab'
     const isSwap = tree.readFile(path, end)?.toString('latin1', SWAP_MAGIC.at, end) === SWAP_MAGIC.text;
     return isSwap ? [tree.resolve(path)!.path] : [];
   });
-}
-
-/** Why a folder of another device is left out; undefined for a writable btrfs subvolume. */
-async function nestedProblem({ where }: OpenSystem, folder: string): Promise<string | undefined> {
-  if (Buffer.from(folder, 'latin1').toString('utf8') !== folder) return 'a subvolume whose name is not ASCII';
-  const answer = await runProgram(where, 'btrfs', ['property', 'get', '-ts', folder, 'ro'], { okCodes: [0, 1] });
-  const text = answer.toString('utf8').trim();
-  if (text === 'ro=false') return undefined;
-  return text === 'ro=true' ? 'a read-only snapshot' : 'it is another file system';
 }
 
 function noteSpecials(places: readonly { at: string }[], scans: readonly Scan[], onNote: (line: string) => void): void {

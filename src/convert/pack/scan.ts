@@ -18,8 +18,8 @@ export interface Scan {
   /** Modified after `LATEST_TIME`: likewise. */
   readonly afterLatest: number;
   readonly sockets: number;
-  /** Folders that belong to another file system: nested subvolumes of a btrfs. */
-  readonly nested: readonly string[];
+  /** Folders that belong to another file system: nested subvolumes of a btrfs. Each is a device of its own. */
+  readonly nested: readonly { readonly path: string; readonly device: string }[];
 }
 
 export interface ScannedFile {
@@ -71,7 +71,7 @@ export async function scanTree(where: Surroundings, folder: string, excluded: Re
 }
 
 class Tally {
-  readonly scan = { entries: 0, afterLatest: 0, bytes: 0, whiteouts: [] as string[], sparse: [] as { path: string; bytes: number; holes: number }[], beforeEpoch: 0, sockets: 0, nested: [] as string[] };
+  readonly scan = { entries: 0, afterLatest: 0, bytes: 0, whiteouts: [] as string[], sparse: [] as { path: string; bytes: number; holes: number }[], beforeEpoch: 0, sockets: 0, nested: [] as { path: string; device: string }[] };
   #device: string | undefined;
   readonly #linked = new Set<number>();
   readonly #excluded: RegExp;
@@ -88,7 +88,7 @@ class Tally {
     this.#device ??= device;
     const { scan } = this;
     if (device !== this.#device) {
-      if (scan.nested.length < MAX_LISTED) scan.nested.push(path);
+      if (scan.nested.length < MAX_LISTED) scan.nested.push({ path, device });
       return;
     }
     if (this.#excluded.test(path)) return;

@@ -62,6 +62,7 @@ function readTable(disk: ByteSource, offset: number, sectorSize: 512 | 4096): Pa
       size: (last - first + 1) * sectorSize,
       type,
       uuid: readGuid(entries, at + 16),
+      attributes: entries.readBigUInt64LE(at + 48),
       label: entries.toString('utf16le', at + 56, at + 128).split('\0', 1)[0]!,
     });
   }

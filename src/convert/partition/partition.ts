@@ -12,6 +12,8 @@ export interface Partition {
   readonly uuid: string;
   /** PARTLABEL; GPT only. */
   readonly label?: string;
+  /** GPT only: the bits of the entry. */
+  readonly attributes?: bigint;
 }
 
 export interface PartitionTable {

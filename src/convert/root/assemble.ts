@@ -1,4 +1,5 @@
 import { LayerswarmError } from '../../errors.ts';
+import { goTogether, isAutomatic, roleOf, varPartitionId } from './discoverable.ts';
 import type { FindOptions, FoundRoot, ReadableVolume } from './find-root.ts';
 import { meansVolume, mountOption, type FstabEntry } from './fstab.ts';
 import { GuestTree } from './guest-tree.ts';
@@ -12,42 +13,78 @@ export interface Assembled {
   readonly fstab: readonly FstabEntry[];
 }
 
-const VIRTUAL_TYPES = new Set(['swap', 'tmpfs', 'proc', 'sysfs', 'devpts', 'devtmpfs', 'cgroup', 'cgroup2', 'nfs', 'nfs4', 'cifs', '9p', 'overlay', 'none', 'ignore', 'vfat', 'msdos', 'iso9660', 'udf', 'auto.nfs']);
+/** What a boot mounts that is no file system of a disk. */
+const VIRTUAL_TYPES = new Set(['swap', 'tmpfs', 'proc', 'sysfs', 'devpts', 'devtmpfs', 'cgroup', 'cgroup2', 'nfs', 'nfs4', 'cifs', '9p', 'overlay', 'none', 'ignore', 'iso9660', 'udf', 'auto.nfs']);
+const FAT_TYPES = new Set(['vfat', 'msdos', 'exfat']);
 /** Without these a system does not work; the others are data that may lie on another disk. */
 const NEEDED = new Set(['/usr']);
 
 /**
- * Adds /boot, /usr, /home, /var and whatever else fstab mounts from this disk. Nothing is mounted onto a path of the guest, where a
- * link could lead out: the trees stay side by side, and a path that was resolved inside the root says where each belongs.
+ * Adds /boot, /usr, /home, /var and whatever else fstab mounts from this disk, and what systemd mounts without an fstab, by the
+ * partitions' types. Nothing is mounted onto a path of the guest, where a link could lead out: the trees stay side by side, and a path
+ * that was resolved inside the root says where each belongs. Each file system is there once, however often fstab mounts it.
  */
 export async function assemble({ root, readable }: FoundRoot, { where, mounter, note, signal }: FindOptions): Promise<Assembled> {
   const tree = new GuestTree(`${where.prefix}${root.folder}`);
   const folders = [{ at: '/', folder: root.folder }];
+  const place = (named: string, at: string, folder: string): void => {
+    const known = folders.find((other) => other.folder === folder);
+    if (known !== undefined) {
+      note(`${JSON.stringify(named)} is left out: its file system is at ${JSON.stringify(known.at)} already`);
+      return;
+    }
+    tree.add(at, `${where.prefix}${folder}`);
+    folders.push({ at, folder });
+  };
   const entries = root.evidence.fstab
     .filter(({ file, type }) => file.startsWith('/') && file !== '/' && !VIRTUAL_TYPES.has(type))
     .sort((a, b) => depth(a.file) - depth(b.file));
   for (const entry of entries) {
+    const leaveOut = (problem: string): void => { note(`${JSON.stringify(shortened(entry.file))} is left out: ${problem}`); };
+    if (FAT_TYPES.has(entry.type)) {
+      leaveOut(`it is ${entry.type}, which is not read`);
+      continue;
+    }
     const source = readable.find(({ volume, filesystem }) => meansVolume(entry.spec, volume, filesystem));
-    const problem = source === undefined ? `fstab mounts it from ${entry.spec.slice(0, 100)}, which is not on this disk` : source.refused;
+    const problem = source === undefined ? `fstab mounts it from ${printable(entry.spec)}, which is not on this disk` : source.refused;
     if (source === undefined || problem !== undefined) {
       if (NEEDED.has(entry.file) && !entry.options.includes('nofail')) throw new LayerswarmError(source === undefined ? 'not-found' : 'denied', `${entry.file} is missing: ${problem}`);
-      note(`${JSON.stringify(entry.file)} is left out: ${problem}`);
+      leaveOut(problem ?? '');
       continue;
     }
     const at = tree.resolve(entry.file);
     if (at?.stat?.isDirectory() !== true || at.path === '/' || folders.some((known) => known.at === at.path)) {
-      note(`${JSON.stringify(entry.file)} is left out: there is no folder for it in the root`);
+      leaveOut('there is no folder for it in the root');
       continue;
     }
     const folder = await mountEntry(entry, source, { where, mounter, signal });
-    if (folder === undefined) {
-      note(`${JSON.stringify(entry.file)} is left out: there is no subvolume ${mountOption(entry, 'subvol')?.slice(0, 100)}`);
-      continue;
-    }
-    tree.add(at.path, `${where.prefix}${folder}`);
-    folders.push({ at: at.path, folder });
+    if (folder === undefined) leaveOut(`there is no subvolume ${printable(mountOption(entry, 'subvol') ?? '')}`);
+    else place(shortened(entry.file), at.path, folder);
+  }
+  for (const { path, source } of automaticMounts({ root, readable }, tree, note)) {
+    if (entries.some(({ file }) => file.replace(/\/+$/, '') === path)) continue;
+    const at = tree.resolve(path);
+    const isEmpty = at?.stat?.isDirectory() === true && tree.list(path).every((name) => name === 'lost+found');
+    if (source.refused !== undefined) note(`"${path}" is left out: ${source.refused}`);
+    else if (isEmpty && !folders.some((known) => known.at === at.path)) place(path, at.path, (await mounter.mount(source.volume, source.filesystem)).path);
+    else note(`"${path}" of ${source.volume.name} is left out: the root has no empty folder for it`);
   }
   return { tree, folders, fstab: root.evidence.fstab };
+}
+
+/** What systemd-gpt-auto-generator(8) mounts: the partitions of the root's own disk whose types say what they are. */
+function automaticMounts({ root, readable }: FoundRoot, tree: GuestTree, note: FindOptions['note']): { path: string; source: ReadableVolume }[] {
+  const mounts: { path: string; source: ReadableVolume }[] = [];
+  for (const source of readable) {
+    const { partition, name } = source.volume;
+    const role = roleOf(partition);
+    if (partition === undefined || role === undefined || role === 'root' || source === root.source || !isAutomatic(partition)) continue;
+    if (role === 'usr' && !goTogether(root.source.volume.partition, partition)) continue;
+    if (role === 'var' && partition.uuid !== varPartitionId(tree.readText('/etc/machine-id'))) note(`${name} is left out: it is the /var of a machine with another id than the root's`);
+    else if (mounts.some(({ path }) => path === `/${role}`)) note(`${name} is left out: another partition is /${role} already`);
+    else mounts.push({ path: `/${role}`, source });
+  }
+  return mounts;
 }
 
 async function mountEntry(entry: FstabEntry, { volume, filesystem }: ReadableVolume, { where, mounter, signal }: Pick<FindOptions, 'where' | 'mounter' | 'signal'>): Promise<string | undefined> {
@@ -61,6 +98,15 @@ async function mountEntry(entry: FstabEntry, { volume, filesystem }: ReadableVol
   const top = await mounter.mount(volume, filesystem, TOP_LEVEL);
   const subvolume = (await listSubvolumes(where, top.path, signal)).find((candidate) => candidate.path === path);
   return subvolume && (await mounter.mount(volume, filesystem, subvolume.id)).path;
+}
+
+/** For a message: it comes from the disk. */
+function shortened(text: string): string {
+  return text.length <= 100 ? text : `${text.slice(0, 100)}…`;
+}
+
+function printable(text: string): string {
+  return shortened(text).replaceAll(/[^\x20-\x7e]/g, '?');
 }
 
 function depth(path: string): number {

@@ -114,12 +114,13 @@ function choose(candidates: readonly Candidate[], seen: readonly string[], wante
   const sorted = candidates.filter(({ score }) => score > 0).sort((a, b) => b.score - a.score);
   if (wanted !== undefined) {
     const found = candidates.find(({ name }) => name === wanted) ?? candidates.find(({ source }) => source.volume.name === wanted);
+    if (found?.evidence.isOnlyUsr === true) throw new LayerswarmError('unsupported', `${found.name} is only a /usr: the root that it belongs to is another file system${list(' (seen: ', seen, ')')}`);
     if (found !== undefined) return found;
     throw new LayerswarmError('usage', `there is no readable root ${JSON.stringify(wanted)} on the disk${list(' (seen: ', seen, ')')}`);
   }
   const [first, second] = sorted;
   if (first === undefined) {
-    const empty = candidates.map(({ name }) => `${name}: no operating system`);
+    const empty = candidates.map(({ name, evidence }) => `${name}: ${evidence.isOnlyUsr ? 'only a /usr' : 'no operating system'}`);
     throw new LayerswarmError('unsupported', `no operating system found on the disk${list(': ', [...seen, ...empty], '')}`);
   }
   if (second !== undefined && (second.score === first.score || (isSystem(first) && isSystem(second)))) {

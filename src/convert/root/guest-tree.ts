@@ -114,7 +114,13 @@ export class GuestTree {
   }
 
   #lstat(path: string): Stats | undefined {
-    return lstatSync(this.hostPath(path), { throwIfNoEntry: false });
+    try {
+      return lstatSync(this.hostPath(path), { throwIfNoEntry: false });
+    } catch (error) {
+      // A name that no file system takes comes from the guest's own words, and is not there.
+      if ((error as NodeJS.ErrnoException).code === 'ENAMETOOLONG') return undefined;
+      throw error;
+    }
   }
 }
 

@@ -1,3 +1,5 @@
+import type { GuestTree } from './guest-tree.ts';
+
 /** os-release(5): assignments as a shell would read them, without anything being expanded. */
 export function parseOsRelease(text: string): Readonly<Record<string, string>> {
   const values: Record<string, string> = Object.create(null) as Record<string, string>;
@@ -9,6 +11,10 @@ export function parseOsRelease(text: string): Readonly<Record<string, string>> {
     values[key] = printable((quoted?.[2] ?? raw).replaceAll(/\\(["'$`\\])/g, '$1'));
   }
   return values;
+}
+
+export function readOsRelease(tree: GuestTree): string | undefined {
+  return tree.readText('/etc/os-release') ?? tree.readText('/usr/lib/os-release');
 }
 
 /** The name for people, e.g. "Debian GNU/Linux 12 (bookworm)". */

@@ -108,3 +108,23 @@ test('a default subvolume other than the top level is the root', async (t) => {
   await inMounted(image, 'btrfs', `${SUBVOLUMES} btrfs subvolume set-default @ >/dev/null; btrfs -q subvolume snapshot @ old`, [makeGuestTree(t)]);
   t.is((await convertToTar(t, image, { trust: true })).root, 'disk:@');
 });
+
+test('of a root that snapper keeps snapshots of, only the root is packed, and once', async (t) => {
+  if (!requireConversion(t, ...TOOLS)) return;
+  const uuid = '11111111-2222-3333-4444-777777777777';
+  const tree = makeGuestTree(t, { fstab: `UUID=${uuid} / btrfs defaults 0 0\n${['.snapshots', 'var', 'home'].map((name) => `UUID=${uuid} /${name} btrfs subvol=/@/${name} 0 0\n`).join('')}` });
+  const image = await makeFileSystem(t, undefined, { type: 'btrfs', uuid });
+  // As openSUSE lays it out: the root is the first snapshot; 3 was the root before a rollback, and so is no snapshot of what is it now.
+  await inMounted(image, 'btrfs', `for name in @ @/var @/home @/.snapshots; do btrfs -q subvolume create $name; done
+    mkdir @/.snapshots/1 @/.snapshots/2 @/.snapshots/3 @/.snapshots/4; btrfs -q subvolume create @/.snapshots/1/snapshot; cp -a "$1"/. @/.snapshots/1/snapshot; mkdir @/.snapshots/1/snapshot/.snapshots
+    echo info > @/.snapshots/2/info.xml; btrfs -q subvolume snapshot -r @/.snapshots/1/snapshot @/.snapshots/2/snapshot; btrfs -q subvolume snapshot @/.snapshots/1/snapshot @/.snapshots/4/snapshot
+    btrfs -q subvolume snapshot @/.snapshots/2/snapshot @/.snapshots/3/snapshot; btrfs -q subvolume create @/var/live; echo live > @/var/live/file; echo mine > @/home/file
+    btrfs subvolume set-default @/.snapshots/1/snapshot >/dev/null`, [tree]);
+  const { root, file, notes } = await convertToTar(t, image, { trust: true });
+  t.is(root, 'disk:@/.snapshots/1/snapshot');
+  const names = await listTar(file);
+  t.is(names.filter((name) => name.endsWith('/etc/os-release')).length, 1);
+  t.deepEqual(names.filter((name) => name.startsWith('./.snapshots/')).sort(), ['./.snapshots/', './.snapshots/1/', './.snapshots/2/', './.snapshots/2/info.xml', './.snapshots/3/', './.snapshots/4/']);
+  for (const name of ['./home/file', './var/live/file']) t.is(names.filter((other) => other === name).length, 1, name);
+  for (const note of [/"\/.snapshots\/1\/snapshot": it is in the layer already/, /"\/.snapshots\/2\/snapshot": a read-only snapshot/, /"\/.snapshots\/3\/snapshot": a snapshot/, /"\/.snapshots\/4\/snapshot": a snapshot/]) t.true(notes.some((line) => note.test(line)), `${note}: ${notes.join('; ')}`);
+});

@@ -1,9 +1,10 @@
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { convertToTar, listTar, readFromTar, refused, requireConversion } from '../../support/conversion.ts';
 import { makeDisk, makeFileSystem } from '../../support/disk-image.ts';
 import { makeGuestTree } from '../../support/guest-tree.ts';
+import { runOk } from '../../support/process.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const UUIDS = { root: '11111111-0000-0000-0000-000000000001', usr: '11111111-0000-0000-0000-000000000002', var: '11111111-0000-0000-0000-000000000003', boot: '11111111-0000-0000-0000-000000000004' };
@@ -56,7 +57,7 @@ test('/usr, /var and /boot of their own are put where fstab says, with their own
     const { root, system, notes, file, diffId } = await convertToTar(t, disk, { root: 'p1', ...options });
     digests.add(diffId);
     t.is(root, 'p1');
-    t.is(system, 'Linux');
+    t.is(system, 'Split');
     t.is(await readFromTar(file, './usr/lib/os-release'), 'PRETTY_NAME="Split"\n');
     const names = await listTar(file);
     t.is(new Set(names).size, names.length, 'every name once');
@@ -65,6 +66,68 @@ test('/usr, /var and /boot of their own are put where fstab says, with their own
     t.true(notes.some((line) => line.startsWith('"/home" is left out') && line.includes('not on this disk')));
   }
   t.is(digests.size, 1);
+});
+
+const TYPES = {
+  root: '4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709', usr: '8484680C-9521-48C6-9C11-B0720656F69E', home: '933AC7E1-2EB4-4F13-B844-0E14E2AEF915', srv: '3B8F8425-20E0-4F3B-907F-1A25A76F98E8', var: '4D21B016-B534-45C2-A9FB-5C16E091FD2D',
+};
+
+/** A folder of one file, as the content of a partition. */
+function oneFile(t: ExecutionContext, path: string, more: readonly string[] = []): string {
+  const tree = join(tempDir(t, 'part'), 'tree');
+  for (const folder of [dirname(path), ...more]) mkdirSync(join(tree, folder), { recursive: true });
+  writeFileSync(join(tree, path), path);
+  return tree;
+}
+
+test('without an fstab, the types of the partitions say what is the root and what belongs into it', async (t) => {
+  if (!requireConversion(t, 'root')) return;
+  const root = makeGuestTree(t, { fstab: '# none\n', files: { 'etc/machine-id': '00112233445566778899aabbccddeeff\n', 'srv/here': 'a folder that is not empty' } });
+  for (const name of ['bin', 'sbin', 'usr', 'var', 'etc/os-release']) rmSync(join(root, name), { recursive: true });
+  for (const name of ['usr', 'var']) mkdirSync(join(root, name));
+  for (const name of ['bin', 'sbin']) symlinkSync(`usr/${name}`, join(root, name));
+  const usr = makeGuestTree(t, { files: { 'lib/os-release': 'PRETTY_NAME="Only in usr"\n', 'lib/systemd/systemd': 'x', 'share/doc': 'x' } });
+  for (const name of ['etc', 'usr', 'var', 'root', 'proc', 'sys', 'dev', 'boot', 'home', 'tmp']) rmSync(join(usr, name), { recursive: true });
+  const sizeMiB = 16;
+  const image = async (tree: string): Promise<string> => await makeFileSystem(t, tree, { sizeMiB });
+  const disk = await makeDisk(t, [
+    { image: await image(usr), sizeMiB, type: TYPES.usr },
+    { image: await image(oneFile(t, 'someone/file')), sizeMiB, type: TYPES.home },
+    { image: await image(oneFile(t, 'log/mine')), sizeMiB, type: TYPES.var },
+    { image: await image(oneFile(t, 'log/other')), sizeMiB, type: TYPES.var },
+    { image: await image(oneFile(t, 'data')), sizeMiB, type: TYPES.srv },
+    { image: await image(root), sizeMiB, type: TYPES.root },
+  ]);
+  await runOk('sfdisk', ['-q', '--part-uuid', disk, '3', '979e9af7-1627-4b8e-a6a0-7019e578a8d7']);
+  const digests = new Set<string>();
+  for (const options of BACKENDS) {
+    const converted = await convertToTar(t, disk, options);
+    digests.add(converted.diffId);
+    t.like(converted, { root: 'p6', system: 'Only in usr' });
+    const names = await listTar(converted.file);
+    t.is(new Set(names).size, names.length, 'every name once');
+    for (const name of ['./etc/machine-id', './usr/bin/sh', './usr/share/doc', './home/someone/file', './var/log/mine', './srv/here']) t.is(names.includes(name), name !== './etc/machine-id', name);
+    for (const name of ['./var/log/other', './srv/data', './share/doc']) t.false(names.includes(name), name);
+    for (const note of [/^p4 is left out: it is the \/var of a machine with another id/, /^"\/srv" of p5 is left out/]) t.true(converted.notes.some((line) => note.test(line)), String(note));
+  }
+  t.is(digests.size, 1);
+  await refused(t, disk, 'unsupported', /p1 is only a \/usr/, { root: 'p1' });
+  const noRoot = await makeDisk(t, [{ image: await image(usr), sizeMiB }]);
+  await refused(t, noRoot, 'unsupported', /no operating system.*p1: only a \/usr/);
+});
+
+test('a file system is in the layer once, however often fstab mounts it, and what is not read is said', async (t) => {
+  if (!requireConversion(t, 'root')) return;
+  const long = 'n'.repeat(5000);
+  const tree = makeGuestTree(t, {
+    fstab: ['/ ext4', '/again ext4', '/again/deep/er ext4', `/${long} ext4`, '/boot/firmware vfat'].map((rest) => `UUID=${UUIDS.root} ${rest} defaults 0 0\n`).join('') + `UUID=${UUIDS.var} /data ext4\nUUID=${UUIDS.var} /more ext4\n`,
+    files: { 'again/deep/er/x': 'x', 'data/hidden': 'x', 'more/kept': 'x', 'boot/firmware/x': 'x' },
+  });
+  const disk = await makeDisk(t, [{ image: await makeFileSystem(t, tree, { uuid: UUIDS.root }), sizeMiB: 48 }, { image: await makeFileSystem(t, oneFile(t, 'data'), { uuid: UUIDS.var, sizeMiB: 8 }), sizeMiB: 8 }]);
+  const { file, notes } = await convertToTar(t, disk);
+  const names = await listTar(file);
+  for (const [name, count] of [['bin/sh', 1], ['data/data', 1], ['more/data', 0], ['data/hidden', 0], ['more/kept', 1], ['again/deep/er/x', 1]] as const) t.is(names.filter((other) => other.endsWith(`/${name}`)).length, count, name);
+  for (const note of [/^"\/again" is left out: its file system is at "\/" already/, /^"\/more" is left out: its file system is at "\/data" already/, /^"\/n{99}…" is left out: there is no folder/, /^"\/boot\/firmware" is left out: it is vfat/]) t.true(notes.some((line) => note.test(line)), `${note}: ${notes.join('; ')}`);
 });
 
 test('a /usr that is not on the disk is an error', async (t) => {

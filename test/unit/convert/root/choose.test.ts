@@ -57,11 +57,14 @@ test('the machine of an ELF header becomes the platform', (t) => {
 });
 
 test('a root scores above data, and one that names itself above a copy', (t) => {
-  const nothing: Evidence = { osRelease: undefined, hasInit: false, hasShell: false, fstab: [], namesItself: false, typedAsRoot: false, folders: 0 };
-  const system: Evidence = { ...nothing, osRelease: 'ID=x', hasInit: true, hasShell: true, folders: 7 };
+  const nothing: Evidence = { osRelease: undefined, hasInit: false, hasShell: false, fstab: [], namesItself: false, role: undefined, hasEtc: false, isOnlyUsr: false, folders: 0 };
+  const system: Evidence = { ...nothing, osRelease: 'ID=x', hasInit: true, hasShell: true, hasEtc: true, folders: 7 };
   t.is(score(nothing), 0);
   t.is(score({ ...nothing, folders: 7 }), 0);
   t.true(score(system) > 0);
   t.true(score({ ...system, namesItself: true }) > score(system));
-  t.true(score({ ...nothing, folders: 3, fstab: [{ spec: '/dev/sda1', file: '/', type: 'ext4', options: [] }] }) > 0, 'a root whose /usr is elsewhere');
+  t.true(score({ ...nothing, hasEtc: true, folders: 3, fstab: [{ spec: '/dev/sda1', file: '/', type: 'ext4', options: [] }] }) > 0, 'a root whose /usr is elsewhere');
+  t.true(score({ ...nothing, hasEtc: true, folders: 1, role: 'root' }) > 0, 'a root by its type, whose /usr is elsewhere');
+  t.is(score({ ...nothing, hasInit: true, hasShell: true, isOnlyUsr: true }), 0, 'a /usr');
+  for (const role of ['usr', 'home', 'srv', 'var'] as const) t.is(score({ ...system, role }), 0, role);
 });
