@@ -8,12 +8,17 @@ import { completionChart } from './crowd/chart.ts';
 import { fluidBoundOf, type CrowdCase, type System } from './crowd/crowd-case.ts';
 import { runHttp, runMirror } from './crowd/http.ts';
 import { runLayerswarm } from './crowd/layerswarm.ts';
-import { type CaseResult, makePayload, onStage, type Payload, type Stage, type SystemResult } from './crowd/stage.ts';
+import { makePayload, type Payload, TWELVE_LAYERS } from './crowd/payload.ts';
+import { type CaseResult, onStage, type Stage, type SystemResult } from './crowd/stage.ts';
+import { totalCpu } from './threads.ts';
 
 // Cold crowds in network namespaces behind `tc tbf`, beside what others do with the same lines. As root.
 //   node test/bench/crowd.ts [--case NAME]… [--system layerswarm|http|mirror|aria2]… [--chart FILE]
 
-const SYSTEMS: Record<System, (stage: Stage) => Promise<SystemResult>> = { layerswarm: runLayerswarm, http: runHttp, mirror: runMirror, aria2: runAria2 };
+const SYSTEMS: Record<System, (stage: Stage) => Promise<SystemResult>> = { layerswarm: (stage) => runLayerswarm(stage), http: runHttp, mirror: runMirror, aria2: runAria2 };
+
+/** Sizes in bytes. */
+const LAYERS: Record<CrowdCase['payload'], readonly number[]> = { blob: [64_000_000], image: TWELVE_LAYERS };
 
 const NEIGHBOUR_ENTRIES = 16_384;
 
@@ -48,12 +53,12 @@ async function measure(cases: readonly CrowdCase[]): Promise<CaseResult[]> {
   const payloads = new Map<CrowdCase['payload'], Payload>();
   const results: CaseResult[] = [];
   for (const crowd of cases) {
-    const payload = payloads.get(crowd.payload) ?? await makePayload(cleanup, crowd.payload);
+    const payload = payloads.get(crowd.payload) ?? await makePayload(cleanup, LAYERS[crowd.payload]);
     payloads.set(crowd.payload, payload);
     for (const system of ['layerswarm', ...crowd.beside] as const) {
       if (!values.system.includes(system)) continue;
       process.stderr.write(`${crowd.name}, ${system}: `);
-      const result = await onStage(crowd, system, payload, SYSTEMS[system]);
+      const result = { ...await onStage(crowd, payload, SYSTEMS[system]), crowd, system, payloadBytes: payload.bytes };
       results.push(result);
       process.stderr.write(`${row(result)}\n`);
     }
@@ -70,11 +75,11 @@ function table(results: readonly CaseResult[]): string {
 }
 
 function row(result: CaseResult): string {
-  const { crowd, system, hosts, originCopies, busy, cpuSeconds } = result;
+  const { crowd, system, hosts, originCopies, busy, cost } = result;
   const clients = hosts.flatMap(({ client }) => client ?? []).sort((a, b) => a - b);
   const at = (share: number): string => clients[Math.ceil(share * clients.length) - 1]!.toFixed(1);
   return `| ${[
-    crowd.name, system, at(0.5), at(0.99), at(1), times(result, 'proven'), times(result, 'client'), originCopies.toFixed(3), `${(busy * 100).toFixed(0)} %`, cpuSeconds?.toFixed(1) ?? '–',
+    crowd.name, system, at(0.5), at(0.99), at(1), times(result, 'proven'), times(result, 'client'), originCopies.toFixed(3), `${(busy * 100).toFixed(0)} %`, cost === undefined ? '–' : totalCpu(cost).toFixed(1),
   ].join(' | ')} |`;
 }
 

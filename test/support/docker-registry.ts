@@ -42,6 +42,7 @@ export interface DockerRegistry {
   readonly host: string;
   readonly port: number;
   readonly folder: string;
+  readonly pid: number;
   /** Requests answered so far, from its access log. */
   requests(): LoggedRequest[];
   /** Body bytes of GET answers under /blobs/. */
@@ -87,6 +88,7 @@ export async function startDockerRegistry(cleanup: Cleanup, options: DockerRegis
     host,
     port,
     folder,
+    pid: program.pid,
     requests,
     blobBytes: () => requests().filter(isBlobRead).reduce((sum, { bodyBytes }) => sum + bodyBytes, 0),
     waitForRequests: (matches, count) => waitFor(`${count} requests in the access log`, () => {

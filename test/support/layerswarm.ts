@@ -43,6 +43,10 @@ export interface AgentOptions {
   /** Off unless said, so that nodes of other tests are not met. */
   readonly mdns?: boolean;
   readonly args?: readonly string[];
+  /** Options of Node and V8. */
+  readonly nodeArgs?: readonly string[];
+  /** The `main.ts` of another checkout; this one's when absent. */
+  readonly main?: string;
 }
 
 export interface Agent {
@@ -117,15 +121,15 @@ export function agentCommand(cleanup: Cleanup, options: AgentOptions): Launch {
 
 /** Starts an agent and waits until it is ready. */
 export async function startAgent(cleanup: Cleanup, options: AgentOptions = {}): Promise<Agent> {
-  const { host } = options;
+  const { host, nodeArgs = [], main = MAIN } = options;
   const { args, data, env } = agentCommand(cleanup, options);
-  const program = startProgram(cleanup, process.execPath, [MAIN, ...args], { env, netns: host?.netns });
+  const program = startProgram(cleanup, process.execPath, [...nodeArgs, main, ...args], { env, netns: host?.netns });
   const info = await program.waitFor('agent.json', () => {
     const found = JSON.parse(readFileSync(join(data, 'agent.json'), 'utf8')) as AgentInfo;
     return found.pid === program.pid && found;
   });
   const cli = (words: readonly string[], more: RunOptions = {}): Promise<Finished> =>
-    run(process.execPath, [MAIN, '--data', data, ...words], { env, netns: host?.netns, ...more });
+    run(process.execPath, [main, '--data', data, ...words], { env, netns: host?.netns, ...more });
   const agent: Agent = {
     info,
     data,

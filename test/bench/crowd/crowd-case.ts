@@ -1,4 +1,4 @@
-/** Rates in bits a second, headers included; times in units of the case's fluid bound. */
+/** Rates in bits a second, headers included, or infinite; times in units of the case's fluid bound. */
 export interface CrowdHost {
   readonly rate: number;
   readonly arriveAt?: number;

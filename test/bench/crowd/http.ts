@@ -1,9 +1,9 @@
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startDockerRegistry } from '../../support/docker-registry.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import { startBusyClock } from '../cpu.ts';
+import { cpuSecondsOf, startBusyClock } from '../cpu.ts';
 import { downloads, startTogether } from './clients.ts';
 import { type HostResult, type Stage, startOrigin, type SystemResult } from './stage.ts';
 
@@ -12,20 +12,22 @@ export async function runHttp(stage: Stage): Promise<SystemResult> {
   const { payload, originHost, cleanup } = stage;
   const folder = tempDir(cleanup, 'nginx');
   for (const { digest } of payload.blobs) {
-    cpSync(join(payload.folder, 'data/docker/registry/v2/blobs/sha256', digest.hex.slice(0, 2), digest.hex, 'data'), join(folder, digest.hex));
+    symlinkSync(join(payload.folder, 'data/docker/registry/v2/blobs/sha256', digest.hex.slice(0, 2), digest.hex, 'data'), join(folder, digest.hex));
   }
   const log = join(folder, 'access.log');
   writeFileSync(join(folder, 'nginx.conf'), `
-daemon off; pid ${folder}/pid; error_log stderr; user root; worker_processes 1;
+daemon off; master_process off; pid ${folder}/pid; error_log stderr; 
 events { worker_connections 1024; }
 http { log_format bytes '$body_bytes_sent'; access_log ${log} bytes; sendfile on; client_body_temp_path ${folder}/t1; proxy_temp_path ${folder}/t2;
   fastcgi_temp_path ${folder}/t3; uwsgi_temp_path ${folder}/t4; scgi_temp_path ${folder}/t5; server { listen ${originHost.address}:80; root ${folder}; } }`);
-  originHost.start(cleanup, 'nginx', ['-p', folder, '-c', join(folder, 'nginx.conf')]);
+  const server = originHost.start(cleanup, 'nginx', ['-p', folder, '-c', join(folder, 'nginx.conf')]);
   const base = `http://${originHost.address}`;
   await waitFor('nginx', async () => (await originHost.run('curl', ['-s', '-o', '/dev/null', `${base}/`])).code === 0);
+  const before = cpuSecondsOf([server.pid]);
   const result = await fetchAll(stage, downloads(undefined, payload.blobs.map(({ digest }) => `${base}/${digest.hex}`)));
+  const originCpuSeconds = cpuSecondsOf([server.pid]) - before;
   const sent = readFileSync(log, 'utf8').trim().split('\n').map(Number).filter((bytes) => bytes > 1000).reduce((sum, bytes) => sum + bytes, 0);
-  return { ...result, originCopies: sent / payload.bytes };
+  return { ...result, originCopies: sent / payload.bytes, originCpuSeconds };
 }
 
 /** A pull-through cache of docker-registry on a machine of its own, and every client fetches from that. */

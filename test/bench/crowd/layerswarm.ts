@@ -1,28 +1,38 @@
 import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { MemberDistance } from '../../../src/swarm/exchange/core/distance.ts';
 import { type Agent, makeSwarmKey, startAgent } from '../../support/layerswarm.ts';
 import { fileDigest } from '../../support/oci-layout.ts';
+import { tempDir } from '../../support/temp-dir.ts';
 import { cpuSecondsOf, startBusyClock } from '../cpu.ts';
+import { countMarkCompacts, startMeter } from '../threads.ts';
 import { downloads, killAt, startTogether } from './clients.ts';
 import { type HostResult, type Stage, startOrigin, type SystemResult } from './stage.ts';
 
 const STARTED_AT_ONCE = 4;
 
+export interface NodeOptions {
+  /** The `main.ts` of another checkout. */
+  readonly main?: string;
+  readonly nodeArgs?: readonly string[];
+}
+
 /** One node a host, with nothing but the swarm's key and the origin; each client pulls through its own node. */
-export async function runLayerswarm(stage: Stage): Promise<SystemResult> {
-  const { crowd, payload, hosts, cleanup } = stage;
+export async function runLayerswarm(stage: Stage, options: NodeOptions = {}): Promise<SystemResult> {
+  const { crowd, payload, hosts, stores, cleanup } = stage;
   const origin = await startOrigin(stage);
   const swarmKey = await makeSwarmKey(cleanup);
   const agents: Agent[] = [];
   for (let at = 0; at < hosts.length; at += STARTED_AT_ONCE) {
-    agents.push(...await Promise.all(hosts.slice(at, at + STARTED_AT_ONCE).map((host) => startAgent(cleanup, { host, origin: origin.url, swarmKey, mdns: true }))));
+    agents.push(...await Promise.all(hosts.slice(at, at + STARTED_AT_ONCE).map((host) => startAgent(cleanup, { ...options, data: join(tempDir(cleanup, 'node', stores), 'data'), host, origin: origin.url, swarmKey, mdns: true }))));
   }
   for (const agent of agents) await agent.waitForPeers(agents.length - 1);
 
   const base = `http://127.0.0.1:5050/v2/${payload.repository}`;
   const command = downloads(`${base}/manifests/${payload.manifest}`, payload.blobs.map(({ digest }) => `${base}/blobs/${digest.toString()}`));
-  const pids = agents.map(({ info }) => info.pid);
-  const cpuBefore = cpuSecondsOf(pids);
+  const meter = startMeter(agents.map(({ info }) => info.pid));
+  const compactsBefore = markCompactsOf(agents);
+  const originCpuBefore = cpuSecondsOf([origin.registry.pid]);
   const busy = startBusyClock();
   const { runs, begin } = await startTogether(stage, hosts.map((host) => ({ host, command })));
   const coordinator = agents.findIndex(({ info }) => info.peerId === coordinatorOf(stage, agents));
@@ -36,7 +46,9 @@ export async function runLayerswarm(stage: Stage): Promise<SystemResult> {
     return { startedAt, endedAt: dies[i] === undefined ? await ended : undefined };
   }));
   const used = busy();
-  const cpuSeconds = cpuSecondsOf(pids) - cpuBefore;
+  const cost = meter();
+  const markCompacts = markCompactsOf(agents) - compactsBefore;
+  const originCpuSeconds = cpuSecondsOf([origin.registry.pid]) - originCpuBefore;
   const results: HostResult[] = [];
   for (const [i, { startedAt, endedAt }] of ends.entries()) {
     if (endedAt === undefined) results.push({ proven: undefined, client: undefined });
@@ -44,7 +56,13 @@ export async function runLayerswarm(stage: Stage): Promise<SystemResult> {
   }
   const wanted = new Set(payload.blobs.map(({ digest }) => digest.toString()));
   const read = origin.registry.requests().filter(({ method, url }) => method === 'GET' && wanted.has(url.split(/[/?]/).at(-1)!));
-  return { hosts: results, originCopies: read.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0) / payload.bytes, busy: used, cpuSeconds };
+  const originCopies = read.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0) / payload.bytes;
+  return { hosts: results, originCopies, busy: used, cost, markCompacts, originCpuSeconds };
+}
+
+/** What `--trace-gc` has told on standard output. */
+function markCompactsOf(agents: readonly Agent[]): number {
+  return agents.reduce((sum, { program }) => sum + countMarkCompacts(program.stdout), 0);
 }
 
 /** When the last blob got its name in the store: ms since the epoch. Reads the bytes again first. */
