@@ -1,28 +1,27 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CleanupStack } from '../support/cleanup.ts';
-import { MAIN } from '../support/cli.ts';
 import { runAria2 } from './crowd/aria2.ts';
 import { runHttp } from './crowd/http.ts';
 import { runLayerswarm } from './crowd/layerswarm.ts';
 import { makePayload, type Payload } from './crowd/payload.ts';
 import { onStage, type Stage, type SystemResult } from './crowd/stage.ts';
-import { describeCase, FAST_CASES, type FastCase, parseLayers, parseRate } from './fast/cases.ts';
+import { caseOf, describeCase, FAST_CASES, type FastCase } from './fast/cases.ts';
+import { mainOf, STORES } from './fast/nodes.ts';
 import { crowdOf, HEAD, lastClient, type Measured, medianRound, row } from './fast/table.ts';
 
 // Cold crowds on lines that hold nobody back, stores in memory: how long, and for how much CPU. As root, with Node 24 (npx node).
 //   node test/bench/fast.ts                                           every case, beside aria2 and nginx: what `npm run bench fast` records
 //   node test/bench/fast.ts --hosts 4 --size 512M --only layerswarm   one row in less than a minute
 //
+// Options; those with … can be given several times:
 //   --hosts N…      2, 4 or 8 in the recorded cases
 //   --size SIZE…    of one layer, such as 64M (MiB) or 2G (GiB); 12: the image of twelve layers
 //   --rate RATE     shapes every line, such as 1gbit
 //   --only SYSTEM…  layerswarm, aria2, http (nginx)
 //   --checkout DIR… takes the nodes from the `src` of other checkouts, in turns; --checkout . is this one
-//   --rounds N      each system N times, taking turns; a row is the run with the median last client
+//   --rounds N      each system N times, taking turns (3 when no case is named); a row is the run with the median last client
 //   --gc            one more run of layerswarm a case, with --trace-gc, for the column of Mark-Compacts (on when no case is named)
 //
 // CPU is user and system of all threads of a node, from just before the pull until its last client is done, by kind of thread; the clients
@@ -44,14 +43,15 @@ const { values } = parseArgs({
     rate: { type: 'string' },
     only: { type: 'string', multiple: true, default: [...SYSTEMS] },
     checkout: { type: 'string', multiple: true, default: ['.'] },
-    rounds: { type: 'string', default: '1' },
+    rounds: { type: 'string' },
     gc: { type: 'boolean' },
   },
 });
-/** Node's own folder of temporary files may be on a disk. */
-const STORES = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 const named = values.hosts !== undefined || values.size !== undefined || values.rate !== undefined;
+const unknown = values.only.find((name) => !SYSTEMS.some((system) => system === name));
+if (unknown !== undefined) throw new Error(`expected --only ${SYSTEMS.join(', ')}, received "${unknown}"`);
 const traceGc = values.gc ?? !named;
+const rounds = Number(values.rounds ?? (named ? 1 : 3));
 
 const cleanup = new CleanupStack();
 try {
@@ -69,8 +69,7 @@ try {
 }
 
 function namedCases(): FastCase[] {
-  const rate = values.rate === undefined ? Number.POSITIVE_INFINITY : parseRate(values.rate);
-  return (values.size ?? ['512M']).flatMap((size) => (values.hosts ?? ['4']).map((hosts) => ({ hosts: Number(hosts), layers: parseLayers(size), rate })));
+  return (values.size ?? ['512M']).flatMap((size) => (values.hosts ?? ['4']).map((hosts) => caseOf({ hosts, size, rate: values.rate })));
 }
 
 /** On the disk: the stores need the memory. */
@@ -83,21 +82,21 @@ async function payloadOf(own: CleanupStack, { layers }: FastCase): Promise<Paylo
 
 async function measure(fast: FastCase, payload: Payload): Promise<void> {
   const running = contenders().filter(({ fits }) => fits(fast));
-  const rounds = new Map<Contender, SystemResult[]>(running.map((contender) => [contender, []]));
-  for (let i = 0; i < Number(values.rounds); i++) {
+  const results = new Map<Contender, SystemResult[]>(running.map((contender) => [contender, []]));
+  for (let i = 0; i < rounds; i++) {
     for (const contender of running) {
       process.stderr.write(`${describeCase(fast)}, ${contender.name}: `);
       const result = await onStage(crowdOf(fast), payload, (stage) => contender.play(stage, []), STORES);
-      rounds.get(contender)!.push(result);
+      results.get(contender)!.push(result);
       process.stderr.write(`${lastClient(result).toFixed(1)} s\n`);
     }
   }
   const aria2 = running.find(({ name }) => name === 'aria2');
-  const reference = aria2 === undefined ? undefined : lastClient(medianRound(rounds.get(aria2)!));
+  const reference = aria2 === undefined ? undefined : lastClient(medianRound(results.get(aria2)!));
   for (const contender of running) {
     let markCompacts: number | undefined;
     if (traceGc && contender.collects) ({ markCompacts } = await onStage(crowdOf(fast), payload, (stage) => contender.play(stage, ['--trace-gc']), STORES));
-    const measured: Measured = { fast, system: contender.name, payloadBytes: payload.bytes, rounds: rounds.get(contender)!, markCompacts };
+    const measured: Measured = { fast, system: contender.name, payloadBytes: payload.bytes, rounds: results.get(contender)!, markCompacts };
     process.stdout.write(`${row(measured, reference)}\n`);
   }
 }
@@ -106,7 +105,7 @@ function contenders(): Contender[] {
   const nodes = values.checkout.map((folder): Contender => ({
     name: folder === '.' ? 'layerswarm' : `layerswarm (${basename(resolve(folder))})`,
     fits: () => true,
-    play: (stage, nodeArgs) => runLayerswarm(stage, { nodeArgs, main: folder === '.' ? MAIN : join(resolve(folder), 'src/cli/main.ts') }),
+    play: (stage, nodeArgs) => runLayerswarm(stage, { nodeArgs, main: mainOf(folder) }),
     collects: true,
   }));
   const others: Contender[] = [

@@ -19,17 +19,25 @@ export interface ThreadUse {
 export interface Cost {
   readonly cpuSeconds: Readonly<Record<ThreadKind, number>>;
   readonly wakeUps: number;
+  /** The two moments: microseconds of the monotonic clock. */
+  readonly from: number;
+  readonly to: number;
   /** Bytes: the most that any one of them ever had resident. */
   readonly peakMemory: number;
 }
 
 /** Of what `/proc` counts. */
 const TICKS_A_SECOND = 100;
+/** Threads of `--cpu-prof`. */
+const PROFILER = 'v8:Prof';
 
 /** Starts counting what the processes spend; threads that come meanwhile are counted, those that end are not. A process that has ended counts as nothing. */
 export function startMeter(pids: readonly number[]): () => Cost {
   const before = new Map(pids.flatMap(threadsOf).map((thread) => [thread.tid, thread]));
+  const from = micros();
   return () => ({
+    from,
+    to: micros(),
     ...spent(before, pids.flatMap(threadsOf)),
     peakMemory: Math.max(0, ...pids.map(peakMemoryOf)),
   });
@@ -39,8 +47,12 @@ export function totalCpu({ cpuSeconds }: Pick<Cost, 'cpuSeconds'>): number {
   return Object.values(cpuSeconds).reduce((sum, seconds) => sum + seconds, 0);
 }
 
+function micros(): number {
+  return Number(process.hrtime.bigint() / 1000n);
+}
+
 /** Between two lists of threads; one that is not in `before` began after it. */
-export function spent(before: ReadonlyMap<number, ThreadUse>, after: readonly ThreadUse[]): Omit<Cost, 'peakMemory'> {
+export function spent(before: ReadonlyMap<number, ThreadUse>, after: readonly ThreadUse[]): Pick<Cost, 'cpuSeconds' | 'wakeUps'> {
   const cpuSeconds = { main: 0, bulk: 0, v8: 0, pool: 0, other: 0 };
   let wakeUps = 0;
   for (const thread of after) {
@@ -51,14 +63,16 @@ export function spent(before: ReadonlyMap<number, ThreadUse>, after: readonly Th
   return { cpuSeconds, wakeUps };
 }
 
-/** `/proc/PID/task/TID/stat` and `status` of one thread, proc_pid_stat(5) and proc_pid_status(5). */
-export function parseThread(pid: number, tid: number, stat: string, status: string): ThreadUse {
+/** `/proc/PID/task/TID/stat` and `status` of one thread, proc_pid_stat(5) and proc_pid_status(5); undefined for one that only measures the others. */
+export function parseThread(pid: number, tid: number, stat: string, status: string): ThreadUse | undefined {
   // The name stands in parentheses and may hold some itself.
   const end = stat.lastIndexOf(') ');
+  const name = stat.slice(stat.indexOf('(') + 1, end);
+  if (name.startsWith(PROFILER)) return undefined;
   const fields = stat.slice(end + 2).split(' ');
   return {
     tid,
-    kind: tid === pid ? 'main' : kindOf(stat.slice(stat.indexOf('(') + 1, end)),
+    kind: tid === pid ? 'main' : kindOf(name),
     cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND,
     wakeUps: Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)?.[1] ?? 0),
   };
@@ -79,7 +93,7 @@ function threadsOf(pid: number): ThreadUse[] {
   return tasksOf(pid).flatMap((tid) => {
     const folder = `/proc/${pid}/task/${tid}`;
     try {
-      return parseThread(pid, tid, readFileSync(`${folder}/stat`, 'utf8'), readFileSync(`${folder}/status`, 'utf8'));
+      return parseThread(pid, tid, readFileSync(`${folder}/stat`, 'utf8'), readFileSync(`${folder}/status`, 'utf8')) ?? [];
     } catch {
       return [];
     }

@@ -21,8 +21,15 @@ export const FAST_CASES: readonly FastCase[] = [
 
 const UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 
+/** From the words of a command line; without a rate lines are not shaped. @throws Error that says what was expected */
+export function caseOf(words: { readonly hosts: string; readonly size: string; readonly rate?: string | undefined }): FastCase {
+  const hosts = Number(words.hosts);
+  if (!Number.isInteger(hosts) || hosts < 1) throw new Error(`expected a number of hosts, received "${words.hosts}"`);
+  return { hosts, layers: parseLayers(words.size), rate: words.rate === undefined ? Number.POSITIVE_INFINITY : parseRate(words.rate) };
+}
+
 /** `512M` is 512 MiB; `12` names the image of twelve layers. @throws Error for anything else */
-export function parseLayers(text: string): readonly number[] {
+function parseLayers(text: string): readonly number[] {
   if (text === '12') return TWELVE_LAYERS;
   const [, number, unit] = /^(\d+)([KMG])$/.exec(text) ?? [];
   if (number === undefined || unit === undefined) throw new Error(`expected a size such as 512M, or 12 for twelve layers, received "${text}"`);
@@ -30,7 +37,7 @@ export function parseLayers(text: string): readonly number[] {
 }
 
 /** Bits a second: `1000mbit` or `1gbit`. @throws Error for anything else */
-export function parseRate(text: string): number {
+function parseRate(text: string): number {
   const [, number, unit] = /^(\d+)([mg])bit$/.exec(text) ?? [];
   if (number === undefined) throw new Error(`expected a rate such as 1gbit, received "${text}"`);
   return Number(number) * (unit === 'g' ? 1e9 : 1e6);
