@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Host } from '../../support/netns.ts';
+import { fileDigest } from '../../support/oci-layout.ts';
 import { runOk } from '../../support/process.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { waitFor } from '../../support/wait-for.ts';
@@ -16,7 +17,8 @@ const RPC_PORT = 6800;
 export async function runAria2(stage: Stage): Promise<SystemResult> {
   const { crowd, payload, originHost, hosts, cleanup } = stage;
   const folder = tempDir(cleanup, 'aria2', stage.stores);
-  const { hex } = [...payload.blobs].sort((a, b) => b.size - a.size)[0]!.digest;
+  const { digest } = [...payload.blobs].sort((a, b) => b.size - a.size)[0]!;
+  const { hex } = digest;
   const source = join(payload.folder, 'data/docker/registry/v2/blobs/sha256', hex.slice(0, 2), hex, 'data');
   const torrent = join(folder, 'data.torrent');
   await runOk('mktorrent', ['-l', '18', '-a', `http://${originHost.address}:${TRACKER_PORT}/announce`, '-o', torrent, source]);
@@ -56,6 +58,9 @@ export async function runAria2(stage: Stage): Promise<SystemResult> {
   const used = busy();
   const cost = meter();
   const originCpuSeconds = cpuSecondsOf([seeder.pid]) - originCpuBefore;
+  for (const [i, { client }] of result.entries()) {
+    if (client !== undefined && await fileDigest(join(folder, hosts[i]!.name, 'data')) !== digest.toString()) throw new Error('aria2 has wrong bytes');
+  }
   return { hosts: result, busy: used, originCopies: await uploadedBy(originHost) / payload.bytes, cost, originCpuSeconds };
 }
 

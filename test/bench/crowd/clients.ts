@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -18,7 +19,13 @@ export interface Run {
   /** When it was let go, and when it ended: ms since the epoch. */
   readonly startedAt: number;
   readonly ended: Promise<number>;
+  /** When its first bytes had come, once they have. */
+  readonly firstBytesAt: () => number | undefined;
 }
+
+/** More than a manifest has, which the same process may have got before. */
+const FIRST_BYTES = 16 * 1024;
+const LOOK_INTERVAL_MS = 50;
 
 /** Downloads with curl, three at once and again after a 503, as containerd does: `first` alone (a manifest), then the rest. Bytes go nowhere. */
 export function downloads(first: string | undefined, rest: readonly string[]): string[] {
@@ -43,10 +50,10 @@ export async function startTogether({ crowd, payload, cleanup }: Stage, starts: 
   await gate.close();
   const runs = starts.map(async ({ host, command }, i): Promise<Run> => {
     const program = held[i];
-    if (program !== undefined) return { program, startedAt: begin, ended: whenEnded(program) };
+    if (program !== undefined) return { program, startedAt: begin, ended: whenEnded(program), firstBytesAt: watchFirstBytes(program) };
     await delay((crowd.hosts[i]!.arriveAt ?? 0) * bound - (Date.now() - begin));
     const late = host.start(cleanup, command[0]!, command.slice(1));
-    return { program: late, startedAt: Date.now(), ended: whenEnded(late) };
+    return { program: late, startedAt: Date.now(), ended: whenEnded(late), firstBytesAt: watchFirstBytes(late) };
   });
   return { runs, begin };
 }
@@ -59,6 +66,25 @@ function whenEnded(program: RunningProgram): Promise<number> {
   // Nobody waits for those that are killed.
   ended.catch(() => undefined);
   return ended;
+}
+
+/** Looks at what the program has written, which is what it got: curl tells only when the headers came. */
+function watchFirstBytes(program: RunningProgram): () => number | undefined {
+  let at: number | undefined;
+  const timer = setInterval(() => {
+    if (writtenBy(program.pid) >= FIRST_BYTES) at = Date.now();
+    if (at !== undefined || program.exit !== undefined) clearInterval(timer);
+  }, LOOK_INTERVAL_MS);
+  return () => at;
+}
+
+/** Bytes so far, proc_pid_io(5), those of children that it waited for among them. */
+function writtenBy(pid: number): number {
+  try {
+    return Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1] ?? 0);
+  } catch {
+    return 0;
+  }
 }
 
 function quote(command: readonly string[]): string {

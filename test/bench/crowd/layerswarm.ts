@@ -42,17 +42,23 @@ export async function runLayerswarm(stage: Stage, options: NodeOptions = {}): Pr
   }
 
   const ends = await Promise.all(runs.map(async (starting, i) => {
-    const { startedAt, ended } = await starting;
-    return { startedAt, endedAt: dies[i] === undefined ? await ended : undefined };
+    const { startedAt, ended, firstBytesAt } = await starting;
+    return { startedAt, endedAt: dies[i] === undefined ? await ended : undefined, firstBytesAt: firstBytesAt() };
   }));
   const used = busy();
   const cost = meter();
   const markCompacts = markCompactsOf(agents) - compactsBefore;
   const originCpuSeconds = cpuSecondsOf([origin.registry.pid]) - originCpuBefore;
   const results: HostResult[] = [];
-  for (const [i, { startedAt, endedAt }] of ends.entries()) {
+  for (const [i, { startedAt, endedAt, firstBytesAt }] of ends.entries()) {
     if (endedAt === undefined) results.push({ proven: undefined, client: undefined });
-    else results.push({ proven: (await provenAt(stage, agents[i]!) - startedAt) / 1000, client: (endedAt - startedAt) / 1000 });
+    else {
+      results.push({
+        proven: (await provenAt(stage, agents[i]!) - startedAt) / 1000,
+        client: (endedAt - startedAt) / 1000,
+        firstBytes: firstBytesAt === undefined ? undefined : (firstBytesAt - startedAt) / 1000,
+      });
+    }
   }
   const wanted = new Set(payload.blobs.map(({ digest }) => digest.toString()));
   const read = origin.registry.requests().filter(({ method, url }) => method === 'GET' && wanted.has(url.split(/[/?]/).at(-1)!));

@@ -25,6 +25,8 @@ export interface HostResult {
   /** Seconds from its arrival; undefined for one that was killed. */
   readonly proven: number | undefined;
   readonly client: number | undefined;
+  /** Until its client had some bytes: undefined where that was not seen. */
+  readonly firstBytes?: number | undefined;
 }
 
 export interface SystemResult {

@@ -16,6 +16,8 @@ const HOSTS = [2, 4, 8];
 export const FAST_CASES: readonly FastCase[] = [
   ...SIZES.flatMap((size) => HOSTS.map((hosts) => ({ hosts, layers: [size], rate: Number.POSITIVE_INFINITY }))),
   ...HOSTS.map((hosts) => ({ hosts, layers: TWELVE_LAYERS, rate: Number.POSITIVE_INFINITY })),
+  // A blob that takes longer than clients wait without a byte.
+  { hosts: 2, layers: [5 * 1024 * MIB], rate: Number.POSITIVE_INFINITY },
   { hosts: 4, layers: [512 * MIB], rate: 1e9 },
 ];
 

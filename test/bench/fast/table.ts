@@ -16,8 +16,8 @@ export interface Measured {
 }
 
 export const HEAD = [
-  `| case | system | last s | × aria2 | × bound | origin copies | CPU-s/GiB a node | ${THREAD_KINDS.join(' | ')} | wake-ups/GiB | Mark-Compacts/GiB | peak MB | origin CPU-s |`,
-  `|${'---|'.repeat(11 + THREAD_KINDS.length)}`,
+  `| case | system | first bytes s | last s | × aria2 | × bound | origin copies | CPU-s/GiB a node | ${THREAD_KINDS.join(' | ')} | wake-ups/GiB | Mark-Compacts/GiB | peak MB | origin CPU-s |`,
+  `|${'---|'.repeat(12 + THREAD_KINDS.length)}`,
 ].join('\n');
 
 /** The round whose last client was the median one, so that all figures of a row are of one run. */
@@ -27,6 +27,12 @@ export function medianRound(rounds: readonly SystemResult[]): SystemResult {
 
 export function lastClient({ hosts }: SystemResult): number {
   return Math.max(...hosts.map(({ client }) => client ?? 0));
+}
+
+/** When the last client had some. */
+function firstBytes({ hosts }: SystemResult): number | undefined {
+  const seconds = hosts.flatMap((host) => host.firstBytes ?? []);
+  return seconds.length < hosts.length ? undefined : Math.max(...seconds);
 }
 
 export function crowdOf(fast: FastCase): CrowdCase {
@@ -42,7 +48,7 @@ export function row({ fast, system, payloadBytes, rounds, markCompacts }: Measur
   const share = fast.hosts * payloadBytes / GIB;
   const { cost, originCpuSeconds } = result;
   return `| ${[
-    describeCase(fast), system, last.toFixed(1),
+    describeCase(fast), system, firstBytes(result)?.toFixed(1) ?? '–', last.toFixed(1),
     aria2 === undefined ? '–' : (last / aria2).toFixed(2),
     bound === 0 ? '–' : (last / bound).toFixed(2),
     result.originCopies.toFixed(3),
