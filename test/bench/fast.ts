@@ -25,7 +25,8 @@ import { crowdOf, HEAD, lastClient, type Measured, medianRound, row } from './fa
 //   --gc            one more run of layerswarm a case, with --trace-gc, for the column of Mark-Compacts (on when no case is named)
 //
 // CPU is user and system of all threads of a node, from just before the pull until its last client is done, by kind of thread; the clients
-// (curl) are not counted. Wake-ups are voluntary context switches. GiB are those that one node gets; peak MB is of the largest node.
+// (curl) are not counted. Wake-ups are voluntary context switches; first bytes are when the
+// first and the last client had 16 KiB. GiB are those that one node gets; peak MB is of the largest node.
 
 const SYSTEMS = ['layerswarm', 'aria2', 'http'] as const;
 
@@ -53,19 +54,14 @@ if (unknown !== undefined) throw new Error(`expected --only ${SYSTEMS.join(', ')
 const traceGc = values.gc ?? !named;
 const rounds = Number(values.rounds ?? (named ? 1 : 3));
 
-const cleanup = new CleanupStack();
-try {
-  process.stdout.write(`${HEAD}\n`);
-  for (const fast of named ? namedCases() : FAST_CASES) {
-    const own = new CleanupStack();
-    try {
-      await measure(fast, await payloadOf(own, fast));
-    } finally {
-      await own.undo();
-    }
+process.stdout.write(`${HEAD}\n`);
+for (const fast of named ? namedCases() : FAST_CASES) {
+  const cleanup = new CleanupStack();
+  try {
+    await measure(fast, await payloadOf(cleanup, fast));
+  } finally {
+    await cleanup.undo();
   }
-} finally {
-  await cleanup.undo();
 }
 
 function namedCases(): FastCase[] {
@@ -73,8 +69,8 @@ function namedCases(): FastCase[] {
 }
 
 /** On the disk: the stores need the memory. */
-async function payloadOf(own: CleanupStack, { layers }: FastCase): Promise<Payload> {
-  const payload = await makePayload(own, layers);
+async function payloadOf(cleanup: CleanupStack, { layers }: FastCase): Promise<Payload> {
+  const payload = await makePayload(cleanup, layers);
   // Nothing is left to be written while others are measured.
   spawnSync('sync');
   return payload;

@@ -16,7 +16,7 @@ export async function runHttp(stage: Stage): Promise<SystemResult> {
   }
   const log = join(folder, 'access.log');
   writeFileSync(join(folder, 'nginx.conf'), `
-daemon off; master_process off; pid ${folder}/pid; error_log stderr; 
+daemon off; master_process off; pid ${folder}/pid; error_log stderr;
 events { worker_connections 1024; }
 http { log_format bytes '$body_bytes_sent'; access_log ${log} bytes; sendfile on; client_body_temp_path ${folder}/t1; proxy_temp_path ${folder}/t2;
   fastcgi_temp_path ${folder}/t3; uwsgi_temp_path ${folder}/t4; scgi_temp_path ${folder}/t5; server { listen ${originHost.address}:80; root ${folder}; } }`);

@@ -29,10 +29,10 @@ export function lastClient({ hosts }: SystemResult): number {
   return Math.max(...hosts.map(({ client }) => client ?? 0));
 }
 
-/** When the last client had some. */
-function firstBytes({ hosts }: SystemResult): number | undefined {
+/** When the first client had some, and when the last. */
+function firstBytes({ hosts }: SystemResult): string {
   const seconds = hosts.flatMap((host) => host.firstBytes ?? []);
-  return seconds.length < hosts.length ? undefined : Math.max(...seconds);
+  return seconds.length < hosts.length ? '–' : `${Math.min(...seconds).toFixed(1)} to ${Math.max(...seconds).toFixed(1)}`;
 }
 
 export function crowdOf(fast: FastCase): CrowdCase {
@@ -48,7 +48,7 @@ export function row({ fast, system, payloadBytes, rounds, markCompacts }: Measur
   const share = fast.hosts * payloadBytes / GIB;
   const { cost, originCpuSeconds } = result;
   return `| ${[
-    describeCase(fast), system, firstBytes(result)?.toFixed(1) ?? '–', last.toFixed(1),
+    describeCase(fast), system, firstBytes(result), last.toFixed(1),
     aria2 === undefined ? '–' : (last / aria2).toFixed(2),
     bound === 0 ? '–' : (last / bound).toFixed(2),
     result.originCopies.toFixed(3),

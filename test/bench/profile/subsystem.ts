@@ -4,11 +4,11 @@ import type { CallFrame } from './cpu-profile.ts';
 export const IDLE = '(idle)';
 
 /** What V8 says in place of a function. */
-const MARKS: Readonly<Record<string, string>> = {
-  '(idle)': IDLE,
-  '(garbage collector)': 'garbage collection on this thread',
-  '(program)': 'native code that no JavaScript called: epoll, reads, TLS of what arrives, parsing',
-};
+const MARKS: ReadonlyMap<string, string> = new Map([
+  ['(idle)', IDLE],
+  ['(garbage collector)', 'garbage collection on this thread'],
+  ['(program)', 'native code that no JavaScript called: epoll, reads, TLS of what arrives, parsing'],
+]);
 
 /** Functions in C++ that say by themselves what they do; any other belongs to who called it. */
 const NATIVE: readonly (readonly [RegExp, string])[] = [
@@ -43,7 +43,7 @@ const PACKAGES: readonly (readonly [RegExp, string])[] = [
  * Node's JavaScript had called C++, the kernel's work is in it, and for sockets of lanes that of TLS.
  */
 export function subsystemOf(stack: readonly CallFrame[]): string {
-  const mark = MARKS[stack[0]?.functionName ?? ''];
+  const mark = MARKS.get(stack[0]?.functionName ?? '');
   if (mark !== undefined) return mark;
   const inCpp = stack[0]?.url === '' ? ', in C++' : '';
   for (const { functionName, url } of stack) {
@@ -56,9 +56,16 @@ export function subsystemOf(stack: readonly CallFrame[]): string {
 /** The innermost function, with its file and, for C++, who called it. */
 export function functionOf(stack: readonly CallFrame[]): string {
   const [top, caller] = stack;
-  if (top === undefined || MARKS[top.functionName] !== undefined) return MARKS[top?.functionName ?? ''] ?? 'other';
-  const named = ({ functionName, url }: CallFrame): string => `${functionName || 'anonymous'} ${url.split(/\/(?:src|node_modules)\//).at(-1)!}`.trim();
+  if (top === undefined) return 'other';
+  const mark = MARKS.get(top.functionName);
+  if (mark !== undefined) return mark;
+  const named = ({ functionName, url }: CallFrame): string => `${functionName || 'anonymous'} ${shortened(url)}`.trim();
   return top.url === '' && caller !== undefined ? `${named(top)} from ${named(caller)}` : named(top);
+}
+
+/** Below the packages, or below our sources. */
+function shortened(url: string): string {
+  return url.split(url.includes('/node_modules/') ? '/node_modules/' : '/src/').at(-1)!;
 }
 
 function subsystemOfFile(url: string): string | undefined {

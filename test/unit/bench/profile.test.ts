@@ -33,6 +33,7 @@ test('a stack belongs to what its innermost telling function is for', (t) => {
     [[frame('(idle)')], IDLE],
     [[ours], 'src/swarm/lane'],
     [[frame('push'), ours], 'src/swarm/lane'],
+    [[frame('toString'), ours], 'src/swarm/lane'],
     [[frame('write', 'file:///srv/src/swarm/lane/bulk/file.ts')], 'src/swarm/lane/bulk'],
     [[frame('open', 'file:///srv/src/store/partial/deep.ts')], 'src/store'],
     [[frame('writev'), frame('writevGeneric', 'node:internal/stream_base_commons'), ours], 'sockets and streams of Node, in C++'],
@@ -52,6 +53,8 @@ test('a stack belongs to what its innermost telling function is for', (t) => {
 test('a function is named with its file, one in C++ with its caller', (t) => {
   t.is(functionOf([frame('writev'), frame('', 'file:///srv/src/swarm/lane/lane.ts')]), 'writev from anonymous swarm/lane/lane.ts');
   t.is(functionOf([frame('parse', 'file:///srv/node_modules/zod/v4/parse.js'), frame('x')]), 'parse zod/v4/parse.js');
+  t.is(functionOf([frame('decode', 'file:///srv/node_modules/libp2p/src/x.js')]), 'decode libp2p/src/x.js');
+  t.is(functionOf([frame('toString'), frame('log', 'file:///srv/src/log.ts')]), 'toString from log log.ts');
   t.is(functionOf([frame('(idle)')]), IDLE);
 });
 
