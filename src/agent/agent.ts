@@ -156,6 +156,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
     ...(embedded === undefined ? {} : { embedded: { origin: embedded, uploadsFolder: join(config.data, 'uploads'), makeRoom: (bytes) => own.makeRoom(bytes) } }),
     log: log.for('registry'),
     counters: tally,
+    lazyRanges: config.emit === 'vouched',
     timing: { tagTtl: config.tags.ttl, tagMaxStale: config.tags.staleFor, accessTtl: config.access.ttl, accessMaxStale: config.access.staleFor },
   });
   const hints = new TagHints({ network, images: store.images, origin, isExcluded, wants: (repository, tag) => replication.wants(repository, tag), log: log.for('tags') });

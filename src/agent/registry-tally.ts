@@ -10,11 +10,17 @@ export class RegistryTally implements RegistryCounters {
   readonly #store: StoreHealth;
   #metrics: Metrics | undefined;
   #toClientsBytes = 0;
+  #vouchedBytes = 0;
 
   /** `pulls`: told of what clients were given, for receipts. */
   constructor(pulls: PullObserver, store: StoreHealth) {
     this.#pulls = pulls;
     this.#store = store;
+  }
+
+  /** Blob bytes given to clients straight from a registry, before they were proven, since start. */
+  get vouchedBytes(): number {
+    return this.#vouchedBytes;
   }
 
   /** Blob bytes given to clients since start. */
@@ -45,6 +51,10 @@ export class RegistryTally implements RegistryCounters {
 
   storeRefused(error: LayerswarmError, size: number): void {
     this.#store.refused(error, size);
+  }
+
+  vouchedToClient(bytes: number): void {
+    this.#vouchedBytes += bytes;
   }
 
   staleTag(): void {

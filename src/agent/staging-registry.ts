@@ -22,6 +22,7 @@ export interface StagingOptions {
 
 const noop = (): void => undefined;
 const NO_COUNTERS: RegistryCounters = { answered: noop, sentToClient: noop, cut: noop, refused: noop, manifestServed: noop, blobServed: noop, storeRefused: () => undefined,
+        vouchedToClient: () => undefined,
         staleTag: noop };
 
 /** A registry on loopback that lives for one push of the Docker Engine; what is pushed goes into the node's store. */

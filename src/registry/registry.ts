@@ -8,7 +8,7 @@ import type { ListenAddress } from '../http/listen.ts';
 import type { RegistryLog } from './http/message.ts';
 import { ImageResolver, type ImageTiming } from './images/image-resolver.ts';
 import { Namespaces, type Repository } from './namespace.ts';
-import type { PullObserver, StoreObserver } from './pull/pull-context.ts';
+import type { LazyObserver, PullObserver, StoreObserver } from './pull/pull-context.ts';
 import { pullRoutes } from './pull/pull-routes.ts';
 import { embeddedPushRoutes } from './push/embedded-push-routes.ts';
 import { readOnlyRoutes } from './push/read-only-routes.ts';
@@ -38,6 +38,8 @@ export interface RegistryOptions {
   readonly mirrors?: readonly MirroredRegistry[];
   /** Where this node is the origin: it takes pushes here, and keeps unfinished uploads in the folder. Else the endpoint is read-only. */
   readonly embedded?: { readonly origin: EmbeddedOrigin; readonly uploadsFolder: string; readonly makeRoom?: MakeRoom };
+  /** See `PullContext`; false unless given. */
+  readonly lazyRanges?: boolean;
   readonly log: RegistryLog;
   readonly counters: RegistryCounters;
   /** Milliseconds since the epoch. */
@@ -63,7 +65,7 @@ export interface MirroredRegistry {
 const DEADLINE_MS = 4_800;
 
 /** What the endpoint counts. All arguments but digests and repositories are of small, fixed sets. */
-export interface RegistryCounters extends EndpointObserver, PullObserver, StoreObserver {
+export interface RegistryCounters extends EndpointObserver, PullObserver, StoreObserver, LazyObserver {
   /** A tag was answered whose mapping the origin could not confirm. */
   staleTag(): void;
 }
@@ -96,7 +98,7 @@ export class Registry {
     this.#endpoint = new HttpEndpoint({
       listen: options.listen,
       hostNames: options.hostNames ?? [],
-      routes: [...pullRoutes({ ...options, namespaces, upstreamOf: (repository) => this.upstreamOf(repository), observer: counters, deadlineMs: options.deadlineMs ?? DEADLINE_MS }), ...pushRoutes],
+      routes: [...pullRoutes({ ...options, namespaces, upstreamOf: (repository) => this.upstreamOf(repository), observer: counters, lazyRanges: options.lazyRanges ?? false, deadlineMs: options.deadlineMs ?? DEADLINE_MS }), ...pushRoutes],
       log: options.log,
       observer: counters,
       ...(options.stallTimeoutMs === undefined ? {} : { stallTimeoutMs: options.stallTimeoutMs }),

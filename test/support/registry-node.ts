@@ -39,9 +39,10 @@ export interface RecordingCounters extends RegistryCounters {
   stale: number;
   readonly storeRefusals: string[];
   sentBytes: number;
+  vouchedBytes: number;
 }
 
-export interface RegistryNodeOptions extends Partial<Pick<RegistryOptions, 'aliases' | 'mirrors' | 'tagMemory' | 'isExcluded' | 'timing' | 'stallTimeoutMs' | 'deadlineMs' | 'listen' | 'hostNames'>> {
+export interface RegistryNodeOptions extends Partial<Pick<RegistryOptions, 'aliases' | 'mirrors' | 'tagMemory' | 'isExcluded' | 'timing' | 'stallTimeoutMs' | 'deadlineMs' | 'listen' | 'hostNames' | 'lazyRanges'>> {
   /** `embedded`, or the origin; undefined for none. */
   readonly origin: 'embedded' | Origin | undefined;
   readonly folder?: string;
@@ -93,12 +94,13 @@ export async function startRegistryNode(cleanup: Cleanup, options: RegistryNodeO
 
 function recordingCounters(): RecordingCounters {
   const counters: RecordingCounters = {
-    answers: [], cuts: [], refusals: [], log: [], stale: 0, sentBytes: 0, storeRefusals: [],
+    answers: [], cuts: [], refusals: [], log: [], stale: 0, sentBytes: 0, vouchedBytes: 0, storeRefusals: [],
     answered: (route, method, status) => void counters.answers.push({ route, method, status }),
     sentToClient: (bytes) => void (counters.sentBytes += bytes),
     cut: (reason) => void counters.cuts.push(reason),
     refused: (kind) => void counters.refusals.push(kind),
     staleTag: () => void counters.stale++,
+    vouchedToClient: (bytes) => void (counters.vouchedBytes += bytes),
     storeRefused: ({ message }) => void counters.storeRefusals.push(message),
     manifestServed: () => undefined,
     blobServed: () => undefined,

@@ -11,6 +11,7 @@ import { abortable } from '../images/single-flight.ts';
 import type { Repository } from '../namespace.ts';
 import type { Upstream } from '../upstream.ts';
 import { untilCertain } from './first-byte.ts';
+import { lazyRange } from './lazy-range.ts';
 import { passThrough } from './pass-through.ts';
 import { type BlobServedFrom, HEADERS_MARGIN_MS, type PullContext } from './pull-context.ts';
 
@@ -75,6 +76,11 @@ async function fetchBlob(context: PullContext, wanted: WantedBlob, known: number
   try {
     size ??= await abortable(fetch.size(), request.signal);
     resolver.access.learnSize(digest, size);
+    const part = partOf(request, digest, size);
+    if (part !== undefined && context.lazyRanges) {
+      const lazy = await lazyBlob(context, wanted, fetch, size, part);
+      if (lazy !== undefined) return lazy;
+    }
     const response = blobResponse(request, digest, size, (range) => ({
       length: range.end - range.start,
       bytes: (signal) => mended(context, wanted, fetch, range, signal),
@@ -86,6 +92,28 @@ async function fetchBlob(context: PullContext, wanted: WantedBlob, known: number
     if (size === undefined || !isStoreRefusal(error)) throw error;
     return passedBlob(context, wanted, size, error);
   }
+}
+
+/** A part at once, with the fetch of the whole going on behind it; undefined where no registry can give it. */
+async function lazyBlob(context: PullContext, { upstream, request, repository, digest }: WantedBlob, fetch: BlobFetch, size: number, range: ByteRange): Promise<ServedBlob | undefined> {
+  const origin = upstream.origin();
+  if (origin === undefined) return undefined;
+  const ended = new AbortController();
+  const blob = { origin, repository: repository.name, digest, size };
+  const stream = lazyRange(fetch, blob, range, (bytes) => context.observer.vouchedToClient(bytes), ended.signal);
+  const first = await abortable(stream.next(), request.signal).catch(() => undefined);
+  if (first === undefined || first.done === true) {
+    ended.abort();
+    return undefined;
+  }
+  fetch.done().catch(() => undefined).finally(() => fetch.release());
+  const response = blobResponse(request, digest, size, ({ start, end }) => ({ length: end - start, bytes: () => prepended(first.value, stream) }), () => ended.abort());
+  return { size, source: 'swarm', response };
+}
+
+async function* prepended(first: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield first;
+  yield* rest;
 }
 
 /** What the store cannot take goes by it. @throws the store's refusal where the registry cannot give it either */

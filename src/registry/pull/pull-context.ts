@@ -14,7 +14,9 @@ export interface PullContext {
   readonly upstreamOf: (repository: Repository) => Upstream;
   readonly store: BlobStore;
   readonly images: ImageStore;
-  readonly observer: PullObserver & StoreObserver;
+  readonly observer: PullObserver & StoreObserver & LazyObserver;
+  /** Parts of blobs that are not here are given before everything in front of them is proven. */
+  readonly lazyRanges: boolean;
   /** Milliseconds until the headers of an answer must be on their way. */
   readonly deadlineMs: number;
 }
@@ -28,6 +30,11 @@ export interface PullObserver {
   manifestServed(served: { repository: string; reference: string; digest: Digest; isHead: boolean }): void;
   /** The answer to a blob request began. */
   blobServed(served: { repository: string; digest: Digest; size: number; source: BlobServedFrom }): void;
+}
+
+export interface LazyObserver {
+  /** Bytes went to a client straight from the registry, before their digest was proven. */
+  vouchedToClient(bytes: number): void;
 }
 
 export interface StoreObserver {
