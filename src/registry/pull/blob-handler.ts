@@ -77,7 +77,7 @@ async function fetchBlob(context: PullContext, wanted: WantedBlob, known: number
     size ??= await abortable(fetch.size(), request.signal);
     resolver.access.learnSize(digest, size);
     const part = partOf(request, digest, size);
-    if (part !== undefined && context.lazyRanges) {
+    if (part !== undefined && context.lazyRanges && isInside(request, part, size)) {
       const lazy = await lazyBlob(context, wanted, fetch, size, part);
       if (lazy !== undefined) return lazy;
     }
@@ -109,6 +109,11 @@ async function lazyBlob(context: PullContext, { upstream, request, repository, d
   fetch.done().catch(() => undefined).finally(() => fetch.release());
   const response = blobResponse(request, digest, size, ({ start, end }) => ({ length: end - start, bytes: () => prepended(first.value, stream) }), () => ended.abort());
   return { size, source: 'swarm', response };
+}
+
+/** Both ends are given, and are not those of the blob: who goes on after a cut names the first alone, and wants all that is left. */
+function isInside({ headers }: RegistryRequest, { start, end }: ByteRange, size: number): boolean {
+  return end - start < size && !/-\s*$/.test(headers.range ?? '');
 }
 
 async function* prepended(first: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -54,6 +54,14 @@ test('a part in the middle comes at once, straight from the registry, and the re
   t.is(node.exchange.interested, 0);
 });
 
+test('whoever goes on after a cut waits for what is proven', async (t) => {
+  const fixture = await start(t, true);
+  if (fixture === undefined) return;
+  const { node, part } = fixture;
+  t.deepEqual((await part('bytes=400000-')).body, layer.subarray(400_000));
+  t.is(node.counters.vouchedBytes, 0);
+});
+
 test('without it a part waits for what is before it', async (t) => {
   const fixture = await start(t, false);
   if (fixture === undefined) return;
