@@ -37,6 +37,8 @@ export interface BlobRange {
   readonly end: number;
   /** Bytes of the whole blob, where they are known. */
   readonly size?: number;
+  /** Whole, by a plain GET: what a registry gives by ranges has turned out wrong. */
+  readonly plain?: boolean;
 }
 
 /** The registry answered a Range with something that no part can be taken from. */
@@ -47,6 +49,9 @@ class Crawling extends Error {}
 
 /** What registries say to a Range that they do not support, or get wrong; a refusal of the blob itself is said again to a plain GET. */
 const NO_RANGE: ReadonlySet<number> = new Set([400, 405, 416, 501]);
+/** Bytes that no two parts of a blob begin with alike by chance, unless they are all the same. */
+const HEAD_BYTES = 64;
+const MAX_HEADS = 256;
 /** Milliseconds for which a registry that handles ranges badly is asked for whole blobs alone. */
 const WHOLE_FOR = 10 * 60_000;
 
@@ -54,6 +59,8 @@ const WHOLE_FOR = 10 * 60_000;
 export class BlobReader {
   readonly #http: RegistryHttp;
   readonly #whole = new WholeBlobs();
+  /** How blobs begin that were read of late. */
+  readonly #heads = new Map<string, Buffer>();
   readonly #pace: Pace;
   #ranges: boolean | undefined;
   #wholeUntil = Number.NEGATIVE_INFINITY;
@@ -77,7 +84,7 @@ export class BlobReader {
     let position = start;
     let fruitless = 0;
     let abandoned = 0;
-    let whole = this.#http.clock.now() < this.#wholeUntil;
+    let whole = range.plain === true || this.#http.clock.now() < this.#wholeUntil;
     for (let resumes = 0; position < end; resumes++) {
       const before = position;
       try {
@@ -119,6 +126,7 @@ export class BlobReader {
       pace.waiting();
       for await (const chunk of answer) {
         pace.got(chunk.length);
+        if (at === position) this.#requireOtherThanHead(blob, position, chunk);
         await this.#taken(chunk.length, signal);
         at += chunk.length;
         if (at > to) throw new UnusableRange();
@@ -131,6 +139,18 @@ export class BlobReader {
     } finally {
       answer.discard();
     }
+  }
+
+  /** Some registries send the first bytes of a blob whatever part is asked for, under headers that are right. */
+  #requireOtherThanHead(blob: Blob, position: number, chunk: Buffer): void {
+    const key = keyOf(blob);
+    const begin = chunk.subarray(0, HEAD_BYTES);
+    if (begin.length < HEAD_BYTES) return;
+    if (position === 0) {
+      const [oldest] = this.#heads.keys();
+      if (this.#heads.size >= MAX_HEADS && oldest !== undefined) this.#heads.delete(oldest);
+      this.#heads.set(key, Buffer.from(begin));
+    } else if (this.#heads.get(key)?.equals(begin) === true && begin.some((byte) => byte !== begin[0])) throw new UnusableRange();
   }
 
   /** Where the part that was answered ends. */

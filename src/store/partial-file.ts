@@ -197,7 +197,7 @@ export class PartialFile implements OwnedPartial {
   }
 
   async read(offset: number, length: number): Promise<Buffer> {
-    if (this.#state === 'closed') throw new LayerswarmError('internal', `the partial blob ${this.digest.toString()} is closed`);
+    if (this.#state === 'closed') throw new LayerswarmError('unavailable', `the partial blob ${this.digest.toString()} is closed`);
     if (offset < 0 || length < 0 || offset > this.size) {
       throw new LayerswarmError('range-invalid', `expected a range within ${this.size} bytes, received ${length} bytes at ${offset}`);
     }
@@ -324,6 +324,6 @@ export class PartialFile implements OwnedPartial {
 
   #checkUsable(): void {
     this.#saver.check();
-    if (this.#state !== 'open') throw new LayerswarmError('internal', `the partial blob ${this.digest.toString()} is closed`);
+    if (this.#state !== 'open') throw new LayerswarmError('unavailable', `the partial blob ${this.digest.toString()} is closed`);
   }
 }

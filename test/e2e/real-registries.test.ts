@@ -52,10 +52,10 @@ test.after.always(async (t) => {
 });
 
 /** Pushes an image that nobody has seen. */
-async function pushNew(context: Context, repository: string): Promise<void> {
+async function pushNew(context: Context, repository: string, layerBytes = LAYER_BYTES): Promise<void> {
   const layout = await OciLayout.create(join(tempDir(context.stack, 'img'), 'layout'));
   const layers: Layer[] = [];
-  for (const name of ['one', 'two']) layers.push(await layout.addLayer({ [`etc/${name}`]: randomBytes(LAYER_BYTES / 2).toString('hex') }, 'none'));
+  for (const name of ['one', 'two']) layers.push(await layout.addLayer({ [`etc/${name}`]: randomBytes(layerBytes / 2).toString('hex') }, 'none'));
   await layout.addImage({ layers, tag: 'v1' });
   await pushLayout(context.registry, layout, 'v1', repository);
 }
@@ -81,6 +81,8 @@ interface Case {
   readonly on: (request: SeenRequest) => boolean;
   /** The node brings the image itself, and reads less than two copies of it for that. */
   readonly mended?: boolean;
+  /** Bytes of each of two layers; few where one range is enough. */
+  readonly layerBytes?: number;
 }
 
 const CASES: readonly Case[] = [
@@ -90,16 +92,17 @@ const CASES: readonly Case[] = [
   { title: 'ranges are ignored', fault: { kind: 'norange' }, on: isRanged, mended: true },
   { title: 'ranges have no Content-Range', fault: { kind: 'headers', set: { 'content-range': undefined } }, on: isRanged, mended: true },
   { title: 'ranges have another Content-Range', fault: { kind: 'headers', set: { 'content-range': 'bytes 7-9/10' } }, on: isRanged, mended: true },
+  { title: 'ranges are other bytes than they say', fault: { kind: 'lyingrange' }, on: isRanged, layerBytes: 4_000_000 },
   ...[400, 403, 404, 500].map((status): Case => ({ title: `HEAD of a manifest is answered ${status}`, fault: { kind: 'status', status }, on: isManifestHead, mended: true })),
 ];
 
-for (const [index, { title, fault, on, mended = false }] of CASES.entries()) {
+for (const [index, { title, fault, on, mended = false, layerBytes }] of CASES.entries()) {
   test.serial(`containerd and skopeo pull although ${title}`, async (t) => {
     if (!requireTool(t, ...TOOLS)) return;
     const { context } = t;
     for (const client of ['containerd', 'skopeo'] as const) {
       const repository = `team/case${index}-${client}`;
-      await pushNew(context, repository);
+      await pushNew(context, repository, layerBytes);
       const isHere = (request: SeenRequest): boolean => request.url.includes(`/v2/${repository}/`);
       const heal = context.faults.inject(fault, { match: (request) => isHere(request) && on(request) });
       await t.notThrowsAsync(pull(context, client, repository), client);

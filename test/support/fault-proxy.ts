@@ -29,6 +29,8 @@ export type Fault =
   | { readonly kind: 'slow'; readonly bytesPerSecond: number }
   /** The origin does not see the Range header, and so answers 200. */
   | { readonly kind: 'norange' }
+  /** The first bytes of all, in place of those that Range asks for, under headers that are right. */
+  | { readonly kind: 'lyingrange' }
   /** Headers of the answer; undefined removes one. */
   | { readonly kind: 'headers'; readonly set: Readonly<Record<string, string | undefined>> };
 
@@ -132,7 +134,7 @@ async function answeredByItself(fault: Fault, seen: SeenRequest, response: Serve
       await delay(fault.ms);
       break;
     }
-    case 'short': case 'overlong': case 'cut': case 'stall': case 'corrupt': case 'slow': case 'norange': case 'headers': break;
+    case 'short': case 'overlong': case 'cut': case 'stall': case 'corrupt': case 'slow': case 'norange': case 'lyingrange': case 'headers': break;
   }
   return false;
 }
@@ -140,7 +142,9 @@ async function answeredByItself(fault: Fault, seen: SeenRequest, response: Serve
 async function passThrough(target: string, seen: SeenRequest, faults: readonly Fault[], request: IncomingMessage, response: ServerResponse): Promise<void> {
   const url = new URL(seen.url, target);
   const headers = { ...seen.headers };
-  if (faults.some(({ kind }) => kind === 'norange')) delete headers.range;
+  const asked = /^bytes=(\d+)-(\d+)$/.exec(seen.headers.range ?? '');
+  const lie = faults.some(({ kind }) => kind === 'lyingrange') && asked !== null ? { start: Number(asked[1]), length: Number(asked[2]) - Number(asked[1]) + 1 } : undefined;
+  if (lie !== undefined || faults.some(({ kind }) => kind === 'norange')) delete headers.range;
   const upstream = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, { method: seen.method, headers });
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   upstream.once('response', resolve).on('error', reject);
@@ -148,6 +152,12 @@ async function passThrough(target: string, seen: SeenRequest, faults: readonly F
   request.on('error', reject).pipe(upstream);
   const answer = await promise;
   seen.status = answer.statusCode ?? 502;
+  if (lie !== undefined) {
+    seen.status = 206;
+    response.writeHead(206, { 'content-length': lie.length, 'content-range': `bytes ${lie.start}-${lie.start + lie.length - 1}/${answer.headers['content-length'] ?? '*'}` });
+    await sendBody(answer, [...faults, { kind: 'short', bytes: lie.length }], seen, response);
+    return;
+  }
   response.writeHead(seen.status, changedHeaders(answer, faults));
   response.flushHeaders();
   await sendBody(answer, faults, seen, response);

@@ -89,7 +89,7 @@ async function fetchBlob(context: PullContext, wanted: WantedBlob, known: number
     return { size, source: 'swarm', response };
   } catch (error) {
     release();
-    if (size === undefined || !isStoreRefusal(error)) throw error;
+    if (size === undefined || !isMendable(error)) throw error;
     return passedBlob(context, wanted, size, error);
   }
 }
@@ -121,9 +121,9 @@ async function* prepended(first: Uint8Array, rest: AsyncIterable<Uint8Array>): A
   yield* rest;
 }
 
-/** What the store cannot take goes by it. @throws the store's refusal where the registry cannot give it either */
+/** What the store cannot take, or the exchange cannot put together, goes by both. @throws the `refusal` where the registry cannot give it either */
 async function passedBlob(context: PullContext, { upstream, request, repository, digest }: WantedBlob, size: number, refusal: LayerswarmError): Promise<ServedBlob> {
-  context.observer.storeRefused(refusal, size);
+  const plain = notePassing(context, refusal, size);
   const origin = upstream.origin();
   if (origin === undefined) throw refusal;
   const ended = new AbortController();
@@ -134,7 +134,7 @@ async function passedBlob(context: PullContext, { upstream, request, repository,
   }), () => ended.abort());
   const { start, end } = partOf(request, digest, size) ?? { start: 0, end: size };
   try {
-    stream = await abortable(passThrough({ origin, repository: repository.name, digest, size }, { start, end }, ended.signal), request.signal);
+    stream = await abortable(passThrough({ origin, repository: repository.name, digest, size, plain }, { start, end }, ended.signal), request.signal);
     return { size, source: 'origin', response };
   } catch (error) {
     ended.abort();
@@ -142,7 +142,19 @@ async function passedBlob(context: PullContext, { upstream, request, repository,
   }
 }
 
-/** The bytes of a fetch; what the store turns out not to take goes on past it. */
+/** A store that takes nothing; or bytes that do not have the digest, as where a registry answers ranges with others than it says. */
+function isMendable(error: unknown): error is LayerswarmError {
+  return isStoreRefusal(error) || (error instanceof LayerswarmError && error.code === 'verification-failed');
+}
+
+/** Whether the whole is to be read without ranges. */
+function notePassing(context: PullContext, error: LayerswarmError, size: number): boolean {
+  if (!isStoreRefusal(error)) return true;
+  context.observer.storeRefused(error, size);
+  return false;
+}
+
+/** The bytes of a fetch; what it turns out not to bring goes on past it. */
 async function* mended(context: PullContext, { upstream, repository, digest }: WantedBlob, fetch: BlobFetch, { start, end }: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   let position = start;
   try {
@@ -152,10 +164,10 @@ async function* mended(context: PullContext, { upstream, repository, digest }: W
     }
   } catch (error) {
     const origin = upstream.origin();
-    if (!isStoreRefusal(error) || origin === undefined) throw error;
+    if (!isMendable(error) || origin === undefined) throw error;
     const size = await fetch.size();
-    context.observer.storeRefused(error, size);
-    yield* await passThrough({ origin, repository: repository.name, digest, size }, { start: position, end }, signal);
+    const plain = notePassing(context, error, size);
+    yield* await passThrough({ origin, repository: repository.name, digest, size, plain }, { start: position, end }, signal);
   }
 }
 

@@ -10,16 +10,18 @@ export interface PassThroughBlob {
   readonly repository: string;
   readonly digest: Digest;
   readonly size: number;
+  /** See `BlobRange`. */
+  readonly plain?: boolean;
 }
 
 /**
- * A part of a blob from its registry to one client, without a copy here: for what the store cannot take. All of the blob is read and
+ * A part of a blob from its registry to one client, without a copy here: for what the store cannot take, or the exchange cannot put together. All of the blob is read and
  * hashed, whatever part is wanted, and the last byte of the part is held back until the digest is proven. Resolves when the first
  * bytes have come; the stream throws `digest-mismatch` in place of the last byte of wrong content.
  * @throws what the origin throws
  */
 export async function passThrough(blob: PassThroughBlob, range: ByteRange, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array, void, undefined>> {
-  const chunks = blob.origin.readBlob(blob.repository, blob.digest, { start: 0, end: blob.size, size: blob.size }, signal)[Symbol.asyncIterator]();
+  const chunks = blob.origin.readBlob(blob.repository, blob.digest, { start: 0, end: blob.size, size: blob.size, plain: blob.plain === true }, signal)[Symbol.asyncIterator]();
   const first = await chunks.next();
   return proven(blob, first, { [Symbol.asyncIterator]: () => chunks }, range);
 }

@@ -126,6 +126,16 @@ for (const [title, start, end, size, fault] of SIZES) {
   });
 }
 
+test('a registry that sends the beginning of a blob under the headers of another part is found out', async (t) => {
+  const setup = await setUp(t);
+  if (setup === undefined) return;
+  const { proxy, origin, read } = setup;
+  proxy.inject({ kind: 'lyingrange' }, { match: isRanged });
+  t.true((await read(0, 100_000)).equals(layer.subarray(0, 100_000)));
+  t.true((await read(100_000, 200_000)).equals(layer.subarray(100_000, 200_000)));
+  t.false(origin.health.ranges);
+});
+
 test('a refusal of the blob itself is no matter of ranges', async (t) => {
   const setup = await setUp(t);
   if (setup === undefined) return;

@@ -251,7 +251,7 @@ export class HostedPartial implements OwnedPartial {
   }
 
   #checkOpen(): void {
-    if (!this.#open) throw new LayerswarmError('internal', `the partial blob ${this.digest.toString()} is closed`);
+    if (!this.#open) throw new LayerswarmError('unavailable', `the partial blob ${this.digest.toString()} is closed`);
   }
 }
 

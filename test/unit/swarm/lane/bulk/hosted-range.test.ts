@@ -233,7 +233,7 @@ test('a blob that is closed ends the requests that fill it', async (t) => {
   const pieces: number[] = [];
   const target = sender(t, partial, 0, pieces);
   const asked = (await a.hub.lane(b.network.self)).request(BLOB, { start: 0, end: SIZE }, target, controller.signal);
-  const failed = t.throwsAsync(asked, { instanceOf: LayerswarmError, code: 'internal' });
+  const failed = t.throwsAsync(asked, { instanceOf: LayerswarmError, code: 'unavailable' });
   await waitFor('a piece', () => pieces.length > 0, { interval: 1 });
   await partial.close();
   await failed;
