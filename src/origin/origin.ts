@@ -39,6 +39,6 @@ export interface OriginHealth {
   readonly reason?: string;
   /** Blob body bytes read since start. */
   readonly bytes: number;
-  /** Whether it serves ranges of blobs; undefined until one was asked for. Without ranges every part costs all bytes before it. */
+  /** Whether it serves ranges of blobs; undefined until one was asked for. Without ranges parts are taken in turns from whole bodies, and one that lies before the last costs all bytes before it. */
   readonly ranges?: boolean;
 }
