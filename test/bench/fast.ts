@@ -25,8 +25,8 @@ import { crowdOf, HEAD, lastClient, type Measured, medianRound, row } from './fa
 //   --gc            one more run of layerswarm a case, with --trace-gc, for the column of Mark-Compacts (on when no case is named)
 //
 // CPU is user and system of all threads of a node, from just before the pull until its last client is done, by kind of thread; the clients
-// (curl) are not counted. Wake-ups are voluntary context switches; first bytes are when the
-// first and the last client had 16 KiB. GiB are those that one node gets; peak MB is of the largest node.
+// (curl) are not counted. Wake-ups are voluntary context switches; first bytes are when the first and the last client had 16 KiB. GiB are
+// those that one node gets; peak MB is of the largest node.
 
 const SYSTEMS = ['layerswarm', 'aria2', 'http'] as const;
 
