@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { replicationSchema } from './replication-schema.ts';
-import { parseDuration, parseRate, parseSize } from './quantity.ts';
+import { parseDuration, parseRate, parseSize } from '../quantity.ts';
 
 /**
  * Every setting of the agent, once: validation, `config/layerswarm.yaml`, `config/schema.json`, the flags of `layerswarm agent`

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { errorCode, type LayerswarmError } from '../errors.ts';
 import { parsePlatform } from '../oci/platform.ts';
 import { checkSchedule } from '../replicate/schedule.ts';
-import { parseDuration, parseRate } from './quantity.ts';
+import { parseDuration, parseRate } from '../quantity.ts';
 
 /** The `replication` section of the YAML file: which images are carried to which other registries. It has no flags and no variables. */
 

@@ -5,7 +5,7 @@ import { DISK_FORMATS, type DiskFormat } from '../convert/header/disk-header.ts'
 import type { OpenOptions } from '../convert/open-system.ts';
 import { COMPRESSIONS, type Compression } from '../convert/pack/pack-layer.ts';
 import { KEEPABLE, type Keepable } from '../convert/pack/strip.ts';
-import { formatBytes } from '../agent/quantity.ts';
+import { formatBytes, parseSize } from '../quantity.ts';
 
 /** As commander gives them. */
 export interface DiskFlags {
@@ -34,7 +34,7 @@ export function addDiskOptions(command: Command): Command {
     .option('--trust', 'let the kernel read the disk\'s file systems: needs root; faster, and for btrfs the only way')
     .addOption(new Option('--backend <backend>', 'how to read the disk; chosen by what the host has otherwise').choices(BACKENDS))
     .option('--backing <file>', 'a file that the disk is the difference to; for each of the chain, nearest first', collect, [])
-    .option('--max-disk-size <bytes>', 'refuse larger virtual disks (default: 16 TiB)', parseBytes)
+    .option('--max-disk-size <size>', 'refuse larger virtual disks, such as 30T (default: 16 TiB)', parseBytes)
     .option('--scratch <dir>', 'folder for temporary files');
 }
 
@@ -98,7 +98,7 @@ function collectKeep(value: string, before: readonly Keepable[]): Keepable[] {
 }
 
 function parseBytes(value: string): number {
-  const bytes = Number(value);
-  if (!Number.isSafeInteger(bytes) || bytes <= 0) throw new InvalidArgumentError('Expected a number of bytes.');
+  const bytes = parseSize(value);
+  if (bytes === undefined || bytes === 0) throw new InvalidArgumentError('Expected a size such as 500G or 30TiB.');
   return bytes;
 }

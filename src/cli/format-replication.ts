@@ -1,4 +1,4 @@
-import { formatBytes } from '../agent/quantity.ts';
+import { formatBytes } from '../quantity.ts';
 import type { PlannedTag, ReplicatedTag } from '../control/replicate-operation.ts';
 import type { ReplicationStatus } from '../status/status-document.ts';
 import { formatSeconds, shortDigest } from './format.ts';

@@ -1,4 +1,4 @@
-import { formatBytes } from '../agent/quantity.ts';
+import { formatBytes } from '../quantity.ts';
 import type { SeedResult } from '../control/seed-operation.ts';
 import { formatSeconds, shortDigest } from './format.ts';
 import { formatPrefetch } from './wave-view.ts';

@@ -1,6 +1,6 @@
 import type { Receipt, StatusDocument } from '../status/status-document.ts';
 import type { PullPlan } from '../control/prefetch-operation.ts';
-import { formatBytes } from '../agent/quantity.ts';
+import { formatBytes } from '../quantity.ts';
 import { printable, table } from './table.ts';
 
 export function shortDigest(digest: string): string {

@@ -15,12 +15,12 @@ export class Output {
   /** The result of a command: the document with `--json`, else what `text` makes of it. */
   result<T>(document: T, text: (document: T) => string): void {
     const body = this.json ? JSON.stringify(document, undefined, 2) : text(document);
-    if (body !== '') process.stdout.write(body.endsWith('\n') ? body : `${body}\n`);
+    if (body !== '') process.stdout.write(escapeControls(body.endsWith('\n') ? body : `${body}\n`));
   }
 
   /** A line for the person, on stderr. */
   diagnostic(line: string): void {
-    process.stderr.write(`layerswarm: ${line}\n`);
+    process.stderr.write(`layerswarm: ${escapeControls(line)}\n`);
   }
 
   error(error: unknown, debug: boolean): void {
@@ -29,6 +29,14 @@ export class Output {
     this.diagnostic(`${unexpected ? 'internal error: ' : ''}${message.replace(/\s*\n\s*/g, ' ')}${unexpected && !debug ? ' (--debug shows where)' : ''}`);
     if (debug && error instanceof Error) process.stderr.write(`${stackWithCauses(error)}\n`);
   }
+}
+
+/**
+ * What is printed may hold names that a disk, an image or a peer chose: nothing in it moves a cursor, colours, or turns the direction of
+ * what follows. Tabs and the ends of lines are the program's own.
+ */
+export function escapeControls(text: string): string {
+  return text.replaceAll(/(?![\t\n])\p{Cc}|\p{Bidi_Control}/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 function stackWithCauses(error: Error): string {

@@ -1,5 +1,5 @@
 import type { PinNode } from '../control/keep-operation.ts';
-import { formatBytes } from '../agent/quantity.ts';
+import { formatBytes } from '../quantity.ts';
 import { shortAddress } from './format.ts';
 import { table } from './table.ts';
 

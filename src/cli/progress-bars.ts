@@ -1,5 +1,5 @@
 import type { BlobProgress, PullProgress } from '../control/operations.ts';
-import { formatBytes } from '../agent/quantity.ts';
+import { formatBytes } from '../quantity.ts';
 import { shortDigest } from './format.ts';
 
 const BAR_WIDTH = 24;

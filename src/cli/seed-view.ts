@@ -1,4 +1,4 @@
-import { formatBytes } from '../agent/quantity.ts';
+import { formatBytes } from '../quantity.ts';
 import type { SeedLine } from '../control/seed-operation.ts';
 import { printable } from './table.ts';
 import { WaveView } from './wave-view.ts';

@@ -12,6 +12,7 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
   return lines.map((line) => line.map((text, index) => (columns[index]!.align === 'right' ? text.padStart(widths[index]!) : text.padEnd(widths[index]!))).join('  ').trimEnd()).join('\n');
 }
 
+/** For a cell or a line: not even an end of line stays. */
 export function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, '?');
 }

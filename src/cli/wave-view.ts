@@ -1,5 +1,5 @@
 import type { NodeOutcome, PrefetchProgress, PrefetchReport } from '../control/prefetch-operation.ts';
-import { formatBytes } from '../agent/quantity.ts';
+import { formatBytes } from '../quantity.ts';
 import { formatSeconds, shortAddress, shortDigest } from './format.ts';
 import { printable, table } from './table.ts';
 

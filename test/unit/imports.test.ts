@@ -28,7 +28,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   agent: ['registry', 'status', 'control', 'containerd', 'docker', 'convert', 'copy', 'seed', 'replicate', 'swarm', 'store', 'origin', 'oci'],
   cli: ['agent', 'control', 'convert', 'docker', 'oci', 'origin', 'swarm', 'type:status', 'setup'],
 };
-const COMMON = new Set(['errors.ts', 'log.ts', 'version.ts']);
+const COMMON = new Set(['errors.ts', 'log.ts', 'quantity.ts', 'version.ts']);
 
 interface Import {
   readonly from: string;

@@ -1,6 +1,6 @@
 import { Option } from 'commander';
 import { basename } from 'node:path';
-import { formatBytes } from '../../agent/quantity.ts';
+import { formatBytes } from '../../quantity.ts';
 import type { ConvertReceipt } from '../../convert/convert.ts';
 import type { DefineCommand } from '../command.ts';
 import { addDiskOptions, addImageOptions, compressionOption, convertOptions, convertProgress, type DiskFlags, type ImageFlags } from '../disk-options.ts';

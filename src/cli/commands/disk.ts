@@ -1,4 +1,4 @@
-import { formatBytes } from '../../agent/quantity.ts';
+import { formatBytes } from '../../quantity.ts';
 import type { DefineCommand } from '../command.ts';
 import { addDiskOptions, openOptions, type DiskFlags } from '../disk-options.ts';
 import { onInterrupt } from '../interrupt.ts';

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { formatBytes, parseDuration, parseSize } from '../../agent/quantity.ts';
+import { formatBytes, parseDuration, parseSize } from '../../quantity.ts';
 import type { GcSummary } from '../../control/keep-operation.ts';
 import { connectToAgent } from '../agent-client.ts';
 import type { DefineCommand } from '../command.ts';

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { formatBytes } from '../../agent/quantity.ts';
+import { formatBytes } from '../../quantity.ts';
 import { LayerswarmError } from '../../errors.ts';
 import type { PinReport, PinStatus } from '../../control/keep-operation.ts';
 import { connectToAgent } from '../agent-client.ts';

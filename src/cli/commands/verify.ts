@@ -1,7 +1,7 @@
 import { connectToAgent } from '../agent-client.ts';
 import type { DefineCommand } from '../command.ts';
 import { onInterrupt } from '../interrupt.ts';
-import { formatBytes } from '../../agent/quantity.ts';
+import { formatBytes } from '../../quantity.ts';
 import type { VerifyReport } from '../../control/keep-operation.ts';
 
 export const define: DefineCommand = (command, context, setExitCode) => {

@@ -1,4 +1,4 @@
-import { formatBytes } from '../../agent/quantity.ts';
+import { formatBytes } from '../../quantity.ts';
 import { formatSeconds } from '../format.ts';
 import type { DemoReport } from './demo.ts';
 

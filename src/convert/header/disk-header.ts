@@ -1,4 +1,5 @@
 import { LayerswarmError } from '../../errors.ts';
+import { formatBytes } from '../../quantity.ts';
 import type { ByteSource } from './byte-source.ts';
 
 /** How `--format` names them; `vpc` is what qemu calls VHD. */
@@ -47,7 +48,7 @@ export function refersToHost(format: DiskFormat, what: string): LayerswarmError 
 export function checkVirtualSize(format: DiskFormat, size: number, { maxVirtualSize }: HeaderLimits): void {
   if (!(size > 0)) throw malformed(format, `its virtual size is ${size}`);
   if (!(size <= maxVirtualSize)) {
-    throw new LayerswarmError('too-large', `the virtual disk has ${size} bytes, and the limit is ${maxVirtualSize}; raise it with --max-disk-size where that is meant`);
+    throw new LayerswarmError('too-large', `the virtual disk has ${formatBytes(size)}, and the limit is ${formatBytes(maxVirtualSize)}; raise it with --max-disk-size where that is meant`);
   }
 }
 

@@ -3,6 +3,8 @@
 const SIZE_UNITS: Readonly<Record<string, number>> = {
   '': 1, b: 1,
   kb: 1e3, mb: 1e6, gb: 1e9, tb: 1e12,
+  // As du and qemu-img write them.
+  k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40,
   kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30, tib: 2 ** 40,
 };
 
@@ -18,7 +20,7 @@ function scaled(text: string | number, units: Readonly<Record<string, number>>):
   return Number.isSafeInteger(value) ? value : undefined;
 }
 
-/** Bytes of `500MB`, `200GiB` or `1048576`. */
+/** Bytes of `500MB`, `200GiB`, `30T` (TiB) or `1048576`. */
 export function parseSize(text: string | number): number | undefined {
   return scaled(text, SIZE_UNITS);
 }
