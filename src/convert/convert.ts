@@ -34,6 +34,8 @@ export interface ConvertOptions extends OpenOptions {
   readonly split?: 'packages' | undefined;
   /** What `docker load` calls the image; after the disk's file otherwise. */
   readonly name?: string | undefined;
+  /** Of the image's configuration; none unless given. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
   /** SOURCE_DATE_EPOCH: seconds. */
   readonly sourceDateEpoch?: string | undefined;
   /** Whether the disk's own digest is put into an annotation, which reads the whole file; true unless given. */
@@ -132,11 +134,12 @@ async function convertToImage({ system, platform, staging, checkSource, options 
   const adapted = options.adapt !== false;
   if (adapted) layers.push({ name: 'adaptation to a container', ...await packAdaptation(system, join(staging, 'adaptation'), compression, options.keep?.has('machine-id') ?? false) });
   const created = createdTime(options.sourceDateEpoch);
-  const name = options.name ?? nameOf(image);
+  const name = options.name ?? imageName(image);
   const input: ImageInput = {
     config: imageConfig({
       platform,
       created,
+      labels: options.labels,
       layers: layers.map(({ diffId, name }) => ({ diffId, createdBy: `layerswarm convert: ${name}` })),
       init: !adapted ? 'none' : usesSystemd(system.tree) ? 'systemd' : 'init',
     }),
@@ -224,7 +227,7 @@ function receiptOf({ digest, diffId, size, diffSize }: PackedLayer): ConvertRece
 }
 
 /** `/images/Debian 12.qcow2` → `debian-12:latest` */
-function nameOf(image: string): string {
+export function imageName(image: string): string {
   const name = basename(image).replace(/\.[a-z0-9]{2,5}$/i, '').toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '');
   return `${name === '' ? `disk-${createHash('sha256').update(image).digest('hex').slice(0, 8)}` : name.slice(0, 100)}:latest`;
 }

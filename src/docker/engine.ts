@@ -13,6 +13,7 @@ export interface EngineImage {
   readonly layers: number;
   /** Bytes, unpacked. */
   readonly size: number;
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 /** A Docker Engine, through its API. */
@@ -43,8 +44,8 @@ export class DockerEngine {
 
   /** @throws `not-found`, `unavailable` when the engine cannot be reached */
   async inspect(name: string, signal?: AbortSignal): Promise<EngineImage> {
-    const { Id, RepoDigests, RootFS, Size } = await this.#ask(`the image ${name}`, signal, () => this.#docker.getImage(name).inspect());
-    return { id: Id, repoDigests: RepoDigests ?? [], layers: RootFS?.Layers?.length ?? 0, size: Size };
+    const { Id, RepoDigests, RootFS, Size, Config } = await this.#ask(`the image ${name}`, signal, () => this.#docker.getImage(name).inspect());
+    return { id: Id, repoDigests: RepoDigests ?? [], layers: RootFS?.Layers?.length ?? 0, size: Size, labels: Config?.Labels ?? {} };
   }
 
   /**
@@ -96,6 +97,11 @@ export class DockerEngine {
     }
   }
 
+  /** Also while it runs, with its anonymous volumes. @throws `not-found` */
+  async removeContainer(name: string): Promise<void> {
+    await this.#ask(`the container ${name}`, undefined, () => this.#docker.getContainer(name).remove({ force: true, v: true }));
+  }
+
   /** @throws `not-found` */
   async remove(image: string): Promise<void> {
     await this.#ask(`the image ${image}`, undefined, () => this.#docker.getImage(image).remove());
@@ -107,6 +113,16 @@ export class DockerEngine {
     return CgroupVersion !== '2';
   }
 
+  async hasContainer(name: string, signal?: AbortSignal): Promise<boolean> {
+    try {
+      await this.#ask(`the container ${name}`, signal, () => this.#docker.getContainer(name).inspect());
+      return true;
+    } catch (error) {
+      if (errorCode(error) === 'not-found') return false;
+      throw error;
+    }
+  }
+
   /** Makes a container, and leaves it to the caller. @throws `usage` when there is one of that name */
   async create(name: string | undefined, options: Docker.ContainerCreateOptions): Promise<Docker.Container> {
     return await this.#ask('the image of the container', undefined, async () => {
@@ -114,7 +130,7 @@ export class DockerEngine {
         return await this.#docker.createContainer({ ...options, ...(name !== undefined && { name }) });
       } catch (error) {
         if ((error as { statusCode?: number }).statusCode !== 409) throw error;
-        throw new LayerswarmError('usage', `there is a container ${name} already: choose another --name, or docker rm -f ${name}`, { cause: error });
+        throw nameTaken(name ?? '', error);
       }
     });
   }
@@ -183,4 +199,8 @@ export class DockerEngine {
     if (code === 'EACCES') return new LayerswarmError('denied', `this user may not use the Docker Engine at ${this.#where}: add it to the engine's group`, { cause: error });
     return new LayerswarmError('unavailable', `the Docker Engine at ${this.#where} does not answer (${code ?? message}): check that it runs, or set DOCKER_HOST`, { cause: error });
   }
+}
+
+export function nameTaken(name: string, cause?: unknown): LayerswarmError {
+  return new LayerswarmError('usage', `there is a container ${name} already: choose another --name, or docker rm -f ${name}`, { cause });
 }

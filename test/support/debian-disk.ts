@@ -6,7 +6,7 @@ import { DESCRIBE } from './conversion.ts';
 import { inMounted, makeDisk, makeFileSystem, toFormat } from './disk-image.ts';
 import { runOk } from './process.ts';
 
-const TREE = fileURLToPath(new URL('../.cache/debian-systemd-1', import.meta.url));
+const TREE = fileURLToPath(new URL('../.cache/debian-systemd-2', import.meta.url));
 const UUID = '0f0f0f0f-1111-2222-3333-444444444444';
 
 /** The root of a small Debian with systemd, made once and kept (root). */
@@ -35,7 +35,7 @@ export async function debianDisk(cleanup: Cleanup): Promise<DebianDisk> {
 
 const ODD_THINGS = String.raw`
 printf 'UUID=%s / ext4 errors=remount-ro 0 1\n/dev/sda9 none swap sw 0 0\n' "$1" > etc/fstab
-echo 0123456789abcdef0123456789abcdef > etc/machine-id; mkdir -p etc/ssh boot; echo secret > etc/ssh/ssh_host_rsa_key; echo kernel > boot/vmlinuz-6.1.0; ln -s /dev/vda1 dev/root
+echo 0123456789abcdef0123456789abcdef > etc/machine-id; mkdir -p etc/ssh boot; echo secret > etc/ssh/ssh_host_rsa_key; printf 'auto ens3\niface ens3 inet dhcp\n' > etc/network/interfaces; echo kernel > boot/vmlinuz-6.1.0; ln -s /dev/vda1 dev/root
 mkdir odd; cd odd; cp ../bin/dash setuid; chmod 4755 setuid; cp ../bin/dash setgid; chmod 2755 setgid; mkdir sticky private; chmod 1777 sticky; chmod 700 private
 cp ../bin/dash capable; setcap cap_net_raw+ep capable; echo acl > acl; setfacl -m u:1000:rw,g:2000:r acl; mkdir default; setfacl -d -m u:1000:rwx default; echo x > attribute; setfattr -n user.note -v note attribute
 echo linked > link1; ln link1 link2; ln link1 private/link3; ln -s ../../../../etc/shadow up; echo big > bigid; chown 4000000000:4000000001 bigid

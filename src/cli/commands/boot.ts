@@ -12,7 +12,7 @@ interface Flags extends DiskFlags, ImageFlags {
   readonly timeout: number;
 }
 
-export const define: DefineCommand = (command, { output }, setExitCode) => {
+export const define: DefineCommand = (command, { output }) => {
   addImageOptions(addDiskOptions(command
     .argument('<disk-or-reference>', 'a VM disk image\'s file, or an image that the Docker Engine has or can pull')
     .description('Starts a container of a VM disk image or an image made of one, with its own init as PID 1, and waits until its system is up.')
@@ -39,7 +39,7 @@ export const define: DefineCommand = (command, { output }, setExitCode) => {
       };
       const report = (receipt: BootReceipt): void => {
         progress.end();
-        if (receipt.state === 'degraded') setExitCode(1);
+        if (receipt.state === 'degraded') output.diagnostic(`the system is up, and these units failed in the container: ${receipt.failed.join(', ')}; docker exec ${receipt.name} journalctl -u ${receipt.failed[0] ?? 'UNIT'} says why`);
         output.result(receipt, (receipt) => formatBoot(receipt, live === true));
       };
       try {
@@ -52,7 +52,7 @@ export const define: DefineCommand = (command, { output }, setExitCode) => {
 };
 
 function formatBoot({ name, image, state, seconds, failed }: BootReceipt, live: boolean): string {
-  const up = { running: 'the system is running', degraded: `the system is up, and these units failed: ${failed.join(', ')}`, started: 'its init has started' }[state];
+  const up = { running: 'the system is running', degraded: `the system is up, without ${failed.join(', ')}`, started: 'its init has started' }[state];
   return [
     `${name} (${live ? 'live' : image}): ${up}, after ${formatSeconds(seconds)}`,
     `  get in:  docker exec -it ${name} /bin/sh`,

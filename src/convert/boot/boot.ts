@@ -2,9 +2,9 @@ import { createReadStream, existsSync, mkdtempSync, rmSync, statSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
-import { DockerEngine } from '../../docker/engine.ts';
+import { DockerEngine, nameTaken } from '../../docker/engine.ts';
 import { errorCode, LayerswarmError } from '../../errors.ts';
-import { convertDisk, type ConvertOptions } from '../convert.ts';
+import { convertDisk, imageName, type ConvertOptions } from '../convert.ts';
 import { systemContainer } from './container-options.ts';
 import { execIn, waitForSystem } from './system-state.ts';
 
@@ -17,6 +17,8 @@ export interface BootOptions extends ConvertOptions {
   readonly timeoutMs?: number | undefined;
 }
 
+/** On every image that boot makes. */
+const BOOT_LABEL = 'io.layerswarm.boot';
 export const BOOT_TIMEOUT_MS = 120_000;
 
 export interface BootReceipt {
@@ -36,10 +38,16 @@ export async function boot(source: string, options: BootOptions): Promise<BootRe
   const engine = DockerEngine.at(process.env['DOCKER_HOST'] || undefined);
   // Asked first: without an engine nothing need be converted.
   const cgroupV1 = await engine.usesCgroupV1(signal);
+  await checkName(engine, options.containerName, signal);
   const isDisk = existsSync(source) && statSync(source).isFile();
   const image = isDisk ? await loadDisk(engine, source, options) : await pulled(engine, source, signal);
   const container = await engine.create(options.containerName, systemContainer({ image, cgroupV1, network: options.network }));
   return await startAndWait(container, image, options);
+}
+
+/** Asked before a disk is converted; whoever takes the name meanwhile is found out when the container is made. */
+export async function checkName(engine: DockerEngine, name: string | undefined, signal: AbortSignal | undefined): Promise<void> {
+  if (name !== undefined && await engine.hasContainer(name, signal)) throw nameTaken(name);
 }
 
 /** Starts a container that was made; one that does not come up is removed. */
@@ -76,13 +84,26 @@ async function pulled(engine: DockerEngine, reference: string, signal: AbortSign
 
 /** Uncompressed: the engine would only unpack it again. */
 async function loadDisk(engine: DockerEngine, disk: string, options: BootOptions): Promise<string> {
+  const name = options.name ?? `layerswarm/boot/${imageName(disk)}`;
+  await checkTag(engine, name, options.signal);
   const folder = mkdtempSync(join(options.scratch ?? tmpdir(), 'layerswarm-boot-'));
   try {
     const file = join(folder, 'image.tar');
-    const { name } = await convertDisk(disk, { kind: 'archive', file }, { ...options, compression: 'none' });
+    await convertDisk(disk, { kind: 'archive', file }, { ...options, name, compression: 'none', labels: { [BOOT_LABEL]: 'true' } });
+    await checkTag(engine, name, options.signal);
     await engine.load(createReadStream(file, { highWaterMark: 1024 * 1024 }), options.signal);
-    return name!;
+    return name;
   } finally {
     rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** A tag that somebody else made is never moved. */
+async function checkTag(engine: DockerEngine, name: string, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    const { labels } = await engine.inspect(name, signal);
+    if (labels[BOOT_LABEL] === undefined) throw new LayerswarmError('usage', `the Docker Engine has another image ${name}, which boot did not make: rename the disk's file, or docker rmi ${name}`);
+  } catch (error) {
+    if (errorCode(error) !== 'not-found') throw error;
   }
 }

@@ -6,8 +6,9 @@ import { DockerEngine } from '../../docker/engine.ts';
 import { LayerswarmError } from '../../errors.ts';
 import { Cleanup } from '../cleanup.ts';
 import { openSystem } from '../open-system.ts';
-import { startAndWait, type BootOptions, type BootReceipt } from './boot.ts';
+import { checkName, startAndWait, type BootOptions, type BootReceipt } from './boot.ts';
 import { systemContainer } from './container-options.ts';
+import { guardLive } from './guard-live.ts';
 import { overlaySystem, type LiveTree } from './overlay.ts';
 
 /** Docker makes these itself. */
@@ -25,6 +26,7 @@ export async function bootLive(disk: string, options: BootOptions, onUp: (receip
   const engine = DockerEngine.at(process.env['DOCKER_HOST'] || undefined);
   // Asked first: without an engine nothing need be mounted.
   const cgroupV1 = await engine.usesCgroupV1(signal);
+  await checkName(engine, options.containerName, signal);
   await using cleanup = new Cleanup();
   const system = await openSystem(disk, { ...options, visible: true }, cleanup);
   const live = await overlaySystem(system, options.adapt !== false, cleanup);
@@ -39,6 +41,7 @@ export async function bootLive(disk: string, options: BootOptions, onUp: (receip
     network: options.network,
     binds: binds(live),
   }));
+  cleanup.add(guardLive(container.id, image));
   const receipt = await startAndWait(container, image, options);
   cleanup.add(async () => { await container.remove({ force: true, v: true }); });
   onUp(receipt);

@@ -6,6 +6,7 @@ export interface ImageConfigInput {
   /** ISO 8601. */
   readonly created: string;
   readonly layers: readonly { readonly diffId: Digest; readonly createdBy: string }[];
+  readonly labels?: Readonly<Record<string, string>> | undefined;
   /** Whether the system's own init is started, or a shell. */
   readonly init: 'systemd' | 'init' | 'none';
 }
@@ -13,7 +14,7 @@ export interface ImageConfigInput {
 const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** OCI image specification, config.md. systemd stops cleanly on SIGRTMIN+3, and knows by `container` that it is in one. */
-export function imageConfig({ platform, created, layers, init }: ImageConfigInput): Buffer {
+export function imageConfig({ platform, created, layers, labels, init }: ImageConfigInput): Buffer {
   const config = {
     created,
     architecture: platform.architecture,
@@ -23,6 +24,7 @@ export function imageConfig({ platform, created, layers, init }: ImageConfigInpu
       Env: init === 'none' ? [PATH] : [PATH, 'container=docker'],
       Cmd: init === 'none' ? ['/bin/sh'] : ['/sbin/init'],
       ...(init === 'systemd' && { StopSignal: 'SIGRTMIN+3' }),
+      ...(labels !== undefined && { Labels: labels }),
     },
     rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId.toString()) },
     history: layers.map(({ createdBy }) => ({ created, created_by: createdBy })),

@@ -17,7 +17,7 @@ for (const [host, problem] of [['ssh://host', 'usage'], ['nonsense', 'usage'], [
 test('an image is inspected by its whole name', async (t) => {
   const { host, requests } = await startFakeEngine(t, ({ path }) => (path === '/images/registry.example:5000/team/app:1/json' ? { json: INSPECTED } : undefined));
   const engine = DockerEngine.at(host);
-  t.deepEqual(await engine.inspect('registry.example:5000/team/app:1'), { id: ID, repoDigests: INSPECTED.RepoDigests, layers: 2, size: 1234 });
+  t.deepEqual(await engine.inspect('registry.example:5000/team/app:1'), { id: ID, repoDigests: INSPECTED.RepoDigests, layers: 2, size: 1234, labels: {} });
   t.is(requests[0]?.method, 'GET');
   const error = await t.throwsAsync(engine.inspect('team/other'));
   t.is(errorCode(error), 'not-found');
@@ -26,7 +26,7 @@ test('an image is inspected by its whole name', async (t) => {
 
 test('what was only built has no registry digests', async (t) => {
   const { host } = await startFakeEngine(t, () => ({ json: { Id: ID, Size: 1 } }));
-  t.deepEqual(await DockerEngine.at(host).inspect('built'), { id: ID, repoDigests: [], layers: 0, size: 1 });
+  t.deepEqual(await DockerEngine.at(host).inspect('built'), { id: ID, repoDigests: [], layers: 0, size: 1, labels: {} });
 });
 
 const pushing = (...lines: object[]) => ({ method, path }: EngineRequest): EngineAnswer | undefined => {

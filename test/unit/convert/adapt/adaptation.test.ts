@@ -52,3 +52,29 @@ test('the machine id stays when that is asked for, and a system without systemd 
   systemd(root);
   t.false(adaptationEntries(new GuestTree(root), true).some(({ path }) => path === '/etc/machine-id'));
 });
+
+test('a system with systemd and without /etc/systemd, or /etc, gets the whole adaptation', (t) => {
+  const full = tempDir(t);
+  systemd(full);
+  mkdirSync(join(full, 'etc/systemd/system'), { recursive: true });
+  const expected = adaptationEntries(new GuestTree(full), false);
+  t.true(expected.length > 50);
+  for (const folder of [undefined, 'etc', 'etc/systemd']) {
+    const root = tempDir(t);
+    systemd(root);
+    if (folder !== undefined) mkdirSync(join(root, folder), { recursive: true });
+    t.deepEqual(adaptationEntries(new GuestTree(root), false).map(({ path }) => path), expected.map(({ path }) => path), folder);
+  }
+});
+
+test('keys are made at the first start by a unit that sshd waits for, and a cloud is not looked for', (t) => {
+  const root = tempDir(t);
+  systemd(root);
+  mkdirSync(join(root, 'etc/cloud'), { recursive: true });
+  const entries = adaptationEntries(new GuestTree(root), false);
+  const unit = entries.find(({ path }) => path === '/etc/systemd/system/layerswarm-first-start.service');
+  t.regex(unit?.type === 'file' ? unit.content : '', /^Before=ssh\.service sshd\.service[^]*ssh-keygen -A/m);
+  t.like(entries.find(({ path }) => path.endsWith('.wants/layerswarm-first-start.service')), { type: 'symlink', target: '../layerswarm-first-start.service' });
+  t.true(entries.some(({ path }) => path === '/etc/cloud/cloud-init.disabled'));
+  for (const name of ['networking.service', 'systemd-networkd.service']) t.like(entries.find(({ path }) => path === `/etc/systemd/system/${name}`), { target: '/dev/null' });
+});
