@@ -2,11 +2,13 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { mountsBelow, type Cleanup } from '../cleanup.ts';
+import { ExtFileSystem } from '../ext/ext-file-system.ts';
+import { FileSource, WindowSource } from '../header/byte-source.ts';
 import type { FileSystem } from '../filesystem/probe.ts';
 import type { Volume } from '../map/volume.ts';
 import type { Program } from '../program/find-programs.ts';
 import { runProgram, startDaemon, type Surroundings } from '../program/run-program.ts';
-import type { Mounter, MountedTree } from './mounter.ts';
+import type { ExtVolume, Mounter, MountedTree } from './mounter.ts';
 import { replayExtJournal } from './replay-journal.ts';
 
 const UNMOUNTED_GRACE_MS = 5_000;
@@ -41,8 +43,14 @@ export class FuseMounter implements Mounter {
     // Nothing changes below: what the kernel has asked once it need not ask again.
     const options = ['ro', 'norecovery', 'fakeroot', 'kernel_cache', 'entry_timeout=3600', 'attr_timeout=3600', 'negative_timeout=3600', ...(volume.offset === 0 ? [] : [`offset=${volume.offset}`])];
     await serveFuse(this.#options, 'fuse2fs', ['-f', '-o', options.join(','), volume.file, path], path);
-    return { path };
+    return { path, ext: readable(where, volume) };
   }
+}
+
+/** fuse2fs looks through a whole folder for each name in it; where nothing in the file system is unknown, it is read without. */
+function readable({ prefix }: Surroundings, { file, offset, size }: Volume): ExtVolume | undefined {
+  using source = new FileSource(`${prefix}${file}`, offset + size);
+  return ExtFileSystem.open(new WindowSource(source, offset, size)) && { file, offset, size };
 }
 
 /** What to do about a file system that only the kernel can read, where the user has not said that it may. */

@@ -5,6 +5,15 @@ import type { Volume } from '../map/volume.ts';
 export interface MountedTree {
   /** As programs in the conversion's surroundings see it. */
   readonly path: string;
+  /** Set where the tree can also be read past the mount, which then only serves single look-ups. */
+  readonly ext?: ExtVolume | undefined;
+}
+
+/** Where the bytes of an ext file system lie that `ext/` can read. */
+export interface ExtVolume {
+  readonly file: string;
+  readonly offset: number;
+  readonly size: number;
 }
 
 /** Second stage: shows the files of a volume's file system. All that it starts or mounts goes into the cleanup it was made with. */

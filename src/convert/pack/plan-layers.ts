@@ -1,7 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
+import { formatBytes } from '../../quantity.ts';
 import type { OpenSystem } from '../open-system.ts';
+import type { Place } from '../root/assemble.ts';
 import type { GuestTree } from '../root/guest-tree.ts';
 import { packageFiles } from './package-files.ts';
 import { NestedSubvolumes } from './nested-subvolumes.ts';
@@ -51,16 +53,16 @@ export async function planLayers(system: OpenSystem, options: PlanOptions): Prom
       patterns.push(literalPattern(latin1(`.${path}`)));
     }
   }
-  const places: { at: string; folder: string }[] = [];
+  const places: Place[] = [];
   const scans: Scan[] = [];
   const separate = system.folders.filter(({ at }) => at !== '/').map(({ at }) => literalPattern(latin1(`.${at}`)));
-  const queue = [...system.folders];
+  const queue: Place[] = [...system.folders];
   const subvolumes = new NestedSubvolumes(system);
   const left = patternsToRegExp(patterns);
   for (let place = queue.shift(); place !== undefined; place = queue.shift()) {
     if (place.at !== '/' && left.test(latin1(`.${place.at}`))) continue;
     const below = patternsBelow([...patterns, ...separate], latin1(place.at));
-    const scan = await scanTree(system.where, place.folder, patternsToRegExp([...ALWAYS_OUT, ...below]), options.signal, split && ((file) => { split.add(places.length, place.at, file); }));
+    const scan = await scanTree(system.where, place, patternsToRegExp([...ALWAYS_OUT, ...below]), options.signal, split && ((file) => { split.add(places.length, place.at, file); }));
     places.push(place);
     scans.push(scan);
     for (const nested of scan.nested) {
@@ -75,7 +77,7 @@ export async function planLayers(system: OpenSystem, options: PlanOptions): Prom
   }
   noteSpecials(places, scans, onNote);
   const all = [...patterns, ...separate];
-  const trees = places.map(({ at, folder }) => ({ at, folder, exclude: patternsBelow(all, latin1(at)) }));
+  const trees = places.map((place) => ({ ...place, exclude: patternsBelow(all, latin1(place.at)) }));
   return {
     layers: split === undefined ? [{ name: '', trees }] : splitTrees(system.where.scratch, trees, split.layers()),
     expected: { entries: sum(scans, ({ entries }) => entries), bytes: sum(scans, ({ bytes }) => bytes) },
@@ -132,8 +134,8 @@ function noteSpecials(places: readonly { at: string }[], scans: readonly Scan[],
     if (scan.sockets > 0) onNote(`left out ${scan.sockets} sockets`);
     for (const { path, bytes, holes: size } of scan.sparse) {
       holes += size;
-      onNote(`${guestPath(path)} is sparse, and becomes ${bytes} bytes in the layer`);
-      if (holes > MAX_HOLE_BYTES) throw new LayerswarmError('too-large', `sparse files such as ${guestPath(path)} would add ${holes} bytes of zeros to the layer: leave it out with --exclude`);
+      onNote(`${guestPath(path)} is sparse, and becomes ${formatBytes(bytes)} in the layer`);
+      if (holes > MAX_HOLE_BYTES) throw new LayerswarmError('too-large', `sparse files such as ${guestPath(path)} would add ${formatBytes(holes)} of zeros to the layer: leave it out with --exclude`);
     }
   }
 }

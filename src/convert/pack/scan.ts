@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import { LayerswarmError } from '../../errors.ts';
 import { startDaemon, type Surroundings } from '../program/run-program.ts';
+import { EXT_READER, readerTask } from '../ext/reader-task.ts';
+import type { Place } from '../root/assemble.ts';
+import { WHITEOUT_NAME } from './strip.ts';
 import { LATEST_TIME } from './tar-program.ts';
 
 /** What a walk over one file system's tree says before anything is packed. Paths are latin1, so that every byte survives: `./etc/fstab`. */
@@ -36,17 +39,16 @@ export interface ScannedFile {
 /** Holes from this size on are worth a word. */
 const NOTED_HOLES = 64 * 1024 * 1024;
 const MAX_LISTED = 1000;
-const WHITEOUT = /\/\.wh\./;
 const FORMAT = String.raw`%y %D %i %s %b %n %T@ %P\0`;
 const MAX_RECORD_BYTES = 64 * 1024;
 
 /**
- * Walks a mounted tree with find, without leaving its file system; holds no more than a record, and the ids of hard links.
+ * Walks a tree, with find where the kernel mounted it, without leaving its file system; holds no more than a record, and the ids of hard links.
  * @param excluded paths that will not be packed, and are not counted
  * @param visit called for everything that will be
  */
-export async function scanTree(where: Surroundings, folder: string, excluded: RegExp, signal: AbortSignal | undefined, visit?: (file: ScannedFile) => void): Promise<Scan> {
-  const find = await startDaemon(where, 'find', ['-P', folder, '-xdev', '-printf', FORMAT], 'pipe');
+export async function scanTree(where: Surroundings, { folder, ext }: Pick<Place, 'folder' | 'ext'>, excluded: RegExp, signal: AbortSignal | undefined, visit?: (file: ScannedFile) => void): Promise<Scan> {
+  const find = await (ext === undefined ? startDaemon(where, 'find', ['-P', folder, '-xdev', '-printf', FORMAT], 'pipe') : startDaemon(where, EXT_READER, [readerTask({ ...ext, kind: 'scan' })], 'pipe'));
   const stop = (): void => { find.child.kill('SIGKILL'); };
   signal?.addEventListener('abort', stop, { once: true });
   const tally = new Tally(excluded, visit);
@@ -92,7 +94,7 @@ class Tally {
       return;
     }
     if (this.#excluded.test(path)) return;
-    if (WHITEOUT.test(path)) {
+    if (WHITEOUT_NAME.test(path)) {
       if (scan.whiteouts.length < MAX_LISTED && path.startsWith('.wh.', path.lastIndexOf('/') + 1)) scan.whiteouts.push(path);
       return;
     }

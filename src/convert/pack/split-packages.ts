@@ -64,8 +64,13 @@ export class PackageSplit {
       layers.set(layer, files);
       (files[place] ??= []).push(name);
     }
-    return [...layers].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, files]) => ({ name, files: Array.from(files, (names = []) => names.sort()) }));
+    return [...layers].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, files]) => ({ name, files: Array.from(files, (names = []) => names.sort(inTreeOrder)) }));
   }
+}
+
+/** As a walk comes to them that takes each folder's names in order: a slash before anything that a name can have. */
+function inTreeOrder(a: string, b: string): number {
+  return a.replaceAll('/', '\0') < b.replaceAll('/', '\0') ? -1 : 1;
 }
 
 /** By the name alone, so that a package lies in the same layer wherever it is installed. */

@@ -23,6 +23,7 @@ const PATTERNS: Readonly<Record<Exclude<Keepable, 'swap'>, readonly string[]>> =
 export const ALWAYS_OUT = ['./lost+found'];
 /** In any folder. OCI image specification, layer.md, "Whiteouts". */
 export const WHITEOUT_PATTERN = '.wh.*';
+export const WHITEOUT_NAME = /\/\.wh\./;
 
 /** The patterns for what is not kept. */
 export function stripPatterns(keep: ReadonlySet<Keepable>): string[] {

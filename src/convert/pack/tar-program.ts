@@ -1,7 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { EXT_READER, readerTask } from '../ext/reader-task.ts';
+import type { Place } from '../root/assemble.ts';
 import { runProgram, type Surroundings } from '../program/run-program.ts';
-import { ALWAYS_OUT, WHITEOUT_PATTERN } from './strip.ts';
+import { ALWAYS_OUT, patternsToRegExp, WHITEOUT_NAME, WHITEOUT_PATTERN } from './strip.ts';
 
 /** Seconds: the last time that a header's own field can say, 2242-03-16. */
 export const LATEST_TIME = 0o77777777777;
@@ -19,11 +21,8 @@ const OPTIONS = [
   '--blocking-factor=128', '--warning=no-file-ignored',
 ];
 
-export interface PackedTree {
-  /** Where the tree belongs in the guest; `/` or a path without links. */
-  readonly at: string;
-  /** As programs see it. */
-  readonly folder: string;
+/** `at`: `/`, or a path without links; `folder`: as programs see it. */
+export interface PackedTree extends Place {
   /** Patterns with names that begin at `folder`. */
   readonly exclude: readonly string[];
   /** A file with names, each ended by a NUL: these are packed, in this order, and nothing else. */
@@ -32,8 +31,14 @@ export interface PackedTree {
   readonly without?: string;
 }
 
-/** Writes the tree as a tar archive to a file descriptor. Any exit code but 0 is an error: a reader that died mid-way still lists well. */
-export async function runTar(where: Surroundings, { at, folder, exclude, only, without }: PackedTree, stdout: number, name: string, signal: AbortSignal | undefined): Promise<void> {
+/** Writes a tree as a tar archive to a file descriptor. Any exit code but 0 is an error: a reader that died mid-way still lists well. */
+export async function runTar(where: Surroundings, { at, folder, ext, exclude, only, without }: PackedTree, stdout: number, name: string, signal: AbortSignal | undefined): Promise<void> {
+  if (ext !== undefined) {
+    const excluded = patternsToRegExp([...ALWAYS_OUT, ...exclude]);
+    const task = readerTask({ ...ext, kind: 'pack', at: Buffer.from(at, 'utf8').toString('latin1'), excluded: `${excluded.source}|${WHITEOUT_NAME.source}`, only, without });
+    await runProgram(where, EXT_READER, [task], { stdout, signal });
+    return;
+  }
   const list = join(where.scratch, `${name}.exclude`);
   // latin1: the bytes of a name as they are on the disk.
   writeFileSync(list, [...ALWAYS_OUT, ...exclude].map((pattern) => `${pattern}\n`).join(''), { encoding: 'latin1' });

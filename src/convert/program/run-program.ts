@@ -1,7 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { LayerswarmError } from '../../errors.ts';
+import { fileURLToPath } from 'node:url';
 import { PROGRAM_PATH, type Program } from './find-programs.ts';
+
+/** A program of the host, or one of ours that this Node runs: it parses what a disk holds, and gets the same environment. */
+export type Runnable = Program | { readonly name: string; readonly script: URL };
 
 /** Where programs run, and how this process reaches the files that they see. */
 export interface Surroundings {
@@ -43,9 +47,9 @@ function inherited(): NodeJS.ProcessEnv {
  * Runs a program to its end, without a shell. It ends with this process, whatever ends that.
  * @throws LayerswarmError with what the program said last
  */
-export async function runProgram(where: Surroundings, program: Program, args: readonly string[], options: RunOptions = {}): Promise<Buffer> {
+export async function runProgram(where: Surroundings, program: Runnable, args: readonly string[], options: RunOptions = {}): Promise<Buffer> {
   options.signal?.throwIfAborted();
-  const child = start(where, [program, ...args], ['ignore', options.stdout ?? 'pipe', 'pipe']);
+  const child = start(where, [...commandOf(program), ...args], ['ignore', options.stdout ?? 'pipe', 'pipe']);
   const stop = (): void => { child.kill('SIGKILL'); };
   options.signal?.addEventListener('abort', stop, { once: true });
   const output: Buffer[] = [];
@@ -57,10 +61,10 @@ export async function runProgram(where: Surroundings, program: Program, args: re
   });
   const errors = collectErrors(child);
   try {
-    const [code, killedBy] = await ended(child, program);
+    const [code, killedBy] = await ended(child, nameOf(program));
     options.signal?.throwIfAborted();
-    if (length > OUTPUT_LIMIT) throw new LayerswarmError('too-large', `${program} printed more than ${OUTPUT_LIMIT} bytes`);
-    if (code === null || !(options.okCodes ?? [0]).includes(code)) throw programFailed(program, code, killedBy, errors());
+    if (length > OUTPUT_LIMIT) throw new LayerswarmError('too-large', `${nameOf(program)} printed more than ${OUTPUT_LIMIT} bytes`);
+    if (code === null || !(options.okCodes ?? [0]).includes(code)) throw programFailed(nameOf(program), code, killedBy, errors());
     return Buffer.concat(output);
   } finally {
     options.signal?.removeEventListener('abort', stop);
@@ -85,13 +89,13 @@ export interface Daemon {
 const STOP_GRACE = 5_000;
 
 /** Starts a program in a session of its own: a Ctrl-C reaches this process alone, which then stops what it started in order. */
-export async function startDaemon(where: Surroundings, program: Program, args: readonly string[], stdio: 'ignore' | 'pipe' = 'ignore', outlive = false): Promise<Daemon> {
-  const child = start(where, [program, ...args], [stdio, stdio, 'pipe'], outlive);
+export async function startDaemon(where: Surroundings, program: Runnable, args: readonly string[], stdio: 'ignore' | 'pipe' = 'ignore', outlive = false): Promise<Daemon> {
+  const child = start(where, [...commandOf(program), ...args], [stdio, stdio, 'pipe'], outlive);
   const errors = collectErrors(child);
   let exit: { code: number | null; killedBy: NodeJS.Signals | null } | undefined;
   const finished = (async (): Promise<void> => {
     try {
-      const [code, killedBy] = await ended(child, program);
+      const [code, killedBy] = await ended(child, nameOf(program));
       exit = { code, killedBy };
     } catch {
       // It did not start; `failure` says so.
@@ -105,7 +109,7 @@ export async function startDaemon(where: Surroundings, program: Program, args: r
     child,
     ended: finished,
     get running() { return exit === undefined; },
-    failure: () => programFailed(program, exit?.code ?? null, exit?.killedBy ?? null, errors()),
+    failure: () => programFailed(nameOf(program), exit?.code ?? null, exit?.killedBy ?? null, errors()),
     async stop(grace = STOP_GRACE) {
       if (exit !== undefined) return;
       child.kill('SIGTERM');
@@ -124,6 +128,14 @@ function start(where: Surroundings, command: readonly string[], stdio: ('ignore'
   // The signal of a dead parent: nothing that was started here outlives this process, even when it is killed with SIGKILL.
   const line = outlive ? where.enter(command) : ['setpriv', '--pdeathsig', 'TERM', '--', ...where.enter(command)];
   return spawn(line[0]!, line.slice(1), { cwd: '/', env: programEnvironment(where.scratch), detached: true, stdio });
+}
+
+function commandOf(program: Runnable): string[] {
+  return typeof program === 'string' ? [program] : [process.execPath, fileURLToPath(program.script)];
+}
+
+function nameOf(program: Runnable): string {
+  return typeof program === 'string' ? program : program.name;
 }
 
 async function ended(child: ChildProcess, program: string): Promise<[number | null, NodeJS.Signals | null]> {

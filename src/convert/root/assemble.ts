@@ -1,15 +1,23 @@
 import { LayerswarmError } from '../../errors.ts';
 import { goTogether, isAutomatic, roleOf, varPartitionId } from './discoverable.ts';
+import type { MountedTree } from '../mount/mounter.ts';
 import type { FindOptions, FoundRoot, ReadableVolume } from './find-root.ts';
 import { meansVolume, mountOption, type FstabEntry } from './fstab.ts';
 import { GuestTree } from './guest-tree.ts';
 import { listSubvolumes, TOP_LEVEL } from './subvolumes.ts';
 
+/** A file system's place in the guest. */
+export interface Place {
+  readonly at: string;
+  readonly folder: string;
+  readonly ext?: MountedTree['ext'];
+}
+
 /** The whole system: the root, and the other file systems that its fstab mounts into it. */
 export interface Assembled {
   readonly tree: GuestTree;
   /** The same mounts as programs see them, the root first, parents before children. */
-  readonly folders: readonly { readonly at: string; readonly folder: string }[];
+  readonly folders: readonly Place[];
   readonly fstab: readonly FstabEntry[];
 }
 
@@ -26,15 +34,15 @@ const NEEDED = new Set(['/usr']);
  */
 export async function assemble({ root, readable }: FoundRoot, { where, mounter, note, signal }: FindOptions): Promise<Assembled> {
   const tree = new GuestTree(`${where.prefix}${root.folder}`);
-  const folders = [{ at: '/', folder: root.folder }];
-  const place = (named: string, at: string, folder: string): void => {
+  const folders: Place[] = [{ at: '/', folder: root.folder, ext: root.ext }];
+  const place = (named: string, at: string, { path: folder, ext }: MountedTree): void => {
     const known = folders.find((other) => other.folder === folder);
     if (known !== undefined) {
       note(`${JSON.stringify(named)} is left out: its file system is at ${JSON.stringify(known.at)} already`);
       return;
     }
     tree.add(at, `${where.prefix}${folder}`);
-    folders.push({ at, folder });
+    folders.push({ at, folder, ext });
   };
   const entries = root.evidence.fstab
     .filter(({ file, type }) => file.startsWith('/') && file !== '/' && !VIRTUAL_TYPES.has(type))
@@ -57,16 +65,16 @@ export async function assemble({ root, readable }: FoundRoot, { where, mounter, 
       leaveOut('there is no folder for it in the root');
       continue;
     }
-    const folder = await mountEntry(entry, source, { where, mounter, signal });
-    if (folder === undefined) leaveOut(`there is no subvolume ${printable(mountOption(entry, 'subvol') ?? '')}`);
-    else place(shortened(entry.file), at.path, folder);
+    const mounted = await mountEntry(entry, source, { where, mounter, signal });
+    if (mounted === undefined) leaveOut(`there is no subvolume ${printable(mountOption(entry, 'subvol') ?? '')}`);
+    else place(shortened(entry.file), at.path, mounted);
   }
   for (const { path, source } of automaticMounts({ root, readable }, tree, note)) {
     if (entries.some(({ file }) => file.replace(/\/+$/, '') === path)) continue;
     const at = tree.resolve(path);
     const isEmpty = at?.stat?.isDirectory() === true && tree.list(path).every((name) => name === 'lost+found');
     if (source.refused !== undefined) note(`"${path}" is left out: ${source.refused}`);
-    else if (isEmpty && !folders.some((known) => known.at === at.path)) place(path, at.path, (await mounter.mount(source.volume, source.filesystem)).path);
+    else if (isEmpty && !folders.some((known) => known.at === at.path)) place(path, at.path, await mounter.mount(source.volume, source.filesystem));
     else note(`"${path}" of ${source.volume.name} is left out: the root has no empty folder for it`);
   }
   return { tree, folders, fstab: root.evidence.fstab };
@@ -87,17 +95,17 @@ function automaticMounts({ root, readable }: FoundRoot, tree: GuestTree, note: F
   return mounts;
 }
 
-async function mountEntry(entry: FstabEntry, { volume, filesystem }: ReadableVolume, { where, mounter, signal }: Pick<FindOptions, 'where' | 'mounter' | 'signal'>): Promise<string | undefined> {
-  if (filesystem.kind !== 'btrfs') return (await mounter.mount(volume, filesystem)).path;
+async function mountEntry(entry: FstabEntry, { volume, filesystem }: ReadableVolume, { where, mounter, signal }: Pick<FindOptions, 'where' | 'mounter' | 'signal'>): Promise<MountedTree | undefined> {
+  if (filesystem.kind !== 'btrfs') return await mounter.mount(volume, filesystem);
   const path = mountOption(entry, 'subvol')?.replace(/^\/+/, '');
   if (path === undefined) {
     const id = Number(mountOption(entry, 'subvolid') ?? Number.NaN);
-    return (await mounter.mount(volume, filesystem, Number.isInteger(id) ? id : undefined)).path;
+    return await mounter.mount(volume, filesystem, Number.isInteger(id) ? id : undefined);
   }
   // Mounted by id: a path goes through the disk's own names.
   const top = await mounter.mount(volume, filesystem, TOP_LEVEL);
   const subvolume = (await listSubvolumes(where, top.path, signal)).find((candidate) => candidate.path === path);
-  return subvolume && (await mounter.mount(volume, filesystem, subvolume.id)).path;
+  return subvolume && await mounter.mount(volume, filesystem, subvolume.id);
 }
 
 /** For a message: it comes from the disk. */

@@ -1,8 +1,9 @@
 import { LayerswarmError } from '../../errors.ts';
+import { formatBytes } from '../../quantity.ts';
 import { probeVolume, type FileSystem } from '../filesystem/probe.ts';
 import { FileSource, WindowSource } from '../header/byte-source.ts';
 import type { MappedDisk, Volume } from '../map/volume.ts';
-import type { Mounter } from '../mount/mounter.ts';
+import type { MountedTree, Mounter } from '../mount/mounter.ts';
 import type { Surroundings } from '../program/run-program.ts';
 import { gatherEvidence, score, type Evidence } from './evidence.ts';
 import { GuestTree } from './guest-tree.ts';
@@ -23,6 +24,7 @@ export interface Candidate {
   readonly source: ReadableVolume;
   readonly subvolume: Subvolume | undefined;
   readonly folder: string;
+  readonly ext?: MountedTree['ext'];
   readonly evidence: Evidence;
   readonly score: number;
 }
@@ -50,8 +52,7 @@ export async function findRoot(disk: MappedDisk, options: FindOptions): Promise<
     if (source.filesystem.kind === 'btrfs') {
       candidates.push(...await btrfsCandidates(source, options));
     } else {
-      const { path } = await options.mounter.mount(source.volume, source.filesystem);
-      candidates.push(candidate(source, undefined, path, options));
+      candidates.push(candidate(source, undefined, await options.mounter.mount(source.volume, source.filesystem), options));
     }
   }
   const seen = [...readable.flatMap(({ volume, filesystem, refused }) => (refused === undefined ? [] : [`${volume.name}: ${filesystem.kind}; ${refused}`])), ...other];
@@ -69,18 +70,18 @@ function probeAll(disk: MappedDisk, { where, mounter }: FindOptions): { readable
     if (probe.found !== 'filesystem') continue;
     const { filesystem } = probe;
     if (filesystem.size > volume.size) {
-      throw new LayerswarmError('size-mismatch', `the disk is cut short: the ${filesystem.kind} file system of ${volume.name} has ${filesystem.size} bytes, and only ${volume.size} are there; copy it again`);
+      throw new LayerswarmError('size-mismatch', `the disk is cut short: the ${filesystem.kind} file system of ${volume.name} has ${formatBytes(filesystem.size)}, and the last ${formatBytes(filesystem.size - volume.size)} of it are not there; copy it again`);
     }
     readable.push({ volume, filesystem, refused: mounter.refuses(filesystem) });
   }
   return { readable, other };
 }
 
-function candidate(source: ReadableVolume, subvolume: Subvolume | undefined, path: string, { where }: FindOptions): Candidate {
+function candidate(source: ReadableVolume, subvolume: Subvolume | undefined, { path, ext }: MountedTree, { where }: FindOptions): Candidate {
   const folder = `${where.prefix}${path}`;
   const evidence = gatherEvidence(new GuestTree(folder), source.volume, source.filesystem, subvolume?.path);
   const name = subvolume === undefined || subvolume.path === '' ? source.volume.name : `${source.volume.name}:${subvolume.path}`;
-  return { name, source, subvolume, folder: path, evidence, score: score(evidence) };
+  return { name, source, subvolume, folder: path, ext, evidence, score: score(evidence) };
 }
 
 /** The default subvolume decides where it holds a system; else every writable one is looked at. */
@@ -94,8 +95,8 @@ async function btrfsCandidates(source: ReadableVolume, options: FindOptions): Pr
   for (const subvolume of subvolumes) {
     const isWanted = wanted === `${source.volume.name}:${subvolume.path}`;
     if (subvolume.readOnly && !isWanted) continue;
-    const { path } = subvolume.id === TOP_LEVEL ? top : await mounter.mount(source.volume, source.filesystem, subvolume.id);
-    candidates.push(candidate(source, subvolume, path, options));
+    const tree = subvolume.id === TOP_LEVEL ? top : await mounter.mount(source.volume, source.filesystem, subvolume.id);
+    candidates.push(candidate(source, subvolume, tree, options));
   }
   // A writable snapshot of a root looks like a root; the fstab in it names the one that it was taken of.
   const systems = candidates.filter(({ score }) => score > 0);

@@ -31,6 +31,25 @@ for (const type of ['ext4', 'ext3', 'ext2', 'xfs', 'btrfs'] as const) {
   });
 }
 
+/** Features that change how an ext file system lies on the disk. */
+const EXT_LAYOUTS: readonly (readonly string[])[] = [
+  ['-O', 'inline_data', '-I', '512'], ['-O', 'ea_inode'], ['-O', 'bigalloc,^64bit', '-C', '16384'], ['-O', 'meta_bg,^resize_inode', '-b', '1024'], ['-O', '^extents,^64bit', '-b', '1024'],
+  ['-O', '^has_journal,^metadata_csum,^dir_index', '-b', '2048', '-I', '128'], ['-O', 'sparse_super2,large_dir'],
+];
+
+test('every layout of ext gives the layer that the kernel gives', async (t) => {
+  if (!requireConversion(t, ...TOOLS)) return;
+  for (const args of EXT_LAYOUTS) {
+    const image = await oddImage(t, { args });
+    await inMounted(image, 'ext4', String.raw`mkdir many; cd many; seq -f 'a-name-that-fills-folders-%g' 1500 | xargs touch; echo x > last; truncate -s 300K holes; printf mid | dd of=holes bs=1 seek=150000 conv=notrunc status=none; printf end >> holes
+      dd if=/dev/urandom of=scattered bs=64K count=40 status=none; fallocate -l 100K unwritten 2>&1 || true; ln -s "$(printf 'ü%.0s' $(seq 70))" umlauts; ln last "$(printf 'hard\303\251')"; for i in 1 2 3; do setfattr -n user.n$i -v "$(head -c $((i * 90)) /dev/zero | tr '\0' $i)" last; done || true
+      setfattr -n user.big -v "$(head -c 2000 /dev/zero | tr '\0' b)" scattered || true; touch -d '1955-11-05 UTC' old; touch -d '2400-01-01 UTC' late || true; mkdir -p small; echo in > small/a; ln -s short small/b; mknod small/big b 300 70000`);
+    const [fuse, loop] = [await convertToTar(t, image, { backend: 'fuse' }), await convertToTar(t, image, { backend: 'loop' })];
+    t.is(fuse.diffId, loop.diffId, args.join(' '));
+    t.deepEqual(fuse.notes, loop.notes, args.join(' '));
+  }
+});
+
 test('a plain user gets the same layer as root, in every locale and time zone, twice', async (t) => {
   if (!requireConversion(t, ...TOOLS)) return;
   const disk = await toFormat(t, await oddImage(t), 'qcow2');

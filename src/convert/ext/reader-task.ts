@@ -1,0 +1,26 @@
+import type { Runnable } from '../program/run-program.ts';
+
+/** What `ext-reader.ts` is to do. */
+export interface ReaderTask {
+  /** `scan`: what find prints for `scan.ts`; `pack`: what tar gives. */
+  readonly kind: 'scan' | 'pack';
+  readonly file: string;
+  readonly offset: number;
+  readonly size: number;
+  /** For `pack`: where it belongs in the guest, latin1. */
+  readonly at?: string;
+  /** A regular expression of what is left out, with names such as `./etc/fstab`. */
+  readonly excluded?: string;
+  /** A file with names, each ended by a NUL: nothing else is packed. */
+  readonly only?: string | undefined;
+  /** A file with names, one a line: these are left out too. */
+  readonly without?: string | undefined;
+}
+
+/** The program stands beside this file, as TypeScript in a checkout and as JavaScript in the package. */
+export const EXT_READER: Runnable = { name: 'the reader of ext file systems', script: new URL(import.meta.url.endsWith('.ts') ? './ext-reader.ts' : './ext-reader.js', import.meta.url) };
+
+/** For its command line. */
+export function readerTask(task: ReaderTask): string {
+  return JSON.stringify(task);
+}
