@@ -20,7 +20,7 @@ export class ExtFileSystem {
   readonly blockBytes: number;
   /** Of the whole file system. */
   readonly blocks: number;
-  readonly largeFolders: boolean;
+  readonly #largeFolders: boolean;
   readonly #source: ByteSource;
   readonly #inodes: number;
   readonly #inodesPerGroup: number;
@@ -37,7 +37,7 @@ export class ExtFileSystem {
     const wide = (incompatible & INCOMPATIBLE.wide) !== 0;
     this.blockBytes = 1024 * 2 ** superblock.readUInt32LE(0x18);
     this.blocks = superblock.readUInt32LE(4) + (wide ? superblock.readUInt32LE(0x150) * 2 ** 32 : 0);
-    this.largeFolders = (incompatible & INCOMPATIBLE.largeFolders) !== 0;
+    this.#largeFolders = (incompatible & INCOMPATIBLE.largeFolders) !== 0;
     this.#inodes = superblock.readUInt32LE(0);
     this.#inodesPerGroup = superblock.readUInt32LE(0x28);
     this.#inodeBytes = superblock.readUInt32LE(0x4c) === 0 ? 128 : superblock.readUInt16LE(0x58);
@@ -56,14 +56,14 @@ export class ExtFileSystem {
     if (number < 1 || number > this.#inodes) throw damaged(`there is no inode ${number}`);
     const table = this.#tables[Math.floor((number - 1) / this.#inodesPerGroup)]!;
     const at = table * this.blockBytes + ((number - 1) % this.#inodesPerGroup) * this.#inodeBytes;
-    const bytes = this.readSmall(at, this.#inodeBytes);
-    return parseInode(number, bytes, { blockBytes: this.blockBytes, hugeFiles: this.#hugeFiles, largeFolders: this.largeFolders });
+    const bytes = this.#readSmall(at, this.#inodeBytes);
+    return parseInode(number, bytes, { blockBytes: this.blockBytes, hugeFiles: this.#hugeFiles, largeFolders: this.#largeFolders });
   }
 
   /** Bytes of one block. */
   block(number: number): Buffer {
     this.checkBlocks(number, 1);
-    return this.readSmall(number * this.blockBytes, this.blockBytes);
+    return this.#readSmall(number * this.blockBytes, this.blockBytes);
   }
 
   /** Bytes of several blocks that follow each other, past the cache. */
@@ -76,7 +76,7 @@ export class ExtFileSystem {
   }
 
   /** Through the cache; at most a block, or an inode. */
-  readSmall(at: number, length: number): Buffer {
+  #readSmall(at: number, length: number): Buffer {
     const piece = Math.floor(at / CACHE_BYTES);
     const from = at - piece * CACHE_BYTES;
     const bytes = this.#piece(piece);

@@ -92,6 +92,20 @@ for (const [type, unreplayed] of [['ext4', 'noload'], ['xfs', 'norecovery'], ['b
   });
 }
 
+test('an ext4 with fast commits that was not unmounted gives one layer, with its newest data', async (t) => {
+  if (!requireConversion(t, ...TOOLS)) return;
+  const image = await makeFileSystem(t, makeGuestTree(t), { sizeMiB: 64, args: ['-O', 'fast_commit'] });
+  const crashed = join(tempDir(t, 'dirty'), 'crashed.raw');
+  await inMounted(image, 'ext4', 'sync; mkdir fresh; echo newest > fresh/file; sync fresh/file; echo more >> fresh/file; sync fresh/file; cp --sparse=always "$1" "$2"', [image, crashed]);
+  const digests = new Set<string>();
+  for (const backend of BACKENDS) {
+    const { file, diffId } = await convertToTar(t, crashed, { backend });
+    t.is(await readFromTar(file, './fresh/file'), 'newest\nmore\n', backend);
+    digests.add(diffId);
+  }
+  t.is(digests.size, 1);
+});
+
 test('two disks with one file system id are read at once', async (t) => {
   if (!requireConversion(t, ...TOOLS)) return;
   for (const type of ['ext4', 'xfs', 'btrfs'] as const) {
