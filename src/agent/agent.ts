@@ -106,10 +106,9 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   const configured = embedded ?? (config.origin === 'auto' ? undefined : clients.configured(config.origin));
   const memory = new OriginMemory(config.data);
   const origins = new CurrentOrigin({
-    directory: new OriginDirectory(network, configured?.url, await memory.read()),
+    directory: new OriginDirectory(network, { configured: configured?.url, record: await memory.read(), onRecord: (record) => memory.remember(record, log.for('origin')) }),
     configured,
-    open: (url) => clients.learned(url),
-    onLearned: (url) => memory.remember(url, log.for('origin')),
+    open: ({ url }) => clients.learned(url),
     log: log.for('origin'),
   });
   parts.defer(() => origins.close());

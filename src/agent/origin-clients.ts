@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici';
-import { type CredentialsProvider, passwordFileCredentials } from '../origin/credentials.ts';
+import { anonymous, type CredentialsProvider, passwordFileCredentials } from '../origin/credentials.ts';
 import type { Origin } from '../origin/origin.ts';
 import { RegistryOrigin } from '../origin/registry-origin.ts';
 import { DEFAULT_TIMEOUTS } from '../origin/registry-http.ts';
@@ -9,16 +9,21 @@ import type { Network } from '../swarm/network/network.ts';
 import { embeddedOriginPeer, MemberOrigin } from '../swarm/member-origin.ts';
 import type { AgentConfig, UpstreamConfig } from './config.ts';
 
+const NO_LOGIN: CredentialsProvider = {
+  ...anonymous,
+  source: 'none is used, since members told this origin: name it in the configuration of this node (origin) to use the login of this host',
+};
+
 /** Makes the clients of origins, all over one set of connections. */
 export class OriginClients {
-  readonly #config: Pick<AgentConfig, 'originUsername' | 'originPasswordFile' | 'limits'>;
+  readonly #config: Pick<AgentConfig, 'originUsername' | 'originPasswordFile' | 'upstreams' | 'limits'>;
   readonly #network: Network;
   readonly #bandwidth: Pick<Bandwidth, 'originRate'>;
   readonly #dispatcher: Dispatcher;
   readonly #mirrorDispatchers: Dispatcher[] = [];
 
   /** @throws `config-invalid` when the CA file cannot be read */
-  constructor(config: Pick<AgentConfig, 'originUsername' | 'originPasswordFile' | 'originCa' | 'limits'>, network: Network, bandwidth: Pick<Bandwidth, 'originRate'>) {
+  constructor(config: Pick<AgentConfig, 'originUsername' | 'originPasswordFile' | 'originCa' | 'upstreams' | 'limits'>, network: Network, bandwidth: Pick<Bandwidth, 'originRate'>) {
     this.#config = config;
     this.#network = network;
     this.#bandwidth = bandwidth;
@@ -31,10 +36,15 @@ export class OriginClients {
     return this.#registry(url, user === undefined || file === undefined ? undefined : passwordFileCredentials(user, file));
   }
 
-  /** What members name: the configured login is not for it. @throws `config-invalid` */
+  /**
+   * What members name. A login of this host, also one that docker or podman has, goes there only where this host's own configuration
+   * names that registry with that scheme: else one member could have it sent to an address of its choice. @throws `config-invalid`
+   */
   learned(url: string): Origin {
     const peerId = embeddedOriginPeer(url);
-    return peerId === undefined ? this.#registry(url, undefined) : new MemberOrigin(this.#network, peerId);
+    if (peerId !== undefined) return new MemberOrigin(this.#network, peerId);
+    const named = this.#config.upstreams.find((upstream) => new URL(upstream.url).origin === new URL(url).origin);
+    return named === undefined ? this.#registry(url, NO_LOGIN) : this.mirror(named);
   }
 
   /** A registry that is mirrored beside the origin, with its own login and certificates. @throws `config-invalid` */
