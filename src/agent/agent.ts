@@ -118,7 +118,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   const tags = new TagMemory(network, (url, repository, tag) => {
     const full = `${registryNameOf(url)}/${repository}`;
     return excluded.has(full) ? undefined : store.images.tag(full, tag);
-  });
+  }, { witnesses: config.tags.witnesses });
 
   // Blobs between the members
   const exchange = new Exchange({ network, blobs: store.blobs, origin, mayShare: (blob) => excluded.mayShare(blob), emit: config.emit, zone: config.zone });
@@ -150,7 +150,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
     repositoryPrefix,
     aliases: config.mirrors,
     mirrors,
-    tagMemory: async (repository, tag, signal) => (origin() === undefined ? undefined : tags.newest(origin()!.url, repository, tag, { signal })),
+    tagMemory: async (repository, tag, signal) => (origin() === undefined ? undefined : tags.ask(origin()!.url, repository, tag, { signal })),
     isExcluded,
     ...(embedded === undefined ? {} : { embedded: { origin: embedded, uploadsFolder: join(config.data, 'uploads'), makeRoom: (bytes) => own.makeRoom(bytes) } }),
     log: log.for('registry'),

@@ -150,7 +150,9 @@ export const configSchema = z.strictObject({
   tags: z.strictObject({
     ttl: setting(quantity(parseDuration).prefault('30s'), 'a duration such as 30s', 'How long an answer of the origin to "what does this tag mean" is used again.'),
     staleFor: setting(quantity(parseDuration).prefault('7d'), 'a duration such as 7d',
-      'While the origin is down, the newest answer that this node or a member remembers is served as stale, up to this age.'),
+      'While the origin is down, the answer that this node remembers, else the one that members agree on, is served as stale, up to this age.'),
+    witnesses: setting(z.int().min(1).max(32).optional(), 'a number from 1 to 32',
+      'How many members on different hosts must remember the same before a node that does not remember itself believes it. Default: 2 where three or more members are connected, 1 where fewer.'),
   }).prefault({}).describe('How fresh a tag is.'),
   access: z.strictObject({
     ttl: setting(quantity(parseDuration).prefault('5m'), 'a duration such as 5m', 'How long a registry\'s word that this node may read a repository is not asked for again.'),
