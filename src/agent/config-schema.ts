@@ -175,7 +175,9 @@ export const configSchema = z.strictObject({
     prefetch: setting(z.boolean().default(true), 'true or false', 'Members may ask this node to pull an image ("layerswarm pull --all").'),
     pin: setting(z.boolean().default(false), 'true or false', 'Members may pin and unpin images here.'),
     purge: setting(z.boolean().default(false), 'true or false', 'Members may remove images here.'),
-  }).prefault({}).describe('What other members of the swarm may ask of this node.'),
+    redirects: setting(z.array(z.string().regex(/^[A-Za-z0-9.:-]+$/)).default([]), 'host names or IP addresses such as 127.0.0.1',
+      'Hosts on loopback or link-local addresses where a registry may redirect this node to, or have its token service. Others there are refused, but for a registry that is on loopback itself.'),
+  }).prefault({}).describe('What other members of the swarm, and registries, may have this node do.'),
   replication: replicationSchema.describe('Which images this node carries to other registries. In the file only.'),
   containerd: z.strictObject({
     socket: setting(z.string().regex(/^\//).max(107).optional(), 'an absolute path such as /run/containerd/containerd.sock',

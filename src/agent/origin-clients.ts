@@ -2,7 +2,7 @@ import type { Dispatcher } from 'undici';
 import { anonymous, type CredentialsProvider, passwordFileCredentials } from '../origin/credentials.ts';
 import type { Origin } from '../origin/origin.ts';
 import { RegistryOrigin } from '../origin/registry-origin.ts';
-import { DEFAULT_TIMEOUTS } from '../origin/registry-http.ts';
+import { admittedBy, DEFAULT_TIMEOUTS } from '../origin/registry-http.ts';
 import { makeDispatchers } from '../origin/tls.ts';
 import type { Bandwidth } from '../swarm/lane/pace/bandwidth.ts';
 import type { Network } from '../swarm/network/network.ts';
@@ -14,26 +14,27 @@ const NO_LOGIN: CredentialsProvider = {
   source: 'none is used, since members told this origin: name it in the configuration of this node (origin) to use the login of this host',
 };
 
-/** Makes the clients of origins, all over one set of connections. */
+export type OriginClientsConfig = Pick<AgentConfig, 'originUsername' | 'originPasswordFile' | 'originCa' | 'upstreams' | 'limits' | 'allow'>;
+
+/** Makes the clients of origins, and closes their connections. */
 export class OriginClients {
-  readonly #config: Pick<AgentConfig, 'originUsername' | 'originPasswordFile' | 'upstreams' | 'limits'>;
+  readonly #config: OriginClientsConfig;
   readonly #network: Network;
   readonly #bandwidth: Pick<Bandwidth, 'originRate'>;
-  readonly #dispatcher: Dispatcher;
-  readonly #mirrorDispatchers: Dispatcher[] = [];
+  readonly #dispatchers = new WeakMap<Origin, Dispatcher>();
+  readonly #opened: Dispatcher[] = [];
 
-  /** @throws `config-invalid` when the CA file cannot be read */
-  constructor(config: Pick<AgentConfig, 'originUsername' | 'originPasswordFile' | 'originCa' | 'upstreams' | 'limits'>, network: Network, bandwidth: Pick<Bandwidth, 'originRate'>) {
+  constructor(config: OriginClientsConfig, network: Network, bandwidth: Pick<Bandwidth, 'originRate'>) {
     this.#config = config;
     this.#network = network;
     this.#bandwidth = bandwidth;
-    this.#dispatcher = makeDispatchers({ caFile: config.originCa }, DEFAULT_TIMEOUTS.connectMs).registry;
   }
 
   /** @throws `config-invalid` */
   configured(url: string): Origin {
-    const { originUsername: user, originPasswordFile: file } = this.#config;
-    return this.#registry(url, user === undefined || file === undefined ? undefined : passwordFileCredentials(user, file));
+    const { originUsername: user, originPasswordFile: file, originCa } = this.#config;
+    const credentials = user === undefined || file === undefined ? undefined : passwordFileCredentials(user, file);
+    return this.#registry(url, { credentials, ca: originCa, isNamed: true });
   }
 
   /**
@@ -44,27 +45,33 @@ export class OriginClients {
     const peerId = embeddedOriginPeer(url);
     if (peerId !== undefined) return new MemberOrigin(this.#network, peerId);
     const named = this.#config.upstreams.find((upstream) => new URL(upstream.url).origin === new URL(url).origin);
-    return named === undefined ? this.#registry(url, NO_LOGIN) : this.mirror(named);
+    return named === undefined ? this.#registry(url, { credentials: NO_LOGIN, ca: this.#config.originCa, isNamed: false }) : this.mirror(named);
   }
 
   /** A registry that is mirrored beside the origin, with its own login and certificates. @throws `config-invalid` */
   mirror({ url, login, ca }: UpstreamConfig): Origin {
-    const dispatcher = ca === undefined ? this.#dispatcher : makeDispatchers({ caFile: ca }, DEFAULT_TIMEOUTS.connectMs).registry;
-    if (dispatcher !== this.#dispatcher) this.#mirrorDispatchers.push(dispatcher);
-    return this.#registry(url, login === undefined ? undefined : passwordFileCredentials(login.username, login.passwordFile), dispatcher);
+    const credentials = login === undefined ? undefined : passwordFileCredentials(login.username, login.passwordFile);
+    return this.#registry(url, { credentials, ca: ca ?? this.#config.originCa, isNamed: true });
   }
 
-  /** Where pushes are passed on to. */
-  upstream(origin: Origin | undefined): { url: string; dispatcher: Dispatcher } | undefined {
-    return origin === undefined ? undefined : { url: origin.url, dispatcher: this.#dispatcher };
+  /** Where pushes are passed on to; an origin that is no registry has no dispatcher. */
+  upstream(origin: Origin | undefined): { url: string; dispatcher: Dispatcher | undefined } | undefined {
+    return origin === undefined ? undefined : { url: origin.url, dispatcher: this.#dispatchers.get(origin) };
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#dispatcher, ...this.#mirrorDispatchers].map((dispatcher) => dispatcher.destroy()));
+    await Promise.all(this.#opened.map((dispatcher) => dispatcher.destroy()));
   }
 
-  #registry(url: string, credentials: CredentialsProvider | undefined, dispatcher = this.#dispatcher): RegistryOrigin {
+  /** `isNamed`: by this host's configuration, so that it may be anywhere; where a member's word leads is checked as a redirect is. */
+  #registry(url: string, { credentials, ca, isNamed }: { credentials: CredentialsProvider | undefined; ca: string | undefined; isNamed: boolean }): RegistryOrigin {
     const { origin: bytesPerSecond, originConnections: maxConnections } = this.#config.limits;
-    return new RegistryOrigin({ url, credentials, maxConnections, bytesPerSecond, sharedRate: this.#bandwidth.originRate, dispatcher });
+    const { redirects } = this.#config.allow;
+    const { registry, storage } = makeDispatchers({ caFile: ca }, DEFAULT_TIMEOUTS.connectMs, admittedBy(new URL(url), isNamed, redirects));
+    this.#opened.push(registry, storage);
+    const dispatchers = { registry: isNamed ? registry : storage, storage };
+    const origin = new RegistryOrigin({ url, credentials, maxConnections, bytesPerSecond, sharedRate: this.#bandwidth.originRate, dispatchers, redirects, ...(isNamed ? {} : { credentialsFor: () => NO_LOGIN }) });
+    this.#dispatchers.set(origin, dispatchers.registry);
+    return origin;
   }
 }

@@ -1,3 +1,5 @@
+import { reachOf } from '../origin/reach.ts';
+import { parseTcpAddress } from './network/address.ts';
 import type { Network, OriginAnnouncement, Peer } from './network/network.ts';
 import { embeddedOriginPeer } from './member-origin.ts';
 
@@ -114,8 +116,8 @@ export class OriginDirectory {
 }
 
 /** Pure: what this node uses, and what it keeps of it, by what its operator said, by what it learned before, and by what its members say. */
-export function chooseOrigin(said: OperatorsWord, record: OriginRecord, members: readonly Pick<Peer, 'origin'>[], now: number): { state: OriginState; record: OriginRecord } {
-  const heard = [...new Set(members.flatMap(({ origin }) => normalized(origin?.url) ?? []))].sort();
+export function chooseOrigin(said: OperatorsWord, record: OriginRecord, members: readonly Pick<Peer, 'origin' | 'address'>[], now: number): { state: OriginState; record: OriginRecord } {
+  const heard = [...new Set(members.flatMap(({ origin, address }) => credible(normalized(origin?.url), address) ?? []))].sort();
   const operators = operatorsChoice(said);
   if (operators !== undefined) {
     const others = said.configured === undefined || said.charter === undefined ? [] : [said.configured, said.charter];
@@ -140,6 +142,12 @@ export function chooseOrigin(said: OperatorsWord, record: OriginRecord, members:
 function operatorsChoice({ configured, charter }: OperatorsWord): OriginAnnouncement | undefined {
   const url = configured?.startsWith('embedded:') === true ? configured : charter ?? configured;
   return url === undefined ? undefined : { url, source: 'configured' };
+}
+
+/** A member elsewhere that names a port of this host, or of the wire that this host is on, would have this node knock there. */
+function credible(url: string | undefined, teller: string): string | undefined {
+  const reach = url === undefined || url.startsWith('embedded:') ? 'network' : reachOf(new URL(url).hostname);
+  return reach === 'network' || reach === reachOf(parseTcpAddress(teller)?.host ?? '') ? url : undefined;
 }
 
 function stateOf(current: OriginAnnouncement | undefined, heard: readonly string[]): OriginState {

@@ -11,6 +11,7 @@ const EMBEDDED = 'embedded:12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8'
 const configured = (url: string): OriginAnnouncement => ({ url, source: 'configured' });
 const learned = (url: string): OriginAnnouncement => ({ url, source: 'learned' });
 
+const ELSEWHERE = '/ip4/192.0.2.7/tcp/4001';
 const NOW = 10 * SETTLED_AFTER_MS;
 const unknown: OriginRecord = { url: undefined, learnedAt: 0, contested: [] };
 const settled = (url: string): OriginRecord => ({ url, learnedAt: 0, contested: [] });
@@ -39,7 +40,7 @@ const cases: [title: string, said: OperatorsWord, record: OriginRecord, members:
 ];
 for (const [title, said, record, members, url, conflict, keeps] of cases) {
   test(`choosing the origin: ${title}`, (t) => {
-    const chosen = chooseOrigin(said, record, members.map((origin) => ({ origin })), NOW);
+    const chosen = chooseOrigin(said, record, members.map((origin) => ({ origin, address: ELSEWHERE })), NOW);
     t.is(chosen.state.current?.url, url);
     t.deepEqual(chosen.state.conflict, conflict);
     t.deepEqual(chosen.record, keeps);
@@ -53,6 +54,16 @@ test('an origin with a password in it is refused, and the rest normalized', (t) 
   t.is(normalizeOriginUrl('https://user:secret@a.example'), undefined);
   t.is(normalizeOriginUrl('http://A.example:80/sub/'), 'http://a.example/sub');
   t.is(normalizeOriginUrl('embedded:12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8'), 'embedded:12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8');
+});
+
+test('a port of this host, or of its own wire, is believed of nobody elsewhere', (t) => {
+  for (const [url, address, expected] of [
+    ['http://127.0.0.1:8080', ELSEWHERE, undefined],
+    ['http://169.254.169.254', ELSEWHERE, undefined],
+    ['http://169.254.169.254', '/ip4/127.0.0.1/tcp/4001', undefined],
+    ['http://127.0.0.1:8080', '/ip4/127.0.0.1/tcp/4001', 'http://127.0.0.1:8080'],
+    ['http://10.0.0.1:8080', ELSEWHERE, 'http://10.0.0.1:8080'],
+  ] as const) t.is(chooseOrigin({}, unknown, [{ origin: configured(url), address }], NOW).state.current?.url, expected, url);
 });
 
 test('one configured node teaches a chain of others; one that names another is seen, and followed by none that knows better', async (t) => {
