@@ -57,7 +57,7 @@ export class TagResolver {
       await keepIfTaken(() => images.setTag(repository.full, tag, digest, now()));
       return { kind: 'fresh', digest };
     } catch (error) {
-      if (errorCode(error) === 'not-found') images.deleteTag(repository.full, tag);
+      if (errorCode(error) === 'not-found') await keepIfTaken(() => { images.deleteTag(repository.full, tag); });
       if (!isOriginAway(error)) throw error;
       return this.#remember(repository, tag, error as LayerswarmError);
     }
