@@ -131,7 +131,7 @@ export class Libp2pNetwork implements Network {
 
   /** What peers did wrong since the start. */
   counts(): MemberCounts {
-    return this.#state.kind === 'running' ? { ...this.#state.parts.members.counts } : { invalidMessages: 0, helloTimeouts: 0, queueOverflows: 0, silent: 0 };
+    return this.#state.kind === 'running' ? { ...this.#state.parts.members.counts } : { invalidMessages: 0, helloTimeouts: 0, queueOverflows: 0, silent: 0, unknownMessages: 0 };
   }
 
   peers(): readonly Peer[] {
