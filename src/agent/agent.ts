@@ -68,6 +68,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   // What is kept. The store's lock makes this the only agent of the folder, so what a dead one left there may go.
   const own = await openStore(config.data, {
     maxBytes: await storeLimitBytes(config.data, config.store.maxBytes),
+    onRepair: (line) => log.for('store').error(line),
     ...(bulk === undefined ? {} : { openPartial: bulk.partials.open }),
   });
   parts.defer(() => own.close());
