@@ -146,6 +146,8 @@ export const configSchema = z.strictObject({
       'Blobs that nobody used for this long are evicted.'),
     gcInterval: setting(quantity(parseInterval).prefault('1h'), 'a duration from 1s to 24d such as 1h',
       'How often the store is cleaned of what is old, idle or over its limit.'),
+    scrubInterval: setting(quantity(parseDuration).prefault('7d'), 'a duration such as 7d, or 0 for never',
+      'How often every blob is read again in the background, slowly, and fetched anew where the disk gives other bytes than were proven.'),
   }).prefault({}).describe('What is kept on disk.'),
   tags: z.strictObject({
     ttl: setting(quantity(parseDuration).prefault('30s'), 'a duration such as 30s', 'How long an answer of the origin to "what does this tag mean" is used again.'),
