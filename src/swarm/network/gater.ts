@@ -2,6 +2,7 @@ import type { ConnectionGater } from '@libp2p/interface';
 import { reachOf, type Reach } from '../../origin/reach.ts';
 import { isLoopback, parseTcpAddress } from './address.ts';
 import type { Bans } from './bans.ts';
+import { PendingPlaces } from './pending-places.ts';
 
 /** After it broke the rules of the protocol a peer is not spoken to for this long; a ban needs evidence. */
 const PENALTY_MS = 30_000;
@@ -23,6 +24,7 @@ export class Gater implements ConnectionGater {
   readonly #loopbackOnly: boolean;
   readonly #near: ReadonlySet<Reach>;
   readonly #configured = new Set<string>();
+  readonly places = new PendingPlaces();
   readonly #penalties = new Map<string, number>();
 
   constructor(bans: Bans, { loopbackOnly, listen }: GaterOptions) {
@@ -63,7 +65,12 @@ export class Gater implements ConnectionGater {
     return (this.#loopbackOnly && !isLoopback(parsed.host)) || this.#bans.refusesAddress(address.toString());
   };
 
-  denyInboundConnection: NonNullable<ConnectionGater['denyInboundConnection']> = (connection) => this.#bans.refusesAddress(connection.remoteAddr.toString());
+  denyInboundConnection: NonNullable<ConnectionGater['denyInboundConnection']> = (connection) => this.#bans.refusesAddress(connection.remoteAddr.toString()) || !this.places.enter(connection);
+
+  denyInboundUpgradedConnection: NonNullable<ConnectionGater['denyInboundUpgradedConnection']> = (_peerId, connection) => {
+    this.places.leave(connection.remoteAddr.toString());
+    return false;
+  };
 
   denyInboundEncryptedConnection: NonNullable<ConnectionGater['denyInboundEncryptedConnection']> = (peerId) => this.refuses(peerId.toString());
 

@@ -292,6 +292,7 @@ export class Libp2pNetwork implements Network {
   #onJoined(session: Session): void {
     const { node, discovery, content } = this.#running();
     void this.#tag(node, session.peer.peerId, true);
+    this.#gater.places.know(session.peer.address);
     discovery.onJoined(session.peer.peerId, session.hello?.listen ?? []);
     content.kick();
     this.#tell('joined', session.peer);

@@ -64,7 +64,8 @@ export async function createNode(options: NodeOptions): Promise<Node> {
       maxConnections: options.maxConnections,
       // The defaults, 5 and 10, turn away a crowd that starts at once.
       inboundConnectionThreshold: 50,
-      maxIncomingPendingConnections: 100,
+      // the gater keeps places by address: one number for all would let strangers take them from members
+      maxIncomingPendingConnections: 4096,
       maxParallelDials: 32,
       dialTimeout: DIAL_TIMEOUT_MS,
       addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,
