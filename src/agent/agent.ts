@@ -68,6 +68,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   // What is kept. The store's lock makes this the only agent of the folder, so what a dead one left there may go.
   const own = await openStore(config.data, {
     maxBytes: await storeLimitBytes(config.data, config.store.maxBytes),
+    onRepair: (line) => log.for('store').error(line),
     ...(bulk === undefined ? {} : { openPartial: bulk.partials.open }),
   });
   parts.defer(() => own.close());
@@ -106,10 +107,9 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   const configured = embedded ?? (config.origin === 'auto' ? undefined : clients.configured(config.origin));
   const memory = new OriginMemory(config.data);
   const origins = new CurrentOrigin({
-    directory: new OriginDirectory(network, configured?.url, await memory.read()),
+    directory: new OriginDirectory(network, { configured: configured?.url, record: await memory.read(), onRecord: (record) => memory.remember(record, log.for('origin')) }),
     configured,
-    open: (url) => clients.learned(url),
-    onLearned: (url) => memory.remember(url, log.for('origin')),
+    open: ({ url }) => clients.learned(url),
     log: log.for('origin'),
   });
   parts.defer(() => origins.close());
@@ -119,7 +119,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   const tags = new TagMemory(network, (url, repository, tag) => {
     const full = `${registryNameOf(url)}/${repository}`;
     return excluded.has(full) ? undefined : store.images.tag(full, tag);
-  });
+  }, { witnesses: config.tags.witnesses });
 
   // Blobs between the members
   const exchange = new Exchange({ network, blobs: store.blobs, origin, mayShare: (blob) => excluded.mayShare(blob), emit: config.emit, zone: config.zone });
@@ -151,7 +151,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
     repositoryPrefix,
     aliases: config.mirrors,
     mirrors,
-    tagMemory: async (repository, tag, signal) => (origin() === undefined ? undefined : tags.newest(origin()!.url, repository, tag, { signal })),
+    tagMemory: async (repository, tag, signal) => (origin() === undefined ? undefined : tags.ask(origin()!.url, repository, tag, { signal })),
     isExcluded,
     ...(embedded === undefined ? {} : { embedded: { origin: embedded, uploadsFolder: join(config.data, 'uploads'), makeRoom: (bytes) => own.makeRoom(bytes) } }),
     log: log.for('registry'),

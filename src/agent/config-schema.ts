@@ -146,11 +146,15 @@ export const configSchema = z.strictObject({
       'Blobs that nobody used for this long are evicted.'),
     gcInterval: setting(quantity(parseInterval).prefault('1h'), 'a duration from 1s to 24d such as 1h',
       'How often the store is cleaned of what is old, idle or over its limit.'),
+    scrubInterval: setting(quantity(parseDuration).prefault('7d'), 'a duration such as 7d, or 0 for never',
+      'How often every blob is read again in the background, slowly, and fetched anew where the disk gives other bytes than were proven.'),
   }).prefault({}).describe('What is kept on disk.'),
   tags: z.strictObject({
     ttl: setting(quantity(parseDuration).prefault('30s'), 'a duration such as 30s', 'How long an answer of the origin to "what does this tag mean" is used again.'),
     staleFor: setting(quantity(parseDuration).prefault('7d'), 'a duration such as 7d',
-      'While the origin is down, the newest answer that this node or a member remembers is served as stale, up to this age.'),
+      'While the origin is down, the answer that this node remembers, else the one that members agree on, is served as stale, up to this age.'),
+    witnesses: setting(z.int().min(1).max(32).optional(), 'a number from 1 to 32',
+      'How many members on different hosts must remember the same before a node that does not remember itself believes it. Default: 2 where three or more members are connected, 1 where fewer.'),
   }).prefault({}).describe('How fresh a tag is.'),
   access: z.strictObject({
     ttl: setting(quantity(parseDuration).prefault('5m'), 'a duration such as 5m', 'How long a registry\'s word that this node may read a repository is not asked for again.'),
@@ -173,7 +177,9 @@ export const configSchema = z.strictObject({
     prefetch: setting(z.boolean().default(true), 'true or false', 'Members may ask this node to pull an image ("layerswarm pull --all").'),
     pin: setting(z.boolean().default(false), 'true or false', 'Members may pin and unpin images here.'),
     purge: setting(z.boolean().default(false), 'true or false', 'Members may remove images here.'),
-  }).prefault({}).describe('What other members of the swarm may ask of this node.'),
+    redirects: setting(z.array(z.string().regex(/^[A-Za-z0-9.:-]+$/)).default([]), 'host names or IP addresses such as 127.0.0.1',
+      'Hosts on loopback or link-local addresses where a registry may redirect this node to, or have its token service. Others there are refused, but for a registry that is on loopback itself.'),
+  }).prefault({}).describe('What other members of the swarm, and registries, may have this node do.'),
   replication: replicationSchema.describe('Which images this node carries to other registries. In the file only.'),
   containerd: z.strictObject({
     socket: setting(z.string().regex(/^\//).max(107).optional(), 'an absolute path such as /run/containerd/containerd.sock',

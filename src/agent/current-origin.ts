@@ -1,14 +1,14 @@
 import type { Logger } from '../log.ts';
 import type { Origin } from '../origin/origin.ts';
-import type { OriginDirectory, OriginState } from '../swarm/origin-directory.ts';
+import type { OriginAnnouncement } from '../swarm/network/network.ts';
+import { normalizeOriginUrl, type OriginDirectory, type OriginState } from '../swarm/origin-directory.ts';
 
 export interface CurrentOriginOptions {
   readonly directory: OriginDirectory;
   /** The client of the configured origin. */
   readonly configured: Origin | undefined;
-  /** Makes the client of a learned origin. @throws for one that cannot be used */
-  readonly open: (url: string) => Origin;
-  readonly onLearned: (url: string) => void;
+  /** Makes the client of another one. @throws for one that cannot be used */
+  readonly open: (announced: OriginAnnouncement) => Origin;
   readonly log: Logger;
 }
 
@@ -41,19 +41,17 @@ export class CurrentOrigin {
   }
 
   #follow({ current, conflict, reason }: OriginState): void {
-    const { configured, open, onLearned, log } = this.#options;
-    if (conflict !== undefined) log.error(reason ?? 'members name different origins');
-    if (configured !== undefined || current?.url === this.#origin?.url) return;
+    const { open, log } = this.#options;
+    if (conflict !== undefined) log.error(reason ?? 'different origins are named in this swarm');
+    if (current?.url === (this.#origin === undefined ? undefined : normalizeOriginUrl(this.#origin.url))) return;
     const old = this.#origin;
     try {
-      this.#origin = current === undefined ? undefined : open(current.url);
+      this.#origin = current === undefined ? undefined : open(current);
     } catch (error) {
-      log.error('cannot use the origin that members name', { url: current?.url, reason: String(error) });
+      log.error('cannot use the origin that is named', { url: current?.url, reason: String(error) });
       return;
     }
     if (old !== undefined) old.close().catch((error: unknown) => log.warn('the client of the former origin did not close', { reason: String(error) }));
-    if (current === undefined) return;
-    log.info('learned the origin from the swarm', { url: current.url });
-    onLearned(current.url);
+    if (current !== undefined) log.info(current.source === 'learned' ? 'learned the origin from the swarm' : 'the origin is another one now', { url: current.url });
   }
 }

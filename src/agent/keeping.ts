@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../status/metrics.ts';
 import type { GcOptions, GcReport } from '../store/garbage.ts';
@@ -15,7 +16,9 @@ import { Preheat } from './preheat.ts';
 import type { Puller, UpstreamOf } from './puller.ts';
 import { Purger } from './purger.ts';
 import type { ReceiptRing } from './receipt-ring.ts';
+import { verifyAndRepair } from './repair.ts';
 import { every } from './schedule.ts';
+import { SCRUB_LOOK_MS, scrubWhenDue } from './scrub.ts';
 
 export interface KeepingParts {
   readonly config: Pick<AgentConfig, 'data' | 'zone' | 'allow' | 'store'>;
@@ -70,12 +73,16 @@ export async function makeKeeping(parts: KeepingParts): Promise<Keeping> {
       log.error('cannot clean the store', { reason: String(error) });
     }
   });
+  const scrubbing = every(SCRUB_LOOK_MS, 'now', (signal) => scrubWhenDue({
+    path: join(config.data, 'scrub.json'), intervalMs: config.store.scrubInterval, log, now: Date.now,
+    verify: (aborted, rest) => verifyAndRepair(parts, { dryRun: false, repair: true, signal: aborted, onProgress: () => undefined, rest }),
+  }, signal));
   return {
     preheat,
     handlers: keepHandlers({ ...parts, purger, pinner, gc }),
     async [Symbol.asyncDispose]() {
       pinner.close();
-      await Promise.all([looking[Symbol.asyncDispose](), cleaning[Symbol.asyncDispose](), prefetches.close(), keeper.close()]);
+      await Promise.all([looking[Symbol.asyncDispose](), cleaning[Symbol.asyncDispose](), scrubbing[Symbol.asyncDispose](), prefetches.close(), keeper.close()]);
     },
   };
 }

@@ -18,7 +18,7 @@ export function mirroredRegistries({ upstreams, open, tags, excluded }: MirrorPa
     return {
       name,
       origin: open(upstream),
-      tagMemory: (repository, tag, signal) => tags.newest(`registry://${name}`, repository, tag, { signal }),
+      tagMemory: (repository, tag, signal) => tags.ask(`registry://${name}`, repository, tag, { signal }),
       isExcluded: (repository) => excluded.has(`${name}/${repository}`),
     };
   });

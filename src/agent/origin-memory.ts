@@ -1,9 +1,10 @@
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../log.ts';
-import { normalizeOriginUrl } from '../swarm/origin-directory.ts';
+import { writeStateFile } from '../swarm/network/state-file.ts';
+import { normalizeOriginUrl, type OriginRecord } from '../swarm/origin-directory.ts';
 
-/** The origin that was learned last, so that a restarted node knows one before it has met anybody. */
+/** The origin that was learned, so that a restarted node has it before it has met anybody, whoever that is. */
 export class OriginMemory {
   readonly #path: string;
   #writing: Promise<void> = Promise.resolve();
@@ -13,21 +14,22 @@ export class OriginMemory {
   }
 
   /** undefined without one, or where the file is damaged: then it is learned anew. */
-  async read(): Promise<string | undefined> {
+  async read(): Promise<OriginRecord | undefined> {
     try {
-      const { url } = JSON.parse(await readFile(this.#path, 'utf8')) as { url?: unknown };
-      return typeof url === 'string' ? normalizeOriginUrl(url) : undefined;
+      const { url, learnedAt, contested } = JSON.parse(await readFile(this.#path, 'utf8')) as { url?: unknown; learnedAt?: unknown; contested?: unknown };
+      return {
+        url: typeof url === 'string' ? normalizeOriginUrl(url) : undefined,
+        learnedAt: typeof learnedAt === 'number' ? learnedAt : 0,
+        contested: Array.isArray(contested) ? contested.flatMap((text: unknown) => (typeof text === 'string' ? normalizeOriginUrl(text) ?? [] : [])) : [],
+      };
     } catch {
       return undefined;
     }
   }
 
-  remember(url: string, log: Logger): void {
-    this.#writing = this.#writing.then(() => this.#write(url)).catch((error: unknown) => log.warn('cannot remember the origin', { reason: String(error) }));
-  }
-
-  async #write(url: string): Promise<void> {
-    await writeFile(`${this.#path}.tmp`, `${JSON.stringify({ url })}\n`);
-    await rename(`${this.#path}.tmp`, this.#path);
+  remember(record: OriginRecord, log: Logger): void {
+    this.#writing = this.#writing
+      .then(() => writeStateFile(this.#path, record))
+      .catch((error: unknown) => log.warn('cannot remember the origin', { reason: String(error) }));
   }
 }

@@ -28,6 +28,8 @@ export interface VerifyRun {
   readonly signal: AbortSignal;
   readonly onProgress: (progress: VerifyProgress) => void;
   readonly stallMs?: number;
+  /** Waited for after each blob, with the milliseconds that it took. */
+  readonly rest?: (tookMs: number) => Promise<void>;
 }
 
 /** Where a blob belongs, noted before its row goes with it. */
@@ -49,6 +51,7 @@ export async function verifyAndRepair(parts: RepairParts, run: VerifyRun): Promi
   let bytes = 0;
   const listed = Array.from(store.blobs.list(), ({ digest }) => digest);
   for (const digest of listed) {
+    const startedAt = performance.now();
     const links: Links = { repositories: store.images.repositoriesOf(digest), isManifest: store.images.isManifest(digest) };
     for await (const result of store.verify({ digests: [digest], dryRun: run.dryRun, signal: run.signal })) {
       blobs++;
@@ -61,6 +64,7 @@ export async function verifyAndRepair(parts: RepairParts, run: VerifyRun): Promi
       }
       run.onProgress({ blobs, bytes, totalBytes });
     }
+    await run.rest?.(performance.now() - startedAt);
   }
   for (const { digest, size } of atHost) {
     run.signal.throwIfAborted();

@@ -1,4 +1,5 @@
-import { readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { readFile, rename, rm, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LayerswarmError } from '../errors.ts';
 
@@ -20,9 +21,14 @@ function pathOf(data: string): string {
 }
 
 export async function writeAgentFile(data: string, file: AgentFile): Promise<void> {
-  const temporary = `${pathOf(data)}.tmp`;
-  await writeFile(temporary, `${JSON.stringify(file, undefined, 2)}\n`, { mode: 0o644 });
-  await rename(temporary, pathOf(data));
+  const temporary = `${pathOf(data)}.${randomUUID()}.tmp`;
+  try {
+    // exclusive: a link that somebody put there is not followed
+    await writeFile(temporary, `${JSON.stringify(file, undefined, 2)}\n`, { mode: 0o644, flag: 'wx' });
+    await rename(temporary, pathOf(data));
+  } finally {
+    await rm(temporary, { force: true });
+  }
 }
 
 export async function removeAgentFile(data: string): Promise<void> {

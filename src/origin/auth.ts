@@ -1,10 +1,11 @@
-import type { Dispatcher } from 'undici';
 import { LayerswarmError } from '../errors.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
 import type { Clock } from './clock.ts';
 import type { Credentials, CredentialsProvider } from './credentials.ts';
 import type { Health } from './health.ts';
+import { checkHost, type Admits } from './guarded-lookup.ts';
 import { AttemptFailed, transportFailure } from './origin-error.ts';
+import type { Dispatchers } from './tls.ts';
 import { basicHeader, requestToken, type Token, type TokenService } from './token.ts';
 
 /** Part of a token's life after which it is renewed: a request that begins now should not find it expired. */
@@ -42,16 +43,18 @@ interface HeldToken {
  */
 export class Authenticator {
   readonly #registry: URL;
-  readonly #dispatcher: Dispatcher;
+  readonly #dispatchers: Dispatchers;
+  readonly #admits: Admits;
   readonly #credentials: CredentialsProvider;
   readonly #health: Health;
   readonly #clock: Clock;
   readonly #tokens = new Map<string, HeldToken>();
   #scheme: Scheme = { kind: 'none' };
 
-  constructor(options: { registry: URL; dispatcher: Dispatcher; credentials: CredentialsProvider; health: Health; clock: Clock }) {
+  constructor(options: { registry: URL; dispatchers: Dispatchers; admits: Admits; credentials: CredentialsProvider; health: Health; clock: Clock }) {
     this.#registry = options.registry;
-    this.#dispatcher = options.dispatcher;
+    this.#dispatchers = options.dispatchers;
+    this.#admits = options.admits;
     this.#credentials = options.credentials;
     this.#health = options.health;
     this.#clock = options.clock;
@@ -159,8 +162,12 @@ export class Authenticator {
   }
 
   async #requestToken(service: TokenService, scopes: readonly string[], credentials: Credentials): Promise<Token> {
+    const isRegistry = service.realm.origin === this.#registry.origin;
+    if (!isRegistry) checkHost(service.realm.hostname, this.#admits);
     try {
-      return await requestToken(this.#dispatcher, service, scopes, credentials, this.#clock);
+      // beside the registry itself no host is shown its client certificate
+      const dispatcher = isRegistry ? this.#dispatchers.registry : this.#dispatchers.storage;
+      return await requestToken(dispatcher, service, scopes, credentials, this.#clock);
     } catch (error) {
       if (error instanceof LayerswarmError) throw error;
       throw new AttemptFailed(transportFailure('a token', `the token service ${service.realm.host}`, error, undefined));

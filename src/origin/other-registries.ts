@@ -3,12 +3,14 @@ import { isRepositoryName } from '../oci/name.ts';
 import { type Access, Authenticator } from './auth.ts';
 import type { Clock } from './clock.ts';
 import type { CredentialsProvider } from './credentials.ts';
+import type { Admits } from './guarded-lookup.ts';
 import { Health } from './health.ts';
 
 const MAX_REGISTRIES = 16;
 
 export interface OtherRegistriesOptions {
   readonly dispatcher: Dispatcher;
+  readonly admits: Admits;
   readonly credentialsFor: (registry: URL) => CredentialsProvider;
   readonly clock: Clock;
 }
@@ -36,9 +38,9 @@ export class OtherRegistries {
   #at({ origin }: URL): Authenticator {
     const known = this.#authenticators.get(origin);
     if (known !== undefined) return known;
-    const { dispatcher, credentialsFor, clock } = this.#options;
+    const { dispatcher, admits, credentialsFor, clock } = this.#options;
     const registry = new URL(origin);
-    const authenticator = new Authenticator({ registry, dispatcher, credentials: credentialsFor(registry), health: new Health(registry.host, clock), clock });
+    const authenticator = new Authenticator({ registry, dispatchers: { registry: dispatcher, storage: dispatcher }, admits, credentials: credentialsFor(registry), health: new Health(registry.host, clock), clock });
     this.#authenticators.set(origin, authenticator);
     const [oldest] = this.#authenticators.keys();
     if (this.#authenticators.size > MAX_REGISTRIES && oldest !== undefined) this.#authenticators.delete(oldest);

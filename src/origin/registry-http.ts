@@ -1,19 +1,20 @@
-import type { Dispatcher } from 'undici';
 import { errorCode, LayerswarmError } from '../errors.ts';
 import { type Access, Authenticator } from './auth.ts';
 import { ByteRate, Semaphore } from './budget.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { CredentialsProvider } from './credentials.ts';
 import { dockerConfigCredentials } from './docker-config.ts';
+import { checkHost, type Admits } from './guarded-lookup.ts';
 import { Health } from './health.ts';
 import { abortedError, AttemptFailed, type Failure, statusFailure, transportFailure } from './origin-error.ts';
 import { OtherRegistries, repositoryAt } from './other-registries.ts';
 import { isRedirect, LocationCache, MAX_REDIRECTS, redirectTarget } from './redirect.ts';
+import { reachOf, type Reach } from './reach.ts';
 import { RegistryPlace } from './registry-place.ts';
 import { isRead, type RegistryRequest, withControlTimeout } from './registry-request.ts';
 import { parseRegistryUrl } from './registry-url.ts';
 import { DEFAULT_RETRY, parseRetryAfter, type RetryPolicy, withRetry } from './retry.ts';
-import { makeDispatchers, type TlsOptions } from './tls.ts';
+import { makeDispatchers, type Dispatchers, type TlsOptions } from './tls.ts';
 import { type Answer, exchange } from './transport.ts';
 
 export interface RegistryOptions extends TlsOptions {
@@ -33,8 +34,10 @@ export interface RegistryOptions extends TlsOptions {
   readonly sharedRate?: Pick<ByteRate, 'take'> | undefined;
   /** Whether requests fail at once for a while after several outages in a row; true unless given. */
   readonly failFast?: boolean | undefined;
-  /** Connections to use instead of own ones; whoever made it closes it. */
-  readonly dispatcher?: Dispatcher | undefined;
+  /** Connections to use instead of own ones; whoever made them closes them. */
+  readonly dispatchers?: Dispatchers | undefined;
+  /** Hosts on loopback or link-local addresses that it may redirect to, or have its token service on. Where it is on loopback itself, so may they be. */
+  readonly redirects?: readonly string[] | undefined;
   readonly clock?: Clock | undefined;
 }
 
@@ -69,8 +72,9 @@ export class RegistryHttp {
   readonly #timeouts: Timeouts;
   readonly #retry: RetryPolicy;
   readonly #auth: Authenticator;
-  readonly #dispatchers: { readonly registry: Dispatcher; readonly storage: Dispatcher };
+  readonly #dispatchers: Dispatchers;
   readonly #ownsDispatchers: boolean;
+  readonly #admits: Admits;
   readonly #control = new Semaphore(CONTROL_CONNECTIONS);
   readonly #bulk: Semaphore;
   readonly #locations: LocationCache;
@@ -78,7 +82,7 @@ export class RegistryHttp {
 
   /** @throws LayerswarmError `config-invalid` */
   constructor(options: RegistryOptions) {
-    const { clock = systemClock, dispatcher } = options;
+    const { clock = systemClock, dispatchers } = options;
     this.place = new RegistryPlace(parseRegistryUrl(options.url));
     this.url = this.place.server;
     this.clock = clock;
@@ -87,16 +91,18 @@ export class RegistryHttp {
     this.rates = [own, options.sharedRate].filter((rate) => rate !== undefined);
     this.#timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
     this.#retry = { ...DEFAULT_RETRY, ...options.retry };
-    this.#dispatchers = dispatcher === undefined ? makeDispatchers(options, this.#timeouts.connectMs) : { registry: dispatcher, storage: dispatcher };
-    this.#ownsDispatchers = dispatcher === undefined;
+    this.#admits = admittedBy(this.url, true, options.redirects ?? []);
+    this.#dispatchers = dispatchers ?? makeDispatchers(options, this.#timeouts.connectMs, this.#admits);
+    this.#ownsDispatchers = dispatchers === undefined;
     this.#auth = new Authenticator({
       registry: this.url,
-      dispatcher: this.#dispatchers.storage,
+      dispatchers: this.#dispatchers,
+      admits: this.#admits,
       credentials: options.credentials ?? dockerConfigCredentials({ registry: this.url, clock }),
       health: this.health,
       clock,
     });
-    this.#others = new OtherRegistries({ dispatcher: this.#dispatchers.storage, credentialsFor: options.credentialsFor ?? ((registry) => dockerConfigCredentials({ registry, clock })), clock });
+    this.#others = new OtherRegistries({ dispatcher: this.#dispatchers.storage, admits: this.#admits, credentialsFor: options.credentialsFor ?? ((registry) => dockerConfigCredentials({ registry, clock })), clock });
     this.#bulk = new Semaphore(options.maxConnections ?? DEFAULT_CONNECTIONS);
     this.#locations = new LocationCache(clock);
   }
@@ -246,6 +252,7 @@ export class RegistryHttp {
   /** `authorization` is for the scheme, host and port of `url`, and nothing else. */
   async #hop(request: RegistryRequest, url: URL, authorization: string | undefined): Promise<Answer> {
     const atRegistry = this.#isRegistry(url);
+    if (!atRegistry) checkHost(url.hostname, this.#admits);
     try {
       return await exchange(atRegistry ? this.#dispatchers.registry : this.#dispatchers.storage, {
         method: request.method,
@@ -274,6 +281,12 @@ export class RegistryHttp {
   #isRegistry(url: URL): boolean {
     return url.origin === this.url.origin;
   }
+}
+
+/** Where a registry at `url` may lead this node; its own host, where the configuration names it, is where it is meant to be. */
+export function admittedBy(url: URL, isNamed: boolean, redirects: readonly string[]): (reach: Reach, host: string) => boolean {
+  const isLocal = reachOf(url.hostname) === 'loopback';
+  return (reach, host) => reach === 'network' || (reach === 'loopback' && isLocal) || (isNamed && host === url.hostname) || redirects.includes(host);
 }
 
 /** `promise`, which others may be waiting for as well, until `signal` ends this caller's wait. */

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { LayerswarmError } from '../errors.ts';
+import { guardedLookup, type Admits } from './guarded-lookup.ts';
 
 export interface TlsOptions {
   /** PEM file of authorities to trust beside the system's. */
@@ -19,38 +20,46 @@ interface Pem {
   readonly key?: string;
 }
 
+export interface Dispatchers {
+  readonly registry: Dispatcher;
+  readonly storage: Dispatcher;
+}
+
 /**
- * The connections to a registry, and to the storage that it redirects to: that never sees the client certificate. Certificates are
+ * The connections to a registry, and to the storage and token service that it leads to: those never see the client certificate, and
+ * are only where `admits` lets them be. Certificates are
  * always checked; whoever wants no TLS says http:// in the URL. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured where they are set.
  * @throws LayerswarmError `config-invalid` when a file cannot be read
  */
-export function makeDispatchers(tls: TlsOptions, connectTimeout: number): { registry: Dispatcher; storage: Dispatcher } {
+export function makeDispatchers(tls: TlsOptions, connectTimeout: number, admits: Admits): Dispatchers {
   const ca = tls.caFile === undefined ? {} : { ca: readPem(tls.caFile, 'CA certificates') };
-  const storage = makeAgent(ca, connectTimeout);
-  if (tls.clientCert === undefined) return { registry: storage, storage };
+  const storage = makeAgent(ca, connectTimeout, admits);
+  if (tls.clientCert === undefined) return { registry: makeAgent(ca, connectTimeout), storage };
   const cert = readPem(tls.clientCert.certFile, 'the client certificate');
   const key = readPem(tls.clientCert.keyFile, 'the key of the client certificate');
   return { registry: makeAgent({ ...ca, cert, key }, connectTimeout), storage };
 }
 
-function makeAgent(pem: Pem, timeout: number): Dispatcher {
+/** A proxy resolves names by itself, and is where the operator says: what goes through one is checked by `checkHost` alone. */
+function makeAgent(pem: Pem, timeout: number, admits?: Admits): Dispatcher {
   const { env } = process;
   const proxied = ['HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy'].some((name) => (env[name] ?? '') !== '');
-  if (!proxied) return new Agent({ connect: lazyConnector(pem, timeout), keepAliveTimeout: KEEP_ALIVE });
+  if (!proxied) return new Agent({ connect: lazyConnector(pem, timeout, admits), keepAliveTimeout: KEEP_ALIVE });
   const connect = { timeout, secureContext: secureContext(pem) };
   return new EnvHttpProxyAgent({ connect, requestTls: connect, keepAliveTimeout: KEEP_ALIVE });
 }
 
 /** Reading a few hundred authorities takes a tenth of a second of CPU: done once, at the first TLS connection, not at start. */
-function lazyConnector(pem: Pem, timeout: number): buildConnector.connector {
-  const plain = buildConnector({ timeout });
+function lazyConnector(pem: Pem, timeout: number, admits: Admits | undefined): buildConnector.connector {
+  const guard = admits === undefined ? {} : { lookup: guardedLookup(admits) };
+  const plain = buildConnector({ timeout, ...guard });
   let secure: buildConnector.connector | undefined;
   return (options, callback) => {
     if (options.protocol !== 'https:') {
       plain(options, callback);
       return;
     }
-    secure ??= buildConnector({ timeout, secureContext: secureContext(pem) });
+    secure ??= buildConnector({ timeout, ...guard, secureContext: secureContext(pem) });
     secure(options, callback);
   };
 }

@@ -1,12 +1,13 @@
 import type { EmbeddedOrigin } from '../origin/embedded.ts';
 import type { Origin } from '../origin/origin.ts';
 import type { BlobStore } from '../store/blob-store.ts';
-import type { ImageStore, TagRecord } from '../store/image-store.ts';
+import type { ImageStore } from '../store/image-store.ts';
 import type { BlobExchange } from '../swarm/swarm.ts';
 import { type EndpointObserver, HttpEndpoint } from './http/endpoint.ts';
 import type { ListenAddress } from '../http/listen.ts';
 import type { RegistryLog } from './http/message.ts';
 import { ImageResolver, type ImageTiming } from './images/image-resolver.ts';
+import type { TagWitnesses } from './images/tag-resolver.ts';
 import { Namespaces, type Repository } from './namespace.ts';
 import type { LazyObserver, PullObserver, StoreObserver } from './pull/pull-context.ts';
 import { pullRoutes } from './pull/pull-routes.ts';
@@ -30,8 +31,7 @@ export interface RegistryOptions {
   readonly repositoryPrefix?: () => string;
   /** Other registries that the origin stands for, lower case, such as `docker.io`: the allow-list of `ns`. */
   readonly aliases: readonly string[];
-  /** The newest mapping of a tag that connected members have from the origin. */
-  readonly tagMemory: (repository: string, tag: string, signal: AbortSignal) => Promise<TagRecord | undefined>;
+  readonly tagMemory: TagWitnesses;
   /** Repositories (as at the origin) that are never shared in the swarm. */
   readonly isExcluded: (repository: string) => boolean;
   /** Registries that this node mirrors beside the origin. */

@@ -92,6 +92,13 @@ export class BlobCatalog {
     return report;
   }
 
+  /** Fills an empty database with what memory knows. Prefix digests are computed anew when the blobs are verified. */
+  rewrite(): void {
+    this.#metadata.transaction(() => {
+      for (const record of this.#records.values()) this.#insertRow(record);
+    });
+  }
+
   /** Writes the row of a blob that is about to get its name. */
   prepare(digest: Digest, checkpoints: Checkpoints, options: { origin: boolean; now: number }): BlobRecord {
     const known = this.get(digest);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isMissing } from './store-error.ts';
@@ -14,9 +15,9 @@ export async function syncFolder(path: string): Promise<void> {
 
 /** Replaces a small file as a whole: whoever reads it sees the old content or the new one, also after a crash. */
 export async function replaceFile(path: string, content: string, tempFolder: string): Promise<void> {
-  const temp = join(tempFolder, `${basename(path)}.${process.pid}`);
+  const temp = join(tempFolder, `${basename(path)}.${randomUUID()}`);
   try {
-    await writeFile(temp, content, { mode: 0o600, flush: true });
+    await writeFile(temp, content, { mode: 0o600, flush: true, flag: 'wx' });
     await rename(temp, path);
     await syncFolder(dirname(path));
   } finally {

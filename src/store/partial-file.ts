@@ -66,7 +66,12 @@ export class PartialFile implements OwnedPartial {
 
   /** @throws `range-invalid` for a piece length that gives too many pieces; `disk-full`, `store-unwritable` */
   static async open(owner: PartialOwner, paths: { data: string; state: string }, digest: Digest, size: number, pieceLength: number): Promise<PartialFile> {
-    return new PartialFile(owner, paths.data, await openPartialFiles(paths, digest, size, pieceLength));
+    try {
+      return new PartialFile(owner, paths.data, await openPartialFiles(paths, digest, size, pieceLength));
+    } catch (error) {
+      // said here, since it may be on its way to another thread, which gets no errno
+      throw storeError(error, `open the partial blob ${digest.toString()}`);
+    }
   }
 
   get checkpointLength(): number {

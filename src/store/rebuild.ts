@@ -6,12 +6,22 @@ import type { BlobCatalog } from './blob-catalog.ts';
 import { ORIGIN_MARK, REF_NAME } from './layout-index.ts';
 import { insertManifest, insertRepositoryManifest } from './manifest-table.ts';
 import type { Metadata } from './metadata.ts';
+import type { MetadataBackup } from './metadata-backup.ts';
 import { parseReference, reachableFrom } from './pins.ts';
 import type { StoreLayout } from './store-layout.ts';
 
 const MAX_INDEX_BYTES = 64 * 1024 * 1024;
 const OPENING_BRACE = 0x7b;
 const READ_AT_ONCE = 16;
+
+/** The database is damaged while it is in use: a new one takes its place, with what memory, blobs, index and the last copy know. */
+export async function rebuild({ metadata, layout, catalog, backup }: { metadata: Metadata; layout: StoreLayout; catalog: BlobCatalog; backup: MetadataBackup }): Promise<void> {
+  await metadata.replace();
+  catalog.rewrite();
+  await adoptManifests(metadata, layout, catalog, Array.from(catalog.all(), ({ digest }) => digest));
+  await restoreTags(metadata, layout, catalog);
+  await backup.restore();
+}
 
 /** Finds the manifests among blobs that have no metadata. They got their names by digest, so what they say is taken as it is. */
 export async function adoptManifests(metadata: Metadata, layout: StoreLayout, catalog: BlobCatalog, adopted: readonly Digest[]): Promise<void> {

@@ -57,6 +57,15 @@ export class StoreLayout {
   }
 }
 
+const WRITABLE_BY_ANYBODY = 0o002;
+
+/** Refuses a folder that anybody on this host may write: bytes, keys and links could be put there. @throws `store-unwritable` */
+export async function checkMode(layout: StoreLayout): Promise<void> {
+  const { mode } = await stat(layout.root);
+  if ((mode & WRITABLE_BY_ANYBODY) === 0) return;
+  throw new LayerswarmError('store-unwritable', `anybody on this host may write the data folder ${layout.root} (mode ${(mode & 0o7777).toString(8)}): take that away (chmod o-w)`);
+}
+
 /** Refuses a folder that a newer version, or another program, wrote. Changes nothing. @throws `store-format`, `store-unwritable` */
 export async function checkFormat(layout: StoreLayout): Promise<void> {
   let text: string;

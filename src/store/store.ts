@@ -8,15 +8,16 @@ import { FolderLock } from './folder-lock.ts';
 import { collectGarbage, type GcOptions, type GcReport } from './garbage.ts';
 import type { ImageStore } from './image-store.ts';
 import { LayoutIndex } from './layout-index.ts';
-import { Metadata } from './metadata.ts';
+import { isDamage, Metadata } from './metadata.ts';
+import { MetadataBackup } from './metadata-backup.ts';
 import { PartialFile } from './partial-file.ts';
 import type { OpenPartial } from './partial-owner.ts';
 import { Pins } from './pins.ts';
 import { purgeImage, type PurgeOptions, type PurgeResult } from './purge.ts';
-import { adoptManifests, restoreTags } from './rebuild.ts';
+import { adoptManifests, rebuild, restoreTags } from './rebuild.ts';
 import { SqliteImageStore } from './sqlite-image-store.ts';
 import { isMissing, storeError } from './store-error.ts';
-import { checkFormat, prepareFolders, StoreLayout } from './store-layout.ts';
+import { checkFormat, checkMode, prepareFolders, StoreLayout } from './store-layout.ts';
 import { SyncPolicy } from './sync-policy.ts';
 import { verifyBlobs, type VerifyOptions, type VerifyResult } from './verify-blobs.ts';
 
@@ -35,6 +36,8 @@ export interface StoreOptions {
   indexDelayMs?: number;
   /** Who has the files of unfinished blobs; this thread by default. */
   openPartial?: OpenPartial;
+  /** Told of what had to be repaired while the store is in use, a line for the log. */
+  onRepair?: (line: string) => void;
   /** Milliseconds since the epoch. */
   now?: () => number;
 }
@@ -73,6 +76,7 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
   } catch (error) {
     throw storeError(await whyUnwritable(layout.root) ?? error, `make the data folder ${layout.root}`);
   }
+  await checkMode(layout);
   await checkFormat(layout);
   const lock = FolderLock.acquire(layout);
   let metadata: Metadata | undefined;
@@ -80,7 +84,13 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
     await prepareFolders(layout);
     const opened = await Metadata.open(layout);
     metadata = opened.metadata;
-    return await assemble({ ...opened, layout, lock }, options);
+    try {
+      return await assemble({ ...opened, layout, lock }, options);
+    } catch (error) {
+      if (opened.damaged || !isDamage(error)) throw error;
+      await metadata.replace();
+      return await assemble({ metadata, layout, lock, fresh: true, damaged: true }, options);
+    }
   } catch (error) {
     await metadata?.close();
     lock.release();
@@ -112,7 +122,8 @@ async function assemble({ layout, lock, metadata, fresh, damaged }: Opened, opti
   const catalog = new BlobCatalog(metadata);
   const found = await catalog.load(layout);
   await adoptManifests(metadata, layout, catalog, found.adopted);
-  const restoredTags = fresh ? await restoreTags(metadata, layout, catalog) : 0;
+  const backup = new MetadataBackup(layout, metadata);
+  const restoredTags = fresh ? await restoreTags(metadata, layout, catalog) + await backup.restore() : 0;
 
   const pins = new Pins(metadata);
   const blobs = await DiskBlobStore.open({
@@ -132,6 +143,11 @@ async function assemble({ layout, lock, metadata, fresh, damaged }: Opened, opti
     if (kind === 'removed') index.changed();
   });
 
+  metadata.onDamaged = () => {
+    options.onRepair?.('the metadata turned out to be damaged and is made anew from the blobs and its last copy');
+    rebuild({ metadata, layout, catalog, backup }).catch((error: unknown) => options.onRepair?.(`the metadata could not be made anew: ${String(error)}`));
+  };
+
   return {
     blobs,
     images,
@@ -140,7 +156,7 @@ async function assemble({ layout, lock, metadata, fresh, damaged }: Opened, opti
       ...found.damaged.map((digest) => `${digest.toString()} had the wrong length and was moved to ${layout.quarantine}`),
       ...found.lost.map((digest) => `the file of ${digest.toString()} was gone`),
       ...(found.adopted.length > 0 ? [`took in ${found.adopted.length} blobs without metadata`] : []),
-      ...(restoredTags > 0 ? [`restored ${restoredTags} tags from ${layout.index}`] : []),
+      ...(restoredTags > 0 ? [`restored ${restoredTags} tags and pins from ${layout.index} and the hourly copy`] : []),
     ],
     stats: () => blobs.stats(),
     takes: (bytes) => blobs.takes(bytes),
@@ -156,7 +172,9 @@ async function assemble({ layout, lock, metadata, fresh, damaged }: Opened, opti
       try {
         await blobs.close();
         await index.write();
+        await backup.write();
       } finally {
+        backup.stop();
         await metadata.close();
         lock.release();
       }

@@ -1,3 +1,5 @@
+import { reachOf } from '../origin/reach.ts';
+import { parseTcpAddress } from './network/address.ts';
 import type { Network, OriginAnnouncement, Peer } from './network/network.ts';
 import { embeddedOriginPeer } from './member-origin.ts';
 
@@ -5,31 +7,70 @@ import { embeddedOriginPeer } from './member-origin.ts';
 export interface OriginState {
   /** What this node uses; undefined while it knows none, or cannot choose. */
   readonly current: OriginAnnouncement | undefined;
-  /** Origins that contradict each other, where members are configured with different ones: sorted, the own one included. */
+  /** Origins that contradict each other, the one that is used included: sorted. */
   readonly conflict: readonly string[] | undefined;
   /** One line for a person, when something is wrong. */
   readonly reason: string | undefined;
 }
 
+/** What a node keeps on disk of the origin that members told it. */
+export interface OriginRecord {
+  /** The one that was heard first; undefined where several were heard before one had settled. */
+  readonly url: string | undefined;
+  /** Milliseconds since the epoch: when it was heard first. */
+  readonly learnedAt: number;
+  /** Those that were heard while none had settled: none of them is used until an operator says which. */
+  readonly contested: readonly string[];
+}
+
+export interface OriginDirectoryOptions {
+  /** The URL of this node's own configuration; undefined for `auto`. */
+  readonly configured?: string | undefined;
+  /** What was learned in an earlier run. */
+  readonly record?: OriginRecord | undefined;
+  /** Called when there is more to keep than before. */
+  readonly onRecord?: (record: OriginRecord) => void;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
+
+/** What an operator said of the origin, as against what members say. */
+export interface OperatorsWord {
+  /** Of this node's configuration. */
+  readonly configured?: string | undefined;
+  /** Of the charter. */
+  readonly charter?: string | undefined;
+}
+
 /**
- * Knows the origin: the configured one, else what members say. A member's configuration outweighs what others have learned. Of
- * two configured ones none is chosen anew: that is an operator's mistake, and guessing would let images come from the wrong
- * registry. What is known is told to the members, as learned.
+ * Until then a learned origin is given up when a member names another: a new node that met a liar first must not serve what
+ * it says. Afterwards it stays whatever members say.
+ */
+export const SETTLED_AFTER_MS = 600_000;
+const MAX_CONTESTED = 8;
+const UNKNOWN: OriginRecord = { url: undefined, learnedAt: 0, contested: [] };
+
+/**
+ * Knows the origin: the one that the operator said, else the first that a member told, which is kept. Any member may lie, so the word of
+ * one never replaces an origin that is in use; a contradiction is an error that the operator is shown.
  */
 export class OriginDirectory {
   readonly #network: Network;
-  readonly #configured: OriginAnnouncement | undefined;
+  readonly #configured: string | undefined;
+  readonly #onRecord: (record: OriginRecord) => void;
+  readonly #now: () => number;
   readonly #listeners = new Set<(state: OriginState) => void>();
   readonly #unsubscribe: () => void;
-  #state: OriginState;
+  #charter: string | undefined;
+  #record: OriginRecord;
+  #state: OriginState = { current: undefined, conflict: undefined, reason: undefined };
 
-  /** `configured`: the URL of this node's own configuration; undefined for `auto`. `remembered`: what was learned in an earlier run. */
-  constructor(network: Network, configured: string | undefined, remembered?: string) {
+  constructor(network: Network, options: OriginDirectoryOptions = {}) {
     this.#network = network;
-    this.#configured = configured === undefined ? undefined : { url: normalizeOriginUrl(configured) ?? configured, source: 'configured' };
-    const current = this.#configured ?? (remembered === undefined ? undefined : learned(remembered));
-    this.#state = { current, conflict: undefined, reason: reasonOf(current, undefined) };
-    network.announceOrigin(current);
+    this.#configured = normalized(options.configured);
+    this.#record = options.record ?? UNKNOWN;
+    this.#onRecord = options.onRecord ?? (() => undefined);
+    this.#now = options.now ?? Date.now;
     network.handle('origin-changed', () => {
       this.#update();
       return undefined;
@@ -40,6 +81,12 @@ export class OriginDirectory {
 
   get state(): OriginState {
     return this.#state;
+  }
+
+  /** The origin that the charter names; undefined where it names none. */
+  setCharter(url: string | undefined): void {
+    this.#charter = normalized(url);
+    this.#update();
   }
 
   /** Returns the unsubscribe function. */
@@ -54,7 +101,12 @@ export class OriginDirectory {
   }
 
   #update(): void {
-    const next = chooseOrigin(this.#configured, this.#state.current, this.#network.peers());
+    const said = { configured: this.#configured, charter: this.#charter };
+    const { state: next, record } = chooseOrigin(said, this.#record, this.#network.peers(), this.#now());
+    if (record !== this.#record) {
+      this.#record = record;
+      this.#onRecord(record);
+    }
     const before = this.#state;
     if (sameOrigin(before.current, next.current) && before.reason === next.reason) return;
     this.#state = next;
@@ -63,23 +115,49 @@ export class OriginDirectory {
   }
 }
 
-/** Pure: what this node should use, by its configuration, by what it uses now, and by what its members say. */
-export function chooseOrigin(configured: OriginAnnouncement | undefined, current: OriginAnnouncement | undefined, members: readonly Pick<Peer, 'origin'>[]): OriginState {
-  const said = members.flatMap(({ origin }) => {
-    const url = origin === undefined ? undefined : normalizeOriginUrl(origin.url);
-    return url === undefined ? [] : [{ url, source: origin!.source }];
-  });
-  const configuredUrls = new Set(said.filter((origin) => origin.source === 'configured').map((origin) => origin.url));
-  if (configured !== undefined) {
-    const all = [...configuredUrls.add(configured.url)].sort();
-    const conflict = all.length > 1 ? all : undefined;
-    return { current: configured, conflict, reason: reasonOf(configured, conflict) };
+/** Pure: what this node uses, and what it keeps of it, by what its operator said, by what it learned before, and by what its members say. */
+export function chooseOrigin(said: OperatorsWord, record: OriginRecord, members: readonly Pick<Peer, 'origin' | 'address'>[], now: number): { state: OriginState; record: OriginRecord } {
+  const heard = [...new Set(members.flatMap(({ origin, address }) => credible(normalized(origin?.url), address) ?? []))].sort();
+  const operators = operatorsChoice(said);
+  if (operators !== undefined) {
+    const others = said.configured === undefined || said.charter === undefined ? [] : [said.configured, said.charter];
+    const { url } = operators;
+    // from now on this is what the node knows, also where the word is taken back
+    const keep = url.startsWith('embedded:') || (record.url === url && record.contested.length === 0) ? record : { url, learnedAt: 0, contested: [] };
+    return { state: stateOf(operators, [...heard, ...others]), record: keep };
   }
-  const candidates = configuredUrls.size > 0 ? configuredUrls : new Set(said.map((origin) => origin.url));
-  const urls = [...candidates].sort();
-  const conflict = configuredUrls.size > 1 || (urls.length > 1 && current === undefined) ? urls : undefined;
-  const chosen = urls.length === 1 && (configuredUrls.size === 1 || current === undefined) ? learned(urls[0]!) : current;
-  return { current: chosen, conflict, reason: reasonOf(chosen, conflict) };
+  if (record.contested.length > 0) {
+    const contested = merged([...record.contested, ...heard]);
+    return { state: stateOf(undefined, contested), record: contested.length === record.contested.length ? record : { ...record, contested } };
+  }
+  const known = record.url === undefined ? heard : merged([record.url, ...heard]);
+  const isSettled = record.url !== undefined && now - record.learnedAt >= SETTLED_AFTER_MS;
+  if (known.length > 1 && !isSettled) return { state: stateOf(undefined, known), record: { url: undefined, learnedAt: 0, contested: known } };
+  const url = record.url ?? known[0];
+  const keep = url === undefined || record.url !== undefined ? record : { url, learnedAt: now, contested: [] };
+  return { state: stateOf(url === undefined ? undefined : { url, source: 'learned' }, known), record: keep };
+}
+
+/** A charter outranks the configuration, which names the key that signed it; but what a node holds as embedded origin is here. */
+function operatorsChoice({ configured, charter }: OperatorsWord): OriginAnnouncement | undefined {
+  const url = configured?.startsWith('embedded:') === true ? configured : charter ?? configured;
+  return url === undefined ? undefined : { url, source: 'configured' };
+}
+
+/** A member elsewhere that names a port of this host, or of the wire that this host is on, would have this node knock there. */
+function credible(url: string | undefined, teller: string): string | undefined {
+  const reach = url === undefined || url.startsWith('embedded:') ? 'network' : reachOf(new URL(url).hostname);
+  return reach === 'network' || reach === reachOf(parseTcpAddress(teller)?.host ?? '') ? url : undefined;
+}
+
+function stateOf(current: OriginAnnouncement | undefined, heard: readonly string[]): OriginState {
+  const all = merged([...(current === undefined ? [] : [current.url]), ...heard]);
+  const conflict = all.length > 1 ? all : undefined;
+  return { current, conflict, reason: reasonOf(current, conflict) };
+}
+
+function merged(urls: readonly string[]): string[] {
+  return [...new Set(urls)].slice(0, MAX_CONTESTED).sort();
 }
 
 /** The form in which origins are compared; undefined for what is no origin, or carries a password. */
@@ -92,8 +170,8 @@ export function normalizeOriginUrl(text: string): string | undefined {
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }
 
-function learned(url: string): OriginAnnouncement {
-  return { url, source: 'learned' };
+function normalized(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : normalizeOriginUrl(text);
 }
 
 function sameOrigin(a: OriginAnnouncement | undefined, b: OriginAnnouncement | undefined): boolean {
@@ -102,8 +180,8 @@ function sameOrigin(a: OriginAnnouncement | undefined, b: OriginAnnouncement | u
 
 function reasonOf(current: OriginAnnouncement | undefined, conflict: readonly string[] | undefined): string | undefined {
   if (conflict !== undefined) {
-    const using = current === undefined ? 'none is used' : `this node uses ${current.url}`;
-    return `members name different origins (${conflict.join(', ')}): ${using}; give all nodes the same --origin`;
+    const using = current === undefined ? 'this node uses none of them until one is given to it' : `this node uses ${current.url}`;
+    return `different origins are named in this swarm (${conflict.join(', ')}): ${using}; give all nodes the same --origin, and see who names the other`;
   }
   return current === undefined ? 'no origin is known yet: no member has told one; give one (--origin)' : undefined;
 }

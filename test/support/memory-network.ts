@@ -281,6 +281,7 @@ export class MemoryNetwork implements Network {
     if (entry === undefined) return;
     const frame = decodeFrame(bytes);
     entry.peer.receivedBytes += bytes.length;
+    if (frame.message === undefined) throw new Error('a node sent a message that none knows');
     if (frame.message.type === 'origin-changed') entry.peer.origin = frame.message.origin;
     void entry.conversation.receive(frame);
   }

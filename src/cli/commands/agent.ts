@@ -5,6 +5,7 @@ import { setFlagsFromString } from 'node:v8';
 import type { DefineCommand } from '../command.ts';
 import { addConfigFlags, flagsOf } from '../config-flags.ts';
 import { onInterrupt } from '../interrupt.ts';
+import { surviveStrayErrors } from '../survive.ts';
 
 /** What a stop may take in all is 5 s; what still runs then is cut off. */
 const STOP_LIMIT_MS = 4500;
@@ -24,6 +25,8 @@ export const define: DefineCommand = (command, context) => {
       useCompileCache(config.data);
       const { startAgent } = await import('../../agent/agent.ts');
       const agent = await startAgent(config, log);
+      // from here on others depend on this process; what fails before is said, and ends it
+      surviveStrayErrors(log);
       flushCompileCache();
       if (context.output.json) context.output.result(agent.file, () => '');
       if (!stopped.aborted) await new Promise((resolve) => { stopped.addEventListener('abort', resolve, { once: true }); });

@@ -3,7 +3,7 @@ import { linkedDescriptors, type AnyManifest, type RawManifest } from '../../oci
 import { checkTag } from '../../oci/name.ts';
 import type { Origin } from '../../origin/origin.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
-import type { ImageStore, TagRecord } from '../../store/image-store.ts';
+import type { ImageStore } from '../../store/image-store.ts';
 import type { BlobExchange } from '../../swarm/swarm.ts';
 import type { Repository } from '../namespace.ts';
 import { Availability } from './availability.ts';
@@ -11,14 +11,14 @@ import { BlobAccess } from './blob-access.ts';
 import { ManifestSource } from './manifest-source.ts';
 import { OriginCalls } from './origin-calls.ts';
 import { RepositoryAccess } from './repository-access.ts';
-import { type ResolvedTag, TagResolver } from './tag-resolver.ts';
+import { type ResolvedTag, TagResolver, type TagWitnesses } from './tag-resolver.ts';
 
 export interface ImageResolverOptions {
   readonly store: BlobStore;
   readonly images: ImageStore;
   readonly exchange: BlobExchange;
   readonly origin: () => Origin | undefined;
-  readonly tagMemory: (repository: string, tag: string, signal: AbortSignal) => Promise<TagRecord | undefined>;
+  readonly tagMemory: TagWitnesses;
   readonly isExcluded: (repository: string) => boolean;
   /** Milliseconds since the epoch. */
   readonly now: () => number;

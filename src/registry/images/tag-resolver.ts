@@ -1,7 +1,8 @@
 import { errorCode, LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
-import type { ImageStore, TagRecord } from '../../store/image-store.ts';
+import type { ImageStore } from '../../store/image-store.ts';
 import { keepIfTaken } from '../../store/store-error.ts';
+import type { Testimony } from '../../swarm/tag-memory.ts';
 import type { Repository } from '../namespace.ts';
 import { isOriginAway, type OriginCalls } from './origin-calls.ts';
 import type { RepositoryAccess } from './repository-access.ts';
@@ -11,8 +12,7 @@ export interface TagResolverOptions {
   readonly images: ImageStore;
   readonly calls: OriginCalls;
   readonly repositories: RepositoryAccess;
-  /** The newest mapping of a tag that connected members have from the origin. */
-  readonly tagMemory: (repository: string, tag: string, signal: AbortSignal) => Promise<TagRecord | undefined>;
+  readonly tagMemory: TagWitnesses;
   readonly now: () => number;
   /** Milliseconds for which the origin's word on a tag holds. */
   readonly ttlMs: number;
@@ -25,10 +25,13 @@ export interface TagResolverOptions {
 
 export type ResolvedTag =
   | { readonly kind: 'fresh'; readonly digest: Digest }
-  /** The origin cannot be asked; it said so at `checkedAt` (ms since the epoch). */
-  | { readonly kind: 'stale'; readonly digest: Digest; readonly checkedAt: number; readonly reason: string };
+  /** The origin cannot be asked; to this node, or to `witnesses` (peer ids), it said so at `checkedAt` (ms since the epoch). */
+  | { readonly kind: 'stale'; readonly digest: Digest; readonly checkedAt: number; readonly witnesses: readonly string[] | undefined; readonly reason: string };
 
-/** Tag to digest. While the origin answers it alone decides; while it is away, what it said last. */
+/** What connected members remember of a tag, from the origin; undefined while there is nobody to ask about. */
+export type TagWitnesses = (repository: string, tag: string, signal: AbortSignal) => Promise<Testimony | undefined>;
+
+/** Tag to digest. While the origin answers it alone decides; while it is away, what it said to this node, else what members agree on. */
 export class TagResolver {
   readonly #options: TagResolverOptions;
   readonly #flights = new SingleFlight<ResolvedTag>();
@@ -54,7 +57,7 @@ export class TagResolver {
       await keepIfTaken(() => images.setTag(repository.full, tag, digest, now()));
       return { kind: 'fresh', digest };
     } catch (error) {
-      if (errorCode(error) === 'not-found') images.deleteTag(repository.full, tag);
+      if (errorCode(error) === 'not-found') await keepIfTaken(() => { images.deleteTag(repository.full, tag); });
       if (!isOriginAway(error)) throw error;
       return this.#remember(repository, tag, error as LayerswarmError);
     }
@@ -62,29 +65,31 @@ export class TagResolver {
 
   async #remember(repository: Repository, tag: string, away: LayerswarmError): Promise<ResolvedTag> {
     const { images, now, maxStaleMs } = this.#options;
-    const record = newest(images.tag(repository.full, tag), await this.#askMembers(repository, tag));
-    if (record === undefined) throw away;
-    const age = now() - record.checkedAt;
-    if (age > maxStaleMs) {
-      throw new LayerswarmError('unavailable', `${away.message}; what it said about this tag is ${Math.round(age / 3_600_000)} h old, which is more than is served`, { cause: away });
+    const own = images.tag(repository.full, tag);
+    if (own !== undefined && now() - own.checkedAt <= maxStaleMs) {
+      return { kind: 'stale', digest: own.digest, checkedAt: own.checkedAt, witnesses: undefined, reason: away.message };
     }
-    return { kind: 'stale', digest: record.digest, checkedAt: record.checkedAt, reason: away.message };
+    const { agreed, heard = 0, wanted = 1 } = await this.#askMembers(repository, tag) ?? {};
+    const newest = Math.max(own?.checkedAt ?? -Infinity, agreed?.checkedAt ?? -Infinity);
+    if (agreed !== undefined && now() - agreed.checkedAt <= maxStaleMs) return { kind: 'stale', ...agreed, reason: away.message };
+    if (newest !== -Infinity) {
+      throw unavailable(away, `what it said about this tag is ${Math.round((now() - newest) / 3_600_000)} h old, which is more than is served`);
+    }
+    if (heard > 0) throw unavailable(away, `of ${heard} members that remember this tag too few agree, on ${wanted} different hosts (tags.witnesses)`);
+    throw away;
   }
 
-  async #askMembers(repository: Repository, tag: string): Promise<TagRecord | undefined> {
-    const { tagMemory, now, memoryTimeoutMs } = this.#options;
+  async #askMembers(repository: Repository, tag: string): Promise<Testimony | undefined> {
+    const { tagMemory, memoryTimeoutMs } = this.#options;
     const signal = AbortSignal.timeout(memoryTimeoutMs);
     try {
-      const record = await abortable(tagMemory(repository.name, tag, signal), signal);
-      // a clock that runs ahead must not make a mapping the newest for ever
-      return record === undefined ? undefined : { digest: record.digest, checkedAt: Math.min(record.checkedAt, now()) };
+      return await abortable(tagMemory(repository.name, tag, signal), signal);
     } catch {
       return undefined; // silence of the members is no memory; the origin's own failure is what the client is told
     }
   }
 }
 
-function newest(a: TagRecord | undefined, b: TagRecord | undefined): TagRecord | undefined {
-  if (a === undefined || b === undefined) return a ?? b;
-  return b.checkedAt > a.checkedAt ? b : a;
+function unavailable(away: LayerswarmError, why: string): LayerswarmError {
+  return new LayerswarmError('unavailable', `${away.message}; ${why}`, { cause: away });
 }

@@ -1,7 +1,10 @@
 import type { RegistryRequest, RegistryResponse } from '../http/message.ts';
+import type { ResolvedTag } from '../images/tag-resolver.ts';
 import type { Parameters } from '../http/router.ts';
 import { bringFirstBlob } from './first-blob.ts';
 import { HEADERS_MARGIN_MS, type PullContext } from './pull-context.ts';
+
+const MAX_NAMED = 4;
 
 /** `GET` and `HEAD /v2/<name>/manifests/<reference>`. Accept is not looked at: a tag means one digest, whoever asks. */
 export async function getManifest(context: PullContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
@@ -20,13 +23,17 @@ export async function getManifest(context: PullContext, request: RegistryRequest
       'Content-Length': raw.bytes.length,
       'Docker-Content-Digest': digest,
       ETag: `"${digest}"`,
-      ...(tag?.kind === 'stale' ? { Warning: staleWarning(tag.checkedAt) } : {}),
+      ...(tag?.kind === 'stale' ? { Warning: staleWarning(tag) } : {}),
     },
     body: raw.bytes,
   };
 }
 
 /** RFC 7234 §5.5: 299 is a miscellaneous persistent warning, which clients may show. */
-export function staleWarning(checkedAt: number): string {
-  return `299 layerswarm "the origin is away; this is what it said at ${new Date(checkedAt).toISOString()}"`;
+export function staleWarning({ checkedAt, witnesses }: Pick<Extract<ResolvedTag, { kind: 'stale' }>, 'checkedAt' | 'witnesses'>): string {
+  const at = new Date(checkedAt).toISOString();
+  if (witnesses === undefined) return `299 layerswarm "the origin is away; this is what it said to this node at ${at}"`;
+  const named = witnesses.slice(0, MAX_NAMED).join(', ');
+  const more = witnesses.length > MAX_NAMED ? ` and ${witnesses.length - MAX_NAMED} more` : '';
+  return `299 layerswarm "the origin is away; this is what ${named}${more} heard from it, last at ${at}"`;
 }

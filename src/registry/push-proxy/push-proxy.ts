@@ -17,7 +17,7 @@ export interface PushProxyOptions {
   /** See `EndpointOptions`. */
   readonly hostNames?: readonly string[];
   /** The origin as it is known now, and how to connect to it (its TLS settings). */
-  readonly upstream: () => { readonly url: string; readonly dispatcher: Dispatcher } | undefined;
+  readonly upstream: () => { readonly url: string; readonly dispatcher: Dispatcher | undefined } | undefined;
   readonly namespaces: Namespaces;
   readonly store: BlobStore;
   readonly images: ImageStore;
@@ -85,9 +85,10 @@ export class PushProxy {
   #upstream(): { readonly url: URL; readonly dispatcher: Dispatcher } {
     const upstream = this.#options.upstream();
     if (upstream === undefined) throw originUnknown();
+    const { dispatcher } = upstream;
     const url = new URL(upstream.url);
-    if (url.protocol === 'embedded:') throw new LayerswarmError('unsupported', `the origin is embedded in the member ${url.pathname}: push to the registry endpoint of that host`);
+    if (dispatcher === undefined) throw new LayerswarmError('unsupported', `the origin is embedded in the member ${url.pathname}: push to the registry endpoint of that host`);
     if (url.pathname !== '/') throw new LayerswarmError('unsupported', `the origin ${upstream.url} is under a path: push to it directly`);
-    return { url, dispatcher: upstream.dispatcher };
+    return { url, dispatcher };
   }
 }

@@ -1,7 +1,7 @@
 import type { Stream } from '@libp2p/interface';
 import type { Uint8ArrayList } from 'uint8arraylist';
 import { LayerswarmError } from '../../errors.ts';
-import { decodeFrame, encodeFrame, MAX_FRAME_BYTES, type Frame } from '../protocol/frame.ts';
+import { decodeFrame, encodeFrame, MAX_FRAME_BYTES, type Frame, type UnknownFrame } from '../protocol/frame.ts';
 import { FrameReader, LENGTH_BYTES } from './frame-reader.ts';
 import type { TokenBucket } from './rate-limit.ts';
 
@@ -25,7 +25,7 @@ const WRITE_BATCH_BYTES = 64 << 10;
 
 export interface ChannelOwner {
   /** Takes a frame, in order; resolves when it is dealt with. Must not reject. */
-  onFrame(frame: Frame, bytes: number): Promise<void>;
+  onFrame(frame: Frame | UnknownFrame, bytes: number): Promise<void>;
   /** Once; after it, nothing more is delivered. */
   onClose(reason: LayerswarmError): void;
 }
@@ -177,7 +177,7 @@ export class ControlChannel {
     return true;
   }
 
-  async #handle(frame: Frame, bytes: number): Promise<void> {
+  async #handle(frame: Frame | UnknownFrame, bytes: number): Promise<void> {
     this.#handling += 1;
     try {
       await this.#owner.onFrame(frame, bytes);

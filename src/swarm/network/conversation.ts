@@ -79,6 +79,16 @@ export class Conversation {
     if (frame.kind === 'request') this.#answer(frame.id, answer);
   }
 
+  /** A request came that is not known here. */
+  refuse(id: number): void {
+    this.#answer(id, toWireError(new LayerswarmError('unsupported', 'this node does not know that message')));
+  }
+
+  /** The answer to a request came in a form that is not known here. */
+  fail(id: number): void {
+    this.#pending.get(id)?.reject(new LayerswarmError('unsupported', `peer ${this.#peer.peerId} answered with a message that this version does not know`));
+  }
+
   /** Fails what is waiting, and everything later. */
   close(error: LayerswarmError): void {
     if (this.#closed !== undefined) return;

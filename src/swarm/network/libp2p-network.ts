@@ -67,7 +67,7 @@ export class Libp2pNetwork implements Network {
     this.#key = key;
     this.self = key.peerId;
     this.#bans = bans;
-    this.#gater = new Gater(bans, staysOnThisHost(options));
+    this.#gater = new Gater(bans, { loopbackOnly: staysOnThisHost(options), listen: options.listen });
     this.#bootstrap = (options.bootstrap ?? []).map(parseBootstrapAddress);
     this.#maxNeighbours = options.maxNeighbours ?? DEFAULT_MAX_NEIGHBOURS;
     this.handle('ping', () => undefined);
@@ -89,7 +89,7 @@ export class Libp2pNetwork implements Network {
     this.#state = { kind: 'starting' };
     const { listen, announce = [], swarmKeys = [], agent = 'layerswarm' } = this.#options;
     checkReachable(this.#options);
-    const node = await createNode({ peerKey: this.#key, swarmKeys, listen, announce, maxConnections: this.#maxNeighbours + SPARE_CONNECTIONS, gater: this.#gater, agent });
+    const node = await createNode({ peerKey: this.#key, swarmKeys, listen, announce, maxConnections: this.#maxNeighbours + SPARE_CONNECTIONS, gater: this.#gater, leadsOut: (host) => this.#gater.leadsOut(host), agent });
     const parts = this.#makeParts(node);
     try {
       this.#state = { kind: 'running', parts };
@@ -131,7 +131,7 @@ export class Libp2pNetwork implements Network {
 
   /** What peers did wrong since the start. */
   counts(): MemberCounts {
-    return this.#state.kind === 'running' ? { ...this.#state.parts.members.counts } : { invalidMessages: 0, helloTimeouts: 0, queueOverflows: 0, silent: 0 };
+    return this.#state.kind === 'running' ? { ...this.#state.parts.members.counts } : { invalidMessages: 0, helloTimeouts: 0, queueOverflows: 0, silent: 0, unknownMessages: 0 };
   }
 
   peers(): readonly Peer[] {
@@ -279,6 +279,7 @@ export class Libp2pNetwork implements Network {
   }
 
   async #dial(node: Node, candidate: Candidate, signal: AbortSignal, onAnswer: () => void): Promise<string> {
+    if (candidate.source === 'configured' || candidate.source === 'dns') for (const address of candidate.addresses) this.#gater.allow(address);
     const suffix = candidate.peerId === undefined ? '' : `/p2p/${candidate.peerId}`;
     const addresses = candidate.addresses.map((address) => multiaddr(`${address}${suffix}`));
     const connection: Connection = await node.dial(addresses, {
@@ -291,6 +292,7 @@ export class Libp2pNetwork implements Network {
   #onJoined(session: Session): void {
     const { node, discovery, content } = this.#running();
     void this.#tag(node, session.peer.peerId, true);
+    this.#gater.places.know(session.peer.address);
     discovery.onJoined(session.peer.peerId, session.hello?.listen ?? []);
     content.kick();
     this.#tell('joined', session.peer);

@@ -9,6 +9,7 @@ import { tcp } from '@libp2p/tcp';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import { LayerswarmError } from '../../errors.ts';
+import { guardedLookup } from '../../origin/guarded-lookup.ts';
 import { isLoopback, parseTcpAddress } from './address.ts';
 import { muxer } from './muxer.ts';
 import type { PeerKey } from './peer-key.ts';
@@ -35,6 +36,8 @@ export interface NodeOptions {
   announce: readonly string[];
   maxConnections: number;
   gater: ConnectionGater;
+  /** Whether a name that was told may lead to this IP address. */
+  leadsOut?: (host: string) => boolean;
   agent: string;
 }
 
@@ -44,6 +47,8 @@ export interface NodeOptions {
  */
 export async function createNode(options: NodeOptions): Promise<Node> {
   for (const address of options.listen) await checkListenAddress(address);
+  const { leadsOut } = options;
+  const guard = leadsOut === undefined ? {} : { lookup: guardedLookup((_reach, _name, address) => leadsOut(address)) };
   return await createLibp2p({
     start: false,
     privateKey: options.peerKey.privateKey,
@@ -51,7 +56,7 @@ export async function createNode(options: NodeOptions): Promise<Node> {
     nodeInfo: { name: 'layerswarm', userAgent: options.agent },
     datastore: new ProviderDatastore(),
     addresses: { listen: [...options.listen], announce: [...options.announce], announceFilter: withoutLoopback },
-    transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } })],
+    transports: [tcp({ dialOpts: { noDelay: true, ...guard }, listenOpts: { noDelay: true } })],
     connectionEncrypters: options.swarmKeys.length === 0 ? [noise()] : options.swarmKeys.map(noiseWithKey),
     streamMuxers: [muxer],
     connectionGater: options.gater,
@@ -59,7 +64,8 @@ export async function createNode(options: NodeOptions): Promise<Node> {
       maxConnections: options.maxConnections,
       // The defaults, 5 and 10, turn away a crowd that starts at once.
       inboundConnectionThreshold: 50,
-      maxIncomingPendingConnections: 100,
+      // the gater keeps places by address: one number for all would let strangers take them from members
+      maxIncomingPendingConnections: 4096,
       maxParallelDials: 32,
       dialTimeout: DIAL_TIMEOUT_MS,
       addressDialTimeout: ADDRESS_DIAL_TIMEOUT_MS,

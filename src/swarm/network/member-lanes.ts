@@ -1,10 +1,12 @@
+import { peerIdFromString } from '@libp2p/peer-id';
 import { LaneHub } from '../lane/lane-hub.ts';
 import { TlsLaneHub, type BulkControl } from '../lane/bulk/tls-lane-hub.ts';
 import type { Lane, LaneSource } from '../lane/lane.ts';
 import { StreamLaneHub } from '../lane/stream-lane-hub.ts';
-import { addressGroup } from './address.ts';
+import { addressGroup, parseTcpAddress } from './address.ts';
 import type { Node } from './libp2p-node.ts';
 import type { NetworkOptions } from './network-options.ts';
+import { ownOffersOnly } from './own-offers.ts';
 import type { Members } from './members.ts';
 
 /** The lanes between this node and its members: nobody else gets one, and they end with the membership. */
@@ -19,7 +21,7 @@ export class MemberLanes {
       admit: (peerId) => members.get(peerId) !== undefined,
       onLane: (peerId, lane) => { members.get(peerId)?.peer.useLane('stream', lane); },
     });
-    const tls = bulk === undefined ? undefined : new TlsLaneHub(bulk, control, source, {
+    const tls = bulk === undefined ? undefined : new TlsLaneHub(bulk, ownOffersOnly(control, (peerId) => recordedHosts(node, peerId)), source, {
       onLane: (peerId, lane) => { members.get(peerId)?.peer.useLane('tls', lane); },
     });
     this.#hub = new LaneHub(this.#streams, tls);
@@ -40,6 +42,16 @@ export class MemberLanes {
   /** The peer is no member any longer. */
   forget(peerId: string): void {
     this.#hub.forget(peerId);
+  }
+}
+
+/** What the peer signed itself, with its peer key, in the record that identify brings. */
+async function recordedHosts(node: Node, peerId: string): Promise<string[]> {
+  try {
+    const { addresses } = await node.peerStore.get(peerIdFromString(peerId));
+    return addresses.filter(({ isCertified }) => isCertified).map(({ multiaddr }) => parseTcpAddress(multiaddr.toString())?.host ?? '');
+  } catch {
+    return []; // none was brought yet
   }
 }
 

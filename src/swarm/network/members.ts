@@ -37,6 +37,8 @@ export interface MemberCounts {
   helloTimeouts: number;
   queueOverflows: number;
   silent: number;
+  /** Messages of types that this version does not know. */
+  unknownMessages: number;
 }
 
 export interface MemberEvents {
@@ -70,7 +72,7 @@ interface Link {
  * simultaneous dials end with one stream; it also closes surplus connections. Who is connected and does not come to hello is cut.
  */
 export class Members {
-  readonly counts: MemberCounts = { invalidMessages: 0, helloTimeouts: 0, queueOverflows: 0, silent: 0 };
+  readonly counts: MemberCounts = { invalidMessages: 0, helloTimeouts: 0, queueOverflows: 0, silent: 0, unknownMessages: 0 };
   readonly #options: MembersOptions;
   readonly #links = new Map<string, Link>();
   readonly #buckets = new Map<string, { bucket: TokenBucket; sessions: number }>();
@@ -191,6 +193,7 @@ export class Members {
         void session.ping(PING_TIMEOUT_MS);
         this.#options.events.onJoined(session);
       },
+      onUnknown: () => { this.counts.unknownMessages += 1; },
       onClosed: (session, reason) => {
         this.#releaseBucket(address);
         if (link.session === session) link.session = undefined;

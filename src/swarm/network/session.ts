@@ -1,6 +1,6 @@
 import type { Connection, Stream } from '@libp2p/interface';
 import { LayerswarmError } from '../../errors.ts';
-import type { Frame } from '../protocol/frame.ts';
+import type { Frame, UnknownFrame } from '../protocol/frame.ts';
 import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
 import { ControlChannel, type ChannelLimits, type ChannelOwner } from './control-channel.ts';
 import { Conversation } from './conversation.ts';
@@ -19,6 +19,8 @@ type State =
 
 export interface SessionEvents {
   onJoined(session: Session): void;
+  /** It sent a message of a type that this version does not know. */
+  onUnknown(): void;
   /** Once, whether it had joined or not. */
   onClosed(session: Session, reason: LayerswarmError): void;
 }
@@ -92,10 +94,11 @@ export class Session implements ChannelOwner {
     this.#channel.close(reason);
   }
 
-  async onFrame(frame: Frame, bytes: number): Promise<void> {
+  async onFrame(frame: Frame | UnknownFrame, bytes: number): Promise<void> {
     this.peer.control.received += bytes;
     if (this.#state.kind === 'closed') return;
-    if (this.#state.kind === 'greeting') this.#greet(frame);
+    if (frame.message === undefined) this.#passOver(frame);
+    else if (this.#state.kind === 'greeting') this.#greet(frame);
     else if (frame.message.type === 'hello') this.close(new LayerswarmError('peer-misbehaved', `peer ${this.peer.peerId} said hello twice`));
     else await this.#take(frame);
   }
@@ -105,6 +108,17 @@ export class Session implements ChannelOwner {
     this.#state = { kind: 'closed', reason };
     this.#conversation.close(new LayerswarmError('peer-gone', `peer ${this.peer.peerId} is gone`, { cause: reason }));
     this.#events.onClosed(this, reason);
+  }
+
+  /** A later version says more than this one understands: that is no fault. Before hello it is. */
+  #passOver({ kind, id }: UnknownFrame): void {
+    if (this.#state.kind === 'greeting') {
+      this.close(new LayerswarmError('peer-misbehaved', `peer ${this.peer.peerId} sent an unknown message before hello`));
+      return;
+    }
+    this.#events.onUnknown();
+    if (kind === 'answer') this.#conversation.fail(id);
+    else if (kind === 'request') this.#conversation.refuse(id);
   }
 
   #greet(frame: Frame): void {

@@ -23,6 +23,9 @@ export interface SwarmKey {
 /** @throws `key-invalid`, with a line that says what to do; the content never appears in it */
 export async function readSwarmKey(path: string): Promise<{ key: SwarmKey; warning?: string }> {
   const { content, mode } = await readBounded(path);
+  if ((mode & 0o022) !== 0) {
+    throw new LayerswarmError('key-invalid', `the swarm key ${path} can be written by others on this host (mode ${(mode & 0o777).toString(8)}), who could let anybody in: chmod 600 ${path}`);
+  }
   const key = parseSwarmKey(content, path);
   if ((mode & 0o077) === 0) return { key };
   return { key, warning: `the swarm key ${path} can be read by others on this host (mode ${(mode & 0o777).toString(8)}): chmod 600 ${path}` };

@@ -12,6 +12,13 @@ export interface Frame {
   readonly message: Message;
 }
 
+/** A frame of a later version's: well-formed, with a message of a type that this one does not know. */
+export interface UnknownFrame {
+  readonly kind: FrameKind;
+  readonly id: number;
+  readonly message: undefined;
+}
+
 export type FrameKind = 'note' | 'request' | 'answer';
 
 /** Bytes of the longest frame: a manifest of 4 MiB, and room for what stands around it. */
@@ -35,6 +42,14 @@ export function encodeFrame(frame: Frame): Uint8Array {
   return bytes;
 }
 
+const TYPES: ReadonlySet<string> = new Set(messageSchema.options.map((option) => option.shape.type.value));
+const TYPE_NAME = /^[a-z][a-z0-9-]{0,49}$/;
+
+function isOfUnknownType(body: unknown): boolean {
+  const type = typeof body === 'object' && body !== null && Object.hasOwn(body, 'type') ? (body as { type: unknown }).type : undefined;
+  return typeof type === 'string' && TYPE_NAME.test(type) && !TYPES.has(type);
+}
+
 function encodeAnew(frame: Frame): Uint8Array {
   const bytes = encode([KINDS.indexOf(frame.kind), frame.id, frame.message], { ignoreUndefinedProperties: true });
   if (bytes.length > MAX_FRAME_BYTES) {
@@ -43,8 +58,8 @@ function encodeAnew(frame: Frame): Uint8Array {
   return bytes;
 }
 
-/** @throws `peer-misbehaved` for anything that is not exactly one well-formed frame with a valid message */
-export function decodeFrame(bytes: Uint8Array): Frame {
+/** @throws `peer-misbehaved` for anything that is not exactly one well-formed frame with a valid message, or one of an unknown type */
+export function decodeFrame(bytes: Uint8Array): Frame | UnknownFrame {
   if (bytes.length > MAX_FRAME_BYTES) throw new LayerswarmError('peer-misbehaved', `a frame of ${bytes.length} bytes is over the limit of ${MAX_FRAME_BYTES}`);
   let array: unknown;
   try {
@@ -57,6 +72,7 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   const kind = typeof kindNumber === 'number' ? KINDS[kindNumber] : undefined;
   if (kind === undefined) throw new LayerswarmError('peer-misbehaved', 'a frame has an unknown kind');
   if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id > MAX_REQUEST_ID) throw new LayerswarmError('peer-misbehaved', 'a frame has a request id out of range');
+  if (isOfUnknownType(body)) return { kind, id, message: undefined };
   const parsed = messageSchema.safeParse(body);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, symlinkSync } from 'node:fs';
 import { stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { readAgentFile, removeAgentFile, writeAgentFile } from '../../../src/control/agent-file.ts';
+import { readAgentFile, removeAgentFile, writeAgentFile, type AgentFile } from '../../../src/control/agent-file.ts';
 import { ControlClient } from '../../../src/control/control-client.ts';
 import { ControlServer, type Handlers } from '../../../src/control/control-server.ts';
 import type { PullProgress } from '../../../src/control/operations.ts';
@@ -161,4 +161,15 @@ for (const [title, data, options, path] of places) {
 
 test('no place with a path that is short enough is said so', (t) => {
   t.throws(() => controlSocketPath(long, { uid: 1000, env: {} }), { code: 'config-invalid', message: /at most 107 bytes/ });
+});
+
+test('agent.json is written beside a link that somebody planted, never through it', async (t) => {
+  const [data, elsewhere] = [tempDir(t), tempDir(t)];
+  const target = join(elsewhere, 'target');
+  for (const name of ['agent.json', 'agent.json.tmp']) symlinkSync(target, join(data, name));
+  const file: AgentFile = { pid: 1, peerId: 'p', multiaddrs: [], registry: 'http://r', status: null, push: null, socket: '/s' };
+  await writeAgentFile(data, file);
+  t.false(existsSync(target));
+  t.deepEqual(await readAgentFile(data), file);
+  t.deepEqual(readdirSync(data).sort(), ['agent.json', 'agent.json.tmp']);
 });

@@ -6,7 +6,11 @@ import { ByteRate, Semaphore } from '../../../src/origin/budget.ts';
 import { Health } from '../../../src/origin/health.ts';
 import { nextPage } from '../../../src/origin/link-header.ts';
 import { AttemptFailed, statusFailure, transportFailure } from '../../../src/origin/origin-error.ts';
+import { checkHost, guardedLookup } from '../../../src/origin/guarded-lookup.ts';
+import { type Reach, reachOf } from '../../../src/origin/reach.ts';
 import { LocationCache, redirectTarget } from '../../../src/origin/redirect.ts';
+import { admittedBy } from '../../../src/origin/registry-http.ts';
+import type { lookup, LookupAddress } from 'node:dns';
 import { backoff, DEFAULT_RETRY, parseRetryAfter, withRetry } from '../../../src/origin/retry.ts';
 import { TestClock } from '../../support/test-clock.ts';
 
@@ -230,3 +234,38 @@ for (const [header, expected] of RANGES) {
     t.deepEqual(parseContentRange(header) as unknown, expected);
   });
 }
+
+const reaches: [host: string, reach: string][] = [
+  ['127.0.0.1', 'loopback'], ['127.8.9.1', 'loopback'], ['[::1]', 'loopback'], ['::ffff:127.0.0.1', 'loopback'], ['0.0.0.0', 'loopback'], ['::', 'loopback'],
+  ['localhost', 'loopback'], ['a.LOCALHOST.', 'loopback'], ['169.254.169.254', 'link-local'], ['::ffff:169.254.169.254', 'link-local'], ['fe80::1', 'link-local'], ['fd00:ec2::254', 'link-local'],
+  ['10.0.0.1', 'network'], ['registry.example', 'network'], ['2001:db8::1', 'network'], ['notlocalhost', 'network'],
+];
+test('how far an address leads', (t) => {
+  for (const [host, reach] of reaches) t.is(reachOf(host), reach as Reach, host);
+});
+
+test('a registry may lead to the network, to loopback where it is there itself, and else where the configuration says', (t) => {
+  const distant = admittedBy(new URL('https://registry.example'), true, ['minio.example', '169.254.1.1']);
+  t.true(distant('network', 'storage.example'));
+  t.true(distant('loopback', 'registry.example'), 'a name that is configured may be on this host');
+  t.true(distant('loopback', 'minio.example'));
+  t.false(distant('loopback', 'storage.example'));
+  t.notThrows(() => checkHost('169.254.1.1', distant));
+  for (const host of ['127.0.0.1', '[::1]', '169.254.169.254', 'localhost']) t.throws(() => checkHost(host, distant), { code: 'origin-denied' }, host);
+  const local = admittedBy(new URL('http://127.0.0.1:5000'), true, []);
+  t.true(local('loopback', '127.0.0.1'));
+  t.false(local('link-local', '169.254.169.254'));
+  t.false(admittedBy(new URL('https://learned.example'), false, [])('loopback', 'learned.example'), 'a name that a member told may not');
+});
+
+test('a name that leads to this host is refused where it is looked up', async (t) => {
+  const answers: Record<string, LookupAddress[]> = { 'trap.example': [{ address: '169.254.169.254', family: 4 }], 'both.example': [{ address: '127.0.0.1', family: 4 }, { address: '192.0.2.1', family: 4 }] };
+  const system = ((name: string, _options: unknown, callback: (error: null, found: LookupAddress[]) => void) => { callback(null, answers[name] ?? []); }) as unknown as typeof lookup;
+  const guarded = guardedLookup((reach) => reach === 'network', system);
+  const ask = (name: string, all: boolean): Promise<unknown> => new Promise((resolve) => {
+    guarded(name, { all }, (error, address) => { resolve(error === null ? address : (error as Error & { code: string }).code); });
+  });
+  t.is(await ask('trap.example', false), 'origin-denied');
+  t.is(await ask('both.example', false), '192.0.2.1');
+  t.deepEqual(await ask('both.example', true), [{ address: '192.0.2.1', family: 4 }]);
+});

@@ -234,7 +234,7 @@ for (const [title, fault] of [
     const stale = await get('manifests/v1');
     t.is(stale.status, 200);
     t.deepEqual(stale.body, image.manifest);
-    t.regex(String(stale.headers['warning']), /^299 layerswarm "the origin is away; this is what it said at \d{4}-/);
+    t.regex(String(stale.headers['warning']), /^299 layerswarm "the origin is away; this is what it said to this node at \d{4}-/);
     t.is(node.counters.stale, 1);
     t.is((await get(layerPath(image))).status, 200);
 
@@ -272,11 +272,15 @@ real('headers do not wait for an origin that hangs, whatever it is asked', async
   }
 });
 
-real('the newest mapping that a member remembers is served while the origin is down', async (t) => {
+real('what members agree on is served while the origin is down, with their names, and nothing where they do not', async (t) => {
   const remembered = Promise.withResolvers<PushedImage>();
   let age = 0;
+  let wanted = 1;
   const { get, registry, image, faults, node } = await start(t, {
-    tagMemory: async (repository, tag) => (repository === REPOSITORY && tag === 'v1' ? { digest: (await remembered.promise).digest, checkedAt: Date.now() - age } : undefined),
+    tagMemory: async (repository, tag) => {
+      if (repository !== REPOSITORY || tag !== 'v1') return { agreed: undefined, heard: 0, wanted };
+      return { agreed: wanted > 1 ? undefined : { digest: (await remembered.promise).digest, checkedAt: Date.now() - age, witnesses: ['peerA'] }, heard: 1, wanted };
+    },
   });
   const next = await pushImage(registry, REPOSITORY, 'v1', [randomBytes(100)]);
   remembered.resolve(next);
@@ -285,11 +289,26 @@ real('the newest mapping that a member remembers is served while the origin is d
   const answer = await get('manifests/v1');
   t.is(answer.status, 200);
   t.is(answer.headers['docker-content-digest'], next.digest.toString());
-  t.truthy(answer.headers['warning']);
+  t.regex(String(answer.headers['warning']), /^299 layerswarm "the origin is away; this is what peerA heard from it, last at \d{4}-/);
   t.deepEqual((await get(layerPath(next))).body, next.layers[0]!.bytes);
   t.not(next.digest.toString(), image.digest.toString());
   age = 8 * 24 * 3_600_000;
   t.is((await get('manifests/v1')).status, 503);
+  [age, wanted] = [0, 2];
+  const refused = await get('manifests/v1');
+  t.is(refused.status, 503);
+  t.regex(refused.body.toString(), /of 1 members that remember this tag too few agree, on 2 different hosts/);
+});
+
+real('what this node heard from the origin itself comes before what members say', async (t) => {
+  const other = Digest.of(Buffer.from('never there'));
+  const { get, image, faults, node, full } = await start(t, { tagMemory: () => Promise.resolve({ agreed: { digest: other, checkedAt: Date.now() + 1, witnesses: ['liar', 'friend'] }, heard: 2, wanted: 2 }) });
+  await keep(node, full, 'v1', image);
+  node.clock.now += 60_000;
+  await faults.close();
+  const answer = await get('manifests/v1');
+  t.is(answer.headers['docker-content-digest'], image.digest.toString());
+  t.regex(String(answer.headers['warning']), /this is what it said to this node at/);
 });
 
 real('with the origin away a node that has nothing serves an image by digest from the members', async (t) => {

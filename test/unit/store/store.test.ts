@@ -170,7 +170,7 @@ for (const [what, damage] of [
     t.is([...second.blobs.list()].length, 5);
     t.deepEqual(await second.images.anyManifest(parent.digest), parent);
     t.deepEqual(second.images.tags(REPOSITORY), ['multi', 'v1']);
-    t.deepEqual(second.images.tag(REPOSITORY, 'v1'), { digest: child.raw.digest, checkedAt: 0 });
+    t.deepEqual(second.images.tag(REPOSITORY, 'v1'), { digest: child.raw.digest, checkedAt: 1 });
     t.true(second.images.isLinked(REPOSITORY, child.config));
     // held as origin still, so never evicted
     await second.gc({ targetBytes: 0, maxAgeMs: 0 });
@@ -304,7 +304,7 @@ test('what an origin holds becomes ordinary when no manifest names it any more',
 test('a full disk is disk-full, early where the size is known, and loses nothing', async (t) => {
   if (!requireTool(t, 'root', 'mount', 'umount')) return;
   const folder = tempDir(t, 'full');
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'layerswarm-test', folder]);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m,mode=0700', 'layerswarm-test', folder]);
   t.teardown(() => {
     execFileSync('umount', ['--lazy', folder]);
   });
@@ -359,4 +359,14 @@ test('skopeo and umoci read tagged images from the folder', async (t) => {
   const copy = join(tempDir(t), 'copy');
   await skopeoOk(['copy', '--preserve-digests', `oci:${folder}:${REPOSITORY}:v1`, `dir:${copy}`]);
   t.true(existsSync(join(copy, 'manifest.json')));
+});
+
+test('a folder that anybody may write is refused, and left as it is', async (t) => {
+  const folder = join(tempDir(t), 'data');
+  mkdirSync(folder);
+  chmodSync(folder, 0o777);
+  await t.throwsAsync(openStore(folder), { code: 'store-unwritable', message: /anybody on this host may write .* \(mode 777\).*chmod o-w/ });
+  t.deepEqual(readdirSync(folder), []);
+  chmodSync(folder, 0o775);
+  await (await openStore(folder)).close();
 });

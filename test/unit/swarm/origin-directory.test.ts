@@ -1,37 +1,52 @@
 import test from 'ava';
 import type { OriginAnnouncement } from '../../../src/swarm/network/network.ts';
-import { chooseOrigin, normalizeOriginUrl, OriginDirectory } from '../../../src/swarm/origin-directory.ts';
+import { chooseOrigin, normalizeOriginUrl, OriginDirectory, SETTLED_AFTER_MS, type OperatorsWord, type OriginRecord } from '../../../src/swarm/origin-directory.ts';
 import { MemorySwarm } from '../../support/memory-network.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 const A = 'https://a.example';
 const B = 'https://b.example';
+const C = 'https://c.example';
+const EMBEDDED = 'embedded:12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8';
 const configured = (url: string): OriginAnnouncement => ({ url, source: 'configured' });
 const learned = (url: string): OriginAnnouncement => ({ url, source: 'learned' });
 
-const cases: [title: string, own: OriginAnnouncement | undefined, current: OriginAnnouncement | undefined, members: (OriginAnnouncement | undefined)[], url: string | undefined, conflict: string[] | undefined][] = [
-  ['nobody knows one', undefined, undefined, [undefined, undefined], undefined, undefined],
-  ['a member is configured', undefined, undefined, [configured(A), undefined], A, undefined],
-  ['a member has learned', undefined, undefined, [learned(A)], A, undefined],
-  ['configured outweighs learned', undefined, undefined, [learned(A), learned(A), configured(B)], B, undefined],
-  ['a change of configuration reaches those who learned', undefined, learned(A), [learned(A), configured(B)], B, undefined],
-  ['what was learned stays when its teacher left', undefined, learned(A), [undefined], A, undefined],
-  ['two that are configured: none is guessed', undefined, undefined, [configured(B), configured(A)], undefined, [A, B]],
-  ['two that are configured: what is in use stays', undefined, learned(B), [configured(A), configured(B)], B, [A, B]],
-  ['two that were learned: none is guessed', undefined, undefined, [learned(A), learned(B)], undefined, [A, B]],
-  ['two that were learned: what is in use stays, silently', undefined, learned(A), [learned(A), learned(B)], A, undefined],
-  ['the own configuration wins', configured(A), configured(A), [configured(B)], A, [A, B]],
-  ['the own configuration agrees', configured(A), configured(A), [configured(A), learned(B)], A, undefined],
-  ['spelling is no difference', undefined, undefined, [configured('https://A.example:443/'), configured(A)], A, undefined],
-  ['nonsense is no origin', undefined, undefined, [configured('ftp://a'), configured('https://user:pass@a.example'), configured('embedded:'), configured('')], undefined, undefined],
+const ELSEWHERE = '/ip4/192.0.2.7/tcp/4001';
+const NOW = 10 * SETTLED_AFTER_MS;
+const unknown: OriginRecord = { url: undefined, learnedAt: 0, contested: [] };
+const settled = (url: string): OriginRecord => ({ url, learnedAt: 0, contested: [] });
+const young = (url: string): OriginRecord => ({ url, learnedAt: NOW - SETTLED_AFTER_MS + 1, contested: [] });
+const contested = (...urls: string[]): OriginRecord => ({ url: undefined, learnedAt: 0, contested: urls });
+
+const cases: [title: string, said: OperatorsWord, record: OriginRecord, members: (OriginAnnouncement | undefined)[], url: string | undefined, conflict: string[] | undefined, keeps: OriginRecord][] = [
+  ['nobody knows one', {}, unknown, [undefined, undefined], undefined, undefined, unknown],
+  ['a member is configured', {}, unknown, [configured(A), undefined], A, undefined, { ...unknown, url: A, learnedAt: NOW }],
+  ['a member has learned', {}, unknown, [learned(A)], A, undefined, { ...unknown, url: A, learnedAt: NOW }],
+  ['what was learned stays when its teacher left', {}, young(A), [undefined], A, undefined, young(A)],
+  ['no member replaces what was learned, also one that says it is configured', {}, settled(A), [configured(B)], A, [A, B], settled(A)],
+  ['nor do many', {}, settled(A), [configured(B), configured(B), learned(B)], A, [A, B], settled(A)],
+  ['a new node that hears two uses neither', {}, unknown, [configured(B), learned(A)], undefined, [A, B], contested(A, B)],
+  ['a new node that met the liar first gives up what it said', {}, young(B), [configured(A)], undefined, [A, B], contested(A, B)],
+  ['and takes none of the two when one that said it is away', {}, contested(A, B), [configured(B)], undefined, [A, B], contested(A, B)],
+  ['nor a third', {}, contested(A, B), [learned(C)], undefined, [A, B, C], contested(A, B, C)],
+  ['until its operator says which', { configured: A }, contested(A, B), [learned(A)], A, undefined, settled(A)],
+  ['the own configuration wins', { configured: A }, settled(B), [configured(B)], A, [A, B], settled(A)],
+  ['what members learned otherwise is seen too', { configured: A }, settled(A), [configured(A), learned(B)], A, [A, B], settled(A)],
+  ['the charter wins over what was learned', { charter: B }, settled(A), [learned(B)], B, undefined, settled(B)],
+  ['the charter wins over the configuration', { charter: B, configured: A }, settled(A), [], B, [A, B], settled(B)],
+  ['an embedded origin stays where it is', { charter: B, configured: EMBEDDED }, unknown, [], EMBEDDED, [EMBEDDED, B].sort(), unknown],
+  ['spelling is no difference', {}, unknown, [configured('https://A.example:443/'), configured(A)], A, undefined, { ...unknown, url: A, learnedAt: NOW }],
+  ['nonsense is no origin', {}, unknown, [configured('ftp://a'), configured('https://user:pass@a.example'), configured('embedded:'), configured('')], undefined, undefined, unknown],
 ];
-for (const [title, own, current, members, url, conflict] of cases) {
+for (const [title, said, record, members, url, conflict, keeps] of cases) {
   test(`choosing the origin: ${title}`, (t) => {
-    const state = chooseOrigin(own, current, members.map((origin) => ({ origin })));
-    t.is(state.current?.url, url);
-    t.deepEqual(state.conflict, conflict);
-    t.is(state.reason === undefined, url !== undefined && conflict === undefined);
-    if (own === undefined && url !== undefined) t.is(state.current?.source, 'learned');
+    const chosen = chooseOrigin(said, record, members.map((origin) => ({ origin, address: ELSEWHERE })), NOW);
+    t.is(chosen.state.current?.url, url);
+    t.deepEqual(chosen.state.conflict, conflict);
+    t.deepEqual(chosen.record, keeps);
+    t.is(chosen.state.reason === undefined, url !== undefined && conflict === undefined);
+    for (const name of conflict ?? []) t.true(chosen.state.reason?.includes(name));
+    if (said.configured === undefined && said.charter === undefined && url !== undefined) t.is(chosen.state.current?.source, 'learned');
   });
 }
 
@@ -41,26 +56,48 @@ test('an origin with a password in it is refused, and the rest normalized', (t) 
   t.is(normalizeOriginUrl('embedded:12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8'), 'embedded:12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8');
 });
 
-test('one configured node teaches a chain of others, and a change follows', async (t) => {
+test('a port of this host, or of its own wire, is believed of nobody elsewhere', (t) => {
+  for (const [url, address, expected] of [
+    ['http://127.0.0.1:8080', ELSEWHERE, undefined],
+    ['http://169.254.169.254', ELSEWHERE, undefined],
+    ['http://169.254.169.254', '/ip4/127.0.0.1/tcp/4001', undefined],
+    ['http://127.0.0.1:8080', '/ip4/127.0.0.1/tcp/4001', 'http://127.0.0.1:8080'],
+    ['http://10.0.0.1:8080', ELSEWHERE, 'http://10.0.0.1:8080'],
+  ] as const) t.is(chooseOrigin({}, unknown, [{ origin: configured(url), address }], NOW).state.current?.url, expected, url);
+});
+
+test('one configured node teaches a chain of others; one that names another is seen, and followed by none that knows better', async (t) => {
   const swarm = new MemorySwarm();
   const [a, b, c] = [await swarm.join(), await swarm.join({ connect: false }), await swarm.join({ connect: false })];
-  const [, ofB, ofC] = [new OriginDirectory(a, `${A}/`), new OriginDirectory(b, undefined), new OriginDirectory(c, undefined)];
+  let now = NOW;
+  const kept: OriginRecord[] = [];
+  const [, ofB, ofC] = [
+    new OriginDirectory(a, { configured: `${A}/` }),
+    new OriginDirectory(b),
+    new OriginDirectory(c, { now: () => now, onRecord: (record) => kept.push(record) }),
+  ];
   t.is(ofC.state.reason, 'no origin is known yet: no member has told one; give one (--origin)');
-  const told: (string | undefined)[] = [];
-  ofC.onChange((state) => told.push(state.current?.url));
   swarm.connect(b, c);
   swarm.connect(a, b);
   await waitFor('c learns the origin', () => ofC.state.current !== undefined);
   t.deepEqual(ofB.state.current, learned(A));
   t.deepEqual(ofC.state.current, learned(A));
-  const d = await swarm.join({ connect: false });
-  const ofD = new OriginDirectory(d, B);
-  swarm.connect(d, c);
-  await waitFor('c hears of the other configuration', () => ofC.state.current?.url === B);
-  t.deepEqual(told, [A, B]);
-  swarm.connect(a, d);
-  await waitFor('d sees the conflict', () => ofD.state.conflict !== undefined);
-  t.deepEqual(ofD.state.conflict, [A, B]);
-  t.is(ofD.state.current?.url, B);
-  t.regex(ofD.state.reason ?? '', /different origins .* this node uses https:\/\/b\.example/);
+  t.deepEqual(kept, [{ url: A, learnedAt: NOW, contested: [] }]);
+  now += SETTLED_AFTER_MS;
+  const liar = await swarm.join({ connect: false });
+  const ofLiar = new OriginDirectory(liar, { configured: B });
+  swarm.connect(liar, c);
+  await waitFor('c hears of the other one', () => ofC.state.conflict !== undefined);
+  t.deepEqual(ofC.state, { current: learned(A), conflict: [A, B], reason: `different origins are named in this swarm (${A}, ${B}): this node uses ${A}; give all nodes the same --origin, and see who names the other` });
+  swarm.isolate(b);
+  await waitFor('the honest one to be away', () => c.peers().length === 1);
+  t.deepEqual(ofC.state.current, learned(A));
+  t.is(kept.length, 1);
+  swarm.connect(a, liar);
+  await waitFor('the liar sees it too', () => ofLiar.state.conflict !== undefined);
+
+  const afresh = new OriginDirectory(await swarm.join({ connect: false }), { record: kept[0]!, now: () => now });
+  t.deepEqual(afresh.state.current, learned(A), 'a restarted node has it before it has met anybody');
+  afresh.setCharter(C);
+  t.is(afresh.state.current?.url, C);
 });

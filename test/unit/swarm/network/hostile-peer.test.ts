@@ -155,6 +155,19 @@ test.serial('no more is read from a peer whose messages are all being handled', 
   await waitFor('all handlers', () => started === 11);
 });
 
+test.serial('a message of a later version is passed over and counted, and who asks is told', async (t) => {
+  const { target, peer } = await attacked(t);
+  const stream = await peer.open();
+  const answers: Uint8Array[] = [];
+  stream.addEventListener('message', ({ data }) => { answers.push(data.subarray()); });
+  stream.send(Buffer.concat([hello, raw([0, 0, { type: 'reboot', now: true }]), raw([1, 7, { type: 'reboot' }]), framed({ kind: 'request', id: 8, message: { type: 'ping' } })]));
+  await connected(target, peer.peerId);
+  await waitFor('both answers', () => Buffer.concat(answers).includes('does not know that message') && Buffer.concat(answers).includes(Buffer.from([0x83, 2, 8])));
+  t.is(target.counts().unknownMessages, 2);
+  t.is(target.counts().invalidMessages, 0);
+  t.not(target.peer(peer.peerId), undefined);
+});
+
 test.serial('an answer that nobody waits for is ignored', async (t) => {
   const { target, peer } = await attacked(t);
   const stream = await peer.open();

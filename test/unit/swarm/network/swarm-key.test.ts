@@ -69,3 +69,12 @@ test('a key that others can read is used, with a warning', async (t) => {
   t.deepEqual(read.key, key);
   t.regex(read.warning ?? '', /mode 640.*chmod 600/);
 });
+
+test('a key file that others may write is refused', async (t) => {
+  const file = join(tempDir(t), 'key');
+  await makeSwarmKey(file);
+  for (const mode of [0o620, 0o602]) {
+    await chmod(file, mode);
+    await t.throwsAsync(readSwarmKey(file), { code: 'key-invalid', message: /can be written by others .*chmod 600/ });
+  }
+});

@@ -50,11 +50,18 @@ test('unknown keys are ignored, so that later versions can add', (t) => {
   t.deepEqual(decodeFrame(encode([0, 0, { type: 'ping', later: { x: 1 } }])).message, { type: 'ping' });
 });
 
+test('a type that a later version adds is no fault; what only looks like a message is one', (t) => {
+  t.deepEqual(decodeFrame(encode([1, 9, { type: 'reboot', x: 1 }])), { kind: 'request', id: 9, message: undefined });
+  for (const body of [{ type: '' }, { type: 'x'.repeat(51) }, { type: 'No Type' }, { type: 5 }, {}, 'reboot', { type: '__proto__' }]) {
+    t.throws(() => decodeFrame(encode([0, 0, body])), { code: 'peer-misbehaved' }, JSON.stringify(body));
+  }
+});
+
 test('a key that pollutes prototypes stays a key that is ignored', (t) => {
   const body = Buffer.concat([Buffer.from([0x83, 0, 0, 0xa2]), encode('type'), encode('ping'), encode('__proto__'), encode({ polluted: true })]);
   const { message } = decodeFrame(body);
   t.deepEqual(message, { type: 'ping' });
-  t.false('polluted' in message);
+  t.false('polluted' in (message ?? {}));
 });
 
 test('a value that is undefined is not sent', (t) => {

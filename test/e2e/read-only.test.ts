@@ -1,0 +1,43 @@
+import test from 'ava';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { isBlobRead, startDockerRegistry } from '../support/docker-registry.ts';
+import { mountFailingDisk } from '../support/failing-disk.ts';
+import { startFaultProxy } from '../support/fault-proxy.ts';
+import { startAgent } from '../support/layerswarm.ts';
+import { getBlob, getManifest, pullEverything } from '../support/registry-client.ts';
+import { pushImage } from '../support/registry-content.ts';
+import { requireTool } from '../support/require-tool.ts';
+
+const MIB = 1 << 20;
+
+test('a disk that turns read-only in the middle of a pull ends neither the agent nor what it can still give', async (t) => {
+  if (!requireTool(t, 'root', 'mkfs.ext4', 'tune2fs', 'docker-registry')) return;
+  t.timeout(180_000);
+  const registry = await startDockerRegistry(t);
+  await pushImage(registry, 'team/held', 'v1', [randomBytes(MIB)]);
+  const big = await pushImage(registry, 'team/big', 'v1', [randomBytes(24 * MIB)]);
+  const layer = big.layers[0]!;
+  const next = await pushImage(registry, 'team/next', 'v1', [randomBytes(3 * MIB)]);
+  const origin = await startFaultProxy(t, registry.url);
+  const disk = await mountFailingDisk(t, 600);
+  const agent = await startAgent(t, { origin: origin.url, data: join(disk.path, 'data'), args: ['--tags-ttl', '0s'] });
+  t.true(await pullEverything(agent.registry, 'team/held', 'v1') > 0);
+
+  const heal = origin.inject({ kind: 'slow', bytesPerSecond: 2 * MIB }, { match: isBlobRead });
+  t.is((await getManifest(agent.registry, 'team/big', 'v1')).status, 200);
+  const pull = getBlob(agent.registry, 'team/big', layer.digest.toString());
+  await agent.waitForStatus('some of it', ({ transfers }) => transfers.some(({ haveBytes }) => haveBytes > 4 * MIB));
+  disk.breakNow();
+  const cut = await pull.catch(() => undefined);
+  if (cut?.status === 200) t.true(cut.bytes.equals(layer.bytes) || cut.bytes.length < layer.bytes.length);
+  heal();
+
+  t.true(await pullEverything(agent.registry, 'team/held', 'v1') > 0, 'what is here is served');
+  t.true((await getBlob(agent.registry, 'team/big', layer.digest.toString())).bytes.equals(layer.bytes), 'what came half passes through');
+  t.true(await pullEverything(agent.registry, 'team/next', 'v1') >= next.layers[0]!.bytes.length, 'what is new passes through');
+  t.is(agent.program.exit, undefined, agent.program.stderr);
+  const { store } = await (await fetch(`${agent.info.status}/api/v1/status`)).json() as { store: { reason: string | null } };
+  t.regex(store.reason ?? '', /read-only|readonly/);
+  t.is((await agent.stop()).signal, null);
+});
