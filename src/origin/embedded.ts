@@ -38,7 +38,7 @@ export class EmbeddedOrigin implements Origin {
   }
 
   get health(): OriginHealth {
-    return { state: 'ok', bytes: this.#bytes };
+    return { state: 'ok', bytes: this.#bytes, reachedAt: this.#options.now() };
   }
 
   probe(): Promise<OriginHealth> {
