@@ -10,7 +10,7 @@ import { PushProxy } from '../registry/push-proxy/push-proxy.ts';
 import { Registry } from '../registry/registry.ts';
 import { Metrics } from '../status/metrics.ts';
 import { StatusServer } from '../status/status-server.ts';
-import { openStore } from '../store/store.ts';
+import { openStore, RESERVE_BYTES } from '../store/store.ts';
 import { Bandwidth } from '../swarm/lane/pace/bandwidth.ts';
 import { BulkThread } from '../swarm/lane/bulk/bulk-thread.ts';
 import { Exchange } from '../swarm/exchange/exchange.ts';
@@ -23,6 +23,8 @@ import { ClientPulls } from './client-pulls.ts';
 import type { AgentConfig } from './config.ts';
 import { CurrentOrigin } from './current-origin.ts';
 import { ExcludedRepositories } from './excluded-repositories.ts';
+import { DiskWatch } from './health/disk-watch.ts';
+import { RuntimeWatch } from './health/runtime-watch.ts';
 import { ImageList } from './image-list.ts';
 import { makeKeeping } from './keeping.ts';
 import { mirroredRegistries } from './mirrored-registries.ts';
@@ -36,7 +38,7 @@ import { RegistryTally } from './registry-tally.ts';
 import { Replication } from './replication.ts';
 import { seedHandler } from './seed-operation.ts';
 import { makeSeeding } from './seeding.ts';
-import { every, ORIGIN_PROBE_MS, STORE_LOOK_MS } from './schedule.ts';
+import { every, LOOK_MS, ORIGIN_PROBE_MS, STORE_LOOK_MS } from './schedule.ts';
 import { StoreHealth } from './store-health.ts';
 import { storeLimitBytes } from './store-limit.ts';
 import { TagHints } from './tag-hints.ts';
@@ -80,15 +82,18 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   const excluded = new ExcludedRepositories(config.exclude, store.images);
 
   // The members
+  const keys = await loadSwarmKeys(config.swarmKey, log);
+  const keyIds = keys.map(({ id }) => id);
   const network = await Libp2pNetwork.create({
     dataDir: config.data,
     listen: config.listen,
     announce: config.announce,
     bootstrap: config.bootstrap,
-    swarmKeys: await loadSwarmKeys(config.swarmKey, log),
+    swarmKeys: keys,
     open: config.open,
     mdns: config.mdns,
     zone: config.zone,
+    name: config.name,
     agent: `layerswarm/${version}`,
     ...(bulk === undefined ? {} : { bulk }),
     bandwidth,
@@ -135,7 +140,11 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   const tally = new RegistryTally(clientPulls, storeHealth);
   const images = new ImageList(store.images, store.blobs);
   const replication = parts.use(new Replication({ config: config.replication, data: config.data, network, images: store.images, exchange, origin, isExcluded, log: log.for('replication') }));
-  const view = new NodeView({ config, network, origins, embedded: embedded !== undefined, store, storeHealth, host, exchange, images, receipts, tally, mirrors, excluded, replication });
+  const disk = new DiskWatch(config.data, RESERVE_BYTES);
+  const runtimes = new RuntimeWatch(join(config.data, 'setup'));
+  const view = new NodeView({
+    config, network, origins, embedded: embedded !== undefined, store, storeHealth, host, exchange, images, receipts, tally, mirrors, excluded, replication, keyIds, disk, runtimes, log: log.for('health'),
+  });
   const metrics = new Metrics(() => view.status());
   tally.connect(metrics);
 
@@ -220,7 +229,9 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   await control.start();
   parts.defer(() => control.stop());
   replication.start();
-  parts.use(every(ORIGIN_PROBE_MS, 'now', (signal) => view.watchOrigins(signal, log.for('origin'))));
+  await view.lookAround();
+  parts.use(every(LOOK_MS, 'later', () => view.lookAround()));
+  parts.use(every(ORIGIN_PROBE_MS, 'now', (signal) => view.probeOrigins(signal)));
   parts.use(every(STORE_LOOK_MS, 'later', () => storeHealth.look()));
 
   const file: AgentFile = {
@@ -235,7 +246,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   await writeAgentFile(config.data, file);
   parts.defer(() => removeAgentFile(config.data));
   await notifySystemd(['--ready', `--status=peer ${network.self}`], log);
-  log.info('ready', { peer: file.peerId, registry: file.registry, status: file.status ?? undefined, push: file.push ?? undefined, data: config.data, listen: file.multiaddrs.join(' ') });
+  log.info('ready', { name: config.name, peer: file.peerId, key: keyIds[0], registry: file.registry, status: file.status ?? undefined, push: file.push ?? undefined, data: config.data, listen: file.multiaddrs.join(' ') });
 
   const running = parts.move();
   return { file, stop: () => running.disposeAsync() };

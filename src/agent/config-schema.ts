@@ -137,6 +137,8 @@ export const configSchema = z.strictObject({
   open: setting(z.boolean().default(false), 'true or false',
     'Let a node without a swarm key listen beyond loopback: anybody who reaches it is a member.'),
   mdns: setting(z.boolean().default(true), 'true or false', 'Find members on the local network by multicast DNS.'),
+  name: setting(z.string().regex(/^[A-Za-z0-9._-]{1,100}$/).optional(), 'a name of at most 100 letters, digits, ".", "_" or "-"',
+    'What people call this node, beside its peer id. Default: the host\'s name.'),
   zone: setting(z.string().regex(/^[A-Za-z0-9._-]{1,100}$/).default('default'), 'a name of at most 100 letters, digits, ".", "_" or "-"',
     'Where this node stands (rack, site, availability zone): nearer members are preferred.'),
   store: z.strictObject({

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { LayerswarmError } from '../errors.ts';
 import { registryNameOf } from '../origin/registry-name.ts';
@@ -8,12 +9,13 @@ import { configFile, defaultData } from './data-directory.ts';
 export type { HostPort, StoreLimit } from './config-schema.ts';
 
 /** What an agent runs with: the parsed settings, with everything filled in that depends on the host or on other settings. */
-export interface AgentConfig extends Omit<ParsedConfig, 'push' | 'status' | 'bulk' | 'mirrors'> {
+export interface AgentConfig extends Omit<ParsedConfig, 'push' | 'status' | 'bulk' | 'mirrors' | 'name'> {
   /** Registries that the origin answers for. */
   readonly mirrors: readonly string[];
   /** Registries that are read from an upstream of their own. */
   readonly upstreams: readonly UpstreamConfig[];
   readonly data: string;
+  readonly name: string;
   readonly listen: string[];
   readonly push: HostPort | undefined;
   readonly status: HostPort | undefined;
@@ -83,6 +85,7 @@ function fillIn(parsed: ParsedConfig, warnings: readonly string[], uid: number, 
   const host = reachable ? '0.0.0.0' : '127.0.0.1';
   return {
     ...parsed,
+    name: parsed.name ?? hostName(),
     data: resolve(parsed.data ?? defaultData(uid, env)),
     listen: parsed.listen ?? [`/ip4/${host}/tcp/4001`],
     bulk: onOrOff(parsed.bulk ?? { host, port: 4002 }),
@@ -108,6 +111,11 @@ function splitMirrors({ mirrors, origin }: ParsedConfig): Pick<AgentConfig, 'mir
       name, url, ca, login: username === undefined || passwordFile === undefined ? undefined : { username, passwordFile },
     }])),
   };
+}
+
+/** As a name can be: a host may be called anything. */
+function hostName(): string {
+  return hostname().replace(/[^A-Za-z0-9._-]+/g, '-').slice(0, 100) || 'node';
 }
 
 function onOrOff(value: 'off' | HostPort): HostPort | undefined {

@@ -1,4 +1,4 @@
-import type { Receipt, StatusDocument } from '../status/status-document.ts';
+import type { NodeHealth, Receipt, StatusDocument } from '../status/status-document.ts';
 import type { PullPlan } from '../control/prefetch-operation.ts';
 import { formatBytes } from '../agent/quantity.ts';
 import { printable, table } from './table.ts';
@@ -23,6 +23,7 @@ export function formatSeconds(seconds: number): string {
 
 export function formatPeers({ peers }: Pick<StatusDocument, 'peers'>): string {
   return table([
+    { label: 'NAME', value: ({ name }) => name },
     { label: 'PEER', value: ({ peerId }) => peerId },
     { label: 'ADDRESS', value: ({ address }) => address },
     { label: 'ZONE', value: ({ zone }) => zone },
@@ -63,7 +64,10 @@ export function formatStatus(status: StatusDocument): string {
   const received = traffic.fromOriginBytes + traffic.fromPeersBytes;
   const share = received === 0 ? '' : `, ${Math.round((traffic.fromPeersBytes / received) * 100)} % from peers`;
   return [
-    `node      ${status.peerId}  zone ${status.zone}  version ${status.version}  up ${formatSeconds(status.uptimeSeconds)}`,
+    `node      ${printable(status.name)}  ${status.peerId}  zone ${status.zone}  version ${status.version}  up ${formatSeconds(status.uptimeSeconds)}`,
+    ...healthLines(status.health),
+    ...(status.membership.keyIds.length === 0 ? [] : [`key       ${status.membership.keyIds.join(', ')}`]),
+    ...status.membership.strangers.slice(0, 5).map(({ address, failures, lastAt }) => `stranger  a node at ${address} has another swarm key (${failures} times, last ${lastAt})`),
     `origin    ${origin.url ?? 'none known'}  ${origin.state}${reason}  ${origin.source}`,
     ...status.registries.flatMap(mirrorLine),
     trustLine(status),
@@ -76,6 +80,13 @@ export function formatStatus(status: StatusDocument): string {
     '', formatTransfers(status),
     '', formatImages(status),
   ].join('\n');
+}
+
+/** The node, and each part that is not well. */
+function healthLines({ level, sentence, since, parts }: NodeHealth): string[] {
+  const ill = Object.entries(parts).filter(([, part]) => part.level === 'bad' || part.level === 'degraded');
+  if (ill.length === 0) return [`health    ${level}: ${printable(sentence)}`];
+  return [`health    ${level} since ${since}`, ...ill.map(([name, part]) => `  ${part.level.padEnd(8)} ${name}: ${printable(part.sentence)}`)];
 }
 
 /** A registry that is read beside the origin. */

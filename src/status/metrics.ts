@@ -1,10 +1,11 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { version } from '../version.ts';
-import type { OriginStatus, Receipt, StatusDocument } from './status-document.ts';
+import type { HealthLevel, OriginStatus, Receipt, StatusDocument } from './status-document.ts';
 
 const ORIGIN_STATES: readonly OriginStatus['state'][] = ['unknown', 'ok', 'unreachable', 'unauthorized', 'conflict'];
 /** Gauges of prom-client whose names say that they are counters, which promtool rightly complains about. */
 const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `layerswarm_nodejs_active_${what}_total`);
+const HEALTH_LEVELS: readonly HealthLevel[] = ['ok', 'degraded', 'bad', 'unknown'];
 const TRANSFER_STATES = ['finding', 'fetching', 'verifying'] as const;
 
 /** How often the lag of the event loop is sampled. The library's 10 ms wakes a node a hundred times a second for it. */
@@ -101,9 +102,30 @@ export class Metrics {
     gauge('layerswarm_pinned_images', 'Pinned images.', ({ store }) => store.pinned);
     gauge('layerswarm_images', 'Images that are complete here.', ({ images }) => images.filter(({ complete }) => complete).length);
     gauge('layerswarm_transfer_bytes_per_second', 'Rate of the downloads that are running.', ({ transfers }) => transfers.reduce((sum, { bytesPerSecond }) => sum + bytesPerSecond, 0));
+    gauge('layerswarm_ready', 'Whether pulls can be served.', ({ health }) => Number(health.ready));
+    gauge('layerswarm_store_free_bytes', 'Free bytes of the file system of the store.', ({ store }) => store.freeBytes ?? Number.NaN);
+    gauge('layerswarm_store_reserve_bytes', 'Of these, what the store leaves free.', ({ store }) => store.reserveBytes);
+    this.#labelled('layerswarm_health', 'How each part of the node is: 1 for its level.', ['part', 'level'], ({ health }) =>
+      Object.entries(health.parts).flatMap(([part, { level }]) => HEALTH_LEVELS.map((candidate) => [{ part, level: candidate }, Number(candidate === level)])));
+    this.#labelled('layerswarm_swarm_key_info', 'Ids of the swarm keys that this node accepts.', ['key'], ({ membership }) => membership.keyIds.map((key) => [{ key }, 1]));
+    this.#labelled('layerswarm_origin_up', 'Whether the origin, and each mirrored registry, does its work.', ['registry'], (status) =>
+      registriesOf(status).map(({ name, state }) => [{ registry: name }, Number(state === 'ok')]));
+    this.#labelled('layerswarm_origin_last_success_seconds', 'Seconds since it last did, or since this node started.', ['registry'], (status) =>
+      registriesOf(status).map(({ name, reachedAt }) => [{ registry: name }, reachedAt === null ? status.uptimeSeconds : Math.max(0, (Date.now() - Date.parse(reachedAt)) / 1000)]));
     this.#states('layerswarm_origin_state', 'State of the origin: 1 for the one that it is in.', ORIGIN_STATES, (status, state) => (status.origin.state === state ? 1 : 0));
     this.#states('layerswarm_transfers', 'Downloads that are running, by state.', TRANSFER_STATES, (status, state) => status.transfers.filter((transfer) => transfer.state === state).length);
     new Gauge({ name: 'layerswarm_build_info', help: 'Version that is running.', labelNames: ['version'], registers: [this.#registry] }).set({ version }, 1);
+  }
+
+  #labelled<L extends string>(name: string, help: string, labelNames: readonly L[], samples: (status: StatusDocument) => readonly Sample<L>[]): void {
+    const status = this.#status;
+    this.#registry.registerMetric(new Gauge({
+      name, help, labelNames: [...labelNames], registers: [],
+      collect() {
+        this.reset();
+        for (const [labels, value] of samples(status())) this.set(labels, value);
+      },
+    }));
   }
 
   #states<S extends string>(name: string, help: string, states: readonly S[], value: (status: StatusDocument, state: S) => number): void {
@@ -128,10 +150,33 @@ export class Metrics {
         },
       }));
     };
+    const labelledCounter = <L extends string>(name: string, help: string, labelNames: readonly L[], samples: (status: StatusDocument) => readonly Sample<L>[]): void => {
+      const status = this.#status;
+      this.#registry.registerMetric(new Counter({
+        name, help, labelNames: [...labelNames], registers: [],
+        collect() {
+          this.reset();
+          for (const [labels, value] of samples(status())) this.inc(labels, value);
+        },
+      }));
+    };
+    labelledCounter('layerswarm_handshake_failures_total', 'Handshakes with those who are no members: other_key holds another swarm key, or none.', ['reason'], ({ membership }) =>
+      Object.entries(membership.handshakeFailures).map(([reason, value]) => [{ reason }, value]));
+    labelledCounter('layerswarm_origin_requests_total', 'Requests to the origin and to mirrored registries, by status, or timeout or unreachable.', ['registry', 'code'], (status) =>
+      registriesOf(status).flatMap(({ name, answers }) => Object.entries({ 200: 0, ...answers }).map(([code, value]): Sample<'registry' | 'code'> => [{ registry: name, code }, value])));
     counter('layerswarm_origin_received_bytes_total', 'Blob bytes read from the origin.', ({ traffic }) => traffic.fromOriginBytes);
     counter('layerswarm_peers_received_bytes_total', 'Blob bytes received from members.', ({ traffic }) => traffic.fromPeersBytes);
     counter('layerswarm_peers_sent_bytes_total', 'Blob bytes sent to members.', ({ traffic }) => traffic.toPeersBytes);
     counter('layerswarm_clients_sent_bytes_total', 'Blob bytes given to clients of the registry endpoint.', ({ traffic }) => traffic.toClientsBytes);
     counter('layerswarm_clients_vouched_bytes_total', 'Blob bytes that clients were given before they were proven.', ({ traffic }) => traffic.vouchedBytes);
   }
+}
+
+type Sample<L extends string> = readonly [labels: Readonly<Record<L, string>>, value: number];
+
+/** The origin, also where a member is it, and the mirrors; not the aliases, which are as well as the origin is. */
+function registriesOf({ origin, registries }: StatusDocument): { name: string; state: string; reachedAt: string | null; answers: Readonly<Record<string, number>> }[] {
+  const listed = registries.flatMap(({ name, kind, state, reachedAt, answers }) => (kind === 'alias' ? [] : [{ name, state: state ?? 'unknown', reachedAt, answers }]));
+  if (listed.length > 0 && registries.some(({ kind }) => kind === 'origin')) return listed;
+  return [{ name: 'origin', state: origin.state, reachedAt: origin.source === 'embedded' ? new Date().toISOString() : origin.reachedAt, answers: {} }, ...listed];
 }

@@ -5,9 +5,13 @@
 export interface StatusDocument {
   readonly version: string;
   readonly peerId: string;
+  /** What its operator calls this node; the host's name unless configured. */
+  readonly name: string;
   readonly zone: string;
   readonly uptimeSeconds: number;
   readonly multiaddrs: readonly string[];
+  readonly health: NodeHealth;
+  readonly membership: MembershipStatus;
   readonly registries: readonly RegistryStatus[];
   readonly trust: TrustStatus;
   readonly origin: OriginStatus;
@@ -67,6 +71,8 @@ export interface OriginStatus {
   readonly reason: string | null;
   /** Blob bytes read from it. */
   readonly bytes: number;
+  /** When it last did what it was asked; null before the first time since the start. */
+  readonly reachedAt: string | null;
 }
 
 /** A registry whose images this node serves. */
@@ -83,6 +89,10 @@ export interface RegistryStatus {
   readonly reason: string | null;
   /** Blob bytes read from it. */
   readonly bytes: number;
+  /** As the origin's; null for an alias. */
+  readonly reachedAt: string | null;
+  /** How often it gave each status (`200`), and how often none (`timeout`, `unreachable`), since the start. */
+  readonly answers: Readonly<Record<string, number>>;
 }
 
 /** Who may read what this node holds: members of the swarm all of it, but for what is excluded. */
@@ -108,6 +118,26 @@ export interface StoreStatus {
   readonly state: 'ok' | 'degraded';
   /** One line, when the state is not ok. */
   readonly reason: string | null;
+  /** Of the file system, and what of it stays unused; null before it was looked at. */
+  readonly freeBytes: number | null;
+  readonly reserveBytes: number;
+}
+
+/** Who may join, and who tried without the key. */
+export interface MembershipStatus {
+  /** Ids of the swarm keys, as "layerswarm key" prints them; the first is offered. None where anybody may join. */
+  readonly keyIds: readonly string[];
+  /** Since the start, by reason. */
+  readonly handshakeFailures: { readonly other_key: number; readonly broken: number };
+  /** Hosts that showed another swarm key in the last hour, the latest first. */
+  readonly strangers: readonly StrangerStatus[];
+}
+
+export interface StrangerStatus {
+  /** IP address. */
+  readonly address: string;
+  readonly failures: number;
+  readonly lastAt: string;
 }
 
 /** What containerd on this host holds and members are given from where it lies; none of it counts as the store's. */
@@ -130,6 +160,10 @@ export interface TrafficStatus {
 
 export interface PeerStatus {
   readonly peerId: string;
+  /** Empty where it did not say. */
+  readonly name: string;
+  /** Program and version. */
+  readonly agent: string;
   readonly address: string;
   readonly zone: string;
   readonly direction: 'inbound' | 'outbound';
@@ -202,10 +236,23 @@ export interface ReceiptBlob {
   readonly retries: number;
 }
 
-/** Whether a part does its work. `degraded` parts still let pulls succeed; the reason is one line. */
-export type PartHealth =
-  | { readonly state: 'ok' }
-  | { readonly state: 'degraded' | 'failed'; readonly reason: string };
+/**
+ * `bad`: it does not do its work. `degraded`: it does, with less than it should have. `unknown`: nothing was seen of it yet.
+ */
+export type HealthLevel = 'ok' | 'degraded' | 'bad' | 'unknown';
 
-/** By the part's name. */
-export type Health = Readonly<Record<string, PartHealth>>;
+export interface PartHealth {
+  readonly level: HealthLevel;
+  /** One line for a person: what, why, what to do. */
+  readonly sentence: string;
+  /** Since when the level is this. */
+  readonly since: string;
+}
+
+/** A node as well as its worst part. */
+export interface NodeHealth extends PartHealth {
+  /** Whether pulls can be served. */
+  readonly ready: boolean;
+  /** `origin`, `mirror NAME`, `members`, `store`, `clock`, `runtimes`. */
+  readonly parts: Readonly<Record<string, PartHealth>>;
+}

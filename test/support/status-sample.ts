@@ -1,17 +1,30 @@
-import type { Receipt, StatusDocument } from '../../src/status/status-document.ts';
+import type { NodeHealth, Receipt, StatusDocument } from '../../src/status/status-document.ts';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 
+const SINCE = '2026-01-01T00:00:00.000Z';
+
+export const healthSample: NodeHealth = {
+  level: 'degraded', sentence: 'quay.io at https://quay.io is unreachable: no route to it', since: SINCE, ready: true,
+  parts: { origin: { level: 'ok', sentence: 'the origin https://registry.example answers', since: SINCE }, 'mirror quay.io': { level: 'degraded', sentence: 'quay.io at https://quay.io is unreachable: no route to it', since: SINCE } },
+};
+
 /** A status document with one of everything. */
 export const statusSample: StatusDocument = {
-  version: '0.1.0', peerId: '12D3KooWSelf', zone: 'rack-1', uptimeSeconds: 61, multiaddrs: ['/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWSelf'],
-  origin: { url: 'https://registry.example', source: 'configured', state: 'ok', reason: null, bytes: 1000 },
-  registries: [{ name: 'registry.example', kind: 'origin', url: 'https://registry.example', state: 'ok', reason: null, bytes: 1000 }, { name: 'docker.io', kind: 'alias', url: null, state: null, reason: null, bytes: 0 }],
+  version: '0.1.0', peerId: '12D3KooWSelf', name: 'node-1', zone: 'rack-1', uptimeSeconds: 61, multiaddrs: ['/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWSelf'],
+  health: healthSample,
+  membership: { keyIds: ['0123456789abcdef'], handshakeFailures: { other_key: 3, broken: 1 }, strangers: [{ address: '192.0.2.9', failures: 3, lastAt: SINCE }] },
+  origin: { url: 'https://registry.example', source: 'configured', state: 'ok', reason: null, bytes: 1000, reachedAt: SINCE },
+  registries: [
+    { name: 'registry.example', kind: 'origin', url: 'https://registry.example', state: 'ok', reason: null, bytes: 1000, reachedAt: SINCE, answers: { 200: 7, timeout: 1 } },
+    { name: 'docker.io', kind: 'alias', url: null, state: null, reason: null, bytes: 0, reachedAt: null, answers: {} },
+    { name: 'quay.io', kind: 'mirror', url: 'https://quay.io', state: 'unreachable', reason: 'no route to it', bytes: 0, reachedAt: null, answers: { unreachable: 2 } },
+  ],
   trust: { excludePatterns: 1, excludedRepositories: 2, sharedWith: 1 },
-  store: { blobs: 2, bytes: 3000, maxBytes: 10_000, partial: 1, state: 'ok', reason: null, pinned: 1 },
+  store: { blobs: 2, bytes: 3000, maxBytes: 10_000, partial: 1, pinned: 1, state: 'ok', reason: null, freeBytes: 9000, reserveBytes: 500 },
   containerd: { state: 'ok', reason: null, blobs: 4, bytes: 7000 },
   traffic: { fromOriginBytes: 1000, fromPeersBytes: 2000, toPeersBytes: 500, toClientsBytes: 3000, vouchedBytes: 0 },
-  peers: [{ peerId: '12D3KooWPeer', address: '/ip4/127.0.0.1/tcp/4011', zone: 'rack-2', direction: 'outbound', lane: 'tls', latencyMs: 1.25, sentBytes: 500, receivedBytes: 2000, badPieces: 0 }],
+  peers: [{ peerId: '12D3KooWPeer', name: 'node-2', agent: 'layerswarm/0.1.0', address: '/ip4/127.0.0.1/tcp/4011', zone: 'rack-2', direction: 'outbound', lane: 'tls', latencyMs: 1.25, sentBytes: 500, receivedBytes: 2000, badPieces: 0 }],
   transfers: [{ digest: DIGEST, repository: 'team/app', sizeBytes: 5000, haveBytes: 3000, fromOriginBytes: 1000, fromPeersBytes: 2000, bytesPerSecond: 100, state: 'fetching' }],
   images: [{ reference: 'registry.example/team/app:1', digest: DIGEST, sizeBytes: 5000, complete: false }],
   replication: {

@@ -10,6 +10,7 @@ import type { Multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import { LayerswarmError } from '../../errors.ts';
 import { isLoopback, parseTcpAddress } from './address.ts';
+import type { Handshakes } from './handshakes.ts';
 import { muxer } from './muxer.ts';
 import type { PeerKey } from './peer-key.ts';
 import { ProviderDatastore } from './provider-datastore.ts';
@@ -36,6 +37,7 @@ export interface NodeOptions {
   maxConnections: number;
   gater: ConnectionGater;
   agent: string;
+  handshakes: Handshakes;
 }
 
 /**
@@ -43,6 +45,7 @@ export interface NodeOptions {
  * @throws `port-taken`, `config-invalid`
  */
 export async function createNode(options: NodeOptions): Promise<Node> {
+  const { handshakes } = options;
   for (const address of options.listen) await checkListenAddress(address);
   return await createLibp2p({
     start: false,
@@ -51,8 +54,8 @@ export async function createNode(options: NodeOptions): Promise<Node> {
     nodeInfo: { name: 'layerswarm', userAgent: options.agent },
     datastore: new ProviderDatastore(),
     addresses: { listen: [...options.listen], announce: [...options.announce], announceFilter: withoutLoopback },
-    transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } })],
-    connectionEncrypters: options.swarmKeys.length === 0 ? [noise()] : options.swarmKeys.map(noiseWithKey),
+    transports: [(components) => handshakes.watchTransport(tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } })(components))],
+    connectionEncrypters: (options.swarmKeys.length === 0 ? [noise()] : options.swarmKeys.map(noiseWithKey)).map((make) => (components) => handshakes.watchEncrypter(make(components))),
     streamMuxers: [muxer],
     connectionGater: options.gater,
     connectionManager: {
