@@ -90,14 +90,17 @@ export class Preheat {
         own[index] = next;
       });
     });
-    others = await prefetchOnMembers({
+    const theirs = prefetchOnMembers({
       network, members, image: exact.reference.toString(), platforms: options.platforms ?? [], signal,
       onProgress: (nodes) => {
         others = nodes;
         report();
       },
     });
-    await Promise.all(mine);
+    // Either may fail first, and both are waited for: what goes on after the answer would have nobody to tell.
+    const [reached] = await Promise.allSettled([theirs, ...mine]);
+    if (reached.status === 'rejected') throw reached.reason;
+    others = reached.value;
     signal.throwIfAborted();
     const nodes = [...own, ...others];
     if (nodes.length === 0) throw new LayerswarmError('not-found', `no node of zone ${zone ?? ''} is connected: see "layerswarm peers"`);

@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { errorCode } from '../errors.ts';
 import { version } from '../version.ts';
+import { wasInterrupted } from './interrupt.ts';
 import { exitCode, type ExitCode } from './exit-code.ts';
 import type { CommandContext, DefineCommand } from './command.ts';
 import { Output } from './output.ts';
@@ -79,7 +80,8 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
   } catch (error) {
     if (error instanceof CommanderError) return usageError(error, output);
     output.error(error, program.opts<GlobalOptions>().debug === true);
-    return exitCode(errorCode(error));
+    // Whatever an interrupted command failed at, it ended because it was told to.
+    return wasInterrupted() ? 130 : exitCode(errorCode(error));
   }
 }
 

@@ -20,6 +20,9 @@ export const define: DefineCommand = (command, context) => {
       const log = createLogger({ ...config.log, journal: process.env['JOURNAL_STREAM'] !== undefined && !process.stderr.isTTY, write: (line) => process.stderr.write(line) });
       for (const warning of config.warnings) log.warn(warning);
 
+      const { StrayErrors } = await import('../../agent/stray-errors.ts');
+      const strays = new StrayErrors(log.for('agent'), () => process.exit(1));
+      process.on('unhandledRejection', strays.onRejection).on('uncaughtException', strays.onException);
       const stopped = onInterrupt();
       useCompileCache(config.data);
       const { startAgent } = await import('../../agent/agent.ts');
