@@ -28,6 +28,7 @@ const COMMANDS: readonly { name: string; summary: string; load: () => Promise<{ 
   { name: 'demo', summary: 'show a swarm on this machine alone', load: () => import('./commands/demo.ts') },
   { name: 'setup', summary: 'point a container runtime at the agent, or undo that', load: () => import('./commands/setup.ts') },
   { name: 'key', summary: 'make a swarm key file', load: () => import('./commands/key.ts') },
+  { name: 'doctor', summary: 'say what is wrong with this host\'s node and its surroundings', load: () => import('./commands/doctor.ts') },
   { name: 'config', summary: 'check the configuration, or print its example or schema', load: () => import('./commands/config.ts') },
 ];
 
