@@ -7,6 +7,7 @@ import { EmbeddedOrigin } from '../origin/embedded.ts';
 import type { Origin } from '../origin/origin.ts';
 import { registryNameOf, repositoryPrefixOf } from '../origin/registry-name.ts';
 import { PushProxy } from '../registry/push-proxy/push-proxy.ts';
+import { CLIENTS } from '../registry/client-name.ts';
 import { Registry } from '../registry/registry.ts';
 import { Metrics } from '../status/metrics.ts';
 import { StatusServer } from '../status/status-server.ts';
@@ -33,7 +34,8 @@ import { controlHandlers } from './operations.ts';
 import { OriginClients } from './origin-clients.ts';
 import { OriginMemory } from './origin-memory.ts';
 import { Puller } from './puller.ts';
-import { ReceiptRing } from './receipt-ring.ts';
+import { PullRecorder } from './pull-recorder.ts';
+import { ReceiptBook } from './receipt-book.ts';
 import { RegistryTally } from './registry-tally.ts';
 import { Replication } from './replication.ts';
 import { seedHandler } from './seed-operation.ts';
@@ -56,7 +58,7 @@ export interface Agent {
  * Builds a node and starts it: the one place where the parts are made and joined. When something fails, what was built is closed
  * again. @throws `config-invalid`, `key-invalid`, `store-locked`, `store-format`, `store-unwritable`, `disk-full`, `port-taken`
  */
-export async function startAgent(config: AgentConfig, log: Logger): Promise<Agent> {
+export async function startAgent(config: AgentConfig, log: Logger, strayErrors: () => number = () => 0): Promise<Agent> {
   await using parts = new AsyncDisposableStack();
   const uid = process.getuid?.() ?? 0;
 
@@ -134,18 +136,20 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   parts.defer(async () => { await Promise.all(mirrors.map((mirror) => mirror.origin.close())); });
 
   // What people and monitoring see
-  const receipts = new ReceiptRing();
-  const clientPulls = parts.use(new ClientPulls({ images: store.images, store: store.blobs, exchange, receipts, now: Date.now }));
+  const receipts = await ReceiptBook.open({ data: config.data, onWarning: (line) => log.for('pull').warn(line) });
+  parts.defer(() => receipts.close());
+  const recorder = new PullRecorder({ book: receipts, network, onPull: (receipt) => metrics.pulled(receipt), log: log.for('pull') });
+  const clientPulls = parts.use(new ClientPulls({ images: store.images, store: store.blobs, exchange, keep: recorder.keep, now: Date.now }));
+  const runtimes = new RuntimeWatch(join(config.data, 'setup'));
   const storeHealth = new StoreHealth(own, log.for('store'));
-  const tally = new RegistryTally(clientPulls, storeHealth);
+  const tally = new RegistryTally(clientPulls, storeHealth, (client) => runtimes.asked(client));
   const images = new ImageList(store.images, store.blobs);
   const replication = parts.use(new Replication({ config: config.replication, data: config.data, network, images: store.images, exchange, origin, isExcluded, log: log.for('replication') }));
   const disk = new DiskWatch(config.data, RESERVE_BYTES);
-  const runtimes = new RuntimeWatch(join(config.data, 'setup'));
   const view = new NodeView({
-    config, network, origins, embedded: embedded !== undefined, store, storeHealth, host, exchange, images, receipts, tally, mirrors, excluded, replication, keyIds, disk, runtimes, log: log.for('health'),
+    config, network, origins, embedded: embedded !== undefined, store, storeHealth, host, exchange, images, receipts, tally, mirrors, excluded, replication, keyIds, disk, runtimes, log: log.for('health'), strayErrors,
   });
-  const metrics = new Metrics(() => view.status());
+  const metrics = new Metrics(() => view.status(), CLIENTS);
   tally.connect(metrics);
 
   // What container runtimes talk to
@@ -194,7 +198,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   // What is preheated and kept
   const names = { registryName, repositoryPrefix, mirrors: config.mirrors, upstreams: mirrors.map(({ name }) => name), endpoint };
   const keeping = await makeKeeping({
-    config, network, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, receipts, metrics, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, log: log.for('keep'),
+    config, network, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, keep: recorder.keep, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, log: log.for('keep'),
   });
   parts.use(keeping);
 

@@ -11,7 +11,7 @@ import type { CurrentOrigin } from './current-origin.ts';
 import type { ExcludedRepositories } from './excluded-repositories.ts';
 import type { HostContent } from './host-content.ts';
 import type { ImageList } from './image-list.ts';
-import type { ReceiptRing } from './receipt-ring.ts';
+import type { ReceiptBook } from './receipt-book.ts';
 import type { RegistryTally } from './registry-tally.ts';
 import type { DiskWatch } from './health/disk-watch.ts';
 import type { Finding } from './health/finding.ts';
@@ -31,7 +31,7 @@ export interface NodeViewParts {
   readonly host: Pick<HostContent, 'status'> | undefined;
   readonly exchange: Exchange;
   readonly images: ImageList;
-  readonly receipts: ReceiptRing;
+  readonly receipts: ReceiptBook;
   readonly tally: RegistryTally;
   readonly mirrors: readonly MirroredRegistry[];
   readonly excluded: ExcludedRepositories;
@@ -41,6 +41,7 @@ export interface NodeViewParts {
   readonly disk: DiskWatch;
   readonly runtimes: RuntimeWatch;
   readonly log: Logger;
+  readonly strayErrors: () => number;
 }
 
 /** A node as people and monitoring see it: one document out of all parts. */
@@ -48,9 +49,12 @@ export class NodeView implements StatusSource {
   readonly #parts: NodeViewParts;
   readonly #started = performance.now();
   readonly #health: HealthWatch;
+  #removed = 0;
+  #rejected = 0;
 
   constructor(parts: NodeViewParts) {
     this.#parts = parts;
+    parts.store.blobs.onChange(({ kind }) => { if (kind === 'removed') this.#removed += 1; });
     this.#health = new HealthWatch({
       find: () => this.#find(),
       // A node whose origin is away serves what the swarm has; one that never reached it can vouch for nothing.
@@ -76,9 +80,9 @@ export class NodeView implements StatusSource {
       origin: this.#origin(),
       registries: servedRegistries(config, origins.get(), mirrors),
       trust: { excludePatterns: config.exclude.length, excludedRepositories: excluded.count(store.images.repositories()), sharedWith: network.peers().length },
-      store: { blobs, bytes, maxBytes: Number.isFinite(maxBytes) ? maxBytes : null, partial: partials, pinned: store.images.pins().length, ...this.#space(), state: this.#parts.storeHealth.reason === undefined ? 'ok' : 'degraded', reason: this.#parts.storeHealth.reason ?? null },
+      store: { blobs, bytes, maxBytes: Number.isFinite(maxBytes) ? maxBytes : null, partial: partials, pinned: store.images.pins().length, removed: this.#removed, ...this.#space(), state: this.#parts.storeHealth.reason === undefined ? 'ok' : 'degraded', reason: this.#parts.storeHealth.reason ?? null },
       containerd: this.#containerd(),
-      traffic: { fromOriginBytes, fromPeersBytes, toPeersBytes, toClientsBytes: tally.toClientsBytes, vouchedBytes },
+      traffic: { fromOriginBytes, fromPeersBytes, toPeersBytes, toClientsBytes: tally.toClientsBytes, vouchedBytes, rejectedPieces: this.#rejectedPieces() },
       peers: network.peers().map(({ peerId, name, agent, address, zone, direction, lane, latencyMs, sentBytes, receivedBytes }) => (
         { peerId, name, agent, address, zone, direction, lane, latencyMs: latencyMs ?? null, sentBytes, receivedBytes, badPieces: exchange.badPieces(peerId) })),
       transfers: exchange.transfers().flatMap((transfer): TransferDocument[] => {
@@ -89,6 +93,7 @@ export class NodeView implements StatusSource {
       }),
       images: images.list(),
       replication: this.#parts.replication.status(),
+      strayErrors: this.#parts.strayErrors(),
       bans: network.bans().map(({ peerId, reason, until }) => ({ peerId, reason, until: new Date(until).toISOString() })),
     };
   }
@@ -133,8 +138,21 @@ export class NodeView implements StatusSource {
   }
 
   #membership(): MembershipStatus {
-    const { network: { handshakes }, keyIds } = this.#parts;
-    return { keyIds, handshakeFailures: { ...handshakes.failures }, strangers: handshakes.strangers().map(({ lastAt, ...stranger }) => ({ ...stranger, lastAt: new Date(lastAt).toISOString() })) };
+    const { network, keyIds } = this.#parts;
+    const { handshakes } = network;
+    const { invalidMessages, helloTimeouts, queueOverflows, silent } = network.counts();
+    return {
+      keyIds, handshakeFailures: { ...handshakes.failures }, peerFaults: { invalid_message: invalidMessages, no_hello: helloTimeouts, does_not_read: queueOverflows, silent },
+      strangers: handshakes.strangers().map(({ lastAt, ...stranger }) => ({ ...stranger, lastAt: new Date(lastAt).toISOString() })),
+    };
+  }
+
+  /** A counter does not go back when a peer is forgotten. */
+  #rejectedPieces(): number {
+    const { network, exchange } = this.#parts;
+    const known = new Set([...network.peers(), ...network.bans()].map(({ peerId }) => peerId));
+    this.#rejected = Math.max(this.#rejected, [...known].reduce((sum, peerId) => sum + exchange.badPieces(peerId), 0));
+    return this.#rejected;
   }
 
   #space(): { freeBytes: number | null; reserveBytes: number } {

@@ -23,6 +23,8 @@ export interface StatusDocument {
   readonly transfers: readonly TransferDocument[];
   readonly images: readonly ImageStatus[];
   readonly replication: ReplicationStatus;
+  /** Failures that nobody waited for, since the start; see the log. */
+  readonly strayErrors: number;
   readonly bans: readonly { readonly peerId: string; readonly reason: string; readonly until: string }[];
 }
 
@@ -118,6 +120,8 @@ export interface StoreStatus {
   readonly state: 'ok' | 'degraded';
   /** One line, when the state is not ok. */
   readonly reason: string | null;
+  /** Blobs that left the store since the start. */
+  readonly removed: number;
   /** Of the file system, and what of it stays unused; null before it was looked at. */
   readonly freeBytes: number | null;
   readonly reserveBytes: number;
@@ -129,6 +133,8 @@ export interface MembershipStatus {
   readonly keyIds: readonly string[];
   /** Since the start, by reason. */
   readonly handshakeFailures: { readonly other_key: number; readonly broken: number };
+  /** Peers that were cut since the start, by what they did. */
+  readonly peerFaults: { readonly invalid_message: number; readonly no_hello: number; readonly does_not_read: number; readonly silent: number };
   /** Hosts that showed another swarm key in the last hour, the latest first. */
   readonly strangers: readonly StrangerStatus[];
 }
@@ -156,6 +162,8 @@ export interface TrafficStatus {
   readonly toClientsBytes: number;
   /** Of those, given before they were proven: see `emit` in the configuration. */
   readonly vouchedBytes: number;
+  /** Pieces from members that turned out wrong, of members that are remembered. */
+  readonly rejectedPieces: number;
 }
 
 export interface PeerStatus {
@@ -193,8 +201,23 @@ export interface ImageStatus {
   readonly complete: boolean;
 }
 
-/** One finished pull. */
+/** One pull that is over. */
 export interface Receipt {
+  /** Names the pull in logs, and in the `Layerswarm-Pull` header of the registry endpoint's answers. */
+  readonly id: string;
+  /** By its user agent: containerd, dockerd, podman, …; `cli` is "layerswarm pull", here or at a member's wish. */
+  readonly client: string;
+  readonly result: 'done' | 'failed' | 'aborted';
+  /** One line, when it is not done. */
+  readonly error: string | null;
+  /** One sentence: where most of the time went. */
+  readonly verdict: string;
+  readonly startedAt: string;
+  /** From the start until a first byte of a blob was there; null when none came. */
+  readonly firstByteSeconds: number | null;
+  /** Of the blob that was longest looked for before its first byte, and of the one that was longest verified. */
+  readonly waitedSeconds: number;
+  readonly verifySeconds: number;
   readonly reference: string;
   /** What the reference meant: the digest of the manifest or index. */
   readonly digest: string;
@@ -206,6 +229,8 @@ export interface Receipt {
   readonly fromPeersBytes: number;
   /** Bytes by peer id. */
   readonly peers: Readonly<Record<string, number>>;
+  /** What these peers are called, where they said it. */
+  readonly peerNames: Readonly<Record<string, string>>;
   readonly seconds: number;
   readonly stalls: number;
   readonly retries: number;
@@ -232,6 +257,9 @@ export interface ReceiptBlob {
   /** Bytes by peer id. */
   readonly peers: Readonly<Record<string, number>>;
   readonly seconds: number;
+  /** Of these, until a source gave its first byte, and after the last byte until the digest was proven. */
+  readonly waitedSeconds: number;
+  readonly verifySeconds: number;
   readonly stalls: number;
   readonly retries: number;
 }

@@ -100,8 +100,10 @@ function recordingCounters(): RecordingCounters {
     refused: (kind) => void counters.refusals.push(kind),
     staleTag: () => void counters.stale++,
     storeRefused: ({ message }) => void counters.storeRefusals.push(message),
-    manifestServed: () => undefined,
+    manifestServed: () => 'pull-1',
+    manifestFailed: () => undefined,
     blobServed: () => undefined,
+    blobFailed: () => undefined,
   };
   return counters;
 }

@@ -26,7 +26,7 @@ export const define: DefineCommand = (command, context) => {
       const stopped = onInterrupt();
       useCompileCache(config.data);
       const { startAgent } = await import('../../agent/agent.ts');
-      const agent = await startAgent(config, log);
+      const agent = await startAgent(config, log, () => strays.count);
       flushCompileCache();
       if (context.output.json) context.output.result(agent.file, () => '');
       if (!stopped.aborted) await new Promise((resolve) => { stopped.addEventListener('abort', resolve, { once: true }); });

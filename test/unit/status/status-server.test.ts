@@ -16,7 +16,7 @@ async function serve(t: ExecutionContext, parts: { status?: () => StatusDocument
   const server = new StatusServer({
     listen: { host: '127.0.0.1', port: 0 },
     source: { status, settled: () => Promise.resolve(), receipts: () => [receiptSample], health: () => parts.health ?? healthSample },
-    metrics: () => new Metrics(status).scrape(),
+    metrics: () => new Metrics(status, []).scrape(),
     onError: (error) => t.fail(String(error)),
   });
   await server.start();
@@ -40,7 +40,7 @@ const routes: readonly [path: string, status: number, type: string, holds: RegEx
   ['/readyz', 200, 'application/json', /"origin":\{"level":"ok"/],
   ['/metrics', 200, 'text/plain; version=0.0.4; charset=utf-8', /^layerswarm_peers 1$/m],
   ['/api/v1/status', 200, 'application/json', /"zone":"rack-1"/],
-  ['/api/v1/receipts', 200, 'application/json', /"receipts":\[\{"reference":"registry\.example/],
+  ['/api/v1/receipts', 200, 'application/json', /"receipts":\[\{"id":"0a1b2c3d4e5f"/],
   ['/api/v1/status?x=1', 200, 'application/json', /"zone"/],
   ['/api/v2/status', 404, 'text/plain; charset=utf-8', /nothing here/],
 ];
@@ -62,7 +62,7 @@ test('the status document has exactly the keys that are promised', async (t) => 
   const url = await serve(t);
   const document = JSON.parse((await ask(`${url}/api/v1/status`)).body) as Record<string, unknown>;
   t.deepEqual(document, structuredClone(statusSample) as unknown as Record<string, unknown>);
-  t.deepEqual(Object.keys(document), ['version', 'peerId', 'name', 'zone', 'uptimeSeconds', 'multiaddrs', 'health', 'membership', 'origin', 'registries', 'trust', 'store', 'containerd', 'traffic', 'peers', 'transfers', 'images', 'replication', 'bans']);
+  t.deepEqual(Object.keys(document), ['version', 'peerId', 'name', 'zone', 'uptimeSeconds', 'multiaddrs', 'health', 'membership', 'origin', 'registries', 'trust', 'store', 'containerd', 'traffic', 'peers', 'transfers', 'images', 'replication', 'strayErrors', 'bans']);
 });
 
 for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
