@@ -12,6 +12,8 @@ const UNWANTED = [
 const HEALTH_LEVELS: readonly HealthLevel[] = ['ok', 'degraded', 'bad', 'unknown'];
 /** The library's own sampling is not wanted, and cannot be turned off. */
 const NEVER_MS = 2 ** 31 - 1;
+/** Of the registry endpoint, for what can be read. */
+const ROUTES = ['base', 'manifest', 'blob', 'tags', 'referrers'];
 const PULL_RESULTS: readonly Receipt['result'][] = ['done', 'failed', 'aborted'];
 /** A client may send any word as its method. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']);
@@ -56,6 +58,12 @@ export class Metrics {
     this.#refused = new Counter({ name: 'layerswarm_registry_refused_connections_total', help: 'Connections that were no plain HTTP.', labelNames: ['kind'], registers });
     this.#blobs = new Counter({ name: 'layerswarm_registry_blobs_total', help: 'Blobs that clients asked for, by where they were.', labelNames: ['source'], registers });
     this.#requestSeconds = new Histogram({ name: 'layerswarm_registry_request_duration_seconds', help: 'Time until the registry endpoint began an answer.', labelNames: ['route', 'method', 'code'], buckets: [0.005, 0.02, 0.1, 0.5, 2, 5], registers });
+    for (const route of ROUTES) {
+      this.#requests.inc({ route, method: 'GET', status: '2xx' }, 0);
+      this.#requestSeconds.zero({ route, method: 'GET', code: '200' });
+    }
+    for (const reason of ['stalled-client', 'no-progress']) this.#cuts.inc({ reason }, 0);
+    for (const source of ['store', 'swarm']) this.#blobs.inc({ source }, 0);
     for (const client of clients) {
       for (const result of PULL_RESULTS) this.#pulls.inc({ client, result }, 0);
       this.#pullSeconds.zero({ client });
