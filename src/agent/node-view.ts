@@ -16,7 +16,7 @@ import type { RegistryTally } from './registry-tally.ts';
 import type { DiskWatch } from './health/disk-watch.ts';
 import type { Finding } from './health/finding.ts';
 import { findClock, findMembers, findMirror, findOrigin, findStore } from './health/findings.ts';
-import { HealthWatch } from './health/node-health.ts';
+import { HealthWatch } from './health/health-watch.ts';
 import type { RuntimeWatch } from './health/runtime-watch.ts';
 import { isoTime, servedRegistries } from './served-registries.ts';
 import type { StoreHealth } from './store-health.ts';

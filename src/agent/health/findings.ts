@@ -37,9 +37,9 @@ export interface MembersSeen {
 
 export function findMembers({ peers, strangers, keyId, uptimeMs }: MembersSeen): Finding {
   const [first, ...others] = strangers;
-  const met = first === undefined ? '' : `a node at ${first.address} has another swarm key${others.length === 0 ? '' : `, and so have ${others.length} more`}`;
+  const met = first === undefined ? '' : `a node at ${first.address} has another swarm key${others.length === 0 ? '' : `, and ${others.length} more have too`}`;
   if (peers.length > 0) return ok(`${peers.length} ${peers.length === 1 ? 'member is' : 'members are'} connected${met === '' ? '' : `; ${met}`}`);
-  if (met !== '') return bad(`no member is connected: ${met} than this one (${keyId ?? 'none'})`);
+  if (met !== '') return bad(`no member is connected: ${met}; this node has ${keyId ?? 'none'}`);
   return uptimeMs < LOOKING_MS ? unknown('looking for members') : degraded('no member is connected: see --bootstrap');
 }
 

@@ -13,7 +13,7 @@ const CLIENT_OF: Readonly<Record<RuntimeName, ClientName>> = { containerd: 'cont
 export class RuntimeWatch {
   readonly #backups: string;
   readonly #wiring = new Map<RuntimeName, Wiring>();
-  readonly #asked = new Map<ClientName, number>();
+  readonly #asked = new Set<ClientName>();
   #looked = false;
 
   /** @param backups where setup keeps what it replaced */
@@ -23,7 +23,7 @@ export class RuntimeWatch {
 
   /** A client asked for something. */
   asked(client: ClientName): void {
-    this.#asked.set(client, Date.now());
+    this.#asked.add(client);
   }
 
   /** Reads the files. Never throws. */
@@ -42,7 +42,7 @@ export class RuntimeWatch {
       : [wiring.kind === 'changed' ? `${runtime} may no longer pull through this node: ${wiring.path} is not as setup wrote it; run "layerswarm setup ${runtime}" again` : `the setup of ${runtime} cannot be read: ${wiring.reason}`]));
     if (broken.length > 0) return degraded(broken.join('; '));
     const wired = [...this.#wiring.keys()].map((runtime) => `${runtime} is set up${this.#asked.has(CLIENT_OF[runtime]) ? ' and has pulled' : ', and has not pulled yet'}`);
-    const others = [...this.#asked.keys()].filter((client) => client !== 'other' && ![...this.#wiring.keys()].some((runtime) => CLIENT_OF[runtime] === client)).map((client) => `${client} has pulled`);
+    const others = [...this.#asked].filter((client) => client !== 'other' && ![...this.#wiring.keys()].some((runtime) => CLIENT_OF[runtime] === client)).map((client) => `${client} has pulled`);
     if (wired.length + others.length === 0) return unknown('no runtime pulls through this node yet: see "layerswarm setup containerd|docker|podman"');
     return ok([...wired, ...others].join('; '));
   }

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { bad, degraded, type Finding, ok, unknown } from '../../../../src/agent/health/finding.ts';
-import { HealthWatch } from '../../../../src/agent/health/node-health.ts';
+import { HealthWatch } from '../../../../src/agent/health/health-watch.ts';
 import { createLogger } from '../../../../src/log.ts';
 
 test('a node is as well as its worst part, knows since when, and logs each change once', (t) => {

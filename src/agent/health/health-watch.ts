@@ -5,7 +5,7 @@ import type { Finding } from './finding.ts';
 const SEVERITY: Readonly<Record<HealthLevel, number>> = { ok: 0, unknown: 1, degraded: 2, bad: 3 };
 const MAX_SENTENCES = 3;
 
-export interface NodeHealthOptions {
+export interface HealthWatchOptions {
   /** How each part is, by its name. Quick, from memory. */
   readonly find: () => Readonly<Record<string, Finding>>;
   /** Whether pulls can be served. */
@@ -20,10 +20,10 @@ export interface NodeHealthOptions {
  * changes: so it is looked at regularly, whether or not anybody asks.
  */
 export class HealthWatch {
-  readonly #options: NodeHealthOptions;
+  readonly #options: HealthWatchOptions;
   readonly #since = new Map<string, { readonly level: HealthLevel; readonly since: number }>();
 
-  constructor(options: NodeHealthOptions) {
+  constructor(options: HealthWatchOptions) {
     this.#options = options;
   }
 
@@ -46,7 +46,7 @@ export class HealthWatch {
     return { level, sentence, since: new Date(since).toISOString() };
   }
 
-  /** As bad as its worst part; what is not known counts for no more than what is not well. */
+  /** As bad as its worst part; of what is not known yet only the origin counts. */
   #whole(parts: Readonly<Record<string, PartHealth>>): Pick<NodeHealth, 'level' | 'sentence' | 'since'> {
     const listed = Object.entries(parts).filter(([, { level }]) => level === 'bad' || level === 'degraded').sort(([, a], [, b]) => SEVERITY[b.level] - SEVERITY[a.level]);
     const worst = listed[0]?.[1].level ?? (parts['origin']?.level === 'unknown' ? 'unknown' : 'ok');
