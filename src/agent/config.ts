@@ -55,15 +55,16 @@ export async function readConfig(options: ConfigOptions): Promise<{ config: Agen
   const raw = await readSources({ flags: options.flags ?? {}, env, file });
   const parsed = parse(raw);
   const config = fillIn(parsed, raw.warnings, options.uid ?? process.getuid?.() ?? 0, env);
-  refuse([...mirrorProblems(parsed), ...contradictions(config)]);
+  const [problem, ...others] = [...mirrorProblems(parsed), ...contradictions(config)];
+  if (problem !== undefined) throw invalid([problem, ...others]);
   return { config, raw };
 }
 
 function parse(raw: RawConfig): ParsedConfig {
   const result = configSchema.safeParse(raw.values);
   if (result.success) return result.data;
-  const [first, ...others] = result.error.issues.flatMap((issue) => problemsOf(issue, raw));
-  return refuse([first!, ...others]);
+  const [first, ...others] = result.error.issues.flatMap((issue) => problemsWith(issue, raw));
+  throw invalid([first!, ...others]);
 }
 
 interface Problem {
@@ -71,7 +72,7 @@ interface Problem {
   readonly message: string;
 }
 
-function problemsOf(issue: z.core.$ZodIssue, raw: RawConfig): Problem[] {
+function problemsWith(issue: z.core.$ZodIssue, raw: RawConfig): Problem[] {
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((name) => {
       const key = [...issue.path, name].join('.');
@@ -87,13 +88,17 @@ function problemsOf(issue: z.core.$ZodIssue, raw: RawConfig): Problem[] {
   return [{ key, message: `${key}${source === undefined ? '' : ` (${source})`}: ${expected}, received ${received.slice(0, 120)}` }];
 }
 
-function refuse(problems: readonly [Problem, ...Problem[]]): never;
-function refuse(problems: readonly Problem[]): void;
-function refuse(problems: readonly Problem[]): void {
+function invalid(problems: readonly [Problem, ...Problem[]]): LayerswarmError {
   const [first, ...others] = problems;
-  if (first === undefined) return;
   const more = others.length === 0 ? '' : ` (and ${others.length} more: see "layerswarm config")`;
-  throw new LayerswarmError('config-invalid', `${first.message}${more}`, { detail: { key: first.key, problems: problems.map(({ message }) => message) } });
+  return new LayerswarmError('config-invalid', `${first.message}${more}`, { detail: { key: first.key, problems: problems.map(({ message }) => message) } });
+}
+
+/** All that is wrong with a configuration, from the error that refused it. */
+export function problemsOf(error: unknown): readonly string[] {
+  if (!(error instanceof LayerswarmError) || error.code !== 'config-invalid') return [];
+  const problems = error.detail?.['problems'];
+  return Array.isArray(problems) ? problems.filter((problem) => typeof problem === 'string') : [error.message];
 }
 
 /** A URL with a password in it is refused; the message must not repeat the password. */

@@ -154,7 +154,8 @@ export class RegistryOrigin implements Origin {
       // The client's own time-out, since silence is the answer that a probe is there to find.
       const answer = await this.#http.send({ what: 'the version check', method: 'GET', target: '/v2/', access: { scopes: [] }, accept: [200, 404], probe: true, headersTimeout: PROBE_TIMEOUT, signal });
       answer.discard();
-      this.#isRegistry = answer.status === 200;
+      // a part of a registry, under a path, need not have a version check of its own
+      this.#isRegistry = answer.status === 200 || new URL(this.url).pathname !== '/';
       this.#clockAheadMs = clockAhead(answer.header('date'), began, Date.now()) ?? this.#clockAheadMs;
     } catch (error) {
       if (!(error instanceof LayerswarmError)) throw error;

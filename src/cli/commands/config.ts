@@ -12,11 +12,6 @@ function sayAll(problems: readonly string[], { output }: CommandContext): void {
   for (const problem of problems.slice(0, -1)) output.diagnostic(problem);
 }
 
-function problemsOf(error: unknown): readonly string[] {
-  const problems = error instanceof LayerswarmError ? error.detail?.['problems'] : undefined;
-  return Array.isArray(problems) ? problems.filter((problem) => typeof problem === 'string') : [];
-}
-
 export const define: DefineCommand = (command, context) => {
   addConfigFlags(command)
     .description('Checks the configuration, also the key, CA and password files that it names, says all that is wrong, and prints what an agent would run with as a configuration file.')
@@ -28,7 +23,7 @@ export const define: DefineCommand = (command, context) => {
         process.stdout.write(options.schema === true ? configJsonSchema() : configExample());
         return;
       }
-      const [{ readConfig }, { lookIntoFiles }, { effectiveConfig }, { stringify }] = await Promise.all([
+      const [{ problemsOf, readConfig }, { lookIntoFiles }, { effectiveConfig }, { stringify }] = await Promise.all([
         import('../../agent/config.ts'), import('../../agent/config-files.ts'), import('../../agent/config-document.ts'), import('yaml'),
       ]);
       const { config, raw } = await readConfig({ flags: flagsOf(command, context), file: context.configFile }).catch((error: unknown) => {
