@@ -57,8 +57,9 @@ export class NodeView implements StatusSource {
     parts.store.blobs.onChange(({ kind }) => { if (kind === 'removed') this.#removed += 1; });
     this.#health = new HealthWatch({
       find: () => this.#find(),
-      // A node whose origin is away serves what the swarm has; one that never reached it can vouch for nothing.
-      isReady: ({ origin, store }) => origin?.level !== 'unknown' && this.#origin().reachedAt !== null && store?.level !== 'bad',
+      // A node whose origin is away serves what the swarm has, and one whose disk is full passes images through; one that never
+      // reached its origin can vouch for nothing.
+      isReady: ({ origin }) => origin?.level !== 'unknown' && this.#origin().reachedAt !== null,
       log: parts.log,
       now: Date.now,
     });

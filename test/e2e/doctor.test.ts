@@ -30,7 +30,7 @@ test('doctor tells what is well and what is not, with an agent and without one',
   const broken = join(tempDir(t), 'broken.yaml');
   writeFileSync(broken, 'zone: "not valid!"\nspeed: 3\n');
   const wrong = (await seed.cli(['--config', broken, 'doctor'])).stdout;
-  t.regex(wrong, /^bad +configuration +zone: expected/m);
+  t.regex(wrong, /^bad +configuration +zone \(.*\): expected/m);
   t.regex(wrong, /^bad +configuration +speed: /m);
   for (const line of [/^bad +agent +no agent runs on/m, /^bad +files +originCa: .*ENOENT/m, /^bad +DNS +no-such-host\.invalid cannot be resolved/m, /^ok +disk/m]) t.regex(dead.stdout, line);
 });

@@ -49,7 +49,7 @@ export function findStore(space: DiskSpace | undefined, reserveBytes: number, fo
   if (space.kind === 'unreadable') return bad(`the disk of ${folder} cannot be read: ${space.reason}`);
   const { freeBytes, freeInodes } = space;
   const free = `${formatBytes(freeBytes)} free`;
-  if (freeBytes < reserveBytes) return bad(`the disk of ${folder} has ${free}, below the reserve of ${formatBytes(reserveBytes)}: nothing new can be kept; make room on it`);
+  if (freeBytes < reserveBytes) return bad(`the disk of ${folder} has ${free}, below the reserve of ${formatBytes(reserveBytes)}: nothing new is kept, and images pass through from their registry; make room on it`);
   if (freeInodes !== undefined && freeInodes < FEW_INODES) return bad(`the disk of ${folder} has only ${freeInodes} inodes left: remove files from it`);
   if (refusing !== undefined) return degraded(refusing);
   if (freeBytes < 2 * reserveBytes) return degraded(`the disk of ${folder} has ${free}, close to the reserve of ${formatBytes(reserveBytes)}`);
