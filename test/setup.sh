@@ -14,6 +14,9 @@ skopeo             skopeo
 podman             podman
 docker-registry    docker-registry
 promtool           prometheus
+prometheus         prometheus
+tmux               tmux
+groff              groff-base
 umoci              umoci
 debootstrap        debootstrap
 pigz               pigz

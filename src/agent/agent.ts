@@ -7,10 +7,11 @@ import { EmbeddedOrigin } from '../origin/embedded.ts';
 import type { Origin } from '../origin/origin.ts';
 import { registryNameOf, repositoryPrefixOf } from '../origin/registry-name.ts';
 import { PushProxy } from '../registry/push-proxy/push-proxy.ts';
+import { CLIENTS } from '../registry/client-name.ts';
 import { Registry } from '../registry/registry.ts';
 import { Metrics } from '../status/metrics.ts';
 import { StatusServer } from '../status/status-server.ts';
-import { openStore } from '../store/store.ts';
+import { openStore, RESERVE_BYTES } from '../store/store.ts';
 import { Bandwidth } from '../swarm/lane/pace/bandwidth.ts';
 import { BulkThread } from '../swarm/lane/bulk/bulk-thread.ts';
 import { Exchange } from '../swarm/exchange/exchange.ts';
@@ -23,6 +24,8 @@ import { ClientPulls } from './client-pulls.ts';
 import type { AgentConfig } from './config.ts';
 import { CurrentOrigin } from './current-origin.ts';
 import { ExcludedRepositories } from './excluded-repositories.ts';
+import { DiskWatch } from './health/disk-watch.ts';
+import { RuntimeWatch } from './health/runtime-watch.ts';
 import { ImageList } from './image-list.ts';
 import { makeKeeping } from './keeping.ts';
 import { mirroredRegistries } from './mirrored-registries.ts';
@@ -31,12 +34,13 @@ import { controlHandlers } from './operations.ts';
 import { OriginClients } from './origin-clients.ts';
 import { OriginMemory } from './origin-memory.ts';
 import { Puller } from './puller.ts';
-import { ReceiptRing } from './receipt-ring.ts';
+import { PullRecorder } from './pull-recorder.ts';
+import { ReceiptBook } from './receipt-book.ts';
 import { RegistryTally } from './registry-tally.ts';
 import { Replication } from './replication.ts';
 import { seedHandler } from './seed-operation.ts';
 import { makeSeeding } from './seeding.ts';
-import { every, ORIGIN_PROBE_MS, STORE_LOOK_MS } from './schedule.ts';
+import { every, LOOK_MS, ORIGIN_PROBE_MS, STORE_LOOK_MS } from './schedule.ts';
 import { StoreHealth } from './store-health.ts';
 import { storeLimitBytes } from './store-limit.ts';
 import { TagHints } from './tag-hints.ts';
@@ -54,7 +58,7 @@ export interface Agent {
  * Builds a node and starts it: the one place where the parts are made and joined. When something fails, what was built is closed
  * again. @throws `config-invalid`, `key-invalid`, `store-locked`, `store-format`, `store-unwritable`, `disk-full`, `port-taken`
  */
-export async function startAgent(config: AgentConfig, log: Logger): Promise<Agent> {
+export async function startAgent(config: AgentConfig, log: Logger, strayErrors: () => number = () => 0): Promise<Agent> {
   await using parts = new AsyncDisposableStack();
   const uid = process.getuid?.() ?? 0;
 
@@ -81,15 +85,18 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   const excluded = new ExcludedRepositories(config.exclude, store.images);
 
   // The members
+  const keys = await loadSwarmKeys(config.swarmKey, log);
+  const keyIds = keys.map(({ id }) => id);
   const network = await Libp2pNetwork.create({
     dataDir: config.data,
     listen: config.listen,
     announce: config.announce,
     bootstrap: config.bootstrap,
-    swarmKeys: await loadSwarmKeys(config.swarmKey, log),
+    swarmKeys: keys,
     open: config.open,
     mdns: config.mdns,
     zone: config.zone,
+    name: config.name,
     agent: `layerswarm/${version}`,
     ...(bulk === undefined ? {} : { bulk }),
     bandwidth,
@@ -129,14 +136,20 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   parts.defer(async () => { await Promise.all(mirrors.map((mirror) => mirror.origin.close())); });
 
   // What people and monitoring see
-  const receipts = new ReceiptRing();
-  const clientPulls = parts.use(new ClientPulls({ images: store.images, store: store.blobs, exchange, receipts, now: Date.now }));
+  const receipts = await ReceiptBook.open({ data: config.data, onWarning: (line) => log.for('pull').warn(line) });
+  parts.defer(() => receipts.close());
+  const recorder = new PullRecorder({ book: receipts, network, onPull: (receipt) => metrics.pulled(receipt), log: log.for('pull') });
+  const clientPulls = parts.use(new ClientPulls({ images: store.images, store: store.blobs, exchange, keep: recorder.keep, now: Date.now }));
+  const runtimes = new RuntimeWatch(join(config.data, 'setup'));
   const storeHealth = new StoreHealth(own, log.for('store'));
-  const tally = new RegistryTally(clientPulls, storeHealth);
+  const tally = new RegistryTally(clientPulls, storeHealth, (client) => runtimes.asked(client));
   const images = new ImageList(store.images, store.blobs);
   const replication = parts.use(new Replication({ config: config.replication, data: config.data, network, images: store.images, exchange, origin, isExcluded, log: log.for('replication') }));
-  const view = new NodeView({ config, network, origins, embedded: embedded !== undefined, store, storeHealth, host, exchange, images, receipts, tally, mirrors, excluded, replication });
-  const metrics = new Metrics(() => view.status());
+  const disk = new DiskWatch(config.data, RESERVE_BYTES);
+  const view = new NodeView({
+    config, network, origins, embedded: embedded !== undefined, store, storeHealth, host, exchange, images, receipts, tally, mirrors, excluded, replication, keyIds, disk, runtimes, log: log.for('health'), strayErrors,
+  });
+  const metrics = new Metrics(() => view.status(), CLIENTS);
   tally.connect(metrics);
 
   // What container runtimes talk to
@@ -186,7 +199,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   // What is preheated and kept
   const names = { registryName, repositoryPrefix, mirrors: config.mirrors, upstreams: mirrors.map(({ name }) => name), endpoint };
   const keeping = await makeKeeping({
-    config, network, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, receipts, metrics, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, log: log.for('keep'),
+    config, network, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, keep: recorder.keep, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, log: log.for('keep'),
   });
   parts.use(keeping);
 
@@ -221,7 +234,9 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   await control.start();
   parts.defer(() => control.stop());
   replication.start();
-  parts.use(every(ORIGIN_PROBE_MS, 'now', (signal) => view.watchOrigins(signal, log.for('origin'))));
+  await view.lookAround();
+  parts.use(every(LOOK_MS, 'later', () => view.lookAround()));
+  parts.use(every(ORIGIN_PROBE_MS, 'now', (signal) => view.probeOrigins(signal)));
   parts.use(every(STORE_LOOK_MS, 'later', () => storeHealth.look()));
 
   const file: AgentFile = {
@@ -236,7 +251,7 @@ export async function startAgent(config: AgentConfig, log: Logger): Promise<Agen
   await writeAgentFile(config.data, file);
   parts.defer(() => removeAgentFile(config.data));
   await notifySystemd(['--ready', `--status=peer ${network.self}`], log);
-  log.info('ready', { peer: file.peerId, registry: file.registry, status: file.status ?? undefined, push: file.push ?? undefined, data: config.data, listen: file.multiaddrs.join(' ') });
+  log.info('ready', { name: config.name, peer: file.peerId, key: keyIds[0], registry: file.registry, status: file.status ?? undefined, push: file.push ?? undefined, data: config.data, listen: file.multiaddrs.join(' ') });
 
   const running = parts.move();
   return { file, stop: () => running.disposeAsync() };

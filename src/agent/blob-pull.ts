@@ -4,6 +4,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import type { ReceiptBlob } from '../status/status-document.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import type { BlobExchange, BlobFetch, BlobRequest, TransferStatus } from '../swarm/swarm.ts';
+import { StateClock } from './receipt.ts';
 
 type State =
   | { readonly kind: 'waiting' }
@@ -15,6 +16,7 @@ type State =
 export class BlobPull {
   readonly #descriptor: Descriptor;
   readonly #store: Pick<BlobStore, 'size'>;
+  readonly #clock = new StateClock();
   #state: State = { kind: 'waiting' };
 
   constructor(descriptor: Descriptor, store: Pick<BlobStore, 'size'>) {
@@ -34,16 +36,23 @@ export class BlobPull {
     const started = performance.now();
     const fetch = exchange.fetch({ digest, size, ...wanted });
     this.#state = { kind: 'fetching', fetch, started };
+    this.tick();
     const { promise: ended, reject } = Promise.withResolvers<never>();
     const onAbort = (): void => reject(signal.reason instanceof Error ? signal.reason : new LayerswarmError('aborted', 'the pull was given up'));
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       await Promise.race([fetch.done(), ended]);
+      this.tick();
       this.#state = { kind: 'done', last: fetch.progress(), seconds: (performance.now() - started) / 1000 };
     } finally {
       signal.removeEventListener('abort', onAbort);
       fetch.release();
     }
+  }
+
+  /** Tells the time that was spent in each state; called every now and then. */
+  tick(): void {
+    this.#clock.look(this.progress().state, performance.now());
   }
 
   progress(): BlobProgress {
@@ -67,9 +76,15 @@ export class BlobPull {
   receipt(): ReceiptBlob {
     const base = { digest: this.#descriptor.digest.toString(), bytes: this.#descriptor.size };
     const state = this.#state;
-    if (state.kind !== 'done') return { ...base, source: 'store', fromOriginBytes: 0, fromPeersBytes: 0, peers: {}, seconds: 0, stalls: 0, retries: 0 };
+    const waitedSeconds = this.#clock.seconds('finding');
+    const verifySeconds = this.#clock.seconds('verifying');
+    if (state.kind === 'fetching') {
+      const { haveBytes, fromOriginBytes, fromPeers, stalls, retries } = state.fetch.progress();
+      return { ...base, bytes: haveBytes, source: 'swarm', fromOriginBytes, fromPeersBytes: total(fromPeers), peers: Object.fromEntries(fromPeers), seconds: (performance.now() - state.started) / 1000, waitedSeconds, verifySeconds, stalls, retries };
+    }
+    if (state.kind !== 'done') return { ...base, source: 'store', fromOriginBytes: 0, fromPeersBytes: 0, peers: {}, seconds: 0, waitedSeconds: 0, verifySeconds: 0, stalls: 0, retries: 0 };
     const { fromOriginBytes, fromPeers, stalls, retries } = state.last;
-    return { ...base, source: 'swarm', fromOriginBytes, fromPeersBytes: total(fromPeers), peers: Object.fromEntries(fromPeers), seconds: state.seconds, stalls, retries };
+    return { ...base, source: 'swarm', fromOriginBytes, fromPeersBytes: total(fromPeers), peers: Object.fromEntries(fromPeers), seconds: state.seconds, waitedSeconds, verifySeconds, stalls, retries };
   }
 }
 

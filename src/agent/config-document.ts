@@ -1,6 +1,8 @@
 import { stringify } from 'yaml';
 import { z } from 'zod';
-import { configSchema, sections, settings, type Setting } from './config-schema.ts';
+import type { AgentConfig } from './config.ts';
+import { configSchema, sections, settings, type HostPort, type Setting } from './config-schema.ts';
+import { get, set, type RawConfig } from './config-sources.ts';
 
 /** JSON Schema (2020-12) of the YAML file, as `config/schema.json` holds it. */
 export function configJsonSchema(): string {
@@ -74,4 +76,20 @@ export function configExample(): string {
   }
   lines.push(...REPLICATION_EXAMPLE);
   return `${lines.join('\n').trimEnd()}\n`;
+}
+
+/** What an agent would run with, as a configuration file that says the same. */
+export function effectiveConfig(raw: RawConfig, { data, name, listen, bulk }: Pick<AgentConfig, 'data' | 'name' | 'listen' | 'bulk'>): Record<string, unknown> {
+  const known: Record<string, unknown> = { data, name, listen, bulk: bulk === undefined ? 'off' : hostPortText(bulk) };
+  const document: Record<string, unknown> = {};
+  for (const { path, default: value } of settings) {
+    const said = known[path.join('.')] ?? get(raw.values, path) ?? value;
+    if (said !== undefined) set(document, path, said);
+  }
+  const { replication } = raw.values;
+  return replication === undefined ? document : { ...document, replication };
+}
+
+function hostPortText({ host, port }: HostPort): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }

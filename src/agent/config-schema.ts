@@ -62,6 +62,8 @@ const storeLimit = z.union([z.string(), z.number()]).transform((text, context): 
 });
 
 const multiaddr = z.string().regex(/^(\/(ip4|ip6|dns|dns4|dns6|dnsaddr)\/[^/\s]+)(\/tcp\/\d{1,5})?(\/p2p\/[A-Za-z0-9]+)?$/);
+/** A multiaddr, `HOST:PORT`, `[IPv6]:PORT`, or `dns:HOST[:PORT]`. */
+const memberAddress = z.union([multiaddr, z.string().regex(HOST_PORT), z.string().regex(/^dns:[A-Za-z0-9._-]+(:\d{1,5})?$/)]);
 const file = z.string().min(1);
 const registryHost = z.string().regex(/^[A-Za-z0-9.-]+(:\d{1,5})?$|^\[[0-9a-fA-F:]+\](:\d{1,5})?$/);
 const repositoryPattern = z.string().regex(/^[a-z0-9*][a-z0-9._/:*-]*$/);
@@ -130,13 +132,15 @@ export const configSchema = z.strictObject({
     'Addresses that members are told to dial instead of those found on the interfaces.'),
   bulk: setting(optionalHostPort.optional(), 'HOST:PORT or off',
     'Port of the fast lanes between members (TLS 1.3). Where it cannot be reached, blobs go over the listen port. Default: 0.0.0.0:4002 with a swarm key or open, 127.0.0.1:4002 without.'),
-  bootstrap: setting(z.array(multiaddr).default([]), 'multiaddrs such as /dns4/seed.example/tcp/4001',
+  bootstrap: setting(z.array(memberAddress).default([]), 'addresses such as seed.example:4001 or /ip4/192.0.2.10/tcp/4001',
     'Members to dial at start. One is enough, any will do; none is needed where mDNS reaches the others or a restarted node remembers them.'),
   swarmKey: setting(z.array(file).max(2).default([]), 'one key file, or two during a rotation',
     'Swarm key file, made by "layerswarm key FILE". With two, both are accepted and the first is offered.'),
   open: setting(z.boolean().default(false), 'true or false',
     'Let a node without a swarm key listen beyond loopback: anybody who reaches it is a member.'),
   mdns: setting(z.boolean().default(true), 'true or false', 'Find members on the local network by multicast DNS.'),
+  name: setting(z.string().regex(/^[A-Za-z0-9._-]{1,100}$/).optional(), 'a name of at most 100 letters, digits, ".", "_" or "-"',
+    'What people call this node, beside its peer id. Default: the host\'s name.'),
   zone: setting(z.string().regex(/^[A-Za-z0-9._-]{1,100}$/).default('default'), 'a name of at most 100 letters, digits, ".", "_" or "-"',
     'Where this node stands (rack, site, availability zone): nearer members are preferred.'),
   store: z.strictObject({

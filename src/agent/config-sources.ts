@@ -94,7 +94,7 @@ export function get(tree: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>((value, key) => (typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[key] : undefined), tree);
 }
 
-function set(tree: Record<string, unknown>, path: readonly string[], value: unknown): void {
+export function set(tree: Record<string, unknown>, path: readonly string[], value: unknown): void {
   const [key, ...rest] = path;
   if (rest.length === 0) {
     tree[key!] = value;

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Logger } from '../log.ts';
-import type { Metrics } from '../status/metrics.ts';
+import type { Receipt } from '../status/status-document.ts';
 import type { GcOptions, GcReport } from '../store/garbage.ts';
 import type { Store } from '../store/store.ts';
 import type { Network } from '../swarm/network/network.ts';
@@ -15,7 +15,6 @@ import { PrefetchService } from './prefetch-service.ts';
 import { Preheat } from './preheat.ts';
 import type { Puller, UpstreamOf } from './puller.ts';
 import { Purger } from './purger.ts';
-import type { ReceiptRing } from './receipt-ring.ts';
 import { verifyAndRepair } from './repair.ts';
 import { every } from './schedule.ts';
 import { SCRUB_LOOK_MS, scrubWhenDue } from './scrub.ts';
@@ -27,8 +26,8 @@ export interface KeepingParts {
   readonly puller: Puller;
   readonly upstreamOf: UpstreamOf;
   readonly names: ImageNameOptions;
-  readonly receipts: ReceiptRing;
-  readonly metrics: Metrics;
+  /** Keeps a receipt, and gives it back as it is kept. */
+  readonly keep: (receipt: Receipt) => Receipt;
   /** Of a full name. */
   readonly isExcluded: (repository: string) => boolean;
   readonly embedded: boolean;

@@ -1,7 +1,6 @@
 import type { Logger } from '../log.ts';
-import type { Origin } from '../origin/origin.ts';
 import type { MirroredRegistry } from '../registry/registry.ts';
-import type { ContainerdStatus, OriginStatus, Health, PartHealth, Receipt, ReplicationStatus, StatusDocument, TransferDocument } from '../status/status-document.ts';
+import type { ContainerdStatus, MembershipStatus, NodeHealth, OriginStatus, Receipt, ReplicationStatus, StatusDocument, TransferDocument } from '../status/status-document.ts';
 import type { StatusSource } from '../status/status-source.ts';
 import type { Store } from '../store/store.ts';
 import type { Exchange } from '../swarm/exchange/exchange.ts';
@@ -12,13 +11,18 @@ import type { CurrentOrigin } from './current-origin.ts';
 import type { ExcludedRepositories } from './excluded-repositories.ts';
 import type { HostContent } from './host-content.ts';
 import type { ImageList } from './image-list.ts';
-import type { ReceiptRing } from './receipt-ring.ts';
+import type { ReceiptBook } from './receipt-book.ts';
 import type { RegistryTally } from './registry-tally.ts';
-import { servedRegistries } from './served-registries.ts';
+import type { DiskWatch } from './health/disk-watch.ts';
+import type { Finding } from './health/finding.ts';
+import { findClock, findMembers, findMirror, findOrigin, findStore } from './health/findings.ts';
+import { HealthWatch } from './health/health-watch.ts';
+import type { RuntimeWatch } from './health/runtime-watch.ts';
+import { isoTime, servedRegistries } from './served-registries.ts';
 import type { StoreHealth } from './store-health.ts';
 
 export interface NodeViewParts {
-  readonly config: Pick<AgentConfig, 'zone' | 'mirrors' | 'upstreams' | 'exclude'>;
+  readonly config: Pick<AgentConfig, 'data' | 'name' | 'zone' | 'mirrors' | 'upstreams' | 'exclude'>;
   readonly network: Libp2pNetwork;
   readonly origins: CurrentOrigin;
   readonly embedded: boolean;
@@ -27,21 +31,38 @@ export interface NodeViewParts {
   readonly host: Pick<HostContent, 'status'> | undefined;
   readonly exchange: Exchange;
   readonly images: ImageList;
-  readonly receipts: ReceiptRing;
+  readonly receipts: ReceiptBook;
   readonly tally: RegistryTally;
   readonly mirrors: readonly MirroredRegistry[];
   readonly excluded: ExcludedRepositories;
   readonly replication: { status(): ReplicationStatus };
+  /** Of the keys that this node accepts. */
+  readonly keyIds: readonly string[];
+  readonly disk: DiskWatch;
+  readonly runtimes: RuntimeWatch;
+  readonly log: Logger;
+  readonly strayErrors: () => number;
 }
 
 /** A node as people and monitoring see it: one document out of all parts. */
 export class NodeView implements StatusSource {
   readonly #parts: NodeViewParts;
   readonly #started = performance.now();
-  readonly #lastStates = new Map<string, string>();
+  readonly #health: HealthWatch;
+  #removed = 0;
+  #rejected = 0;
 
   constructor(parts: NodeViewParts) {
     this.#parts = parts;
+    parts.store.blobs.onChange(({ kind }) => { if (kind === 'removed') this.#removed += 1; });
+    this.#health = new HealthWatch({
+      find: () => this.#find(),
+      // A node whose origin is away serves what the swarm has, and one whose disk is full passes images through; one that never
+      // reached its origin can vouch for nothing.
+      isReady: ({ origin }) => origin?.level !== 'unknown' && this.#origin().reachedAt !== null,
+      log: parts.log,
+      now: Date.now,
+    });
   }
 
   status(): StatusDocument {
@@ -51,17 +72,20 @@ export class NodeView implements StatusSource {
     return {
       version,
       peerId: network.self,
+      name: config.name,
       zone: config.zone,
       uptimeSeconds: Math.floor((performance.now() - this.#started) / 1000),
       multiaddrs: network.multiaddrs(),
+      health: this.health(),
+      membership: this.#membership(),
       origin: this.#origin(),
       registries: servedRegistries(config, origins.get(), mirrors),
       trust: { excludePatterns: config.exclude.length, excludedRepositories: excluded.count(store.images.repositories()), sharedWith: network.peers().length },
-      store: { blobs, bytes, maxBytes: Number.isFinite(maxBytes) ? maxBytes : null, partial: partials, pinned: store.images.pins().length, state: this.#parts.storeHealth.reason === undefined ? 'ok' : 'degraded', reason: this.#parts.storeHealth.reason ?? null },
+      store: { blobs, bytes, maxBytes: Number.isFinite(maxBytes) ? maxBytes : null, partial: partials, pinned: store.images.pins().length, removed: this.#removed, ...this.#space(), state: this.#parts.storeHealth.reason === undefined ? 'ok' : 'degraded', reason: this.#parts.storeHealth.reason ?? null },
       containerd: this.#containerd(),
-      traffic: { fromOriginBytes, fromPeersBytes, toPeersBytes, toClientsBytes: tally.toClientsBytes, vouchedBytes: vouchedBytes + tally.vouchedBytes },
-      peers: network.peers().map(({ peerId, address, zone, direction, lane, latencyMs, sentBytes, receivedBytes }) => (
-        { peerId, address, zone, direction, lane, latencyMs: latencyMs ?? null, sentBytes, receivedBytes, badPieces: exchange.badPieces(peerId) })),
+      traffic: { fromOriginBytes, fromPeersBytes, toPeersBytes, toClientsBytes: tally.toClientsBytes, vouchedBytes: vouchedBytes + tally.vouchedBytes, rejectedPieces: this.#rejectedPieces() },
+      peers: network.peers().map(({ peerId, name, agent, address, zone, direction, lane, latencyMs, sentBytes, receivedBytes }) => (
+        { peerId, name, agent, address, zone, direction, lane, latencyMs: latencyMs ?? null, sentBytes, receivedBytes, badPieces: exchange.badPieces(peerId) })),
       transfers: exchange.transfers().flatMap((transfer): TransferDocument[] => {
         const { digest, repository, sizeBytes, haveBytes, fromPeers, bytesPerSecond, state } = transfer;
         if (state === 'done' || state === 'failed') return [];
@@ -70,6 +94,7 @@ export class NodeView implements StatusSource {
       }),
       images: images.list(),
       replication: this.#parts.replication.status(),
+      strayErrors: this.#parts.strayErrors(),
       bans: network.bans().map(({ peerId, reason, until }) => ({ peerId, reason, until: new Date(until).toISOString() })),
     };
   }
@@ -82,51 +107,58 @@ export class NodeView implements StatusSource {
     return this.#parts.receipts.list();
   }
 
-  liveness(): Health {
-    // Whoever reads this was answered, and the store was opened: nothing else is worth a restart.
-    return { agent: { state: 'ok' } };
+  health(): NodeHealth {
+    return this.#health.look();
   }
 
-  readiness(): Health {
-    const { origins, network, storeHealth } = this.#parts;
-    const origin = this.#origin();
-    const reason = origin.reason ?? origin.state;
-    const originHealth: PartHealth = origins.get() === undefined ? { state: 'failed', reason }
-      : origin.state === 'ok' || origin.state === 'unknown' ? { state: 'ok' } : { state: 'degraded', reason };
+  /** Asks the origin and the mirrors how they are. Never throws. */
+  async probeOrigins(signal: AbortSignal): Promise<void> {
+    const { origins, embedded, mirrors } = this.#parts;
+    const origin = embedded ? undefined : origins.get();
+    await Promise.all([...(origin === undefined ? [] : [origin]), ...mirrors.map((mirror) => mirror.origin)].map((asked) => asked.probe(signal)));
+    if (!signal.aborted) this.health();
+  }
+
+  /** Looks at the host. Never throws. */
+  async lookAround(): Promise<void> {
+    await Promise.all([this.#parts.disk.look(), this.#parts.runtimes.look()]);
+    this.health();
+  }
+
+  #find(): Record<string, Finding> {
+    const { config, network, origins, mirrors, disk, storeHealth, runtimes, keyIds } = this.#parts;
+    const peers = network.peers();
     return {
-      store: storeHealth.reason === undefined ? { state: 'ok' } : { state: 'degraded', reason: storeHealth.reason },
-      registry: { state: 'ok' },
-      origin: originHealth,
-      ...this.#mirrors(),
-      swarm: network.peers().length > 0 ? { state: 'ok' } : { state: 'degraded', reason: 'no member is connected' },
+      origin: findOrigin(this.#origin()),
+      ...Object.fromEntries(mirrors.map(({ name, origin }) => [`mirror ${name}`, findMirror(name, origin.url, origin.health)])),
+      members: findMembers({ peers, strangers: this.#membership().strangers, keyId: keyIds[0], uptimeMs: performance.now() - this.#started }),
+      store: findStore(disk.space, disk.reserveBytes, config.data, storeHealth.reason),
+      clock: findClock(peers, origins.get()?.health.clockAheadMs),
+      runtimes: runtimes.find(),
     };
   }
 
-  /** Asks the origin and the mirrors how they are, and logs when that has changed. Never throws. */
-  async watchOrigins(signal: AbortSignal, log: Logger): Promise<void> {
-    const { origins, embedded, mirrors } = this.#parts;
-    const origin = embedded ? undefined : origins.get();
-    await Promise.all([
-      ...(origin === undefined ? [] : [this.#watch('the origin', origin, signal, log)]),
-      ...mirrors.map((mirror) => this.#watch(`the mirror ${mirror.name}`, mirror.origin, signal, log)),
-    ]);
+  #membership(): MembershipStatus {
+    const { network, keyIds } = this.#parts;
+    const { handshakes } = network;
+    const { invalidMessages, helloTimeouts, queueOverflows, silent } = network.counts();
+    return {
+      keyIds, handshakeFailures: { ...handshakes.failures }, peerFaults: { invalid_message: invalidMessages, no_hello: helloTimeouts, does_not_read: queueOverflows, silent },
+      strangers: handshakes.strangers().map(({ lastAt, ...stranger }) => ({ ...stranger, lastAt: new Date(lastAt).toISOString() })),
+    };
   }
 
-  async #watch(what: string, origin: Origin, signal: AbortSignal, log: Logger): Promise<void> {
-    const { state, reason } = await origin.probe(signal);
-    const now = `${origin.url} ${state}`;
-    if (signal.aborted || now === this.#lastStates.get(what)) return;
-    this.#lastStates.set(what, now);
-    if (state === 'ok') log.info(`${what} answers`, { url: origin.url });
-    else log.warn(`${what} does not serve this node`, { url: origin.url, state, reason });
+  /** A counter does not go back when a peer is forgotten. */
+  #rejectedPieces(): number {
+    const { network, exchange } = this.#parts;
+    const known = new Set([...network.peers(), ...network.bans()].map(({ peerId }) => peerId));
+    this.#rejected = Math.max(this.#rejected, [...known].reduce((sum, peerId) => sum + exchange.badPieces(peerId), 0));
+    return this.#rejected;
   }
 
-  /** Mirrors that are not well, in one part: each leaves the others alone. */
-  #mirrors(): Health {
-    const { mirrors } = this.#parts;
-    const ill = mirrors.filter(({ origin: { health } }) => health.state !== 'ok' && health.state !== 'unknown');
-    if (mirrors.length === 0) return {};
-    return { mirrors: ill.length === 0 ? { state: 'ok' } : { state: 'degraded', reason: ill.map(({ name, origin: { health } }) => `${name}: ${health.reason ?? health.state}`).join('; ') } };
+  #space(): { freeBytes: number | null; reserveBytes: number } {
+    const { space, reserveBytes } = this.#parts.disk;
+    return { freeBytes: space?.kind === 'known' ? space.freeBytes : null, reserveBytes };
   }
 
   #containerd(): ContainerdStatus | null {
@@ -140,9 +172,9 @@ export class NodeView implements StatusSource {
     const { current, conflict, reason: why } = origins.state;
     const health = origins.get()?.health;
     const reason = why ?? health?.reason ?? null;
-    const bytes = health?.bytes ?? 0;
-    if (current === undefined) return { url: null, source: 'none', state: conflict === undefined ? 'unknown' : 'conflict', reason, bytes };
+    const seen = { bytes: health?.bytes ?? 0, reachedAt: isoTime(health?.reachedAt) };
+    if (current === undefined) return { url: null, source: 'none', state: conflict === undefined ? 'unknown' : 'conflict', reason, ...seen };
     const state = conflict === undefined ? health?.state ?? 'unknown' : 'conflict';
-    return { url: current.url, source: embedded ? 'embedded' : current.source, state, reason, bytes };
+    return { url: current.url, source: embedded ? 'embedded' : current.source, state, reason, ...seen };
   }
 }

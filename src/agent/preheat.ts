@@ -1,16 +1,14 @@
 import type { PullProgress } from '../control/operations.ts';
 import type { NodeOutcome, PrefetchProgress, PrefetchReport } from '../control/prefetch-operation.ts';
-import { errorCode, LayerswarmError } from '../errors.ts';
+import { LayerswarmError } from '../errors.ts';
 import type { Platform } from '../oci/descriptor.ts';
 import { parsePlatform } from '../oci/platform.ts';
 import { Reference } from '../oci/reference.ts';
-import type { Metrics } from '../status/metrics.ts';
 import type { Receipt } from '../status/status-document.ts';
 import type { Network } from '../swarm/network/network.ts';
 import { parseImageName, type ImageName, type ImageNameOptions } from './image-name.ts';
 import { prefetchOnMembers } from './prefetch-wave.ts';
 import type { Puller, PullOptions, UpstreamOf } from './puller.ts';
-import type { ReceiptRing } from './receipt-ring.ts';
 
 const TAG_TIMEOUT_MS = 5000;
 
@@ -19,8 +17,8 @@ export interface PreheatParts {
   readonly puller: Puller;
   readonly upstreamOf: UpstreamOf;
   readonly names: ImageNameOptions;
-  readonly receipts: ReceiptRing;
-  readonly metrics: Pick<Metrics, 'pulled' | 'pullFailed'>;
+  /** Keeps a receipt, and gives it back as it is kept. */
+  readonly keep: (receipt: Receipt) => Receipt;
   /** Of a full name. */
   readonly isExcluded: (repository: string) => boolean;
   readonly zone: string;
@@ -42,18 +40,12 @@ export class Preheat {
     this.#parts = parts;
   }
 
-  /** One image, here, with a receipt that is kept. @throws as `Puller.pull` */
+  /** One image, here, with a receipt that is kept, also when it fails. @throws as `Puller.pull` */
   async here(image: ImageName, options: PullOptions): Promise<Receipt> {
-    const { puller, receipts, metrics } = this.#parts;
-    try {
-      const receipt = await puller.pull(image, options);
-      receipts.add(receipt);
-      metrics.pulled(receipt);
-      return receipt;
-    } catch (error) {
-      if (errorCode(error) !== 'aborted') metrics.pullFailed();
-      throw error;
-    }
+    const { puller, keep } = this.#parts;
+    let kept: Receipt | undefined;
+    const receipt = await puller.pull(image, { ...options, onReceipt: (receipt) => { kept = keep(receipt); } });
+    return kept ?? receipt;
   }
 
   /** What a member asked for. @throws `denied` for an excluded repository, and as `here` */
@@ -90,14 +82,17 @@ export class Preheat {
         own[index] = next;
       });
     });
-    others = await prefetchOnMembers({
+    const theirs = prefetchOnMembers({
       network, members, image: exact.reference.toString(), platforms: options.platforms ?? [], signal,
       onProgress: (nodes) => {
         others = nodes;
         report();
       },
     });
-    await Promise.all(mine);
+    // Either may fail first, and both are waited for: what goes on after the answer would have nobody to tell.
+    const [reached] = await Promise.allSettled([theirs, ...mine]);
+    if (reached.status === 'rejected') throw reached.reason;
+    others = reached.value;
     signal.throwIfAborted();
     const nodes = [...own, ...others];
     if (nodes.length === 0) throw new LayerswarmError('not-found', `no node of zone ${zone ?? ''} is connected: see "layerswarm peers"`);

@@ -6,15 +6,16 @@ import { isForeign, linkedDescriptors, parseManifest, type ImageManifest, type R
 import { choosePlatform, formatPlatform, hostPlatform } from '../oci/platform.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import type { BlobExchange } from '../swarm/swarm.ts';
-import type { Receipt } from '../status/status-document.ts';
+import type { Receipt, ReceiptPhase } from '../status/status-document.ts';
 import { BlobPull } from './blob-pull.ts';
 import type { ImageName } from './image-name.ts';
-import { sumUp } from './receipt-ring.ts';
+import { makeReceipt, pullId } from './receipt.ts';
 
 const BLOBS_AT_ONCE = 8;
 /** Indexes may name indexes; real ones do not go deeper than this. */
 const MAX_INDEX_DEPTH = 4;
 const PROGRESS_INTERVAL_MS = 200;
+
 
 /** Finds manifests and keeps them; the registry endpoint's resolver is one. */
 export interface ManifestResolver {
@@ -40,6 +41,8 @@ export interface PullOptions {
   readonly platforms?: readonly Platform[] | 'all' | undefined;
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: PullProgress) => void;
+  /** Of the pull, however it ended. */
+  readonly onReceipt?: (receipt: Receipt) => void;
 }
 
 /** Brings whole images here, for whoever asks without being a registry client. */
@@ -63,39 +66,36 @@ export class Puller {
     };
   }
 
-  /** @throws what finding manifests or fetching blobs throws; `not-found` when no child of an index is for the platform */
+  /**
+   * Pulls, and gives the receipt, also of a pull that failed: to `onReceipt`, before it throws.
+   * @throws what finding manifests or fetching blobs throws; `not-found` when no child of an index is for the platform
+   */
   async pull(image: ImageName, options: PullOptions): Promise<Receipt> {
-    const started = performance.now();
+    const run: Run = { id: pullId(), startedAt: Date.now(), started: performance.now(), resolved: undefined, manifests: undefined, digest: '', stale: false, manifestBytes: 0, blobs: [], firstByteAt: undefined };
+    try {
+      await this.#pull(image, options, run);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      options.onReceipt?.(receiptOf(image, run, options.signal.aborted ? 'aborted' : 'failed', message));
+      throw error;
+    }
+    const receipt = receiptOf(image, run, 'done', null);
+    options.onReceipt?.(receipt);
+    return receipt;
+  }
+
+  async #pull(image: ImageName, options: PullOptions, run: Run): Promise<void> {
     const { reference } = image;
     const { raw, tag } = await this.#resolve(image, options.signal);
-    const stale = tag?.kind === 'stale';
-    options.onProgress?.({ kind: 'resolved', reference: reference.toString(), digest: raw.digest.toString(), stale });
-    const resolved = performance.now();
+    run.digest = raw.digest.toString();
+    run.stale = tag?.kind === 'stale';
+    options.onProgress?.({ kind: 'resolved', reference: reference.toString(), digest: run.digest, stale: run.stale });
+    run.resolved = performance.now();
     const collected: Collected = { manifestBytes: 0, blobs: new Map() };
     await this.#collect(image, raw, options, collected, 0);
-    const manifests = performance.now();
-    const blobs = await this.#fetchAll(image, [...collected.blobs.values()], options);
-    const ended = performance.now();
-
-    const lines = blobs.map((blob) => blob.receipt());
-    const sums = sumUp(lines);
-    return {
-      ...sums,
-      reference: reference.toString(),
-      digest: raw.digest.toString(),
-      finishedAt: new Date().toISOString(),
-      bytes: collected.manifestBytes + sums.bytes,
-      seconds: (ended - started) / 1000,
-      // The store gives a blob its name only once every byte of it closed to its digest.
-      verified: true,
-      stale,
-      phases: [
-        { name: 'resolve', seconds: (resolved - started) / 1000 },
-        { name: 'manifests', seconds: (manifests - resolved) / 1000 },
-        { name: 'blobs', seconds: (ended - manifests) / 1000 },
-      ],
-      blobs: lines,
-    };
+    run.manifestBytes = collected.manifestBytes;
+    run.manifests = performance.now();
+    await this.#fetchAll(image, [...collected.blobs.values()], options, run);
   }
 
   #resolve(image: ImageName, signal: AbortSignal): ReturnType<ManifestResolver['manifest']> {
@@ -124,11 +124,17 @@ export class Puller {
     }
   }
 
-  async #fetchAll(image: ImageName, descriptors: readonly Descriptor[], options: PullOptions): Promise<BlobPull[]> {
+  async #fetchAll(image: ImageName, descriptors: readonly Descriptor[], options: PullOptions, run: Run): Promise<void> {
     const failed = new AbortController();
     const signal = AbortSignal.any([options.signal, failed.signal]);
     const blobs = descriptors.map((descriptor) => new BlobPull(descriptor, this.#options.store));
-    const report = (): void => options.onProgress?.({ kind: 'blobs', blobs: blobs.map((blob): BlobProgress => blob.progress()) });
+    run.blobs = blobs;
+    const report = (): void => {
+      for (const blob of blobs) blob.tick();
+      const progress = blobs.map((blob): BlobProgress => blob.progress());
+      if (run.firstByteAt === undefined && progress.some(({ haveBytes }) => haveBytes > 0)) run.firstByteAt = performance.now();
+      options.onProgress?.({ kind: 'blobs', blobs: progress });
+    };
     const ticker = setInterval(report, PROGRESS_INTERVAL_MS);
     const waiting = blobs.values();
     const work = async (): Promise<void> => {
@@ -143,12 +149,48 @@ export class Puller {
         failed.abort(error);
         throw error;
       })));
-      return blobs;
     } finally {
       clearInterval(ticker);
       report();
     }
   }
+}
+
+/** What is known of a pull so far; times of the monotonic clock, in ms. */
+interface Run {
+  readonly id: string;
+  /** Milliseconds since the epoch. */
+  readonly startedAt: number;
+  readonly started: number;
+  resolved: number | undefined;
+  manifests: number | undefined;
+  firstByteAt: number | undefined;
+  digest: string;
+  stale: boolean;
+  manifestBytes: number;
+  blobs: readonly BlobPull[];
+}
+
+function receiptOf(image: ImageName, run: Run, result: Receipt['result'], error: string | null): Receipt {
+  const { started, resolved, manifests, firstByteAt } = run;
+  const ended = performance.now();
+  const phase = (name: ReceiptPhase['name'], from: number | undefined, to: number | undefined): ReceiptPhase[] => (from === undefined ? [] : [{ name, seconds: ((to ?? ended) - from) / 1000 }]);
+  const receipt = makeReceipt({
+    id: run.id, client: 'cli', result, error,
+    reference: image.reference.toString(),
+    digest: run.digest,
+    startedAt: new Date(run.startedAt).toISOString(),
+    finishedAt: new Date().toISOString(),
+    seconds: (ended - started) / 1000,
+    firstByteSeconds: firstByteAt === undefined ? null : (firstByteAt - started) / 1000,
+    peerNames: {},
+    // The store gives a blob its name only once every byte of it closed to its digest.
+    verified: result === 'done',
+    stale: run.stale,
+    phases: [...phase('resolve', started, resolved), ...phase('manifests', resolved, manifests), ...phase('blobs', manifests, ended)],
+    blobs: run.blobs.map((blob) => blob.receipt()),
+  });
+  return { ...receipt, bytes: run.manifestBytes + receipt.bytes };
 }
 
 interface Collected {

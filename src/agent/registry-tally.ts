@@ -1,4 +1,5 @@
 import type { LayerswarmError } from '../errors.ts';
+import type { ClientName } from '../registry/client-name.ts';
 import type { PullObserver } from '../registry/pull/pull-context.ts';
 import type { RegistryCounters } from '../registry/registry.ts';
 import type { Metrics } from '../status/metrics.ts';
@@ -8,14 +9,16 @@ import type { StoreHealth } from './store-health.ts';
 export class RegistryTally implements RegistryCounters {
   readonly #pulls: PullObserver;
   readonly #store: StoreHealth;
+  readonly #onClient: (client: ClientName) => void;
   #metrics: Metrics | undefined;
   #toClientsBytes = 0;
   #vouchedBytes = 0;
 
-  /** `pulls`: told of what clients were given, for receipts. */
-  constructor(pulls: PullObserver, store: StoreHealth) {
+  /** `pulls`: told of what clients were given, for receipts. `onClient`: of who asked. */
+  constructor(pulls: PullObserver, store: StoreHealth, onClient: (client: ClientName) => void) {
     this.#pulls = pulls;
     this.#store = store;
+    this.#onClient = onClient;
   }
 
   /** Blob bytes given to clients straight from a registry, before they were proven, since start. */
@@ -33,8 +36,9 @@ export class RegistryTally implements RegistryCounters {
     this.#metrics = metrics;
   }
 
-  answered(route: string, method: string, status: number): void {
-    this.#metrics?.answered(route, method, status);
+  answered(route: string, method: string, status: number, seconds: number, client: ClientName): void {
+    this.#metrics?.answered(route, method, status, seconds);
+    if (route === 'manifest' || route === 'blob') this.#onClient(client);
   }
 
   sentToClient(bytes: number): void {
@@ -61,12 +65,20 @@ export class RegistryTally implements RegistryCounters {
     this.#metrics?.staleTag();
   }
 
-  manifestServed(served: Parameters<PullObserver['manifestServed']>[0]): void {
-    this.#pulls.manifestServed(served);
+  manifestServed(served: Parameters<PullObserver['manifestServed']>[0]): string {
+    return this.#pulls.manifestServed(served);
   }
 
-  blobServed(served: Parameters<PullObserver['blobServed']>[0]): void {
+  manifestFailed(failed: Parameters<PullObserver['manifestFailed']>[0]): void {
+    this.#pulls.manifestFailed(failed);
+  }
+
+  blobServed(served: Parameters<PullObserver['blobServed']>[0]): string | undefined {
     this.#metrics?.blobServed(served.source);
-    this.#pulls.blobServed(served);
+    return this.#pulls.blobServed(served);
+  }
+
+  blobFailed(failed: Parameters<PullObserver['blobFailed']>[0]): void {
+    this.#pulls.blobFailed(failed);
   }
 }

@@ -1,5 +1,7 @@
 /** Often enough that `status` tells the truth about an origin that nobody has needed for a while. */
 export const ORIGIN_PROBE_MS = 15_000;
+/** How often the disk, the runtimes' files and all that health is made of are looked at. */
+export const LOOK_MS = 5000;
 
 /** How soon it is noticed that a store which refused blobs has room again. */
 export const STORE_LOOK_MS = 5_000;

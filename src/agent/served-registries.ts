@@ -8,7 +8,7 @@ export function servedRegistries({ mirrors: aliases }: Pick<AgentConfig, 'mirror
   const own = origin === undefined || origin.url.startsWith('embedded:') ? [] : [registryStatus(registryNameOf(origin.url), 'origin', origin)];
   return [
     ...own,
-    ...aliases.filter((name) => name !== own[0]?.name).map((name): RegistryStatus => ({ name, kind: 'alias', url: null, state: null, reason: null, bytes: 0 })),
+    ...aliases.filter((name) => name !== own[0]?.name).map((name): RegistryStatus => ({ name, kind: 'alias', url: null, state: null, reason: null, bytes: 0, reachedAt: null, answers: {} })),
     ...mirrors.map((mirror) => registryStatus(mirror.name, 'mirror', mirror.origin)),
   ];
 }
@@ -20,5 +20,10 @@ export function configuredRegistries({ mirrors, upstreams, origin }: Pick<AgentC
 }
 
 function registryStatus(name: string, kind: 'origin' | 'mirror', { url, health }: Pick<Origin, 'url' | 'health'>): RegistryStatus {
-  return { name, kind, url, state: health.state, reason: health.reason ?? null, bytes: health.bytes };
+  return { name, kind, url, state: health.state, reason: health.reason ?? null, bytes: health.bytes, reachedAt: isoTime(health.reachedAt), answers: Object.fromEntries(health.answers ?? []) };
+}
+
+/** @param ms since the epoch */
+export function isoTime(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString();
 }

@@ -1,5 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { storeError } from '../store/store-error.ts';
 import type { StoreLimit } from './config.ts';
 
 /** The limit in bytes; a share is of the file system that holds the folder, which need not be there yet. */
@@ -14,7 +15,8 @@ async function nearest(folder: string): Promise<{ blocks: number; bsize: number 
     return await statfs(folder);
   } catch (error) {
     const parent = dirname(folder);
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === folder) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' || parent === folder) throw storeError(error, `look at the disk of ${folder}`);
     return nearest(parent);
   }
 }

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../errors.ts';
 
-/** 0 done, 1 failed, 2 wrong use or bad configuration, 3 not found, 4 the agent cannot be reached, 5 verification failed. */
-export type ExitCode = 0 | 1 | 2 | 3 | 4 | 5;
+/** 0 done, 1 failed, 2 wrong use or bad configuration, 3 not found, 4 the agent cannot be reached, 5 verification failed, 130 interrupted. */
+export type ExitCode = 0 | 1 | 2 | 3 | 4 | 5 | 130;
 
 const EXIT_CODES: Readonly<Record<ErrorCode, Exclude<ExitCode, 0>>> = {
   usage: 2,

@@ -1,4 +1,4 @@
-import type { Receipt, StatusDocument } from '../status/status-document.ts';
+import type { NodeHealth, Receipt, StatusDocument } from '../status/status-document.ts';
 import type { PullPlan } from '../control/prefetch-operation.ts';
 import { formatBytes } from '../quantity.ts';
 import { printable, table } from './table.ts';
@@ -23,6 +23,7 @@ export function formatSeconds(seconds: number): string {
 
 export function formatPeers({ peers }: Pick<StatusDocument, 'peers'>): string {
   return table([
+    { label: 'NAME', value: ({ name }) => name },
     { label: 'PEER', value: ({ peerId }) => peerId },
     { label: 'ADDRESS', value: ({ address }) => address },
     { label: 'ZONE', value: ({ zone }) => zone },
@@ -63,7 +64,10 @@ export function formatStatus(status: StatusDocument): string {
   const received = traffic.fromOriginBytes + traffic.fromPeersBytes;
   const share = received === 0 ? '' : `, ${Math.round((traffic.fromPeersBytes / received) * 100)} % from peers`;
   return [
-    `node      ${status.peerId}  zone ${status.zone}  version ${status.version}  up ${formatSeconds(status.uptimeSeconds)}`,
+    `node      ${printable(status.name)}  ${status.peerId}  zone ${status.zone}  version ${status.version}  up ${formatSeconds(status.uptimeSeconds)}`,
+    ...healthLines(status.health),
+    ...(status.membership.keyIds.length === 0 ? [] : [`key       ${status.membership.keyIds.join(', ')}`]),
+    ...status.membership.strangers.slice(0, 5).map(({ address, failures, lastAt }) => `stranger  a node at ${address} has another swarm key (${failures} times, last ${lastAt})`),
     `origin    ${origin.url ?? 'none known'}  ${origin.state}${reason}  ${origin.source}`,
     ...status.registries.flatMap(mirrorLine),
     trustLine(status),
@@ -76,6 +80,13 @@ export function formatStatus(status: StatusDocument): string {
     '', formatTransfers(status),
     '', formatImages(status),
   ].join('\n');
+}
+
+/** The node, and each part that is not well. */
+function healthLines({ level, sentence, since, parts }: NodeHealth): string[] {
+  const ill = Object.entries(parts).filter(([, part]) => part.level === 'bad' || part.level === 'degraded');
+  if (ill.length === 0) return [`health    ${level}: ${printable(sentence)}`];
+  return [`health    ${level} since ${since}`, ...ill.map(([name, part]) => `  ${part.level.padEnd(8)} ${name}: ${printable(part.sentence)}`)];
 }
 
 /** A registry that is read beside the origin. */
@@ -99,13 +110,15 @@ function trustLine({ trust: { excludePatterns, excludedRepositories, sharedWith 
 
 /** The receipt that a pull ends with. */
 export function formatReceipt(receipt: Receipt): string {
+  const { peerNames } = receipt;
   const peers = Object.entries(receipt.peers).sort(([, a], [, b]) => b - a);
+  const how = receipt.result === 'done' ? (receipt.verified ? 'every digest verified' : 'NOT verified') : `${receipt.result}: ${printable(receipt.error ?? '')}`;
   return [
     `${receipt.reference}  ${receipt.digest}${receipt.stale ? '  (stale: the origin cannot be asked)' : ''}`,
-    `  ${formatBytes(receipt.bytes)} in ${formatSeconds(receipt.seconds)}, ${receipt.verified ? 'every digest verified' : 'NOT verified'}`,
+    `  ${formatBytes(receipt.bytes)} in ${formatSeconds(receipt.seconds)}, ${how}`,
     `  from the origin  ${formatBytes(receipt.fromOriginBytes)}`,
     `  from peers       ${formatBytes(receipt.fromPeersBytes)}${peers.length === 0 ? '' : ` from ${peers.length}`}`,
-    ...peers.slice(0, 10).map(([peerId, bytes]) => `    ${peerId}  ${formatBytes(bytes)}`),
+    ...peers.slice(0, 10).map(([peerId, bytes]) => `    ${printable(peerNames[peerId] ?? '')}${peerNames[peerId] === undefined ? '' : '  '}${peerId}  ${formatBytes(bytes)}`),
     ...(peers.length > 10 ? [`    and ${peers.length - 10} more`] : []),
     `  was here         ${formatBytes(receipt.fromStoreBytes)}`,
     ...(receipt.stalls + receipt.retries > 0 ? [`  ${receipt.stalls} stalls, ${receipt.retries} retries`] : []),
@@ -122,11 +135,28 @@ export function formatPlan({ reference, digest, bytes, missingBytes, blobs }: Pu
   ].join('\n');
 }
 
-/** Where a pull's time went: its phases, then its blobs, slowest first. */
+/** Where a pull's time went: one sentence, then its phases, sources and blobs, slowest first. */
 export function formatWhy(receipt: Receipt): string {
   const share = (seconds: number): string => (receipt.seconds === 0 ? '' : `${Math.round((seconds / receipt.seconds) * 100)} %`);
+  const rate = (bytes: number): string => (receipt.seconds === 0 ? '' : `${formatBytes(bytes / receipt.seconds)}/s`);
+  const sources = [{ name: 'origin', peerId: '', bytes: receipt.fromOriginBytes }, ...Object.entries(receipt.peers).map(([peerId, bytes]) => ({ name: receipt.peerNames[peerId] ?? '', peerId, bytes }))];
   return [
+    printable(receipt.verdict),
+    `pull ${receipt.id} by ${receipt.client}, ${receipt.startedAt}${receipt.firstByteSeconds === null ? '' : `, first byte after ${formatSeconds(receipt.firstByteSeconds)}`}`,
+    '',
     formatReceipt(receipt),
+    '',
+    table([
+      { label: 'WAITED', value: ({ waitedSeconds }) => formatSeconds(waitedSeconds), align: 'right' },
+      { label: 'VERIFIED', value: ({ verifySeconds }) => formatSeconds(verifySeconds), align: 'right' },
+    ], [receipt], ''),
+    '',
+    table([
+      { label: 'SOURCE', value: ({ name }) => name },
+      { label: 'PEER', value: ({ peerId }) => peerId },
+      { label: 'SIZE', value: ({ bytes }) => formatBytes(bytes), align: 'right' },
+      { label: 'RATE', value: ({ bytes }) => rate(bytes), align: 'right' },
+    ], sources.sort((x, y) => y.bytes - x.bytes).slice(0, 20), ''),
     '',
     table([
       { label: 'PHASE', value: ({ name }) => name },
@@ -138,6 +168,7 @@ export function formatWhy(receipt: Receipt): string {
       { label: 'BLOB', value: ({ digest }) => shortDigest(digest) },
       { label: 'SIZE', value: ({ bytes }) => formatBytes(bytes), align: 'right' },
       { label: 'TIME', value: ({ source, seconds }) => (source === 'store' ? 'was here' : formatSeconds(seconds)), align: 'right' },
+      { label: 'WAITED', value: ({ source, waitedSeconds }) => (source === 'store' ? '' : formatSeconds(waitedSeconds)), align: 'right' },
       { label: 'RATE', value: ({ bytes, seconds }) => (seconds === 0 ? '' : `${formatBytes(bytes / seconds)}/s`), align: 'right' },
       { label: 'ORIGIN', value: ({ fromOriginBytes }) => formatBytes(fromOriginBytes), align: 'right' },
       { label: 'PEERS', value: ({ fromPeersBytes }) => formatBytes(fromPeersBytes), align: 'right' },

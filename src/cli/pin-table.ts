@@ -18,7 +18,7 @@ export function pinTable(nodes: readonly PinNode[], pinned: boolean): string {
   ], nodes, 'no node');
 }
 
-/** A node that does not allow it is no failure; one that failed or left is. */
+/** As with purge, who asks for every node is told when one did not do it, whatever its reason. */
 export function didAll(nodes: readonly PinNode[] | undefined): boolean {
-  return nodes?.every(({ state }) => state === 'done' || state === 'refused') !== false;
+  return nodes?.every(({ state }) => state === 'done') !== false;
 }

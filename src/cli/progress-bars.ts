@@ -1,6 +1,7 @@
 import type { BlobProgress, PullProgress } from '../control/operations.ts';
 import { formatBytes } from '../quantity.ts';
 import { shortDigest } from './format.ts';
+import { bar, timeLeft } from './status-screen.ts';
 
 const BAR_WIDTH = 24;
 const PLAIN_INTERVAL_MS = 2000;
@@ -33,7 +34,7 @@ class Bars implements ProgressView {
     const width = this.#stream.columns ?? 80;
     // What still moves comes first, where the screen is too low for all.
     const order = [...progress.blobs].sort((a, b) => Number(a.state === 'done') - Number(b.state === 'done'));
-    const lines = [total(progress.blobs), ...(order.length >= room ? order.slice(0, room - 1) : progress.blobs).map(bar)];
+    const lines = [total(progress.blobs), ...(order.length >= room ? order.slice(0, room - 1) : progress.blobs).map(line)];
     const up = this.#lines > 0 ? `\x1b[${this.#lines}A` : '';
     this.#stream.write(`${up}${lines.map((line) => `\x1b[2K${line.slice(0, width - 1)}\n`).join('')}\x1b[J`);
     this.#lines = lines.length;
@@ -75,16 +76,16 @@ class PlainLines implements ProgressView {
   }
 }
 
-function bar(blob: BlobProgress): string {
+function line(blob: BlobProgress): string {
   const share = blob.sizeBytes === 0 ? Number(blob.state === 'done') : Math.min(1, blob.haveBytes / blob.sizeBytes);
-  const filled = Math.round(share * BAR_WIDTH);
-  const state = blob.state === 'fetching' ? `${formatBytes(blob.bytesPerSecond)}/s` : blob.state;
-  return `${shortDigest(blob.digest)} [${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}] ${formatBytes(blob.haveBytes).padStart(9)} of ${formatBytes(blob.sizeBytes).padStart(9)}  ${state}`;
+  const state = blob.state === 'fetching' ? `${formatBytes(blob.bytesPerSecond)}/s${timeLeft(blob.sizeBytes - blob.haveBytes, blob.bytesPerSecond)}` : blob.state;
+  return `${shortDigest(blob.digest)} ${bar(share, 1, BAR_WIDTH)} ${formatBytes(blob.haveBytes).padStart(9)} of ${formatBytes(blob.sizeBytes).padStart(9)}  ${state}`;
 }
 
 function total(blobs: readonly BlobProgress[]): string {
   const sum = (value: (blob: BlobProgress) => number): number => blobs.reduce((all, blob) => all + value(blob), 0);
   const done = blobs.filter(({ state }) => state === 'done').length;
   return `${done} of ${blobs.length} blobs, ${formatBytes(sum(({ haveBytes }) => haveBytes))} of ${formatBytes(sum(({ sizeBytes }) => sizeBytes))}, `
-    + `${formatBytes(sum(({ fromPeersBytes }) => fromPeersBytes))} from peers, ${formatBytes(sum(({ fromOriginBytes }) => fromOriginBytes))} from the origin`;
+    + `${formatBytes(sum(({ fromPeersBytes }) => fromPeersBytes))} from peers, ${formatBytes(sum(({ fromOriginBytes }) => fromOriginBytes))} from the origin`
+    + timeLeft(sum(({ sizeBytes, haveBytes }) => sizeBytes - haveBytes), sum(({ bytesPerSecond }) => bytesPerSecond));
 }

@@ -29,7 +29,7 @@ export class ControlClient {
 
   /** Runs one operation to its end. @throws what the agent answered, `agent-unreachable`, `aborted` */
   async call<N extends OperationName>(name: N, request: Operations[N]['request'], options: CallOptions<N> = {}): Promise<Operations[N]['result']> {
-    const response = await this.#post(`/v1/${name}`, JSON.stringify(request), options.signal);
+    const response = await this.#post(name, JSON.stringify(request), options.signal);
     try {
       for await (const line of createInterface({ input: response })) {
         if (line === '') continue;
@@ -40,15 +40,15 @@ export class ControlClient {
       }
     } catch (error) {
       if (error instanceof LayerswarmError) throw error;
-      throw options.signal?.aborted === true ? aborted(error) : this.#unreachable('broke off its answer', error);
+      throw options.signal?.aborted === true ? aborted(name, error) : this.#unreachable('broke off its answer', error);
     }
-    throw options.signal?.aborted === true ? aborted(undefined) : this.#unreachable('broke off its answer', undefined);
+    throw options.signal?.aborted === true ? aborted(name, undefined) : this.#unreachable('broke off its answer', undefined);
   }
 
-  async #post(path: string, body: string, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+  async #post(name: OperationName, body: string, signal: AbortSignal | undefined): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const request = httpRequest({
-      socketPath: this.#socket, path, method: 'POST', agent: false, timeout: SILENCE_TIMEOUT_MS,
+      socketPath: this.#socket, path: `/v1/${name}`, method: 'POST', agent: false, timeout: SILENCE_TIMEOUT_MS,
       headers: { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) },
       ...(signal === undefined ? {} : { signal }),
     }, resolve);
@@ -59,7 +59,7 @@ export class ControlClient {
       return await promise;
     } catch (error) {
       if (error instanceof LayerswarmError) throw error;
-      if (signal?.aborted === true) throw aborted(error);
+      if (signal?.aborted === true) throw aborted(name, error);
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'EACCES') throw new LayerswarmError('agent-unreachable', `this user may not use the agent's socket ${this.#socket}: run the command as the agent's user or in its configured group`, { cause: error });
       throw this.#unreachable(code === 'ENOENT' || code === 'ECONNREFUSED' ? 'is gone' : `cannot be reached (${code ?? 'error'})`, error);
@@ -71,6 +71,20 @@ export class ControlClient {
   }
 }
 
-function aborted(cause: unknown): LayerswarmError {
-  return new LayerswarmError('aborted', 'interrupted', { cause });
+/** What becomes of what an operation began when its caller goes away. */
+const AFTERWARDS: Partial<Record<OperationName, string>> = {
+  pull: 'unless somebody else waits for it, the agent stops within 30 s; what it has is kept, and the same command goes on from there',
+  prefetch: 'this node stops, and members go on with what they were asked for; the same command joins them again',
+  seed: 'the agent stops too; blobs that arrived are kept, and the tag is as it was unless it was set already',
+  'replicate-run': 'the agent goes on with what waits; see "layerswarm replicate status"',
+  pin: 'some nodes may have done it: "layerswarm pin" without a reference lists what is kept',
+  unpin: 'some nodes may have done it: "layerswarm pin" without a reference lists what is kept',
+  purge: 'what was removed by then is gone; run it again to be sure of the rest',
+  verify: 'the agent stops too; run it again to check the rest',
+  gc: 'what was removed by then is gone',
+};
+
+function aborted(name: OperationName, cause: unknown): LayerswarmError {
+  const afterwards = AFTERWARDS[name];
+  return new LayerswarmError('aborted', afterwards === undefined ? 'interrupted' : `interrupted: ${afterwards}`, { cause });
 }

@@ -72,11 +72,13 @@ export class ControlServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const gone = new AbortController();
+    // A caller may go away at any moment, also in the middle of a line; `close` says so.
+    response.on('error', () => undefined);
     response.once('close', () => gone.abort(new LayerswarmError('aborted', 'the caller went away')));
     const signal = AbortSignal.any([gone.signal, this.#stopping.signal]);
     response.writeHead(200, { 'Content-Type': 'application/x-ndjson', 'Cache-Control': 'no-store' });
     response.flushHeaders();
-    const heartbeat = setInterval(() => response.write('\n'), HEARTBEAT_MS);
+    const heartbeat = setInterval(() => { if (!response.writableEnded) response.write('\n'); }, HEARTBEAT_MS);
     const name = /^\/v1\/([a-z-]+)$/.exec(request.url ?? '')?.[1] ?? '';
     try {
       if (request.method !== 'POST' || !isOperation(name)) {
@@ -104,7 +106,7 @@ export class ControlServer {
     }
     const progress = (progress: Operations[N]['progress']): void => {
       // A caller that does not read misses progress, never the result.
-      if (!response.writableNeedDrain) write<N>(response, { progress });
+      if (!response.writableNeedDrain && !signal.aborted) write<N>(response, { progress });
     };
     const handler = this.#options.handlers[name];
     if (handler === undefined) throw unknownOperation(name);
@@ -117,6 +119,8 @@ function unknownOperation(name: string): LayerswarmError {
 }
 
 function write<N extends OperationName>(response: ServerResponse, line: AnswerLine<N>): void {
+  // What an operation tells after its end, or its caller's, is for nobody.
+  if (response.writableEnded || response.destroyed) return;
   response.write(`${JSON.stringify(line)}\n`);
 }
 

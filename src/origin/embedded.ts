@@ -29,16 +29,18 @@ export class EmbeddedOrigin implements Origin {
   readonly url: string;
   readonly #options: EmbeddedOriginOptions;
   readonly #registry: string;
+  readonly #startedAt: number;
   #bytes = 0;
 
   constructor(options: EmbeddedOriginOptions) {
     this.#options = options;
+    this.#startedAt = options.now();
     this.url = `embedded:${options.peerId}`;
     this.#registry = registryNameOf(this.url);
   }
 
   get health(): OriginHealth {
-    return { state: 'ok', bytes: this.#bytes };
+    return { state: 'ok', bytes: this.#bytes, reachedAt: this.#startedAt };
   }
 
   probe(): Promise<OriginHealth> {

@@ -7,6 +7,12 @@ const FAILURES_TO_OPEN = 3;
 /** Milliseconds until the first try after that; doubles with each that fails. */
 const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 15_000;
+/** What a pull met is shown this long although probes are answered since: `/v2/` may answer where nothing else does. */
+const TROUBLE_SHOWN = 60_000;
+/** While blob bytes came so lately, a probe without an answer shows a registry that is busy, not one that is away. */
+const BUSY_WITHIN = 10_000;
+/** Statuses and failures that are counted by themselves; what else there may be counts as `other`. */
+const MAX_CODES = 64;
 
 /**
  * closed: requests pass. open: the registry is down; requests fail at once until `until`. half-open: one request is out to see
@@ -17,10 +23,18 @@ type Circuit =
   | { readonly kind: 'open'; readonly pause: number; readonly until: number; readonly reason: string }
   | { readonly kind: 'half-open'; readonly pause: number; readonly reason: string };
 
+/**
+ * `connection`: the registry could not be reached, which the next answer disproves. `answer`: it was reached and cannot do its work, or
+ * said nothing in time, which only an answer to the same kind of request disproves.
+ */
+export type OutageKind = 'connection' | 'answer';
+
 /** One request's passage; exactly one of its methods is called, once, when it is known how the registry fared. */
 export interface Passage {
   succeeded(): void;
-  outage(reason: string): void;
+  outage(reason: string, kind?: OutageKind): void;
+  /** It was reached, and failed at this one request. */
+  failed(reason: string): void;
   /** The caller gave up, or the failure says nothing about the registry. */
   inconclusive(): void;
 }
@@ -31,10 +45,16 @@ export class Health {
   readonly #registry: string;
   readonly #failuresToOpen: number;
   #circuit: Circuit = { kind: 'closed', outages: 0 };
-  #seen: 'unknown' | 'ok' = 'unknown';
   #unauthorized: string | undefined;
+  /** Why the last probe was not answered. */
+  #probeFailed: string | undefined;
+  /** What the last pulls met that a probe does not disprove. */
+  #trouble: { readonly reason: string; readonly at: number } | undefined;
   #lastReason: string | undefined;
+  #reachedAt: number | undefined;
+  #bytesAt = Number.NEGATIVE_INFINITY;
   #bytes = 0;
+  readonly #answers = new Map<string, number>();
 
   /** @param failuresToOpen outages in a row after which requests fail at once; `Infinity` for callers that wait by themselves */
   constructor(registry: string, clock: Clock, failuresToOpen = FAILURES_TO_OPEN) {
@@ -43,16 +63,26 @@ export class Health {
     this.#clock = clock;
   }
 
+  /** What pulls saw counts for more than what the last probe did. */
   snapshot(): OriginHealth {
-    const circuit = this.#circuit;
-    if (circuit.kind !== 'closed') return { state: 'unreachable', reason: circuit.reason, bytes: this.#bytes };
-    if (this.#unauthorized !== undefined) return { state: 'unauthorized', reason: this.#unauthorized, bytes: this.#bytes };
-    if (this.#seen === 'unknown' && this.#lastReason !== undefined) return { state: 'unreachable', reason: this.#lastReason, bytes: this.#bytes };
-    return { state: this.#seen, bytes: this.#bytes };
+    const trouble = this.#trouble !== undefined && this.#clock.now() - this.#trouble.at < TROUBLE_SHOWN ? this.#trouble.reason : undefined;
+    return this.#health(trouble ?? this.#probeFailed);
+  }
+
+  /** As the last probe alone has it. */
+  probed(): OriginHealth {
+    return this.#health(this.#probeFailed);
   }
 
   countBytes(bytes: number): void {
     this.#bytes += bytes;
+    this.#bytesAt = this.#clock.now();
+  }
+
+  /** An answer of that status, or a failure by that name. */
+  countAnswer(code: string): void {
+    const key = this.#answers.has(code) || this.#answers.size < MAX_CODES ? code : 'other';
+    this.#answers.set(key, (this.#answers.get(key) ?? 0) + 1);
   }
 
   /** @throws LayerswarmError `origin-unreachable` while the registry is down; `force` goes through all the same, for probes. */
@@ -62,7 +92,7 @@ export class Health {
       throw new LayerswarmError('origin-unreachable', `the origin ${this.#registry} is down: ${circuit.reason}; it is tried again within ${Math.ceil(circuit.pause / 1000)} s`);
     }
     if (circuit.kind === 'open') this.#circuit = { kind: 'half-open', pause: circuit.pause, reason: circuit.reason };
-    return this.#passage();
+    return this.#passage(force);
   }
 
   /** The registry, or its token service, does not take the credentials. Ends with the next answer that took them. */
@@ -74,34 +104,61 @@ export class Health {
     this.#unauthorized = undefined;
   }
 
-  #passage(): Passage {
+  #health(trouble: string | undefined): OriginHealth {
+    const circuit = this.#circuit;
+    const facts = { bytes: this.#bytes, answers: this.#answers, ...(this.#reachedAt === undefined ? {} : { reachedAt: this.#reachedAt }) };
+    const reason = circuit.kind === 'closed' ? undefined : circuit.reason;
+    if (reason !== undefined) return { state: 'unreachable', reason, ...facts };
+    if (this.#unauthorized !== undefined) return { state: 'unauthorized', reason: this.#unauthorized, ...facts };
+    const away = trouble ?? (this.#reachedAt === undefined ? this.#lastReason : undefined);
+    if (away !== undefined) return { state: 'unreachable', reason: away, ...facts };
+    return { state: this.#reachedAt === undefined ? 'unknown' : 'ok', ...facts };
+  }
+
+  #passage(isProbe: boolean): Passage {
     let open = true;
-    const once = (report: () => void): (() => void) => () => {
+    const report = (what: () => void): void => {
       if (!open) throw new Error('a passage is reported on once');
       open = false;
-      report();
+      what();
     };
-    let reason = '';
-    const outage = once(() => this.#outage(reason));
     return {
-      succeeded: once(() => this.#succeeded()),
-      outage: (why) => {
-        reason = why;
-        outage();
-      },
-      inconclusive: once(() => this.#inconclusive()),
+      succeeded: () => { report(() => this.#succeeded(isProbe)); },
+      outage: (reason, kind = 'connection') => { report(() => this.#outage(reason, kind, isProbe)); },
+      failed: (reason) => { report(() => this.#failed(reason, isProbe)); },
+      inconclusive: () => { report(() => this.#inconclusive()); },
     };
   }
 
   /** any -> closed */
-  #succeeded(): void {
+  #succeeded(isProbe: boolean): void {
     this.#circuit = { kind: 'closed', outages: 0 };
-    this.#seen = 'ok';
     this.#lastReason = undefined;
+    this.#probeFailed = undefined;
+    this.#reachedAt = this.#clock.date();
+    if (!isProbe) this.#trouble = undefined;
+  }
+
+  /** any -> closed: it was reached. */
+  #failed(reason: string, isProbe: boolean): void {
+    this.#circuit = { kind: 'closed', outages: 0 };
+    if (isProbe) this.#probeFailed = reason;
+    else this.#trouble = { reason, at: this.#clock.now() };
+    this.#lastReason = reason;
   }
 
   /** closed -> closed | open, half-open -> open with twice the pause; open stays: an older request came to its end. */
-  #outage(reason: string): void {
+  #outage(reason: string, kind: OutageKind, isProbe: boolean): void {
+    const now = this.#clock.now();
+    if (isProbe) {
+      if (kind === 'answer' && now - this.#bytesAt < BUSY_WITHIN) {
+        this.#inconclusive();
+        return;
+      }
+      this.#probeFailed = reason;
+    } else if (kind === 'answer') {
+      this.#trouble = { reason, at: now };
+    }
     const circuit = this.#circuit;
     this.#lastReason = reason;
     if (circuit.kind === 'closed') {

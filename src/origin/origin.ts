@@ -41,4 +41,10 @@ export interface OriginHealth {
   readonly bytes: number;
   /** Whether it serves ranges of blobs; undefined until one was asked for. Without ranges parts are taken in turns from whole bodies, and one that lies before the last costs all bytes before it. */
   readonly ranges?: boolean;
+  /** When it last did what it was asked, in ms since the epoch; undefined before the first time. */
+  readonly reachedAt?: number;
+  /** How often it gave each status (`200`), and how often none (`timeout`, `unreachable`). */
+  readonly answers?: ReadonlyMap<string, number>;
+  /** How far this host's clock is ahead of the origin's, in ms, to a second or two. */
+  readonly clockAheadMs?: number;
 }

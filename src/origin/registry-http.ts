@@ -163,8 +163,11 @@ export class RegistryHttp {
       answer = await this.#authenticated(request);
     } catch (error) {
       const failure = this.failure(request.what, error, request.signal);
-      if (failure.outage) passage.outage(failure.error.message);
-      else if (failure.error.code === 'origin-unauthorized') passage.succeeded();
+      if (failure.outage) {
+        const isSilent = failure.error.code === 'timeout';
+        this.health.countAnswer(isSilent ? 'timeout' : 'unreachable');
+        passage.outage(failure.error.message, isSilent ? 'answer' : 'connection');
+      } else if (failure.error.code === 'origin-unauthorized') passage.succeeded();
       else passage.inconclusive();
       throw new AttemptFailed(failure);
     }
@@ -175,7 +178,8 @@ export class RegistryHttp {
     const retryAfter = parseRetryAfter(answer.header('retry-after'), this.clock.date());
     const failure = statusFailure(request.what, answer.url.host, answer.status, await answer.excerpt(MAX_ERROR_BODY), retryAfter);
     // a storage that is out of order is not the registry's own state
-    if (failure.outage && this.#isRegistry(answer.url)) passage.outage(failure.error.message);
+    if (failure.outage && this.#isRegistry(answer.url)) passage.outage(failure.error.message, 'answer');
+    else if (answer.status >= 500) passage.failed(failure.error.message);
     else passage.succeeded();
     throw new AttemptFailed(failure);
   }
@@ -254,7 +258,7 @@ export class RegistryHttp {
     const atRegistry = this.#isRegistry(url);
     if (!atRegistry) checkHost(url.hostname, this.#admits);
     try {
-      return await exchange(atRegistry ? this.#dispatchers.registry : this.#dispatchers.storage, {
+      const answer = await exchange(atRegistry ? this.#dispatchers.registry : this.#dispatchers.storage, {
         method: request.method,
         url,
         headers: { ...request.headers, ...(authorization === undefined ? {} : { authorization }) },
@@ -263,6 +267,8 @@ export class RegistryHttp {
         headersTimeout: request.headersTimeout ?? this.#timeouts.headersMs,
         stallTimeout: this.#timeouts.stallMs,
       });
+      this.health.countAnswer(String(answer.status));
+      return answer;
     } catch (error) {
       if (atRegistry) throw error;
       if (request.locationKey !== undefined) this.#locations.delete(request.locationKey);

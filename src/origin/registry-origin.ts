@@ -34,6 +34,10 @@ export class RegistryOrigin implements Origin {
   readonly writer: RegistryWriter;
   readonly #http: RegistryHttp;
   readonly #blobs: BlobReader;
+  /** As `/v2/` has it; registries that are no more than files have nothing there. */
+  #isRegistry = true;
+  #hasServed = false;
+  #clockAheadMs: number | undefined;
 
   /** @throws LayerswarmError `config-invalid` */
   constructor(options: RegistryOptions) {
@@ -45,7 +49,18 @@ export class RegistryOrigin implements Origin {
 
   get health(): OriginHealth {
     const { ranges } = this.#blobs;
-    return { ...this.#http.health.snapshot(), ...(ranges === undefined ? {} : { ranges }) };
+    return {
+      ...this.#orNone(this.#http.health.snapshot()),
+      ...(ranges === undefined ? {} : { ranges }),
+      ...(this.#clockAheadMs === undefined ? {} : { clockAheadMs: this.#clockAheadMs }),
+    };
+  }
+
+  /** Where neither `/v2/` is there nor any repository has answered, some other server runs. */
+  #orNone(health: OriginHealth): OriginHealth {
+    if (this.#isRegistry || this.#hasServed || health.state !== 'ok') return health;
+    const { reachedAt: _, ...rest } = health;
+    return { ...rest, state: 'unreachable', reason: `${this.#http.url.host} answers 404 to /v2/, and nothing was read from it so far: it is no registry; check the URL` };
   }
 
   async resolveTag(repository: string, tag: string, signal?: AbortSignal): Promise<Digest> {
@@ -133,19 +148,19 @@ export class RegistryOrigin implements Origin {
   }
 
   async probe(signal?: AbortSignal): Promise<OriginHealth> {
-    const timeout = AbortSignal.timeout(PROBE_TIMEOUT);
+    const { health } = this.#http;
+    const began = Date.now();
     try {
-      const answer = await this.#http.send({
-        what: 'the version check', method: 'GET', target: '/v2/', access: { scopes: [] }, accept: [200, 404], probe: true,
-        signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
-      });
+      // The client's own time-out, since silence is the answer that a probe is there to find.
+      const answer = await this.#http.send({ what: 'the version check', method: 'GET', target: '/v2/', access: { scopes: [] }, accept: [200, 404], probe: true, headersTimeout: PROBE_TIMEOUT, signal });
       answer.discard();
+      // a part of a registry, under a path, need not have a version check of its own
+      this.#isRegistry = answer.status === 200 || new URL(this.url).pathname !== '/';
+      this.#clockAheadMs = clockAhead(answer.header('date'), began, Date.now()) ?? this.#clockAheadMs;
     } catch (error) {
       if (!(error instanceof LayerswarmError)) throw error;
-      // one failure does not open the circuit for everybody, but a probe is about this moment
-      if (error.code === 'origin-unreachable' || error.code === 'timeout') return { ...this.health, state: 'unreachable', reason: error.message };
     }
-    return this.health;
+    return { ...this.health, ...this.#orNone(health.probed()) };
   }
 
   async close(): Promise<void> {
@@ -175,9 +190,11 @@ export class RegistryOrigin implements Origin {
     }
   }
 
-  #manifestRequest(method: 'GET' | 'HEAD', what: string, repository: string, reference: string, signal: AbortSignal | undefined, accept: readonly number[]): Promise<Answer> {
+  async #manifestRequest(method: 'GET' | 'HEAD', what: string, repository: string, reference: string, signal: AbortSignal | undefined, accept: readonly number[]): Promise<Answer> {
     const target = `/v2/${checkRepositoryName(repository)}/manifests/${reference}`;
-    return this.#http.send({ what, method, target, access: pull(repository), headers: { accept: MANIFEST_ACCEPT }, accept, signal });
+    const answer = await this.#http.send({ what, method, target, access: pull(repository), headers: { accept: MANIFEST_ACCEPT }, accept, signal });
+    this.#hasServed ||= answer.status === 200;
+    return answer;
   }
 
   /** Follows `rel="next"` to the end. */
@@ -233,4 +250,11 @@ function parseJson(bytes: Buffer): unknown {
   } catch {
     return undefined; // the schema says what was expected
   }
+}
+
+/** How far this clock is ahead of the one that wrote `date` between `began` and `ended` (ms since the epoch). */
+function clockAhead(date: string | undefined, began: number, ended: number): number | undefined {
+  const theirs = date === undefined ? Number.NaN : Date.parse(date);
+  // the header has whole seconds, cut off
+  return Number.isNaN(theirs) || ended < began || ended - began > 2000 ? undefined : Math.round((began + ended) / 2 - (theirs + 500));
 }

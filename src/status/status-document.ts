@@ -5,9 +5,13 @@
 export interface StatusDocument {
   readonly version: string;
   readonly peerId: string;
+  /** What its operator calls this node; the host's name unless configured. */
+  readonly name: string;
   readonly zone: string;
   readonly uptimeSeconds: number;
   readonly multiaddrs: readonly string[];
+  readonly health: NodeHealth;
+  readonly membership: MembershipStatus;
   readonly registries: readonly RegistryStatus[];
   readonly trust: TrustStatus;
   readonly origin: OriginStatus;
@@ -19,6 +23,8 @@ export interface StatusDocument {
   readonly transfers: readonly TransferDocument[];
   readonly images: readonly ImageStatus[];
   readonly replication: ReplicationStatus;
+  /** Failures that nobody waited for, since the start; see the log. */
+  readonly strayErrors: number;
   readonly bans: readonly { readonly peerId: string; readonly reason: string; readonly until: string }[];
 }
 
@@ -67,6 +73,8 @@ export interface OriginStatus {
   readonly reason: string | null;
   /** Blob bytes read from it. */
   readonly bytes: number;
+  /** When it last did what it was asked; null before the first time since the start. */
+  readonly reachedAt: string | null;
 }
 
 /** A registry whose images this node serves. */
@@ -83,6 +91,10 @@ export interface RegistryStatus {
   readonly reason: string | null;
   /** Blob bytes read from it. */
   readonly bytes: number;
+  /** As the origin's; null for an alias. */
+  readonly reachedAt: string | null;
+  /** How often it gave each status (`200`), and how often none (`timeout`, `unreachable`), since the start. */
+  readonly answers: Readonly<Record<string, number>>;
 }
 
 /** Who may read what this node holds: members of the swarm all of it, but for what is excluded. */
@@ -108,6 +120,30 @@ export interface StoreStatus {
   readonly state: 'ok' | 'degraded';
   /** One line, when the state is not ok. */
   readonly reason: string | null;
+  /** Blobs that left the store since the start. */
+  readonly removed: number;
+  /** Of the file system, and what of it stays unused; null before it was looked at. */
+  readonly freeBytes: number | null;
+  readonly reserveBytes: number;
+}
+
+/** Who may join, and who tried without the key. */
+export interface MembershipStatus {
+  /** Ids of the swarm keys, as "layerswarm key" prints them; the first is offered. None where anybody may join. */
+  readonly keyIds: readonly string[];
+  /** Since the start, by reason. */
+  readonly handshakeFailures: { readonly other_key: number; readonly broken: number };
+  /** Peers that were cut since the start, by what they did. */
+  readonly peerFaults: { readonly invalid_message: number; readonly no_hello: number; readonly does_not_read: number; readonly silent: number };
+  /** Hosts that showed another swarm key in the last hour, the latest first. */
+  readonly strangers: readonly StrangerStatus[];
+}
+
+export interface StrangerStatus {
+  /** IP address. */
+  readonly address: string;
+  readonly failures: number;
+  readonly lastAt: string;
 }
 
 /** What containerd on this host holds and members are given from where it lies; none of it counts as the store's. */
@@ -126,10 +162,16 @@ export interface TrafficStatus {
   readonly toClientsBytes: number;
   /** Of those, given before they were proven: see `emit` in the configuration. */
   readonly vouchedBytes: number;
+  /** Pieces from members that turned out wrong, of members that are remembered. */
+  readonly rejectedPieces: number;
 }
 
 export interface PeerStatus {
   readonly peerId: string;
+  /** Empty where it did not say. */
+  readonly name: string;
+  /** Program and version. */
+  readonly agent: string;
   readonly address: string;
   readonly zone: string;
   readonly direction: 'inbound' | 'outbound';
@@ -159,8 +201,23 @@ export interface ImageStatus {
   readonly complete: boolean;
 }
 
-/** One finished pull. */
+/** One pull that is over. */
 export interface Receipt {
+  /** Names the pull in logs, and in the `Layerswarm-Pull` header of the registry endpoint's answers. */
+  readonly id: string;
+  /** By its user agent: containerd, dockerd, podman, …; `cli` is "layerswarm pull", here or at a member's wish. */
+  readonly client: string;
+  readonly result: 'done' | 'failed' | 'aborted';
+  /** One line, when it is not done. */
+  readonly error: string | null;
+  /** One sentence: where most of the time went. */
+  readonly verdict: string;
+  readonly startedAt: string;
+  /** From the start until a first byte of a blob was there; null when none came. */
+  readonly firstByteSeconds: number | null;
+  /** Of the blob that was longest looked for before its first byte, and of the one that was longest verified. */
+  readonly waitedSeconds: number;
+  readonly verifySeconds: number;
   readonly reference: string;
   /** What the reference meant: the digest of the manifest or index. */
   readonly digest: string;
@@ -172,6 +229,8 @@ export interface Receipt {
   readonly fromPeersBytes: number;
   /** Bytes by peer id. */
   readonly peers: Readonly<Record<string, number>>;
+  /** What these peers are called, where they said it. */
+  readonly peerNames: Readonly<Record<string, string>>;
   readonly seconds: number;
   readonly stalls: number;
   readonly retries: number;
@@ -198,14 +257,30 @@ export interface ReceiptBlob {
   /** Bytes by peer id. */
   readonly peers: Readonly<Record<string, number>>;
   readonly seconds: number;
+  /** Of these, until a source gave its first byte, and after the last byte until the digest was proven. */
+  readonly waitedSeconds: number;
+  readonly verifySeconds: number;
   readonly stalls: number;
   readonly retries: number;
 }
 
-/** Whether a part does its work. `degraded` parts still let pulls succeed; the reason is one line. */
-export type PartHealth =
-  | { readonly state: 'ok' }
-  | { readonly state: 'degraded' | 'failed'; readonly reason: string };
+/**
+ * `bad`: it does not do its work. `degraded`: it does, with less than it should have. `unknown`: nothing was seen of it yet.
+ */
+export type HealthLevel = 'ok' | 'degraded' | 'bad' | 'unknown';
 
-/** By the part's name. */
-export type Health = Readonly<Record<string, PartHealth>>;
+export interface PartHealth {
+  readonly level: HealthLevel;
+  /** One line for a person: what, why, what to do. */
+  readonly sentence: string;
+  /** Since when the level is this. */
+  readonly since: string;
+}
+
+/** A node as well as its worst part. */
+export interface NodeHealth extends PartHealth {
+  /** Whether pulls can be served. */
+  readonly ready: boolean;
+  /** `origin`, `mirror NAME`, `members`, `store`, `clock`, `runtimes`. */
+  readonly parts: Readonly<Record<string, PartHealth>>;
+}

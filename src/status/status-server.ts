@@ -4,7 +4,7 @@ import { limitPlaces } from '../http/places.ts';
 import { listen, urlAuthority, type ListenAddress } from '../http/listen.ts';
 import { EventStream } from './event-stream.ts';
 import { page } from './page.ts';
-import type { Health } from './status-document.ts';
+import type { NodeHealth } from './status-document.ts';
 import type { StatusSource } from './status-source.ts';
 
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -93,9 +93,10 @@ export class StatusServer {
       case '/':
         return { status: 200, contentType: 'text/html; charset=utf-8', body: page.html, headers: { 'Content-Security-Policy': page.policy } };
       case '/healthz':
-        return health(source.liveness());
+        // Whoever reads this was answered by a process that works: nothing that a part lacks is worth a restart.
+        return health(source.health(), true);
       case '/readyz':
-        return health(source.readiness());
+        return readiness(source.health());
       case '/metrics': {
         const { contentType, text: body } = await metrics();
         return { status: 200, contentType, body };
@@ -113,9 +114,12 @@ export class StatusServer {
   }
 }
 
-function health(parts: Health): Answer {
-  const failed = Object.values(parts).some(({ state }) => state === 'failed');
-  return json(failed ? 503 : 200, { status: failed ? 'failed' : 'ok', parts });
+function readiness(node: NodeHealth): Answer {
+  return health(node, node.ready);
+}
+
+function health({ level, sentence, since, ready, parts }: NodeHealth, isWell: boolean): Answer {
+  return json(isWell ? 200 : 503, { status: isWell ? 'ok' : 'failed', level, sentence, since, ready, parts });
 }
 
 function json(status: number, document: unknown): Answer {

@@ -1,4 +1,4 @@
-import type { Health, Receipt, StatusDocument } from './status-document.ts';
+import type { NodeHealth, Receipt, StatusDocument } from './status-document.ts';
 
 /** What the status endpoint shows of a node. Answers from memory: it is asked every second while somebody watches. */
 export interface StatusSource {
@@ -7,8 +7,5 @@ export interface StatusSource {
   settled(): Promise<void>;
   /** Newest first. */
   receipts(): readonly Receipt[];
-  /** Whether the process works at all: what a supervisor restarts it for. */
-  liveness(): Health;
-  /** Whether pulls can be served: what a load balancer looks at. */
-  readiness(): Health;
+  health(): NodeHealth;
 }

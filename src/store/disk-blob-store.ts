@@ -223,8 +223,8 @@ export class DiskBlobStore implements BlobStore {
     const chosen = chooseEvictions(this.evictable(), needed);
     if (chosen === undefined) {
       const why = overLimit >= overDisk
-        ? `the size limit of ${limits.maxBytes} bytes is reached, and the rest is in use, pinned or held as origin; raise the limit or unpin images`
-        : `the disk of ${layout.root} has ${free} bytes free, of which ${limits.reserveBytes} stay reserved; free ${overDisk} bytes`;
+        ? `the size limit of ${inMiB(limits.maxBytes)} is reached, and the rest is in use, pinned or held as origin; raise the limit or unpin images`
+        : `the disk of ${layout.root} has ${inMiB(free)} free, of which ${inMiB(limits.reserveBytes)} stay reserved; free ${inMiB(overDisk)}`;
       throw new LayerswarmError('disk-full', why, { detail: { missingBytes: needed, limit: overLimit >= overDisk ? 'store' : 'disk' } });
     }
     await this.evict(chosen);
@@ -308,4 +308,9 @@ export class DiskBlobStore implements BlobStore {
 
 function notFound(digest: Digest, cause?: unknown): LayerswarmError {
   return new LayerswarmError('not-found', `the store does not hold ${digest.toString()}`, { cause });
+}
+
+/** For people. */
+function inMiB(bytes: number): string {
+  return `${Math.ceil(bytes / 2 ** 20)} MiB`;
 }

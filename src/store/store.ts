@@ -22,6 +22,8 @@ import { SyncPolicy } from './sync-policy.ts';
 import { verifyBlobs, type VerifyOptions, type VerifyResult } from './verify-blobs.ts';
 
 const MIB = 1024 * 1024;
+/** What the store leaves free of its file system. */
+export const RESERVE_BYTES = 256 * MIB;
 
 export interface StoreOptions {
   /** Size limit of blobs and partial blobs together, bytes; none by default. */
@@ -131,7 +133,7 @@ async function assemble({ layout, lock, metadata, fresh, damaged }: Opened, opti
     metadata,
     catalog,
     now,
-    limits: { maxBytes, reserveBytes: options.reserveBytes ?? 256 * MIB },
+    limits: { maxBytes, reserveBytes: options.reserveBytes ?? RESERVE_BYTES },
     openPartial: options.openPartial ?? (async (...args) => await PartialFile.open(...args)),
     sync: new SyncPolicy({ bytes: options.syncBytes ?? 64 * MIB, intervalMs: options.syncIntervalMs ?? 5000 }),
     pinned: () => pins.reachable(),

@@ -31,7 +31,7 @@ export class MemberOrigin implements Origin {
   readonly #peerId: string;
   #bytes = 0;
   #reason: string | undefined;
-  #answered = false;
+  #reachedAt: number | undefined;
 
   constructor(network: Network, peerId: string) {
     this.url = embeddedOriginUrl(peerId);
@@ -40,8 +40,9 @@ export class MemberOrigin implements Origin {
   }
 
   get health(): OriginHealth {
-    if (this.#reason !== undefined) return { state: 'unreachable', reason: this.#reason, bytes: this.#bytes };
-    return { state: this.#answered ? 'ok' : 'unknown', bytes: this.#bytes };
+    const facts = { bytes: this.#bytes, ...(this.#reachedAt === undefined ? {} : { reachedAt: this.#reachedAt }) };
+    if (this.#reason !== undefined) return { state: 'unreachable', reason: this.#reason, ...facts };
+    return { state: this.#reachedAt === undefined ? 'unknown' : 'ok', ...facts };
   }
 
   async resolveTag(repository: string, tag: string, signal?: AbortSignal): Promise<Digest> {
@@ -123,7 +124,7 @@ export class MemberOrigin implements Origin {
   }
 
   #reached(): void {
-    this.#answered = true;
+    this.#reachedAt = Date.now();
     this.#reason = undefined;
   }
 

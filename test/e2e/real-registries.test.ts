@@ -181,10 +181,10 @@ test.serial('a full disk passes images through, says so once, and is noticed to 
   }
   const { store } = await agent.status() as unknown as { store: { state: string; reason: string } };
   t.is(store.state, 'degraded');
-  t.regex(store.reason, /free \d+ bytes/);
+  t.regex(store.reason, /free \d+ MiB/);
   const ready = await fetch(`${agent.info.status}/readyz`);
   t.is(ready.status, 200);
-  t.like(await ready.json(), { parts: { store: { state: 'degraded' } } });
+  t.like(await ready.json(), { ready: true, parts: { store: { level: 'bad' } } });
   t.regex(await (await fetch(`${agent.info.status}/metrics`)).text(), /^layerswarm_store_refusing 1$/m);
   t.is(agent.program.stderr.match(/takes no new blobs/g)?.length, 1);
 

@@ -146,7 +146,7 @@ test('the agent stops cleanly on SIGTERM and SIGINT, and takes its agent.json wi
   }
 });
 
-test('with --json, an answer is one document on stdout, and an error leaves stdout empty', async (t) => {
+test('with --json, an answer is one document on stdout, and so is an error', async (t) => {
   const agent = await startAgent(t, { origin: 'embedded' });
   await pushLayout({ url: agent.registry }, await smallImage(t), 'v1', 'team/app');
   for (const command of [['status'], ['peers'], ['images'], ['transfers'], ['pull', 'team/app:v1'], ['verify']]) {
@@ -154,5 +154,5 @@ test('with --json, an answer is one document on stdout, and an error leaves stdo
   }
   const { code, stdout } = await agent.cli(['--json', 'pull', 'team/none:v1']);
   t.is(code, 3);
-  t.is(stdout, '');
+  t.like(JSON.parse(stdout), { error: { code: 'not-found' } });
 });

@@ -226,7 +226,7 @@ export class MemoryNetwork implements Network {
 
   attach(remote: MemoryNetwork, direction: Peer['direction'], connection: AbortController): void {
     const peer: MemoryPeer['peer'] = {
-      peerId: remote.self, address: `/memory/${remote.self}`, direction, zone: remote.zone, origin: remote.#origin, latencyMs: 0, lane: 'none', sentBytes: 0, receivedBytes: 0,
+      peerId: remote.self, address: `/memory/${remote.self}`, direction, zone: remote.zone, name: '', agent: '', clockAheadMs: 0, origin: remote.#origin, latencyMs: 0, lane: 'none', sentBytes: 0, receivedBytes: 0,
     };
     const conversation = new Conversation(peer, this.#handlers, (frame) => { this.#deliver(entry, frame); });
     const entry: MemoryPeer = { peer, remote, conversation, connection, delivered: Promise.resolve(), lane: undefined };

@@ -1,3 +1,4 @@
+import { Handshakes } from '../../src/swarm/network/handshakes.ts';
 import type { Connection, Stream } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import { encodeFrame, type Frame } from '../../src/swarm/protocol/frame.ts';
@@ -27,7 +28,7 @@ export class RawPeer {
 
   static async connect(target: Libp2pNetwork, swarmKeys: readonly SwarmKey[]): Promise<RawPeer> {
     const peerKey = await keyBelow(target.self);
-    const node = await createNode({ peerKey, swarmKeys, listen: [], announce: [], maxConnections: 10, gater: {}, agent: 'raw' });
+    const node = await createNode({ peerKey, swarmKeys, listen: [], announce: [], maxConnections: 10, gater: {}, agent: 'raw', handshakes: new Handshakes(() => undefined) });
     await node.start();
     try {
       return new RawPeer(peerKey.peerId, node, await node.dial(multiaddr(target.multiaddrs()[0])));

@@ -102,8 +102,10 @@ function recordingCounters(): RecordingCounters {
     staleTag: () => void counters.stale++,
     vouchedToClient: (bytes) => void (counters.vouchedBytes += bytes),
     storeRefused: ({ message }) => void counters.storeRefusals.push(message),
-    manifestServed: () => undefined,
+    manifestServed: () => 'pull-1',
+    manifestFailed: () => undefined,
     blobServed: () => undefined,
+    blobFailed: () => undefined,
   };
   return counters;
 }

@@ -25,8 +25,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   seed: ['copy', 'docker', 'store', 'origin', 'oci'],
   convert: ['docker', 'store', 'origin', 'oci'],
   replicate: ['copy', 'store', 'origin', 'oci'],
-  agent: ['registry', 'status', 'control', 'containerd', 'docker', 'convert', 'copy', 'seed', 'replicate', 'swarm', 'store', 'origin', 'oci'],
-  cli: ['agent', 'control', 'convert', 'docker', 'oci', 'origin', 'swarm', 'type:status', 'setup'],
+  agent: ['registry', 'status', 'control', 'containerd', 'docker', 'convert', 'copy', 'seed', 'replicate', 'setup', 'swarm', 'store', 'origin', 'oci'],
+  cli: ['agent', 'control', 'convert', 'docker', 'oci', 'origin', 'swarm', 'store', 'type:status', 'setup'],
 };
 const COMMON = new Set(['errors.ts', 'log.ts', 'quantity.ts', 'version.ts']);
 

@@ -5,7 +5,6 @@ import { setFlagsFromString } from 'node:v8';
 import type { DefineCommand } from '../command.ts';
 import { addConfigFlags, flagsOf } from '../config-flags.ts';
 import { onInterrupt } from '../interrupt.ts';
-import { surviveStrayErrors } from '../survive.ts';
 
 /** What a stop may take in all is 5 s; what still runs then is cut off. */
 const STOP_LIMIT_MS = 4500;
@@ -21,12 +20,13 @@ export const define: DefineCommand = (command, context) => {
       const log = createLogger({ ...config.log, journal: process.env['JOURNAL_STREAM'] !== undefined && !process.stderr.isTTY, write: (line) => process.stderr.write(line) });
       for (const warning of config.warnings) log.warn(warning);
 
+      const { StrayErrors } = await import('../../agent/stray-errors.ts');
+      const strays = new StrayErrors(log.for('agent'), () => process.exit(1));
+      process.on('unhandledRejection', strays.onRejection).on('uncaughtException', strays.onException);
       const stopped = onInterrupt();
       useCompileCache(config.data);
       const { startAgent } = await import('../../agent/agent.ts');
-      const agent = await startAgent(config, log);
-      // from here on others depend on this process; what fails before is said, and ends it
-      surviveStrayErrors(log);
+      const agent = await startAgent(config, log, () => strays.count);
       flushCompileCache();
       if (context.output.json) context.output.result(agent.file, () => '');
       if (!stopped.aborted) await new Promise((resolve) => { stopped.addEventListener('abort', resolve, { once: true }); });

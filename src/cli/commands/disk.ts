@@ -17,7 +17,6 @@ export const define: DefineCommand = (command, { output }) => {
       const { mapDisk } = await import('../../convert/disk/persistent.ts');
       output.result(await mapDisk(disk, folder, { ...openOptions(flags), signal: onInterrupt(), onNote: note }), ({ folder, files, unreadable }) => [
         table([
-          { label: 'NAME', value: ({ name }) => name },
           { label: 'SIZE', value: ({ size }) => formatBytes(size), align: 'right' },
           { label: 'FILE', value: ({ file }) => file },
         ], files, ''),

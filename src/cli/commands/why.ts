@@ -6,14 +6,16 @@ import type { Receipt } from '../../status/status-document.ts';
 
 export const define: DefineCommand = (command, context) => {
   command
-    .argument('<reference>', 'an image that was pulled, or its digest')
+    .argument('<reference>', 'an image that was pulled, its digest, or the id of a pull')
     .description('Tells where the time of an image\'s last pull went.')
-    .action(async (text: string) => {
+    .option('--slowest', 'of the slowest that is remembered, not the last')
+    .action(async (text: string, options: { slowest?: boolean }) => {
       const agent = await connectToAgent(context);
       const { receipts } = await agent.call('receipts', {});
-      const receipt = receipts.find(matcher(text));
+      const found = receipts.filter(matcher(text));
+      const receipt = options.slowest === true ? found.reduce<Receipt | undefined>((slowest, candidate) => (slowest === undefined || candidate.seconds > slowest.seconds ? candidate : slowest), undefined) : found[0];
       if (receipt === undefined) {
-        throw new LayerswarmError('not-found', `there is no receipt of ${text}: the agent keeps those of the last pulls since its start; "layerswarm pull ${text}" makes one`);
+        throw new LayerswarmError('not-found', `there is no receipt of ${text}: the agent keeps those of its last pulls, and of each image's slowest; "layerswarm pull ${text}" makes one`);
       }
       const { formatWhy } = await import('../format.ts');
       context.output.result(receipt, formatWhy);
@@ -22,6 +24,7 @@ export const define: DefineCommand = (command, context) => {
 
 /** A bare name was pulled from the origin, whose registry name the person need not repeat. */
 function matcher(text: string): (receipt: Receipt) => boolean {
+  if (/^[0-9a-f]{12}$/.test(text)) return ({ id, reference }) => id === text || reference.endsWith(`/${text}:latest`);
   if (/^sha(256|512):[0-9a-f]+$/.test(text)) return ({ digest }) => digest === text;
   const wanted = Reference.parse(text, { defaultRegistry: 'origin.invalid' }).withDefaultTag().toString();
   const path = wanted.startsWith('origin.invalid/') ? wanted.slice('origin.invalid'.length) : undefined;

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { errorCode, LayerswarmError } from '../../errors.ts';
+import { type ClientName, clientName } from '../client-name.ts';
 import { errorResponse, OciError } from '../http-error.ts';
 import { isHostAllowed } from '../../http/host-check.ts';
 import { limitPlaces } from '../../http/places.ts';
@@ -32,7 +33,7 @@ export interface EndpointOptions {
 /** What an endpoint counts. */
 export interface EndpointObserver {
   /** `route` and `method` are of a small, fixed set. */
-  answered(route: string, method: string, status: number): void;
+  answered(route: string, method: string, status: number, seconds: number, client: ClientName): void;
   /** Bytes of blobs, as they leave. */
   sentToClient(bytes: number): void;
   /** A connection was cut because the client stopped reading, or because its answer could not be completed. */
@@ -120,12 +121,13 @@ export class HttpEndpoint {
     const gone = new AbortController();
     response.once('close', () => gone.abort(new LayerswarmError('aborted', 'the client went away')));
     const signal = AbortSignal.any([gone.signal, this.#stopping.signal]);
+    const began = performance.now();
     const { route, answer } = await this.#answer(request, signal);
     const method = request.method ?? '';
     try {
       if (gone.signal.aborted) return;
       response.setHeader('Docker-Distribution-Api-Version', 'registry/2.0');
-      this.#options.observer.answered(route, method, answer.status);
+      this.#options.observer.answered(route, method, answer.status, (performance.now() - began) / 1000, clientName(request.headers['user-agent']));
       await sendResponse(response, answer, {
         headersOnly: method === 'HEAD',
         stallTimeoutMs: this.#options.stallTimeoutMs ?? STALL_TIMEOUT_MS,

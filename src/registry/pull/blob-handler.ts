@@ -13,7 +13,7 @@ import type { Upstream } from '../upstream.ts';
 import { untilCertain } from './first-byte.ts';
 import { lazyRange } from './lazy-range.ts';
 import { passThrough } from './pass-through.ts';
-import { type BlobServedFrom, HEADERS_MARGIN_MS, type PullContext } from './pull-context.ts';
+import { type BlobServedFrom, HEADERS_MARGIN_MS, isPullFailure, PULL_HEADER, type PullContext } from './pull-context.ts';
 
 /** `GET` and `HEAD /v2/<name>/blobs/<digest>`. */
 export async function getBlob(context: PullContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
@@ -25,11 +25,17 @@ export async function getBlob(context: PullContext, request: RegistryRequest, pa
   if (request.method === 'HEAD' && size !== undefined) return { status: 200, headers: blobHeaders(digest, size) };
 
   const reader = await openHeld(context, digest);
+  const failed = (error: unknown): void => {
+    if (isPullFailure(error)) context.observer.blobFailed({ repository: repository.full, digest, error: (error as Error).message });
+  };
   const served = reader === undefined
-    ? await fetchBlob(context, { upstream, request, repository, digest, headersDue }, size)
+    ? await fetchBlob(context, { upstream, request, repository, digest, headersDue, failed }, size).catch((error: unknown) => {
+      failed(error);
+      throw error;
+    })
     : await storedBlob(request, digest, reader);
-  context.observer.blobServed({ repository: repository.full, digest, size: served.size, source: served.source });
-  return served.response;
+  const pull = context.observer.blobServed({ repository: repository.full, digest, size: served.size, source: served.source });
+  return pull === undefined ? served.response : { ...served.response, headers: { ...served.response.headers, [PULL_HEADER]: pull } };
 }
 
 interface ServedBlob {
@@ -59,6 +65,8 @@ interface WantedBlob {
   readonly digest: Digest;
   /** On the monotonic clock, in ms. */
   readonly headersDue: number;
+  /** Told of the error that the answer, or its body, ends in. */
+  readonly failed: (error: unknown) => void;
 }
 
 async function fetchBlob(context: PullContext, wanted: WantedBlob, known: number | undefined): Promise<ServedBlob> {
@@ -83,7 +91,7 @@ async function fetchBlob(context: PullContext, wanted: WantedBlob, known: number
     }
     const response = blobResponse(request, digest, size, (range) => ({
       length: range.end - range.start,
-      bytes: (signal) => mended(context, wanted, fetch, range, signal),
+      bytes: (signal) => telling(mended(context, wanted, fetch, range, signal), wanted.failed),
     }), release);
     if (request.method !== 'HEAD') await untilCertain(fetch, wanted.headersDue - performance.now(), request.signal);
     return { size, source: 'swarm', response };
@@ -168,6 +176,16 @@ async function* mended(context: PullContext, { upstream, repository, digest }: W
     const size = await fetch.size();
     const plain = notePassing(context, error, size);
     yield* await passThrough({ origin, repository: repository.name, digest, size, plain }, { start: position, end }, signal);
+  }
+}
+
+/** The same bytes; `failed` is told when they end in an error. */
+async function* telling(bytes: AsyncIterable<Uint8Array>, failed: (error: unknown) => void): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* bytes;
+  } catch (error) {
+    failed(error);
+    throw error;
   }
 }
 

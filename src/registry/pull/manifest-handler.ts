@@ -1,8 +1,10 @@
 import type { RegistryRequest, RegistryResponse } from '../http/message.ts';
 import type { ResolvedTag } from '../images/tag-resolver.ts';
+import type { ResolvedManifest } from '../images/image-resolver.ts';
 import type { Parameters } from '../http/router.ts';
+import { clientName } from '../client-name.ts';
 import { bringFirstBlob } from './first-blob.ts';
-import { HEADERS_MARGIN_MS, type PullContext } from './pull-context.ts';
+import { HEADERS_MARGIN_MS, isPullFailure, PULL_HEADER, type PullContext } from './pull-context.ts';
 
 const MAX_NAMED = 4;
 
@@ -12,9 +14,18 @@ export async function getManifest(context: PullContext, request: RegistryRequest
   const repository = context.namespaces.repository(parameters['name']!, request.query);
   const reference = parameters['reference']!;
   const upstream = context.upstreamOf(repository);
-  const { raw, manifest, tag } = await upstream.resolver.manifest(repository, reference, request.signal);
-  if (request.method === 'GET') await bringFirstBlob(context, upstream, repository, manifest, Math.min(context.deadlineMs / 2, headersDue - performance.now()), request.signal);
-  context.observer.manifestServed({ repository: repository.full, reference, digest: raw.digest, isHead: request.method === 'HEAD' });
+  const client = clientName(request.headers['user-agent']);
+  const isHead = request.method === 'HEAD';
+  const serve = async (): Promise<ResolvedManifest & { readonly pull: string }> => {
+    const resolved = await upstream.resolver.manifest(repository, reference, request.signal);
+    const pull = context.observer.manifestServed({ repository: repository.full, reference, digest: resolved.raw.digest, isHead, client });
+    if (!isHead) await bringFirstBlob(context, upstream, repository, resolved.manifest, Math.min(context.deadlineMs / 2, headersDue - performance.now()), request.signal);
+    return { ...resolved, pull };
+  };
+  const { raw, tag, pull } = await serve().catch((error: unknown) => {
+    if (isPullFailure(error)) context.observer.manifestFailed({ repository: repository.full, reference, client, error: (error as Error).message });
+    throw error;
+  });
   const digest = raw.digest.toString();
   return {
     status: 200,
@@ -23,6 +34,7 @@ export async function getManifest(context: PullContext, request: RegistryRequest
       'Content-Length': raw.bytes.length,
       'Docker-Content-Digest': digest,
       ETag: `"${digest}"`,
+      [PULL_HEADER]: pull,
       ...(tag?.kind === 'stale' ? { Warning: staleWarning(tag) } : {}),
     },
     body: raw.bytes,

@@ -1,7 +1,9 @@
-import type { LayerswarmError } from '../../errors.ts';
+import { errorCode, type LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
 import type { ImageStore } from '../../store/image-store.ts';
+import type { ClientName } from '../client-name.ts';
+import { OciError } from '../http-error.ts';
 import type { Namespaces, Repository } from '../namespace.ts';
 import type { Upstream } from '../upstream.ts';
 
@@ -24,12 +26,18 @@ export interface PullContext {
 /** `store`: the whole blob was here already. `swarm`: it is being fetched. `origin`: passed through, since the store cannot take it. */
 export type BlobServedFrom = 'store' | 'swarm' | 'origin';
 
-/** What clients were given, for receipts. */
+/** The answer's header that names the pull which the request is part of, as its receipt does. */
+export const PULL_HEADER = 'Layerswarm-Pull';
+
+/** What clients were given, for receipts. `repository` holds the registry. */
 export interface PullObserver {
-  /** `reference` is the tag or digest as the client asked; `repository` holds the registry. */
-  manifestServed(served: { repository: string; reference: string; digest: Digest; isHead: boolean }): void;
-  /** The answer to a blob request began. */
-  blobServed(served: { repository: string; digest: Digest; size: number; source: BlobServedFrom }): void;
+  /** `reference` is the tag or digest as the client asked. Returns the id of the pull. */
+  manifestServed(served: { repository: string; reference: string; digest: Digest; isHead: boolean; client: ClientName }): string;
+  /** Neither the origin nor the swarm could give it; not for what is not there. */
+  manifestFailed(failed: { repository: string; reference: string; client: ClientName; error: string }): void;
+  /** The answer to a blob request began. Returns the id of the pull, where one is known. */
+  blobServed(served: { repository: string; digest: Digest; size: number; source: BlobServedFrom }): string | undefined;
+  blobFailed(failed: { repository: string; digest: Digest; error: string }): void;
 }
 
 export interface LazyObserver {
@@ -40,4 +48,9 @@ export interface LazyObserver {
 export interface StoreObserver {
   /** The store could not take a blob of `size` bytes. */
   storeRefused(error: LayerswarmError, size: number): void;
+}
+
+/** Whether an error tells of a pull that failed: clients ask for much that is not there, and leave when they like. */
+export function isPullFailure(error: unknown): boolean {
+  return !['not-found', 'aborted', 'reference-invalid', 'digest-invalid', 'name-invalid', 'range-invalid'].includes(errorCode(error)) && !(error instanceof OciError);
 }

@@ -1,5 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import type { ImageSource } from '../../copy/image-source.ts';
 import { LayerswarmError } from '../../errors.ts';
 import type { Descriptor, Platform } from '../../oci/descriptor.ts';
@@ -9,7 +10,7 @@ import { MediaType } from '../../oci/media-type.ts';
 import { hostPlatform } from '../../oci/platform.ts';
 import { firstBytes } from './archive-files.ts';
 import { buildManifest, once, onlyManifest } from './built-image.ts';
-import { statOf } from './source-files.ts';
+import { fileRange, statOf } from './source-files.ts';
 import { compressionOf, decompressed, type TarCompression, tarHeaders } from './tar-entries.ts';
 
 const LAYER_TYPES = { none: MediaType.ociLayer, gzip: MediaType.ociLayerGzip, zstd: MediaType.ociLayerZstd } as const;
@@ -61,7 +62,7 @@ export class RootfsSource implements ImageSource {
   }
 
   blob({ digest }: Descriptor, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    if (digest.equals(this.#layer.digest)) return createReadStream(this.#path, { highWaterMark: 1 << 20, ...(signal === undefined ? {} : { signal }) }) as AsyncIterable<Buffer>;
+    if (digest.equals(this.#layer.digest)) return wholeFile(this.#path, this.#layer.size, signal);
     if (digest.equals(Digest.of(this.#config))) return once(this.#config);
     throw new LayerswarmError('not-found', `${this.name} has no blob ${digest.toString()}`);
   }
@@ -96,6 +97,12 @@ async function inspect(path: string, compression: TarCompression, signal: AbortS
     shell ||= /^(?:\.?\/)?(?:usr\/)?bin\/sh$/.test(name) && type !== 'directory';
   }
   return { digest: Digest.fromHash(outer), size, diffId: Digest.fromHash(inner), shell };
+}
+
+/** Opened when it is first read, and closed however that ends: a stream that nobody reads yet would have nobody to tell that it was aborted. */
+async function* wholeFile(path: string, size: number, signal: AbortSignal | undefined): AsyncGenerator<Buffer, void, undefined> {
+  await using file = await open(path, 'r');
+  yield* fileRange(file, 0, size, signal);
 }
 
 async function* hashed(bytes: AsyncIterable<Buffer>, hash: Hash, tell: (total: number) => void): AsyncGenerator<Buffer, void, undefined> {

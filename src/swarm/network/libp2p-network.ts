@@ -12,6 +12,7 @@ import type { Candidate } from './discovery/candidates.ts';
 import { Discovery } from './discovery/discovery.ts';
 import { SYSTEM_RESOLVER } from './discovery/dns-names.ts';
 import { Gater } from './gater.ts';
+import { Handshakes } from './handshakes.ts';
 import { MessageHandlers, type MessageHandler } from './handlers.ts';
 import { createNode, DIAL_TIMEOUT_MS, type Node } from './libp2p-node.ts';
 import { CONTROL_PROTOCOL, DEFAULT_MEMBER_LIMITS, Members, type MemberCounts } from './members.ts';
@@ -52,6 +53,8 @@ export class Libp2pNetwork implements Network {
   readonly #key: PeerKey;
   readonly #bans: Bans;
   readonly #gater: Gater;
+  /** Handshakes with whoever is no member. */
+  readonly handshakes: Handshakes;
   readonly #handlers = new MessageHandlers();
   readonly #listeners = new Set<(event: 'joined' | 'left', peer: Peer) => void>();
   readonly #bootstrap: readonly BootstrapAddress[];
@@ -67,6 +70,8 @@ export class Libp2pNetwork implements Network {
     this.#key = key;
     this.self = key.peerId;
     this.#bans = bans;
+    const keys = (options.swarmKeys ?? []).map(({ id }) => id);
+    this.handshakes = new Handshakes((address) => { this.#warn(`a node at ${address} has another swarm key than this one (${keys[0] ?? 'none'}) and stays outside: if it is one of yours, give it the same key file`); });
     this.#gater = new Gater(bans, { loopbackOnly: staysOnThisHost(options), listen: options.listen });
     this.#bootstrap = (options.bootstrap ?? []).map(parseBootstrapAddress);
     this.#maxNeighbours = options.maxNeighbours ?? DEFAULT_MAX_NEIGHBOURS;
@@ -89,7 +94,7 @@ export class Libp2pNetwork implements Network {
     this.#state = { kind: 'starting' };
     const { listen, announce = [], swarmKeys = [], agent = 'layerswarm' } = this.#options;
     checkReachable(this.#options);
-    const node = await createNode({ peerKey: this.#key, swarmKeys, listen, announce, maxConnections: this.#maxNeighbours + SPARE_CONNECTIONS, gater: this.#gater, leadsOut: (host) => this.#gater.leadsOut(host), agent });
+    const node = await createNode({ peerKey: this.#key, swarmKeys, listen, announce, maxConnections: this.#maxNeighbours + SPARE_CONNECTIONS, gater: this.#gater, leadsOut: (host) => this.#gater.leadsOut(host), agent, handshakes: this.handshakes });
     const parts = this.#makeParts(node);
     try {
       this.#state = { kind: 'running', parts };
@@ -274,8 +279,8 @@ export class Libp2pNetwork implements Network {
   }
 
   #hello(): MessageOf<'hello'> {
-    const { zone = '', agent = 'layerswarm' } = this.#options;
-    return { type: 'hello', version: PROTOCOL_VERSION, agent, zone, origin: this.#origin, listen: this.multiaddrs().slice(0, MAX_LISTEN_ADDRESSES) };
+    const { zone = '', name = '', agent = 'layerswarm' } = this.#options;
+    return { type: 'hello', version: PROTOCOL_VERSION, agent, zone, name, time: Date.now(), origin: this.#origin, listen: this.multiaddrs().slice(0, MAX_LISTEN_ADDRESSES) };
   }
 
   async #dial(node: Node, candidate: Candidate, signal: AbortSignal, onAnswer: () => void): Promise<string> {

@@ -11,6 +11,7 @@ import { createLibp2p } from 'libp2p';
 import { LayerswarmError } from '../../errors.ts';
 import { guardedLookup } from '../../origin/guarded-lookup.ts';
 import { isLoopback, parseTcpAddress } from './address.ts';
+import type { Handshakes } from './handshakes.ts';
 import { muxer } from './muxer.ts';
 import type { PeerKey } from './peer-key.ts';
 import { ProviderDatastore } from './provider-datastore.ts';
@@ -39,6 +40,7 @@ export interface NodeOptions {
   /** Whether a name that was told may lead to this IP address. */
   leadsOut?: (host: string) => boolean;
   agent: string;
+  handshakes: Handshakes;
 }
 
 /**
@@ -46,6 +48,7 @@ export interface NodeOptions {
  * @throws `port-taken`, `config-invalid`
  */
 export async function createNode(options: NodeOptions): Promise<Node> {
+  const { handshakes } = options;
   for (const address of options.listen) await checkListenAddress(address);
   const { leadsOut } = options;
   const guard = leadsOut === undefined ? {} : { lookup: guardedLookup((_reach, _name, address) => leadsOut(address)) };
@@ -56,8 +59,8 @@ export async function createNode(options: NodeOptions): Promise<Node> {
     nodeInfo: { name: 'layerswarm', userAgent: options.agent },
     datastore: new ProviderDatastore(),
     addresses: { listen: [...options.listen], announce: [...options.announce], announceFilter: withoutLoopback },
-    transports: [tcp({ dialOpts: { noDelay: true, ...guard }, listenOpts: { noDelay: true } })],
-    connectionEncrypters: options.swarmKeys.length === 0 ? [noise()] : options.swarmKeys.map(noiseWithKey),
+    transports: [(components) => handshakes.watchTransport(tcp({ dialOpts: { noDelay: true, ...guard }, listenOpts: { noDelay: true } })(components))],
+    connectionEncrypters: (options.swarmKeys.length === 0 ? [noise()] : options.swarmKeys.map(noiseWithKey)).map((make) => (components) => handshakes.watchEncrypter(make(components))),
     streamMuxers: [muxer],
     connectionGater: options.gater,
     connectionManager: {

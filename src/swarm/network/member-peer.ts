@@ -1,6 +1,9 @@
 import type { Connection } from '@libp2p/interface';
 import type { Lane } from '../lane/lane.ts';
+import type { MessageOf } from '../protocol/message.ts';
 import type { OriginAnnouncement, Peer } from './network.ts';
+
+const NAME = /^[A-Za-z0-9._-]{1,100}$/;
 
 /** A connected member as the rest of the program sees it; its session keeps it up to date. */
 export class MemberPeer implements Peer {
@@ -10,12 +13,16 @@ export class MemberPeer implements Peer {
   /** Milliseconds since the epoch. */
   readonly joinedAt = Date.now();
   zone = '';
+  name = '';
+  agent = '';
   origin: OriginAnnouncement | undefined;
   latencyMs: number | undefined;
   /** Bytes of frames on the control stream. */
   readonly control = { sent: 0, received: 0 };
   readonly #formerLanes = { sent: 0, received: 0 };
   readonly #lanes = new Map<Lane['kind'], Lane>();
+  /** The peer's clock less this process's monotonic one, as it said hello. */
+  #clockOffset: number | undefined;
 
   constructor(connection: Connection) {
     this.peerId = connection.remotePeer.toString();
@@ -39,6 +46,19 @@ export class MemberPeer implements Peer {
     let sum = this.control.received + this.#formerLanes.received;
     for (const lane of this.#lanes.values()) sum += lane.receivedBytes;
     return sum;
+  }
+
+  /** What the peer says of itself. Names come from strangers: what could not be one is left out. */
+  greeted({ zone, name = '', agent, time, origin }: MessageOf<'hello'>): void {
+    this.zone = zone;
+    this.name = NAME.test(name) ? name : '';
+    this.agent = agent;
+    this.origin = origin;
+    this.#clockOffset = time === undefined ? undefined : time - performance.now();
+  }
+
+  get clockAheadMs(): number | undefined {
+    return this.#clockOffset === undefined ? undefined : Date.now() - (this.#clockOffset + performance.now());
   }
 
   useLane(kind: Lane['kind'], lane: Lane | undefined): void {

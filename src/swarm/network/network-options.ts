@@ -21,6 +21,8 @@ export interface NetworkOptions {
   open?: boolean;
   mdns?: boolean;
   zone?: string;
+  /** What people call this node. */
+  name?: string;
   /** Program and version, for people. */
   agent?: string;
   /** The thread of the TLS lanes; without it, blobs travel over libp2p alone. Whoever started it stops it. */

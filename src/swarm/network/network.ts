@@ -61,6 +61,12 @@ export interface Peer {
   readonly address: string;
   readonly direction: 'inbound' | 'outbound';
   readonly zone: string;
+  /** What its operator calls it; empty where it did not say. */
+  readonly name: string;
+  /** Program and version, for people. */
+  readonly agent: string;
+  /** How far this node's clock is ahead of its, in ms; undefined where it did not say. */
+  readonly clockAheadMs: number | undefined;
   /** The origin that it said it uses, or has learned; undefined while it knows none. */
   readonly origin: OriginAnnouncement | undefined;
   /** Round-trip time; undefined before the first measurement. */

@@ -132,8 +132,7 @@ export class Session implements ChannelOwner {
       return;
     }
     clearTimeout(this.#helloTimer);
-    this.peer.zone = hello.zone;
-    this.peer.origin = hello.origin;
+    this.peer.greeted(hello);
     this.#state = { kind: 'joined', hello };
     this.#events.onJoined(this);
   }

@@ -76,6 +76,10 @@ export const messageSchema = z.discriminatedUnion('type', [
     version: z.int().min(1).max(1000),
     agent: z.string().max(100),
     zone: z.string().max(100),
+    /** What people call the sender. */
+    name: z.string().max(100).optional(),
+    /** The sender's clock, in ms since the epoch. */
+    time: milliseconds.optional(),
     origin: origin.optional(),
     /** Multiaddrs where the sender can be dialled, with its peer id. */
     listen: z.array(z.string().max(256)).max(16).optional(),

@@ -8,6 +8,7 @@ import { MemorySwarm, type MemoryNetwork } from '../../support/memory-network.ts
 
 const IMAGE = `registry.example/team/app:v1@sha256:${'a'.repeat(64)}`;
 const RECEIPT: Receipt = {
+  id: 'x', client: 'cli', result: 'done', error: null, verdict: '', startedAt: '', firstByteSeconds: null, waitedSeconds: 0, verifySeconds: 0, peerNames: {},
   reference: IMAGE, digest: `sha256:${'a'.repeat(64)}`, finishedAt: '', bytes: 100, fromStoreBytes: 0, fromOriginBytes: 40, fromPeersBytes: 60, peers: {},
   seconds: 1, stalls: 0, retries: 0, verified: true, stale: false, phases: [], blobs: [],
 };

@@ -30,5 +30,5 @@ test('why shows phases with their share and blobs with their rate', (t) => {
   const text = formatWhy(receiptSample);
   t.regex(text, /resolve +500 ms +25 %/);
   t.regex(text, /blobs +1\.0 s +50 %/);
-  t.regex(text, /sha256:aaaaaaaaaaaa +2\.93 KiB +1\.0 s +2\.93 KiB\/s/);
+  t.regex(text, /sha256:aaaaaaaaaaaa +2\.93 KiB +1\.0 s +250 ms +2\.93 KiB\/s/);
 });

@@ -119,6 +119,51 @@ test('health: three outages open the circuit, one request at a time looks again,
   t.throws(() => next.outage('twice'), { message: /once/ });
 });
 
+test('health: a probe that is not answered is an outage, unless blob bytes are coming in', (t) => {
+  const clock = new TestClock();
+  const health = new Health('registry.example', clock);
+  health.enter().succeeded();
+  health.countBytes(1);
+  clock.advance(5_000);
+  health.enter(true).outage('silent', 'answer');
+  t.is(health.snapshot().state, 'ok', 'it is busy');
+  clock.advance(15_000);
+  health.enter(true).outage('silent', 'answer');
+  t.like(health.snapshot(), { state: 'unreachable', reason: 'silent' });
+  health.enter().succeeded();
+  t.is(health.snapshot().state, 'ok', 'a pull got through');
+});
+
+test('health: what pulls met outlasts the answer to a probe for a minute, unless nothing was there to answer', (t) => {
+  const clock = new TestClock();
+  const health = new Health('registry.example', clock);
+  health.enter(true).succeeded();
+  health.enter().failed('500 for every manifest');
+  health.enter(true).succeeded();
+  t.like(health.snapshot(), { state: 'unreachable', reason: '500 for every manifest' });
+  t.is(health.probed().state, 'ok');
+  clock.advance(60_000);
+  t.is(health.snapshot().state, 'ok');
+  health.enter().outage('503', 'answer');
+  health.enter(true).succeeded();
+  t.is(health.snapshot().reason, '503');
+  health.enter().succeeded();
+  t.is(health.snapshot().state, 'ok');
+  for (let outage = 1; outage <= 3; outage++) health.enter().outage('refused');
+  health.enter(true).succeeded();
+  t.is(health.snapshot().state, 'ok', 'it runs again');
+});
+
+test('health: answers are counted by status, however many there are', (t) => {
+  const health = new Health('registry.example', new TestClock());
+  for (let status = 100; status < 300; status++) health.countAnswer(String(status));
+  health.countAnswer('100');
+  const { answers } = health.snapshot();
+  t.is(answers!.size, 65);
+  t.is(answers!.get('100'), 2);
+  t.is(answers!.get('other'), 136);
+});
+
 test('health: a probe goes through an open circuit, and a refused login shows until one is taken', (t) => {
   const health = new Health('registry.example', new TestClock());
   for (let outage = 1; outage <= 3; outage++) health.enter().outage('refused');
@@ -133,7 +178,7 @@ test('health: a probe goes through an open circuit, and a refused login shows un
 });
 
 test('health: whatever happens, the state is one of four and a request is let in again in the end', (t) => {
-  const step = fc.constantFrom('succeeded', 'outage', 'inconclusive', 'wait');
+  const step = fc.constantFrom('succeeded', 'outage', 'failed', 'inconclusive', 'wait');
   t.notThrows(() => {
     fc.assert(fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
       const clock = new TestClock();
@@ -145,7 +190,7 @@ test('health: whatever happens, the state is one of four and a request is let in
         }
         try {
           const passage = health.enter();
-          if (step === 'outage') passage.outage('x');
+          if (step === 'outage' || step === 'failed') passage[step]('x');
           else passage[step]();
         } catch (error) {
           if (!(error instanceof LayerswarmError)) throw error;

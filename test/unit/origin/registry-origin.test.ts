@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { randomBytes } from 'node:crypto';
 import test, { type ExecutionContext } from 'ava';
 import { LayerswarmError } from '../../../src/errors.ts';
@@ -205,6 +208,24 @@ test('an origin that is down is unreachable, then fails at once, and is found ag
   t.true((await origin.resolveTag('team/app', 'v1')).equals(image.digest));
   t.is(origin.health.state, 'ok');
   t.is(proxy.requests.length, 0);
+});
+
+test('a probe that is not answered in time shows, and so does a server that is no registry', async (t) => {
+  const silent = createServer(() => undefined);
+  t.teardown(() => { silent.closeAllConnections(); silent.close(); });
+  await once(silent.listen(0, '127.0.0.1'), 'listening');
+  const hanging = makeOrigin(t, `http://127.0.0.1:${(silent.address() as AddressInfo).port}`, {});
+  await hanging.probe();
+  t.like(hanging.health, { state: 'unreachable', reachedAt: undefined });
+  t.is(hanging.health.answers!.get('timeout'), 1);
+
+  const other = createServer((_request, response) => { response.writeHead(404).end(); });
+  t.teardown(() => { other.closeAllConnections(); other.close(); });
+  await once(other.listen(0, '127.0.0.1'), 'listening');
+  const noRegistry = makeOrigin(t, `http://127.0.0.1:${(other.address() as AddressInfo).port}`, {});
+  t.regex((await noRegistry.probe()).reason ?? '', /answers 404 to \/v2\/.*no registry/);
+  t.is(noRegistry.health.reachedAt, undefined);
+  t.true(Math.abs(noRegistry.health.clockAheadMs!) < 2000);
 });
 
 test('an origin that hangs is a timeout, and a caller’s signal ends the wait at once', async (t) => {

@@ -5,11 +5,11 @@ import { requireTool } from '../../support/require-tool.ts';
 import { receiptSample, statusSample } from '../../support/status-sample.ts';
 
 async function scrape(): Promise<string> {
-  const metrics = new Metrics(() => statusSample);
+  const metrics = new Metrics(() => statusSample, ['containerd', 'cli']);
   metrics.pulled(receiptSample);
-  metrics.pullFailed();
+  metrics.pulled({ ...receiptSample, client: 'cli', result: 'failed' });
   metrics.staleTag();
-  metrics.answered('manifest', 'GET', 200);
+  metrics.answered('manifest', 'GET', 200, 0.01);
   metrics.cut('no-progress');
   return (await metrics.scrape()).text;
 }
@@ -25,14 +25,34 @@ const values: readonly [series: string, value: number][] = [
   ['layerswarm_images', 0],
   ['layerswarm_transfer_bytes_per_second', 100],
   ['layerswarm_transfers{state="fetching"}', 1],
+  ['layerswarm_ready', 1],
+  ['layerswarm_store_free_bytes', 9000],
+  ['layerswarm_health{part="mirror quay.io",level="degraded"}', 1],
+  ['layerswarm_health{part="origin",level="bad"}', 0],
+  ['layerswarm_swarm_key_info{key="0123456789abcdef"}', 1],
+  ['layerswarm_origin_up{registry="registry.example"}', 1],
+  ['layerswarm_origin_up{registry="quay.io"}', 0],
+  ['layerswarm_origin_last_success_seconds{registry="quay.io"}', 61],
+  ['layerswarm_origin_requests_total{registry="registry.example",code="timeout"}', 1],
+  ['layerswarm_origin_requests_total{registry="quay.io",code="200"}', 0],
+  ['layerswarm_handshake_failures_total{reason="other_key"}', 3],
   ['layerswarm_origin_state{state="ok"}', 1],
   ['layerswarm_origin_state{state="unreachable"}', 0],
   ['layerswarm_origin_received_bytes_total', 1000],
   ['layerswarm_peers_received_bytes_total', 2000],
   ['layerswarm_peers_sent_bytes_total', 500],
   ['layerswarm_clients_sent_bytes_total', 3000],
-  ['layerswarm_pulls_total{result="done"}', 1],
-  ['layerswarm_pulls_total{result="failed"}', 1],
+  ['layerswarm_pulls_total{client="containerd",result="done"}', 1],
+  ['layerswarm_pulls_total{client="cli",result="failed"}', 1],
+  ['layerswarm_pulls_total{client="cli",result="done"}', 0],
+  ['layerswarm_pull_duration_seconds_count{client="containerd"}', 1],
+  ['layerswarm_pull_duration_seconds_count{client="cli"}', 0],
+  ['layerswarm_pull_stalls_total', 2],
+  ['layerswarm_saved_bytes_total', 2500],
+  ['layerswarm_store_evicted_blobs_total', 6],
+  ['layerswarm_pieces_rejected_total', 4],
+  ['layerswarm_peer_faults_total{kind="no_hello"}', 2],
+  ['layerswarm_registry_request_duration_seconds_count{route="manifest",method="GET",code="200"}', 1],
   ['layerswarm_stale_tags_total', 1],
   ['layerswarm_registry_requests_total{route="manifest",method="GET",status="2xx"}', 1],
   ['layerswarm_registry_cut_answers_total{reason="no-progress"}', 1],
@@ -42,16 +62,16 @@ test('every metric is there with its value', async (t) => {
   for (const [series, value] of values) t.true(lines.includes(`${series} ${value}`), series);
 });
 
-test('every name begins with layerswarm_, and no label names a peer, a digest or a repository', async (t) => {
+test('every name begins with layerswarm_, or is one that all programs or all of Node have, and no label names a peer, a digest or a repository', async (t) => {
   for (const line of (await scrape()).split('\n')) {
     if (line === '' || line.startsWith('#')) continue;
-    t.regex(line, /^layerswarm_[a-z0-9_]+(\{[^}]*\})? /);
-    t.notRegex(line, /12D3KooW|sha256:|team\/app|registry\.example/);
+    t.regex(line, /^(layerswarm|process|nodejs)_[a-z0-9_]+(\{[^}]*\})? /);
+    t.notRegex(line, /12D3KooW|sha256:|team\/app/);
   }
 });
 
 test('a counter does not grow by being read', async (t) => {
-  const metrics = new Metrics(() => statusSample);
+  const metrics = new Metrics(() => statusSample, []);
   await metrics.scrape();
   t.regex((await metrics.scrape()).text, /^layerswarm_peers_received_bytes_total 2000$/m);
 });

@@ -1,9 +1,9 @@
 import { request } from 'node:http';
 import test, { type ExecutionContext } from 'ava';
 import { Metrics } from '../../../src/status/metrics.ts';
-import type { Health, StatusDocument } from '../../../src/status/status-document.ts';
+import type { NodeHealth, StatusDocument } from '../../../src/status/status-document.ts';
 import { StatusServer } from '../../../src/status/status-server.ts';
-import { receiptSample, statusSample } from '../../support/status-sample.ts';
+import { healthSample, receiptSample, statusSample } from '../../support/status-sample.ts';
 
 interface Answer {
   readonly status: number;
@@ -11,12 +11,12 @@ interface Answer {
   readonly body: string;
 }
 
-async function serve(t: ExecutionContext, parts: { status?: () => StatusDocument; readiness?: Health } = {}): Promise<string> {
+async function serve(t: ExecutionContext, parts: { status?: () => StatusDocument; health?: NodeHealth } = {}): Promise<string> {
   const status = parts.status ?? (() => statusSample);
   const server = new StatusServer({
     listen: { host: '127.0.0.1', port: 0 },
-    source: { status, settled: () => Promise.resolve(), receipts: () => [receiptSample], liveness: () => ({ store: { state: 'ok' } }), readiness: () => parts.readiness ?? { origin: { state: 'ok' } } },
-    metrics: () => new Metrics(status).scrape(),
+    source: { status, settled: () => Promise.resolve(), receipts: () => [receiptSample], health: () => parts.health ?? healthSample },
+    metrics: () => new Metrics(status, []).scrape(),
     onError: (error) => t.fail(String(error)),
   });
   await server.start();
@@ -37,10 +37,10 @@ function ask(url: string, options: { method?: string; host?: string } = {}): Pro
 const routes: readonly [path: string, status: number, type: string, holds: RegExp][] = [
   ['/', 200, 'text/html; charset=utf-8', /<title>layerswarm<\/title>/],
   ['/healthz', 200, 'application/json', /"status":"ok"/],
-  ['/readyz', 200, 'application/json', /"origin":\{"state":"ok"\}/],
+  ['/readyz', 200, 'application/json', /"origin":\{"level":"ok"/],
   ['/metrics', 200, 'text/plain; version=0.0.4; charset=utf-8', /^layerswarm_peers 1$/m],
   ['/api/v1/status', 200, 'application/json', /"zone":"rack-1"/],
-  ['/api/v1/receipts', 200, 'application/json', /"receipts":\[\{"reference":"registry\.example/],
+  ['/api/v1/receipts', 200, 'application/json', /"receipts":\[\{"id":"0a1b2c3d4e5f"/],
   ['/api/v1/status?x=1', 200, 'application/json', /"zone"/],
   ['/api/v2/status', 404, 'text/plain; charset=utf-8', /nothing here/],
 ];
@@ -62,7 +62,7 @@ test('the status document has exactly the keys that are promised', async (t) => 
   const url = await serve(t);
   const document = JSON.parse((await ask(`${url}/api/v1/status`)).body) as Record<string, unknown>;
   t.deepEqual(document, structuredClone(statusSample) as unknown as Record<string, unknown>);
-  t.deepEqual(Object.keys(document), ['version', 'peerId', 'zone', 'uptimeSeconds', 'multiaddrs', 'origin', 'registries', 'trust', 'store', 'containerd', 'traffic', 'peers', 'transfers', 'images', 'replication', 'bans']);
+  t.deepEqual(Object.keys(document), ['version', 'peerId', 'name', 'zone', 'uptimeSeconds', 'multiaddrs', 'health', 'membership', 'origin', 'registries', 'trust', 'store', 'containerd', 'traffic', 'peers', 'transfers', 'images', 'replication', 'strayErrors', 'bans']);
 });
 
 for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
@@ -80,11 +80,15 @@ for (const [host, status] of [['127.0.0.1:5051', 200], ['localhost', 200], ['[::
   });
 }
 
-test('a part that failed makes readiness 503 with its reason; a degraded one does not', async (t) => {
-  const failed = await ask(`${await serve(t, { readiness: { origin: { state: 'failed', reason: 'no origin is known' }, store: { state: 'ok' } } })}/readyz`);
-  t.is(failed.status, 503);
-  t.deepEqual(JSON.parse(failed.body), { status: 'failed', parts: { origin: { state: 'failed', reason: 'no origin is known' }, store: { state: 'ok' } } });
-  t.is((await ask(`${await serve(t, { readiness: { origin: { state: 'degraded', reason: 'unreachable' } } })}/readyz`)).status, 200);
+test('a node that is not ready answers 503 with all that is known of its parts, and lives on', async (t) => {
+  const health: NodeHealth = { ...healthSample, level: 'bad', ready: false };
+  const url = await serve(t, { health });
+  const answer = await ask(`${url}/readyz`);
+  t.is(answer.status, 503);
+  t.deepEqual(JSON.parse(answer.body), { status: 'failed', ...health });
+  const lives = await ask(`${url}/healthz`);
+  t.is(lives.status, 200);
+  t.deepEqual(JSON.parse(lives.body), { status: 'ok', ...health });
 });
 
 test('the page runs nothing but its own script', async (t) => {
@@ -135,7 +139,7 @@ test('a port that another program has is said so', async (t) => {
   const port = Number(new URL(await serve(t)).port);
   const second = new StatusServer({
     listen: { host: '127.0.0.1', port },
-    source: { status: () => statusSample, settled: () => Promise.resolve(), receipts: () => [], liveness: () => ({}), readiness: () => ({}) },
+    source: { status: () => statusSample, settled: () => Promise.resolve(), receipts: () => [], health: () => healthSample },
     metrics: () => Promise.resolve({ contentType: 'text/plain', text: '' }),
     onError: () => undefined,
   });

@@ -3,6 +3,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { multiaddr } from '@multiformats/multiaddr';
+import { Handshakes } from '../../../../src/swarm/network/handshakes.ts';
 import { Libp2pNetwork } from '../../../../src/swarm/network/libp2p-network.ts';
 import { createNode } from '../../../../src/swarm/network/libp2p-node.ts';
 import { PeerKey } from '../../../../src/swarm/network/peer-key.ts';
@@ -76,23 +77,31 @@ test.serial('a member that was away is found again by those that stayed', async 
   t.is(again.self, b.self);
 });
 
-const strangers: [title: string, ours: SwarmKey[], theirs: SwarmKey[]][] = [
+const strangers: [title: string, ours: SwarmKey[], theirs: SwarmKey[], seen?: 'broken'][] = [
   ['another key', [key(1)], [key(2)]],
   ['no key', [key(1)], []],
   ['a key where there is none', [], [key(1)]],
   ['a third key, during a rotation', [key(1), key(2)], [key(3)]],
-  ['the right name and the wrong key', [key(1)], [{ id: key(1).id, prologue: key(2).prologue }]],
+  ['the right name and the wrong key', [key(1)], [{ id: key(1).id, prologue: key(2).prologue }], 'broken'],
 ];
-for (const [title, ours, theirs] of strangers) {
-  test.serial(`a stranger with ${title} cannot connect`, async (t) => {
+for (const [title, ours, theirs, seen = 'other_key'] of strangers) {
+  test.serial(`a stranger with ${title} cannot connect, and both sides see why`, async (t) => {
     const swarm = swarmOf(t);
-    const a = await swarm.join({ swarmKeys: ours });
+    const warnings: string[] = [];
+    const a = await swarm.join({ swarmKeys: ours, onWarning: (line) => warnings.push(line) });
     const events: string[] = [];
     a.onPeer((event) => events.push(event));
-    const node = await createNode({ peerKey: await PeerKey.generate(), swarmKeys: theirs, listen: [], announce: [], maxConnections: 10, gater: {}, agent: 'stranger' });
+    const handshakes = new Handshakes(() => undefined);
+    const node = await createNode({ peerKey: await PeerKey.generate(), swarmKeys: theirs, listen: [], announce: [], maxConnections: 10, gater: {}, agent: 'stranger', handshakes });
     await node.start();
     t.teardown(async () => { await node.stop(); });
-    await t.throwsAsync(node.dial(multiaddr(a.multiaddrs()[0])));
+    for (let dial = 0; dial < 2; dial++) await t.throwsAsync(node.dial(multiaddr(a.multiaddrs()[0])));
+    for (const side of [a.handshakes, handshakes]) {
+      await waitFor('both failures', () => side.failures[seen] === 2);
+      t.deepEqual(side.strangers().map(({ address, failures }) => ({ address, failures })), seen === 'broken' ? [] : [{ address: '127.0.0.1', failures: 2 }]);
+    }
+    t.deepEqual(warnings.length, seen === 'broken' ? 0 : 1, 'said once');
+    t.true(warnings.every((line) => line.includes(`127.0.0.1 has another swarm key than this one (${ours[0]?.id ?? 'none'})`)));
     // A member that joins after it shows that the node goes on.
     const b = await swarm.join({ swarmKeys: ours, bootstrap: a.multiaddrs() });
     await connected(a, b.self);
