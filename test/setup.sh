@@ -16,6 +16,10 @@ docker-registry    docker-registry
 promtool           prometheus
 umoci              umoci
 debootstrap        debootstrap
+man                man-db
+zsh                zsh
+fish               fish
+lintian            lintian
 pigz               pigz
 zstd               zstd
 ip                 iproute2
