@@ -22,6 +22,7 @@ export const COMMANDS: readonly { name: string; summary: string; load: () => Pro
   { name: 'disk', summary: 'show a VM disk image as files or as a folder', load: () => import('./commands/disk.ts') },
   { name: 'demo', summary: 'show a swarm on this machine alone', load: () => import('./commands/demo.ts') },
   { name: 'setup', summary: 'point a container runtime at the agent, or undo that', load: () => import('./commands/setup.ts') },
+  { name: 'uninstall', summary: 'undo every setup on this host', load: () => import('./commands/uninstall.ts') },
   { name: 'key', summary: 'make a swarm key file', load: () => import('./commands/key.ts') },
   { name: 'config', summary: 'check the configuration, or print its example or schema', load: () => import('./commands/config.ts') },
   { name: 'completion', summary: 'print what completes command lines in a shell', load: () => import('./commands/completion.ts') },
