@@ -6,6 +6,15 @@ package=${self%/src/cli/*}
 main=$package/src/cli/main.ts
 [ -e "$main" ] || main=$package/dist/cli/main.js
 
+# A join token holds the swarm's key: it goes on in the environment, since everybody may read command lines.
+for argument; do
+  shift
+  case $argument in
+    lsw1.*) LAYERSWARM_TOKEN=$argument; export LAYERSWARM_TOKEN; argument=- ;;
+  esac
+  set -- "$@" "$argument"
+done
+
 case $(uname -m) in
   x86_64) machine=x64 ;;
   aarch64) machine=arm64 ;;
