@@ -85,7 +85,6 @@ test.serial('the container image is small, runs as nobody on a read-only root, t
   const flags = ['--network', 'host', '--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--health-interval', '1s', '--env', 'LAYERSWARM_REGISTRY=127.0.0.1:0', '--env', 'LAYERSWARM_STATUS=127.0.0.1:0'];
   const agent = ['agent', '--listen', '/ip4/127.0.0.1/tcp/0', '--bulk', '127.0.0.1:0', '--no-mdns', '--bootstrap', info.multiaddrs[0]!];
   await dockerOk(['run', '--detach', '--name', 'node', ...flags, name, ...agent]);
-  t.teardown(async () => { if (!t.passed) t.log((await dockerOk(['logs', 'node'])).stderr, (await dockerOk(['inspect', '--format', '{{json .State}}', 'node'])).stdout); });
   await waitFor('the container to be healthy', async () => (await dockerOk(['inspect', '--format', '{{.State.Health.Status}}', 'node'])).stdout.trim() === 'healthy', { deadline: 90_000 });
   t.is((await dockerOk(['exec', 'node', 'id', '-u'])).stdout.trim(), '65532');
   t.not((await dockerOk(['exec', 'node', 'sh', '-c', 'touch /x 2>&1 || true'])).stdout, '');
@@ -100,4 +99,5 @@ test.serial('the container image is small, runs as nobody on a read-only root, t
   t.regex((await other.dockerOk(['run', '--rm', '--network', 'none', '--read-only', reference, 'version'])).stdout, /^layerswarm /);
   await dockerOk(['stop', 'node']);
   t.is((await dockerOk(['inspect', '--format', '{{.State.ExitCode}}', 'node'])).stdout.trim(), '0');
+  await dockerOk(['rm', '--force', '--volumes', 'node']);
 });
