@@ -24,7 +24,7 @@ let running: ChildProcess | undefined;
 const PARTS: Record<string, () => Promise<void>> = {
   check: async () => {
     await command('types', 'tsc', ['--noEmit']);
-    await command('lint', 'oxlint', ['--type-aware', '--deny-warnings', 'src', 'test']);
+    await command('lint', 'oxlint', ['--type-aware', '--deny-warnings', 'src', 'test', 'config']);
   },
   unit: () => suite('unit', [], 15 * MINUTE),
   e2e: async () => {

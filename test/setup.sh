@@ -19,6 +19,10 @@ tmux               tmux
 groff              groff-base
 umoci              umoci
 debootstrap        debootstrap
+man                man-db
+zsh                zsh
+fish               fish
+lintian            lintian
 pigz               pigz
 zstd               zstd
 ip                 iproute2

@@ -45,7 +45,7 @@ import { StoreHealth } from './store-health.ts';
 import { storeLimitBytes } from './store-limit.ts';
 import { TagHints } from './tag-hints.ts';
 import { loadSwarmKeys } from './swarm-keys.ts';
-import { notifySystemd } from './systemd.ts';
+import { keepWatchdogQuiet, notifySystemd } from './systemd.ts';
 
 export interface Agent {
   /** How to reach it: what `DIR/agent.json` says. */
@@ -251,6 +251,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   await writeAgentFile(config.data, file);
   parts.defer(() => removeAgentFile(config.data));
   await notifySystemd(['--ready', `--status=peer ${network.self}`], log);
+  parts.use(keepWatchdogQuiet(log));
   log.info('ready', { name: config.name, peer: file.peerId, key: keyIds[0], registry: file.registry, status: file.status ?? undefined, push: file.push ?? undefined, data: config.data, listen: file.multiaddrs.join(' ') });
 
   const running = parts.move();

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { run } from './program.ts';
 
 /** A reader that has enough ends a command quietly; a result that cannot be written is a failure. */

@@ -38,7 +38,7 @@ export async function removeSocket(path: string): Promise<void> {
 
 /** Binds in a folder that nobody else may enter and moves the socket out of it: nobody ever meets it with wider permissions. */
 async function bind(server: Server, path: string, gid: number | undefined): Promise<void> {
-  const folder = await mkdtemp(join(dirname(path), '.'));
+  const folder = await mkdtemp(`${dirname(path)}/.`);
   const hidden = join(folder, 's');
   try {
     const { promise, resolve, reject } = Promise.withResolvers<void>();

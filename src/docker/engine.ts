@@ -42,6 +42,12 @@ export class DockerEngine {
     return this.#where.startsWith('unix:');
   }
 
+  /** Where it looks first for images of Docker Hub. @throws `unavailable` */
+  async mirrors(signal?: AbortSignal): Promise<readonly string[]> {
+    const { RegistryConfig } = await this.#ask('its mirrors', signal, () => this.#docker.info()) as { RegistryConfig?: { Mirrors?: readonly string[] | null } };
+    return RegistryConfig?.Mirrors ?? [];
+  }
+
   /** @throws `not-found`, `unavailable` when the engine cannot be reached */
   async inspect(name: string, signal?: AbortSignal): Promise<EngineImage> {
     const { Id, RepoDigests, RootFS, Size, Config } = await this.#ask(`the image ${name}`, signal, () => this.#docker.getImage(name).inspect());

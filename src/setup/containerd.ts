@@ -3,14 +3,14 @@ import type { TomlTable, TomlValue } from 'smol-toml';
 import { LayerswarmError } from '../errors.ts';
 import { addHost } from './containerd-hosts.ts';
 import type { HostFiles, Runtime, RuntimePlan, SetupTarget } from './runtime.ts';
-import { getToml, isTable, parseToml, setString } from './toml-edit.ts';
+import { getToml, isTable, parseToml, setToml } from './toml-edit.ts';
 
 const MAX_IMPORTS = 100;
 
 /** containerd (1.5 and newer), its CRI plugin, and what reads its `certs.d` too: nerdctl, `ctr --hosts-dir`. */
 export const containerd: Runtime = {
   name: 'containerd',
-  reload: { kind: 'restart', when: (path) => path.endsWith('/config.toml'), command: 'systemctl restart containerd' },
+  reload: { kind: 'restart', when: (path) => path.endsWith('/config.toml'), command: 'systemctl restart containerd', reason: 'config.toml is read at start only; containers keep running' },
   async plan(files, target, configFolder) {
     const folder = posix.join(configFolder, 'containerd');
     const main = posix.join(folder, 'config.toml');
@@ -19,7 +19,8 @@ export const containerd: Runtime = {
   },
 };
 
-async function hostsFiles(files: HostFiles, certs: string, { endpoint, registries, everyRegistry }: SetupTarget): Promise<RuntimePlan['files']> {
+/** The `hosts.toml` files alone. */
+export async function hostsFiles(files: HostFiles, certs: string, { endpoint, registries, everyRegistry }: SetupTarget): Promise<RuntimePlan['files']> {
   const wanted = [
     ...(everyRegistry ? [{ folder: '_default', server: undefined }] : []),
     ...await Promise.all(registries.map(async ({ name, server }) => ({ folder: await folderOf(files, certs, name), server }))),
@@ -61,7 +62,7 @@ async function findCerts(files: HostFiles, main: string, fallback: string): Prom
   const content = text === undefined ? 'version = 2\n' : text;
   return {
     certs: fallback,
-    config: setString(content, main, [...keys, 'config_path'], fallback),
+    config: setToml(content, main, [...keys, 'config_path'], fallback),
     notes: [],
   };
 }

@@ -24,7 +24,7 @@ export async function reload(rule: ReloadRule, { changed, pidFile, live }: Reloa
   if (changed.length === 0 || rule.kind === 'none') return { state: 'not-needed' };
   if (rule.kind === 'restart') {
     if (!changed.some((path) => rule.when(path))) return { state: 'not-needed' };
-    return live ? { state: 'needed', command: rule.command, reason: 'config.toml is read at start only; containers keep running' } : { state: 'not-running' };
+    return live ? { state: 'needed', command: rule.command, reason: rule.reason } : { state: 'not-running' };
   }
   if (!live) return { state: 'not-running' };
   try {

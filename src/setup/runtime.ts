@@ -47,8 +47,8 @@ export type ReloadRule =
   | { readonly kind: 'none' }
   /** SIGHUP to the process of this name, whose pid file is here. */
   | { readonly kind: 'signal'; readonly process: string; readonly pidFile: string; readonly command: string }
-  /** Some of its files are read at start only: `when` tells for which a restart is needed. */
-  | { readonly kind: 'restart'; readonly when: (path: string) => boolean; readonly command: string };
+  /** A person has to, with this command, when files changed for which `when` says so: some are read at start only. */
+  | { readonly kind: 'restart'; readonly when: (path: string) => boolean; readonly command: string; readonly reason: string };
 
 export function isLoopback(endpoint: URL): boolean {
   const host = endpoint.hostname;

@@ -44,32 +44,45 @@ export function firstThatMeans(candidates: Iterable<string>, wanted: TomlTable):
   return undefined;
 }
 
-/** Sets a string that is not there or empty, and leaves every other byte as it is. @throws `unsupported` where the file's form leaves no place */
-export function setString(text: string, path: string, keys: readonly string[], value: string): string {
+export type SimpleValue = string | boolean | readonly string[];
+
+/**
+ * Sets a string that is not there or empty, a truth value that is not there, or a list, which may be there with the last of the new
+ * ones in it; every other byte stays as it is. @throws `unsupported` where the file's form leaves no place
+ */
+export function setToml(text: string, path: string, keys: readonly string[], value: SimpleValue): string {
   const table = keys.slice(0, -1);
   const key = keys.at(-1)!;
-  const edited = firstThatMeans(places(text, table, key, value), withToml(parseToml(text, path), keys, value));
-  if (edited === undefined) throw new LayerswarmError('unsupported', `${path}: cannot add ${key} without rewriting the file: set ${keys.map(tomlKey).join('.')} = ${quoted(value)} by hand, then run setup again`);
+  const edited = firstThatMeans(places(text, table, key, value), withToml(parseToml(text, path), keys, typeof value === 'object' ? [...value] : value));
+  if (edited === undefined) throw new LayerswarmError('unsupported', `${path}: cannot add ${key} without rewriting the file: set ${keys.map(tomlKey).join('.')} = ${literal(value)} by hand, then run setup again`);
   return edited;
 }
 
-function* places(text: string, table: readonly string[], key: string, value: string): Generator<string> {
+function* places(text: string, table: readonly string[], key: string, value: SimpleValue): Generator<string> {
   const eol = endOfLine(text);
   const lines = text.split(/(?<=\n)/);
-  // an empty value that is there
+  // an empty value that is there, or a list that begins otherwise
   for (const [index, line] of lines.entries()) {
     const empty = new RegExp(`^(\\s*${key}\\s*=\\s*)(?:""|'')`).exec(line);
-    if (empty !== null) yield lines.with(index, `${empty[1]}${quoted(value)}${line.slice(empty[0].length)}`).join('');
+    if (empty !== null) yield lines.with(index, `${empty[1]}${literal(value)}${line.slice(empty[0].length)}`).join('');
+    const list = new RegExp(`^\\s*${key}\\s*=\\s*\\[`).exec(line)?.[0];
+    if (list === undefined || typeof value !== 'object') continue;
+    for (const comma of [', ', '']) yield lines.with(index, `${list}${quoted(value[0]!)}${comma}${line.slice(list.length)}`).join('');
   }
   // a table that is there
   for (const [index, line] of lines.entries()) {
     const header = /^(\s*)\[[^[\]]+\]\s*(?:#.*)?\r?$/.exec(line.replace(/\n$/, ''));
     if (header === null) continue;
     const ended = line.endsWith('\n') ? line : `${line}${eol}`;
-    yield [...lines.slice(0, index), ended, `${header[1]}  ${key} = ${quoted(value)}${eol}`, ...lines.slice(index + 1)].join('');
+    yield [...lines.slice(0, index), ended, `${header[1]}  ${key} = ${literal(value)}${eol}`, ...lines.slice(index + 1)].join('');
   }
   const gap = text === '' ? '' : text.endsWith('\n') ? eol : `${eol}${eol}`;
-  yield `${text}${gap}[${table.map(tomlKey).join('.')}]${eol}  ${key} = ${quoted(value)}${eol}`;
+  yield `${text}${gap}[${table.map(tomlKey).join('.')}]${eol}  ${key} = ${literal(value)}${eol}`;
+}
+
+function literal(value: SimpleValue): string {
+  if (typeof value === 'object') return `[${value.map(quoted).join(', ')}]`;
+  return typeof value === 'boolean' ? String(value) : quoted(value);
 }
 
 /** Basic strings of TOML are strings of JSON, for what occurs in paths and addresses. */

@@ -6,7 +6,7 @@ import { startContainerd } from '../support/containerd.ts';
 import { type DockerRegistry, REGISTRY_USER, startDockerRegistry } from '../support/docker-registry.ts';
 import { startDockerd } from '../support/dockerd.ts';
 import { pushLayout, smallImage } from '../support/images.ts';
-import { type Agent, startAgent } from '../support/layerswarm.ts';
+import { type Agent, programEnv, startAgent } from '../support/layerswarm.ts';
 import { createPodman } from '../support/podman.ts';
 import { runOk } from '../support/process.ts';
 import { findTool, requireTool } from '../support/require-tool.ts';
@@ -133,6 +133,21 @@ test.serial('a running dockerd takes up its mirror, pulls through it, and loses 
   t.true((await dockerOk(['pull', `docker.io/${NAME}:v1`])).stdout.includes(digests.open));
   t.is((await agent.cliJson<Report>([...line, '--undo'])).reload?.state, 'done');
   await waitFor('dockerd to read its configuration again', async () => (await mirrors()).length === 1);
+  t.deepEqual(snapshot(place), before);
+});
+
+test.serial('a running dockerd forgets the mirror of a daemon.json that had none before', async (t) => {
+  if (!requireTool(t, 'root', 'docker-registry', 'dockerd', 'docker', 'containerd', 'runc')) return;
+  const { agent } = t.context;
+  const place = setupRoot(t, { '/etc/docker/daemon.json': '{"max-concurrent-downloads": 2}' });
+  const before = snapshot(place);
+  const { dockerOk, pidFile, socket } = await startDockerd(t, { configFile: join(place.root, 'etc/docker/daemon.json') });
+  const mirrors = async (): Promise<string[]> => JSON.parse((await dockerOk(['info', '--format', '{{json .RegistryConfig.Mirrors}}'])).stdout) as string[];
+  const line = ['--root', place.root, '--pid-file', pidFile];
+  await agent.cliOk(['setup', 'docker', ...line]);
+  await waitFor('dockerd to read its configuration again', async () => (await mirrors()).length === 1);
+  await agent.cliOk(['uninstall', ...line], { env: { ...programEnv(join(agent.data, '..')), DOCKER_HOST: `unix://${socket}` } });
+  t.deepEqual(await mirrors(), []);
   t.deepEqual(snapshot(place), before);
 });
 

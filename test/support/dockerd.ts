@@ -36,6 +36,8 @@ export async function startDockerd(cleanup: Cleanup, { mirror, insecureRegistrie
   const config = configFile ?? join(dir, 'daemon.json');
   if (configFile === undefined) writeFileSync(config, '{}');
   const pidFile = join(dir, 'pid');
+  // a container on the host's network leaves its namespace mounted
+  cleanup.teardown(async () => { await run('umount', ['--lazy', join(dir, 'exec/netns/default')]); });
   const program = startProgram(cleanup, 'dockerd', [
     '--host', `unix://${socket}`,
     '--data-root', join(dir, 'data'),

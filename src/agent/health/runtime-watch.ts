@@ -7,7 +7,9 @@ import { degraded, type Finding, ok, unknown } from './finding.ts';
 /** `changed`: a file that setup wrote is another one now. */
 type Wiring = { readonly kind: 'wired' } | { readonly kind: 'changed'; readonly path: string } | { readonly kind: 'unreadable'; readonly reason: string };
 
-const CLIENT_OF: Readonly<Record<RuntimeName, ClientName>> = { containerd: 'containerd', docker: 'dockerd', podman: 'podman' };
+const CLIENT_OF: Readonly<Record<RuntimeName, ClientName>> = {
+  containerd: 'containerd', docker: 'dockerd', podman: 'podman', crio: 'crio', k3s: 'containerd', rke2: 'containerd', nerdctl: 'containerd', buildkit: 'other',
+};
 
 /** Whether the runtimes of this host pull through the node: by the files that setup wrote, and by who really asked. */
 export class RuntimeWatch {

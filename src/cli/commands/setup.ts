@@ -15,7 +15,7 @@ interface Options {
   readonly force?: boolean;
 }
 
-export const define: DefineCommand = (command, context, setExitCode) => {
+export const define: DefineCommand = (command, context) => {
   command
     .addArgument(new Argument('<runtime>', 'whose configuration to change').choices(RUNTIMES))
     .description('Points a container runtime at the agent: images keep their names, the registries themselves stay the next choice, and --undo puts every byte back.')
@@ -30,25 +30,20 @@ export const define: DefineCommand = (command, context, setExitCode) => {
     .option('--force', 'also where somebody else changed a file since')
     .action(async (name: RuntimeName, options: Options) => {
       if (options.allRegistries === true && name !== 'containerd') throw new LayerswarmError('usage', `--all-registries is for containerd; name registries for ${name} with --registry`);
-      const [{ setUp, undo }, { runtime }, { reload }, { setupPlace }, { formatSetup }] = await Promise.all([
-        import('../../setup/setup.ts'), import('../../setup/runtimes.ts'), import('../../setup/reload.ts'), import('../setup/setup-place.ts'), import('../setup/format-setup.ts'),
+      const [{ setUp }, { undoRuntime }, { runtime }, { reload }, { setupPlace }, { formatSetup }] = await Promise.all([
+        import('../../setup/setup.ts'), import('../setup/undo-runtime.ts'), import('../../setup/runtimes.ts'), import('../../setup/reload.ts'), import('../setup/setup-place.ts'), import('../setup/format-setup.ts'),
       ]);
       const place = await setupPlace(options.root, context);
       const chosen = runtime(name);
       const how = { dryRun: options.dryRun === true, force: options.force === true };
-      const target = options.undo === true ? undefined : await (await import('../setup/setup-target.ts')).setupTarget(options, context);
-      const { changes, registries, notes } = target === undefined ? await undo(chosen, place, how) : await setUp(chosen, target, place, how);
-      const outcome = how.dryRun || !options.reload ? undefined : await reload(chosen.reload, { changed: changes.map(({ path }) => path), pidFile: options.pidFile, live: place.root === '/' || options.pidFile !== undefined });
-      context.output.result({
-        runtime: name,
-        undo: options.undo === true,
-        dryRun: how.dryRun,
-        endpoint: target?.endpoint.origin ?? null,
-        registries,
-        changes,
-        reload: outcome ?? null,
-        notes: [...target?.notes ?? [], ...notes],
-      }, formatSetup);
-      setExitCode(0);
+      const common = { runtime: name, undo: options.undo === true, dryRun: how.dryRun };
+      if (options.undo === true) {
+        context.output.result({ ...common, endpoint: null, registries: [], ...await undoRuntime(chosen, place, { ...how, reload: options.reload, pidFile: options.pidFile }) }, formatSetup);
+        return;
+      }
+      const target = await (await import('../setup/setup-target.ts')).setupTarget(options, context);
+      const { changes, registries, notes } = await setUp(chosen, target, place, how);
+      const outcome = how.dryRun || !options.reload ? null : await reload(chosen.reload, { changed: changes.map(({ path }) => path), pidFile: options.pidFile, live: place.root === '/' || options.pidFile !== undefined });
+      context.output.result({ ...common, endpoint: target.endpoint.origin, registries, changes, reload: outcome, notes: [...target.notes, ...notes] }, formatSetup);
     });
 };

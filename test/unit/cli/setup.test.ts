@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { cli } from '../../support/cli.ts';
@@ -29,7 +29,7 @@ test('without a running agent its configuration says what to set up, and that is
 });
 
 for (const [title, settings, args, code, message] of [
-  ['an unknown runtime', {}, ['rkt'], 2, /Allowed choices are containerd, docker, podman/],
+  ['an unknown runtime', {}, ['rkt'], 2, /Allowed choices are containerd, docker, podman, crio, k3s, rke2, nerdctl, buildkit/],
   ['--all-registries for another runtime than containerd', {}, ['docker', '--all-registries'], 2, /--all-registries is for containerd/],
   ['a port that is not known yet', { registry: '127.0.0.1:0' }, ['containerd'], 4, /start it first, or name its registry endpoint with --endpoint URL/],
   ['an endpoint that is none', {}, ['containerd', '--endpoint', 'http://x/y'], 2, /expected an endpoint such as http:\/\/127\.0\.0\.1:5050, received http:\/\/x\/y/],
@@ -42,3 +42,23 @@ for (const [title, settings, args, code, message] of [
     t.regex(result.stderr, message);
   });
 }
+
+test('uninstall undoes every setup, and says which it could not', async (t) => {
+  const { root, config } = prepare(t, { origin: 'https://registry.example', mirrors: ['docker.io'] });
+  const run = (...args: string[]) => cli(['--config', config, ...args, '--root', root]);
+  const files = (): string[] => (readdirSync(join(root, 'etc'), { recursive: true }) as string[]).filter((name) => /\.(?:toml|yaml|json|conf)$/.test(name)).sort();
+  mkdirSync(join(root, 'etc'));
+  t.regex((await run('uninstall')).stdout, /^nothing to undo/);
+  for (const runtime of ['containerd', 'docker', 'crio', 'k3s', 'buildkit']) t.is((await run('setup', runtime)).code, 0, runtime);
+  const made = files();
+  t.is(made.length, 7, made.join());
+  t.is((await run('uninstall', '--dry-run')).code, 0);
+  t.deepEqual(files(), made);
+  writeFileSync(join(root, 'etc/docker/daemon.json'), '{"debug": true}');
+  const some = await run('uninstall', '--json');
+  t.is(some.code, 1, some.stderr);
+  t.deepEqual((JSON.parse(some.stdout) as { runtimes: { runtime: string; error: string | null }[] }).runtimes.map(({ runtime, error }) => [runtime, error === null]), [['containerd', true], ['docker', false], ['podman', true], ['k3s', true], ['buildkit', true]]);
+  t.deepEqual(files(), ['docker/daemon.json']);
+  t.is((await run('uninstall', '--force')).code, 0);
+  t.deepEqual(files(), []);
+});

@@ -1,0 +1,86 @@
+/**
+ * Makes what is rolled out, in `release/`: `npm run release`, or `npm run release -- --machine x64 --output DIR --only archive`.
+ * The same checkout gives the same bytes, whenever and wherever: times are those of the last commit, or SOURCE_DATE_EPOCH.
+ */
+import { createHash } from 'node:crypto';
+import { cpSync, createReadStream, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { version } from '../../src/version.ts';
+import { writeArchive } from './archive.ts';
+import type { Image } from './image.ts';
+import { addNode, type Machine, MACHINES } from './node-runtime.ts';
+import { stageProgram } from './program.ts';
+import { run } from './run.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+const KINDS = ['archive', 'debian', 'image'] as const;
+type Kind = typeof KINDS[number];
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { machine: { type: 'string', multiple: true }, only: { type: 'string', multiple: true }, output: { type: 'string' } } });
+  const machines = chosen('--machine', values.machine, MACHINES);
+  const kinds = chosen('--only', values.only, KINDS);
+  const output = resolve(values.output ?? join(ROOT, 'release'));
+  mkdirSync(output, { recursive: true });
+  const date = await releaseDate();
+  const work = mkdtempSync(join(output, '.making-'));
+  try {
+    await stageProgram(ROOT, join(work, 'program'));
+    const images: Image[] = [];
+    for (const machine of machines) {
+      const image = await releaseFor(machine, { kinds, output, work, date });
+      if (image !== undefined) images.push(image);
+    }
+    if (images.length > 1) await (await import('./image.ts')).writeMultiArchImage(images, { output, work, date });
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  const files = readdirSync(output).filter((name) => name.startsWith('layerswarm')).sort();
+  writeFileSync(join(output, 'SHA256SUMS'), (await Promise.all(files.map(async (name) => `${await sha256(join(output, name))}  ${name}\n`))).join(''));
+  for (const name of [...files, 'SHA256SUMS']) console.log(join(output, name));
+}
+
+interface Release {
+  readonly kinds: readonly Kind[];
+  readonly output: string;
+  /** Holds the program without a Node, as `program`. */
+  readonly work: string;
+  readonly date: Date;
+}
+
+async function releaseFor(machine: Machine, { kinds, output, work, date }: Release): Promise<Image | undefined> {
+  const name = `layerswarm-${version}-linux-${machine}`;
+  const tree = join(work, name);
+  cpSync(join(work, 'program'), tree, { recursive: true, verbatimSymlinks: true });
+  await addNode(ROOT, join(tree, 'lib/layerswarm'), machine);
+  if (kinds.includes('archive')) await writeArchive(work, name, join(output, `${name}.tar.gz`), date);
+  if (kinds.includes('debian')) await (await import('./debian.ts')).writeDebianPackage(ROOT, tree, { machine, work, output, date });
+  const image = kinds.includes('image') ? await (await import('./image.ts')).writeImage(tree, { machine, work, output, date }) : undefined;
+  rmSync(tree, { recursive: true });
+  return image;
+}
+
+function chosen<T extends string>(option: string, given: readonly string[] | undefined, all: readonly T[]): readonly T[] {
+  if (given === undefined) return all;
+  const unknown = given.find((name) => !all.includes(name as T));
+  if (unknown !== undefined) throw new Error(`${option}: expected ${all.join(', ')}, received ${unknown}`);
+  return all.filter((name) => given.includes(name));
+}
+
+async function releaseDate(): Promise<Date> {
+  const given = process.env['SOURCE_DATE_EPOCH'] ?? (existsSync(join(ROOT, '.git')) ? await run('git', ['log', '-1', '--format=%ct'], { cwd: ROOT }) : '1767225600');
+  if (!/^\d+\s*$/.test(given)) throw new Error(`SOURCE_DATE_EPOCH: expected seconds since 1970, received ${given}`);
+  return new Date(Number(given) * 1000);
+}
+
+async function sha256(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
+
+await main().catch((error: unknown) => {
+  console.error(`release: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+});
