@@ -18,6 +18,10 @@ umoci              umoci
 debootstrap        debootstrap
 pigz               pigz
 zstd               zstd
+xz                 xz-utils
+bzip2              bzip2
+lz4                lz4
+zip                zip
 ip                 iproute2
 tc                 iproute2
 nsenter            util-linux

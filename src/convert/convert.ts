@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { LayerswarmError } from '../errors.ts';
 import type { Platform } from '../oci/descriptor.ts';
@@ -20,6 +20,7 @@ import type { Keepable } from './pack/strip.ts';
 import { runProgram, type Surroundings } from './program/run-program.ts';
 import { readPlatform } from './root/architecture.ts';
 import { readOsRelease, systemName } from './root/os-release.ts';
+import { diskName } from './source/disk-name.ts';
 import { fileDigest } from './source-digest.ts';
 
 export interface ConvertOptions extends OpenOptions {
@@ -119,7 +120,7 @@ async function convertToImage({ system, platform, staging, checkSource, options 
   const compression = options.compression ?? 'gzip';
   const abort = new AbortController();
   const signal = AbortSignal.any([abort.signal, ...(options.signal === undefined ? [] : [options.signal])]);
-  const hashing = options.sourceDigest === false ? undefined : fileDigest(system.file.path, signal);
+  const hashing = options.sourceDigest === false ? undefined : fileDigest(system.file.source, signal);
   // Awaited below; when packing fails first, its own failure is what counts.
   hashing?.catch(() => undefined);
   let layers: NamedLayer[];
@@ -225,7 +226,7 @@ function receiptOf({ digest, diffId, size, diffSize }: PackedLayer): ConvertRece
 
 /** `/images/Debian 12.qcow2` → `debian-12:latest` */
 function nameOf(image: string): string {
-  const name = basename(image).replace(/\.[a-z0-9]{2,5}$/i, '').toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '');
+  const name = diskName(image).toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '');
   return `${name === '' ? `disk-${createHash('sha256').update(image).digest('hex').slice(0, 8)}` : name.slice(0, 100)}:latest`;
 }
 

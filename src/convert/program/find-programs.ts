@@ -24,6 +24,11 @@ const PACKAGES = {
   umount: 'mount',
   sh: 'dash',
   mkfifo: 'coreutils',
+  gzip: 'gzip',
+  xz: 'xz-utils',
+  zstd: 'zstd',
+  bzip2: 'bzip2',
+  lz4: 'lz4',
 } as const;
 
 export type Program = keyof typeof PACKAGES;
