@@ -32,21 +32,48 @@ export interface LogicalVolume {
 const MAX_SEGMENTS = 4096;
 const MAX_LOGICAL_VOLUMES = 256;
 
+export interface LogicalVolumes {
+  readonly volumes: readonly LogicalVolume[];
+  /** What of the metadata cannot be read, one line each: a damaged group does not hide the others. */
+  readonly damaged: readonly string[];
+}
+
 /** The logical volumes of every group on the disk. Linear ones get segments; the others are named with their type. */
-export function readLogicalVolumes(physical: readonly LocatedPhysicalVolume[]): LogicalVolume[] {
+export function readLogicalVolumes(physical: readonly LocatedPhysicalVolume[]): LogicalVolumes {
   const newest = new Map<string, { sequence: number; name: string; group: MetadataSection }>();
-  for (const { metadata } of physical) {
+  const damaged: string[] = [];
+  for (const { metadata, volume } of physical) {
     if (metadata === undefined) continue;
-    for (const [name, group] of Object.entries(parseMetadata(metadata))) {
-      if (!isSection(group)) continue;
-      const id = text(group['id']);
-      const sequence = number(group['seqno']);
-      if ((newest.get(id)?.sequence ?? -1) < sequence) newest.set(id, { sequence, name, group });
-    }
+    orDamaged(volume, damaged, () => {
+      for (const [name, group] of Object.entries(parseMetadata(metadata))) {
+        if (!isSection(group)) continue;
+        const id = text(group['id']);
+        const sequence = number(group['seqno']);
+        if ((newest.get(id)?.sequence ?? -1) < sequence) newest.set(id, { sequence, name, group });
+      }
+    });
   }
-  const volumes = [...newest].flatMap(([groupId, { name, group }]) => readGroup(groupId, name, group, physical));
+  const known = new Set([...newest.values()].flatMap(({ group }) => physicalIds(group)));
+  for (const { id, volume, metadata } of physical) {
+    if (metadata === undefined && !known.has(id)) damaged.push(`${volume}: a physical volume of an LVM group that is not described on this disk`);
+  }
+  const volumes = [...newest].flatMap(([groupId, { name, group }]) => orDamaged(name, damaged, () => readGroup(groupId, name, group, physical)) ?? []);
   if (volumes.length > MAX_LOGICAL_VOLUMES) throw new LayerswarmError('too-large', `the disk has ${volumes.length} logical volumes, and the limit is ${MAX_LOGICAL_VOLUMES}`);
-  return volumes;
+  return { volumes, damaged };
+}
+
+function physicalIds({ physical_volumes: volumes }: MetadataSection): string[] {
+  return Object.values(isSection(volumes) ? volumes : {}).flatMap((volume) => (isSection(volume) && typeof volume['id'] === 'string' ? [volume['id'].replaceAll('-', '')] : []));
+}
+
+function orDamaged<T>(name: string, damaged: string[], read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof LayerswarmError)) throw error;
+    damaged.push(`${name}: ${error.message}`);
+    return undefined;
+  }
 }
 
 function readGroup(groupId: string, group: string, metadata: MetadataSection, located: readonly LocatedPhysicalVolume[]): LogicalVolume[] {
@@ -61,9 +88,19 @@ function readGroup(groupId: string, group: string, metadata: MetadataSection, lo
   return Object.entries(volumes)
     .filter(([, value]) => isSection(value) && isVisible(value))
     .map(([name, value]) => {
-      const result = readSegments(section(value), extentBytes, places);
+      const result = segmentsOf(section(value), extentBytes, places);
       return typeof result === 'string' ? { group, groupId, name, segments: [], unreadable: result } : { group, groupId, name, segments: result };
     });
+}
+
+/** A damaged volume is named, and the others of its group are read. */
+function segmentsOf(...args: Parameters<typeof readSegments>): Segment[] | string {
+  try {
+    return readSegments(...args);
+  } catch (error) {
+    if (!(error instanceof LayerswarmError)) throw error;
+    return `that cannot be read: ${error.message}`;
+  }
 }
 
 function readSegments(volume: MetadataSection, extentBytes: number, places: ReadonlyMap<string, { volume: LocatedPhysicalVolume; start: number } | undefined>): Segment[] | string {

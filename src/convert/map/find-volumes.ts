@@ -46,10 +46,18 @@ export function findVolumes(disk: ByteSource, sectorSize: 512 | 4096 | undefined
   for (const place of places) {
     const { offset, size } = place.extents[0]!;
     const window = new WindowSource(disk, offset, size);
-    if (probeVolume(window).found === 'lvm') physical.push({ ...readPhysicalVolume(window), volume: place.name, size });
-    else volumes.push(place);
+    if (probeVolume(window).found !== 'lvm') {
+      volumes.push(place);
+      continue;
+    }
+    try {
+      physical.push({ ...readPhysicalVolume(window), volume: place.name, size });
+    } catch (error) {
+      unreadable.push(`${place.name}: ${damage(error)}`);
+    }
   }
-  const logical = readLogicalVolumes(physical);
+  const { volumes: logical, damaged } = readLogicalVolumes(physical);
+  unreadable.push(...damaged);
   for (const volume of logical) {
     const name = logicalName(volume, logical);
     if (volume.unreadable !== undefined) {
@@ -64,6 +72,12 @@ export function findVolumes(disk: ByteSource, sectorSize: 512 | 4096 | undefined
     volumes.push({ name, extents: joinAdjacent(extents), logical: { group: volume.group, groupId: volume.groupId, name: volume.name } });
   }
   return { table, volumes, unreadable };
+}
+
+/** What is wrong with a part of the disk; anything but that is thrown on. */
+function damage(error: unknown): string {
+  if (!(error instanceof LayerswarmError)) throw error;
+  return error.message;
 }
 
 /** `group/volume`; where two groups have one name, the second part of the name is the beginning of the group's id. */

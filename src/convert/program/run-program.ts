@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 import { LayerswarmError } from '../../errors.ts';
 import { PROGRAM_PATH, type Program } from './find-programs.ts';
 
@@ -86,8 +87,9 @@ const STOP_GRACE = 5_000;
 
 /** Starts a program in a session of its own: a Ctrl-C reaches this process alone, which then stops what it started in order. */
 export async function startDaemon(where: Surroundings, program: Program, args: readonly string[], stdio: 'ignore' | 'pipe' = 'ignore', outlive = false): Promise<Daemon> {
-  const child = start(where, [program, ...args], [stdio, stdio, 'pipe'], outlive);
-  const errors = collectErrors(child);
+  const child = start(where, [program, ...args], [stdio, 'pipe', 'pipe'], outlive);
+  // Where nobody reads its output: fuse2fs says there what is wrong.
+  const errors = collectErrors(child, ...(stdio === 'ignore' ? [child.stdout] : []));
   let exit: { code: number | null; killedBy: NodeJS.Signals | null } | undefined;
   const finished = (async (): Promise<void> => {
     try {
@@ -133,14 +135,15 @@ async function ended(child: ChildProcess, program: string): Promise<[number | nu
   });
 }
 
-function collectErrors(child: ChildProcess): () => string {
+/** What the program says last on its standard error, and on what else is given. */
+function collectErrors(child: ChildProcess, ...more: (Readable | null)[]): () => string {
   let text = '';
-  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => { text = (text + chunk).slice(-4096); });
+  for (const stream of [child.stderr, ...more]) stream?.setEncoding('utf8').on('data', (chunk: string) => { text = (text + chunk).slice(-4096); });
   return () => text;
 }
 
 function programFailed(program: string, code: number | null, killedBy: NodeJS.Signals | null, stderr: string): LayerswarmError {
   // What a program quotes may come from the disk: no control characters reach the terminal.
   const said = stderr.trim().split('\n').slice(-3).join('; ').replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 400);
-  return new LayerswarmError('internal', `${program} ended with ${killedBy ?? `exit code ${code}`}${said === '' ? '' : `: ${said}`}`, { detail: { program, code, killedBy } });
+  return new LayerswarmError('internal', `${program} ended with ${killedBy ?? `exit code ${code}`}${said === '' ? '' : `: ${said}`}`, { detail: { program, code, killedBy, said } });
 }

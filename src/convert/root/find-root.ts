@@ -4,6 +4,7 @@ import { FileSource, WindowSource } from '../header/byte-source.ts';
 import type { MappedDisk, Volume } from '../map/volume.ts';
 import type { Mounter } from '../mount/mounter.ts';
 import type { Surroundings } from '../program/run-program.ts';
+import { cutShort, noRootBut, unreadable } from './broken.ts';
 import { gatherEvidence, score, type Evidence } from './evidence.ts';
 import { GuestTree } from './guest-tree.ts';
 import { systemName } from './os-release.ts';
@@ -15,6 +16,8 @@ export interface ReadableVolume {
   readonly filesystem: FileSystem;
   /** Why it is not mounted, e.g. because the kernel would have to read it and `--trust` was not said. */
   readonly refused: string | undefined;
+  /** Set where it is damaged or cut short: then `refused` is its message. */
+  readonly broken?: LayerswarmError;
 }
 
 export interface Candidate {
@@ -42,38 +45,61 @@ export interface FindOptions {
 
 /** Mounts what can be read, and chooses the root; where several could be it, says which and asks. */
 export async function findRoot(disk: MappedDisk, options: FindOptions): Promise<FoundRoot> {
-  const { readable, other } = probeAll(disk, options);
+  const { volumes, other } = probeAll(disk, options);
   const candidates: Candidate[] = [];
-  for (const source of readable) {
-    if (source.refused !== undefined) continue;
-    if (options.wanted !== undefined && options.wanted !== source.volume.name && !options.wanted.startsWith(`${source.volume.name}:`)) continue;
-    if (source.filesystem.kind === 'btrfs') {
-      candidates.push(...await btrfsCandidates(source, options));
-    } else {
-      const { path } = await options.mounter.mount(source.volume, source.filesystem);
-      candidates.push(candidate(source, undefined, path, options));
-    }
+  const readable: ReadableVolume[] = [];
+  for (const source of volumes) {
+    const isMeant = options.wanted === undefined || options.wanted === source.volume.name || options.wanted.startsWith(`${source.volume.name}:`);
+    const result = source.refused === undefined && isMeant ? await candidatesOf(source, options) : isMeant && options.wanted !== undefined ? source.broken ?? [] : [];
+    if (result instanceof LayerswarmError) readable.push({ ...source, refused: result.message, broken: result });
+    else readable.push(source);
+    if (!(result instanceof LayerswarmError)) candidates.push(...result);
+    else if (options.wanted !== undefined) throw result;
   }
-  const seen = [...readable.flatMap(({ volume, filesystem, refused }) => (refused === undefined ? [] : [`${volume.name}: ${filesystem.kind}; ${refused}`])), ...other];
-  return { root: choose(candidates, seen, options.wanted), readable };
+  const seen = [...readable.flatMap(({ volume, filesystem, refused }) => (refused === undefined ? [] : [`${volume.name}: ${filesystem.kind}; ${refused}`])), ...other.map(({ line }) => line)];
+  const broken = readable.flatMap(({ broken }) => broken ?? []);
+  if (options.wanted === undefined && !candidates.some(({ score }) => score > 0)) {
+    const error = noRootBut(broken);
+    if (error !== undefined) throw error;
+  }
+  const root = choose(candidates, seen, options.wanted);
+  for (const { message } of broken) options.note(`left out: ${message}`);
+  for (const { line } of other.filter(({ isLoss }) => isLoss)) options.note(`left out: ${line}`);
+  return { root, readable };
 }
 
-function probeAll(disk: MappedDisk, { where, mounter }: FindOptions): { readable: ReadableVolume[]; other: string[] } {
-  const readable: ReadableVolume[] = [];
-  const other = [...disk.unreadable];
+/** The possible roots in a volume; an error where it cannot be read, which need not stop the others. */
+async function candidatesOf(source: ReadableVolume, options: FindOptions): Promise<Candidate[] | LayerswarmError> {
+  try {
+    if (source.filesystem.kind === 'btrfs') return await btrfsCandidates(source, options);
+    const { path } = await options.mounter.mount(source.volume, source.filesystem);
+    return [candidate(source, undefined, path, options)];
+  } catch (error) {
+    return unreadable(source.volume, source.filesystem, error);
+  }
+}
+
+interface OtherVolume {
+  /** Which it is, and what is on it. */
+  readonly line: string;
+  /** Whether somebody may miss it: swap space and boot loaders nobody does. */
+  readonly isLoss: boolean;
+}
+
+function probeAll(disk: MappedDisk, { where, mounter }: FindOptions): { volumes: ReadableVolume[]; other: OtherVolume[] } {
+  const volumes: ReadableVolume[] = [];
+  const other: OtherVolume[] = disk.unreadable.map((line) => ({ line, isLoss: true }));
   for (const volume of disk.volumes) {
     using file = new FileSource(`${where.prefix}${volume.file}`, volume.offset + volume.size);
     const probe = probeVolume(new WindowSource(file, volume.offset, volume.size));
-    if (probe.found === 'other') other.push(`${volume.name}: ${probe.what}`);
-    if (probe.found === 'nothing') other.push(`${volume.name}: no known file system`);
+    if (probe.found === 'other') other.push({ line: `${volume.name}: ${probe.what}`, isLoss: !probe.swap && !probe.what.startsWith('FAT') });
+    if (probe.found === 'nothing') other.push({ line: `${volume.name}: no known file system`, isLoss: false });
     if (probe.found !== 'filesystem') continue;
     const { filesystem } = probe;
-    if (filesystem.size > volume.size) {
-      throw new LayerswarmError('size-mismatch', `the disk is cut short: the ${filesystem.kind} file system of ${volume.name} has ${filesystem.size} bytes, and only ${volume.size} are there; copy it again`);
-    }
-    readable.push({ volume, filesystem, refused: mounter.refuses(filesystem) });
+    const broken = cutShort(volume, filesystem);
+    volumes.push({ volume, filesystem, refused: broken?.message ?? mounter.refuses(filesystem), ...(broken && { broken }) });
   }
-  return { readable, other };
+  return { volumes, other };
 }
 
 function candidate(source: ReadableVolume, subvolume: Subvolume | undefined, path: string, { where }: FindOptions): Candidate {
