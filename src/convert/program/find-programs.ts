@@ -17,6 +17,7 @@ const PACKAGES = {
   tar: 'tar',
   find: 'findutils',
   setpriv: 'util-linux',
+  blkid: 'util-linux',
   unshare: 'util-linux',
   nsenter: 'util-linux',
   losetup: 'mount',

@@ -21,6 +21,8 @@ const OUTPUT_LIMIT = 16 * 1024 * 1024;
 
 export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
+  /** A file descriptor for its input; none otherwise. */
+  readonly stdin?: number;
   /** A file descriptor for its output; otherwise the output is returned. */
   readonly stdout?: number;
   /** Exit codes that are not a failure; only 0 unless given. */
@@ -46,7 +48,7 @@ function inherited(): NodeJS.ProcessEnv {
  */
 export async function runProgram(where: Surroundings, program: Program, args: readonly string[], options: RunOptions = {}): Promise<Buffer> {
   options.signal?.throwIfAborted();
-  const child = start(where, [program, ...args], ['ignore', options.stdout ?? 'pipe', 'pipe']);
+  const child = start(where, [program, ...args], [options.stdin ?? 'ignore', options.stdout ?? 'pipe', 'pipe']);
   const stop = (): void => { child.kill('SIGKILL'); };
   options.signal?.addEventListener('abort', stop, { once: true });
   const output: Buffer[] = [];

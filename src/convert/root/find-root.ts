@@ -1,4 +1,6 @@
 import { LayerswarmError } from '../../errors.ts';
+import { askBlkid } from '../filesystem/ask-blkid.ts';
+import { REMEDIES, type Remedy } from '../filesystem/foreign-volumes.ts';
 import { probeVolume, type FileSystem } from '../filesystem/probe.ts';
 import { FileSource, WindowSource } from '../header/byte-source.ts';
 import type { MappedDisk, Volume } from '../map/volume.ts';
@@ -45,7 +47,7 @@ export interface FindOptions {
 
 /** Mounts what can be read, and chooses the root; where several could be it, says which and asks. */
 export async function findRoot(disk: MappedDisk, options: FindOptions): Promise<FoundRoot> {
-  const { volumes, other } = probeAll(disk, options);
+  const { volumes, other } = await probeAll(disk, options);
   const candidates: Candidate[] = [];
   const readable: ReadableVolume[] = [];
   for (const source of volumes) {
@@ -62,7 +64,8 @@ export async function findRoot(disk: MappedDisk, options: FindOptions): Promise<
     const error = noRootBut(broken);
     if (error !== undefined) throw error;
   }
-  const root = choose(candidates, seen, options.wanted);
+  const remedies = [...new Set(other.flatMap(({ remedy }) => (remedy === 'none' ? [] : [REMEDIES[remedy]])))];
+  const root = choose(candidates, seen, remedies, options.wanted);
   for (const { message } of broken) options.note(`left out: ${message}`);
   for (const { line } of other.filter(({ isLoss }) => isLoss)) options.note(`left out: ${line}`);
   return { root, readable };
@@ -84,16 +87,24 @@ interface OtherVolume {
   readonly line: string;
   /** Whether somebody may miss it: swap space and boot loaders nobody does. */
   readonly isLoss: boolean;
+  readonly remedy: Remedy;
 }
 
-function probeAll(disk: MappedDisk, { where, mounter }: FindOptions): { volumes: ReadableVolume[]; other: OtherVolume[] } {
+async function probeAll(disk: MappedDisk, { where, mounter, signal }: FindOptions): Promise<{ volumes: ReadableVolume[]; other: OtherVolume[] }> {
   const volumes: ReadableVolume[] = [];
-  const other: OtherVolume[] = disk.unreadable.map((line) => ({ line, isLoss: true }));
+  const other: OtherVolume[] = disk.unreadable.map((line) => ({ line, isLoss: true, remedy: 'none' }));
   for (const volume of disk.volumes) {
     using file = new FileSource(`${where.prefix}${volume.file}`, volume.offset + volume.size);
-    const probe = probeVolume(new WindowSource(file, volume.offset, volume.size));
-    if (probe.found === 'other') other.push({ line: `${volume.name}: ${probe.what}`, isLoss: !probe.swap && !probe.what.startsWith('FAT') });
-    if (probe.found === 'nothing') other.push({ line: `${volume.name}: no known file system`, isLoss: false });
+    const source = new WindowSource(file, volume.offset, volume.size);
+    const probe = probeVolume(source);
+    if (probe.found === 'other' || probe.found === 'nothing') {
+      const known = probe.found === 'other' ? probe : await askBlkid(where, source, signal);
+      other.push({
+        line: `${volume.name}: ${known?.what ?? 'no known file system'}`,
+        isLoss: known !== undefined && known.swap !== true && !known.what.startsWith('FAT'),
+        remedy: known?.remedy ?? 'none',
+      });
+    }
     if (probe.found !== 'filesystem') continue;
     const { filesystem } = probe;
     const broken = cutShort(volume, filesystem);
@@ -136,7 +147,7 @@ function isSystem({ evidence }: Candidate): boolean {
   return evidence.osRelease !== undefined && evidence.hasInit;
 }
 
-function choose(candidates: readonly Candidate[], seen: readonly string[], wanted: string | undefined): Candidate {
+function choose(candidates: readonly Candidate[], seen: readonly string[], remedies: readonly string[], wanted: string | undefined): Candidate {
   const sorted = candidates.filter(({ score }) => score > 0).sort((a, b) => b.score - a.score);
   if (wanted !== undefined) {
     const found = candidates.find(({ name }) => name === wanted) ?? candidates.find(({ source }) => source.volume.name === wanted);
@@ -147,7 +158,7 @@ function choose(candidates: readonly Candidate[], seen: readonly string[], wante
   const [first, second] = sorted;
   if (first === undefined) {
     const empty = candidates.map(({ name, evidence }) => `${name}: ${evidence.isOnlyUsr ? 'only a /usr' : 'no operating system'}`);
-    throw new LayerswarmError('unsupported', `no operating system found on the disk${list(': ', [...seen, ...empty], '')}`);
+    throw new LayerswarmError('unsupported', `no operating system found on the disk${list(': ', [...seen, ...empty], '')}${list(' (what to do: ', remedies, ')')}`);
   }
   if (second !== undefined && (second.score === first.score || (isSystem(first) && isSystem(second)))) {
     const names = sorted.map(({ name, evidence }) => `${name} (${systemName(evidence.osRelease)})`);

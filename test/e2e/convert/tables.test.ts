@@ -119,16 +119,26 @@ test('LUKS, NTFS, swap and volumes of other kinds are refused by name', async (t
     await runOk('dd', [`of=${file}`, 'bs=1', `seek=${at}`, 'conv=notrunc', 'status=none'], { input: Buffer.from(magic, 'latin1') });
     return file;
   };
+  const made = async (program: string): Promise<string> => {
+    const file = sparseFile(join(tempDir(t, 'x'), 'x.raw'), 8 * MIB);
+    await runOk(program, [file]);
+    return file;
+  };
   const swap = sparseFile(join(tempDir(t, 'x'), 'swap.raw'), 8 * MIB);
   await runOk('mkswap', [swap]);
   for (const [image, message] of [
-    [await filled(0, 'LUKS\xba\xbe\0\x02'), /no operating system.*p1: LUKS encryption/],
+    [await filled(0, 'LUKS\xba\xbe\0\x02'), /no operating system.*p1: LUKS encryption \(what to do: unlock it .*cryptsetup/],
+    [await made('mkfs.bfs'), /p1: bfs \(what to do: mount it where it came from.*layerswarm seed tar:/],
+    [await made('mkfs.minix'), /p1: MINIX \(what to do: mount it/],
     [await filled(3, 'NTFS    '), /p1: NTFS \(Windows\)/],
     [swap, /p1: swap space/],
     [await filled(100, 'nothing'), /p1: no known file system/],
     [await makeFileSystem(t, undefined, { sizeMiB: 8 }), /p1: no operating system/],
   ] as const) await refused(t, await makeDisk(t, [{ image, sizeMiB: 8 }]), 'unsupported', message);
   await refused(t, swap, 'unsupported', /disk: swap space/);
+  const labelled = sparseFile(join(tempDir(t, 'x'), 'sgi.raw'), 8 * MIB);
+  await runOk('sfdisk', ['-q', labelled], { input: 'label: sgi\n' });
+  await refused(t, labelled, 'unsupported', /disk: a partition table of type sgi/);
 });
 
 test('a partition that the disk no longer has is an error', async (t) => {

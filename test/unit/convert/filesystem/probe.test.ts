@@ -1,4 +1,5 @@
 import test from 'ava';
+import { blkidName } from '../../../../src/convert/filesystem/foreign-volumes.ts';
 import { probeVolume } from '../../../../src/convert/filesystem/probe.ts';
 import { MemorySource } from '../../../../src/convert/header/byte-source.ts';
 
@@ -18,6 +19,12 @@ for (const [what, source, expected] of [
   ['swap', volume([4086, 'SWAPSPACE2']), 'swap space'],
   ['FAT', volume([82, 'FAT32']), 'FAT'],
   ['squashfs', volume([0, 'hsqs']), 'squashfs'],
+  ['bcachefs', volume([4096 + 24, '\xc6\x85\x73\xf6\x66\xce\x90\xa9\xd9\x6a\x60\xcf\x80\x3d\xf7\xef']), 'bcachefs'],
+  ['bcache', volume([4096 + 24, '\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81']), 'bcache'],
+  ['APFS', volume([32, 'NXSB']), 'APFS (Apple)'],
+  ['GFS2', volume([65536, '\x01\x16\x19\x70']), 'GFS2'],
+  ['a firmware RAID\'s member, by its end', volume([256 * 1024 - 1024, 'Intel Raid ISM Cfg Sig. ']), 'a member of a hardware or firmware RAID'],
+  ['a Sun label', volume([508, '\xda\xbe']), 'a Sun disk label'],
   ['software RAID', volume([4096, '\xfc\x4e\x2b\xa9']), 'Linux software RAID'],
 ] as const) {
   test(`${what} is named`, (t) => {
@@ -48,6 +55,14 @@ test('xfs, btrfs and LVM are recognized', (t) => {
   t.like(probeVolume(volume([0, 'XFSB'])), { filesystem: { kind: 'xfs' } });
   t.like(probeVolume(volume([65536 + 64, '_BHRfS_M'])), { filesystem: { kind: 'btrfs' } });
   t.is(probeVolume(volume([512, 'LABELONE'], [536, 'LVM2 001'])).found, 'lvm');
+});
+
+test('what blkid says is taken for a name, and nothing else', (t) => {
+  t.is(blkidName('zfs_member')?.what, 'ZFS');
+  t.is(blkidName('isw_raid_member')?.what, 'a member of a hardware or firmware RAID (isw_raid_member)');
+  t.is(blkidName('nilfs2')?.what, 'nilfs2');
+  for (const hostile of ['\u001b[2J', '', 'x'.repeat(100), 'a b']) t.is(blkidName(hostile), undefined);
+  t.is(blkidName('constructor')?.remedy, 'mount');
 });
 
 test('nothing known is nothing', (t) => {
