@@ -13,6 +13,7 @@ export interface DiskFlags {
   readonly backing: readonly string[];
   readonly extents: readonly string[];
   readonly maxDiskSize?: number;
+  readonly liveSource?: boolean;
   readonly root?: string;
   readonly trust?: boolean;
   readonly backend?: BackendName;
@@ -37,6 +38,7 @@ export function addDiskOptions(command: Command): Command {
     .option('--backing <file>', 'a file that the disk is the difference to; for each of the chain, nearest first', collect, [])
     .option('--extents <file>', 'an extent of a split VMDK that is not in its folder; for each', collect, [])
     .option('--max-disk-size <bytes>', 'refuse larger virtual disks (default: 16 TiB)', parseBytes)
+    .option('--live-source', 'read a disk that is in use: what is written meanwhile may be torn')
     .option('--scratch <dir>', 'folder for temporary files');
 }
 

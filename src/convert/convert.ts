@@ -12,6 +12,7 @@ import { Cleanup, makeScratch, removeStale } from './cleanup.ts';
 import { writeArchive } from './image/archive.ts';
 import { createdTime, imageConfig } from './image/image-config.ts';
 import { checkLayoutFolder, writeLayout, type ImageInput } from './image/layout.ts';
+import { sourceState } from './map/in-use.ts';
 import { openSystem, type OpenOptions, type OpenSystem } from './open-system.ts';
 import type { ConvertOutput } from './output.ts';
 import { packLayer, type Compression, type PackedLayer } from './pack/pack-layer.ts';
@@ -77,15 +78,17 @@ export async function convertDisk(image: string, output: ConvertOutput, options:
     options.onNote?.(line);
   };
   await using cleanup = new Cleanup();
-  const before = sourceState(image);
+  const before = sourceState([image]);
   const system = await openSystem(image, { ...options, onNote }, cleanup);
   // Asked before hours of packing: without programs that some machine runs it is no image.
   const platform = readPlatform(system.tree);
   mkdirSync(parent, { recursive: true });
   // On the output's own disk, so that what is finished is moved and not copied.
   const staging = await makeScratch(cleanup, parent);
+  const { extents = [] } = system.file;
+  const extentsBefore = sourceState(extents);
   const checkSource = (): void => {
-    if (sourceState(image) !== before) throw new LayerswarmError('verification-failed', `${JSON.stringify(image)} was written to while it was read: stop the machine that uses it, and convert again`);
+    if (options.liveSource !== true && (sourceState([image]) !== before || sourceState(extents) !== extentsBefore)) throw new LayerswarmError('verification-failed', `${JSON.stringify(image)} was written to while it was read: stop the machine that uses it, and convert again`);
   };
   const conversion: Conversion = { system, platform, staging, checkSource, options: { ...options, onNote } };
   const result = await (output.kind === 'tar' ? convertToTar(conversion, output.file) : convertToImage(conversion, output, image));
@@ -232,9 +235,4 @@ function nameOf(image: string): string {
 
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-}
-
-function sourceState(image: string): string {
-  const stat = statSync(image, { bigint: true, throwIfNoEntry: false });
-  return stat === undefined ? '' : `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`;
 }

@@ -38,7 +38,7 @@ export async function openSystem(image: string, options: OpenOptions, cleanup: C
   signal?.throwIfAborted();
   const scratch = await makeScratch(cleanup, options.scratch);
   const where = await surroundings(scratch, options.visible ?? false, cleanup);
-  const file = await openSource(image, where, options);
+  const file = await openSource(image, where, options, cleanup);
   const backend = chooseBackend({ wanted: options.backend, trust: options.trust ?? false, compressed: file.header.compressed }, hostAbilities());
   const context = { where, cleanup, signal };
   const disk = await backend.map(file, context);

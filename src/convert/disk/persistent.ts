@@ -45,7 +45,7 @@ export async function mapDisk(image: string, folder: string, options: OpenOption
     const scratch = await makeScratch(cleanup, options.scratch);
     keepScratch(scratch, target);
     const where = hostSurroundings(scratch);
-    const { volumes, disk, unreadable, daemons } = await mapByExport(await openSource(image, where, options), { where, folder: target, cleanup, outlive: true });
+    const { volumes, disk, unreadable, daemons } = await mapByExport(await openSource(image, where, options, cleanup), { where, folder: target, cleanup, outlive: true });
     for (const daemon of daemons) daemon.release();
     return { folder: target, files: [disk, ...volumes].map(({ name, file, size }) => ({ name, file, size })), unreadable };
   } catch (error) {
@@ -79,7 +79,7 @@ export async function mountDisk(source: string, folder: string, options: OpenOpt
     if (stat.isDirectory()) {
       disk = mappedFolder(realpathSync(source));
     } else {
-      const mapped = await mapByExport(await openSource(source, where, options), { where, folder: scratch, cleanup, outlive: true });
+      const mapped = await mapByExport(await openSource(source, where, options, cleanup), { where, folder: scratch, cleanup, outlive: true });
       for (const daemon of mapped.daemons) daemon.release();
       disk = mapped;
     }

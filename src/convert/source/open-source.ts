@@ -1,10 +1,12 @@
 import { mkdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
+import type { Cleanup } from '../cleanup.ts';
 import { FileSource, WindowSource, type ByteSource } from '../header/byte-source.ts';
 import { DEFAULT_MAX_VIRTUAL_SIZE } from '../header/disk-header.ts';
 import { VMDK_DESCRIPTOR_START } from '../header/vmdk.ts';
 import { openDiskFile, type DiskFile, type DiskFileOptions } from '../map/disk-file.ts';
+import { checkNotWritten, claimDevice, deviceSize } from '../map/in-use.ts';
 import type { Surroundings } from '../program/run-program.ts';
 import { baseName, chooseDisk } from './choose-disk.ts';
 import { decompress, readRange, type FileRange, type Unpacking } from './decompress.ts';
@@ -32,12 +34,14 @@ const MAX_DEPTH = 4;
  * The disk image in a file as it was downloaded: compressed, in a zip or tar archive or an OVA, or a VMDK that is split. What is in an
  * archive as it is, is read in place; the rest is unpacked into the scratch folder.
  */
-export async function openSource(image: string, where: Surroundings, options: SourceOptions = {}): Promise<DiskFile> {
+export async function openSource(image: string, where: Surroundings, options: SourceOptions, cleanup: Cleanup): Promise<DiskFile> {
   const unpacking: Unpacking = { where, limit: options.maxDiskSize ?? DEFAULT_MAX_VIRTUAL_SIZE, signal: options.signal, onUnpack: options.onUnpack };
   const folder = join(where.scratch, 'source');
-  let at = namedFile(image);
+  const named = namedFile(image);
+  if (named.device && options.liveSource !== true) claimDevice(named.path, cleanup);
+  let at: FileRange = named;
   for (let depth = 0; ; depth++) {
-    using file = new FileSource(at.path);
+    using file = new FileSource(at.path, at.offset + at.size);
     const source = new WindowSource(file, at.offset, at.size);
     if (isDescriptor(source, options)) return splitVmdk(image, at, options, where);
     const wrapping = wrappingOf(source);
@@ -49,11 +53,12 @@ export async function openSource(image: string, where: Surroundings, options: So
   }
 }
 
-function namedFile(image: string): FileRange {
+function namedFile(image: string): FileRange & { readonly device: boolean } {
   const stat = statSync(image, { throwIfNoEntry: false });
   if (stat === undefined) throw new LayerswarmError('not-found', `there is no disk image ${JSON.stringify(image)}`);
-  if (!stat.isFile()) throw new LayerswarmError('usage', `${JSON.stringify(image)} is not a file: a disk image is one`);
-  return { path: realpathSync(image), offset: 0, size: stat.size };
+  const device = stat.isBlockDevice();
+  if (!stat.isFile() && !device) throw new LayerswarmError('usage', `${JSON.stringify(image)} is not a file or block device: a disk image is one`);
+  return { path: realpathSync(image), offset: 0, size: device ? deviceSize(stat) : stat.size, device };
 }
 
 async function unwrap(wrapping: Wrapping, at: FileRange, source: ByteSource, target: string, unpacking: Unpacking, note: (line: string) => void): Promise<FileRange> {
@@ -117,9 +122,10 @@ function isDescriptor(source: ByteSource, { format }: SourceOptions): boolean {
   return source.read(0, Math.min(source.size, VMDK_DESCRIPTOR_START.length)).toString('latin1') === VMDK_DESCRIPTOR_START;
 }
 
-function splitVmdk(image: string, { path, offset }: FileRange, { extents = [], backing = [], maxDiskSize = DEFAULT_MAX_VIRTUAL_SIZE }: SourceOptions, { scratch }: Surroundings): DiskFile {
+function splitVmdk(image: string, { path, offset }: FileRange, { extents = [], backing = [], maxDiskSize = DEFAULT_MAX_VIRTUAL_SIZE, liveSource = false }: SourceOptions, { scratch }: Surroundings): DiskFile {
   if (offset !== 0) throw new LayerswarmError('unsupported', 'the archive holds a VMDK descriptor without the extents that it names');
   if (backing.length > 0) throw new LayerswarmError('usage', '--backing was given, and the vmdk file has no backing file');
   const { descriptor, header, files } = joinVmdkExtents(path, extents, scratch, { maxVirtualSize: maxDiskSize });
-  return { path: descriptor, header, source: realpathSync(image), extents: files };
+  if (!liveSource) for (const file of files) checkNotWritten(file);
+  return { path: descriptor, header, source: realpathSync(image), extents: files, ...(liveSource && { live: true }) };
 }

@@ -2,11 +2,12 @@ import test, { type ExecutionContext } from 'ava';
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { hasWriterLock } from '../../../src/convert/map/in-use.ts';
 import { MAIN } from '../../support/cli.ts';
 import { convertToTar, leftovers, refused, requireConversion } from '../../support/conversion.ts';
 import { makeDisk, makeFileSystem, toFormat } from '../../support/disk-image.ts';
 import { makeGuestTree } from '../../support/guest-tree.ts';
-import { run, runOk } from '../../support/process.ts';
+import { run, runOk, startProgram } from '../../support/process.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const TOOLS = ['gzip', 'xz', 'zstd', 'bzip2', 'lz4', 'zip'];
@@ -126,4 +127,38 @@ test('an archive that is damaged, hostile or no disk is refused in one line, and
   t.is(code, 2);
   t.regex(stderr, /^layerswarm: .*layerswarm seed tar:FILE.*\n$/);
   t.deepEqual(leftovers(scratch), []);
+});
+
+test('a block device is read like a file, and refused while it is mounted', async (t) => {
+  if (!requireConversion(t, 'root', 'losetup')) return;
+  const disk = await makeFileSystem(t, makeGuestTree(t));
+  const expected = (await convertToTar(t, disk)).diffId;
+  const device = (await runOk('losetup', ['--show', '--find', disk])).stdout.trim();
+  const folder = tempDir(t, 'mnt');
+  try {
+    for (const backend of ['fuse', 'loop', 'raw'] as const) t.is((await convertToTar(t, device, { backend })).diffId, expected, backend);
+    await runOk('mount', ['-o', 'ro', device, folder]);
+    try {
+      await refused(t, device, 'unavailable', /is in use: it is mounted.*--live-source/);
+      t.is((await convertToTar(t, device, { liveSource: true })).diffId, expected);
+    } finally {
+      await runOk('umount', [folder]);
+    }
+  } finally {
+    await runOk('losetup', ['--detach', device]);
+  }
+});
+
+test('a disk that a virtual machine writes to is refused by name, unless that is meant', async (t) => {
+  if (!requireConversion(t, 'qemu-io')) return;
+  const raw = await makeFileSystem(t, makeGuestTree(t));
+  const expected = (await convertToTar(t, raw)).diffId;
+  for (const [image, format] of [[raw, 'raw'], [await toFormat(t, raw, 'qcow2'), 'qcow2']] as const) {
+    const machine = startProgram(t, 'qemu-io', ['-f', format, image, '-c', 'sleep 600000']);
+    await machine.waitFor('the lock', () => hasWriterLock(image, readFileSync('/proc/locks', 'utf8')));
+    await refused(t, image, 'unavailable', /is in use: a running virtual machine writes to it.*--live-source/);
+    for (const backend of ['fuse', 'raw'] as const) t.is((await convertToTar(t, image, { backend, liveSource: true })).diffId, expected, `${format} ${backend}`);
+    process.kill(machine.pid, 'SIGKILL');
+    await machine.finished;
+  }
 });
