@@ -133,5 +133,5 @@ function mappedFolder(folder: string): MappedDisk {
     const path = join(folder, files[i]!);
     return { name, file: path, offset: 0, size: statSync(path).size, ...(partition && { partition }), ...(logical && { logical }) };
   });
-  return { disk: { name: 'disk', file, offset: 0, size: source.size }, table: plan.table, volumes, unreadable: plan.unreadable };
+  return { disk: { name: 'disk', file, offset: 0, size: source.size }, table: plan.table, volumes, unreadable: plan.unreadable, warnings: plan.warnings };
 }

@@ -66,6 +66,7 @@ export async function findRoot(disk: MappedDisk, options: FindOptions): Promise<
   }
   const remedies = [...new Set(other.flatMap(({ remedy }) => (remedy === 'none' ? [] : [REMEDIES[remedy]])))];
   const root = choose(candidates, seen, remedies, options.wanted);
+  for (const warning of disk.warnings) options.note(warning);
   for (const { message } of broken) options.note(`left out: ${message}`);
   for (const { line } of other.filter(({ isLoss }) => isLoss)) options.note(`left out: ${line}`);
   return { root, readable };
