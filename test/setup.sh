@@ -34,6 +34,8 @@ fuse2fs            fuse2fs
 mkfs.ext4          e2fsprogs
 mkfs.xfs           xfsprogs
 mkfs.btrfs         btrfs-progs
+mksquashfs         squashfs-tools
+mkfs.erofs         erofs-utils
 fusermount3        fuse3
 setcap             libcap2-bin
 setfacl            acl

@@ -39,8 +39,6 @@ const SIGNATURES: readonly Signature[] = [
   { offset: 4096 - 10, magic: 'S1SUSPEND', what: 'swap space (hibernated)', swap: true, remedy: 'none' },
   { offset: 54, magic: 'FAT1', what: 'FAT', remedy: 'none' },
   { offset: 82, magic: 'FAT32', what: 'FAT', remedy: 'none' },
-  { offset: 0, magic: 'hsqs', what: 'squashfs', remedy: 'mount' },
-  { offset: 1024, magic: '\xe2\xe1\xf5\xe0', what: 'erofs', remedy: 'mount' },
   { offset: 1024, magic: '\x10\x20\xf5\xf2', what: 'F2FS', remedy: 'mount' },
   { offset: 65536 + 52, magic: 'ReIsEr', what: 'reiserfs', remedy: 'mount' },
   { offset: 65536, magic: 'ReIsEr4', what: 'reiser4', remedy: 'mount' },

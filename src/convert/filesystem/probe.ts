@@ -4,8 +4,8 @@ import { foreignVolume, type Remedy } from './foreign-volumes.ts';
 
 /** What can be read, each with what fstab may call it by. */
 export interface FileSystem {
-  readonly kind: 'ext' | 'xfs' | 'btrfs';
-  /** As fstab writes it. */
+  readonly kind: 'ext' | 'xfs' | 'btrfs' | 'squashfs' | 'erofs';
+  /** As fstab writes it; empty where it has none. */
   readonly uuid: string;
   readonly label: string;
   /** Bytes that the file system says it has; more than its volume means that the disk was cut short. */
@@ -26,7 +26,7 @@ const SUPERBLOCK_BYTES = 4096;
 /** Says what a volume holds, from its superblocks alone. */
 export function probeVolume(volume: ByteSource): Probe {
   if (isLvm(volume)) return { found: 'lvm' };
-  const filesystem = probeExt(volume) ?? probeXfs(volume) ?? probeBtrfs(volume);
+  const filesystem = probeExt(volume) ?? probeXfs(volume) ?? probeBtrfs(volume) ?? probeSquashfs(volume) ?? probeErofs(volume);
   const other = foreignVolume(volume);
   // An encrypted or NTFS volume may hold an old superblock where its new owner never wrote.
   if (other !== undefined && (filesystem === undefined || (other.offset >= 0 && other.offset < 500))) return { found: 'other', what: other.what, swap: other.swap === true, remedy: other.remedy };
@@ -69,6 +69,20 @@ function probeBtrfs(volume: ByteSource): FileSystem | undefined {
   const block = readIfThere(volume, 65536, SUPERBLOCK_BYTES);
   if (block === undefined || block.toString('latin1', 0x40, 0x48) !== '_BHRfS_M') return undefined;
   return { kind: 'btrfs', uuid: formatUuid(block, 0x20), label: cString(block, 0x12b, 256), size: u64le(block, 0x70), dirty: u64le(block, 0x60) !== 0 };
+}
+
+/** Version 4; kernel's fs/squashfs/squashfs_fs.h, struct squashfs_super_block. */
+function probeSquashfs(volume: ByteSource): FileSystem | undefined {
+  const block = readIfThere(volume, 0, 96);
+  if (block === undefined || block.toString('latin1', 0, 4) !== 'hsqs' || block.readUInt16LE(28) !== 4) return undefined;
+  return { kind: 'squashfs', uuid: '', label: '', size: u64le(block, 40), dirty: false };
+}
+
+/** Kernel's fs/erofs/erofs_fs.h, struct erofs_super_block. */
+function probeErofs(volume: ByteSource): FileSystem | undefined {
+  const block = readIfThere(volume, 1024, 128);
+  if (block === undefined || block.readUInt32LE(0) !== 0xe0f5_e1e2 || block[12]! < 9 || block[12]! > 16) return undefined;
+  return { kind: 'erofs', uuid: formatUuid(block, 48), label: cString(block, 64, 16), size: block.readUInt32LE(36) * 2 ** block[12]!, dirty: false };
 }
 
 function formatUuid(bytes: Buffer, at: number): string {

@@ -7,7 +7,7 @@ import { serveFuse, type MounterOptions } from './fuse-mounter.ts';
 import type { Mounter, MountedTree } from './mounter.ts';
 import { replayExtJournal } from './replay-journal.ts';
 
-const MOUNT_TYPES = { ext: 'ext4', xfs: 'xfs' } as const;
+const MOUNT_TYPES = { ext: 'ext4', xfs: 'xfs', squashfs: 'squashfs', erofs: 'erofs' } as const;
 
 /** Reads file systems with the kernel of a virtual machine, by libguestfs: slow, but a hostile one meets no kernel of this host. Needs no root. */
 export class GuestMounter implements Mounter {

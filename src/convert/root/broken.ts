@@ -21,7 +21,7 @@ export function unreadable({ name }: Volume, { kind }: FileSystem, error: unknow
   if (typeof program !== 'string' || typeof said !== 'string') return error;
   const next = kind === 'ext'
     ? 'repair it where it came from (e2fsck -f), or let a newer kernel read it: as root with --trust, or in a virtual machine with --backend guestfs'
-    : `repair it where it came from (${kind === 'xfs' ? 'xfs_repair' : 'btrfs check'})`;
+    : kind === 'xfs' || kind === 'btrfs' ? `repair it where it came from (${kind === 'xfs' ? 'xfs_repair' : 'btrfs check'})` : 'copy it again';
   return new LayerswarmError('unsupported', `the ${kind} file system of ${name} cannot be read: it is damaged, or newer than the programs here; ${next} (${program} says: ${words(said)})`, { cause: error });
 }
 
