@@ -12,6 +12,7 @@ export interface DiskFlags {
   readonly format?: DiskFormat;
   readonly backing: readonly string[];
   readonly extents: readonly string[];
+  readonly member?: string;
   readonly maxDiskSize?: number;
   readonly liveSource?: boolean;
   readonly root?: string;
@@ -37,6 +38,7 @@ export function addDiskOptions(command: Command): Command {
     .addOption(new Option('--backend <backend>', 'how to read the disk; chosen by what the host has otherwise').choices(BACKENDS))
     .option('--backing <file>', 'a file that the disk is the difference to; for each of the chain, nearest first', collect, [])
     .option('--extents <file>', 'an extent of a split VMDK that is not in its folder; for each', collect, [])
+    .option('--member <name>', 'which file of an archive is the disk, where several could be')
     .option('--max-disk-size <bytes>', 'refuse larger virtual disks (default: 16 TiB)', parseBytes)
     .option('--live-source', 'read a disk that is in use: what is written meanwhile may be torn')
     .option('--scratch <dir>', 'folder for temporary files');

@@ -45,10 +45,12 @@ export class FuseMounter implements Mounter {
   }
 }
 
-/** What to do about a file system that only the kernel can read, where the user has not said that it may. */
+/**
+ * What to do about a file system that only the kernel can read whole, where the user has not said that it may. (squashfuse shows
+ * security.capability as trusted.capability, and fsck.erofs unpacks no attributes.)
+ */
 export function untrusted(kind: FileSystem['kind']): string {
-  // squashfuse shows security.capability as trusted.capability, and fsck.erofs unpacks no attributes: neither gives the whole tree.
-  const instead = kind !== 'btrfs' ? 'let a virtual machine read it with --backend guestfs, or the kernel, as root with --trust,' : 'let it read it, as root with --trust,';
+  const instead = kind === 'xfs' ? 'let a virtual machine read it with --backend guestfs, or the kernel, as root with --trust,' : 'let it read it, as root with --trust,';
   return `${kind} can only be read by the kernel, which a hostile file system may attack: ${instead} if you know where the disk comes from`;
 }
 

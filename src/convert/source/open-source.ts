@@ -20,6 +20,8 @@ import { listZip, unpackZipMember } from './zip.ts';
 export interface SourceOptions extends DiskFileOptions {
   /** Extents of a split VMDK that do not lie in its folder. */
   readonly extents?: readonly string[] | undefined;
+  /** Which file of an archive is the disk, where several could be. */
+  readonly member?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Called with the bytes that were read of a packed file, and how many it has. */
   readonly onUnpack?: ((bytes: number, total: number) => void) | undefined;
@@ -39,17 +41,20 @@ export async function openSource(image: string, where: Surroundings, options: So
   const folder = join(where.scratch, 'source');
   const named = namedFile(image);
   if (named.device && options.liveSource !== true) claimDevice(named.path, cleanup);
-  let at: FileRange = named;
+  let at: Unwrapped = { ...named, isNamed: false };
+  let isNamed = false;
   for (let depth = 0; ; depth++) {
     using file = new FileSource(at.path, at.offset + at.size);
     const source = new WindowSource(file, at.offset, at.size);
-    if (isDescriptor(source, options)) return splitVmdk(image, at, options, where);
     const wrapping = wrappingOf(source);
+    if (wrapping === undefined && options.member !== undefined && !isNamed) throw new LayerswarmError('usage', `--member was given, and there is no archive with a file ${JSON.stringify(options.member)}`);
+    if (isDescriptor(source, options)) return splitVmdk(image, at, options, where);
     if (wrapping === undefined) return { ...openDiskFile(at.path, { ...options, range: at }), source: realpathSync(image) };
     if (depth === MAX_DEPTH) throw new LayerswarmError('unsupported', `the disk is packed more than ${MAX_DEPTH} times; unpack it first`);
     const target = join(folder, `${depth}`);
     mkdirSync(target, { recursive: true, mode: 0o700 });
-    at = await unwrap(wrapping, at, source, target, unpacking, options.onNote ?? ((): void => undefined));
+    at = await unwrap(wrapping, at, source, target, unpacking, options);
+    isNamed ||= at.isNamed;
   }
 }
 
@@ -61,26 +66,28 @@ function namedFile(image: string): FileRange & { readonly device: boolean } {
   return { path: realpathSync(image), offset: 0, size: device ? deviceSize(stat) : stat.size, device };
 }
 
-async function unwrap(wrapping: Wrapping, at: FileRange, source: ByteSource, target: string, unpacking: Unpacking, note: (line: string) => void): Promise<FileRange> {
+/** What was in a wrapping, and whether it is what `member` names. */
+type Unwrapped = FileRange & { readonly isNamed: boolean };
+
+async function unwrap(wrapping: Wrapping, at: FileRange, source: ByteSource, target: string, unpacking: Unpacking, { member: wanted, onNote = () => undefined }: SourceOptions): Promise<Unwrapped> {
   switch (wrapping.kind) {
     case 'compressed': {
       const path = join(target, 'unpacked');
       await decompress(at, wrapping, path, unpacking);
-      return whole(path);
+      return { ...whole(path), isNamed: false };
     }
     case 'zip': {
-      const { disk, beside } = chooseDisk(listZip(source), 'zip');
+      const { disk, beside, isNamed } = chooseDisk(listZip(source), 'zip', wanted);
       for (const member of [disk, ...beside]) await unpackZipMember(at, source, member, memberPath(target, member.name), unpacking);
-      return whole(memberPath(target, disk.name));
+      return { ...whole(memberPath(target, disk.name)), isNamed };
     }
     case 'tar': {
       const members = listTar(source);
-      const disks = await ovaDisks(members, source, at, unpacking, note);
-      if (disks !== undefined && disks.length > 1) throw new LayerswarmError('unsupported', `the OVA has ${disks.length} disks (${disks.map(({ name }) => JSON.stringify(name)).join(', ')}): unpack it (tar -xf FILE), and convert the one with the system`);
-      const { disk, beside } = disks === undefined ? chooseDisk(members, 'tar') : { disk: disks[0]!, beside: [] };
-      if (beside.length === 0 && disk.sparse === undefined) return inPlace(at, disk);
+      const disks = await ovaDisks(members, source, at, unpacking, onNote);
+      const { disk, beside, isNamed } = chooseDisk(disks ?? members, disks === undefined ? 'tar' : 'OVA', wanted);
+      if (beside.length === 0 && disk.sparse === undefined) return { ...inPlace(at, disk), isNamed };
       for (const member of [disk, ...beside]) await copyTarMember(at, member, memberPath(target, member.name), unpacking);
-      return whole(memberPath(target, disk.name));
+      return { ...whole(memberPath(target, disk.name)), isNamed };
     }
   }
 }
@@ -91,7 +98,11 @@ function whole(path: string): FileRange {
 
 /** A tar archive fills its members up with zeros to whole sectors, in which qemu counts. */
 function inPlace(archive: FileRange, { offset, size }: TarMember): FileRange {
-  return { path: archive.path, offset: archive.offset + offset, size: Math.ceil(size / 512) * 512 };
+  return { path: archive.path, offset: archive.offset + offset, size: sectors(size) };
+}
+
+function sectors(bytes: number): number {
+  return Math.ceil(bytes / 512) * 512;
 }
 
 /** A folder of our own, and a name without a folder: nothing that an archive says leads out of it. */
@@ -101,6 +112,8 @@ function memberPath(target: string, name: string): string {
 }
 
 async function copyTarMember(archive: FileRange, { offset, size, packedSize, sparse = [{ offset: 0, size }] }: TarMember, target: string, { limit, signal, onUnpack }: Unpacking): Promise<void> {
+  // Else the data of what follows, or none at all, would be taken for its own.
+  if (sparse.reduce((sum, piece) => sum + sectors(piece.size), 0) > sectors(packedSize)) throw new LayerswarmError('unsupported', 'not a sound tar archive: the map of a sparse file is damaged');
   using file = new SparseFile(target, limit);
   let at = archive.offset + offset;
   let done = 0;
@@ -112,7 +125,7 @@ async function copyTarMember(archive: FileRange, { offset, size, packedSize, spa
       done += chunk.length;
       onUnpack?.(done, packedSize);
     }
-    at += Math.ceil(piece.size / 512) * 512;
+    at += sectors(piece.size);
   }
   file.skip(size - file.size);
 }

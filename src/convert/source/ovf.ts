@@ -36,12 +36,24 @@ export function parseOvf(xml: string): OvfDisk[] {
 
 /** Attributes of every element of a name, without their namespaces. Only what is asked for is looked at: no entity is ever expanded but XML's own five. */
 function elements(xml: string, name: string): Record<string, string>[] {
-  const without = xml.replaceAll(/<!--[\s\S]*?-->/g, '');
-  return [...without.matchAll(new RegExp(`<(?:[\\w-]+:)?${name}(\\s[^<>]*?)/?>`, 'g'))].map(([, text]) => {
+  // Every pattern here ends after a few steps wherever it begins: the text is hostile, and may be long.
+  return [...withoutComments(xml).matchAll(new RegExp(`<(?:[\\w-]{1,64}:)?${name}(\\s[^<>]{0,4096}?)/?>`, 'g'))].map(([, text]) => {
     const values: Record<string, string> = Object.create(null) as Record<string, string>;
-    for (const [, key, double, single] of text!.matchAll(/(?:[\w-]+:)?([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')/g)) values[key!] = unescape(double ?? single ?? '');
+    for (const [, key, double, single] of text!.matchAll(/\s(?:[\w-]{1,64}:)?([\w-]{1,64})\s{0,16}=\s{0,16}(?:"([^"]*)"|'([^']*)')/g)) values[key!] = unescape(double ?? single ?? '');
     return values;
   });
+}
+
+function withoutComments(xml: string): string {
+  let kept = '';
+  for (let at = 0; ;) {
+    const start = xml.indexOf('<!--', at);
+    if (start < 0) return kept + xml.slice(at);
+    kept += xml.slice(at, start);
+    const end = xml.indexOf('-->', start + 4);
+    if (end < 0) return kept;
+    at = end + 3;
+  }
 }
 
 function unescape(text: string): string {
@@ -68,7 +80,8 @@ export async function ovaDisks(members: readonly TarMember[], source: ByteSource
 
 async function verify(member: TarMember, manifest: string, archive: FileRange, { signal, onUnpack }: Unpacking): Promise<void> {
   const name = baseName(member.name);
-  for (const [, algorithm, file, hex] of manifest.matchAll(/^\s*(SHA1|SHA256|SHA512)\s*\(([^\n]*)\)\s*=\s*([0-9a-f]+)\s*$/gim)) {
+  for (const line of manifest.split('\n')) {
+    const [, algorithm, file, hex] = /^(SHA1|SHA256|SHA512) ?\((.*)\) ?= ?([0-9a-f]+)$/i.exec(line.trim()) ?? [];
     if (file !== name) continue;
     const hash = createHash(algorithm!.toLowerCase());
     for await (const chunk of readRange({ path: archive.path, offset: archive.offset + member.offset, size: member.packedSize }, onUnpack)) {

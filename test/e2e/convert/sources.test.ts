@@ -117,6 +117,11 @@ test('an archive that is damaged, hostile or no disk is refused in one line, and
   await refused(t, join(dir, 'bomb.xz'), 'too-large', /--max-disk-size/, { maxDiskSize: 100 * 1024 * 1024 });
   await refused(t, await ova(t, [vmdk], { manifest: 'wrong' }), 'verification-failed', /not what its manifest says/);
   await refused(t, await ova(t, [vmdk], { manifest: 'silent' }), 'verification-failed', /says nothing of "vm-disk1.vmdk"/);
+  const data = await toFormat(t, await makeFileSystem(t, undefined, { sizeMiB: 8 }), 'vmdk', ['-o', 'subformat=streamOptimized']);
+  const both = await ova(t, [data, vmdk]);
+  await refused(t, both, 'usage', /the OVA archive holds 2 files that could be the disk \("vm-disk1.vmdk", "vm-disk2.vmdk"\): say which with --member/);
+  t.is((await convertToTar(t, both, { member: 'vm-disk2.vmdk' })).root, 'p1');
+  await refused(t, disk, 'usage', /no archive with a file "x"/, { member: 'x' });
   // Names that lead out of a folder, and a link that does: none is made.
   mkdirSync(join(dir, 'in'));
   await runOk('sh', ['-euc', 'cd "$1/in"; ln -s /etc/hostname link.img; tar -Pcf ../names.tar --transform="s,^disk.raw,../../../escaped.img," -C .. disk.raw -C in link.img; for i in 1 2 3 4 5 6; do gzip -c ../disk.raw.gz > x.gz; mv x.gz ../disk.raw.gz; done; tar -cf ../rootfs.tar -C / ./etc/passwd ./etc/os-release', 'sh', dir]);

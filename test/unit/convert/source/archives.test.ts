@@ -179,6 +179,23 @@ test('the disks of an OVF are those that it refers to, in its order', (t) => {
   t.throws(() => parseOvf('<Disk ovf:parentRef="x" ovf:fileRef="y"/>'), { message: /snapshots/ });
 });
 
+test('a long description that means nothing is read as fast as any', (t) => {
+  // Patterns that begin anew at each place would take hours for these.
+  const begin = performance.now();
+  for (const text of ['<!--', '<File ', '<File a', '\n', 'a', '<File a:', ' ', '<a']) {
+    t.deepEqual(parseOvf(text.repeat(4 * MIB / text.length)), []);
+    t.deepEqual(parseOvf(`<Disk ${text.replaceAll('<', '').repeat(4 * MIB / text.length)}`), []);
+  }
+  t.log(`${Math.round(performance.now() - begin)} ms`);
+});
+
+test('of several disks the one that is named is taken', (t) => {
+  const members = ['a/one.vmdk', 'b/two.vmdk'].map((name) => file(name));
+  t.is(chooseDisk(members, 'OVA', 'two.vmdk').disk.name, 'b/two.vmdk');
+  t.is(chooseDisk(members, 'OVA', 'a/one.vmdk').disk.name, 'a/one.vmdk');
+  t.throws(() => chooseDisk(members, 'OVA', 'three.vmdk'), { message: /could be the disk.*--member/ });
+});
+
 for (const [path, name] of [['/images/debian-12.qcow2.xz', 'debian-12'], ['a.tar.gz', 'a'], ['vm.ova', 'vm'], ['disk', 'disk'], ['/dev/vg/root', 'root']] as const) {
   test(`${path} is called ${name}`, (t) => { t.is(diskName(path), name); });
 }
