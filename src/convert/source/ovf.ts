@@ -13,7 +13,7 @@ const MAX_DISKS = 64;
 export interface OvfDisk {
   /** The file in the archive. */
   readonly href: string;
-  /** Whether that file is compressed, as `ovf:compression` says; its content decides. */
+  /** Whether it is cut into several files, as `ovf:chunkSize` says. */
   readonly chunked: boolean;
 }
 

@@ -61,7 +61,7 @@ export function listTar(source: ByteSource): TarMember[] {
       members.push({ name, offset, packedSize: end - offset, size: realSize, ...(sparse !== undefined && { sparse }) });
       if (members.length > MAX_MEMBERS) throw new LayerswarmError('too-large', `the tar archive holds more than ${MAX_MEMBERS} files: a disk image is packed alone, and a root file system is seeded with: layerswarm seed tar:FILE`);
     }
-    // Links, folders and devices have no data, whatever their size says; GNU and pax write 0.
+    // A link has no data, whatever its size says.
     at = type === '1' || type === '2' ? at : at + padded(size);
     pax = {};
     longName = undefined;
