@@ -25,6 +25,10 @@ fish               fish
 lintian            lintian
 pigz               pigz
 zstd               zstd
+xz                 xz-utils
+bzip2              bzip2
+lz4                lz4
+zip                zip
 ip                 iproute2
 tc                 iproute2
 nsenter            util-linux
@@ -37,6 +41,8 @@ fuse2fs            fuse2fs
 mkfs.ext4          e2fsprogs
 mkfs.xfs           xfsprogs
 mkfs.btrfs         btrfs-progs
+mksquashfs         squashfs-tools
+mkfs.erofs         erofs-utils
 fusermount3        fuse3
 setcap             libcap2-bin
 setfacl            acl

@@ -11,7 +11,10 @@ import { formatBytes, parseSize } from '../quantity.ts';
 export interface DiskFlags {
   readonly format?: DiskFormat;
   readonly backing: readonly string[];
+  readonly extents: readonly string[];
+  readonly member?: string;
   readonly maxDiskSize?: number;
+  readonly liveSource?: boolean;
   readonly root?: string;
   readonly trust?: boolean;
   readonly backend?: BackendName;
@@ -34,7 +37,10 @@ export function addDiskOptions(command: Command): Command {
     .option('--trust', 'let the kernel read the disk\'s file systems: needs root; faster, and for btrfs the only way')
     .addOption(new Option('--backend <backend>', 'how to read the disk; chosen by what the host has otherwise').choices(BACKENDS))
     .option('--backing <file>', 'a file that the disk is the difference to; for each of the chain, nearest first', collect, [])
+    .option('--extents <file>', 'an extent of a split VMDK that is not in its folder; for each', collect, [])
+    .option('--member <name>', 'which file of an archive is the disk, where several could be')
     .option('--max-disk-size <size>', 'refuse larger virtual disks, such as 30T (default: 16 TiB)', parseBytes)
+    .option('--live-source', 'read a disk that is in use: what is written meanwhile may be torn')
     .option('--scratch <dir>', 'folder for temporary files');
 }
 
@@ -63,22 +69,28 @@ const BAR_WIDTH = 32;
 const PLAIN_STEP = 0.1;
 
 /** One bar that moves on a terminal; elsewhere a line for each tenth. */
-export function convertProgress(stream: NodeJS.WriteStream): { show: (progress: ConvertProgress) => void; end: () => void } {
+export function convertProgress(stream: NodeJS.WriteStream): { show: (progress: ConvertProgress) => void; unpack: (bytes: number, total: number) => void; end: () => void } {
   let next = PLAIN_STEP;
+  let last = 0;
   let shown = false;
+  const draw = (done: string, { bytes, estimatedBytes }: ConvertProgress): void => {
+    // What comes after, such as packing after reading, begins anew.
+    if (bytes < last) next = PLAIN_STEP;
+    last = bytes;
+    const share = estimatedBytes === 0 ? 1 : Math.min(1, bytes / estimatedBytes);
+    const numbers = `${formatBytes(bytes)} of ${bytes === estimatedBytes ? '' : 'about '}${formatBytes(estimatedBytes)}`;
+    if (stream.isTTY) {
+      const filled = Math.round(share * BAR_WIDTH);
+      stream.write(`\r\x1b[2K[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}] ${numbers}`);
+      shown = true;
+    } else if (share >= next) {
+      next = Math.floor(share / PLAIN_STEP) * PLAIN_STEP + PLAIN_STEP;
+      stream.write(`${done} ${numbers}\n`);
+    }
+  };
   return {
-    show({ bytes, estimatedBytes }) {
-      const share = estimatedBytes === 0 ? 1 : Math.min(1, bytes / estimatedBytes);
-      const numbers = `${formatBytes(bytes)} of ${bytes === estimatedBytes ? '' : 'about '}${formatBytes(estimatedBytes)}`;
-      if (stream.isTTY) {
-        const filled = Math.round(share * BAR_WIDTH);
-        stream.write(`\r\x1b[2K[${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}] ${numbers}`);
-        shown = true;
-      } else if (share >= next) {
-        next = Math.floor(share / PLAIN_STEP) * PLAIN_STEP + PLAIN_STEP;
-        stream.write(`packed ${numbers}\n`);
-      }
-    },
+    show: (progress) => { draw('packed', progress); },
+    unpack: (bytes, total) => { draw('read', { bytes, estimatedBytes: total }); },
     end() {
       if (shown) stream.write('\n');
       shown = false;

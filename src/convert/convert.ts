@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { LayerswarmError } from '../errors.ts';
 import type { Platform } from '../oci/descriptor.ts';
@@ -12,6 +12,7 @@ import { Cleanup, makeScratch, removeStale } from './cleanup.ts';
 import { writeArchive } from './image/archive.ts';
 import { createdTime, imageConfig } from './image/image-config.ts';
 import { checkLayoutFolder, writeLayout, type ImageInput } from './image/layout.ts';
+import { sourceState } from './map/in-use.ts';
 import { openSystem, type OpenOptions, type OpenSystem } from './open-system.ts';
 import type { ConvertOutput } from './output.ts';
 import { packLayer, type Compression, type PackedLayer } from './pack/pack-layer.ts';
@@ -20,6 +21,7 @@ import type { Keepable } from './pack/strip.ts';
 import { runProgram, type Surroundings } from './program/run-program.ts';
 import { readPlatform } from './root/architecture.ts';
 import { readOsRelease, systemName } from './root/os-release.ts';
+import { diskName } from './source/disk-name.ts';
 import { fileDigest } from './source-digest.ts';
 
 export interface ConvertOptions extends OpenOptions {
@@ -78,15 +80,17 @@ export async function convertDisk(image: string, output: ConvertOutput, options:
     options.onNote?.(line);
   };
   await using cleanup = new Cleanup();
-  const before = sourceState(image);
+  const before = sourceState([image]);
   const system = await openSystem(image, { ...options, onNote }, cleanup);
   // Asked before hours of packing: without programs that some machine runs it is no image.
   const platform = readPlatform(system.tree);
   mkdirSync(parent, { recursive: true });
   // On the output's own disk, so that what is finished is moved and not copied.
   const staging = await makeScratch(cleanup, parent);
+  const { extents = [] } = system.file;
+  const extentsBefore = sourceState(extents);
   const checkSource = (): void => {
-    if (sourceState(image) !== before) throw new LayerswarmError('verification-failed', `${JSON.stringify(image)} was written to while it was read: stop the machine that uses it, and convert again`);
+    if (options.liveSource !== true && (sourceState([image]) !== before || sourceState(extents) !== extentsBefore)) throw new LayerswarmError('verification-failed', `${JSON.stringify(image)} was written to while it was read: stop the machine that uses it, and convert again`);
   };
   const conversion: Conversion = { system, platform, staging, checkSource, options: { ...options, onNote } };
   const result = await (output.kind === 'tar' ? convertToTar(conversion, output.file) : convertToImage(conversion, output, image));
@@ -121,7 +125,7 @@ async function convertToImage({ system, platform, staging, checkSource, options 
   const compression = options.compression ?? 'gzip';
   const abort = new AbortController();
   const signal = AbortSignal.any([abort.signal, ...(options.signal === undefined ? [] : [options.signal])]);
-  const hashing = options.sourceDigest === false ? undefined : fileDigest(system.file.path, signal);
+  const hashing = options.sourceDigest === false ? undefined : fileDigest(system.file.source, signal);
   // Awaited below; when packing fails first, its own failure is what counts.
   hashing?.catch(() => undefined);
   let layers: NamedLayer[];
@@ -228,15 +232,10 @@ function receiptOf({ digest, diffId, size, diffSize }: PackedLayer): ConvertRece
 
 /** `/images/Debian 12.qcow2` → `debian-12:latest` */
 export function imageName(image: string): string {
-  const name = basename(image).replace(/\.[a-z0-9]{2,5}$/i, '').toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '');
+  const name = diskName(image).toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '');
   return `${name === '' ? `disk-${createHash('sha256').update(image).digest('hex').slice(0, 8)}` : name.slice(0, 100)}:latest`;
 }
 
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-}
-
-function sourceState(image: string): string {
-  const stat = statSync(image, { bigint: true, throwIfNoEntry: false });
-  return stat === undefined ? '' : `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`;
 }

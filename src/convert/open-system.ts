@@ -2,14 +2,15 @@ import { readFileSync } from 'node:fs';
 import { LayerswarmError } from '../errors.ts';
 import { chooseBackend, hostAbilities, type Backend, type BackendName } from './backend.ts';
 import { makeScratch, type Cleanup } from './cleanup.ts';
-import { openDiskFile, type DiskFile, type DiskFileOptions } from './map/disk-file.ts';
+import type { DiskFile } from './map/disk-file.ts';
 import type { MappedDisk } from './map/volume.ts';
 import type { Surroundings } from './program/run-program.ts';
 import { hostSurroundings, privateSurroundings } from './program/surroundings.ts';
 import { assemble, type Assembled } from './root/assemble.ts';
 import { findRoot, type Candidate } from './root/find-root.ts';
+import { openSource, type SourceOptions } from './source/open-source.ts';
 
-export interface OpenOptions extends DiskFileOptions {
+export interface OpenOptions extends SourceOptions {
   readonly backend?: BackendName | undefined;
   /** Lets the kernel read the disk's file systems. */
   readonly trust?: boolean | undefined;
@@ -17,9 +18,6 @@ export interface OpenOptions extends DiskFileOptions {
   readonly root?: string | undefined;
   /** Folder for temporary files; the system's own otherwise. */
   readonly scratch?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** A line for the person: what was left out, and why. */
-  readonly onNote?: ((line: string) => void) | undefined;
   /** Whether other processes of the host have to see the mounts. */
   readonly visible?: boolean;
 }
@@ -37,11 +35,11 @@ export interface OpenSystem extends Assembled {
 export async function openSystem(image: string, options: OpenOptions, cleanup: Cleanup): Promise<OpenSystem> {
   const { signal, onNote = () => undefined } = options;
   checkUserNamespace(readFileSync('/proc/self/uid_map', 'utf8'));
-  const file = openDiskFile(image, options);
-  const backend = chooseBackend({ wanted: options.backend, trust: options.trust ?? false, compressed: file.header.compressed }, hostAbilities());
   signal?.throwIfAborted();
   const scratch = await makeScratch(cleanup, options.scratch);
   const where = await surroundings(scratch, options.visible ?? false, cleanup);
+  const file = await openSource(image, where, options, cleanup);
+  const backend = chooseBackend({ wanted: options.backend, trust: options.trust ?? false, compressed: file.header.compressed }, hostAbilities());
   const context = { where, cleanup, signal };
   const disk = await backend.map(file, context);
   const find = { where, mounter: backend.mounter(context), wanted: options.root, note: onNote, signal };

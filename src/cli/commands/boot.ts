@@ -32,6 +32,7 @@ export const define: DefineCommand = (command, { output }) => {
         sourceDigest: false,
         signal: onInterrupt(),
         onProgress: progress.show,
+        onUnpack: progress.unpack,
         onNote: (line: string) => {
           progress.end();
           output.diagnostic(line);

@@ -1,4 +1,4 @@
-import { createReadStream, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createReadStream, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type Docker from 'dockerode';
@@ -39,7 +39,8 @@ export async function boot(source: string, options: BootOptions): Promise<BootRe
   // Asked first: without an engine nothing need be converted.
   const cgroupV1 = await engine.usesCgroupV1(signal);
   await checkName(engine, options.containerName, signal);
-  const isDisk = existsSync(source) && statSync(source).isFile();
+  const stat = statSync(source, { throwIfNoEntry: false });
+  const isDisk = stat?.isFile() === true || stat?.isBlockDevice() === true;
   const image = isDisk ? await loadDisk(engine, source, options) : await pulled(engine, source, signal);
   const container = await engine.create(options.containerName, systemContainer({ image, cgroupV1, network: options.network }));
   return await startAndWait(container, image, options);

@@ -4,7 +4,6 @@ import { LayerswarmError } from '../../errors.ts';
 import { chooseBackend, hostAbilities } from '../backend.ts';
 import { Cleanup, findScratch, keepScratch, makeScratch, dismantle } from '../cleanup.ts';
 import { FileSource } from '../header/byte-source.ts';
-import { openDiskFile } from '../map/disk-file.ts';
 import { findVolumes } from '../map/find-volumes.ts';
 import { fileNames, mapByExport } from '../map/map-by-export.ts';
 import type { MappedDisk, Volume } from '../map/volume.ts';
@@ -18,6 +17,7 @@ import { hostSurroundings } from '../program/surroundings.ts';
 import { assemble } from '../root/assemble.ts';
 import { findRoot } from '../root/find-root.ts';
 import { readOsRelease, systemName } from '../root/os-release.ts';
+import { openSource } from '../source/open-source.ts';
 import type { OpenOptions } from '../open-system.ts';
 
 export interface MapReceipt {
@@ -40,12 +40,12 @@ export interface MountReceipt {
 export async function mapDisk(image: string, folder: string, options: OpenOptions): Promise<MapReceipt> {
   requirePrograms(['qemu-storage-daemon', 'qemu-img', 'setpriv', 'fusermount3']);
   const target = emptyFolder(folder);
-  const file = openDiskFile(image, options);
   const cleanup = new Cleanup();
   try {
     const scratch = await makeScratch(cleanup, options.scratch);
     keepScratch(scratch, target);
-    const { volumes, disk, unreadable, daemons } = await mapByExport(file, { where: hostSurroundings(scratch), folder: target, cleanup, outlive: true });
+    const where = hostSurroundings(scratch);
+    const { volumes, disk, unreadable, daemons } = await mapByExport(await openSource(image, where, options, cleanup), { where, folder: target, cleanup, outlive: true });
     for (const daemon of daemons) daemon.release();
     return { folder: target, files: [disk, ...volumes].map(({ name, file, size }) => ({ name, file, size })), unreadable };
   } catch (error) {
@@ -79,7 +79,7 @@ export async function mountDisk(source: string, folder: string, options: OpenOpt
     if (stat.isDirectory()) {
       disk = mappedFolder(realpathSync(source));
     } else {
-      const mapped = await mapByExport(openDiskFile(source, options), { where, folder: scratch, cleanup, outlive: true });
+      const mapped = await mapByExport(await openSource(source, where, options, cleanup), { where, folder: scratch, cleanup, outlive: true });
       for (const daemon of mapped.daemons) daemon.release();
       disk = mapped;
     }
@@ -133,5 +133,5 @@ function mappedFolder(folder: string): MappedDisk {
     const path = join(folder, files[i]!);
     return { name, file: path, offset: 0, size: statSync(path).size, ...(partition && { partition }), ...(logical && { logical }) };
   });
-  return { disk: { name: 'disk', file, offset: 0, size: source.size }, table: plan.table, volumes, unreadable: plan.unreadable };
+  return { disk: { name: 'disk', file, offset: 0, size: source.size }, table: plan.table, volumes, unreadable: plan.unreadable, warnings: plan.warnings };
 }

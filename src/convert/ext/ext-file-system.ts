@@ -12,7 +12,7 @@ const MAX_CACHED = 256;
 const CACHE_BYTES = 64 * 1024;
 
 export function damaged(what: string): LayerswarmError {
-  return new LayerswarmError('unsupported', `the ext file system is damaged: ${what}; run e2fsck on a copy of the disk`);
+  return new LayerswarmError('unsupported', `the ext file system is damaged: ${what}; run e2fsck on a copy of the disk`, { detail: { damage: what } });
 }
 
 /** An ext2, ext3 or ext4 file system whose journal was replayed, by inode numbers: nothing of it costs more in a large folder. */

@@ -1,10 +1,11 @@
 import { readIfThere, type ByteSource } from '../header/byte-source.ts';
 import { u64be, u64le } from '../header/disk-header.ts';
+import { foreignVolume, type Remedy } from './foreign-volumes.ts';
 
 /** What can be read, each with what fstab may call it by. */
 export interface FileSystem {
-  readonly kind: 'ext' | 'xfs' | 'btrfs';
-  /** As fstab writes it. */
+  readonly kind: 'ext' | 'xfs' | 'btrfs' | 'squashfs' | 'erofs';
+  /** As fstab writes it; empty where it has none. */
   readonly uuid: string;
   readonly label: string;
   /** Bytes that the file system says it has; more than its volume means that the disk was cut short. */
@@ -17,43 +18,18 @@ export type Probe =
   | { readonly found: 'filesystem'; readonly filesystem: FileSystem }
   | { readonly found: 'lvm' }
   /** Recognized, and not readable; `what` names it to a person. */
-  | { readonly found: 'other'; readonly what: string; readonly swap: boolean }
+  | { readonly found: 'other'; readonly what: string; readonly swap: boolean; readonly remedy: Remedy }
   | { readonly found: 'nothing' };
 
 const SUPERBLOCK_BYTES = 4096;
 
-/** Superblock signatures, after util-linux' libblkid. */
-const OTHERS: readonly { offset: number; magic: string; what: string; swap?: true }[] = [
-  { offset: 0, magic: 'LUKS\xba\xbe', what: 'LUKS encryption' },
-  { offset: 16384, magic: 'SKUL\xba\xbe', what: 'LUKS encryption' },
-  { offset: 3, magic: '-FVE-FS-', what: 'BitLocker encryption' },
-  { offset: 3, magic: 'NTFS    ', what: 'NTFS (Windows)' },
-  { offset: 3, magic: 'EXFAT   ', what: 'exFAT' },
-  { offset: 512, magic: 'ReFS', what: 'ReFS (Windows)' },
-  { offset: 4096 - 10, magic: 'SWAPSPACE2', what: 'swap space', swap: true },
-  { offset: 65536 - 10, magic: 'SWAPSPACE2', what: 'swap space', swap: true },
-  { offset: 4096 - 10, magic: 'S1SUSPEND', what: 'swap space (hibernated)', swap: true },
-  { offset: 54, magic: 'FAT1', what: 'FAT' },
-  { offset: 82, magic: 'FAT32', what: 'FAT' },
-  { offset: 0, magic: 'hsqs', what: 'squashfs' },
-  { offset: 1024, magic: '\xe2\xe1\xf5\xe0', what: 'erofs' },
-  { offset: 1024, magic: '\x10\x20\xf5\xf2', what: 'F2FS' },
-  { offset: 65536 + 52, magic: 'ReIsEr', what: 'reiserfs' },
-  { offset: 32768, magic: 'JFS1', what: 'JFS' },
-  { offset: 4096, magic: '\xc6\x85\x73\xf6', what: 'bcachefs' },
-  { offset: 32769, magic: 'CD001', what: 'ISO 9660' },
-  { offset: 4096, magic: '\xfc\x4e\x2b\xa9', what: 'Linux software RAID' },
-  { offset: 0, magic: '\xfc\x4e\x2b\xa9', what: 'Linux software RAID' },
-  { offset: 128 * 1024 + 8, magic: '\x0c\xb1\xba\0\0\0\0\0', what: 'ZFS' },
-];
-
 /** Says what a volume holds, from its superblocks alone. */
 export function probeVolume(volume: ByteSource): Probe {
   if (isLvm(volume)) return { found: 'lvm' };
-  const filesystem = probeExt(volume) ?? probeXfs(volume) ?? probeBtrfs(volume);
-  const other = OTHERS.find(({ offset, magic }) => readIfThere(volume, offset, magic.length)?.toString('latin1') === magic);
+  const filesystem = probeExt(volume) ?? probeXfs(volume) ?? probeBtrfs(volume) ?? probeSquashfs(volume) ?? probeErofs(volume);
+  const other = foreignVolume(volume);
   // An encrypted or NTFS volume may hold an old superblock where its new owner never wrote.
-  if (other !== undefined && (filesystem === undefined || other.offset < 512)) return { found: 'other', what: other.what, swap: other.swap === true };
+  if (other !== undefined && (filesystem === undefined || (other.offset >= 0 && other.offset < 500))) return { found: 'other', what: other.what, swap: other.swap === true, remedy: other.remedy };
   return filesystem === undefined ? { found: 'nothing' } : { found: 'filesystem', filesystem };
 }
 
@@ -93,6 +69,20 @@ function probeBtrfs(volume: ByteSource): FileSystem | undefined {
   const block = readIfThere(volume, 65536, SUPERBLOCK_BYTES);
   if (block === undefined || block.toString('latin1', 0x40, 0x48) !== '_BHRfS_M') return undefined;
   return { kind: 'btrfs', uuid: formatUuid(block, 0x20), label: cString(block, 0x12b, 256), size: u64le(block, 0x70), dirty: u64le(block, 0x60) !== 0 };
+}
+
+/** Version 4; kernel's fs/squashfs/squashfs_fs.h, struct squashfs_super_block. */
+function probeSquashfs(volume: ByteSource): FileSystem | undefined {
+  const block = readIfThere(volume, 0, 96);
+  if (block === undefined || block.toString('latin1', 0, 4) !== 'hsqs' || block.readUInt16LE(28) !== 4) return undefined;
+  return { kind: 'squashfs', uuid: '', label: '', size: u64le(block, 40), dirty: false };
+}
+
+/** Kernel's fs/erofs/erofs_fs.h, struct erofs_super_block. */
+function probeErofs(volume: ByteSource): FileSystem | undefined {
+  const block = readIfThere(volume, 1024, 128);
+  if (block === undefined || block.readUInt32LE(0) !== 0xe0f5_e1e2 || block[12]! < 9 || block[12]! > 16) return undefined;
+  return { kind: 'erofs', uuid: formatUuid(block, 48), label: cString(block, 64, 16), size: block.readUInt32LE(36) * 2 ** block[12]!, dirty: false };
 }
 
 function formatUuid(bytes: Buffer, at: number): string {

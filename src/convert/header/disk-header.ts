@@ -3,11 +3,11 @@ import { formatBytes } from '../../quantity.ts';
 import type { ByteSource } from './byte-source.ts';
 
 /** How `--format` names them; `vpc` is what qemu calls VHD. */
-export const DISK_FORMATS = ['raw', 'qcow2', 'vmdk', 'vdi', 'vhd', 'vhdx'] as const;
+export const DISK_FORMATS = ['raw', 'qcow2', 'vmdk', 'vdi', 'vhd', 'vhdx', 'qcow', 'qed', 'parallels'] as const;
 export type DiskFormat = (typeof DISK_FORMATS)[number];
 
 /** The name of the block driver that qemu has for a format. */
-export const QEMU_DRIVERS: Readonly<Record<DiskFormat, string>> = { raw: 'raw', qcow2: 'qcow2', vmdk: 'vmdk', vdi: 'vdi', vhd: 'vpc', vhdx: 'vhdx' };
+export const QEMU_DRIVERS: Readonly<Record<DiskFormat, string>> = { raw: 'raw', qcow2: 'qcow2', vmdk: 'vmdk', vdi: 'vdi', vhd: 'vpc', vhdx: 'vhdx', qcow: 'qcow', qed: 'qed', parallels: 'parallels' };
 
 /** What a header says, after everything that could lead out of the file was refused. */
 export interface DiskHeader {

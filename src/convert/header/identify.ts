@@ -1,7 +1,11 @@
 import { LayerswarmError } from '../../errors.ts';
 import { readIfThere, type ByteSource } from './byte-source.ts';
 import { checkVirtualSize, malformed, refersToHost, type DiskFormat, type DiskHeader, type HeaderLimits, type ParseHeader } from './disk-header.ts';
+import { foreignFile } from './foreign.ts';
+import { PARALLELS_MAGICS, parseParallels } from './parallels.ts';
+import { parseQcow1 } from './qcow1.ts';
 import { parseQcow2, QCOW2_MAGIC } from './qcow2.ts';
+import { parseQed, QED_MAGIC } from './qed.ts';
 import { parseVdi, VDI_MAGIC, VDI_MAGIC_OFFSET } from './vdi.ts';
 import { parseVhd, readVhdFooter, VHD_COOKIE } from './vhd.ts';
 import { parseVhdx, VHDX_SIGNATURE } from './vhdx.ts';
@@ -18,22 +22,10 @@ const PARSERS: Readonly<Record<DiskFormat, ParseHeader>> = {
   vdi: parseVdi,
   vhd: parseVhd,
   vhdx: parseVhdx,
+  qcow: parseQcow1,
+  qed: parseQed,
+  parallels: parseParallels,
 };
-
-/** First bytes of what people pass by mistake, and what to do about it. */
-const NOT_A_DISK: readonly { offset: number; magic: Buffer; advice: string }[] = [
-  { offset: 0, magic: Buffer.from('1f8b', 'hex'), advice: 'compressed with gzip; unpack it first (gunzip -k FILE)' },
-  { offset: 0, magic: Buffer.from('fd377a585a00', 'hex'), advice: 'compressed with xz; unpack it first (xz -dk FILE)' },
-  { offset: 0, magic: Buffer.from('28b52ffd', 'hex'), advice: 'compressed with zstd; unpack it first (zstd -dk FILE)' },
-  { offset: 0, magic: Buffer.from('BZh'), advice: 'compressed with bzip2; unpack it first (bunzip2 -k FILE)' },
-  { offset: 0, magic: Buffer.from('PK\x03\x04'), advice: 'a zip archive; unpack the disk in it first' },
-  { offset: 257, magic: Buffer.from('ustar'), advice: 'a tar archive, such as an OVA; unpack the .vmdk in it first' },
-  { offset: 0, magic: Buffer.from('COWD'), advice: 'an ESX sparse disk, which is not supported; convert it to qcow2 first' },
-  { offset: 0, magic: Buffer.from('QED\0'), advice: 'a QED disk, which is not supported; convert it to qcow2 first' },
-  { offset: 0, magic: Buffer.from('WithoutFreeSpace'), advice: 'a Parallels disk, which is not supported; convert it to qcow2 first' },
-  { offset: 0, magic: Buffer.from('WithouFreSpacExt'), advice: 'a Parallels disk, which is not supported; convert it to qcow2 first' },
-  { offset: 32769, magic: Buffer.from('CD001'), advice: 'a CD image, not the disk of an installed system' },
-];
 
 /**
  * The header of a disk image, read here and nowhere else; qemu is then told the format and never looks for it. Without a
@@ -50,8 +42,8 @@ export function identifyDisk(source: ByteSource, format: DiskFormat | undefined,
 function formatOf(source: ByteSource): DiskFormat {
   const claimed = claimedFormat(source);
   if (claimed === 'raw') {
-    const mistaken = NOT_A_DISK.find(({ offset, magic }) => readIfThere(source, offset, magic.length)?.equals(magic));
-    if (mistaken !== undefined && !looksRaw(source)) throw new LayerswarmError('unsupported', `the file is ${mistaken.advice}`);
+    const foreign = looksRaw(source) ? undefined : foreignFile(source);
+    if (foreign !== undefined) throw new LayerswarmError('unsupported', `the file is ${foreign}`);
     return 'raw';
   }
   // A guest may write such a header into the first sector of its raw disk, to be read as something else.
@@ -65,10 +57,12 @@ function claimedFormat(source: ByteSource): DiskFormat {
   const start = source.read(0, Math.min(source.size, 128));
   if (start.length >= 4) {
     const magic = start.readUInt32BE(0);
-    if (magic === QCOW2_MAGIC) return 'qcow2';
+    if (magic === QCOW2_MAGIC) return start.length >= 8 && start.readUInt32BE(4) === 1 ? 'qcow' : 'qcow2';
+    if (start.toString('latin1', 0, 4) === QED_MAGIC) return 'qed';
     if (magic === VMDK_MAGIC || start.toString('latin1').startsWith(VMDK_DESCRIPTOR_START)) return 'vmdk';
   }
   if (start.toString('latin1', 0, 8) === VHDX_SIGNATURE) return 'vhdx';
+  if ((PARALLELS_MAGICS as readonly string[]).includes(start.toString('latin1', 0, 16))) return 'parallels';
   if (start.length >= VDI_MAGIC_OFFSET + 4 && start.readUInt32LE(VDI_MAGIC_OFFSET) === VDI_MAGIC) return 'vdi';
   // A dynamic VHD has a copy of its footer at the start; a fixed one nothing but the footer.
   if (start.toString('latin1', 0, 8) === VHD_COOKIE || readVhdFooter(source) !== undefined) return 'vhd';
@@ -76,7 +70,7 @@ function claimedFormat(source: ByteSource): DiskFormat {
 }
 
 /** A boot sector, a GPT, or an ext, xfs or btrfs superblock where a raw disk has them. */
-function looksRaw(source: ByteSource): boolean {
+export function looksRaw(source: ByteSource): boolean {
   const at = (offset: number, ...bytes: number[]): boolean => readIfThere(source, offset, bytes.length)?.equals(Buffer.from(bytes)) ?? false;
   const text = (offset: number, magic: string): boolean => readIfThere(source, offset, magic.length)?.toString('latin1') === magic;
   return at(510, 0x55, 0xaa) || text(512, 'EFI PART') || text(4096, 'EFI PART') || at(1024 + 56, 0x53, 0xef) || text(0x1_0040, '_BHRfS_M');

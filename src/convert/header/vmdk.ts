@@ -1,5 +1,5 @@
 import type { ByteSource } from './byte-source.ts';
-import { checkTableBytes, checkVirtualSize, malformed, refersToHost, truncated, u64le, type ParseHeader } from './disk-header.ts';
+import { checkTableBytes, checkVirtualSize, malformed, refersToHost, truncated, u64le, type DiskHeader, type HeaderLimits, type ParseHeader } from './disk-header.ts';
 
 /** "KDMV"; VMware's "Virtual Disk Format 5.0" describes it. */
 export const VMDK_MAGIC = 0x4b44_4d56;
@@ -14,12 +14,19 @@ const MAX_DESCRIPTOR_SECTORS = 128;
 /** "No parent", as VMware writes it. */
 const NO_PARENT = 'ffffffff';
 
-export const parseVmdk: ParseHeader = (source, limits) => {
+/** A VMDK that is a disk by itself. */
+export const parseVmdk: ParseHeader = (source, limits) => parse(source, limits, false);
+
+/** A sparse file that is one run of a disk of several. */
+export const parseVmdkExtent: ParseHeader = (source, limits) => parse(source, limits, true);
+
+function parse(source: ByteSource, limits: HeaderLimits, isExtent: boolean): DiskHeader {
   const first = source.read(0, Math.min(source.size, HEADER_BYTES));
   if (first.toString('latin1').startsWith(VMDK_DESCRIPTOR_START)) throw refersToHost('vmdk', 'extent files by name (a text descriptor)');
   if (first.length < HEADER_BYTES) throw malformed('vmdk', 'its header is cut short');
   if (first.readUInt32BE(0) !== VMDK_MAGIC) throw malformed('vmdk', 'only sparse and streamOptimized VMDK files can be read');
-  checkDescriptor(source, u64le(first, 28), u64le(first, 36));
+  const hasDescriptor = checkDescriptor(source, u64le(first, 28), u64le(first, 36));
+  if (!isExtent && !hasDescriptor) throw malformed('vmdk', 'it is one extent of a disk that is split into several files; convert the descriptor, the small .vmdk beside them without a number in its name');
 
   // streamOptimized: the real header is a footer of which the first is a copy without the directory's place.
   const atEnd = u64le(first, 56) >= GD_AT_END;
@@ -40,7 +47,7 @@ export const parseVmdk: ParseHeader = (source, limits) => {
   if (compressed && header.readUInt16LE(77) !== 1) throw malformed('vmdk', `compression ${header.readUInt16LE(77)}, and only deflate (1) is known`);
   walkTables(source, { virtualSize, grainBytes: grainSectors * SECTOR, directory: u64le(header, 56) * SECTOR, compressed });
   return { format: 'vmdk', virtualSize, compressed, needsBacking: false };
-};
+}
 
 function readFooter(source: ByteSource): Buffer {
   if (source.size < 3 * SECTOR) throw truncated('vmdk', 3 * SECTOR, source.size);
@@ -49,9 +56,9 @@ function readFooter(source: ByteSource): Buffer {
   return footer;
 }
 
-/** The embedded descriptor may name this one file as its only extent, and no parent. */
-function checkDescriptor(source: ByteSource, startSector: number, sectors: number): void {
-  if (startSector === 0) return;
+/** The embedded descriptor may name this one file as its only extent, and no parent. Says whether there is one. */
+function checkDescriptor(source: ByteSource, startSector: number, sectors: number): boolean {
+  if (startSector === 0) return false;
   if (!(sectors <= MAX_DESCRIPTOR_SECTORS)) throw malformed('vmdk', `a descriptor of ${sectors} sectors`);
   const text = source.read(startSector * SECTOR, sectors * SECTOR).toString('latin1').split('\0', 1)[0]!;
   let extents = 0;
@@ -68,6 +75,7 @@ function checkDescriptor(source: ByteSource, startSector: number, sectors: numbe
   }
   // qemu searches the whole text for this word, wherever in a line it is.
   if (text.includes('parentFileNameHint')) throw refersToHost('vmdk', 'a parent disk');
+  return text.trim() !== '';
 }
 
 interface Tables {

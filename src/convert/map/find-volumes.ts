@@ -5,6 +5,7 @@ import { readPhysicalVolume } from '../lvm/physical-volume.ts';
 import { WindowSource, type ByteSource } from '../header/byte-source.ts';
 import type { Partition, PartitionTable } from '../partition/partition.ts';
 import { readPartitionTable } from '../partition/read-table.ts';
+import { readRaidMember } from '../raid/software-raid.ts';
 
 /** Where a volume's bytes are, in pieces of the disk. */
 export interface Extent {
@@ -26,19 +27,37 @@ export interface DiskPlan {
   readonly table: PartitionTable;
   readonly volumes: readonly VolumePlan[];
   readonly unreadable: readonly string[];
+  /** What a person should know of what is read. */
+  readonly warnings: readonly string[];
 }
 
 /** Reads partition tables and LVM metadata of the virtual disk, and says which bytes make each volume. */
 export function findVolumes(disk: ByteSource, sectorSize: 512 | 4096 | undefined): DiskPlan {
   const table = readPartitionTable(disk, sectorSize);
   const unreadable: string[] = [];
+  const warnings: string[] = [];
   const places: VolumePlan[] = [];
-  if (table.kind === 'none') places.push({ name: 'disk', extents: [{ offset: 0, size: disk.size }] });
+  const addPlace = (place: VolumePlan): void => {
+    const { offset, size } = place.extents[0]!;
+    const window = new WindowSource(disk, offset, size);
+    const raid = readRaidMember(window);
+    if (raid !== undefined && 'unreadable' in raid) {
+      if (raid.mayBeStale && holdsWhole(window)) {
+        places.push(place);
+        return;
+      }
+      unreadable.push(`${place.name}: ${raid.unreadable}`);
+      return;
+    }
+    if (raid !== undefined) warnings.push(`${place.name} is read as one of the ${raid.members} mirrors of a RAID 1: what another alone has is not seen`);
+    places.push(raid === undefined ? place : { ...place, extents: [{ offset: offset + raid.offset, size: raid.size }] });
+  };
+  if (table.kind === 'none') addPlace({ name: 'disk', extents: [{ offset: 0, size: disk.size }] });
   for (const partition of table.partitions) {
     const name = `p${partition.number}`;
     const size = Math.min(partition.size, disk.size - partition.offset);
     if (size <= 0) unreadable.push(`${name}: outside the disk, which is cut short or damaged`);
-    else places.push({ name, extents: [{ offset: partition.offset, size }], partition });
+    else addPlace({ name, extents: [{ offset: partition.offset, size }], partition });
   }
 
   const volumes: VolumePlan[] = [];
@@ -46,16 +65,25 @@ export function findVolumes(disk: ByteSource, sectorSize: 512 | 4096 | undefined
   for (const place of places) {
     const { offset, size } = place.extents[0]!;
     const window = new WindowSource(disk, offset, size);
-    if (probeVolume(window).found === 'lvm') physical.push({ ...readPhysicalVolume(window), volume: place.name, size });
-    else volumes.push(place);
+    if (probeVolume(window).found !== 'lvm') {
+      volumes.push(place);
+      continue;
+    }
+    try {
+      physical.push({ ...readPhysicalVolume(window), volume: place.name, size });
+    } catch (error) {
+      unreadable.push(`${place.name}: ${damage(error)}`);
+    }
   }
-  const logical = readLogicalVolumes(physical);
+  const { volumes: logical, damaged } = readLogicalVolumes(physical);
+  unreadable.push(...damaged);
   for (const volume of logical) {
     const name = logicalName(volume, logical);
     if (volume.unreadable !== undefined) {
       unreadable.push(`${name}: an LVM volume ${volume.unreadable}`);
       continue;
     }
+    if (volume.mirror === true) warnings.push(`${name} is read from one of its mirrors: what another alone has is not seen`);
     const extents = volume.segments.map((segment): Extent => {
       const place = places.find((place) => place.name === segment.volume);
       if (place === undefined) throw new LayerswarmError('internal', `no partition ${segment.volume}`);
@@ -63,7 +91,19 @@ export function findVolumes(disk: ByteSource, sectorSize: 512 | 4096 | undefined
     });
     volumes.push({ name, extents: joinAdjacent(extents), logical: { group: volume.group, groupId: volume.groupId, name: volume.name } });
   }
-  return { table, volumes, unreadable };
+  return { table, volumes, unreadable, warnings };
+}
+
+/** What is wrong with a part of the disk; anything but that is thrown on. */
+function damage(error: unknown): string {
+  if (!(error instanceof LayerswarmError)) throw error;
+  return error.message;
+}
+
+/** Whether a volume has a file system that ends inside it. */
+function holdsWhole(volume: ByteSource): boolean {
+  const probe = probeVolume(volume);
+  return probe.found === 'filesystem' && probe.filesystem.size <= volume.size;
 }
 
 /** `group/volume`; where two groups have one name, the second part of the name is the beginning of the group's id. */

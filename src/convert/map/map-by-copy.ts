@@ -33,7 +33,7 @@ export async function mapByCopy(file: DiskFile, where: Surroundings, signal: Abo
     await convertToRaw(where, joinedNode(descriptor), joined, signal);
     volumes.push({ name, file: joined, offset: 0, size: statSync(joined).size, ...rest });
   }
-  return { disk: { name: 'disk', file: path, offset: 0, size }, table: plan.table, volumes, unreadable: plan.unreadable };
+  return { disk: { name: 'disk', file: path, offset: 0, size }, table: plan.table, volumes, unreadable: plan.unreadable, warnings: plan.warnings };
 }
 
 async function convertToRaw(where: Surroundings, node: Record<string, unknown>, target: string, signal: AbortSignal | undefined): Promise<void> {

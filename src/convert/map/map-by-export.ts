@@ -55,7 +55,7 @@ export async function mapByExport(file: DiskFile, { where, folder, cleanup, outl
     }
     volumes.push({ name, file: path, offset: 0, size: total, ...(partition && { partition }), ...(logical && { logical }) });
   }
-  return { disk: { name: 'disk', file: diskPath, offset: 0, size }, table: plan.table, volumes, unreadable: plan.unreadable, daemons };
+  return { disk: { name: 'disk', file: diskPath, offset: 0, size }, table: plan.table, volumes, unreadable: plan.unreadable, warnings: plan.warnings, daemons };
 }
 
 /** A file name for each volume: `vg/root` → `vg-root`. The names come from the disk, and two may come to the same. */

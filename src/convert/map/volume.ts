@@ -21,4 +21,6 @@ export interface MappedDisk {
   readonly volumes: readonly Volume[];
   /** What is on the disk and cannot be read, named for a person, e.g. "vg/thin: an LVM volume of type thin". */
   readonly unreadable: readonly string[];
+  /** What a person should know of what is read, e.g. that it is one half of a mirror. */
+  readonly warnings: readonly string[];
 }

@@ -53,7 +53,7 @@ function readable({ prefix }: Surroundings, { file, offset, size }: Volume): Ext
   return ExtFileSystem.open(new WindowSource(source, offset, size)) && { file, offset, size };
 }
 
-/** What to do about a file system that only the kernel can read, where the user has not said that it may. */
+/** What to do about a file system that only the kernel can read whole, where the user has not said that it may. */
 export function untrusted(kind: FileSystem['kind']): string {
   const instead = kind === 'xfs' ? 'let a virtual machine read it with --backend guestfs, or the kernel, as root with --trust,' : 'let it read it, as root with --trust,';
   return `${kind} can only be read by the kernel, which a hostile file system may attack: ${instead} if you know where the disk comes from`;

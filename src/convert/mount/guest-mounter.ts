@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
 import type { FileSystem } from '../filesystem/probe.ts';
 import type { Volume } from '../map/volume.ts';
-import { serveFuse, type MounterOptions } from './fuse-mounter.ts';
+import { serveFuse, untrusted, type MounterOptions } from './fuse-mounter.ts';
 import type { Mounter, MountedTree } from './mounter.ts';
 import { replayExtJournal } from './replay-journal.ts';
 
@@ -19,14 +19,15 @@ export class GuestMounter implements Mounter {
   }
 
   refuses({ kind }: FileSystem): string | undefined {
-    if (kind !== 'btrfs') return undefined;
+    if (kind === 'ext' || kind === 'xfs') return undefined;
+    if (kind !== 'btrfs') return untrusted(kind);
     // Through guestmount all subvolumes are one device: a snapshot could not be told from a folder.
     return 'a virtual machine shows no subvolumes of a btrfs: run as root with --trust if you know where the disk comes from';
   }
 
   async mount(volume: Volume, filesystem: FileSystem, _subvolume?: number, at?: string): Promise<MountedTree> {
     const refusal = this.refuses(filesystem);
-    if (refusal !== undefined || filesystem.kind === 'btrfs') throw new LayerswarmError('denied', refusal ?? filesystem.kind);
+    if (refusal !== undefined || (filesystem.kind !== 'ext' && filesystem.kind !== 'xfs')) throw new LayerswarmError('denied', refusal ?? filesystem.kind);
     if (volume.offset !== 0) throw new LayerswarmError('internal', 'a virtual machine is given whole files');
     const { where, signal } = this.#options;
     await replayExtJournal(where, volume, filesystem, signal);

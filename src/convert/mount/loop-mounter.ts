@@ -9,7 +9,7 @@ import type { Mounter, MountedTree } from './mounter.ts';
 import { replayExtJournal } from './replay-journal.ts';
 
 /** The kernel's type, never guessed by mount, and what keeps a hostile tree from doing anything but lie there. */
-const MOUNT_TYPES = { ext: 'ext4', xfs: 'xfs', btrfs: 'btrfs' } as const;
+const MOUNT_TYPES = { ext: 'ext4', xfs: 'xfs', btrfs: 'btrfs', squashfs: 'squashfs', erofs: 'erofs' } as const;
 const SAFE_OPTIONS = ['ro', 'nodev', 'nosuid', 'noexec'];
 
 /** Reads file systems with the kernel, over a loop device: complete and fast; needs root. */

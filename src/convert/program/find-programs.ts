@@ -17,6 +17,7 @@ const PACKAGES = {
   tar: 'tar',
   find: 'findutils',
   setpriv: 'util-linux',
+  blkid: 'util-linux',
   unshare: 'util-linux',
   nsenter: 'util-linux',
   losetup: 'mount',
@@ -24,6 +25,11 @@ const PACKAGES = {
   umount: 'mount',
   sh: 'dash',
   mkfifo: 'coreutils',
+  gzip: 'gzip',
+  xz: 'xz-utils',
+  zstd: 'zstd',
+  bzip2: 'bzip2',
+  lz4: 'lz4',
 } as const;
 
 export type Program = keyof typeof PACKAGES;

@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { LayerswarmError } from '../../errors.ts';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { LayerswarmError } from '../../errors.ts';
 import { PROGRAM_PATH, type Program } from './find-programs.ts';
 
 /** A program of the host, or one of ours that this Node runs: it parses what a disk holds, and gets the same environment. */
@@ -24,6 +25,8 @@ const OUTPUT_LIMIT = 16 * 1024 * 1024;
 
 export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
+  /** A file descriptor for its input; none otherwise. */
+  readonly stdin?: number;
   /** A file descriptor for its output; otherwise the output is returned. */
   readonly stdout?: number;
   /** Exit codes that are not a failure; only 0 unless given. */
@@ -49,7 +52,7 @@ function inherited(): NodeJS.ProcessEnv {
  */
 export async function runProgram(where: Surroundings, program: Runnable, args: readonly string[], options: RunOptions = {}): Promise<Buffer> {
   options.signal?.throwIfAborted();
-  const child = start(where, [...commandOf(program), ...args], ['ignore', options.stdout ?? 'pipe', 'pipe']);
+  const child = start(where, [...commandOf(program), ...args], [options.stdin ?? 'ignore', options.stdout ?? 'pipe', 'pipe']);
   const stop = (): void => { child.kill('SIGKILL'); };
   options.signal?.addEventListener('abort', stop, { once: true });
   const output: Buffer[] = [];
@@ -90,8 +93,9 @@ const STOP_GRACE = 5_000;
 
 /** Starts a program in a session of its own: a Ctrl-C reaches this process alone, which then stops what it started in order. */
 export async function startDaemon(where: Surroundings, program: Runnable, args: readonly string[], stdio: 'ignore' | 'pipe' = 'ignore', outlive = false): Promise<Daemon> {
-  const child = start(where, [...commandOf(program), ...args], [stdio, stdio, 'pipe'], outlive);
-  const errors = collectErrors(child);
+  const child = start(where, [...commandOf(program), ...args], [stdio, 'pipe', 'pipe'], outlive);
+  // Where nobody reads its output: a program may say there, and not on its standard error, what is wrong.
+  const errors = collectErrors(child, ...(stdio === 'ignore' ? [child.stdout] : []));
   let exit: { code: number | null; killedBy: NodeJS.Signals | null } | undefined;
   const finished = (async (): Promise<void> => {
     try {
@@ -145,14 +149,15 @@ async function ended(child: ChildProcess, program: string): Promise<[number | nu
   });
 }
 
-function collectErrors(child: ChildProcess): () => string {
+/** What the program says last on its standard error, and on what else is given. */
+function collectErrors(child: ChildProcess, ...more: (Readable | null)[]): () => string {
   let text = '';
-  child.stderr?.setEncoding('utf8').on('data', (chunk: string) => { text = (text + chunk).slice(-4096); });
+  for (const stream of [child.stderr, ...more]) stream?.setEncoding('utf8').on('data', (chunk: string) => { text = (text + chunk).slice(-4096); });
   return () => text;
 }
 
 function programFailed(program: string, code: number | null, killedBy: NodeJS.Signals | null, stderr: string): LayerswarmError {
   // What a program quotes may come from the disk: no control characters reach the terminal.
   const said = stderr.trim().split('\n').slice(-3).join('; ').replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 400);
-  return new LayerswarmError('internal', `${program} ended with ${killedBy ?? `exit code ${code}`}${said === '' ? '' : `: ${said}`}`, { detail: { program, code, killedBy } });
+  return new LayerswarmError('internal', `${program} ended with ${killedBy ?? `exit code ${code}`}${said === '' ? '' : `: ${said}`}`, { detail: { program, code, killedBy, said } });
 }

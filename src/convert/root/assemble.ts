@@ -1,4 +1,5 @@
 import { LayerswarmError } from '../../errors.ts';
+import { unreadable } from './broken.ts';
 import { goTogether, isAutomatic, roleOf, varPartitionId } from './discoverable.ts';
 import type { MountedTree } from '../mount/mounter.ts';
 import type { FindOptions, FoundRoot, ReadableVolume } from './find-root.ts';
@@ -26,6 +27,8 @@ const VIRTUAL_TYPES = new Set(['swap', 'tmpfs', 'proc', 'sysfs', 'devpts', 'devt
 const FAT_TYPES = new Set(['vfat', 'msdos', 'exfat']);
 /** Without these a system does not work; the others are data that may lie on another disk. */
 const NEEDED = new Set(['/usr']);
+/** Linux' NAME_MAX. */
+const MAX_NAME_BYTES = 255;
 
 /**
  * Adds /boot, /usr, /home, /var and whatever else fstab mounts from this disk, and what systemd mounts without an fstab, by the
@@ -54,19 +57,23 @@ export async function assemble({ root, readable }: FoundRoot, { where, mounter, 
       continue;
     }
     const source = readable.find(({ volume, filesystem }) => meansVolume(entry.spec, volume, filesystem));
-    const problem = source === undefined ? `fstab mounts it from ${printable(entry.spec)}, which is not on this disk` : source.refused;
+    const problem = source === undefined ? `fstab mounts it from ${printable(entry.spec)}, which is not on this disk, or cannot be read` : source.refused;
     if (source === undefined || problem !== undefined) {
-      if (NEEDED.has(entry.file) && !entry.options.includes('nofail')) throw new LayerswarmError(source === undefined ? 'not-found' : 'denied', `${entry.file} is missing: ${problem}`);
+      if (isNeeded(entry)) throw source?.broken ?? new LayerswarmError(source === undefined ? 'not-found' : 'denied', `${entry.file} is missing: ${problem}`);
       leaveOut(problem ?? '');
       continue;
     }
     const at = tree.resolve(entry.file);
-    if (at?.stat?.isDirectory() !== true || at.path === '/' || folders.some((known) => known.at === at.path)) {
+    const isPlace = at?.stat === undefined ? at?.path === entry.file.replace(/\/+$/, '') && canBeMade(at.path) : at.stat.isDirectory();
+    if (at === undefined || !isPlace || at.path === '/' || folders.some((known) => known.at === at.path)) {
       leaveOut('there is no folder for it in the root');
       continue;
     }
-    const mounted = await mountEntry(entry, source, { where, mounter, signal });
-    if (mounted === undefined) leaveOut(`there is no subvolume ${printable(mountOption(entry, 'subvol') ?? '')}`);
+    const mounted = await orBroken(source, async () => await mountEntry(entry, source, { where, mounter, signal }));
+    if (mounted instanceof LayerswarmError) {
+      if (isNeeded(entry)) throw mounted;
+      leaveOut(mounted.message);
+    } else if (mounted === undefined) leaveOut(`there is no subvolume ${printable(mountOption(entry, 'subvol') ?? '')}`);
     else place(shortened(entry.file), at.path, mounted);
   }
   for (const { path, source } of automaticMounts({ root, readable }, tree, note)) {
@@ -74,8 +81,12 @@ export async function assemble({ root, readable }: FoundRoot, { where, mounter, 
     const at = tree.resolve(path);
     const isEmpty = at?.stat?.isDirectory() === true && tree.list(path).every((name) => name === 'lost+found');
     if (source.refused !== undefined) note(`"${path}" is left out: ${source.refused}`);
-    else if (isEmpty && !folders.some((known) => known.at === at.path)) place(path, at.path, await mounter.mount(source.volume, source.filesystem));
-    else note(`"${path}" of ${source.volume.name} is left out: the root has no empty folder for it`);
+    else if (isEmpty && !folders.some((known) => known.at === at.path)) {
+      const mounted = await orBroken(source, async () => await mounter.mount(source.volume, source.filesystem));
+      if (!(mounted instanceof LayerswarmError)) place(path, at.path, mounted);
+      else if (NEEDED.has(path)) throw mounted;
+      else note(`"${path}" is left out: ${mounted.message}`);
+    } else note(`"${path}" of ${source.volume.name} is left out: the root has no empty folder for it`);
   }
   return { tree, folders, fstab: root.evidence.fstab };
 }
@@ -93,6 +104,24 @@ function automaticMounts({ root, readable }: FoundRoot, tree: GuestTree, note: F
     else mounts.push({ path: `/${role}`, source });
   }
   return mounts;
+}
+
+/** A mount point that is missing is made, as systemd does, where no link leads to it: but for a name that no file system takes. */
+function canBeMade(path: string): boolean {
+  return Buffer.byteLength(path.slice(path.lastIndexOf('/') + 1)) <= MAX_NAME_BYTES;
+}
+
+function isNeeded({ file, options }: FstabEntry): boolean {
+  return NEEDED.has(file) && !options.includes('nofail');
+}
+
+/** What mounting gives, or what is wrong with the file system where that fails. */
+async function orBroken<T>({ volume, filesystem }: ReadableVolume, mount: () => Promise<T>): Promise<T | LayerswarmError> {
+  try {
+    return await mount();
+  } catch (error) {
+    return unreadable(volume, filesystem, error);
+  }
 }
 
 async function mountEntry(entry: FstabEntry, { volume, filesystem }: ReadableVolume, { where, mounter, signal }: Pick<FindOptions, 'where' | 'mounter' | 'signal'>): Promise<MountedTree | undefined> {

@@ -1,10 +1,12 @@
 import { LayerswarmError } from '../../errors.ts';
-import { formatBytes } from '../../quantity.ts';
+import { askBlkid } from '../filesystem/ask-blkid.ts';
+import { REMEDIES, type Remedy } from '../filesystem/foreign-volumes.ts';
 import { probeVolume, type FileSystem } from '../filesystem/probe.ts';
 import { FileSource, WindowSource } from '../header/byte-source.ts';
 import type { MappedDisk, Volume } from '../map/volume.ts';
 import type { MountedTree, Mounter } from '../mount/mounter.ts';
 import type { Surroundings } from '../program/run-program.ts';
+import { cutShort, noRootBut, unreadable } from './broken.ts';
 import { gatherEvidence, score, type Evidence } from './evidence.ts';
 import { GuestTree } from './guest-tree.ts';
 import { systemName } from './os-release.ts';
@@ -16,6 +18,8 @@ export interface ReadableVolume {
   readonly filesystem: FileSystem;
   /** Why it is not mounted, e.g. because the kernel would have to read it and `--trust` was not said. */
   readonly refused: string | undefined;
+  /** Set where it is damaged or cut short: then `refused` is its message. */
+  readonly broken?: LayerswarmError;
 }
 
 export interface Candidate {
@@ -44,37 +48,70 @@ export interface FindOptions {
 
 /** Mounts what can be read, and chooses the root; where several could be it, says which and asks. */
 export async function findRoot(disk: MappedDisk, options: FindOptions): Promise<FoundRoot> {
-  const { readable, other } = probeAll(disk, options);
+  const { volumes, other } = await probeAll(disk, options);
   const candidates: Candidate[] = [];
-  for (const source of readable) {
-    if (source.refused !== undefined) continue;
-    if (options.wanted !== undefined && options.wanted !== source.volume.name && !options.wanted.startsWith(`${source.volume.name}:`)) continue;
-    if (source.filesystem.kind === 'btrfs') {
-      candidates.push(...await btrfsCandidates(source, options));
-    } else {
-      candidates.push(candidate(source, undefined, await options.mounter.mount(source.volume, source.filesystem), options));
-    }
+  const readable: ReadableVolume[] = [];
+  for (const source of volumes) {
+    const isMeant = options.wanted === undefined || options.wanted === source.volume.name || options.wanted.startsWith(`${source.volume.name}:`);
+    const result = source.refused === undefined && isMeant ? await candidatesOf(source, options) : isMeant && options.wanted !== undefined ? source.broken ?? [] : [];
+    if (result instanceof LayerswarmError) readable.push({ ...source, refused: result.message, broken: result });
+    else readable.push(source);
+    if (!(result instanceof LayerswarmError)) candidates.push(...result);
+    else if (options.wanted !== undefined) throw result;
   }
-  const seen = [...readable.flatMap(({ volume, filesystem, refused }) => (refused === undefined ? [] : [`${volume.name}: ${filesystem.kind}; ${refused}`])), ...other];
-  return { root: choose(candidates, seen, options.wanted), readable };
+  const seen = [...readable.flatMap(({ volume, filesystem, refused }) => (refused === undefined ? [] : [`${volume.name}: ${filesystem.kind}; ${refused}`])), ...other.map(({ line }) => line)];
+  const broken = readable.flatMap(({ broken }) => broken ?? []);
+  if (options.wanted === undefined && !candidates.some(({ score }) => score > 0)) {
+    const error = noRootBut(broken);
+    if (error !== undefined) throw error;
+  }
+  const remedies = [...new Set(other.flatMap(({ remedy }) => (remedy === 'none' ? [] : [REMEDIES[remedy]])))];
+  const root = choose(candidates, seen, remedies, options.wanted);
+  for (const warning of disk.warnings) options.note(warning);
+  for (const { message } of broken) options.note(`left out: ${message}`);
+  for (const { line } of other.filter(({ isLoss }) => isLoss)) options.note(`left out: ${line}`);
+  return { root, readable };
 }
 
-function probeAll(disk: MappedDisk, { where, mounter }: FindOptions): { readable: ReadableVolume[]; other: string[] } {
-  const readable: ReadableVolume[] = [];
-  const other = [...disk.unreadable];
+/** The possible roots in a volume; an error where it cannot be read, which need not stop the others. */
+async function candidatesOf(source: ReadableVolume, options: FindOptions): Promise<Candidate[] | LayerswarmError> {
+  try {
+    if (source.filesystem.kind === 'btrfs') return await btrfsCandidates(source, options);
+    return [candidate(source, undefined, await options.mounter.mount(source.volume, source.filesystem), options)];
+  } catch (error) {
+    return unreadable(source.volume, source.filesystem, error);
+  }
+}
+
+interface OtherVolume {
+  /** Which it is, and what is on it. */
+  readonly line: string;
+  /** Whether somebody may miss it: swap space and boot loaders nobody does. */
+  readonly isLoss: boolean;
+  readonly remedy: Remedy;
+}
+
+async function probeAll(disk: MappedDisk, { where, mounter, signal }: FindOptions): Promise<{ volumes: ReadableVolume[]; other: OtherVolume[] }> {
+  const volumes: ReadableVolume[] = [];
+  const other: OtherVolume[] = disk.unreadable.map((line) => ({ line, isLoss: true, remedy: 'none' }));
   for (const volume of disk.volumes) {
     using file = new FileSource(`${where.prefix}${volume.file}`, volume.offset + volume.size);
-    const probe = probeVolume(new WindowSource(file, volume.offset, volume.size));
-    if (probe.found === 'other') other.push(`${volume.name}: ${probe.what}`);
-    if (probe.found === 'nothing') other.push(`${volume.name}: no known file system`);
+    const source = new WindowSource(file, volume.offset, volume.size);
+    const probe = probeVolume(source);
+    if (probe.found === 'other' || probe.found === 'nothing') {
+      const known = probe.found === 'other' ? probe : await askBlkid(where, source, signal);
+      other.push({
+        line: `${volume.name}: ${known?.what ?? 'no known file system'}`,
+        isLoss: known !== undefined && known.swap !== true && !known.what.startsWith('FAT'),
+        remedy: known?.remedy ?? 'none',
+      });
+    }
     if (probe.found !== 'filesystem') continue;
     const { filesystem } = probe;
-    if (filesystem.size > volume.size) {
-      throw new LayerswarmError('size-mismatch', `the disk is cut short: the ${filesystem.kind} file system of ${volume.name} has ${formatBytes(filesystem.size)}, and the last ${formatBytes(filesystem.size - volume.size)} of it are not there; copy it again`);
-    }
-    readable.push({ volume, filesystem, refused: mounter.refuses(filesystem) });
+    const broken = cutShort(volume, filesystem);
+    volumes.push({ volume, filesystem, refused: broken?.message ?? mounter.refuses(filesystem), ...(broken && { broken }) });
   }
-  return { readable, other };
+  return { volumes, other };
 }
 
 function candidate(source: ReadableVolume, subvolume: Subvolume | undefined, { path, ext }: MountedTree, { where }: FindOptions): Candidate {
@@ -111,7 +148,7 @@ function isSystem({ evidence }: Candidate): boolean {
   return evidence.osRelease !== undefined && evidence.hasInit;
 }
 
-function choose(candidates: readonly Candidate[], seen: readonly string[], wanted: string | undefined): Candidate {
+function choose(candidates: readonly Candidate[], seen: readonly string[], remedies: readonly string[], wanted: string | undefined): Candidate {
   const sorted = candidates.filter(({ score }) => score > 0).sort((a, b) => b.score - a.score);
   if (wanted !== undefined) {
     const found = candidates.find(({ name }) => name === wanted) ?? candidates.find(({ source }) => source.volume.name === wanted);
@@ -122,7 +159,7 @@ function choose(candidates: readonly Candidate[], seen: readonly string[], wante
   const [first, second] = sorted;
   if (first === undefined) {
     const empty = candidates.map(({ name, evidence }) => `${name}: ${evidence.isOnlyUsr ? 'only a /usr' : 'no operating system'}`);
-    throw new LayerswarmError('unsupported', `no operating system found on the disk${list(': ', [...seen, ...empty], '')}`);
+    throw new LayerswarmError('unsupported', `no operating system found on the disk${list(': ', [...seen, ...empty], '')}${list(' (what to do: ', remedies, ')')}`);
   }
   if (second !== undefined && (second.score === first.score || (isSystem(first) && isSystem(second)))) {
     const names = sorted.map(({ name, evidence }) => `${name} (${systemName(evidence.osRelease)})`);

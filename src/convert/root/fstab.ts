@@ -37,7 +37,7 @@ export function meansVolume(spec: string, volume: Volume, filesystem: FileSystem
   if (tag !== null) {
     const value = tag[2]!;
     switch (tag[1]!.toUpperCase()) {
-      case 'UUID': return value.toLowerCase() === filesystem.uuid;
+      case 'UUID': return value !== '' && value.toLowerCase() === filesystem.uuid;
       case 'LABEL': return value !== '' && value === filesystem.label;
       case 'PARTUUID': return value.toLowerCase() === volume.partition?.uuid;
       default: return value !== '' && value === volume.partition?.label;

@@ -6,6 +6,7 @@ import { convertToTar, leftovers, refused, requireConversion, sha256 } from '../
 import { copyInto, makeDisk, makeFileSystem, sparseFile, toFormat } from '../../support/disk-image.ts';
 import { makeGuestTree } from '../../support/guest-tree.ts';
 import { runOk } from '../../support/process.ts';
+import { raidSuperblock } from '../../support/raid-superblock.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const MIB = 1024 * 1024;
@@ -119,16 +120,26 @@ test('LUKS, NTFS, swap and volumes of other kinds are refused by name', async (t
     await runOk('dd', [`of=${file}`, 'bs=1', `seek=${at}`, 'conv=notrunc', 'status=none'], { input: Buffer.from(magic, 'latin1') });
     return file;
   };
+  const made = async (program: string): Promise<string> => {
+    const file = sparseFile(join(tempDir(t, 'x'), 'x.raw'), 8 * MIB);
+    await runOk(program, [file]);
+    return file;
+  };
   const swap = sparseFile(join(tempDir(t, 'x'), 'swap.raw'), 8 * MIB);
   await runOk('mkswap', [swap]);
   for (const [image, message] of [
-    [await filled(0, 'LUKS\xba\xbe\0\x02'), /no operating system.*p1: LUKS encryption/],
+    [await filled(0, 'LUKS\xba\xbe\0\x02'), /no operating system.*p1: LUKS encryption \(what to do: unlock it .*cryptsetup/],
+    [await made('mkfs.bfs'), /p1: bfs \(what to do: mount it where it came from.*layerswarm seed tar:/],
+    [await made('mkfs.minix'), /p1: MINIX \(what to do: mount it/],
     [await filled(3, 'NTFS    '), /p1: NTFS \(Windows\)/],
     [swap, /p1: swap space/],
     [await filled(100, 'nothing'), /p1: no known file system/],
     [await makeFileSystem(t, undefined, { sizeMiB: 8 }), /p1: no operating system/],
   ] as const) await refused(t, await makeDisk(t, [{ image, sizeMiB: 8 }]), 'unsupported', message);
   await refused(t, swap, 'unsupported', /disk: swap space/);
+  const labelled = sparseFile(join(tempDir(t, 'x'), 'sgi.raw'), 8 * MIB);
+  await runOk('sfdisk', ['-q', labelled], { input: 'label: sgi\n' });
+  await refused(t, labelled, 'unsupported', /disk: a partition table of type sgi/);
 });
 
 test('a partition that the disk no longer has is an error', async (t) => {
@@ -138,4 +149,23 @@ test('a partition that the disk no longer has is an error', async (t) => {
   await runOk('truncate', ['--size=20M', disk]);
   await refused(t, disk, 'size-mismatch', /cut short/, { scratch });
   t.deepEqual(leftovers(scratch), []);
+});
+
+test('one half of a software RAID 1 is read, with a warning', async (t) => {
+  if (!requireConversion(t)) return;
+  const root = await makeFileSystem(t, makeGuestTree(t));
+  const { diffId } = await convertToTar(t, root);
+  for (const [version, offset] of [['1.2', MIB], ['1.0', 0], ['0.90', 0]] as const) {
+    const half = sparseFile(join(tempDir(t, 'raid'), 'half'), 52 * MIB);
+    const { at, block } = raidSuperblock(52 * MIB, { version, offset, bytes: 48 * MIB });
+    await runOk('dd', [`of=${half}`, 'bs=512', `seek=${at / 512}`, 'conv=notrunc', 'status=none'], { input: block });
+    await copyInto(root, half, offset);
+    const converted = await convertToTar(t, await makeDisk(t, [{ image: half, sizeMiB: 52 }]));
+    t.is(converted.diffId, diffId, version);
+    t.true(converted.notes.some((line) => line.startsWith('p1 is read as one of the 2 mirrors of a RAID 1')));
+  }
+  // What an array of before left behind a file system of today is not believed.
+  const stale = raidSuperblock(48 * MIB, { version: '1.0', level: 5, bytes: 40 * MIB });
+  await runOk('dd', [`of=${root}`, 'bs=512', `seek=${stale.at / 512}`, 'conv=notrunc', 'status=none'], { input: stale.block });
+  t.is((await convertToTar(t, root)).root, 'disk');
 });

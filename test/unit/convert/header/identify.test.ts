@@ -4,7 +4,7 @@ import { MemorySource } from '../../../../src/convert/header/byte-source.ts';
 import { DEFAULT_MAX_VIRTUAL_SIZE, type DiskFormat, type DiskHeader } from '../../../../src/convert/header/disk-header.ts';
 import { identifyDisk } from '../../../../src/convert/header/identify.ts';
 import { LayerswarmError, type ErrorCode } from '../../../../src/errors.ts';
-import { qcow2, vdi, vhd, vhdx, vmdk, VMDK_DESCRIPTOR } from './sample-headers.ts';
+import { parallels, qcow1, qcow2, qed, vdi, vhd, vhdx, vmdk, VMDK_DESCRIPTOR } from './sample-headers.ts';
 
 const LIMITS = { maxVirtualSize: DEFAULT_MAX_VIRTUAL_SIZE };
 
@@ -20,6 +20,10 @@ const SOUND: readonly [string, Buffer, DiskFormat, number][] = [
   ['a dynamic VHD', vhd(), 'vhd', 4096],
   ['a fixed VHD', vhd({ type: 2 }), 'vhd', 4096],
   ['a VHDX', vhdx(), 'vhdx', 2 ** 20],
+  ['a qcow of version 1', qcow1(), 'qcow', 1024],
+  ['a QED', qed(), 'qed', 8192],
+  ['a Parallels disk', parallels(), 'parallels', 8192],
+  ['an extended Parallels disk', parallels({ magic: 'WithouFreSpacExt' }), 'parallels', 8192],
   ['anything else', Buffer.alloc(4096, 1), 'raw', 4096],
 ];
 for (const [what, file, format, virtualSize] of SOUND) {
@@ -65,6 +69,19 @@ const REFUSED: readonly [string, Buffer, ErrorCode, RegExp][] = [
   ['a VHDX that was not closed', vhdx({ log: true }), 'unsupported', /closed cleanly/],
   ['a gzipped disk', Buffer.concat([Buffer.from([0x1f, 0x8b, 8]), Buffer.alloc(1000)]), 'unsupported', /gunzip/],
   ['an OVA', Buffer.concat([Buffer.alloc(257), Buffer.from('ustar'), Buffer.alloc(250)]), 'unsupported', /OVA/],
+  ['a qcow with a backing file', qcow1({ backingOffset: 600 }), 'denied', /backing file/],
+  ['an encrypted qcow', qcow1({ crypt: 1 }), 'unsupported', /encrypted/],
+  ['a qcow whose data lies behind its end', qcow1({ l2Entry: 4096n }), 'size-mismatch', /cut short/],
+  ['a QED with a backing file', qed({ features: 1 }), 'denied', /backing file/],
+  ['a QED that was not closed', qed({ features: 2 }), 'unsupported', /closed cleanly/],
+  ['a QED with unknown features', qed({ features: 8 }), 'unsupported', /features/],
+  ['a QED whose data lies behind its end', qed({ l2Entry: 1n << 20n }), 'size-mismatch', /cut short/],
+  ['a Parallels disk in use', parallels({ inUse: true }), 'unsupported', /in use/],
+  ['a Parallels disk whose data lies behind its end', parallels({ entry: 4096 }), 'size-mismatch', /cut short/],
+  ['one extent of a split VMDK', vmdk({ descriptor: '' }), 'unsupported', /one extent of a disk that is split/],
+  ['an EWF image', Buffer.concat([Buffer.from('EVF\x09\x0d\x0a\xff\x00', 'latin1'), Buffer.alloc(1000)]), 'unsupported', /ewfexport/],
+  ['an OVF', Buffer.from('<?xml version="1.0"?>\n<Envelope xmlns="x">'), 'unsupported', /OVF description/],
+  ['a cpio archive', Buffer.from('070701000002D1000041ED'), 'unsupported', /cpio/],
   ['an empty file', Buffer.alloc(0), 'unsupported', /empty/],
 ];
 for (const [what, file, code, message] of REFUSED) {
@@ -105,7 +122,7 @@ test('many L1 entries that point at one table do not make a small file ask for h
   t.true(error?.code === 'unsupported' || error?.code === 'size-mismatch');
 });
 
-const SAMPLES = [qcow2(), qcow2({ version: 2 }), vmdk(), vmdk({ flags: 0x3_0003 }), vdi(), vhd(), vhd({ type: 2 }), vhdx()];
+const SAMPLES = [qcow1(), qed(), parallels(), qcow2(), qcow2({ version: 2 }), vmdk(), vmdk({ flags: 0x3_0003 }), vdi(), vhd(), vhd({ type: 2 }), vhdx()];
 test('whatever is written over a header, the answer is a checked header or a refusal', (t) => {
   const change = fc.record({ at: fc.nat(), bytes: fc.uint8Array({ minLength: 1, maxLength: 16 }) });
   fc.assert(fc.property(fc.constantFrom(...SAMPLES), fc.array(change, { minLength: 1, maxLength: 6 }), fc.option(fc.nat()), (sample, changes, cut) => {

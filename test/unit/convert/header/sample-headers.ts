@@ -38,6 +38,42 @@ export function qcow2({ version = 3, backingOffset = 0, incompatible = 0, cluste
   return file;
 }
 
+/** Header, L1, L2 and one data cluster. */
+export function qcow1({ backingOffset = 0, crypt = 0, l2Entry = 1536n }: { backingOffset?: number; crypt?: number; l2Entry?: bigint } = {}): Buffer {
+  const file = Buffer.alloc(2048);
+  file.write('QFI\xfb', 0, 'latin1');
+  file.writeUInt32BE(1, 4);
+  file.writeBigUInt64BE(BigInt(backingOffset), 8);
+  file.writeBigUInt64BE(1024n, 24);
+  file[32] = 9;
+  file[33] = 6;
+  file.writeUInt32BE(crypt, 36);
+  file.writeBigUInt64BE(48n, 40);
+  file.writeBigUInt64BE(512n, 48);
+  file.writeBigUInt64BE(l2Entry, 512);
+  return file;
+}
+
+/** Header, L1, L2 and one data cluster, of 4 KiB each. */
+export function qed({ features = 0, l2Entry = 12_288n }: { features?: number; l2Entry?: bigint } = {}): Buffer {
+  const file = Buffer.alloc(16_384);
+  file.write('QED\0', 0, 'latin1');
+  for (const [i, value] of [4096, 1, 1, features].entries()) file.writeUInt32LE(value, 4 + i * 4);
+  file.writeBigUInt64LE(4096n, 40);
+  file.writeBigUInt64LE(8192n, 48);
+  file.writeBigUInt64LE(8192n, 4096);
+  file.writeBigUInt64LE(l2Entry, 8192);
+  return file;
+}
+
+/** Header, table, and one cluster of 8 sectors. */
+export function parallels({ magic = 'WithoutFreeSpace', inUse = false, entry = magic.endsWith('Ext') ? 1 : 8 }: { magic?: string; inUse?: boolean; entry?: number } = {}): Buffer {
+  const file = Buffer.alloc(8192);
+  file.write(magic, 0, 'latin1');
+  for (const [offset, value] of [[16, 2], [28, 8], [32, 2], [36, 16], [44, inUse ? 0x746f_6e59 : 0], [64, entry]] as const) file.writeUInt32LE(value, offset);
+  return file;
+}
+
 export interface VmdkSample {
   capacity?: number;
   descriptor?: string;
@@ -55,8 +91,8 @@ export function vmdk({ capacity = 128, descriptor = VMDK_DESCRIPTOR, flags = 3, 
   file.writeUInt32LE(flags, 8);
   file.writeBigUInt64LE(BigInt(capacity), 12);
   file.writeBigUInt64LE(BigInt(grain), 20);
-  file.writeBigUInt64LE(1n, 28);
-  file.writeBigUInt64LE(4n, 36);
+  file.writeBigUInt64LE(descriptor === '' ? 0n : 1n, 28);
+  file.writeBigUInt64LE(descriptor === '' ? 0n : 4n, 36);
   file.writeUInt32LE(512, 44);
   file.writeBigUInt64LE(8n, 56);
   file.write(descriptor, 512);
