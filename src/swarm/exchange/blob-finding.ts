@@ -9,7 +9,7 @@ import type { OriginAccess } from './origin-access.ts';
 /** What a member said of the blob when it was asked to exchange it. */
 export interface MemberAnswer {
   readonly holding: Holding;
-  readonly credit: number;
+  readonly wants: boolean;
 }
 
 export interface BlobFindingOptions {

@@ -9,7 +9,7 @@ import type { Transfer } from './transfer.ts';
 export interface BlobServerOptions {
   readonly network: Network;
   readonly blobs: BlobStore;
-  /** The transfer of a blob that is under way here, or has just ended. */
+  /** The transfer of a blob that is under way here. */
   transfer(blob: Digest): Transfer | undefined;
   mayShare(blob: Digest): boolean;
   /** Told the bytes that were asked for and are being sent. */
@@ -44,22 +44,22 @@ export class BlobServer implements LaneSource {
     for (const blob of this.#fetching.keys()) this.left(peerId, blob);
   }
 
-  async read(_peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> {
+  async read(peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> {
     if (!this.#options.mayShare(blob)) return undefined;
     const size = this.#options.blobs.size(blob);
     if (size !== undefined) return range.end <= size ? await this.#readComplete(blob, size, range) : undefined;
-    const served = await this.#options.transfer(blob)?.serve(range.start, range.end);
-    if (served === undefined) return undefined;
-    this.#options.sent(served.bytes.length);
-    return served;
+    const served = await this.#readUnfinished(blob, range);
+    if (served !== undefined) this.#options.sent(served.bytes.length);
+    // Its partial file was closed while it was read when it was finished meanwhile.
+    return served ?? (this.#options.blobs.size(blob) === undefined ? undefined : await this.read(peerId, blob, range));
   }
 
   served(bytes: number): void {
     this.#options.sent(bytes);
   }
 
-  acceptPush(peerId: string, blob: Digest, range: ByteRange, note: Uint8Array): PushReceiver | undefined {
-    return this.#options.transfer(blob)?.acceptPush(peerId, range.start, range.end, note);
+  acceptPush(): PushReceiver | undefined {
+    return undefined;
   }
 
   /** A statement on a piece from what is proven here, else from another reading of the origin. */
@@ -74,6 +74,15 @@ export class BlobServer implements LaneSource {
       return await makeStatement(this.#options.network, blob, start, await reader.read(start, end - start));
     } finally {
       await reader.close();
+    }
+  }
+
+  async #readUnfinished(blob: Digest, range: ByteRange): Promise<{ bytes: Buffer; note: Uint8Array } | undefined> {
+    try {
+      return await this.#options.transfer(blob)?.serve(range.start, range.end);
+    } catch (error) {
+      if (this.#options.blobs.size(blob) !== undefined) return undefined;
+      throw error;
     }
   }
 

@@ -1,7 +1,6 @@
 import { errorCode, LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
-import { Grade, type BlobReader, type PartialBlob } from '../../store/blob-store.ts';
-import type { PushReceiver } from '../lane/lane.ts';
+import { Grade, type PartialBlob } from '../../store/blob-store.ts';
 import type { Network } from '../network/network.ts';
 import type { BlobOrigin } from './blob-sources.ts';
 import type { Run } from './core/bitfield.ts';
@@ -16,8 +15,6 @@ import type { TransferMeter } from './transfer-meter.ts';
 
 /** Pieces of an extent that are asked of a holder at once. */
 const HOLDER_REQUESTS = 3;
-/** Credit is given for so many pieces together: each message has its price, and who pushes waits for it. */
-const CREDITED_PIECES = 2;
 
 export interface CarrierOptions {
   readonly network: Network;
@@ -37,33 +34,23 @@ export interface CarrierOptions {
   /** A piece is whole and has its grade. */
   completed(): void;
   originFailed(error: unknown): void;
-  /** Bytes went out to a peer that was pushed to. */
-  sent(bytes: number): void;
   leaseEnded(read: Read, done: Run[], outcome: 'done' | 'failed'): void;
 }
 
 /**
- * Carries out what one download chose: requests and pushes over lanes, reads of leased extents from the origin or a holder; and
- * the other way, takes pushes in and serves pieces of the unfinished blob. Reports what happened to the download.
+ * Carries out what one download chose: requests over lanes, reads of leased extents from the origin or a holder; and the other
+ * way, serves pieces of the unfinished blob. Reports what happened to the download.
  */
 export class Carrier {
   readonly #options: CarrierOptions;
   readonly #writer: PieceWriter;
   readonly #fetches = new Map<number, AbortController>();
-  /** Bytes that each peer has pushed and not yet got credit for. */
-  readonly #owedCredit = new Map<string, number>();
-  /** The proven blob, once it has its name: pushes go on from there. */
-  #reader: BlobReader | undefined;
 
   constructor(options: CarrierOptions) {
     this.#options = options;
     const { download, partial } = options;
     // Both: a piece that is being replaced has no grade for a moment, one whose statement is awaited does not count as here yet.
     this.#writer = new PieceWriter(partial, download.layout, (piece) => download.have.has(piece) || partial.grade(piece) !== Grade.missing);
-  }
-
-  readFrom(reader: BlobReader): void {
-    this.#reader = reader;
   }
 
   cancel(fetch: Fetch): void {
@@ -110,34 +97,6 @@ export class Carrier {
     }
   }
 
-  async push(peer: string, piece: number): Promise<void> {
-    const download = this.#options.download;
-    const range = download.layout.range(piece);
-    let confirms = false;
-    try {
-      const statement = this.#options.provenance.get(piece)?.statement;
-      if (statement === undefined) return;
-      const bytes = await this.#readOwn(range.start, range.end - range.start);
-      // The piece may have been replaced while it was read.
-      if (this.#options.provenance.get(piece)?.statement !== statement) return;
-      const lane = await this.#options.network.lane(peer, this.#options.signal);
-      const sent = await lane.push(this.#options.digest, range, bytes, encodeNote([statement]), this.#options.signal);
-      // Also for what it refuses, because it has it.
-      confirms = true;
-      if (sent) this.#options.sent(bytes.length);
-    } catch {
-      // The peer is gone or refuses: `onPeerLeft` takes it out, and it asks again for what it still wants.
-    } finally {
-      download.pushEnded(peer, piece, confirms);
-      this.#options.wake();
-    }
-  }
-
-  async #readOwn(offset: number, length: number): Promise<Buffer> {
-    if (this.#reader !== undefined) return await this.#reader.read(offset, length);
-    return await this.#options.partial.read(offset, length);
-  }
-
   async read(read: Read): Promise<void> {
     const download = this.#options.download;
     let outcome: 'done' | 'failed' = 'done';
@@ -182,7 +141,7 @@ export class Carrier {
     }
   }
 
-  /** Single pieces, a few at once: each comes with its statement, and can be pushed on when it is here. */
+  /** Single pieces, a few at once: each comes with its statement, and can be passed on when it is here. */
   async #readHolder(read: Read, holder: string): Promise<void> {
     const download = this.#options.download;
     const lane = await this.#options.network.lane(holder, this.#options.signal);
@@ -225,7 +184,7 @@ export class Carrier {
     }
     const statements = (): (Statement | undefined)[] => Array.from({ length: last - first + 1 }, (_, i) => provenance.get(first + i)?.statement);
     const before = statements();
-    const bytes = await this.#readOwn(start, end - start);
+    const bytes = await this.#options.partial.read(start, end - start);
     // A piece may have been replaced while it was read: its bytes must not go out with the statement of those before.
     if (statements().some((statement, i) => statement !== before[i])) return undefined;
     const notes = before.map((statement) => encodeNote(statement === undefined ? [] : [statement]));
@@ -233,51 +192,9 @@ export class Carrier {
     return { bytes, note: Buffer.concat(notes) };
   }
 
-  /** Takes in one whole piece with its statement, or undefined: it does not fit, or is here already. */
-  acceptPush(peerId: string, start: number, end: number, note: Uint8Array): PushReceiver | undefined {
-    const { download, meter, provenance, wake } = this.#options;
-    const piece = download.layout.pieceAt(start);
-    const range = piece < download.layout.pieceCount ? download.layout.range(piece) : undefined;
-    if (range === undefined || range.start !== start || range.end !== end || !download.neighbours.has(peerId)) return undefined;
-    const [statement, ...more] = parseNote(note);
-    if (statement === undefined || more.length > 0 || statement.start !== start || statement.length !== end - start) return undefined;
-    if (download.have.has(piece)) {
-      this.#oweCredit(peerId, end - start);
-      return undefined;
-    }
-    const target = this.#writer.target(start, (written) => {
-      provenance.set(written, peerId, statement);
-      this.#complete(written, Grade.received);
-      download.arrived(written, { push: peerId }, true, this.#options.now());
-      meter.fromPeer(peerId, end - start);
-    });
-    return {
-      target,
-      done: () => {
-        target.release();
-        this.#oweCredit(peerId, end - start);
-        wake();
-      },
-    };
-  }
-
   #complete(piece: number, grade: Grade): void {
     this.#options.partial.complete(piece, grade);
     this.#options.completed();
-  }
-
-  #oweCredit(peerId: string, bytes: number): void {
-    const owed = (this.#owedCredit.get(peerId) ?? 0) + bytes;
-    this.#owedCredit.set(peerId, owed);
-    if (owed >= CREDITED_PIECES * this.#options.download.layout.pieceLength) this.giveCredit([peerId]);
-  }
-
-  /** Tells peers how much more they may push. */
-  giveCredit(peers: Iterable<string> = this.#owedCredit.keys()): void {
-    for (const peerId of peers) {
-      this.#options.network.send(peerId, { type: 'credit', blob: this.#options.digest.toString(), bytes: this.#owedCredit.get(peerId)! });
-      this.#owedCredit.delete(peerId);
-    }
   }
 }
 

@@ -1,7 +1,6 @@
 import { errorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
-import type { PushReceiver } from '../lane/lane.ts';
 import type { Network } from '../network/network.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
 import { Carrier } from './carrier.ts';
@@ -17,7 +16,7 @@ import { PieceVerifier } from './piece-verifier.ts';
 import { Provenance } from './provenance.ts';
 import type { TransferMeter } from './transfer-meter.ts';
 
-/** Choices that wait for time to pass (announcements, promises gone stale, endgame) are looked at this often. */
+/** Choices that wait for time to pass (announcements, endgame) are looked at this often. */
 const TICK_MS = 50;
 /** Members that were asked have this long to answer before anything is read from the origin. */
 const HEAD_START_MS = 150;
@@ -40,8 +39,6 @@ export interface SessionOptions {
   readonly partial: PartialBlob;
   readonly origin: OriginAccess;
   readonly meter: TransferMeter;
-  /** Bytes went out to a peer that was pushed to. */
-  sent(bytes: number): void;
   /** Pieces that the peer is answerable for turned out wrong. */
   broughtWrong(peer: string, pieces: number): void;
   /** Answers of members are still awaited: too early to say that nobody can help. */
@@ -54,8 +51,6 @@ export interface SessionOptions {
   failed(error: unknown): void;
   /** Pieces that members were told of are gone again: they turned out wrong. */
   lessThanSaid(): void;
-  /** The blob is done and nobody waits for a push. */
-  drained(): void;
 }
 
 /** The pieces of one blob while they come in and are passed on: joins the choices with the network, the disk and the clock. */
@@ -69,7 +64,6 @@ export class DownloadSession {
   readonly #begunAt: number;
   #planned = false;
   #plannedAt = Number.NEGATIVE_INFINITY;
-  #complete = false;
   #idleSince: number | undefined;
 
   constructor(options: SessionOptions) {
@@ -109,24 +103,13 @@ export class DownloadSession {
         origin.failed(error);
         meter.stalled(errorCode(error) === 'timeout');
       },
-      sent: (bytes) => options.sent(bytes),
       leaseEnded: (read, done, outcome) => {
         if (outcome === 'done') origin.succeeded();
         options.coordinators.report(digest, read.extent, done, outcome);
       },
     });
     this.#restore(provenance);
-    this.#tick = setInterval(() => {
-      this.carrier.giveCredit();
-      this.wake();
-    }, TICK_MS);
-  }
-
-  /** No piece comes in any more: the blob is proven. Pushes that others wait for go on. */
-  complete(): void {
-    this.#complete = true;
-    this.verifier.stop();
-    this.wake();
+    this.#tick = setInterval(() => this.wake(), TICK_MS);
   }
 
   close(): void {
@@ -137,18 +120,17 @@ export class DownloadSession {
 
   // What peers tell
 
-  meet(peerId: string, holding: Holding, credit: number): void {
+  meet(peerId: string, holding: Holding, wants: boolean): void {
     const { size, pieceLength, pieceCount } = this.download.layout;
     let role: NeighbourRole = 'none';
     let bits: Bitfield | undefined;
     if (holding.state === 'complete' && (holding.size === undefined || holding.size === size)) role = this.#isOrigin(peerId) ? 'origin' : 'complete';
-    // `none` with credit is a member that wants it and has nothing yet.
-    if (holding.state === 'partial' || (holding.state === 'none' && credit > 0)) role = 'fetching';
+    if (holding.state === 'partial' || (holding.state === 'none' && wants)) role = 'fetching';
     if (holding.state === 'partial' && holding.size === size && holding.pieceLength === pieceLength && holding.bits !== undefined) {
       bits = Bitfield.fromBytes(holding.bits, pieceCount);
     }
     const peer = this.#options.network.peer(peerId);
-    this.download.meet(peerId, role, bits, credit, this.#options.now(), farZone(this.#options.zone, peer?.zone));
+    this.download.meet(peerId, role, bits, this.#options.now(), farZone(this.#options.zone, peer?.zone));
     this.download.neighbours.get(peerId)!.latencyMs = peer?.latencyMs ?? 0;
     if (role === 'complete') this.verifier.holder(peerId);
     this.wake();
@@ -160,20 +142,7 @@ export class DownloadSession {
   }
 
   gained(peerId: string, message: MessageOf<'have'>): void {
-    if (this.download.gained(peerId, message.runs, message.backlogBytes, this.#options.now())) this.wake();
-  }
-
-  promised(peerId: string, message: MessageOf<'promise'>): void {
-    this.download.promised(peerId, message.runs, this.#options.now());
-  }
-
-  credited(peerId: string, bytes: number): void {
-    this.download.credited(peerId, bytes, this.#options.now());
-    this.wake();
-  }
-
-  acceptPush(peerId: string, start: number, end: number, note: Uint8Array): PushReceiver | undefined {
-    return this.#complete ? undefined : this.carrier.acceptPush(peerId, start, end, note);
+    if (this.download.gained(peerId, message.runs, message.forZone, this.#options.now())) this.wake();
   }
 
   /** Bytes from `offset` to the end of its piece, or undefined while they are not vouched for. */
@@ -215,8 +184,7 @@ export class DownloadSession {
     this.download.originUsable = origin.usable !== undefined && !isEarly;
     this.download.reach = this.#options.reach();
     for (const command of this.download.plan(now)) this.#execute(command);
-    if (!this.#complete) this.#watch(now);
-    else if (this.download.pushBacklogBytes === 0) this.#options.drained();
+    this.#watch(now);
   }
 
   /** Notices when nobody can help: soon when nothing was ever under way, later when a download ran dry. */
@@ -237,22 +205,16 @@ export class DownloadSession {
     const blob = digest.toString();
     switch (command.type) {
       case 'have': {
-        const backlogBytes = this.download.pushBacklogBytes;
-        for (const peer of command.peers) network.send(peer, { type: 'have', blob, runs: command.runs.map(copyRun), backlogBytes });
+        const { forZone } = command;
+        for (const peer of command.peers) network.send(peer, { type: 'have', blob, runs: command.runs.map(copyRun), forZone });
         coordinators.heard(blob, network.self, command.runs);
         break;
       }
-      case 'promise':
-        for (const peer of command.peers) network.send(peer, { type: 'promise', blob, runs: command.runs.map(copyRun) });
-        break;
       case 'fetch':
         void this.carrier.fetch(command.fetch);
         break;
       case 'cancel':
         this.carrier.cancel(command.fetch);
-        break;
-      case 'push':
-        void this.carrier.push(command.peer, command.piece);
         break;
       case 'ask-lease':
         void this.#askLease(command);
@@ -268,7 +230,7 @@ export class DownloadSession {
   async #askLease({ active, pieces, urgent }: Extract<Command, { type: 'ask-lease' }>): Promise<void> {
     const { coordinators, digest, layout } = this.#options;
     const answer = await coordinators.ask(digest, { layout, bits: this.download.have, active, pieces, urgent }, this.#abort.signal);
-    if (this.#complete || this.#abort.signal.aborted) return;
+    if (this.#abort.signal.aborted) return;
     const now = this.#options.now();
     if ('extents' in answer) for (const command of this.download.leased(answer.extents, now)) this.#execute(command);
     else this.download.leaseDelayed(answer.waitMs, now);

@@ -74,7 +74,7 @@ export class Exchange implements BlobExchange {
       this.#totals.toPeersBytes += bytes;
     };
     const coordinators = new Coordinators(network, now, options.random);
-    this.#context = { network, blobs, coordinators, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, sent, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
+    this.#context = { network, blobs, coordinators, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
     this.#server = new BlobServer({
       network, blobs,
       transfer: (blob) => this.#active.get(blob.toString())?.transfer,
@@ -216,14 +216,6 @@ export class Exchange implements BlobExchange {
       transferOf(message.blob)?.onHave(peerId, message);
       return undefined;
     });
-    network.handle('promise', (message, { peerId }) => {
-      transferOf(message.blob)?.onPromise(peerId, message);
-      return undefined;
-    });
-    network.handle('credit', (message, { peerId }) => {
-      transferOf(message.blob)?.onCredit(peerId, message.bytes);
-      return undefined;
-    });
     network.handle('leave', (message, { peerId }) => {
       if (message.complete) this.#context.coordinators.heard(message.blob, peerId, 'complete');
       else this.#context.coordinators.left(message.blob, peerId);
@@ -246,10 +238,10 @@ export class Exchange implements BlobExchange {
     const transfer = this.#mayShare(digest) ? this.#active.get(digest.toString())?.transfer : undefined;
     this.#server.joined(from.peerId, message.holding.blob);
     if (transfer !== undefined && transfer.shared && !transfer.isOver) {
-      if (transfer.onJoin(from.peerId, message.holding, message.credit)) return { type: 'joined', holding: transfer.holding(), credit: transfer.credit };
-      return { type: 'joined', holding: { blob: digest.toString(), state: 'none' }, credit: 0 };
+      if (transfer.onJoin(from.peerId, message.holding, message.wants)) return { type: 'joined', holding: transfer.holding(), wants: true };
+      return { type: 'joined', holding: { blob: digest.toString(), state: 'none' }, wants: false };
     }
-    return { type: 'joined', holding: await this.#holding(digest, false), credit: 0 };
+    return { type: 'joined', holding: await this.#holding(digest, false), wants: false };
   }
 
   async #holding(digest: Digest, inline: boolean): Promise<Holding> {

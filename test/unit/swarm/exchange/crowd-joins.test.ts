@@ -20,7 +20,7 @@ function joins(members: number): { joins: CrowdJoins; asked: Set<string>; answer
     },
     request: async (peerId: string): Promise<Message> => {
       asked.add(peerId);
-      return await Promise.resolve({ type: 'joined', holding: { blob: BLOB, state: peerId === 'holder' ? 'complete' : 'none' }, credit: 0 });
+      return await Promise.resolve({ type: 'joined', holding: { blob: BLOB, state: peerId === 'holder' ? 'complete' : 'none' }, wants: false });
     },
   };
   const made = new CrowdJoins({
@@ -28,7 +28,7 @@ function joins(members: number): { joins: CrowdJoins; asked: Set<string>; answer
     random: () => 0.5,
     zone: undefined,
     signal: new AbortController().signal,
-    message: () => ({ type: 'join', holding: { blob: BLOB, state: 'none' }, credit: 0 }),
+    message: () => ({ type: 'join', holding: { blob: BLOB, state: 'none' }, wants: true }),
     answered: (peerId, { holding }) => { if (holding.state === 'complete') answered.push(peerId); },
     ended: () => undefined,
   });

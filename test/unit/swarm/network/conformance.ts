@@ -132,12 +132,12 @@ export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: 
     const { a, b } = await pair(factory);
     const seen: number[] = [];
     const all = Promise.withResolvers<undefined>();
-    b.handle('credit', (message) => {
-      seen.push(message.bytes);
+    b.handle('lease-report', (message) => {
+      seen.push(message.id);
       if (seen.length === 500) all.resolve(undefined);
       return undefined;
     });
-    for (let i = 0; i < 500; i++) a.send(b.self, { type: 'credit', blob, bytes: i });
+    for (let i = 0; i < 500; i++) a.send(b.self, { type: 'lease-report', blob, id: i, done: [], outcome: 'done' });
     await all.promise;
     t.deepEqual(seen, Array.from({ length: 500 }, (_, i) => i));
   });
