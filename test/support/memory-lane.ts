@@ -1,11 +1,10 @@
 import { LayerswarmError } from '../../src/errors.ts';
 import type { Digest } from '../../src/oci/digest.ts';
-import { answerBytes, fileBytes } from '../../src/swarm/lane/answer-bytes.ts';
-import type { ByteRange, FileRange, Lane, RangeTarget } from '../../src/swarm/lane/lane.ts';
+import { answerBytes } from '../../src/swarm/lane/answer-bytes.ts';
+import type { ByteRange, Lane, RangeTarget } from '../../src/swarm/lane/lane.ts';
 import type { Peer } from '../../src/swarm/network/network.ts';
 import type { MemoryFaults, MemoryNetwork } from './memory-network.ts';
 
-const CHUNK_BYTES = 64 * 1024;
 /** What a chunk's memory holds after its promise resolved, so that a target which keeps it is found out. */
 const REUSED = 0xdb;
 
@@ -56,28 +55,6 @@ export class MemoryLane implements Lane {
     }
     if (offset !== range.end) throw new LayerswarmError('not-found', `peer ${this.peerId} broke off at byte ${offset} of ${blob.toString()}`);
     return answer.note;
-  }
-
-  async push(blob: Digest, range: ByteRange, source: Uint8Array | FileRange, note: Uint8Array, signal: AbortSignal): Promise<boolean> {
-    await this.#unlessEnded(signal, async () => { await nextTurn(); });
-    const bytes = source instanceof Uint8Array ? source : Buffer.concat(await Array.fromAsync(fileBytes(source)));
-    const receiver = this.#remote.source?.acceptPush(this.#self.self, blob, range, note);
-    if (receiver === undefined) return false;
-    let complete = false;
-    this.sendBacklog += bytes.length;
-    try {
-      for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
-        const chunk = bytes.subarray(at, at + CHUNK_BYTES);
-        await this.#unlessEnded(undefined, async () => await this.#pass(this.#self.self, this.#remote.self, range.start + at, chunk, receiver.target));
-        this.sentBytes += chunk.length;
-        this.#peer.sentBytes += chunk.length;
-      }
-      complete = true;
-    } finally {
-      this.sendBacklog -= bytes.length;
-      receiver.done(complete);
-    }
-    return true;
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Digest } from '../../oci/digest.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
-import type { ByteRange, LaneAnswer, LaneSource, PushReceiver } from '../lane/lane.ts';
+import type { ByteRange, LaneAnswer, LaneSource } from '../lane/lane.ts';
 import type { Network } from '../network/network.ts';
 import { PieceLayout, pieceLengthFor } from './core/piece-layout.ts';
 import { encodeNote, makeStatement, type Statement } from './statement.ts';
@@ -56,10 +56,6 @@ export class BlobServer implements LaneSource {
 
   served(bytes: number): void {
     this.#options.sent(bytes);
-  }
-
-  acceptPush(): PushReceiver | undefined {
-    return undefined;
   }
 
   /** A statement on a piece from what is proven here, else from another reading of the origin. */

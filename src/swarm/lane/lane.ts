@@ -1,7 +1,7 @@
 import type { Digest } from '../../oci/digest.ts';
 
 /**
- * A lane carries blob ranges between this node and one peer, both ways. Which pieces to ask for or to push is decided elsewhere;
+ * A lane carries blob ranges between this node and one peer, both ways. Which pieces to ask for is decided elsewhere;
  * a lane moves bytes, with back-pressure, in the order it was told. `StreamLane` runs over a libp2p stream, `TlsLane` over native
  * TLS in a worker thread; every implementation passes `test/unit/swarm/lane/conformance.ts`.
  */
@@ -16,12 +16,6 @@ export interface Lane {
    * `peer-misbehaved`, `timeout` (no byte for the stall time), `aborted`, and whatever `target` throws
    */
   request(blob: Digest, range: ByteRange, target: RangeTarget, signal: AbortSignal): Promise<Uint8Array>;
-  /**
-   * Sends a range that the peer subscribed to without being asked: bytes in memory, or a range of a file that holds them.
-   * Resolves when the bytes are handed to the transport (the memory is free again), and false when the peer cancelled it.
-   * @throws `peer-gone`, `aborted` (not yet begun; a begun push is finished)
-   */
-  push(blob: Digest, range: ByteRange, bytes: Uint8Array | FileRange, note: Uint8Array, signal: AbortSignal): Promise<boolean>;
   /** Bytes queued or in flight towards the peer. */
   readonly sendBacklog: number;
   readonly sentBytes: number;
@@ -76,14 +70,6 @@ export type LaneAnswer =
 export interface LaneSource {
   /** Reads a range that the peer asked for, or undefined when it may not have it or not all of it is here. */
   read(peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined>;
-  /** A push begins: says where its bytes go, or undefined to refuse it (not subscribed, already here). */
-  acceptPush(peerId: string, blob: Digest, range: ByteRange, note: Uint8Array): PushReceiver | undefined;
-  /** Told the bytes that a lane gave to peers without asking: of pieces that are shared where the file is. */
+  /** Told the bytes that a lane gave to peers without calling `read`: of pieces that are shared where the file is. */
   served?(bytes: number): void;
-}
-
-export interface PushReceiver {
-  readonly target: RangeTarget;
-  /** All bytes arrived, or (false) the push broke off. Nothing is written to the target after this. */
-  done(complete: boolean): void;
 }

@@ -21,7 +21,6 @@ const MAX_CONTROL_FRAMES = 8192;
 /** One range to be sent. */
 export interface Outgoing {
   readonly id: number;
-  readonly dataType: 'data' | 'push-data';
   /** Bytes, exactly. */
   readonly length: number;
   /** Its turn has come. Gives the frame that goes before the data, and the data; undefined when there is nothing to send. */
@@ -115,11 +114,6 @@ export class SendQueue {
     this.#states.set(range, { kind: 'waiting' });
     this.#waiting.push(range);
     this.#activate();
-  }
-
-  /** Whether the range's turn is still to come. */
-  isWaiting(range: Outgoing): boolean {
-    return this.#states.get(range)?.kind === 'waiting';
   }
 
   /** Stops sending the range, if it is not all sent. */
@@ -263,7 +257,7 @@ export class SendQueue {
     const whole = state.partSent === part.length;
     if (whole) state.part = undefined;
     const free = whole && reader.free !== undefined ? (): void => { reader.free?.(part); } : undefined;
-    this.#give(encodeHeader(range.dataType, range.id, payload.length), payload, free);
+    this.#give(encodeHeader('data', range.id, payload.length), payload, free);
     if (whole) this.#load(range);
     else this.#line(range, state);
   }

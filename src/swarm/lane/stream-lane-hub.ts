@@ -146,10 +146,7 @@ export class StreamLaneHub {
   #attach(peerId: string, stream: Stream, role: 'opener' | 'acceptor'): StreamLane {
     const session = new LaneSession(new StreamTransport(stream), {
       peerId, role,
-      source: {
-        read: async (blob, range) => await this.#source.read(peerId, blob, range),
-        acceptPush: (blob, range, note) => this.#source.acceptPush(peerId, blob, range, note),
-      },
+      source: { read: async (blob, range) => await this.#source.read(peerId, blob, range) },
       stallMs: this.#options.stallMs,
       idleMs: this.#options.idleMs,
       host: this.#options.hostOf?.(peerId) ?? peerId,

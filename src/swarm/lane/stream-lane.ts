@@ -1,6 +1,6 @@
 import type { Digest } from '../../oci/digest.ts';
 import type { LaneSession } from './lane-session.ts';
-import type { ByteRange, FileRange, Lane, RangeTarget } from './lane.ts';
+import type { ByteRange, Lane, RangeTarget } from './lane.ts';
 
 /** A lane over a libp2p stream. */
 export class StreamLane implements Lane {
@@ -34,10 +34,6 @@ export class StreamLane implements Lane {
 
   async request(blob: Digest, range: ByteRange, target: RangeTarget, signal: AbortSignal): Promise<Uint8Array> {
     return await this.#session.request(blob, range, target, signal);
-  }
-
-  async push(blob: Digest, range: ByteRange, bytes: Uint8Array | FileRange, note: Uint8Array, signal: AbortSignal): Promise<boolean> {
-    return await this.#session.push(blob, range, bytes, note, signal);
   }
 
   /** Takes nothing new; closes when what is under way has ended. */

@@ -57,7 +57,7 @@ export class Libp2pNetwork implements Network {
   readonly #bootstrap: readonly BootstrapAddress[];
   readonly #maxNeighbours: number;
   #state: State = { kind: 'new' };
-  #source: LaneSource = { read: async () => await Promise.resolve(undefined), acceptPush: () => undefined };
+  #source: LaneSource = { read: async () => await Promise.resolve(undefined) };
   #origin: OriginAnnouncement | undefined;
   /** What the store held before the network started. */
   readonly #toProvide = new Set<string>();

@@ -34,7 +34,6 @@ async function send(path: string): Promise<void> {
   const { size } = await stat(path);
   network.setLaneSource({
     read: async (_peer, _blob, range) => await Promise.resolve(range.end <= size ? { file: { path, start: range.start, end: range.end }, note: new Uint8Array(0) } : undefined),
-    acceptPush: () => undefined,
   });
   await network.start();
   process.send!({ peerId: network.self, multiaddr: network.multiaddrs()[0] });

@@ -51,7 +51,6 @@ async function swarmWithOrigin(): Promise<{ swarm: MemorySwarm; origin: TaggedOr
         })(),
       };
     },
-    acceptPush: () => undefined,
   });
   return { swarm, origin, holder, user: new MemberOrigin(asker, holder.self) };
 }

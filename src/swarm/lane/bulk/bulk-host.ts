@@ -3,7 +3,7 @@ import { LayerswarmError } from '../../../errors.ts';
 import { Digest } from '../../../oci/digest.ts';
 import { hostGroup } from '../../network/host-group.ts';
 import { LaneSession, type SessionSource } from '../lane-session.ts';
-import type { LaneAnswer, PushReceiver, RangeTarget } from '../lane.ts';
+import type { LaneAnswer, RangeTarget } from '../lane.ts';
 import { Bandwidth } from '../pace/bandwidth.ts';
 import { UploadSlots } from '../upload-slots.ts';
 import { dialFirst } from './bulk-dial.ts';
@@ -15,12 +15,12 @@ import type { Handlers, PortRpc } from './port-rpc.ts';
 import { TicketBook } from './tickets.ts';
 import { TlsTransport, type ReadArena } from './tls-transport.ts';
 
-type LaneMethods = Pick<WorkerMethods, 'fingerprint' | 'listen' | 'admit' | 'dial' | 'request' | 'push' | 'drainLane' | 'closeLane' | 'stop'>;
+type LaneMethods = Pick<WorkerMethods, 'fingerprint' | 'listen' | 'admit' | 'dial' | 'request' | 'drainLane' | 'closeLane' | 'stop'>;
 
 /** The main thread hears of bytes sent and received this often. */
 const COUNTERS_INTERVAL_MS = 100;
 
-/** The bulk port and the TLS lanes, in the worker. Asks the main thread what it may serve and where pushes go. */
+/** The bulk port and the TLS lanes, in the worker. Asks the main thread what it may serve. */
 export class BulkHost {
   readonly #options: BulkWorkerOptions;
   readonly #main: () => PortRpc<WorkerMethods, MainMethods>;
@@ -82,13 +82,6 @@ export class BulkHost {
         this.#closeSender(sink);
       }
     },
-    push: async ({ lane, blob, range, bytes, note }, signal) => {
-      try {
-        return await this.#lane(lane).push(Digest.parse(blob), range, bytes, note, signal);
-      } finally {
-        this.#report([lane]);
-      }
-    },
     drainLane: ({ lane }) => { this.#lanes.get(lane)?.drain(); },
     closeLane: async ({ lane }) => { await this.#lanes.get(lane)?.close(); },
     stop: async () => {
@@ -139,18 +132,6 @@ export class BulkHost {
         const close = (): void => { this.#main().notify('closeAnswer', { answer: answer.answer }); };
         const { note } = answer;
         return answer.kind === 'file' ? { file: answer.file, note, close } : { chunks: this.#chunks(answer.answer, close), note };
-      },
-      acceptPush: async (blob, range, note): Promise<PushReceiver | undefined> => {
-        const accepted = await this.#main().call('acceptPush', { lane, blob: blob.toString(), range, note });
-        if (accepted === undefined) return undefined;
-        const { receiver, sink } = accepted;
-        return {
-          target: this.#target(sink),
-          done: (complete) => {
-            this.#closeSender(sink);
-            this.#main().notify('pushDone', { receiver, complete });
-          },
-        };
       },
     };
   }

@@ -1,6 +1,6 @@
 import { LayerswarmError } from '../../../errors.ts';
 import { Digest } from '../../../oci/digest.ts';
-import type { LaneSource, PushReceiver, RangeTarget } from '../lane.ts';
+import type { LaneSource, RangeTarget } from '../lane.ts';
 import type { MainMethods, Sink, WorkerMethods } from './bulk-protocol.ts';
 import type { Handlers, PortRpc } from './port-rpc.ts';
 import { TlsLane } from './tls-lane.ts';
@@ -14,7 +14,7 @@ export interface BulkLaneEvents {
   onRetired(lane: TlsLane): void;
 }
 
-const NOTHING: LaneSource = { read: async () => await Promise.resolve(undefined), acceptPush: () => undefined };
+const NOTHING: LaneSource = { read: async () => await Promise.resolve(undefined) };
 
 /** The main thread's side of the lanes in the worker: what the worker may serve, and where it brings what is not for a file. */
 export class BulkLanes {
@@ -23,7 +23,6 @@ export class BulkLanes {
   readonly #lanes = new Map<number, TlsLane>();
   readonly #sinks = new Map<number, RangeTarget>();
   readonly #answers = new Map<number, { iterator: AsyncIterator<Uint8Array> | undefined; close: (() => void) | undefined }>();
-  readonly #receivers = new Map<number, { receiver: PushReceiver; release: () => void }>();
   #source: LaneSource = NOTHING;
   #events: BulkLaneEvents | undefined;
   #nextId = 0;
@@ -51,7 +50,6 @@ export class BulkLanes {
     for (const lane of this.#lanes.keys()) this.#retire(lane);
     this.#lanes.clear();
     for (const answer of this.#answers.keys()) this.#closeAnswer(answer);
-    for (const receiver of this.#receivers.keys()) this.#pushDone(receiver, false);
     this.#sinks.clear();
   }
 
@@ -88,16 +86,6 @@ export class BulkLanes {
       return next === undefined || next.done === true ? undefined : next.value;
     },
     closeAnswer: ({ answer }) => { this.#closeAnswer(answer); },
-    acceptPush: ({ lane, blob, range, note }) => {
-      const peerId = this.#lanes.get(lane)?.peerId;
-      const receiver = peerId === undefined ? undefined : this.#source.acceptPush(peerId, Digest.parse(blob), range, note);
-      if (receiver === undefined) return undefined;
-      const id = this.#nextId++;
-      const { sink, release } = this.#sinkFor(receiver.target);
-      this.#receivers.set(id, { receiver, release });
-      return { receiver: id, sink };
-    },
-    pushDone: ({ receiver, complete }) => { this.#pushDone(receiver, complete); },
     write: async ({ sink, offset, bytes }) => { await this.#sinks.get(sink)?.write(offset, bytes); },
   };
 
@@ -116,14 +104,6 @@ export class BulkLanes {
     answer.close?.();
     // What a source throws while it cleans up concerns nobody any more.
     answer.iterator?.return?.().catch(() => undefined);
-  }
-
-  #pushDone(id: number, complete: boolean): void {
-    const entry = this.#receivers.get(id);
-    if (entry === undefined) return;
-    this.#receivers.delete(id);
-    entry.release();
-    entry.receiver.done(complete);
   }
 
   #retire(id: number): void {

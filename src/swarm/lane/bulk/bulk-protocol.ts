@@ -9,7 +9,7 @@ export interface BulkWorkerOptions {
   readonly bandwidth: SharedBandwidth | undefined;
 }
 
-/** Where bytes of a request or a push go: a sender of a hosted blob, or (`port`) over to the main thread. */
+/** Where bytes of a request go: a sender of a hosted blob, or (`port`) over to the main thread. */
 export type Sink = { readonly kind: 'hosted'; readonly sender: number } | { readonly kind: 'port'; readonly sink: number };
 
 export interface BulkAddress {
@@ -53,7 +53,6 @@ export interface WorkerMethods {
   dial: Method<{ peerId: string; addresses: readonly BulkAddress[]; fingerprint: Uint8Array; ticket: Uint8Array; timeoutMs: number }, number>;
   /** A sender that it writes to is closed with it. */
   request: Method<{ lane: number; blob: string; range: ByteRange; sink: Sink }, Uint8Array>;
-  push: Method<{ lane: number; blob: string; range: ByteRange; bytes: Uint8Array | FileRange; note: Uint8Array }, boolean>;
   drainLane: Method<{ lane: number }>;
   closeLane: Method<{ lane: number }>;
   stop: Method<undefined>;
@@ -94,9 +93,6 @@ export interface MainMethods {
   /** The next bytes of an answer of kind `chunks`; undefined at its end. */
   nextChunk: Method<{ answer: number }, Uint8Array | undefined>;
   closeAnswer: Method<{ answer: number }>;
-  /** As `LaneSource.acceptPush`. */
-  acceptPush: Method<{ lane: number; blob: string; range: ByteRange; note: Uint8Array }, { receiver: number; sink: Sink } | undefined>;
-  pushDone: Method<{ receiver: number; complete: boolean }>;
   write: Method<{ sink: number; offset: number; bytes: Uint8Array }>;
 
   /** These pieces are whole on disk, and came from that sender. */

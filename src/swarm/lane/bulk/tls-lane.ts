@@ -1,8 +1,7 @@
 import { LayerswarmError } from '../../../errors.ts';
 import type { Digest } from '../../../oci/digest.ts';
 import { abortedBy } from '../abort.ts';
-import { MAX_NOTE_BYTES } from '../frame.ts';
-import type { ByteRange, FileRange, Lane, RangeTarget } from '../lane.ts';
+import type { ByteRange, Lane, RangeTarget } from '../lane.ts';
 import type { LaneCounters, MainMethods, Sink, WorkerMethods } from './bulk-protocol.ts';
 import type { PortRpc } from './port-rpc.ts';
 
@@ -21,8 +20,6 @@ export class TlsLane implements Lane {
   readonly peerId: string;
   readonly #parts: TlsLaneParts;
   #counters: LaneCounters;
-  /** Bytes of pushes that the worker may not have counted yet. */
-  #handedOver = 0;
   #retired = false;
   #closed = false;
 
@@ -35,7 +32,7 @@ export class TlsLane implements Lane {
 
   /** As of a tenth of a second ago, as the other two. */
   get sendBacklog(): number {
-    return Math.max(this.#handedOver, this.#counters.sendBacklog);
+    return this.#counters.sendBacklog;
   }
 
   get sentBytes(): number {
@@ -53,18 +50,6 @@ export class TlsLane implements Lane {
       return await this.#parts.worker.call('request', { lane: this.id, blob: blob.toString(), range, sink }, { signal });
     } finally {
       release();
-    }
-  }
-
-  async push(blob: Digest, range: ByteRange, bytes: Uint8Array | FileRange, note: Uint8Array, signal: AbortSignal): Promise<boolean> {
-    this.#check(signal);
-    if (note.length > MAX_NOTE_BYTES) throw new LayerswarmError('too-large', `a note of ${note.length} bytes, at most ${MAX_NOTE_BYTES} go with a push`);
-    const length = bytes instanceof Uint8Array ? bytes.length : bytes.end - bytes.start;
-    this.#handedOver += length;
-    try {
-      return await this.#parts.worker.call('push', { lane: this.id, blob: blob.toString(), range, bytes, note }, { signal });
-    } finally {
-      this.#handedOver -= length;
     }
   }
 

@@ -199,7 +199,6 @@ export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: 
         if (!asked.equals(digest)) return undefined;
         return { chunks: (async function* () { yield await Promise.resolve(content.subarray(range.start, range.end)); })(), note: Buffer.from('noted') };
       },
-      acceptPush: () => undefined,
     };
     const a = await factory.join();
     const b = await factory.join({ source });

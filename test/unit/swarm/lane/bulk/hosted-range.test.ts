@@ -98,19 +98,6 @@ test('shared pieces are given with their notes without crossing the main thread,
   t.deepEqual(await get(0, PIECE), ['one,', true]);
 });
 
-test('a push goes into the file in the same way', async (t) => {
-  const { a, b, partial } = await fixture(t);
-  const pieces: number[] = [];
-  const target = sender(t, partial, 2 * PIECE, pieces);
-  a.source.onPush = () => target;
-  const lane = await b.hub.lane(a.network.self);
-  t.true(await lane.push(BLOB, { start: 2 * PIECE, end: 4 * PIECE }, BYTES.subarray(2 * PIECE, 4 * PIECE), Buffer.alloc(0), NEVER));
-  const push = await waitFor('the push', () => a.source.pushes[0]);
-  t.true(await push.outcome);
-  t.deepEqual(pieces, [2, 3]);
-  t.true((await partial.read(2 * PIECE, 2 * PIECE)).equals(BYTES.subarray(2 * PIECE, 4 * PIECE)));
-});
-
 test('two senders of the same pieces never mix, and each piece is told once', async (t) => {
   const { a, b, c, partial } = await fixture(t);
   // One of them has other bytes: whichever brought a piece brought all of it.
