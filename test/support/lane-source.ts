@@ -14,7 +14,7 @@ export function patternBytes(range: ByteRange): Buffer {
   return bytes;
 }
 
-export async function* patternChunks(range: ByteRange): AsyncGenerator<Buffer, void, undefined> {
+async function* patternChunks(range: ByteRange): AsyncGenerator<Buffer, void, undefined> {
   for (let at = range.start; at < range.end; at += CHUNK_BYTES) yield await Promise.resolve(patternBytes({ start: at, end: Math.min(range.end, at + CHUNK_BYTES) }));
 }
 
@@ -22,7 +22,7 @@ export async function* patternChunks(range: ByteRange): AsyncGenerator<Buffer, v
 export class TestLaneSource implements LaneSource {
   readonly reads: { peerId: string; range: ByteRange }[] = [];
   servedBytes = 0;
-  onRead: (blob: Digest, range: ByteRange) => LaneAnswer | undefined | Promise<LaneAnswer | undefined> = (_, range) => ({ chunks: patternChunks(range), note: Buffer.from('pattern') });
+  onRead: (blob: Digest, range: ByteRange) => LaneAnswer | undefined | Promise<LaneAnswer | undefined> = (_, range) => ({ bytes: patternBytes(range), note: Buffer.from('pattern') });
 
   async read(peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> {
     this.reads.push({ peerId, range });

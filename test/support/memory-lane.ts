@@ -1,10 +1,11 @@
 import { LayerswarmError } from '../../src/errors.ts';
 import type { Digest } from '../../src/oci/digest.ts';
-import { answerBytes } from '../../src/swarm/lane/answer-bytes.ts';
+import { answerReader } from '../../src/swarm/lane/answer-reader.ts';
 import type { ByteRange, Lane, RangeTarget } from '../../src/swarm/lane/lane.ts';
 import type { Peer } from '../../src/swarm/network/network.ts';
 import type { MemoryFaults, MemoryNetwork } from './memory-network.ts';
 
+const CHUNK_BYTES = 64 * 1024;
 /** What a chunk's memory holds after its promise resolved, so that a target which keeps it is found out. */
 const REUSED = 0xdb;
 
@@ -12,7 +13,6 @@ const REUSED = 0xdb;
 export class MemoryLane implements Lane {
   readonly peerId: string;
   readonly kind = 'stream';
-  sendBacklog = 0;
   sentBytes = 0;
   receivedBytes = 0;
   readonly #self: MemoryNetwork;
@@ -36,22 +36,24 @@ export class MemoryLane implements Lane {
       if (answer === undefined) throw new LayerswarmError('not-found', `peer ${this.peerId} has not all of ${range.start}-${range.end} of ${blob.toString()}`);
       return answer;
     });
-    const iterator = answerBytes(answer)[Symbol.asyncIterator]();
+    const reader = answerReader(answer);
     let offset = range.start;
     try {
       for (;;) {
-        const next = await this.#unlessEnded(signal, async () => await iterator.next());
-        if (next.done === true) break;
-        const chunk = next.value;
-        if (offset + chunk.length > range.end) throw new LayerswarmError('peer-misbehaved', `peer ${this.peerId} sent more than was asked for`);
-        await this.#unlessEnded(signal, async () => { await this.#pass(this.#remote.self, this.#self.self, offset, chunk, target); });
-        offset += chunk.length;
-        this.receivedBytes += chunk.length;
-        this.#peer.receivedBytes += chunk.length;
+        const part = await this.#unlessEnded(signal, async () => await reader.read());
+        if (part === undefined) break;
+        if (offset + part.length > range.end) throw new LayerswarmError('peer-misbehaved', `peer ${this.peerId} sent more than was asked for`);
+        for (let at = 0; at < part.length; at += CHUNK_BYTES) {
+          const chunk = part.subarray(at, at + CHUNK_BYTES);
+          await this.#unlessEnded(signal, async () => { await this.#pass(this.#remote.self, this.#self.self, offset, chunk, target); });
+          offset += chunk.length;
+          this.receivedBytes += chunk.length;
+          this.#peer.receivedBytes += chunk.length;
+        }
+        reader.free?.(part);
       }
     } finally {
-      // Not waited for: the source may be stuck, which is why the transfer ends.
-      void iterator.return?.();
+      reader.close();
     }
     if (offset !== range.end) throw new LayerswarmError('not-found', `peer ${this.peerId} broke off at byte ${offset} of ${blob.toString()}`);
     return answer.note;

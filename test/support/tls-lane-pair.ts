@@ -48,7 +48,8 @@ function laneNode({ network, hub, source, thread }: TlsNode): LaneNode {
   };
 }
 
-async function rawLane(from: MemoryNetwork, to: TlsNode): Promise<RawLane> {
+/** Opens a lane as the peer that `from` is, and speaks for itself. */
+export async function rawLane(from: MemoryNetwork, to: TlsNode): Promise<RawLane> {
   const identity = makeBulkIdentity();
   const { offer } = await from.request(to.network.self, { type: 'bulk-open', fingerprint: identity.fingerprint }, 'bulk-ticket');
   const socket = connect({ ...tlsOptions(identity), host: '127.0.0.1', port: to.thread.port, rejectUnauthorized: false, ALPNProtocols: [BULK_ALPN] });

@@ -1,6 +1,6 @@
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
-import { answerReader } from './answer-bytes.ts';
+import { answerReader } from './answer-reader.ts';
 import { AskedRanges, misbehaved } from './asked-ranges.ts';
 import { Unwritten } from './incoming-range.ts';
 import { LANE_VERSION, MAX_ID, type Frame } from './frame.ts';

@@ -10,8 +10,6 @@ export interface LaneTransport {
    * `free` is called when the memory can be reused; a transport that cannot tell never calls it.
    */
   send(header: Uint8Array, payload?: Uint8Array, free?: () => void): boolean;
-  /** Bytes given to `send` that have not left this process. */
-  readonly sendBuffered: number;
   /** Stops and starts reading. What was read already may still be delivered after `pause`. */
   pause(): void;
   resume(): void;

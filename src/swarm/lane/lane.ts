@@ -16,8 +16,6 @@ export interface Lane {
    * `peer-misbehaved`, `timeout` (no byte for the stall time), `aborted`, and whatever `target` throws
    */
   request(blob: Digest, range: ByteRange, target: RangeTarget, signal: AbortSignal): Promise<Uint8Array>;
-  /** Bytes queued or in flight towards the peer. */
-  readonly sendBacklog: number;
   readonly sentBytes: number;
   readonly receivedBytes: number;
   close(): Promise<void>;
@@ -61,7 +59,6 @@ export interface HostedFile {
 
 /** The bytes that answer a request. `note` travels with them (the lease holder's statement, say): opaque, at most 4 KiB. */
 export type LaneAnswer =
-  | { readonly chunks: AsyncIterable<Uint8Array>; readonly note: Uint8Array }
   | { readonly bytes: Uint8Array; readonly note: Uint8Array }
   /** `close` is called once when the lane needs the file no longer, so that it can count as in use until then. */
   | { readonly file: FileRange; readonly note: Uint8Array; close?(): void };

@@ -60,6 +60,7 @@ export class SendQueue {
   readonly #long: Outgoing[] = [];
   #lastWasShort = false;
   #active = 0;
+  /** Bytes of ranges that are not sent yet. */
   #backlog = 0;
   #blocked = false;
   #pumping = false;
@@ -78,11 +79,6 @@ export class SendQueue {
     this.#overflow = overflow;
     this.#onBlocked = onBlocked;
     this.#pace = pace;
-  }
-
-  /** Bytes of ranges that are not sent yet, or are in the transport's buffer. */
-  get backlog(): number {
-    return this.#backlog + this.#transport.sendBuffered;
   }
 
   /** Bytes given to the transport so far, headers included. */

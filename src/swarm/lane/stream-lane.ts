@@ -15,10 +15,6 @@ export class StreamLane implements Lane {
     return this.#session.peerId;
   }
 
-  get sendBacklog(): number {
-    return this.#session.queue.backlog;
-  }
-
   get sentBytes(): number {
     return this.#session.queue.sentBytes;
   }

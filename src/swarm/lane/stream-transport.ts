@@ -38,10 +38,6 @@ export class StreamTransport implements LaneTransport {
     });
   }
 
-  get sendBuffered(): number {
-    return this.#batch.byteLength + this.#stream.writeBufferLength;
-  }
-
   send(header: Uint8Array, payload?: Uint8Array): boolean {
     if (this.#batch.byteLength === 0) queueMicrotask(() => { this.#flush(); });
     this.#batch.append(header);

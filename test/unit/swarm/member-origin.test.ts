@@ -44,12 +44,7 @@ async function swarmWithOrigin(): Promise<{ swarm: MemorySwarm; origin: TaggedOr
       await Promise.resolve();
       const bytes = origin.blobs.get(blob.toString());
       if (bytes === undefined || range.end > bytes.length) return undefined;
-      return {
-        note: Buffer.alloc(0),
-        chunks: (async function* () {
-          for (let at = range.start; at < range.end; at += 65_536) yield await Promise.resolve(bytes.subarray(at, Math.min(at + 65_536, range.end)));
-        })(),
-      };
+      return { note: Buffer.alloc(0), bytes: bytes.subarray(range.start, range.end) };
     },
   });
   return { swarm, origin, holder, user: new MemberOrigin(asker, holder.self) };

@@ -3,7 +3,7 @@ import { LayerswarmError } from '../../../errors.ts';
 import { Digest } from '../../../oci/digest.ts';
 import { hostGroup } from '../../network/host-group.ts';
 import { LaneSession, type SessionSource } from '../lane-session.ts';
-import type { LaneAnswer, RangeTarget } from '../lane.ts';
+import type { RangeTarget } from '../lane.ts';
 import { Bandwidth } from '../pace/bandwidth.ts';
 import { UploadSlots } from '../upload-slots.ts';
 import { dialFirst } from './bulk-dial.ts';
@@ -129,24 +129,9 @@ export class BulkHost {
         }
         const answer = await this.#main().call('read', { lane, blob: blob.toString(), range });
         if (answer === undefined || answer.kind === 'bytes') return answer;
-        const close = (): void => { this.#main().notify('closeAnswer', { answer: answer.answer }); };
-        const { note } = answer;
-        return answer.kind === 'file' ? { file: answer.file, note, close } : { chunks: this.#chunks(answer.answer, close), note };
+        return { file: answer.file, note: answer.note, close: () => { this.#main().notify('closeAnswer', { answer: answer.answer }); } };
       },
     };
-  }
-
-  /** Chunks that the main thread has: fetched one by one, and closed also where none was fetched. */
-  #chunks(answer: number, close: () => void): Extract<LaneAnswer, { chunks: unknown }>['chunks'] {
-    const next = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
-      const value = await this.#main().call('nextChunk', { answer });
-      return value === undefined ? { done: true, value } : { done: false, value };
-    };
-    const end = async (): Promise<IteratorResult<Uint8Array, undefined>> => {
-      close();
-      return await Promise.resolve({ done: true, value: undefined });
-    };
-    return { [Symbol.asyncIterator]: () => ({ next, return: end }) };
   }
 
   #target(sink: Sink): RangeTarget {
@@ -168,9 +153,9 @@ export class BulkHost {
     for (const lane of lanes) {
       const session = this.#lanes.get(lane);
       if (session === undefined) continue;
-      const counters = { lane, sentBytes: session.queue.sentBytes, receivedBytes: session.receivedBytes, sendBacklog: session.queue.backlog };
+      const counters = { lane, sentBytes: session.queue.sentBytes, receivedBytes: session.receivedBytes };
       const last = this.#reported.get(lane);
-      if (last !== undefined && last.sentBytes === counters.sentBytes && last.receivedBytes === counters.receivedBytes && last.sendBacklog === counters.sendBacklog) continue;
+      if (last !== undefined && last.sentBytes === counters.sentBytes && last.receivedBytes === counters.receivedBytes) continue;
       this.#reported.set(lane, counters);
       changed.push(counters);
     }

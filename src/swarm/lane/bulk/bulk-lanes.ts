@@ -22,7 +22,8 @@ export class BulkLanes {
   readonly #host: object;
   readonly #lanes = new Map<number, TlsLane>();
   readonly #sinks = new Map<number, RangeTarget>();
-  readonly #answers = new Map<number, { iterator: AsyncIterator<Uint8Array> | undefined; close: (() => void) | undefined }>();
+  /** Of files that the worker reads, how to let them go. */
+  readonly #answers = new Map<number, () => void>();
   #source: LaneSource = NOTHING;
   #events: BulkLaneEvents | undefined;
   #nextId = 0;
@@ -71,19 +72,11 @@ export class BulkLanes {
       if (peerId === undefined) return undefined;
       const source = await this.#source.read(peerId, Digest.parse(blob), range);
       if (source === undefined) return undefined;
-      const answer = this.#nextId++;
       const { note } = source;
-      if ('file' in source) {
-        this.#answers.set(answer, { iterator: undefined, close: () => { source.close?.(); } });
-        return { kind: 'file', note, file: source.file, answer };
-      }
       if ('bytes' in source) return { kind: 'bytes', note, bytes: source.bytes };
-      this.#answers.set(answer, { iterator: source.chunks[Symbol.asyncIterator](), close: undefined });
-      return { kind: 'chunks', note, answer };
-    },
-    nextChunk: async ({ answer }) => {
-      const next = await this.#answers.get(answer)?.iterator?.next();
-      return next === undefined || next.done === true ? undefined : next.value;
+      const answer = this.#nextId++;
+      this.#answers.set(answer, () => { source.close?.(); });
+      return { kind: 'file', note, file: source.file, answer };
     },
     closeAnswer: ({ answer }) => { this.#closeAnswer(answer); },
     write: async ({ sink, offset, bytes }) => { await this.#sinks.get(sink)?.write(offset, bytes); },
@@ -98,12 +91,9 @@ export class BulkLanes {
   }
 
   #closeAnswer(id: number): void {
-    const answer = this.#answers.get(id);
-    if (answer === undefined) return;
+    const close = this.#answers.get(id);
     this.#answers.delete(id);
-    answer.close?.();
-    // What a source throws while it cleans up concerns nobody any more.
-    answer.iterator?.return?.().catch(() => undefined);
+    close?.();
   }
 
   #retire(id: number): void {

@@ -22,13 +22,11 @@ export interface LaneCounters {
   readonly lane: number;
   readonly sentBytes: number;
   readonly receivedBytes: number;
-  readonly sendBacklog: number;
 }
 
 /** The answer to a request, as the main thread gives it to the worker. */
 export type PortAnswer =
   | { readonly kind: 'file'; readonly note: Uint8Array; readonly file: FileRange; readonly answer: number }
-  | { readonly kind: 'chunks'; readonly note: Uint8Array; readonly answer: number }
   | { readonly kind: 'bytes'; readonly note: Uint8Array; readonly bytes: Uint8Array };
 
 /** State of a hosted blob's hash after some call. */
@@ -90,8 +88,7 @@ export interface MainMethods {
   served: Method<{ bytes: number }>;
   /** As `LaneSource.read`. */
   read: Method<{ lane: number; blob: string; range: ByteRange }, PortAnswer | undefined>;
-  /** The next bytes of an answer of kind `chunks`; undefined at its end. */
-  nextChunk: Method<{ answer: number }, Uint8Array | undefined>;
+  /** The file of that answer is needed no longer. */
   closeAnswer: Method<{ answer: number }>;
   write: Method<{ sink: number; offset: number; bytes: Uint8Array }>;
 

@@ -27,14 +27,10 @@ export class TlsLane implements Lane {
     this.id = parts.id;
     this.peerId = parts.peerId;
     this.#parts = parts;
-    this.#counters = { lane: parts.id, sentBytes: 0, receivedBytes: 0, sendBacklog: 0 };
+    this.#counters = { lane: parts.id, sentBytes: 0, receivedBytes: 0 };
   }
 
-  /** As of a tenth of a second ago, as the other two. */
-  get sendBacklog(): number {
-    return this.#counters.sendBacklog;
-  }
-
+  /** As of a tenth of a second ago, as the other. */
   get sentBytes(): number {
     return this.#counters.sentBytes;
   }

@@ -197,7 +197,7 @@ export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: 
       async read(_peerId, asked, range) {
         await Promise.resolve();
         if (!asked.equals(digest)) return undefined;
-        return { chunks: (async function* () { yield await Promise.resolve(content.subarray(range.start, range.end)); })(), note: Buffer.from('noted') };
+        return { bytes: content.subarray(range.start, range.end), note: Buffer.from('noted') };
       },
     };
     const a = await factory.join();

@@ -10,7 +10,7 @@ import { waitFor } from '../../../support/wait-for.ts';
 const content = randomBytes(500_000);
 const digest = Digest.of(content);
 const source: LaneSource = {
-  read: async (_peerId, _blob, range) => await Promise.resolve({ note: Buffer.alloc(0), chunks: (async function* () { yield await Promise.resolve(content.subarray(range.start, range.end)); })() }),
+  read: async (_peerId, _blob, range) => await Promise.resolve({ note: Buffer.alloc(0), bytes: content.subarray(range.start, range.end) }),
 };
 
 test('members with a bulk thread get a TLS lane, and one without a stream lane', async (t) => {

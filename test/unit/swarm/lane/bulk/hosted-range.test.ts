@@ -5,10 +5,11 @@ import { LayerswarmError } from '../../../../../src/errors.ts';
 import { Digest } from '../../../../../src/oci/digest.ts';
 import { Grade, type PartialBlob } from '../../../../../src/store/blob-store.ts';
 import { openStore, type Store } from '../../../../../src/store/store.ts';
-import type { RangeTarget } from '../../../../../src/swarm/lane/lane.ts';
+import { encodeFrame } from '../../../../../src/swarm/lane/frame.ts';
+import type { Lane, RangeTarget } from '../../../../../src/swarm/lane/lane.ts';
 import { CollectingTarget, patternBytes, sha256 } from '../../../../support/lane-source.ts';
 import { MemorySwarm } from '../../../../support/memory-network.ts';
-import { makeTlsNode, type TlsNode } from '../../../../support/tls-lane-pair.ts';
+import { makeTlsNode, rawLane, type TlsNode } from '../../../../support/tls-lane-pair.ts';
 import { tempDir } from '../../../../support/temp-dir.ts';
 import { waitFor } from '../../../../support/wait-for.ts';
 
@@ -37,6 +38,21 @@ async function fixture(t: ExecutionContext): Promise<Fixture> {
   await writeFile(path, BYTES);
   for (const { source } of [b, c]) source.onRead = (_, range) => ({ file: { path, start: range.start, end: range.end }, note: Buffer.from('a note') });
   return { a, b, c, store, partial: await store.blobs.openPartial(BLOB, SIZE, PIECE) };
+}
+
+/** A lane of `a` to whom speaks for `b`, and answers the first request no further than the test says. */
+async function halfAnswering(a: TlsNode, b: TlsNode): Promise<{ lane: Lane; answer: (...parts: readonly Buffer[]) => Promise<void>; more: (part: Buffer) => void }> {
+  const raw = await rawLane(b.network, a);
+  const lane = await waitFor('the lane', () => a.hub.current(b.network.self), { interval: 5 });
+  const more = (bytes: Buffer): void => { raw.write(encodeFrame({ type: 'data', id: 0, bytes })); };
+  return {
+    lane, more,
+    answer: async (...parts) => {
+      await waitFor('the request', () => raw.received().length > 20, { interval: 5 });
+      raw.write(encodeFrame({ type: 'answer', id: 0, note: Buffer.alloc(0) }));
+      for (const part of parts) more(part);
+    },
+  };
 }
 
 /** A target for one sender that completes its pieces, and refuses to be written to on this thread. */
@@ -102,7 +118,7 @@ test('two senders of the same pieces never mix, and each piece is told once', as
   const { a, b, c, partial } = await fixture(t);
   // One of them has other bytes: whichever brought a piece brought all of it.
   const wrong = Buffer.from(BYTES.map((byte) => byte ^ 0xff));
-  c.source.onRead = (_, range) => ({ chunks: (async function* () { yield await Promise.resolve(wrong.subarray(range.start, range.end)); })(), note: Buffer.alloc(0) });
+  c.source.onRead = (_, range) => ({ bytes: wrong.subarray(range.start, range.end), note: Buffer.alloc(0) });
   const told: Record<'b' | 'c', number[]> = { b: [], c: [] };
   await Promise.all((['b', 'c'] as const).map(async (name) => {
     const lane = await a.hub.lane({ b, c }[name].network.self);
@@ -130,21 +146,12 @@ test('two senders of the same pieces never mix, and each piece is told once', as
 
 test('what one sender left half-way another brings', async (t) => {
   const { a, b, c, partial } = await fixture(t);
-  const half = Promise.withResolvers<void>();
-  const stuck = BYTES.subarray(0, PIECE + 100);
-  b.source.onRead = () => ({
-    chunks: (async function* () {
-      yield stuck;
-      half.resolve();
-      await new Promise(() => undefined);
-    })(),
-    note: Buffer.alloc(0),
-  });
+  const { lane, answer } = await halfAnswering(a, b);
   const controller = new AbortController();
   const first: number[] = [];
   const target = sender(t, partial, 0, first);
-  const asked = (await a.hub.lane(b.network.self)).request(BLOB, { start: 0, end: SIZE }, target, controller.signal);
-  await half.promise;
+  const asked = lane.request(BLOB, { start: 0, end: SIZE }, target, controller.signal);
+  await answer(BYTES.subarray(0, PIECE), BYTES.subarray(PIECE, PIECE + 100));
   await waitFor('the first piece', () => first.length === 1, { interval: 5 });
   controller.abort();
   await t.throwsAsync(asked, { code: 'aborted' });
@@ -216,12 +223,14 @@ test('senders whose bytes come in odd parts, one of which stops in a piece, brin
 test('a blob that is closed ends the requests that fill it', async (t) => {
   const { a, b, partial } = await fixture(t);
   const controller = new AbortController();
-  b.source.onRead = (_, range) => ({ chunks: (async function* () { for (;;) yield await Promise.resolve(BYTES.subarray(0, Math.min(PIECE, range.end))); })(), note: Buffer.alloc(0) });
+  const { lane, answer, more } = await halfAnswering(a, b);
   const pieces: number[] = [];
   const target = sender(t, partial, 0, pieces);
-  const asked = (await a.hub.lane(b.network.self)).request(BLOB, { start: 0, end: SIZE }, target, controller.signal);
+  const asked = lane.request(BLOB, { start: 0, end: SIZE }, target, controller.signal);
   const failed = t.throwsAsync(asked, { instanceOf: LayerswarmError, code: 'internal' });
+  await answer(BYTES.subarray(0, PIECE));
   await waitFor('a piece', () => pieces.length > 0, { interval: 1 });
   await partial.close();
+  more(BYTES.subarray(PIECE, 2 * PIECE));
   await failed;
 });

@@ -1,9 +1,12 @@
+import { truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { LayerswarmError, type ErrorCode } from '../../../../../src/errors.ts';
 import { Digest } from '../../../../../src/oci/digest.ts';
-import type { Lane } from '../../../../../src/swarm/lane/lane.ts';
+import type { ByteRange, Lane, LaneAnswer } from '../../../../../src/swarm/lane/lane.ts';
 import type { BandwidthLimits } from '../../../../../src/swarm/lane/pace/bandwidth.ts';
 import type { TestLaneSource } from '../../../../support/lane-source.ts';
+import { tempDir } from '../../../../support/temp-dir.ts';
 
 export interface LaneOptions {
   readonly stallMs?: number;
@@ -48,15 +51,16 @@ export const NEVER = new AbortController().signal;
 export const NO_NOTE = new Uint8Array(0);
 export const MIB = 1 << 20;
 
-export async function* repeat(chunk: Buffer, times: number, ended?: () => void, given?: () => void): AsyncGenerator<Buffer, void, undefined> {
-  try {
-    for (let i = 0; i < times; i++) {
-      given?.();
-      yield await Promise.resolve(chunk);
-    }
-  } finally {
-    ended?.();
-  }
+/** A file of 1 GiB that takes no room on the disk, as answers to requests; how many of them were let go. */
+export async function hugeFile(t: ExecutionContext): Promise<{ readonly answer: (range: ByteRange) => LaneAnswer; released(): number }> {
+  const path = join(tempDir(t, 'lane'), 'huge');
+  await writeFile(path, '');
+  await truncate(path, 1024 * MIB);
+  let released = 0;
+  return {
+    answer: (range) => ({ file: { path, start: range.start, end: range.end }, note: NO_NOTE, close: () => { released += 1; } }),
+    released: () => released,
+  };
 }
 
 export async function throwsCode(t: ExecutionContext, work: Promise<unknown>, code: ErrorCode): Promise<void> {
