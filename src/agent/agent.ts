@@ -13,11 +13,10 @@ import { Metrics } from '../status/metrics.ts';
 import { StatusServer } from '../status/status-server.ts';
 import { openStore, RESERVE_BYTES } from '../store/store.ts';
 import { Bandwidth } from '../swarm/lane/pace/bandwidth.ts';
-import { BulkThread } from '../swarm/lane/bulk/bulk-thread.ts';
-import { Exchange } from '../swarm/exchange/exchange.ts';
 import { Libp2pNetwork } from '../swarm/network/libp2p-network.ts';
 import { OriginDirectory } from '../swarm/origin-directory.ts';
 import { serveOrigin } from '../swarm/origin-service.ts';
+import { BulkThread } from '../swarm/thread/bulk-thread.ts';
 import { TagMemory } from '../swarm/tag-memory.ts';
 import { version } from '../version.ts';
 import { ClientPulls } from './client-pulls.ts';
@@ -62,19 +61,10 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   await using parts = new AsyncDisposableStack();
   const uid = process.getuid?.() ?? 0;
 
-  // The thread that the bytes of transfers stay on: bulk port, TLS lanes, files of unfinished blobs
   const bandwidth = new Bandwidth(config.limits);
-  const bulk = config.bulk === undefined ? undefined : await BulkThread.start({ ...config.bulk, bandwidth }, (error) => {
-    log.for('network').error('the bulk thread ended by itself; blobs go over the listen port until the agent is restarted', { reason: error.cause instanceof Error ? error.cause.message : error.message });
-  });
-  parts.defer(() => bulk?.stop());
 
   // What is kept. The store's lock makes this the only agent of the folder, so what a dead one left there may go.
-  const own = await openStore(config.data, {
-    maxBytes: await storeLimitBytes(config.data, config.store.maxBytes),
-    onRepair: (line) => log.for('store').error(line),
-    ...(bulk === undefined ? {} : { openPartial: bulk.partials.open }),
-  });
+  const own = await openStore(config.data, { maxBytes: await storeLimitBytes(config.data, config.store.maxBytes), onRepair: (line) => log.for('store').error(line) });
   parts.defer(() => own.close());
   // gRPC takes its time to load, and most hosts do without.
   const host = config.containerd.socket === undefined ? undefined : (await import('./host-content.ts')).openHostContent(config.data, { ...config.containerd, socket: config.containerd.socket }, own, log.for('containerd'));
@@ -98,14 +88,12 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     zone: config.zone,
     name: config.name,
     agent: `layerswarm/${version}`,
-    ...(bulk === undefined ? {} : { bulk }),
-    bandwidth,
     onWarning: (line) => log.for('network').warn(line),
   });
   parts.defer(() => network.stop());
 
   // The origin: this node itself, the one that is configured, or the one that members name
-  const clients = new OriginClients(config, network, bandwidth);
+  const clients = new OriginClients(config, network, bandwidth, (...args) => exchange.readMember(...args));
   parts.defer(() => clients.close());
   // of the origin's repositories, by their name there
   const isExcluded = (repository: string): boolean => excluded.has(`${registryName() ?? ''}/${repository}`);
@@ -128,8 +116,22 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     return excluded.has(full) ? undefined : store.images.tag(full, tag);
   }, { witnesses: config.tags.witnesses });
 
-  // Blobs between the members
-  const exchange = new Exchange({ network, blobs: store.blobs, origin, mayShare: (blob) => excluded.mayShare(blob), emit: config.emit, zone: config.zone });
+  // Blobs between the members: on the thread that their bytes stay on, with the bulk port
+  const exchange: BulkThread = await BulkThread.start({
+    network, origin, bandwidth,
+    streams: network.streams,
+    recordedHosts: (peerId) => network.recordedHosts(peerId),
+    blobs: store.blobs,
+    mayShare: (blob) => excluded.mayShare(blob),
+    peerKey: network.peerKey,
+    zone: config.zone,
+    emit: config.emit,
+    listen: config.bulk,
+    onLanes: (uses) => { network.showLanes(uses); },
+    onFailure: (error) => {
+      log.for('swarm').error('the bulk thread ended by itself and is started again; its transfers have failed', { reason: error.cause instanceof Error ? error.cause.message : error.message });
+    },
+  });
   parts.defer(() => exchange.close());
 
   const mirrors = mirroredRegistries({ upstreams: config.upstreams, open: (upstream) => clients.mirror(upstream), tags, excluded });

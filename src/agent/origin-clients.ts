@@ -6,7 +6,7 @@ import { admittedBy, DEFAULT_TIMEOUTS } from '../origin/registry-http.ts';
 import { makeDispatchers } from '../origin/tls.ts';
 import type { Bandwidth } from '../swarm/lane/pace/bandwidth.ts';
 import type { Network } from '../swarm/network/network.ts';
-import { embeddedOriginPeer, MemberOrigin } from '../swarm/member-origin.ts';
+import { embeddedOriginPeer, MemberOrigin, type MemberRead } from '../swarm/member-origin.ts';
 import type { AgentConfig, UpstreamConfig } from './config.ts';
 
 const NO_LOGIN: CredentialsProvider = {
@@ -21,13 +21,15 @@ export class OriginClients {
   readonly #config: OriginClientsConfig;
   readonly #network: Network;
   readonly #bandwidth: Pick<Bandwidth, 'originRate'>;
+  readonly #read: MemberRead;
   readonly #dispatchers = new WeakMap<Origin, Dispatcher>();
   readonly #opened: Dispatcher[] = [];
 
-  constructor(config: OriginClientsConfig, network: Network, bandwidth: Pick<Bandwidth, 'originRate'>) {
+  constructor(config: OriginClientsConfig, network: Network, bandwidth: Pick<Bandwidth, 'originRate'>, read: MemberRead) {
     this.#config = config;
     this.#network = network;
     this.#bandwidth = bandwidth;
+    this.#read = read;
   }
 
   /** @throws `config-invalid` */
@@ -43,7 +45,7 @@ export class OriginClients {
    */
   learned(url: string): Origin {
     const peerId = embeddedOriginPeer(url);
-    if (peerId !== undefined) return new MemberOrigin(this.#network, peerId);
+    if (peerId !== undefined) return new MemberOrigin(this.#network, peerId, this.#read);
     const named = this.#config.upstreams.find((upstream) => new URL(upstream.url).origin === new URL(url).origin);
     return named === undefined ? this.#registry(url, { credentials: NO_LOGIN, ca: this.#config.originCa, isNamed: false }) : this.mirror(named);
   }

@@ -35,6 +35,10 @@ export class FileBlobReader implements BlobReader {
     return bytes;
   }
 
+  async readInto(bytes: Uint8Array, offset: number): Promise<void> {
+    await this.#read(bytes, offset);
+  }
+
   async *stream(start = 0, end = this.size, options: StreamOptions = {}): AsyncGenerator<Buffer, void, undefined> {
     if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start || end > this.size) {
       throw new LayerswarmError('range-invalid', `expected a range within ${this.size} bytes, received [${start}, ${end})`);
@@ -67,7 +71,7 @@ export class FileBlobReader implements BlobReader {
     onClose();
   }
 
-  async #read(bytes: Buffer, offset: number): Promise<void> {
+  async #read(bytes: Uint8Array, offset: number): Promise<void> {
     if (this.#onClose === undefined) throw new LayerswarmError('internal', `the reader of ${this.path} is closed`);
     this.#reads++;
     try {

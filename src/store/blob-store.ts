@@ -54,6 +54,8 @@ export interface BlobReader {
   readonly path: string;
   /** Reads `length` bytes at `offset`; short only at the end of the blob. */
   read(offset: number, length: number): Promise<Buffer>;
+  /** Fills `bytes` with what is at `offset`. @throws `size-mismatch` beyond the end */
+  readInto(bytes: Uint8Array, offset: number): Promise<void>;
   /** `start` inclusive, `end` exclusive. Reads no further than it is asked. */
   stream(start?: number, end?: number, options?: StreamOptions): AsyncIterable<Buffer>;
   close(): Promise<void>;
@@ -93,21 +95,15 @@ export interface PartialBlob {
    * are dropped: `discard` it first.
    */
   write(offset: number, bytes: Uint8Array): Promise<void>;
-  /**
-   * Where another thread has the file: a way in for what one sender sends, in order from `start` on. A piece belongs to the first
-   * sender that begins it, so that the bytes of two never mix; `onPiece` is called when a whole piece is written that was not here.
-   */
-  sender?(start: number, onPiece: (piece: number) => void | Promise<void>): PieceSender;
+  /** As `write`, at once where it can be: a promise only while a discard is being made durable. */
+  writeNow(offset: number, bytes: Uint8Array): Promise<void> | undefined;
   /** All bytes of `piece` are written: gives it a grade. Raises only, never lowers. */
   complete(piece: number, grade: Grade): void;
-  /**
-   * Where another thread has the file: it may give pieces from `first` on to members by itself, each with its note, until they are
-   * discarded.
-   */
-  share?(first: number, notes: readonly Uint8Array[]): void;
   /** Forgets pieces, so that they can be fetched again; the hash goes back before the first of them. */
   discard(pieces: Iterable<number>): Promise<void>;
   read(offset: number, length: number): Promise<Buffer>;
+  /** Fills `bytes` with what is at `offset`, at once: what was just written lies in memory. @throws `store-unwritable` */
+  readInto(bytes: Uint8Array, offset: number): void;
   /**
    * Hashes on as far as the prefix of completed pieces reaches; resolves when it has. Calls `onCheckpoint` in order for each
    * checkpoint that closes. Calls join: one run at a time.
@@ -124,14 +120,4 @@ export interface PartialBlob {
   commit(): Promise<void>;
   /** Closes the file and keeps what is there for the next time. */
   close(): Promise<void>;
-}
-
-/** One sender of a partial blob whose file another thread has. */
-export interface PieceSender {
-  /** Done when it is written and `onPiece` has ended for every piece that it completed. */
-  write(offset: number, chunk: Uint8Array): Promise<void>;
-  /** Names the sender to code on the thread that has the file (`host`), which writes there itself. */
-  readonly hosted: { readonly host: object; readonly id: number; ended(): void };
-  /** The sender is through: its unfinished piece can be another's. */
-  release(): void;
 }

@@ -9,7 +9,8 @@ import { removeFile, syncFolder } from './durable-file.ts';
 import { chooseEvictions, type EvictionCandidate } from './eviction.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import type { Metadata } from './metadata.ts';
-import type { OpenPartial, OwnedPartial } from './partial-owner.ts';
+import type { OpenPartial, OwnedPartial, PartialLender } from './partial-owner.ts';
+import { PartialFile } from './partial-file.ts';
 import { PartialSet } from './partial-set.ts';
 import { isMissing, storeError } from './store-error.ts';
 import type { StoreLayout } from './store-layout.ts';
@@ -37,7 +38,6 @@ interface Parts {
   readonly catalog: BlobCatalog;
   readonly limits: BlobStoreLimits;
   readonly sync: SyncPolicy;
-  readonly openPartial: OpenPartial;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** Digests that are reachable from pinned references. */
@@ -45,7 +45,7 @@ interface Parts {
 }
 
 /** `BlobStore` in a folder. */
-export class DiskBlobStore implements BlobStore {
+export class DiskBlobStore implements BlobStore, PartialLender {
   readonly #parts: Parts;
   readonly #partials: PartialSet;
   /** Sizes of the writes under way, where they are known. */
@@ -56,7 +56,7 @@ export class DiskBlobStore implements BlobStore {
 
   private constructor(parts: Parts) {
     this.#parts = parts;
-    this.#partials = new PartialSet({ layout: parts.layout, sync: parts.sync, now: parts.now, openPartial: parts.openPartial, publish: (partial) => this.#publishPartial(partial) });
+    this.#partials = new PartialSet({ layout: parts.layout, sync: parts.sync, now: parts.now, publish: (partial) => this.#publishPartial(partial) });
   }
 
   /** @param parts.catalog loaded */
@@ -113,7 +113,11 @@ export class DiskBlobStore implements BlobStore {
   }
 
   async openPartial(digest: Digest, size: number, pieceLength: number): Promise<PartialBlob> {
-    return await this.#partials.open(digest, size, pieceLength, () => this.#makeRoom());
+    return await this.lendPartial(digest, size, pieceLength, async (...args) => await PartialFile.open(...args));
+  }
+
+  async lendPartial<T extends OwnedPartial>(digest: Digest, size: number, pieceLength: number, open: OpenPartial<T>): Promise<T> {
+    return await this.#partials.open(digest, size, pieceLength, open, () => this.#makeRoom());
   }
 
   partials(): Iterable<{ digest: Digest; size: number; haveBytes: number }> {

@@ -1,16 +1,17 @@
 import { errorCode } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { BlobChange, BlobReader, BlobStore, Checkpoints, PartialBlob, WriteOptions } from './blob-store.ts';
+import type { OpenPartial, OwnedPartial, PartialLender } from './partial-owner.ts';
 
 /** The part of `BlobStore` that a store of somebody else has. */
 export type ReadableBlobs = Pick<BlobStore, 'size' | 'list' | 'open' | 'checkpoints' | 'onChange'>;
 
 /** This node's own store over a read-only one: what either holds is here; what is written, goes into the own one. */
-export class LayeredBlobStore implements BlobStore {
-  readonly #own: BlobStore;
+export class LayeredBlobStore implements BlobStore, PartialLender {
+  readonly #own: BlobStore & PartialLender;
   readonly #other: ReadableBlobs;
 
-  constructor(own: BlobStore, other: ReadableBlobs) {
+  constructor(own: BlobStore & PartialLender, other: ReadableBlobs) {
     this.#own = own;
     this.#other = other;
   }
@@ -39,6 +40,10 @@ export class LayeredBlobStore implements BlobStore {
 
   async openPartial(digest: Digest, size: number, pieceLength: number): Promise<PartialBlob> {
     return await this.#own.openPartial(digest, size, pieceLength);
+  }
+
+  async lendPartial<T extends OwnedPartial>(digest: Digest, size: number, pieceLength: number, open: OpenPartial<T>): Promise<T> {
+    return await this.#own.lendPartial(digest, size, pieceLength, open);
   }
 
   partials(): Iterable<{ digest: Digest; size: number; haveBytes: number }> {

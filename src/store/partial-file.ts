@@ -139,10 +139,6 @@ export class PartialFile implements OwnedPartial {
     }
   }
 
-  /**
-   * As `write`, for a thread whose only work this is: done when it returns nothing. A promise only while a discard is being made
-   * durable.
-   */
   writeNow(offset: number, bytes: Uint8Array): Promise<void> | undefined {
     this.#checkUsable();
     if (bytes.length === 0) return undefined;
@@ -211,16 +207,13 @@ export class PartialFile implements OwnedPartial {
     return bytes;
   }
 
-  /** As `read`, for a thread whose only work this is; undefined when the file is closed. @throws `store-unwritable` and others, as it */
-  readNow(offset: number, length: number): Buffer | undefined {
-    if (this.#state === 'closed') return undefined;
-    const bytes = Buffer.allocUnsafeSlow(length);
+  readInto(bytes: Uint8Array, offset: number): void {
+    if (this.#state === 'closed') throw new LayerswarmError('internal', `the partial blob ${this.digest.toString()} is closed`);
     try {
       readFullySync(this.#file.fd, bytes, offset);
     } catch (error) {
       throw storeError(error, `read ${this.digest.toString()}`);
     }
-    return bytes;
   }
 
   advance(): Promise<void> {

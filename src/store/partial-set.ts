@@ -22,7 +22,6 @@ interface Parts {
   readonly sync: SyncPolicy;
   readonly now: () => number;
   readonly publish: (partial: OwnedPartial) => Promise<void>;
-  readonly openPartial: OpenPartial;
 }
 
 /** The unfinished blobs: who has one open, and what the others take up. */
@@ -56,15 +55,15 @@ export class PartialSet {
   }
 
   /** Waits for an owner that is letting go. @throws `unavailable` while there is another; what opening the files throws */
-  async open(digest: Digest, size: number, pieceLength: number, makeRoom: () => Promise<void>): Promise<OwnedPartial> {
+  async open<T extends OwnedPartial>(digest: Digest, size: number, pieceLength: number, openPartial: OpenPartial<T>, makeRoom: () => Promise<void>): Promise<T> {
     const key = digest.toString();
     const before = await this.#unowned(key);
     const haveBytes = before?.size === size ? before.haveBytes : 0;
     this.#entries.set(key, { state: 'opening', digest, size, haveBytes });
-    const owner = { sync: this.#parts.sync, publish: this.#parts.publish, closed: (file: OwnedPartial) => this.#closed(file) };
+    const owner = { sync: this.#parts.sync, haveBytes, publish: this.#parts.publish, closed: (file: OwnedPartial) => this.#closed(file) };
     try {
       await makeRoom();
-      const file = await this.#parts.openPartial(owner, this.#parts.layout.partialFiles(digest), digest, size, pieceLength);
+      const file = await openPartial(owner, this.#parts.layout.partialFiles(digest), digest, size, pieceLength);
       this.#entries.set(key, { state: 'open', digest, size, file });
       return file;
     } catch (error) {

@@ -10,8 +10,7 @@ import type { ImageStore } from './image-store.ts';
 import { LayoutIndex } from './layout-index.ts';
 import { isDamage, Metadata } from './metadata.ts';
 import { MetadataBackup } from './metadata-backup.ts';
-import { PartialFile } from './partial-file.ts';
-import type { OpenPartial } from './partial-owner.ts';
+import type { PartialLender } from './partial-owner.ts';
 import { Pins } from './pins.ts';
 import { purgeImage, type PurgeOptions, type PurgeResult } from './purge.ts';
 import { adoptManifests, rebuild, restoreTags } from './rebuild.ts';
@@ -36,8 +35,6 @@ export interface StoreOptions {
   syncIntervalMs?: number;
   /** `index.json` follows changes of tags within so many milliseconds; 1 s by default. */
   indexDelayMs?: number;
-  /** Who has the files of unfinished blobs; this thread by default. */
-  openPartial?: OpenPartial;
   /** Told of what had to be repaired while the store is in use, a line for the log. */
   onRepair?: (line: string) => void;
   /** Milliseconds since the epoch. */
@@ -45,7 +42,7 @@ export interface StoreOptions {
 }
 
 export interface Store {
-  readonly blobs: BlobStore;
+  readonly blobs: BlobStore & PartialLender;
   readonly images: ImageStore;
   /** What opening had to repair, each a line for the log; mostly empty. */
   readonly repairs: readonly string[];
@@ -134,7 +131,6 @@ async function assemble({ layout, lock, metadata, fresh, damaged }: Opened, opti
     catalog,
     now,
     limits: { maxBytes, reserveBytes: options.reserveBytes ?? RESERVE_BYTES },
-    openPartial: options.openPartial ?? (async (...args) => await PartialFile.open(...args)),
     sync: new SyncPolicy({ bytes: options.syncBytes ?? 64 * MIB, intervalMs: options.syncIntervalMs ?? 5000 }),
     pinned: () => pins.reachable(),
   });

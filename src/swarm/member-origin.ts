@@ -2,7 +2,6 @@ import { errorCode, LayerswarmError, type ErrorCode } from '../errors.ts';
 import { Digest } from '../oci/digest.ts';
 import type { RawManifest } from '../oci/manifest.ts';
 import type { Origin, OriginHealth } from '../origin/origin.ts';
-import { ChunkQueue } from './chunk-queue.ts';
 import type { Network } from './network/network.ts';
 import type { Message, MessageOf, MessageType } from './protocol/message.ts';
 
@@ -24,16 +23,22 @@ export function embeddedOriginUrl(peerId: string): string {
   return `${SCHEME}${peerId}`;
 }
 
+/** Bytes of a blob that a member holds. */
+export type MemberRead = (peerId: string, digest: Digest, range: { start: number; end: number }, signal?: AbortSignal) => AsyncIterable<Uint8Array>;
+
 /** The origin that is embedded in another member: tags and manifests by messages, blobs over its lane. */
 export class MemberOrigin implements Origin {
   readonly url: string;
   readonly #network: Network;
   readonly #peerId: string;
+  readonly #read: MemberRead;
   #bytes = 0;
   #reason: string | undefined;
   #reachedAt: number | undefined;
 
-  constructor(network: Network, peerId: string) {
+  /** @param read reads what a member holds, over its lane */
+  constructor(network: Network, peerId: string, read: MemberRead) {
+    this.#read = read;
     this.url = embeddedOriginUrl(peerId);
     this.#network = network;
     this.#peerId = peerId;
@@ -64,19 +69,20 @@ export class MemberOrigin implements Origin {
   }
 
   async *readBlob(_repository: string, digest: Digest, range: { start: number; end: number }, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-    const left = new AbortController();
-    const ended = signal === undefined ? left.signal : AbortSignal.any([signal, left.signal]);
-    const queue = new ChunkQueue(range.start);
-    void this.#fill(queue, digest, range, ended);
     try {
-      for await (const chunk of queue) {
+      for await (const chunk of this.#read(this.#peerId, digest, range, signal)) {
         this.#bytes += chunk.length;
         yield chunk;
       }
-    } finally {
-      left.abort();
-      queue.close();
+      this.#reached();
+    } catch (error) {
+      throw this.#failed(error);
     }
+  }
+
+  readElsewhere(bytes: number): void {
+    this.#bytes += bytes;
+    this.#reached();
   }
 
   async tags(repository: string, signal?: AbortSignal): Promise<string[]> {
@@ -109,17 +115,6 @@ export class MemberOrigin implements Origin {
       return answered;
     } catch (error) {
       throw this.#failed(error);
-    }
-  }
-
-  async #fill(queue: ChunkQueue, digest: Digest, range: { start: number; end: number }, signal: AbortSignal): Promise<void> {
-    try {
-      const lane = await this.#network.lane(this.#peerId, signal);
-      await lane.request(digest, range, queue, signal);
-      this.#reached();
-      queue.end();
-    } catch (error) {
-      queue.fail(this.#failed(error));
     }
   }
 

@@ -16,6 +16,12 @@ export interface BlobExchange {
   transfers(): readonly TransferStatus[];
 }
 
+/** What of an origin blobs are read with. */
+export interface BlobOrigin extends Pick<Origin, 'url' | 'blobSize' | 'readBlob'> {
+  /** So many bytes of blobs were read from it by other ways than `readBlob`. */
+  readElsewhere?(bytes: number): void;
+}
+
 export interface BlobRequest {
   readonly digest: Digest;
   /** Bytes, where a verified manifest says it; else it is asked for. */
@@ -23,7 +29,7 @@ export interface BlobRequest {
   /** Repository at the origin that links the blob, as in `/v2/<repository>/`. */
   readonly repository: string;
   /** The registry that holds it, where that is not the swarm's own origin. */
-  readonly origin?: Origin;
+  readonly origin?: BlobOrigin;
   /** False where the operator excluded the repository from the swarm: read from the origin only, and not announced. */
   readonly shared?: boolean;
   /** `peers`: never read from the origin; ends with `not-found` when no member has it. For manifests, which origins do not serve as blobs. */
@@ -41,6 +47,15 @@ export interface BlobFetch {
   progress(): TransferStatus;
   /** This caller is no longer interested. Idempotent. */
   release(): void;
+}
+
+/** Bytes moved since start, for metrics. */
+export interface ExchangeTotals {
+  fromOriginBytes: number;
+  fromPeersBytes: number;
+  toPeersBytes: number;
+  /** Given to clients before they were proven. */
+  vouchedBytes: number;
 }
 
 export interface TransferStatus {

@@ -10,10 +10,8 @@ const RUN_BYTES = 5;
 const RANGE_REQUEST_BYTES = 7 + 35 + 16 + 22;
 
 const EXAMPLES = {
-  join: { type: 'join', holding: { blob: BLOB, state: 'none' }, credit: 8 << 20 },
-  have: { type: 'have', blob: BLOB, runs: [], backlogBytes: 1 << 20 },
-  promise: { type: 'promise', blob: BLOB, runs: [] },
-  credit: { type: 'credit', blob: BLOB, bytes: 65_536 },
+  join: { type: 'join', holding: { blob: BLOB, state: 'none' }, wants: true },
+  have: { type: 'have', blob: BLOB, runs: [], forZone: false },
   leave: { type: 'leave', blob: BLOB, complete: true },
   leaseRequest: { type: 'lease-request', blob: BLOB, size: 64 << 20, pieceLength: 65_536, bits: new Uint8Array(), active: [], pieces: 16 },
   leaseGrant: { type: 'lease-grant', blob: BLOB, extents: [{ id: 100, first: 1000, count: 16, expiresInMs: 6000 }] },

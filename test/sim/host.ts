@@ -27,7 +27,6 @@ export type Leases = { readonly at: Host; readonly table: LeaseTable } | 'elsewh
 
 const PLAN_MS = 2;
 const TICK_MS = 50;
-const CREDIT = 8 << 20;
 /** As in `Coordinators`. */
 const ELSEWHERE_WAIT_MS = 2000;
 
@@ -100,7 +99,7 @@ export class Host {
     if (!other.alive) return;
     const { pieceCount } = this.download.layout;
     const bits = other.complete ? undefined : Bitfield.fromBytes(other.download.servable.toBytes(), pieceCount);
-    this.download.meet(other.id, other.complete ? 'complete' : 'fetching', bits, other.complete ? 0 : CREDIT, this.#now, farZone(this.zone, other.zone));
+    this.download.meet(other.id, other.complete ? 'complete' : 'fetching', bits, this.#now, farZone(this.zone, other.zone));
     this.wake();
   }
 
@@ -149,7 +148,7 @@ export class Host {
   }
 
   #tick(): void {
-    if (!this.alive || (this.complete && this.download.pushBacklogBytes === 0)) return;
+    if (!this.alive || this.complete) return;
     this.wake();
     this.#world.queue.after(TICK_MS, () => this.#tick());
   }
@@ -158,10 +157,8 @@ export class Host {
     for (const command of commands) {
       switch (command.type) {
         case 'have': this.#tell(command); break;
-        case 'promise': this.#promise(command); break;
         case 'ask-lease': this.#askLease(command); break;
         case 'read': this.#read(command.read); break;
-        case 'push': this.#push(this.#world.host(command.peer), command.piece); break;
         case 'fetch': this.#fetch(this.#world.host(command.fetch.peer), command.fetch); break;
         case 'cancel': this.#cancelled.add(command.fetch); break;
         default: command satisfies never;
@@ -170,8 +167,7 @@ export class Host {
   }
 
   /** One event for all who are told: there are many of these. */
-  #tell({ peers, runs }: Extract<Command, { type: 'have' }>): void {
-    const backlog = this.download.pushBacklogBytes;
+  #tell({ forZone, peers, runs }: Extract<Command, { type: 'have' }>): void {
     for (let i = 0; i < peers.length; i++) this.#count('have', runs.length);
     this.table?.have(this.id, runs, this.#now);
     this.#world.queue.after(this.#world.latencyMs, () => {
@@ -180,16 +176,9 @@ export class Host {
         if (!other.alive) continue;
         other.received++;
         other.table?.have(this.id, runs, this.#now);
-        if (other.download.gained(this.id, runs, backlog, this.#now)) other.wake();
+        if (other.download.gained(this.id, runs, forZone, this.#now)) other.wake();
       }
     });
-  }
-
-  #promise({ peers, runs }: Extract<Command, { type: 'promise' }>): void {
-    for (const peer of peers) {
-      const other = this.#world.host(peer);
-      this.post(other, 'promise', () => other.download.promised(this.id, runs, this.#now), runs.length);
-    }
   }
 
   #askLease({ pieces, active, urgent }: Extract<Command, { type: 'ask-lease' }>): void {
@@ -242,25 +231,6 @@ export class Host {
       }, 1);
     }
     this.wake();
-  }
-
-  #push(to: Host, piece: number): void {
-    let refused = false;
-    this.port.send(to.port, this.#item(piece, {
-      // The receiver says at once that it has the piece: the sender stops before its bytes.
-      stillWanted: () => {
-        refused = to.download.have.has(piece);
-        return !refused;
-      },
-      sent: () => {
-        this.download.pushEnded(to.id, piece, !refused);
-        this.wake();
-      },
-      delivered: () => {
-        to.arrived(piece, { push: this.id });
-        to.post(this, 'credit', () => this.download.credited(to.id, this.download.layout.bytes(piece), this.#now));
-      },
-    }));
   }
 
   #fetch(from: Host, fetch: Fetch): void {

@@ -1,8 +1,7 @@
 import { LayerswarmError } from '../../src/errors.ts';
 import type { Digest } from '../../src/oci/digest.ts';
-import type { Origin } from '../../src/origin/origin.ts';
 import type { BlobStore } from '../../src/store/blob-store.ts';
-import type { BlobExchange, BlobFetch, BlobRequest, TransferStatus } from '../../src/swarm/swarm.ts';
+import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, TransferStatus } from '../../src/swarm/swarm.ts';
 
 /**
  * A `BlobExchange` with no swarm: blobs come from the origin, whole, once for all callers, and readers get bytes as they arrive.
@@ -15,10 +14,10 @@ export class DirectExchange implements BlobExchange {
   /** Callers that have not released. */
   interested = 0;
   readonly #store: BlobStore;
-  readonly #origin: () => Origin | undefined;
+  readonly #origin: () => BlobOrigin | undefined;
   readonly #fetches = new Map<string, SharedFetch>();
 
-  constructor(store: BlobStore, origin: () => Origin | undefined) {
+  constructor(store: BlobStore, origin: () => BlobOrigin | undefined) {
     this.#store = store;
     this.#origin = origin;
   }
@@ -66,7 +65,7 @@ class SharedFetch {
   #failure: unknown;
   #isComplete = false;
 
-  constructor(store: BlobStore, origin: Origin | undefined, request: BlobRequest, held: Buffer | undefined) {
+  constructor(store: BlobStore, origin: BlobOrigin | undefined, request: BlobRequest, held: Buffer | undefined) {
     this.#request = request;
     this.size = sizeOf(store, origin, request, held);
     this.done = this.#run(store, origin, request, held);
@@ -99,7 +98,7 @@ class SharedFetch {
     };
   }
 
-  async #run(store: BlobStore, origin: Origin | undefined, request: BlobRequest, held: Buffer | undefined): Promise<void> {
+  async #run(store: BlobStore, origin: BlobOrigin | undefined, request: BlobRequest, held: Buffer | undefined): Promise<void> {
     try {
       const size = await this.size;
       await store.write(this.#recorded(source(store, origin, request, held, size)), { expected: request.digest, expectedSize: size });
@@ -122,7 +121,7 @@ class SharedFetch {
   }
 }
 
-async function sizeOf(store: BlobStore, origin: Origin | undefined, request: BlobRequest, held: Buffer | undefined): Promise<number> {
+async function sizeOf(store: BlobStore, origin: BlobOrigin | undefined, request: BlobRequest, held: Buffer | undefined): Promise<number> {
   const size = store.size(request.digest) ?? held?.length;
   if (size !== undefined) return size;
   if (request.sources === 'peers') throw new LayerswarmError('not-found', `no member has ${request.digest.toString()}`);
@@ -130,7 +129,7 @@ async function sizeOf(store: BlobStore, origin: Origin | undefined, request: Blo
   return origin.blobSize(request.repository, request.digest);
 }
 
-async function* source(store: BlobStore, origin: Origin | undefined, { digest, repository }: BlobRequest, held: Buffer | undefined, size: number): AsyncGenerator<Uint8Array> {
+async function* source(store: BlobStore, origin: BlobOrigin | undefined, { digest, repository }: BlobRequest, held: Buffer | undefined, size: number): AsyncGenerator<Uint8Array> {
   if (store.size(digest) !== undefined) {
     const reader = await store.open(digest);
     try {

@@ -5,6 +5,7 @@ import type { Digest } from '../../src/oci/digest.ts';
 import type { Origin } from '../../src/origin/origin.ts';
 import { openStore } from '../../src/store/store.ts';
 import { Exchange, type ExchangeOptions } from '../../src/swarm/exchange/exchange.ts';
+import { exchangeStore } from './exchange-store.ts';
 import { MemorySwarm, type MemoryNetwork } from './memory-network.ts';
 
 type Store = Awaited<ReturnType<typeof openStore>>;
@@ -29,7 +30,7 @@ export class ExchangeSwarm {
     this.#folders.add(folder);
     const network = await this.swarm.join({ connect: false, ...(options.seed === undefined ? {} : { seed: options.seed }), ...(options.zone === undefined ? {} : { zone: options.zone }) });
     const store = await openStore(folder);
-    const exchange = new Exchange({ network, blobs: store.blobs, origin: () => origin, ...options });
+    const exchange = new Exchange({ network, store: exchangeStore(store.blobs), origin: () => origin, ...options });
     for (const other of this.nodes) if (!other.network.stopped) this.swarm.connect(network, other.network);
     const node = { network, store, exchange, folder };
     this.nodes.push(node);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Digest } from '../../src/oci/digest.ts';
-import type { ByteRange, LaneAnswer, LaneSource, PushReceiver, RangeTarget } from '../../src/swarm/lane/lane.ts';
+import type { ByteRange, LaneAnswer, LaneSource, RangeTarget } from '../../src/swarm/lane/lane.ts';
 
 const CHUNK_BYTES = 96 * 1024;
 
@@ -14,26 +14,15 @@ export function patternBytes(range: ByteRange): Buffer {
   return bytes;
 }
 
-export async function* patternChunks(range: ByteRange): AsyncGenerator<Buffer, void, undefined> {
+async function* patternChunks(range: ByteRange): AsyncGenerator<Buffer, void, undefined> {
   for (let at = range.start; at < range.end; at += CHUNK_BYTES) yield await Promise.resolve(patternBytes({ start: at, end: Math.min(range.end, at + CHUNK_BYTES) }));
-}
-
-export interface ReceivedPush {
-  readonly from: string;
-  readonly blob: Digest;
-  readonly range: ByteRange;
-  readonly note: string;
-  readonly target: CollectingTarget;
-  readonly outcome: Promise<boolean>;
 }
 
 /** What a test's node serves: the pattern of every blob, and whatever the test sets instead. */
 export class TestLaneSource implements LaneSource {
   readonly reads: { peerId: string; range: ByteRange }[] = [];
-  readonly pushes: ReceivedPush[] = [];
   servedBytes = 0;
-  onRead: (blob: Digest, range: ByteRange) => LaneAnswer | undefined | Promise<LaneAnswer | undefined> = (_, range) => ({ chunks: patternChunks(range), note: Buffer.from('pattern') });
-  onPush: (push: { blob: Digest; range: ByteRange }) => RangeTarget | 'collect' | undefined = () => 'collect';
+  onRead: (blob: Digest, range: ByteRange) => LaneAnswer | undefined | Promise<LaneAnswer | undefined> = (_, range) => ({ bytes: patternBytes(range), note: Buffer.from('pattern') });
 
   async read(peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> {
     this.reads.push({ peerId, range });
@@ -42,15 +31,6 @@ export class TestLaneSource implements LaneSource {
 
   served(bytes: number): void {
     this.servedBytes += bytes;
-  }
-
-  acceptPush(from: string, blob: Digest, range: ByteRange, note: Uint8Array): PushReceiver | undefined {
-    const wanted = this.onPush({ blob, range });
-    if (wanted === undefined) return undefined;
-    const target = new CollectingTarget(range);
-    const { promise: outcome, resolve } = Promise.withResolvers<boolean>();
-    this.pushes.push({ from, blob, range, note: Buffer.from(note).toString(), target, outcome });
-    return { target: wanted === 'collect' ? target : wanted, done: resolve };
   }
 }
 

@@ -1,13 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { LaneSource } from '../../src/swarm/lane/lane.ts';
 import { Libp2pNetwork } from '../../src/swarm/network/libp2p-network.ts';
 import type { NetworkOptions } from '../../src/swarm/network/network-options.ts';
 import type { Network, OriginAnnouncement } from '../../src/swarm/network/network.ts';
 import { deriveSwarmKey, type SwarmKey } from '../../src/swarm/network/swarm-key.ts';
 
-export type SwarmNodeOptions = Partial<NetworkOptions> & { origin?: OriginAnnouncement; source?: LaneSource };
+export type SwarmNodeOptions = Partial<NetworkOptions> & { origin?: OriginAnnouncement };
 
 /** Real nodes on loopback in this process, each with a folder of its own; every node is given the others as bootstrap. */
 export class Libp2pSwarm {
@@ -23,7 +22,7 @@ export class Libp2pSwarm {
 
   /** Starts a node; without `bootstrap` it is told where the first one is. */
   async join(options: SwarmNodeOptions = {}): Promise<Libp2pNetwork> {
-    const { origin, source, ...network } = options;
+    const { origin, ...network } = options;
     const node = await Libp2pNetwork.create({
       dataDir: network.dataDir ?? await this.folder(),
       listen: ['/ip4/127.0.0.1/tcp/0'],
@@ -34,7 +33,6 @@ export class Libp2pSwarm {
       ...network,
     });
     if (origin !== undefined) node.announceOrigin(origin);
-    if (source !== undefined) node.setLaneSource(source);
     this.nodes.push(node);
     await node.start();
     return node;

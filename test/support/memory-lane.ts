@@ -1,7 +1,7 @@
 import { LayerswarmError } from '../../src/errors.ts';
 import type { Digest } from '../../src/oci/digest.ts';
-import { answerBytes, fileBytes } from '../../src/swarm/lane/answer-bytes.ts';
-import type { ByteRange, FileRange, Lane, RangeTarget } from '../../src/swarm/lane/lane.ts';
+import { answerReader } from '../../src/swarm/lane/answer-reader.ts';
+import type { ByteRange, Lane, RangeTarget } from '../../src/swarm/lane/lane.ts';
 import type { Peer } from '../../src/swarm/network/network.ts';
 import type { MemoryFaults, MemoryNetwork } from './memory-network.ts';
 
@@ -13,7 +13,6 @@ const REUSED = 0xdb;
 export class MemoryLane implements Lane {
   readonly peerId: string;
   readonly kind = 'stream';
-  sendBacklog = 0;
   sentBytes = 0;
   receivedBytes = 0;
   readonly #self: MemoryNetwork;
@@ -37,47 +36,28 @@ export class MemoryLane implements Lane {
       if (answer === undefined) throw new LayerswarmError('not-found', `peer ${this.peerId} has not all of ${range.start}-${range.end} of ${blob.toString()}`);
       return answer;
     });
-    const iterator = answerBytes(answer)[Symbol.asyncIterator]();
+    target.noted?.(answer.note);
+    const reader = answerReader(answer);
     let offset = range.start;
     try {
       for (;;) {
-        const next = await this.#unlessEnded(signal, async () => await iterator.next());
-        if (next.done === true) break;
-        const chunk = next.value;
-        if (offset + chunk.length > range.end) throw new LayerswarmError('peer-misbehaved', `peer ${this.peerId} sent more than was asked for`);
-        await this.#unlessEnded(signal, async () => { await this.#pass(this.#remote.self, this.#self.self, offset, chunk, target); });
-        offset += chunk.length;
-        this.receivedBytes += chunk.length;
-        this.#peer.receivedBytes += chunk.length;
+        const part = await this.#unlessEnded(signal, async () => await reader.read());
+        if (part === undefined) break;
+        if (offset + part.length > range.end) throw new LayerswarmError('peer-misbehaved', `peer ${this.peerId} sent more than was asked for`);
+        for (let at = 0; at < part.length; at += CHUNK_BYTES) {
+          const chunk = part.subarray(at, at + CHUNK_BYTES);
+          await this.#unlessEnded(signal, async () => { await this.#pass(this.#remote.self, this.#self.self, offset, chunk, target); });
+          offset += chunk.length;
+          this.receivedBytes += chunk.length;
+          this.#peer.receivedBytes += chunk.length;
+        }
+        reader.free?.(part);
       }
     } finally {
-      // Not waited for: the source may be stuck, which is why the transfer ends.
-      void iterator.return?.();
+      reader.close();
     }
     if (offset !== range.end) throw new LayerswarmError('not-found', `peer ${this.peerId} broke off at byte ${offset} of ${blob.toString()}`);
     return answer.note;
-  }
-
-  async push(blob: Digest, range: ByteRange, source: Uint8Array | FileRange, note: Uint8Array, signal: AbortSignal): Promise<boolean> {
-    await this.#unlessEnded(signal, async () => { await nextTurn(); });
-    const bytes = source instanceof Uint8Array ? source : Buffer.concat(await Array.fromAsync(fileBytes(source)));
-    const receiver = this.#remote.source?.acceptPush(this.#self.self, blob, range, note);
-    if (receiver === undefined) return false;
-    let complete = false;
-    this.sendBacklog += bytes.length;
-    try {
-      for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
-        const chunk = bytes.subarray(at, at + CHUNK_BYTES);
-        await this.#unlessEnded(undefined, async () => await this.#pass(this.#self.self, this.#remote.self, range.start + at, chunk, receiver.target));
-        this.sentBytes += chunk.length;
-        this.#peer.sentBytes += chunk.length;
-      }
-      complete = true;
-    } finally {
-      this.sendBacklog -= bytes.length;
-      receiver.done(complete);
-    }
-    return true;
   }
 
   async close(): Promise<void> {

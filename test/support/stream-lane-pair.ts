@@ -1,10 +1,17 @@
 import { noise } from '@chainsafe/libp2p-noise';
-import type { Libp2p } from '@libp2p/interface';
+import type { Libp2p, Stream } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
 import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
 import { createLibp2p } from 'libp2p';
-import { LANE_PROTOCOL, StreamLaneHub } from '../../src/swarm/lane/stream-lane-hub.ts';
+import { LayerswarmError } from '../../src/errors.ts';
+import { encodeFrame, LANE_VERSION } from '../../src/swarm/lane/frame.ts';
+import { LaneSessions } from '../../src/swarm/lane/lane-sessions.ts';
+import type { LaneTransport } from '../../src/swarm/lane/lane-transport.ts';
 import { Bandwidth } from '../../src/swarm/lane/pace/bandwidth.ts';
+import { StreamLaneHub, type LaneStreams } from '../../src/swarm/lane/stream-lane-hub.ts';
+import { StreamTransport } from '../../src/swarm/lane/stream-transport.ts';
+import { LANE_PROTOCOL } from '../../src/swarm/network/member-streams.ts';
 import { TestLaneSource } from './lane-source.ts';
 import { waitFor } from './wait-for.ts';
 import type { LaneNode, LaneOptions, LanePair, RawLane } from '../unit/swarm/lane/conformance/lane-pair.ts';
@@ -17,9 +24,9 @@ export async function makeStreamLanePair(options: LaneOptions = {}): Promise<Lan
   return {
     a: a.node,
     b: b.node,
-    rawLaneToA: async () => await rawLane(b.libp2p, a.libp2p),
+    rawLaneToA: async () => await rawLane(b, a),
     stop: async () => {
-      await Promise.all([a.hub.stop(), b.hub.stop()]);
+      await Promise.all([a.sessions.close(), b.sessions.close()]);
       await Promise.all([a.libp2p.stop(), b.libp2p.stop()]);
     },
   };
@@ -35,32 +42,63 @@ export async function makeTestLibp2p(): Promise<Libp2p> {
   });
 }
 
-async function makeNode(options: LaneOptions): Promise<{ libp2p: Libp2p; hub: StreamLaneHub; node: LaneNode }> {
+/** Streams on whatever connections the node has. */
+async function streamsOf(libp2p: Libp2p): Promise<LaneStreams> {
+  const streams: LaneStreams = {
+    onOpened: undefined,
+    open: async (peerId: string, signal: AbortSignal): Promise<LaneTransport> => {
+      const stream = await libp2p.dialProtocol(peerIdFromString(peerId), LANE_PROTOCOL, { signal }).catch((cause: unknown) => {
+        throw new LayerswarmError('peer-gone', `peer ${peerId} takes no lane`, { cause });
+      });
+      return new StreamTransport(stream);
+    },
+  };
+  await libp2p.handle(LANE_PROTOCOL, (stream, connection) => { streams.onOpened?.(connection.remotePeer.toString(), new StreamTransport(stream)); });
+  return streams;
+}
+
+async function makeNode(options: LaneOptions): Promise<{ libp2p: Libp2p; sessions: LaneSessions; streams: LaneStreams; node: LaneNode }> {
   const libp2p = await makeTestLibp2p();
   const source = new TestLaneSource();
   const { bandwidth, ...times } = options;
-  const hub = new StreamLaneHub(libp2p, source, { ...times, bandwidth: bandwidth === undefined ? undefined : new Bandwidth(bandwidth) });
-  await hub.start();
+  const sessions = new LaneSessions({ source, ...times, bandwidth: bandwidth === undefined ? undefined : new Bandwidth(bandwidth) });
+  const streams = await streamsOf(libp2p);
+  const hub = new StreamLaneHub(streams, sessions);
   const node: LaneNode = {
     peerId: libp2p.peerId.toString(),
     source,
     laneTo: async (other) => await hub.lane(other.peerId),
     currentLane: (other) => hub.current(other.peerId),
+    use: (other) => {
+      const found = [...sessions.uses()].find(({ peerId }) => peerId === other.peerId);
+      return { isOpen: found !== undefined && found.kind !== 'none', sentBytes: found?.sentBytes ?? 0 };
+    },
     die: async () => {
       for (const connection of libp2p.getConnections()) connection.abort(new Error('killed by the test'));
       await Promise.resolve();
     },
   };
-  return { libp2p, hub, node };
+  return { libp2p, sessions, streams, node };
 }
 
-async function rawLane(from: Libp2p, to: Libp2p): Promise<RawLane> {
-  const stream = await from.dialProtocol(to.peerId, LANE_PROTOCOL);
+/** `to` opens a lane to `from`, whose end the test has. */
+async function rawLane({ libp2p: from, streams }: Awaited<ReturnType<typeof makeNode>>, to: Awaited<ReturnType<typeof makeNode>>): Promise<RawLane> {
   const parts: Uint8Array[] = [];
   const { promise: closed, resolve } = Promise.withResolvers<void>();
-  stream.addEventListener('message', (event) => { parts.push(event.data.subarray()); });
-  stream.addEventListener('close', () => { resolve(); });
+  const opened = Promise.withResolvers<Stream>();
+  await from.unhandle(LANE_PROTOCOL);
+  await from.handle(LANE_PROTOCOL, (stream) => {
+    stream.addEventListener('message', (event) => { parts.push(event.data.subarray()); });
+    stream.addEventListener('close', () => { resolve(); });
+    stream.send(encodeFrame({ type: 'hello', id: 0, version: LANE_VERSION }));
+    opened.resolve(stream);
+  });
+  await to.node.laneTo({ peerId: from.peerId.toString() });
+  const stream = await opened.promise;
+  await from.unhandle(LANE_PROTOCOL);
+  await from.handle(LANE_PROTOCOL, (next, connection) => { streams.onOpened?.(connection.remotePeer.toString(), new StreamTransport(next)); });
   return {
+    greeted: true,
     write: (bytes) => { if (stream.writeStatus === 'writable') stream.send(bytes); },
     received: () => Buffer.concat(parts),
     closed,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Digest } from '../../oci/digest.ts';
 import type { PartialBlob } from '../../store/blob-store.ts';
-import type { Network } from '../network/network.ts';
+import type { BlobNetwork } from '../network/network.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import type { PrefixList } from './prefix-list.ts';
 import { parseNote, statementIsSigned, type Statement } from './statement.ts';
@@ -19,13 +19,13 @@ type Claim =
 
 /** Whom a dispute over one blob speaks against. Nobody is banned before the blob is proven: only then is it certain who was wrong. */
 export class Accusations {
-  readonly #context: { readonly network: Network; now(): number };
+  readonly #context: { readonly network: BlobNetwork; now(): number };
   readonly #blob: Digest;
   readonly #partial: PartialBlob;
   readonly #layout: PieceLayout;
   readonly #claims = new Map<string, Claim[]>();
 
-  constructor(context: { readonly network: Network; now(): number }, blob: Digest, partial: PartialBlob, layout: PieceLayout) {
+  constructor(context: { readonly network: BlobNetwork; now(): number }, blob: Digest, partial: PartialBlob, layout: PieceLayout) {
     this.#context = context;
     this.#blob = blob;
     this.#partial = partial;

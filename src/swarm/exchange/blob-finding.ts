@@ -1,5 +1,5 @@
 import { LayerswarmError } from '../../errors.ts';
-import type { Network } from '../network/network.ts';
+import type { BlobNetwork } from '../network/network.ts';
 import { MAX_INLINE_BYTES, type Holding } from '../protocol/message.ts';
 import type { BlobRequest } from '../swarm.ts';
 import type { BlobSources } from './blob-sources.ts';
@@ -9,11 +9,11 @@ import type { OriginAccess } from './origin-access.ts';
 /** What a member said of the blob when it was asked to exchange it. */
 export interface MemberAnswer {
   readonly holding: Holding;
-  readonly credit: number;
+  readonly wants: boolean;
 }
 
 export interface BlobFindingOptions {
-  readonly network: Network;
+  readonly network: BlobNetwork;
   readonly request: BlobRequest;
   readonly sources: BlobSources;
   readonly origin: OriginAccess;

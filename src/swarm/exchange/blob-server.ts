@@ -1,17 +1,18 @@
 import type { Digest } from '../../oci/digest.ts';
-import type { BlobStore } from '../../store/blob-store.ts';
-import type { ByteRange, LaneAnswer, LaneSource, PushReceiver } from '../lane/lane.ts';
-import type { Network } from '../network/network.ts';
+import type { ByteRange, LaneAnswer, LaneSource } from '../lane/lane.ts';
+import type { BlobNetwork } from '../network/network.ts';
 import { PieceLayout, pieceLengthFor } from './core/piece-layout.ts';
+import type { ExchangeStore } from './exchange-store.ts';
+import { OpenBlobs } from './open-blobs.ts';
 import { encodeNote, makeStatement, type Statement } from './statement.ts';
 import type { Transfer } from './transfer.ts';
 
 export interface BlobServerOptions {
-  readonly network: Network;
-  readonly blobs: BlobStore;
-  /** The transfer of a blob that is under way here, or has just ended. */
+  readonly network: BlobNetwork;
+  readonly store: ExchangeStore;
+  /** The transfer of a blob that is under way here. */
   transfer(blob: Digest): Transfer | undefined;
-  mayShare(blob: Digest): boolean;
+  mayShare(blob: Digest): Promise<boolean> | boolean;
   /** Told the bytes that were asked for and are being sent. */
   sent(bytes: number): void;
 }
@@ -21,9 +22,11 @@ export class BlobServer implements LaneSource {
   readonly #options: BlobServerOptions;
   /** Members that are fetching each blob, as far as they said so here. */
   readonly #fetching = new Map<string, Set<string>>();
+  readonly #open: OpenBlobs;
 
   constructor(options: BlobServerOptions) {
     this.#options = options;
+    this.#open = new OpenBlobs(options.store);
   }
 
   joined(peerId: string, blob: string): void {
@@ -44,45 +47,53 @@ export class BlobServer implements LaneSource {
     for (const blob of this.#fetching.keys()) this.left(peerId, blob);
   }
 
-  async read(_peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> {
-    if (!this.#options.mayShare(blob)) return undefined;
-    const size = this.#options.blobs.size(blob);
-    if (size !== undefined) return range.end <= size ? await this.#readComplete(blob, size, range) : undefined;
-    const served = await this.#options.transfer(blob)?.serve(range.start, range.end);
-    if (served === undefined) return undefined;
-    this.#options.sent(served.bytes.length);
-    return served;
-  }
-
-  served(bytes: number): void {
-    this.#options.sent(bytes);
-  }
-
-  acceptPush(peerId: string, blob: Digest, range: ByteRange, note: Uint8Array): PushReceiver | undefined {
-    return this.#options.transfer(blob)?.acceptPush(peerId, range.start, range.end, note);
+  read(_peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> | LaneAnswer | undefined {
+    const transfer = this.#options.transfer(blob);
+    if (transfer === undefined) return this.#readComplete(blob, range);
+    if (!transfer.shared) return undefined;
+    const served = transfer.serve(range.start, range.end);
+    if (served !== undefined) this.#options.sent(range.end - range.start);
+    // It may just have been finished.
+    return served ?? (transfer.state === 'done' ? this.#readComplete(blob, range) : undefined);
   }
 
   /** A statement on a piece from what is proven here, else from another reading of the origin. */
   async lookAgain(blob: Digest, piece: number): Promise<Statement | undefined> {
-    const size = this.#options.blobs.size(blob);
-    if (size === undefined) return await this.#options.transfer(blob)?.lookAgain(piece);
-    const layout = new PieceLayout(size);
-    if (piece >= layout.pieceCount) return undefined;
-    const { start, end } = layout.range(piece);
-    const reader = await this.#options.blobs.open(blob);
+    const open = await this.#open.use(blob);
+    if (open === undefined) return await this.#options.transfer(blob)?.lookAgain(piece);
     try {
-      return await makeStatement(this.#options.network, blob, start, await reader.read(start, end - start));
+      const layout = new PieceLayout(open.reader.size);
+      if (piece >= layout.pieceCount) return undefined;
+      const { start, end } = layout.range(piece);
+      return await makeStatement(this.#options.network, blob, start, await open.reader.read(start, end - start));
     } finally {
-      await reader.close();
+      open.release();
     }
   }
 
-  async #readComplete(blob: Digest, size: number, range: ByteRange): Promise<LaneAnswer> {
-    const reader = await this.#options.blobs.open(blob);
+  async close(): Promise<void> {
+    await this.#open.close();
+  }
+
+  async #readComplete(blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> {
+    if (!await this.#options.mayShare(blob)) return undefined;
+    const open = await this.#open.use(blob);
+    if (open === undefined) return undefined;
+    const { reader } = open;
+    const release = (): void => { open.release(); };
+    if (range.end > reader.size) {
+      release();
+      return undefined;
+    }
     const length = range.end - range.start;
     this.#options.sent(length);
-    const note = await this.#noteFor(blob, size, range, () => reader.read(range.start, length));
-    return { file: { path: reader.path, start: range.start, end: range.end }, note, close: () => void reader.close() };
+    try {
+      const note = await this.#noteFor(blob, reader.size, range, () => reader.read(range.start, length));
+      return { source: reader, range, note, close: release };
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 
   /** In a crowd single pieces come with a statement, so that whoever reads one under a lease can pass it on at once. */

@@ -1,15 +1,11 @@
 import { errorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { BlobRange } from '../../origin/blob-reader.ts';
-import type { Origin } from '../../origin/origin.ts';
-import type { BlobRequest } from '../swarm.ts';
-
-/** What a transfer uses of an origin. */
-export type BlobOrigin = Pick<Origin, 'url' | 'blobSize' | 'readBlob'>;
+import type { BlobOrigin, BlobRequest } from '../swarm.ts';
 
 interface Source {
   readonly repository: string;
-  readonly origin: Origin;
+  readonly origin: BlobOrigin;
 }
 
 /**
@@ -17,11 +13,11 @@ interface Source {
  * or cannot reach, another may: then that one is asked, and asked first from then on.
  */
 export class BlobSources implements BlobOrigin {
-  readonly #own: () => Origin | undefined;
+  readonly #own: () => BlobOrigin | undefined;
   #requests: readonly BlobRequest[] = [];
 
   /** @param own the swarm's own origin, for requests that name none */
-  constructor(own: () => Origin | undefined) {
+  constructor(own: () => BlobOrigin | undefined) {
     this.#own = own;
   }
 
@@ -78,7 +74,7 @@ export class BlobSources implements BlobOrigin {
     return this.#requests.flatMap(({ repository, origin = this.#own() }) => (origin === undefined ? [] : [{ repository, origin }]));
   }
 
-  #putLast(repository: string, failed: Origin): void {
+  #putLast(repository: string, failed: BlobOrigin): void {
     const isIt = (request: BlobRequest): boolean => request.repository === repository && (request.origin ?? this.#own()) === failed;
     this.#requests = [...this.#requests.filter((request) => !isIt(request)), ...this.#requests.filter(isIt)];
   }

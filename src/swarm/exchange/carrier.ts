@@ -1,26 +1,25 @@
 import { errorCode, LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
-import { Grade, type BlobReader, type PartialBlob } from '../../store/blob-store.ts';
-import type { PushReceiver } from '../lane/lane.ts';
-import type { Network } from '../network/network.ts';
-import type { BlobOrigin } from './blob-sources.ts';
+import { Grade, type PartialBlob } from '../../store/blob-store.ts';
+import { MAX_NOTE_BYTES } from '../lane/frame.ts';
+import type { ByteSource, LaneAnswer } from '../lane/lane.ts';
+import type { BlobNetwork } from '../network/network.ts';
+import type { BlobOrigin } from '../swarm.ts';
 import type { Run } from './core/bitfield.ts';
 import type { Download, FetchOutcome } from './core/download.ts';
 import type { Fetch } from './core/neighbour.ts';
 import type { Read } from './core/read-plan.ts';
 import type { PieceVerifier } from './piece-verifier.ts';
 import { PieceWriter } from './piece-writer.ts';
-import type { Provenance } from './provenance.ts';
-import { encodeNote, makeStatement, parseNote, type Statement } from './statement.ts';
+import type { PieceOrigin, Provenance } from './provenance.ts';
+import { encodeNote, parseNote, signStatement, type Statement } from './statement.ts';
 import type { TransferMeter } from './transfer-meter.ts';
 
 /** Pieces of an extent that are asked of a holder at once. */
 const HOLDER_REQUESTS = 3;
-/** Credit is given for so many pieces together: each message has its price, and who pushes waits for it. */
-const CREDITED_PIECES = 2;
 
 export interface CarrierOptions {
-  readonly network: Network;
+  readonly network: BlobNetwork;
   readonly now: () => number;
   readonly digest: Digest;
   readonly repository: string;
@@ -37,23 +36,17 @@ export interface CarrierOptions {
   /** A piece is whole and has its grade. */
   completed(): void;
   originFailed(error: unknown): void;
-  /** Bytes went out to a peer that was pushed to. */
-  sent(bytes: number): void;
   leaseEnded(read: Read, done: Run[], outcome: 'done' | 'failed'): void;
 }
 
 /**
- * Carries out what one download chose: requests and pushes over lanes, reads of leased extents from the origin or a holder; and
- * the other way, takes pushes in and serves pieces of the unfinished blob. Reports what happened to the download.
+ * Carries out what one download chose: requests over lanes, reads of leased extents from the origin or a holder; and the other
+ * way, serves pieces of the unfinished blob. Reports what happened to the download.
  */
 export class Carrier {
   readonly #options: CarrierOptions;
   readonly #writer: PieceWriter;
   readonly #fetches = new Map<number, AbortController>();
-  /** Bytes that each peer has pushed and not yet got credit for. */
-  readonly #owedCredit = new Map<string, number>();
-  /** The proven blob, once it has its name: pushes go on from there. */
-  #reader: BlobReader | undefined;
 
   constructor(options: CarrierOptions) {
     this.#options = options;
@@ -62,80 +55,58 @@ export class Carrier {
     this.#writer = new PieceWriter(partial, download.layout, (piece) => download.have.has(piece) || partial.grade(piece) !== Grade.missing);
   }
 
-  readFrom(reader: BlobReader): void {
-    this.#reader = reader;
-  }
-
   cancel(fetch: Fetch): void {
     this.#fetches.get(fetch.id)?.abort();
   }
 
   async fetch(fetch: Fetch): Promise<void> {
-    const download = this.#options.download;
+    const { download, digest, meter, now, provenance, signal: all, verifier } = this.#options;
     const abort = new AbortController();
     this.#fetches.set(fetch.id, abort);
-    const signal = AbortSignal.any([abort.signal, this.#options.signal]);
+    const signal = AbortSignal.any([abort.signal, all]);
     const range = download.layout.range(fetch.first, fetch.count);
-    const target = this.#writer.target(range.start, (piece) => {
-      this.#options.provenance.set(piece, fetch.peer, undefined);
-      this.#complete(piece, Grade.received);
-      download.arrived(piece, { fetch }, false, this.#options.now());
-      this.#options.meter.fromPeer(fetch.peer, download.layout.bytes(piece));
+    const statements = new Map<number, Statement>();
+    const target = this.#writer.target(range.start, {
+      hashed: fetch.relayed,
+      onPiece: (piece, sha256) => {
+        const statement = statements.get(piece);
+        provenance.set(piece, fetch.peer, statement);
+        // What it sends along says otherwise: nothing of this is believed.
+        if (statement !== undefined && sha256 !== undefined && !statement.sha256.equals(sha256)) {
+          verifier.contradictsItself(fetch.peer, piece);
+          return;
+        }
+        this.#complete(piece, Grade.received);
+        download.arrived(piece, { fetch }, false, now());
+        meter.fromPeer(fetch.peer, download.layout.bytes(piece));
+        if (statement !== undefined && sha256 !== undefined) void verifier.fits(piece, statement);
+      },
     });
     let outcome: FetchOutcome = 'done';
     try {
       const lane = await this.#options.network.lane(fetch.peer, signal);
-      const note = await lane.request(this.#options.digest, range, target, signal);
-      this.#noted(fetch.peer, note);
+      await lane.request(digest, range, {
+        write: (offset, chunk) => target.write(offset, chunk),
+        noted: (note) => { for (const [piece, statement] of this.#statementsIn(note)) statements.set(piece, statement); },
+      }, signal);
     } catch (error) {
       outcome = signal.aborted ? 'cancelled' : errorCode(error) === 'not-found' ? 'absent' : 'failed';
-      if (outcome !== 'cancelled') this.#options.meter.stalled(errorCode(error) === 'timeout');
+      if (outcome !== 'cancelled') meter.stalled(errorCode(error) === 'timeout');
     } finally {
       target.release();
       this.#fetches.delete(fetch.id);
-      download.fetchEnded(fetch, outcome, this.#options.now());
+      download.fetchEnded(fetch, outcome, now());
       this.#options.wake();
     }
   }
 
-  /** Statements that came with an answer let its pieces be passed on before the blob is proven. */
-  #noted(peer: string, note: Uint8Array): void {
+  *#statementsIn(note: Uint8Array): Iterable<[number, Statement]> {
     const { layout } = this.#options.download;
     for (const statement of parseNote(note)) {
       const piece = layout.pieceAt(statement.start);
-      const origin = this.#options.provenance.get(piece);
-      if (origin === undefined || origin.sender !== peer || statement.length !== layout.bytes(piece)) continue;
-      origin.statement ??= statement;
-      this.#options.download.makeServable(piece);
+      const { start, end } = layout.range(piece);
+      if (statement.start === start && statement.length === end - start) yield [piece, statement];
     }
-  }
-
-  async push(peer: string, piece: number): Promise<void> {
-    const download = this.#options.download;
-    const range = download.layout.range(piece);
-    let confirms = false;
-    try {
-      const statement = this.#options.provenance.get(piece)?.statement;
-      if (statement === undefined) return;
-      const bytes = await this.#readOwn(range.start, range.end - range.start);
-      // The piece may have been replaced while it was read.
-      if (this.#options.provenance.get(piece)?.statement !== statement) return;
-      const lane = await this.#options.network.lane(peer, this.#options.signal);
-      const sent = await lane.push(this.#options.digest, range, bytes, encodeNote([statement]), this.#options.signal);
-      // Also for what it refuses, because it has it.
-      confirms = true;
-      if (sent) this.#options.sent(bytes.length);
-    } catch {
-      // The peer is gone or refuses: `onPeerLeft` takes it out, and it asks again for what it still wants.
-    } finally {
-      download.pushEnded(peer, piece, confirms);
-      this.#options.wake();
-    }
-  }
-
-  async #readOwn(offset: number, length: number): Promise<Buffer> {
-    if (this.#reader !== undefined) return await this.#reader.read(offset, length);
-    return await this.#options.partial.read(offset, length);
   }
 
   async read(read: Read): Promise<void> {
@@ -162,13 +133,13 @@ export class Carrier {
     const { first, count } = firstGap(download, read);
     if (count === 0) return;
     const range = download.layout.range(first, count);
-    const target = this.#writer.target(range.start, async (piece) => {
-      const { start, end } = download.layout.range(piece);
-      const bytes = await this.#options.partial.read(start, end - start);
-      this.#options.provenance.set(piece, undefined, await makeStatement(this.#options.network, this.#options.digest, start, bytes));
-      this.#complete(piece, Grade.origin);
-      download.arrived(piece, { read }, true, this.#options.now());
-      this.#options.wake();
+    const signing = new Set<Promise<void>>();
+    const target = this.#writer.target(range.start, {
+      hashed: true,
+      onPiece: (piece, sha256) => {
+        const signed = this.#sign(piece, sha256!, read).finally(() => { signing.delete(signed); });
+        signing.add(signed);
+      },
     });
     let offset = range.start;
     try {
@@ -178,34 +149,52 @@ export class Carrier {
         this.#options.meter.fromOrigin(chunk.length);
       }
     } finally {
+      await Promise.all(signing);
       target.release();
     }
   }
 
-  /** Single pieces, a few at once: each comes with its statement, and can be pushed on when it is here. */
+  /** A piece that this node read from the origin: it answers for it from now on. */
+  async #sign(piece: number, sha256: Buffer, read: Read): Promise<void> {
+    const { digest, download, network, now, provenance, wake } = this.#options;
+    const { start, end } = download.layout.range(piece);
+    const statement = await signStatement(network, digest, { start, length: end - start, sha256 });
+    if (this.#options.signal.aborted) return;
+    provenance.set(piece, undefined, statement);
+    this.#complete(piece, Grade.origin);
+    download.arrived(piece, { read }, true, now());
+    wake();
+  }
+
+  /** Single pieces, a few at once: each comes with its statement, and can be passed on when it is here. */
   async #readHolder(read: Read, holder: string): Promise<void> {
-    const download = this.#options.download;
-    const lane = await this.#options.network.lane(holder, this.#options.signal);
+    const { digest, download, meter, network, now, provenance, signal, verifier, wake } = this.#options;
+    const lane = await network.lane(holder, signal);
     const pieces = Array.from({ length: read.extent.count }, (_, i) => read.extent.first + i).filter((piece) => !download.have.has(piece));
     const next = pieces.values();
     const readPieces = async (): Promise<void> => {
       for (const piece of next) {
         const range = download.layout.range(piece);
-        let arrived = false;
-        const target = this.#writer.target(range.start, () => {
-          this.#options.provenance.set(piece, holder, undefined);
-          this.#complete(piece, Grade.received);
-          arrived = true;
-          this.#options.meter.fromPeer(holder, range.end - range.start);
+        let statement: Statement | undefined;
+        const target = this.#writer.target(range.start, {
+          hashed: true,
+          onPiece: (_, sha256) => {
+            provenance.set(piece, holder, statement);
+            if (statement !== undefined && !statement.sha256.equals(sha256!)) {
+              verifier.contradictsItself(holder, piece);
+              return;
+            }
+            this.#complete(piece, Grade.received);
+            download.arrived(piece, { read }, false, now());
+            meter.fromPeer(holder, range.end - range.start);
+            if (statement !== undefined) void verifier.fits(piece, statement).then(wake);
+          },
         });
         try {
-          const note = await lane.request(this.#options.digest, range, target, this.#options.signal);
-          if (!arrived) continue;
-          const [statement] = parseNote(note);
-          const origin = this.#options.provenance.get(piece);
-          if (origin !== undefined && statement !== undefined && statement.start === range.start) origin.statement = statement;
-          download.arrived(piece, { read }, statement !== undefined, this.#options.now());
-          this.#options.wake();
+          await lane.request(digest, range, {
+            write: (offset, chunk) => target.write(offset, chunk),
+            noted: (note) => { for (const [of, its] of this.#statementsIn(note)) if (of === piece) statement = its; },
+          }, signal);
         } finally {
           target.release();
         }
@@ -215,69 +204,35 @@ export class Carrier {
   }
 
   /** [start, end) as it can be served before the blob is proven, with the note that goes with it; undefined when it cannot. */
-  async serve(start: number, end: number): Promise<{ bytes: Buffer; note: Uint8Array } | undefined> {
-    const { download, provenance, verifier } = this.#options;
-    if (end > download.layout.size || end <= start) return undefined;
-    const first = download.layout.pieceAt(start);
-    const last = download.layout.pieceAt(end - 1);
-    for (let piece = first; piece <= last; piece++) {
-      if (!download.servable.has(piece) || !(await verifier.mayServe(piece))) return undefined;
+  serve(start: number, end: number): LaneAnswer | undefined {
+    const { download, partial, provenance } = this.#options;
+    const { layout } = download;
+    if (end > layout.size || end <= start) return undefined;
+    const first = layout.pieceAt(start);
+    const count = layout.pieceAt(end - 1) - first + 1;
+    const origins: PieceOrigin[] = [];
+    for (let piece = first; piece < first + count; piece++) {
+      const origin = provenance.get(piece);
+      if (origin === undefined || !download.servable.has(piece)) return undefined;
+      origins.push(origin);
     }
-    const statements = (): (Statement | undefined)[] => Array.from({ length: last - first + 1 }, (_, i) => provenance.get(first + i)?.statement);
-    const before = statements();
-    const bytes = await this.#readOwn(start, end - start);
-    // A piece may have been replaced while it was read: its bytes must not go out with the statement of those before.
-    if (statements().some((statement, i) => statement !== before[i])) return undefined;
-    const notes = before.map((statement) => encodeNote(statement === undefined ? [] : [statement]));
-    this.#options.partial.share?.(first, notes);
-    return { bytes, note: Buffer.concat(notes) };
-  }
-
-  /** Takes in one whole piece with its statement, or undefined: it does not fit, or is here already. */
-  acceptPush(peerId: string, start: number, end: number, note: Uint8Array): PushReceiver | undefined {
-    const { download, meter, provenance, wake } = this.#options;
-    const piece = download.layout.pieceAt(start);
-    const range = piece < download.layout.pieceCount ? download.layout.range(piece) : undefined;
-    if (range === undefined || range.start !== start || range.end !== end || !download.neighbours.has(peerId)) return undefined;
-    const [statement, ...more] = parseNote(note);
-    if (statement === undefined || more.length > 0 || statement.start !== start || statement.length !== end - start) return undefined;
-    if (download.have.has(piece)) {
-      this.#oweCredit(peerId, end - start);
-      return undefined;
-    }
-    const target = this.#writer.target(start, (written) => {
-      provenance.set(written, peerId, statement);
-      this.#complete(written, Grade.received);
-      download.arrived(written, { push: peerId }, true, this.#options.now());
-      meter.fromPeer(peerId, end - start);
-    });
-    return {
-      target,
-      done: () => {
-        target.release();
-        this.#oweCredit(peerId, end - start);
-        wake();
+    const note = encodeNote(origins.flatMap(({ statement }) => statement ?? []));
+    if (note.length > MAX_NOTE_BYTES) return undefined;
+    const source: ByteSource = {
+      readInto: (bytes, offset) => {
+        // A piece may have been replaced meanwhile: its bytes must not go out with the statement of those before.
+        for (const piece of [layout.pieceAt(offset), layout.pieceAt(offset + bytes.length - 1)]) {
+          if (provenance.get(piece) !== origins[piece - first]) throw new LayerswarmError('unavailable', `piece ${piece} was replaced while it was sent`);
+        }
+        partial.readInto(bytes, offset);
       },
     };
+    return { source, range: { start, end }, note };
   }
 
   #complete(piece: number, grade: Grade): void {
     this.#options.partial.complete(piece, grade);
     this.#options.completed();
-  }
-
-  #oweCredit(peerId: string, bytes: number): void {
-    const owed = (this.#owedCredit.get(peerId) ?? 0) + bytes;
-    this.#owedCredit.set(peerId, owed);
-    if (owed >= CREDITED_PIECES * this.#options.download.layout.pieceLength) this.giveCredit([peerId]);
-  }
-
-  /** Tells peers how much more they may push. */
-  giveCredit(peers: Iterable<string> = this.#owedCredit.keys()): void {
-    for (const peerId of peers) {
-      this.#options.network.send(peerId, { type: 'credit', blob: this.#options.digest.toString(), bytes: this.#owedCredit.get(peerId)! });
-      this.#owedCredit.delete(peerId);
-    }
   }
 }
 

@@ -1,5 +1,5 @@
+import type { Digest } from '../../oci/digest.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
-import type { Transfer } from './transfer.ts';
 
 /**
  * `proven`: a client gets bytes once the whole blob is proven; while it waits, one vouched piece each 20 s keeps its own time-out
@@ -17,9 +17,18 @@ export interface ClientReadOptions {
   readonly onVouched: (bytes: number) => void;
 }
 
+/** A blob on its way. */
+export interface BlobOnItsWay {
+  readonly digest: Digest;
+  /** It is in the store, proven. */
+  done(): Promise<void>;
+  /** Bytes from `offset` to the end of its piece while the blob is not proven, where they are vouched for. */
+  vouchedPiece(offset: number): Promise<Uint8Array | undefined>;
+}
+
 /** Bytes [start, end) of the blob that `transfer` brings, as a client may have them. */
 export async function* clientBytes(
-  transfer: Transfer, blobs: BlobStore, start: number, end: number, options: ClientReadOptions, signal: AbortSignal,
+  transfer: BlobOnItsWay, blobs: BlobStore, start: number, end: number, options: ClientReadOptions, signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let position = start;
   const proven = transfer.done().then(() => true);

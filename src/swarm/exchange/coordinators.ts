@@ -1,6 +1,6 @@
 import { base58btc } from 'multiformats/bases/base58';
 import { Digest } from '../../oci/digest.ts';
-import type { Network, Peer } from '../network/network.ts';
+import type { BlobNetwork, Peer } from '../network/network.ts';
 import type { Message, MessageOf } from '../protocol/message.ts';
 import { Bitfield, type Run } from './core/bitfield.ts';
 import { MemberDistance } from './core/distance.ts';
@@ -40,7 +40,7 @@ export interface LeaseRequest {
  * any other blob.
  */
 export class Coordinators {
-  readonly #network: Network;
+  readonly #network: BlobNetwork;
   readonly #now: () => number;
   readonly #random: () => number;
   /** As kad-dht measures it, so that a lookup finds the same member. */
@@ -52,7 +52,7 @@ export class Coordinators {
   /** Blobs that are coordinated by a member that this node is not connected to, until when that is believed. */
   readonly #elsewhere = new Map<string, number>();
 
-  constructor(network: Network, now: () => number, random: () => number = Math.random) {
+  constructor(network: BlobNetwork, now: () => number, random: () => number = Math.random) {
     this.#network = network;
     this.#now = now;
     this.#random = random;

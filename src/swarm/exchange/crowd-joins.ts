@@ -1,4 +1,4 @@
-import type { Network } from '../network/network.ts';
+import type { BlobNetwork } from '../network/network.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
 import { CrowdSearch, type CrowdReach } from './core/crowd-search.ts';
 import { DOWNLOAD_LIMITS } from './core/limits.ts';
@@ -8,7 +8,7 @@ const JOIN_TIMEOUT_MS = 3000;
 const PROVIDERS_TIMEOUT_MS = 5000;
 
 export interface CrowdJoinsOptions {
-  readonly network: Network;
+  readonly network: BlobNetwork;
   readonly random: () => number;
   /** This node's own; undefined where zones do not matter. */
   readonly zone: string | undefined;
@@ -57,8 +57,8 @@ export class CrowdJoins {
   }
 
   /** A member asked for itself. */
-  accept(peerId: string, holding: Holding, credit: number): boolean {
-    const exchanges = isOfUse(holding, credit);
+  accept(peerId: string, holding: Holding, wants: boolean): boolean {
+    const exchanges = isOfUse(holding, wants);
     if (exchanges && this.#search.isFull && !this.#search.exchangesWith(peerId)) return false;
     this.#search.answered(peerId, exchanges);
     return true;
@@ -99,7 +99,7 @@ export class CrowdJoins {
     try {
       const answer = await network.request(peerId, message, 'joined', { signal, timeoutMs: JOIN_TIMEOUT_MS });
       if (answer.holding.blob !== message.holding.blob) return;
-      exchanges = isOfUse(answer.holding, answer.credit);
+      exchanges = isOfUse(answer.holding, answer.wants);
       this.#options.answered(peerId, answer);
     } catch {
       // A member that does not answer is no neighbour of this blob; if it is gone, the network says so.
@@ -110,7 +110,7 @@ export class CrowdJoins {
   }
 }
 
-/** `none` with credit is a member that wants the blob and has nothing yet. */
-function isOfUse(holding: Holding, credit: number): boolean {
-  return holding.state !== 'none' || credit > 0;
+/** It has some of the blob, or wants it and has nothing yet. */
+function isOfUse(holding: Holding, wants: boolean): boolean {
+  return holding.state !== 'none' || wants;
 }

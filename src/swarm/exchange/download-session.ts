@@ -1,8 +1,7 @@
 import { errorCode, type ErrorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
-import type { PushReceiver } from '../lane/lane.ts';
-import type { Network } from '../network/network.ts';
+import type { BlobNetwork } from '../network/network.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
 import { Carrier } from './carrier.ts';
 import type { Coordinators } from './coordinators.ts';
@@ -15,9 +14,10 @@ import { farZone } from './core/zone-budget.ts';
 import type { OriginAccess } from './origin-access.ts';
 import { PieceVerifier } from './piece-verifier.ts';
 import { Provenance } from './provenance.ts';
+import { makeStatement } from './statement.ts';
 import type { TransferMeter } from './transfer-meter.ts';
 
-/** Choices that wait for time to pass (announcements, promises gone stale, endgame) are looked at this often. */
+/** Choices that wait for time to pass (announcements, endgame) are looked at this often. */
 const TICK_MS = 50;
 /** Members that were asked have this long to answer before anything is read from the origin. */
 const HEAD_START_MS = 150;
@@ -30,7 +30,7 @@ const STARVED_MS = 10_000;
 const FINAL: ReadonlySet<ErrorCode> = new Set(['not-found', 'size-mismatch']);
 
 export interface SessionOptions {
-  readonly network: Network;
+  readonly network: BlobNetwork;
   readonly coordinators: Coordinators;
   readonly now: () => number;
   readonly random: () => number;
@@ -42,8 +42,6 @@ export interface SessionOptions {
   readonly partial: PartialBlob;
   readonly origin: OriginAccess;
   readonly meter: TransferMeter;
-  /** Bytes went out to a peer that was pushed to. */
-  sent(bytes: number): void;
   /** Pieces that the peer is answerable for turned out wrong. */
   broughtWrong(peer: string, pieces: number): void;
   /** Answers of members are still awaited: too early to say that nobody can help. */
@@ -56,8 +54,6 @@ export interface SessionOptions {
   failed(error: unknown): void;
   /** Pieces that members were told of are gone again: they turned out wrong. */
   lessThanSaid(): void;
-  /** The blob is done and nobody waits for a push. */
-  drained(): void;
 }
 
 /** The pieces of one blob while they come in and are passed on: joins the choices with the network, the disk and the clock. */
@@ -71,7 +67,6 @@ export class DownloadSession {
   readonly #begunAt: number;
   #planned = false;
   #plannedAt = Number.NEGATIVE_INFINITY;
-  #complete = false;
   #idleSince: number | undefined;
 
   constructor(options: SessionOptions) {
@@ -111,24 +106,13 @@ export class DownloadSession {
         origin.failed(error);
         meter.stalled(errorCode(error) === 'timeout');
       },
-      sent: (bytes) => options.sent(bytes),
       leaseEnded: (read, done, outcome) => {
         if (outcome === 'done') origin.succeeded();
         options.coordinators.report(digest, read.extent, done, outcome);
       },
     });
     this.#restore(provenance);
-    this.#tick = setInterval(() => {
-      this.carrier.giveCredit();
-      this.wake();
-    }, TICK_MS);
-  }
-
-  /** No piece comes in any more: the blob is proven. Pushes that others wait for go on. */
-  complete(): void {
-    this.#complete = true;
-    this.verifier.stop();
-    this.wake();
+    this.#tick = setInterval(() => this.wake(), TICK_MS);
   }
 
   close(): void {
@@ -139,18 +123,17 @@ export class DownloadSession {
 
   // What peers tell
 
-  meet(peerId: string, holding: Holding, credit: number): void {
+  meet(peerId: string, holding: Holding, wants: boolean): void {
     const { size, pieceLength, pieceCount } = this.download.layout;
     let role: NeighbourRole = 'none';
     let bits: Bitfield | undefined;
     if (holding.state === 'complete' && (holding.size === undefined || holding.size === size)) role = this.#isOrigin(peerId) ? 'origin' : 'complete';
-    // `none` with credit is a member that wants it and has nothing yet.
-    if (holding.state === 'partial' || (holding.state === 'none' && credit > 0)) role = 'fetching';
+    if (holding.state === 'partial' || (holding.state === 'none' && wants)) role = 'fetching';
     if (holding.state === 'partial' && holding.size === size && holding.pieceLength === pieceLength && holding.bits !== undefined) {
       bits = Bitfield.fromBytes(holding.bits, pieceCount);
     }
     const peer = this.#options.network.peer(peerId);
-    this.download.meet(peerId, role, bits, credit, this.#options.now(), farZone(this.#options.zone, peer?.zone));
+    this.download.meet(peerId, role, bits, this.#options.now(), farZone(this.#options.zone, peer?.zone));
     this.download.neighbours.get(peerId)!.latencyMs = peer?.latencyMs ?? 0;
     if (role === 'complete') this.verifier.holder(peerId);
     this.wake();
@@ -162,20 +145,7 @@ export class DownloadSession {
   }
 
   gained(peerId: string, message: MessageOf<'have'>): void {
-    if (this.download.gained(peerId, message.runs, message.backlogBytes, this.#options.now())) this.wake();
-  }
-
-  promised(peerId: string, message: MessageOf<'promise'>): void {
-    this.download.promised(peerId, message.runs, this.#options.now());
-  }
-
-  credited(peerId: string, bytes: number): void {
-    this.download.credited(peerId, bytes, this.#options.now());
-    this.wake();
-  }
-
-  acceptPush(peerId: string, start: number, end: number, note: Uint8Array): PushReceiver | undefined {
-    return this.#complete ? undefined : this.carrier.acceptPush(peerId, start, end, note);
+    if (this.download.gained(peerId, message.runs, message.forZone, this.#options.now())) this.wake();
   }
 
   /** Bytes from `offset` to the end of its piece, or undefined while they are not vouched for. */
@@ -217,8 +187,7 @@ export class DownloadSession {
     this.download.originUsable = origin.usable !== undefined && !isEarly;
     this.download.reach = this.#options.reach();
     for (const command of this.download.plan(now)) this.#execute(command);
-    if (!this.#complete) this.#watch(now);
-    else if (this.download.pushBacklogBytes === 0) this.#options.drained();
+    this.#watch(now);
   }
 
   /** Notices when nobody can help: soon when nothing was ever under way, later when a download ran dry. */
@@ -239,22 +208,16 @@ export class DownloadSession {
     const blob = digest.toString();
     switch (command.type) {
       case 'have': {
-        const backlogBytes = this.download.pushBacklogBytes;
-        for (const peer of command.peers) network.send(peer, { type: 'have', blob, runs: command.runs.map(copyRun), backlogBytes });
+        const { forZone } = command;
+        for (const peer of command.peers) network.send(peer, { type: 'have', blob, runs: command.runs.map(copyRun), forZone });
         coordinators.heard(blob, network.self, command.runs);
         break;
       }
-      case 'promise':
-        for (const peer of command.peers) network.send(peer, { type: 'promise', blob, runs: command.runs.map(copyRun) });
-        break;
       case 'fetch':
         void this.carrier.fetch(command.fetch);
         break;
       case 'cancel':
         this.carrier.cancel(command.fetch);
-        break;
-      case 'push':
-        void this.carrier.push(command.peer, command.piece);
         break;
       case 'ask-lease':
         void this.#askLease(command);
@@ -270,21 +233,37 @@ export class DownloadSession {
   async #askLease({ active, pieces, urgent }: Extract<Command, { type: 'ask-lease' }>): Promise<void> {
     const { coordinators, digest, layout } = this.#options;
     const answer = await coordinators.ask(digest, { layout, bits: this.download.have, active, pieces, urgent }, this.#abort.signal);
-    if (this.#complete || this.#abort.signal.aborted) return;
+    if (this.#abort.signal.aborted) return;
     const now = this.#options.now();
     if ('extents' in answer) for (const command of this.download.leased(answer.extents, now)) this.#execute(command);
     else this.download.leaseDelayed(answer.waitMs, now);
     this.wake();
   }
 
-  /** Pieces of an earlier run: here, and passed on only where this node itself read them from the origin. */
+  /** Pieces of an earlier run: here, and passed on only where this node itself read them from the origin, once it has signed that. */
   #restore(provenance: Provenance): void {
     const { partial } = this.#options;
     for (let piece = 0; piece < partial.pieceCount; piece++) {
       const grade = partial.grade(piece);
       if (grade === Grade.missing) continue;
       provenance.set(piece, undefined, undefined);
-      this.download.arrived(piece, {}, grade >= Grade.origin, this.#options.now());
+      this.download.arrived(piece, {}, false, this.#options.now());
+      if (grade >= Grade.origin) void this.#signAgain(piece, provenance);
+    }
+  }
+
+  async #signAgain(piece: number, provenance: Provenance): Promise<void> {
+    const { digest, layout, network, partial } = this.#options;
+    const { start, end } = layout.range(piece);
+    const before = provenance.get(piece);
+    try {
+      const statement = await makeStatement(network, digest, start, await partial.read(start, end - start));
+      // Found wrong, or replaced meanwhile.
+      if (this.#abort.signal.aborted || provenance.get(piece) !== before) return;
+      provenance.set(piece, undefined, statement);
+      this.download.makeServable(piece);
+    } catch {
+      // It cannot be read, or was closed meanwhile: others have it from elsewhere.
     }
   }
 

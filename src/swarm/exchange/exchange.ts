@@ -1,15 +1,12 @@
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
-import type { Origin } from '../../origin/origin.ts';
-import type { BlobStore } from '../../store/blob-store.ts';
-import type { Network, Peer } from '../network/network.ts';
+import type { BlobNetwork, Peer } from '../network/network.ts';
 import { MAX_INLINE_BYTES, type Holding, type Message, type MessageOf } from '../protocol/message.ts';
-import type { BlobExchange, BlobFetch, BlobRequest, TransferStatus } from '../swarm.ts';
+import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeTotals, TransferStatus } from '../swarm.ts';
 import { BlobServer } from './blob-server.ts';
-import { clientBytes, type EmitPolicy } from './client-read.ts';
 import { Coordinators } from './coordinators.ts';
 import { pieceLengthFor } from './core/piece-layout.ts';
-import { someoneHas } from './lookup.ts';
+import type { ExchangeStore } from './exchange-store.ts';
 import { signList } from './prefix-list.ts';
 import { encodeNote } from './statement.ts';
 import { Transfer, type TransferContext } from './transfer.ts';
@@ -25,15 +22,14 @@ const MAX_DISPUTED = 64;
 const MAX_WRONG = 1000;
 
 export interface ExchangeOptions {
-  readonly network: Network;
-  readonly blobs: BlobStore;
+  readonly network: BlobNetwork;
+  readonly store: ExchangeStore;
   /** The origin that the swarm uses now; undefined while none is known. */
-  origin(): Origin | undefined;
+  origin(): BlobOrigin | undefined;
   /** Whether members may have this blob; false for those of excluded repositories only. */
-  mayShare?(blob: Digest): boolean;
+  mayShare?(blob: Digest): Promise<boolean> | boolean;
   /** This node's own: members of it are asked first. */
   readonly zone?: string;
-  readonly emit?: EmitPolicy;
   readonly now?: () => number;
   readonly random?: () => number;
 }
@@ -44,82 +40,84 @@ interface Active {
   linger: NodeJS.Timeout | undefined;
 }
 
-/** Bytes moved since start, for metrics. */
-export interface ExchangeTotals {
-  fromOriginBytes: number;
-  fromPeersBytes: number;
-  toPeersBytes: number;
-  /** Given to clients before they were proven. */
-  vouchedBytes: number;
+/** A fetch as this thread has it. */
+export interface ExchangeFetch extends Omit<BlobFetch, 'read'> {
+  /** Bytes from `offset` to the end of its piece while the blob is not proven, where they are vouched for. */
+  vouchedPiece(offset: number): Promise<Buffer | undefined>;
 }
 
 /** The blobs of this node among its peers: fetches missing ones, serves those it has, and answers who has what. */
-export class Exchange implements BlobExchange {
+export class Exchange {
   readonly #options: ExchangeOptions;
   readonly #context: TransferContext;
   readonly #active = new Map<string, Active>();
   readonly #finished: TransferStatus[] = [];
   readonly #wrong = new Map<string, number>();
-  readonly #server: BlobServer;
+  /** What lanes serve. */
+  readonly server: BlobServer;
   readonly #sweeper: NodeJS.Timeout;
   readonly #unsubscribe: (() => void)[] = [];
-  readonly #totals: ExchangeTotals = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, vouchedBytes: 0 };
+  readonly #totals: Omit<ExchangeTotals, 'vouchedBytes'> = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0 };
   #closed = false;
 
   constructor(options: ExchangeOptions) {
-    const { network, blobs } = options;
+    const { network, store } = options;
     const now = options.now ?? Date.now;
     this.#options = options;
     const sent = (bytes: number): void => {
       this.#totals.toPeersBytes += bytes;
     };
     const coordinators = new Coordinators(network, now, options.random);
-    this.#context = { network, blobs, coordinators, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, sent, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
-    this.#server = new BlobServer({
-      network, blobs,
+    this.#context = { network, store, coordinators, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
+    this.server = new BlobServer({
+      network, store,
       transfer: (blob) => this.#active.get(blob.toString())?.transfer,
       mayShare: (blob) => this.#mayShare(blob),
       sent,
     });
-    network.setLaneSource(this.#server);
+    network.setLaneSource(this.server);
     this.#handleMessages();
     this.#unsubscribe.push(
       network.onPeer((event, { peerId }) => this.#onPeer(event, peerId)),
-      blobs.onChange(({ kind, digest }) => this.#onStoreChange(kind, digest)),
     );
     this.#sweeper = setInterval(() => coordinators.sweep(), SWEEP_MS).unref();
   }
 
-  fetch(request: BlobRequest): BlobFetch {
+  fetch(request: BlobRequest): ExchangeFetch {
     if (this.#closed) throw new LayerswarmError('unavailable', 'this node is stopping');
     const key = request.digest.toString();
     let active = this.#active.get(key);
-    if (active === undefined || active.transfer.state === 'failed' || (active.transfer.state === 'done' && this.#options.blobs.size(request.digest) === undefined)) {
-      active = this.#begin(request);
-    } else active.transfer.joinedBy(this.#withSharing(request));
+    if (active === undefined || active.transfer.state === 'failed' || active.transfer.state === 'done') active = this.#begin(request, active?.transfer);
+    else active.transfer.joinedBy(request);
     active.interested++;
     clearTimeout(active.linger);
     return this.#handle(active);
   }
 
-  async findable(digest: Digest, signal: AbortSignal): Promise<boolean> {
-    return this.#options.blobs.size(digest) !== undefined || (await someoneHas(this.#options.network, digest, signal));
+  /** Something is under way. */
+  get isBusy(): boolean {
+    return this.#active.size > 0;
   }
 
   transfers(): readonly TransferStatus[] {
-    const running = [...this.#active.values()].filter(({ transfer }) => transfer.state !== 'done').map(({ transfer }) => transfer.status());
+    const running = [...this.#active.values()].map(({ transfer }) => transfer.status());
     return [...running, ...this.#finished];
   }
 
-  totals(): Readonly<ExchangeTotals> {
+  totals(): Readonly<Omit<ExchangeTotals, 'vouchedBytes'>> {
     const totals = { ...this.#totals };
-    for (const { transfer } of this.#active.values()) if (!transfer.isOver) addBytes(totals, transfer.status());
+    for (const { transfer } of this.#active.values()) addBytes(totals, transfer.status());
     return totals;
   }
 
   /** Pieces of the peer that turned out wrong since start. */
   badPieces(peerId: string): number {
     return this.#wrong.get(peerId) ?? 0;
+  }
+
+  /** The same of all peers. */
+  wrongPieces(): Iterable<readonly [string, number]> {
+    return this.#wrong;
   }
 
   async close(): Promise<void> {
@@ -131,14 +129,16 @@ export class Exchange implements BlobExchange {
       clearTimeout(linger);
       await transfer.stop(reason);
     }));
+    await this.server.close();
   }
 
-  #begin(request: BlobRequest): Active {
+  /** @param former what held the blob before: nobody may have its file while it is being closed */
+  #begin(request: BlobRequest, former: Transfer | undefined): Active {
     const key = request.digest.toString();
-    const transfer = new Transfer(this.#context, this.#withSharing(request));
+    const transfer = new Transfer(this.#context, request);
     const active: Active = { transfer, interested: 0, linger: undefined };
     this.#active.set(key, active);
-    transfer.start();
+    transfer.start(former?.over());
     void this.#watch(key, active);
     return active;
   }
@@ -152,7 +152,7 @@ export class Exchange implements BlobExchange {
     if (this.#active.get(key) === active) this.#active.delete(key);
   }
 
-  #handle(active: Active): BlobFetch {
+  #handle(active: Active): ExchangeFetch {
     const { transfer } = active;
     const release = (): void => {
       if (--active.interested > 0) return;
@@ -162,12 +162,11 @@ export class Exchange implements BlobExchange {
       }, LINGER_MS).unref();
     };
     let released = false;
-    const emit = { emit: this.#options.emit ?? 'proven', onVouched: (bytes: number) => void (this.#totals.vouchedBytes += bytes) } as const;
     return {
       digest: transfer.digest,
       size: () => transfer.size(),
       done: () => transfer.done(),
-      read: (start, end, signal) => clientBytes(transfer, this.#options.blobs, start, end, emit, signal),
+      vouchedPiece: (offset) => transfer.vouchedPiece(offset),
       progress: () => transfer.status(),
       release: () => {
         if (!released) release();
@@ -184,11 +183,7 @@ export class Exchange implements BlobExchange {
     if (this.#wrong.size > MAX_WRONG) this.#wrong.delete(this.#wrong.keys().next().value!);
   }
 
-  #withSharing(request: BlobRequest): BlobRequest {
-    return { ...request, shared: request.shared ?? this.#mayShare(request.digest) };
-  }
-
-  #mayShare(blob: Digest): boolean {
+  #mayShare(blob: Digest): Promise<boolean> | boolean {
     return this.#options.mayShare?.(blob) ?? true;
   }
 
@@ -197,13 +192,7 @@ export class Exchange implements BlobExchange {
       if (event === 'joined') transfer.onPeerJoined(peerId);
       else transfer.onPeerLeft(peerId);
     }
-    if (event === 'left') this.#server.forget(peerId);
-  }
-
-  #onStoreChange(kind: 'added' | 'removed', digest: Digest): void {
-    if (!this.#mayShare(digest)) return;
-    if (kind === 'added') this.#options.network.provide(digest.toString());
-    else this.#options.network.unprovide(digest.toString());
+    if (event === 'left') this.server.forget(peerId);
   }
 
   #handleMessages(): void {
@@ -216,18 +205,10 @@ export class Exchange implements BlobExchange {
       transferOf(message.blob)?.onHave(peerId, message);
       return undefined;
     });
-    network.handle('promise', (message, { peerId }) => {
-      transferOf(message.blob)?.onPromise(peerId, message);
-      return undefined;
-    });
-    network.handle('credit', (message, { peerId }) => {
-      transferOf(message.blob)?.onCredit(peerId, message.bytes);
-      return undefined;
-    });
     network.handle('leave', (message, { peerId }) => {
       if (message.complete) this.#context.coordinators.heard(message.blob, peerId, 'complete');
       else this.#context.coordinators.left(message.blob, peerId);
-      this.#server.left(peerId, message.blob);
+      this.server.left(peerId, message.blob);
       transferOf(message.blob)?.onLeave(peerId, message.complete);
       return undefined;
     });
@@ -243,23 +224,24 @@ export class Exchange implements BlobExchange {
 
   async #onJoin(message: MessageOf<'join'>, from: Peer): Promise<Message> {
     const digest = Digest.parse(message.holding.blob);
-    const transfer = this.#mayShare(digest) ? this.#active.get(digest.toString())?.transfer : undefined;
-    this.#server.joined(from.peerId, message.holding.blob);
-    if (transfer !== undefined && transfer.shared && !transfer.isOver) {
-      if (transfer.onJoin(from.peerId, message.holding, message.credit)) return { type: 'joined', holding: transfer.holding(), credit: transfer.credit };
-      return { type: 'joined', holding: { blob: digest.toString(), state: 'none' }, credit: 0 };
+    const transfer = this.#active.get(digest.toString())?.transfer;
+    this.server.joined(from.peerId, message.holding.blob);
+    if (transfer !== undefined && transfer.shared && transfer.isUnderWay) {
+      if (transfer.onJoin(from.peerId, message.holding, message.wants)) return { type: 'joined', holding: transfer.holding(), wants: true };
+      return { type: 'joined', holding: { blob: digest.toString(), state: 'none' }, wants: false };
     }
-    return { type: 'joined', holding: await this.#holding(digest, false), credit: 0 };
+    return { type: 'joined', holding: await this.#holding(digest, false), wants: false };
   }
 
   async #holding(digest: Digest, inline: boolean): Promise<Holding> {
     const blob = digest.toString();
-    if (!this.#mayShare(digest)) return { blob, state: 'none' };
-    const size = this.#options.blobs.size(digest);
-    if (size === undefined) return this.#active.get(blob)?.transfer.holding() ?? { blob, state: 'none' };
+    const transfer = this.#active.get(blob)?.transfer;
+    if (transfer?.isUnderWay === true) return transfer.shared ? transfer.holding() : { blob, state: 'none' };
+    const size = await this.#mayShare(digest) ? await this.#options.store.size(digest) : undefined;
+    if (size === undefined) return { blob, state: 'none' };
     const holding: Holding = { blob, state: 'complete', size, pieceLength: pieceLengthFor(size) };
     if (!inline || size > MAX_INLINE_BYTES) return holding;
-    const reader = await this.#options.blobs.open(digest);
+    const reader = await this.#options.store.open(digest);
     try {
       return { ...holding, inline: Uint8Array.from(await reader.read(0, size)) };
     } finally {
@@ -273,7 +255,7 @@ export class Exchange implements BlobExchange {
     const pieces = message.runs.flatMap(([first, count]) => Array.from({ length: Math.min(count, MAX_DISPUTED) }, (_, i) => first + i)).slice(0, MAX_DISPUTED);
     const statements: Uint8Array[] = [];
     for (const piece of pieces) {
-      const statement = this.#mayShare(digest) ? await this.#server.lookAgain(digest, piece) : undefined;
+      const statement = await this.#mayShare(digest) ? await this.server.lookAgain(digest, piece) : undefined;
       if (statement === undefined) throw new LayerswarmError('not-found', `there is nothing to say of ${message.blob} here`);
       statements.push(Uint8Array.from(encodeNote([statement])));
     }
@@ -282,14 +264,14 @@ export class Exchange implements BlobExchange {
 
   async #onGetList(message: MessageOf<'get-list'>): Promise<Message> {
     const digest = Digest.parse(message.blob);
-    const checkpoints = this.#mayShare(digest) ? await this.#options.blobs.checkpoints(digest) : undefined;
+    const checkpoints = await this.#mayShare(digest) ? await this.#options.store.checkpoints(digest) : undefined;
     const list = checkpoints === undefined ? undefined : await signList(this.#options.network, digest, checkpoints);
     if (list === undefined) throw new LayerswarmError('not-found', `there is no list of prefix digests of ${message.blob} here`);
     return list;
   }
 }
 
-function addBytes(totals: ExchangeTotals, status: TransferStatus): void {
+function addBytes(totals: Omit<ExchangeTotals, 'vouchedBytes'>, status: TransferStatus): void {
   totals.fromOriginBytes += status.fromOriginBytes;
   for (const bytes of status.fromPeers.values()) totals.fromPeersBytes += bytes;
 }

@@ -1,20 +1,20 @@
 import type { Digest } from '../../oci/digest.ts';
 import type { PartialBlob } from '../../store/blob-store.ts';
-import type { Network } from '../network/network.ts';
+import type { BlobNetwork } from '../network/network.ts';
 import { parseList, type PrefixList } from './prefix-list.ts';
 
 const LIST_TIMEOUT_MS = 5000;
 
 /** The signed list of prefix digests that an unfinished blob is compared with, and the members that have one to give. */
 export class ListInUse {
-  readonly #network: Network;
+  readonly #network: BlobNetwork;
   readonly #blob: Digest;
   readonly #partial: PartialBlob;
   readonly #holders = new Set<string>();
   #list: PrefixList | undefined;
   #asking = false;
 
-  constructor(network: Network, blob: Digest, partial: PartialBlob) {
+  constructor(network: BlobNetwork, blob: Digest, partial: PartialBlob) {
     this.#network = network;
     this.#blob = blob;
     this.#partial = partial;

@@ -1,4 +1,4 @@
-import type { BlobOrigin } from './blob-sources.ts';
+import type { BlobOrigin } from '../swarm.ts';
 
 const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 15_000;

@@ -1,15 +1,15 @@
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
-import type { Network } from '../network/network.ts';
+import type { BlobNetwork } from '../network/network.ts';
 import { Accusations, BAN_MS, sha256 } from './accusations.ts';
-import type { BlobOrigin } from './blob-sources.ts';
+import type { BlobOrigin } from '../swarm.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import { ListInUse } from './list-in-use.ts';
 import type { PrefixList } from './prefix-list.ts';
 import type { Provenance } from './provenance.ts';
 import { SecondReading } from './second-reading.ts';
-import { makeStatement, statementHolds, type Statement } from './statement.ts';
+import { makeStatement, statementIsSigned, type Statement } from './statement.ts';
 import type { TransferMeter } from './transfer-meter.ts';
 
 export interface VerifierHooks {
@@ -38,7 +38,7 @@ export interface VerifierHooks {
  * certain which side was wrong.
  */
 export class PieceVerifier {
-  readonly #context: { readonly network: Network; now(): number };
+  readonly #context: { readonly network: BlobNetwork; now(): number };
   readonly #blob: Digest;
   readonly #partial: PartialBlob;
   readonly #layout: PieceLayout;
@@ -56,7 +56,7 @@ export class PieceVerifier {
   #stopped = false;
 
   constructor(
-    context: { readonly network: Network; now(): number }, blob: Digest, partial: PartialBlob, layout: PieceLayout, provenance: Provenance, hooks: VerifierHooks,
+    context: { readonly network: BlobNetwork; now(): number }, blob: Digest, partial: PartialBlob, layout: PieceLayout, provenance: Provenance, hooks: VerifierHooks,
   ) {
     this.#context = context;
     this.#blob = blob;
@@ -77,26 +77,27 @@ export class PieceVerifier {
   }
 
   /**
-   * Whether this node may answer for the piece towards others: it read it from the origin, a list agrees, or its bytes are what
-   * their bringer signed. Checked once, when first asked for; so whoever sends what does not fit its statement is at fault itself.
+   * A piece came whose bytes are what the statement says that came along. Once its signature is checked, this node answers for the piece
+   * towards others, and they can trace it to its signer.
    */
-  async mayServe(piece: number): Promise<boolean> {
-    if (this.#partial.grade(piece) === Grade.vouched) return true;
+  async fits(piece: number, statement: Statement): Promise<void> {
+    const holds = await statementIsSigned(this.#context.network, this.#blob, statement);
     const origin = this.#provenance.get(piece);
-    if (origin === undefined) return false;
-    const { start, end } = this.#layout.range(piece);
-    if (origin.sender === undefined) {
-      origin.statement ??= await makeStatement(this.#context.network, this.#blob, start, await this.#partial.read(start, end - start));
-      return true;
+    // Replaced, or thrown away meanwhile.
+    if (this.#stopped || origin?.statement !== statement || this.#partial.grade(piece) === Grade.missing) return;
+    if (!holds) {
+      this.contradictsItself(origin.sender!, piece);
+      return;
     }
-    if (origin.checked) return true;
-    if (origin.statement === undefined) return false;
-    if (await statementHolds(this.#context.network, this.#blob, origin.statement, await this.#partial.read(start, end - start))) {
-      origin.checked = true;
-      return true;
-    }
-    await this.#discardFrom(origin.sender, [piece], 'sent bytes that do not fit the statement that it sent with them');
-    return false;
+    this.#partial.complete(piece, Grade.vouched);
+    this.#hooks.vouched([piece]);
+  }
+
+  /** The sender brought a piece that is not what the statement says that it sent along: evidence without the blob being proven. */
+  contradictsItself(sender: string, piece: number): void {
+    this.#discardFrom(sender, [piece], 'sent bytes that do not fit the statement that it sent with them').catch((error: unknown) => {
+      if (!this.#stopped) this.#hooks.failed(error);
+    });
   }
 
   /** All bytes are here and their digest is wrong: finds the wrong ones and replaces them, or discards them to be fetched again. */
@@ -133,7 +134,6 @@ export class PieceVerifier {
     this.#hooks.meter.stalled(false);
     // What was read again did not settle it: the origin may have served that badly, too. The first time, others may have asked before.
     if (this.#settlements++ > 0) this.#lookedAgain.clear();
-    if (await this.#checkStatements(0, this.#layout.pieceCount)) return;
     await this.#askForList();
     if (await this.#settleDisagreements()) return;
     // Nobody has proven it yet: any of it may be wrong.
@@ -177,7 +177,6 @@ export class PieceVerifier {
    */
   async #readAgain(checkpoint: number, contradicts?: PrefixList): Promise<void> {
     const [first, count] = this.#piecesOf(checkpoint);
-    if (await this.#checkStatements(first, count)) return;
     const disputed = this.#partial.prefixDigests[checkpoint];
     let differing: boolean;
     try {
@@ -307,17 +306,6 @@ export class PieceVerifier {
     }
     await this.#partial.discard(pieces);
     this.#hooks.discarded(pieces);
-  }
-
-  /** True when some pieces did not fit the statements that came with them, and were thrown away. */
-  async #checkStatements(first: number, count: number): Promise<boolean> {
-    let thrown = false;
-    for (let piece = first; piece < first + count; piece++) {
-      const origin = this.#provenance.get(piece);
-      if (origin?.sender === undefined || origin.statement === undefined || origin.checked) continue;
-      if (!(await this.mayServe(piece)) && this.#provenance.get(piece) === undefined) thrown = true;
-    }
-    return thrown;
   }
 
   async #discardFrom(sender: string, pieces: number[], reason: string): Promise<void> {

@@ -1,7 +1,7 @@
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { Checkpoints } from '../../store/blob-store.ts';
-import type { Network } from '../network/network.ts';
+import type { BlobNetwork } from '../network/network.ts';
 import type { MessageOf } from '../protocol/message.ts';
 
 /**
@@ -15,7 +15,7 @@ export interface PrefixList extends Checkpoints {
 /** Lists are sent as one message; beyond this many digests a blob is checked at its end only. */
 const MAX_LIST_BYTES = 1 << 20;
 
-export async function signList(network: Network, blob: Digest, list: Checkpoints): Promise<MessageOf<'list'> | undefined> {
+export async function signList(network: BlobNetwork, blob: Digest, list: Checkpoints): Promise<MessageOf<'list'> | undefined> {
   const digests = Buffer.concat(list.digests);
   if (digests.length > MAX_LIST_BYTES) return undefined;
   const signature = Uint8Array.from(await network.sign(signedBytes(blob, list.size, list.checkpointLength, digests)));
@@ -23,7 +23,7 @@ export async function signList(network: Network, blob: Digest, list: Checkpoints
 }
 
 /** @throws LayerswarmError `peer-misbehaved` when it cannot be a list of this blob, or is not the signer's */
-export async function parseList(network: Network, signer: string, blob: Digest, size: number, message: MessageOf<'list'>): Promise<PrefixList> {
+export async function parseList(network: BlobNetwork, signer: string, blob: Digest, size: number, message: MessageOf<'list'>): Promise<PrefixList> {
   const digestLength = blob.hex.length / 2;
   const count = Math.max(1, Math.ceil(size / message.checkpointLength));
   const fits = message.blob === blob.toString() && message.size === size && message.digests.length === count * digestLength;

@@ -5,9 +5,7 @@ import type { Statement } from './statement.ts';
 export interface PieceOrigin {
   readonly sender: string | undefined;
   /** What its bringer into the swarm signed; absent where a holder sent it for this node alone. */
-  statement: Statement | undefined;
-  /** The bytes were compared with the statement, and its signature was checked. */
-  checked: boolean;
+  readonly statement: Statement | undefined;
 }
 
 /** Who sent each piece, for as long as the blob is not proven: what a dispute is settled with. */
@@ -15,7 +13,7 @@ export class Provenance {
   readonly #pieces = new Map<number, PieceOrigin>();
 
   set(piece: number, sender: string | undefined, statement: Statement | undefined): void {
-    this.#pieces.set(piece, { sender, statement, checked: sender === undefined });
+    this.#pieces.set(piece, { sender, statement });
   }
 
   get(piece: number): PieceOrigin | undefined {

@@ -1,6 +1,6 @@
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
-import type { Network } from '../network/network.ts';
+import type { BlobNetwork } from '../network/network.ts';
 import { DISPUTE_TIMEOUT_MS } from './accusations.ts';
 import { MemberDistance } from './core/distance.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
@@ -12,7 +12,7 @@ import { parseNote, statementHolds, statementIsSigned, type Statement } from './
  * lie, or may have been served badly itself.
  */
 export class SecondReading {
-  readonly #network: Network;
+  readonly #network: BlobNetwork;
   readonly #blob: Digest;
   readonly #layout: PieceLayout;
   readonly #rivals: () => string[];
@@ -21,7 +21,7 @@ export class SecondReading {
   readonly #times = new Map<number, number>();
 
   /** `rivals`: members that fetch the same blob. */
-  constructor(network: Network, blob: Digest, layout: PieceLayout, rivals: () => string[]) {
+  constructor(network: BlobNetwork, blob: Digest, layout: PieceLayout, rivals: () => string[]) {
     this.#network = network;
     this.#blob = blob;
     this.#layout = layout;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
-import type { Network } from '../network/network.ts';
+import type { BlobNetwork } from '../network/network.ts';
 
 /**
  * "These bytes of this blob I read from the origin (or hold proven) and passed on": what a member signs over a piece, so that a
@@ -22,20 +22,23 @@ const VERSION = 1;
 const FIXED_BYTES = 1 + 1 + 8 + 4 + 32 + 64;
 const MAX_STATEMENTS = 32;
 
-export async function makeStatement(network: Network, blob: Digest, start: number, bytes: Uint8Array): Promise<Statement> {
-  const sha256 = createHash('sha256').update(bytes).digest();
-  const signature = Uint8Array.from(await network.sign(signedBytes(blob, start, bytes.length, sha256)));
-  return { signer: network.self, start, length: bytes.length, sha256, signature };
+export async function makeStatement(network: BlobNetwork, blob: Digest, start: number, bytes: Uint8Array): Promise<Statement> {
+  return await signStatement(network, blob, { start, length: bytes.length, sha256: createHash('sha256').update(bytes).digest() });
+}
+
+export async function signStatement(network: BlobNetwork, blob: Digest, { start, length, sha256 }: Pick<Statement, 'start' | 'length' | 'sha256'>): Promise<Statement> {
+  const signature = Uint8Array.from(await network.sign(signedBytes(blob, start, length, sha256)));
+  return { signer: network.self, start, length, sha256, signature };
 }
 
 /** Whether the statement is its signer's, and about these bytes. */
-export async function statementHolds(network: Network, blob: Digest, statement: Statement, bytes: Uint8Array): Promise<boolean> {
+export async function statementHolds(network: BlobNetwork, blob: Digest, statement: Statement, bytes: Uint8Array): Promise<boolean> {
   if (bytes.length !== statement.length) return false;
   if (!createHash('sha256').update(bytes).digest().equals(statement.sha256)) return false;
   return statementIsSigned(network, blob, statement);
 }
 
-export function statementIsSigned(network: Network, blob: Digest, { signer, start, length, sha256, signature }: Statement): Promise<boolean> {
+export function statementIsSigned(network: BlobNetwork, blob: Digest, { signer, start, length, sha256, signature }: Statement): Promise<boolean> {
   return network.verify(signer, signedBytes(blob, start, length, sha256), signature);
 }
 

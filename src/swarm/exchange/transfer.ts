@@ -1,38 +1,34 @@
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
-import type { Origin } from '../../origin/origin.ts';
-import type { BlobReader, BlobStore, PartialBlob } from '../../store/blob-store.ts';
-import type { PushReceiver } from '../lane/lane.ts';
-import type { Network } from '../network/network.ts';
+import type { PartialBlob } from '../../store/blob-store.ts';
+import type { LaneAnswer } from '../lane/lane.ts';
+import type { BlobNetwork } from '../network/network.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
-import type { BlobRequest, TransferStatus } from '../swarm.ts';
+import type { BlobOrigin, BlobRequest, TransferStatus } from '../swarm.ts';
 import { BlobFinding } from './blob-finding.ts';
 import { BlobSources } from './blob-sources.ts';
 import type { Coordinators } from './coordinators.ts';
 import { CrowdJoins } from './crowd-joins.ts';
 import { PieceLayout } from './core/piece-layout.ts';
 import { DownloadSession } from './download-session.ts';
+import type { ExchangeStore } from './exchange-store.ts';
 import { OriginAccess } from './origin-access.ts';
 import type { Statement } from './statement.ts';
 import { TransferMeter } from './transfer-meter.ts';
 
 /** What every transfer of a node shares. */
 export interface TransferContext {
-  readonly network: Network;
-  readonly blobs: BlobStore;
+  readonly network: BlobNetwork;
+  readonly store: ExchangeStore;
   readonly coordinators: Coordinators;
-  origin(): Origin | undefined;
+  origin(): BlobOrigin | undefined;
   readonly now: () => number;
   readonly random: () => number;
   readonly zone: string | undefined;
-  /** Bytes went out to a member that was pushed to. */
-  sent(bytes: number): void;
   /** Pieces that the peer is answerable for turned out wrong. */
   broughtWrong(peer: string, pieces: number): void;
 }
 
-/** Pushed bytes that a subscriber lets a peer have on their way; topped up as they arrive. */
-const CREDIT_BYTES = 8 << 20;
 /** Bounds how often all bytes are gathered and turn out wrong before the blob is given up. */
 const MAX_SETTLEMENTS = 8;
 
@@ -40,8 +36,8 @@ type State =
   | { readonly kind: 'finding' }
   | { readonly kind: 'fetching'; readonly partial: PartialBlob; readonly session: DownloadSession }
   | { readonly kind: 'verifying'; readonly partial: PartialBlob; readonly session: DownloadSession }
-  /** Proven and in the store. With a session: others still wait for what it pushes. */
-  | { readonly kind: 'done'; readonly session?: DownloadSession; readonly reader?: BlobReader }
+  /** Proven and in the store. */
+  | { readonly kind: 'done' }
   | { readonly kind: 'failed'; readonly error: unknown };
 
 /** One blob on its way to this node. Ends with the blob proven in the store, or with an error and the partial blob kept. */
@@ -78,8 +74,8 @@ export class Transfer {
       random: context.random,
       zone: context.zone,
       signal: this.#abort.signal,
-      message: () => ({ type: 'join', holding: this.holding(), credit: this.credit }),
-      answered: (peerId, { holding, credit }) => this.#met(peerId, holding, credit),
+      message: () => ({ type: 'join', holding: this.holding(), wants: true }),
+      answered: (peerId, { holding, wants }) => this.#met(peerId, holding, wants),
       ended: () => this.#session()?.wake(),
     });
     this.#finding = new BlobFinding({
@@ -107,17 +103,19 @@ export class Transfer {
     return this.#done.promise;
   }
 
-  /** Resolves when nothing goes on any more, pushes to others included. */
+  /** Resolves when nothing goes on any more. */
   over(): Promise<void> {
     return this.#over.promise;
   }
 
-  get isOver(): boolean {
-    return this.#isOver;
+  /** Not at its end, nor ended. */
+  get isUnderWay(): boolean {
+    return this.#state.kind !== 'done' && this.#state.kind !== 'failed';
   }
 
-  start(): void {
-    this.#run().catch((error: unknown) => this.#fail(error));
+  /** @param former resolves when nobody else has the blob's file any more */
+  start(former: Promise<void> | undefined): void {
+    this.#run(former).catch((error: unknown) => this.#fail(error));
   }
 
   /** Another caller takes part: what the first one may not read at the origin, or ask of members, it may. */
@@ -133,8 +131,7 @@ export class Transfer {
 
   /** Stops; what is here stays as a partial blob. */
   async stop(reason: LayerswarmError): Promise<void> {
-    if (this.#state.kind === 'done') await this.#end();
-    else this.#fail(reason);
+    this.#fail(reason);
     await this.over();
   }
 
@@ -157,13 +154,7 @@ export class Transfer {
     const session = this.#session();
     if (session === undefined) return { blob, state: 'none' };
     const { size, pieceLength } = session.download.layout;
-    if (this.#state.kind === 'done') return { blob, state: 'complete', size, pieceLength };
     return { blob, state: 'partial', size, pieceLength, bits: Uint8Array.from(session.download.servable.toBytes()) };
-  }
-
-  /** Bytes that this node is ready to be pushed by one peer. */
-  get credit(): number {
-    return this.#state.kind === 'done' ? 0 : CREDIT_BYTES;
   }
 
   /** Bytes from `offset` to the end of its piece while the blob is not proven, where they are vouched for. */
@@ -184,9 +175,9 @@ export class Transfer {
   }
 
   /** A member asks to exchange the blob; false when this node does so with enough others. */
-  onJoin(peerId: string, holding: Holding, credit: number): boolean {
-    if (!this.#joins.accept(peerId, holding, credit)) return false;
-    this.#met(peerId, holding, credit);
+  onJoin(peerId: string, holding: Holding, wants: boolean): boolean {
+    if (!this.#joins.accept(peerId, holding, wants)) return false;
+    this.#met(peerId, holding, wants);
     return true;
   }
 
@@ -194,41 +185,32 @@ export class Transfer {
     this.#session()?.gained(peerId, message);
   }
 
-  onPromise(peerId: string, message: MessageOf<'promise'>): void {
-    this.#session()?.promised(peerId, message);
-  }
-
-  onCredit(peerId: string, bytes: number): void {
-    this.#session()?.credited(peerId, bytes);
-  }
-
   onLeave(peerId: string, complete: boolean): void {
-    if (complete) this.#met(peerId, { blob: this.digest.toString(), state: 'complete' }, 0);
+    if (complete) this.#met(peerId, { blob: this.digest.toString(), state: 'complete' }, false);
     else this.onPeerLeft(peerId);
   }
 
   // Lanes
 
-  async serve(start: number, end: number): Promise<{ bytes: Buffer; note: Uint8Array } | undefined> {
-    return await this.#session()?.carrier.serve(start, end);
+  /** As `Carrier.serve`. */
+  serve(start: number, end: number): LaneAnswer | undefined {
+    return this.#session()?.carrier.serve(start, end);
   }
 
   async lookAgain(piece: number): Promise<Statement | undefined> {
     return await this.#session()?.verifier.lookAgain(piece);
   }
 
-  acceptPush(peerId: string, start: number, end: number, note: Uint8Array): PushReceiver | undefined {
-    return this.#session()?.acceptPush(peerId, start, end, note);
-  }
-
   // The run
 
-  async #run(): Promise<void> {
-    const { blobs } = this.#context;
-    const here = blobs.size(this.digest);
+  async #run(former: Promise<void> | undefined): Promise<void> {
+    await former;
+    const { store } = this.#context;
+    const here = await store.size(this.digest);
+    if (this.#state.kind !== 'finding') return;
     if (here !== undefined) {
       this.#foundSize(here);
-      await this.#finishAtOnce();
+      await this.#finish();
       return;
     }
     if (this.shared) {
@@ -244,15 +226,14 @@ export class Transfer {
 
   /** finding -> fetching */
   async #begin(layout: PieceLayout): Promise<void> {
-    const { blobs, coordinators, network, now, random, zone } = this.#context;
-    const partial = await blobs.openPartial(this.digest, layout.size, layout.pieceLength);
+    const { store, coordinators, network, now, random, zone } = this.#context;
+    const partial = await store.openPartial(this.digest, layout.size, layout.pieceLength);
     if (this.#state.kind !== 'finding') {
       await partial.close();
       return;
     }
     const session = new DownloadSession({
       network, coordinators, now, random, zone, digest: this.digest, repository: this.repository, layout, partial, origin: this.#origin, meter: this.meter,
-      sent: (bytes) => this.#context.sent(bytes),
       broughtWrong: (peer, pieces) => this.#context.broughtWrong(peer, pieces),
       expecting: () => this.#joins.pending.size > 0,
       reach: () => this.#joins.reach,
@@ -262,12 +243,11 @@ export class Transfer {
       starved: () => this.#fail(this.#finding.nobodyHelps()),
       failed: (error) => this.#fail(error),
       lessThanSaid: () => {
-        for (const peerId of session.download.neighbours.keys()) network.send(peerId, { type: 'join', holding: this.holding(), credit: this.credit });
+        for (const peerId of session.download.neighbours.keys()) network.send(peerId, { type: 'join', holding: this.holding(), wants: true });
       },
-      drained: () => void this.#end(),
     });
     this.#state = { kind: 'fetching', partial, session };
-    for (const [peerId, { holding, credit }] of this.#finding.takeAnswers()) session.meet(peerId, holding, credit);
+    for (const [peerId, { holding, wants }] of this.#finding.takeAnswers()) session.meet(peerId, holding, wants);
     session.wake();
     await session.advance();
   }
@@ -292,11 +272,8 @@ export class Transfer {
     await session.verifier.proven();
     session.verifier.stop();
     await partial.commit();
-    const reader = await this.#context.blobs.open(this.digest);
-    session.carrier.readFrom(reader);
-    this.#state = { kind: 'done', session, reader };
-    this.#finished();
-    session.complete();
+    session.close();
+    await this.#finish();
   }
 
   async #findInline(): Promise<boolean> {
@@ -312,21 +289,15 @@ export class Transfer {
     return this.shared && (this.#state.kind === 'finding' || this.#state.kind === 'fetching');
   }
 
-  #met(peerId: string, holding: Holding, credit: number): void {
+  #met(peerId: string, holding: Holding, wants: boolean): void {
     const session = this.#session();
-    if (session === undefined) this.#finding.answered(peerId, { holding, credit });
-    else session.meet(peerId, holding, credit);
+    if (session === undefined) this.#finding.answered(peerId, { holding, wants });
+    else session.meet(peerId, holding, wants);
   }
 
   async #writeWhole(bytes: Uint8Array): Promise<void> {
-    await this.#context.blobs.write(once(bytes), { expected: this.digest });
-    await this.#finishAtOnce();
-  }
-
-  async #finishAtOnce(): Promise<void> {
-    this.#state = { kind: 'done' };
-    this.#finished();
-    await this.#end();
+    await this.#context.store.write(bytes, this.digest);
+    await this.#finish();
   }
 
   #foundSize(size: number): void {
@@ -334,14 +305,16 @@ export class Transfer {
     this.#sized.resolve(size);
   }
 
-  /** The blob is in the store: tells who waits here, and the members. */
-  #finished(): void {
+  /** The blob is in the store: tells who waits here, and the members, who have it from there from now on. */
+  async #finish(): Promise<void> {
     const { coordinators, network } = this.#context;
     const blob = this.digest.toString();
+    this.#state = { kind: 'done' };
     this.meter.finished();
     coordinators.heard(blob, network.self, 'complete');
     if (this.shared) for (const { peerId } of network.peers()) network.send(peerId, { type: 'leave', blob, complete: true });
     this.#done.resolve();
+    await this.#end();
   }
 
   #fail(error: unknown): void {
@@ -364,7 +337,6 @@ export class Transfer {
     session?.close();
     try {
       await partial?.close();
-      if (this.#state.kind === 'done') await this.#state.reader?.close();
     } finally {
       this.#over.resolve();
     }
@@ -373,8 +345,4 @@ export class Transfer {
   #session(): DownloadSession | undefined {
     return 'session' in this.#state && !this.#isOver ? this.#state.session : undefined;
   }
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield bytes;
 }

@@ -98,6 +98,7 @@ export class AskedRanges {
     if (asked.state.kind !== 'waiting') throw misbehaved('answered a request twice');
     asked.state = { kind: 'receiving', note };
     this.#restartTimer(asked);
+    asked.incoming.noted(note);
   }
 
   onData(id: number, bytes: Uint8Array): void {

@@ -93,5 +93,5 @@ export class FrameParser {
 }
 
 function isData(header: Header): boolean {
-  return header.type === 'data' || header.type === 'push-data';
+  return header.type === 'data';
 }

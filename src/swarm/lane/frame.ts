@@ -3,26 +3,22 @@ import { Digest, type DigestAlgorithm } from '../../oci/digest.ts';
 import type { ByteRange } from './lane.ts';
 
 /**
- * What travels on a lane, `/layerswarm/lane/1`. Every frame is a header of 8 bytes and a payload, all integers big-endian:
+ * What travels on a lane, `/layerswarm/lane/2`. Every frame is a header of 8 bytes and a payload, all integers big-endian:
  *
  *     type u8 | payload length u24 | id u32 | payload
  *
- * Each side numbers the requests that it makes and the pushes that it begins, from one counter, upwards. Everything about a
- * request or a push carries its id; the type says whose counter the id is from.
+ * Each side numbers the requests that it makes, upwards. Everything about a request carries its id; the type says whose counter the
+ * id is from.
  *
  * | type | payload | sent by |
  * |---|---|---|
  * | hello | version u8 | whoever accepted the lane, first; the opener sends nothing before it came |
  * | request | digest, start u64, end u64 | the asking side |
  * | answer | note | the asked side; the bytes of the range follow as `data`, then `end` |
- * | data | 1 to 65,536 bytes | |
+ * | data | 1 to 131,072 bytes | |
  * | end | – | |
  * | refuse | reason u8 | instead of `answer` or, when the bytes fail half-way or were cancelled, instead of `end` |
  * | cancel | – | the asking side, which still waits for `end` or `refuse` before it forgets the id |
- * | push | digest, start u64, end u64, note | the pushing side; `push-data` and `push-end` follow |
- * | push-data | as data | |
- * | push-end | complete u8: 1, or 0 when the bytes failed half-way or the push was cancelled | |
- * | push-cancel | – | the receiving side, which still waits for `push-end` |
  * | bye | – | either side: it begins nothing more, and the lane closes once nothing is in flight. Instead of hello: the lane is declined, since the peer opens one itself |
  *
  * A digest is the algorithm as u8 (1 sha256, 2 sha512) and its raw bytes.
@@ -31,20 +27,18 @@ export type Frame =
   | { readonly type: 'hello'; readonly id: number; readonly version: number }
   | { readonly type: 'request'; readonly id: number; readonly blob: Digest; readonly range: ByteRange }
   | { readonly type: 'answer'; readonly id: number; readonly note: Uint8Array }
-  | { readonly type: 'data' | 'push-data'; readonly id: number; readonly bytes: Uint8Array }
-  | { readonly type: 'end' | 'cancel' | 'push-cancel' | 'bye'; readonly id: number }
-  | { readonly type: 'refuse'; readonly id: number; readonly reason: RefuseReason }
-  | { readonly type: 'push'; readonly id: number; readonly blob: Digest; readonly range: ByteRange; readonly note: Uint8Array }
-  | { readonly type: 'push-end'; readonly id: number; readonly complete: boolean };
+  | { readonly type: 'data'; readonly id: number; readonly bytes: Uint8Array }
+  | { readonly type: 'end' | 'cancel' | 'bye'; readonly id: number }
+  | { readonly type: 'refuse'; readonly id: number; readonly reason: RefuseReason };
 
 export type FrameType = Frame['type'];
 
 /** `not-found`: not here, or not to be had by this peer. `unavailable`: here, but not now. `cancelled`: the asking side wished it. */
 export type RefuseReason = 'not-found' | 'unavailable' | 'cancelled';
 
-export const LANE_VERSION = 1;
+export const LANE_VERSION = 2;
 export const HEADER_BYTES = 8;
-export const MAX_DATA_BYTES = 64 * 1024;
+export const MAX_DATA_BYTES = 128 * 1024;
 export const MAX_NOTE_BYTES = 4096;
 export const MAX_ID = 0xffff_ffff;
 
@@ -61,11 +55,7 @@ const TYPES: Readonly<Record<FrameType, { readonly number: number; readonly min:
   end: { number: 4, min: 0, max: 0 },
   refuse: { number: 5, min: 1, max: 1 },
   cancel: { number: 6, min: 0, max: 0 },
-  push: { number: 7, min: SHORTEST_DIGEST + RANGE_BYTES, max: LONGEST_DIGEST + RANGE_BYTES + MAX_NOTE_BYTES },
-  'push-data': { number: 8, min: 1, max: MAX_DATA_BYTES },
-  'push-end': { number: 9, min: 1, max: 1 },
-  'push-cancel': { number: 10, min: 0, max: 0 },
-  bye: { number: 11, min: 0, max: 0 },
+  bye: { number: 7, min: 0, max: 0 },
 };
 const TYPE_OF_NUMBER = (Object.keys(TYPES) as FrameType[]).sort((a, b) => TYPES[a].number - TYPES[b].number);
 
@@ -81,12 +71,20 @@ export function encodeFrame(frame: Frame): Buffer {
 
 /** @throws `too-large` for a payload that the type does not allow */
 export function encodeHeader(type: FrameType, id: number, payloadBytes: number): Buffer {
+  return writeHeader(Buffer.allocUnsafe(HEADER_BYTES), type, id, payloadBytes);
+}
+
+/** The whole frame, where there is room for its header before the payload in the same memory. @throws as `encodeHeader` */
+export function withHeader(type: FrameType, id: number, payload: Uint8Array): Buffer {
+  return writeHeader(Buffer.from(payload.buffer, payload.byteOffset - HEADER_BYTES, HEADER_BYTES + payload.length), type, id, payload.length);
+}
+
+function writeHeader(frame: Buffer, type: FrameType, id: number, payloadBytes: number): Buffer {
   const { number, min, max } = TYPES[type];
   if (payloadBytes < min || payloadBytes > max) throw new LayerswarmError('too-large', `a ${type} frame carries ${min} to ${max} bytes, not ${payloadBytes}`);
-  const header = Buffer.allocUnsafe(HEADER_BYTES);
-  header.writeUInt32BE(number * 0x100_0000 + payloadBytes, 0);
-  header.writeUInt32BE(id, 4);
-  return header;
+  frame.writeUInt32BE(number * 0x100_0000 + payloadBytes, 0);
+  frame.writeUInt32BE(id, 4);
+  return frame;
 }
 
 function encodePayload(frame: Frame): Uint8Array {
@@ -94,11 +92,9 @@ function encodePayload(frame: Frame): Uint8Array {
     case 'hello': return Uint8Array.of(frame.version);
     case 'request': return encodeBlobRange(frame.blob, frame.range);
     case 'answer': return frame.note;
-    case 'data': case 'push-data': return frame.bytes;
+    case 'data': return frame.bytes;
     case 'refuse': return Uint8Array.of(REASONS.indexOf(frame.reason) + 1);
-    case 'push': return Buffer.concat([encodeBlobRange(frame.blob, frame.range), frame.note]);
-    case 'push-end': return Uint8Array.of(frame.complete ? 1 : 0);
-    case 'end': case 'cancel': case 'push-cancel': case 'bye': return new Uint8Array(0);
+    case 'end': case 'cancel': case 'bye': return new Uint8Array(0);
   }
 }
 
@@ -131,43 +127,30 @@ export function decodeHeader(bytes: Uint8Array): Header {
 export function decodeFrame({ type, id }: Header, payload: Uint8Array): Frame {
   switch (type) {
     case 'hello': return { type, id, version: payload[0]! };
-    case 'request': {
-      const { blob, range, rest } = decodeBlobRange(payload);
-      if (rest.length > 0) throw malformed(`${rest.length} bytes behind a request`);
-      return { type, id, blob, range };
-    }
+    case 'request': return { type, id, ...decodeBlobRange(payload) };
     // Copied: the payload lies in memory that is read into again.
     case 'answer': return { type, id, note: Uint8Array.from(payload) };
-    case 'data': case 'push-data': return { type, id, bytes: payload };
+    case 'data': return { type, id, bytes: payload };
     case 'refuse': {
       const reason = REASONS[payload[0]! - 1];
       if (reason === undefined) throw malformed(`unknown reason ${payload[0]!} of a refusal`);
       return { type, id, reason };
     }
-    case 'push': {
-      const { blob, range, rest } = decodeBlobRange(payload);
-      if (rest.length > MAX_NOTE_BYTES) throw malformed(`a note of ${rest.length} bytes`);
-      return { type, id, blob, range, note: Uint8Array.from(rest) };
-    }
-    case 'push-end': {
-      if (payload[0]! > 1) throw malformed(`state ${payload[0]!} at the end of a push`);
-      return { type, id, complete: payload[0] === 1 };
-    }
-    case 'end': case 'cancel': case 'push-cancel': case 'bye': return { type, id };
+    case 'end': case 'cancel': case 'bye': return { type, id };
   }
 }
 
-function decodeBlobRange(payload: Uint8Array): { blob: Digest; range: ByteRange; rest: Uint8Array } {
+function decodeBlobRange(payload: Uint8Array): { blob: Digest; range: ByteRange } {
   const algorithm = ALGORITHMS[payload[0]! - 1];
   if (algorithm === undefined) throw malformed(`unknown digest algorithm ${payload[0]!}`);
   const digestEnd = 1 + RAW_DIGEST_BYTES[algorithm];
-  if (payload.length < digestEnd + RANGE_BYTES) throw malformed('a digest and range cut short');
+  if (payload.length !== digestEnd + RANGE_BYTES) throw malformed(`a digest and range of ${payload.length} bytes`);
   const hex = Buffer.from(payload.buffer, payload.byteOffset + 1, digestEnd - 1).toString('hex');
   const view = new DataView(payload.buffer, payload.byteOffset + digestEnd, RANGE_BYTES);
   const start = view.getBigUint64(0);
   const end = view.getBigUint64(8);
   if (start > end || end > BigInt(Number.MAX_SAFE_INTEGER)) throw malformed(`a range from ${start} to ${end}`);
-  return { blob: Digest.parse(`${algorithm}:${hex}`), range: { start: Number(start), end: Number(end) }, rest: payload.subarray(digestEnd + RANGE_BYTES) };
+  return { blob: Digest.parse(`${algorithm}:${hex}`), range: { start: Number(start), end: Number(end) } };
 }
 
 function malformed(what: string): LayerswarmError {

@@ -66,6 +66,15 @@ export class IncomingRange {
     return this.#end - this.#arrived;
   }
 
+  /** What comes before the bytes. */
+  noted(note: Uint8Array): void {
+    try {
+      this.#target.noted?.(note);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
   /** The next bytes, at most `missing`. Their memory is in use until `Unwritten` has counted them out. */
   take(bytes: Uint8Array): void {
     this.#arrived += bytes.length;

@@ -1,17 +1,15 @@
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
-import { answerReader } from './answer-bytes.ts';
+import { answerReader } from './answer-reader.ts';
 import { AskedRanges, misbehaved } from './asked-ranges.ts';
 import { Unwritten } from './incoming-range.ts';
 import { LANE_VERSION, MAX_ID, type Frame } from './frame.ts';
 import { FrameParser } from './frame-parser.ts';
 import type { LaneTransport } from './lane-transport.ts';
-import type { ByteRange, FileRange, LaneAnswer, PushReceiver, RangeTarget } from './lane.ts';
+import type { ByteRange, LaneAnswer, RangeTarget } from './lane.ts';
 import type { Bandwidth } from './pace/bandwidth.ts';
 import { ReadGate } from './pace/read-gate.ts';
-import { ReceivedPushes } from './received-pushes.ts';
 import { SendQueue } from './send-queue.ts';
-import { SentPushes } from './sent-pushes.ts';
 import { ServedRanges } from './served-ranges.ts';
 import type { Slot, UploadSlots } from './upload-slots.ts';
 
@@ -20,10 +18,9 @@ export const DEFAULT_STALL_MS = 20_000;
 /** A lane on which nothing happens for this long is closed. */
 export const DEFAULT_IDLE_MS = 120_000;
 
-/** What the node serves to the peer of one lane; as `LaneSource`, but the answer to a push may take a while. */
+/** What the node serves to the peer of one lane; as `LaneSource`. */
 export interface SessionSource {
   read(blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined>;
-  acceptPush(blob: Digest, range: ByteRange, note: Uint8Array): PushReceiver | undefined | Promise<PushReceiver | undefined>;
 }
 
 export interface SessionOptions {
@@ -66,8 +63,6 @@ export class LaneSession {
   readonly #gate: ReadGate;
   readonly #asked: AskedRanges;
   readonly #served: ServedRanges;
-  readonly #sentPushes: SentPushes;
-  readonly #receivedPushes: ReceivedPushes;
   readonly #opened = Promise.withResolvers<void>();
   readonly #idleTimer: NodeJS.Timeout;
   #sendTimer: NodeJS.Timeout | undefined;
@@ -89,8 +84,6 @@ export class LaneSession {
     this.#gate = new ReadGate(paces?.receiving, () => { transport.pause(); }, () => { this.#readOn(); });
     this.#asked = new AskedRanges(this);
     this.#served = new ServedRanges(this);
-    this.#sentPushes = new SentPushes(this);
-    this.#receivedPushes = new ReceivedPushes(this);
     this.#idleTimer = setTimeout(() => { this.#onIdle(); }, options.idleMs ?? DEFAULT_IDLE_MS);
     this.#idleTimer.unref();
     this.#state = { kind: options.role === 'opener' ? 'opening' : 'open' };
@@ -121,12 +114,6 @@ export class LaneSession {
   async request(blob: Digest, range: ByteRange, target: RangeTarget, signal: AbortSignal): Promise<Uint8Array> {
     this.#begin();
     return await this.#asked.request(blob, range, target, signal);
-  }
-
-  /** As `Lane.push`. */
-  async push(blob: Digest, range: ByteRange, bytes: Uint8Array | FileRange, note: Uint8Array, signal: AbortSignal): Promise<boolean> {
-    this.#begin();
-    return await this.#sentPushes.push(blob, range, bytes, note, signal);
   }
 
   /** open -> draining: what is under way ends, nothing new begins, then the lane closes. */
@@ -177,10 +164,6 @@ export class LaneSession {
 
   readonly reader = answerReader;
 
-  accept(blob: Digest, range: ByteRange, note: Uint8Array): PushReceiver | undefined | Promise<PushReceiver | undefined> {
-    return this.#options.source.acceptPush(blob, range, note);
-  }
-
   /** Something ended. */
   changed(): void {
     if (this.#busy || this.#isClosed()) return;
@@ -189,7 +172,7 @@ export class LaneSession {
   }
 
   get #busy(): boolean {
-    return !this.queue.isEmpty || this.#asked.size + this.#served.size + this.#sentPushes.size + this.#receivedPushes.size > 0;
+    return !this.queue.isEmpty || this.#asked.size + this.#served.size > 0;
   }
 
   #begin(): void {
@@ -260,10 +243,6 @@ export class LaneSession {
       case 'data': this.#asked.onData(frame.id, frame.bytes); return this.unwritten.room();
       case 'end': this.#asked.onEnd(frame.id); return undefined;
       case 'refuse': this.#asked.onRefuse(frame.id, frame.reason); return undefined;
-      case 'push': this.#receivedPushes.onPush(frame.id, frame.blob, frame.range, frame.note); return undefined;
-      case 'push-data': return this.#receivedPushes.onData(frame.id, frame.bytes) ?? this.unwritten.room();
-      case 'push-end': this.#receivedPushes.onEnd(frame.id, frame.complete); return undefined;
-      case 'push-cancel': this.#sentPushes.onCancel(frame.id); return undefined;
       case 'bye': this.#onBye(); return undefined;
       case 'hello': throw misbehaved('said hello twice');
     }
@@ -316,11 +295,9 @@ export class LaneSession {
     clearTimeout(this.#sendTimer);
     this.#opened.reject(reason);
     this.#asked.closeAll(reason);
-    this.#sentPushes.closeAll(reason);
     this.queue.close();
     this.#served.closeAll();
     this.#gate.close();
-    this.#receivedPushes.closeAll();
     if (kind === 'open') this.#options.onDraining?.();
     this.#options.onClosed?.(reason);
   }

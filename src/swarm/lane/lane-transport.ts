@@ -7,11 +7,9 @@ export interface LaneTransport {
   handler: TransportHandler | undefined;
   /**
    * Takes bytes to send, in order. False: the transport's buffer is full, `onDrain` follows; what was given is sent all the same.
-   * `free` is called when the memory can be reused; a transport that cannot tell never calls it.
+   * `free` is called when the memory of the last of them can be reused; a transport that cannot tell never calls it.
    */
   send(header: Uint8Array, payload?: Uint8Array, free?: () => void): boolean;
-  /** Bytes given to `send` that have not left this process. */
-  readonly sendBuffered: number;
   /** Stops and starts reading. What was read already may still be delivered after `pause`. */
   pause(): void;
   resume(): void;

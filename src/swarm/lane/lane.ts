@@ -1,9 +1,9 @@
 import type { Digest } from '../../oci/digest.ts';
 
 /**
- * A lane carries blob ranges between this node and one peer, both ways. Which pieces to ask for or to push is decided elsewhere;
- * a lane moves bytes, with back-pressure, in the order it was told. `StreamLane` runs over a libp2p stream, `TlsLane` over native
- * TLS in a worker thread; every implementation passes `test/unit/swarm/lane/conformance.ts`.
+ * A lane carries blob ranges from one peer to this node. Which pieces to ask for is decided elsewhere; a lane moves bytes, with
+ * back-pressure, in the order it was told. One protocol (`LaneSession`) runs over two transports: a libp2p stream, and native TLS;
+ * both pass `test/unit/swarm/lane/conformance.ts`.
  */
 export interface Lane {
   readonly peerId: string;
@@ -16,14 +16,6 @@ export interface Lane {
    * `peer-misbehaved`, `timeout` (no byte for the stall time), `aborted`, and whatever `target` throws
    */
   request(blob: Digest, range: ByteRange, target: RangeTarget, signal: AbortSignal): Promise<Uint8Array>;
-  /**
-   * Sends a range that the peer subscribed to without being asked: bytes in memory, or a range of a file that holds them.
-   * Resolves when the bytes are handed to the transport (the memory is free again), and false when the peer cancelled it.
-   * @throws `peer-gone`, `aborted` (not yet begun; a begun push is finished)
-   */
-  push(blob: Digest, range: ByteRange, bytes: Uint8Array | FileRange, note: Uint8Array, signal: AbortSignal): Promise<boolean>;
-  /** Bytes queued or in flight towards the peer. */
-  readonly sendBacklog: number;
   readonly sentBytes: number;
   readonly receivedBytes: number;
   close(): Promise<void>;
@@ -36,54 +28,27 @@ export interface ByteRange {
   readonly end: number;
 }
 
-/** A range of a file, whose bytes the lane reads by itself (in its worker, where it has one). */
-export interface FileRange {
-  /** Absolute. */
-  readonly path: string;
-  /** Offset in the file, inclusive. */
-  readonly start: number;
-  /** Exclusive. */
-  readonly end: number;
-}
-
-/**
- * Where bytes go; a `PartialBlob` is one. The chunk's memory is reused after the promise resolved (after the call, when it
- * returns nothing).
- */
+/** Where bytes go. The chunk's memory is reused after the promise resolved (after the call, when it returns nothing). */
 export interface RangeTarget {
   write(offset: number, chunk: Uint8Array): Promise<void> | void;
-  /** Set when a worker has the file open: a lane that runs in that worker writes the bytes there itself instead of calling `write`. */
-  readonly hosted?: HostedFile | undefined;
+  /** Told the note that comes before the bytes. What it throws ends the request. */
+  noted?(note: Uint8Array): void;
 }
 
-/** A file that a bulk worker has open. */
-export interface HostedFile {
-  /** The worker's handle on this side; a lane of another worker cannot write there. */
-  readonly host: object;
-  readonly id: number;
-  /** The one lane that wrote there is through: the worker takes nothing more for it. */
-  ended(): void;
+/** Where bytes are read from, into memory that is used again and again. */
+export interface ByteSource {
+  /** Fills `bytes` with what is at `offset`. Done when it returns nothing. @throws when it cannot give all of them */
+  readInto(bytes: Uint8Array, offset: number): Promise<void> | void;
 }
 
 /** The bytes that answer a request. `note` travels with them (the lease holder's statement, say): opaque, at most 4 KiB. */
 export type LaneAnswer =
-  | { readonly chunks: AsyncIterable<Uint8Array>; readonly note: Uint8Array }
   | { readonly bytes: Uint8Array; readonly note: Uint8Array }
-  /** `close` is called once when the lane needs the file no longer, so that it can count as in use until then. */
-  | { readonly file: FileRange; readonly note: Uint8Array; close?(): void };
+  /** `close` is called once when the lane needs the source no longer, so that it can count as in use until then. */
+  | { readonly source: ByteSource; readonly range: ByteRange; readonly note: Uint8Array; close?(): void };
 
 /** What a node serves over its lanes; one for all of them. */
 export interface LaneSource {
   /** Reads a range that the peer asked for, or undefined when it may not have it or not all of it is here. */
-  read(peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined>;
-  /** A push begins: says where its bytes go, or undefined to refuse it (not subscribed, already here). */
-  acceptPush(peerId: string, blob: Digest, range: ByteRange, note: Uint8Array): PushReceiver | undefined;
-  /** Told the bytes that a lane gave to peers without asking: of pieces that are shared where the file is. */
-  served?(bytes: number): void;
-}
-
-export interface PushReceiver {
-  readonly target: RangeTarget;
-  /** All bytes arrived, or (false) the push broke off. Nothing is written to the target after this. */
-  done(complete: boolean): void;
+  read(peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> | LaneAnswer | undefined;
 }

@@ -1,5 +1,5 @@
 import type { ByteReader } from './byte-reader.ts';
-import { encodeFrame, encodeHeader, MAX_DATA_BYTES, type Frame } from './frame.ts';
+import { encodeFrame, encodeHeader, MAX_DATA_BYTES, withHeader, type Frame } from './frame.ts';
 import type { LaneTransport } from './lane-transport.ts';
 import type { Pace } from './pace/pacer.ts';
 
@@ -21,7 +21,6 @@ const MAX_CONTROL_FRAMES = 8192;
 /** One range to be sent. */
 export interface Outgoing {
   readonly id: number;
-  readonly dataType: 'data' | 'push-data';
   /** Bytes, exactly. */
   readonly length: number;
   /** Its turn has come. Gives the frame that goes before the data, and the data; undefined when there is nothing to send. */
@@ -61,6 +60,7 @@ export class SendQueue {
   readonly #long: Outgoing[] = [];
   #lastWasShort = false;
   #active = 0;
+  /** Bytes of ranges that are not sent yet. */
   #backlog = 0;
   #blocked = false;
   #pumping = false;
@@ -79,11 +79,6 @@ export class SendQueue {
     this.#overflow = overflow;
     this.#onBlocked = onBlocked;
     this.#pace = pace;
-  }
-
-  /** Bytes of ranges that are not sent yet, or are in the transport's buffer. */
-  get backlog(): number {
-    return this.#backlog + this.#transport.sendBuffered;
   }
 
   /** Bytes given to the transport so far, headers included. */
@@ -115,11 +110,6 @@ export class SendQueue {
     this.#states.set(range, { kind: 'waiting' });
     this.#waiting.push(range);
     this.#activate();
-  }
-
-  /** Whether the range's turn is still to come. */
-  isWaiting(range: Outgoing): boolean {
-    return this.#states.get(range)?.kind === 'waiting';
   }
 
   /** Stops sending the range, if it is not all sent. */
@@ -263,7 +253,8 @@ export class SendQueue {
     const whole = state.partSent === part.length;
     if (whole) state.part = undefined;
     const free = whole && reader.free !== undefined ? (): void => { reader.free?.(part); } : undefined;
-    this.#give(encodeHeader(range.dataType, range.id, payload.length), payload, free);
+    if (reader.hasHeaderRoom === true && payload.length === part.length) this.#give(withHeader('data', range.id, payload), undefined, free);
+    else this.#give(encodeHeader('data', range.id, payload.length), payload, free);
     if (whole) this.#load(range);
     else this.#line(range, state);
   }

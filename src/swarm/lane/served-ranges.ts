@@ -44,7 +44,6 @@ export class ServedRanges {
     const served: Served = {
       outgoing: {
         id,
-        dataType: 'data',
         length: range.end - range.start,
         open: async () => await this.#open(id, blob, range),
         ended: (outcome) => { this.#ended(id, outcome); },

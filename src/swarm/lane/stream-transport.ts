@@ -13,7 +13,9 @@ const CLOSE_TIMEOUT_MS = 2000;
  * and heeds what they do not say: see the comments.
  */
 export class StreamTransport implements LaneTransport {
-  handler: TransportHandler | undefined;
+  #handler: TransportHandler | undefined;
+  /** What happened before there was a handler: whoever opens a stream gets it some microtasks later, and the peer may have spoken by then. */
+  #early: ((handler: TransportHandler) => void)[] = [];
   readonly #stream: Stream;
   /** What was sent in this turn of the event loop. */
   #batch = new Uint8ArrayList();
@@ -38,8 +40,16 @@ export class StreamTransport implements LaneTransport {
     });
   }
 
-  get sendBuffered(): number {
-    return this.#batch.byteLength + this.#stream.writeBufferLength;
+  get handler(): TransportHandler | undefined {
+    return this.#handler;
+  }
+
+  /** Hears of what came before in a microtask, not while it is still being made. */
+  set handler(handler: TransportHandler | undefined) {
+    this.#handler = handler;
+    queueMicrotask(() => {
+      for (const tell of this.#early.splice(0)) this.#tell(tell);
+    });
   }
 
   send(header: Uint8Array, payload?: Uint8Array): boolean {
@@ -97,8 +107,7 @@ export class StreamTransport implements LaneTransport {
   }
 
   #onMessage({ data }: StreamMessageEvent): void {
-    if (data instanceof Uint8Array) this.handler?.onData(data);
-    else for (const chunk of data) this.handler?.onData(chunk);
+    for (const chunk of data instanceof Uint8Array ? [data] : data) this.#tell((handler) => { handler.onData(chunk); });
   }
 
   /**
@@ -116,7 +125,12 @@ export class StreamTransport implements LaneTransport {
   #onEnded(error: Error | undefined): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.handler?.onClose(error);
+    this.#tell((handler) => { handler.onClose(error); });
+  }
+
+  #tell(tell: (handler: TransportHandler) => void): void {
+    if (this.#handler === undefined || this.#early.length > 0) this.#early.push(tell);
+    else tell(this.#handler);
   }
 
   #isPaused(): boolean {

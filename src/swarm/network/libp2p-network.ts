@@ -3,8 +3,10 @@ import type { Connection } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { multiaddr } from '@multiformats/multiaddr';
 import { LayerswarmError } from '../../errors.ts';
-import type { Lane, LaneSource } from '../lane/lane.ts';
+import type { LaneUse } from '../lane/lane-sessions.ts';
+import type { LaneStreams } from '../lane/stream-lane-hub.ts';
 import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
+import { parseTcpAddress } from './address.ts';
 import { Bans } from './bans.ts';
 import { ContentRouting } from './content-routing.ts';
 import { parseBootstrapAddress, type BootstrapAddress } from './discovery/bootstrap-address.ts';
@@ -16,7 +18,7 @@ import { Handshakes } from './handshakes.ts';
 import { MessageHandlers, type MessageHandler } from './handlers.ts';
 import { createNode, DIAL_TIMEOUT_MS, type Node } from './libp2p-node.ts';
 import { CONTROL_PROTOCOL, DEFAULT_MEMBER_LIMITS, Members, type MemberCounts } from './members.ts';
-import { MemberLanes } from './member-lanes.ts';
+import { MemberStreams } from './member-streams.ts';
 import type { MemberPeer } from './member-peer.ts';
 import { NeighbourKeeper } from './neighbour-keeper.ts';
 import { checkReachable, staysOnThisHost, type NetworkOptions } from './network-options.ts';
@@ -40,7 +42,6 @@ interface Running {
   readonly members: Members;
   readonly discovery: Discovery;
   readonly content: ContentRouting;
-  readonly lanes: MemberLanes;
   readonly neighbours: NeighbourKeeper;
 }
 
@@ -60,7 +61,7 @@ export class Libp2pNetwork implements Network {
   readonly #bootstrap: readonly BootstrapAddress[];
   readonly #maxNeighbours: number;
   #state: State = { kind: 'new' };
-  #source: LaneSource = { read: async () => await Promise.resolve(undefined), acceptPush: () => undefined };
+  readonly #streams = new MemberStreams();
   #origin: OriginAnnouncement | undefined;
   /** What the store held before the network started. */
   readonly #toProvide = new Set<string>();
@@ -101,7 +102,7 @@ export class Libp2pNetwork implements Network {
       node.addEventListener('connection:open', (event) => { parts.members.onConnection(event.detail); });
       node.addEventListener('peer:discovery', ({ detail }) => { parts.discovery.offer(detail.multiaddrs.map((address) => `${address.toString()}/p2p/${detail.id.toString()}`), 'exchanged'); });
       await node.handle(CONTROL_PROTOCOL, (stream, connection) => { parts.members.onStream(stream, connection); }, { maxInboundStreams: 2, maxOutboundStreams: 2 });
-      await parts.lanes.start();
+      await this.#streams.start(node, parts.members);
       await node.start();
       await parts.discovery.start();
       for (const blob of this.#toProvide) parts.content.provide(blob);
@@ -118,12 +119,12 @@ export class Libp2pNetwork implements Network {
     const state = this.#state;
     this.#state = { kind: 'stopped' };
     if (state.kind === 'running') {
-      const { node, members, discovery, content, lanes, neighbours } = state.parts;
+      const { node, members, discovery, content, neighbours } = state.parts;
       neighbours.stop();
       content.stop();
       const discovered = discovery.stop();
       members.stop();
-      await Promise.all([discovered, lanes.stop()]);
+      await Promise.all([discovered, this.#streams.stop(node)]);
       await node.stop();
     }
     await this.#bans.close();
@@ -170,14 +171,30 @@ export class Libp2pNetwork implements Network {
     for (const session of this.#state.parts.members.joined()) session.send({ type: 'origin-changed', origin });
   }
 
-  async lane(peerId: string, signal?: AbortSignal): Promise<Lane> {
-    this.#member(peerId);
-    return await this.#running().lanes.lane(peerId, signal);
+  /** Streams for lanes to members. */
+  get streams(): LaneStreams {
+    return this.#streams;
   }
 
-  setLaneSource(source: LaneSource): void {
-    if (this.#state.kind !== 'new') throw new LayerswarmError('internal', 'the lane source is set before start');
-    this.#source = source;
+  /** The hosts in what the peer signed itself, the record that identify brings. Never throws. */
+  async recordedHosts(peerId: string): Promise<readonly string[]> {
+    if (this.#state.kind !== 'running') return [];
+    try {
+      const { addresses } = await this.#state.parts.node.peerStore.get(peerIdFromString(peerId));
+      return addresses.filter(({ isCertified }) => isCertified).map(({ multiaddr: address }) => parseTcpAddress(address.toString())?.host ?? '');
+    } catch {
+      return []; // none was brought yet
+    }
+  }
+
+  /** Signs in another thread what this one may sign. PKCS #8 in PEM. */
+  get peerKey(): string {
+    return this.#key.pem;
+  }
+
+  /** What went over lanes, for `peers`. */
+  showLanes(uses: readonly LaneUse[]): void {
+    for (const use of uses) this.#session(use.peerId)?.peer.showLanes(use);
   }
 
   // oxlint-disable-next-line typescript/require-await -- the interface allows for a key that is elsewhere
@@ -275,7 +292,7 @@ export class Libp2pNetwork implements Network {
       neighbours: () => this.#neighbours(),
       letGo: (peerId) => { members.cut(peerId, new LayerswarmError('peer-gone', 'this node has neighbours enough')); },
     });
-    return { node, members, discovery, content, neighbours, lanes: new MemberLanes(node, members, this, this.#source, this.#options) };
+    return { node, members, discovery, content, neighbours };
   }
 
   #hello(): MessageOf<'hello'> {
@@ -307,7 +324,6 @@ export class Libp2pNetwork implements Network {
     if (this.#state.kind === 'running') {
       void this.#tag(this.#state.parts.node, session.peer.peerId, false);
       this.#state.parts.discovery.onGone(session.peer.peerId, true);
-      this.#state.parts.lanes.forget(session.peer.peerId);
     }
     this.#tell('left', session.peer);
   }

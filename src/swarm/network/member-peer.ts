@@ -1,5 +1,5 @@
 import type { Connection } from '@libp2p/interface';
-import type { Lane } from '../lane/lane.ts';
+import type { LaneUse } from '../lane/lane-sessions.ts';
 import type { MessageOf } from '../protocol/message.ts';
 import type { OriginAnnouncement, Peer } from './network.ts';
 
@@ -19,8 +19,7 @@ export class MemberPeer implements Peer {
   latencyMs: number | undefined;
   /** Bytes of frames on the control stream. */
   readonly control = { sent: 0, received: 0 };
-  readonly #formerLanes = { sent: 0, received: 0 };
-  readonly #lanes = new Map<Lane['kind'], Lane>();
+  #lanes: LaneUse | undefined;
   /** The peer's clock less this process's monotonic one, as it said hello. */
   #clockOffset: number | undefined;
 
@@ -30,22 +29,17 @@ export class MemberPeer implements Peer {
     this.direction = connection.direction;
   }
 
-  /** The best lane that is open: a stream lane may stay beside the TLS lane that replaces it. */
+  /** The best kind of lane that is open. */
   get lane(): Peer['lane'] {
-    if (this.#lanes.has('tls')) return 'tls';
-    return this.#lanes.has('stream') ? 'stream' : 'none';
+    return this.#lanes?.kind ?? 'none';
   }
 
   get sentBytes(): number {
-    let sum = this.control.sent + this.#formerLanes.sent;
-    for (const lane of this.#lanes.values()) sum += lane.sentBytes;
-    return sum;
+    return this.control.sent + (this.#lanes?.sentBytes ?? 0);
   }
 
   get receivedBytes(): number {
-    let sum = this.control.received + this.#formerLanes.received;
-    for (const lane of this.#lanes.values()) sum += lane.receivedBytes;
-    return sum;
+    return this.control.received + (this.#lanes?.receivedBytes ?? 0);
   }
 
   /** What the peer says of itself. Names come from strangers: what could not be one is left out. */
@@ -61,11 +55,7 @@ export class MemberPeer implements Peer {
     return this.#clockOffset === undefined ? undefined : Date.now() - (this.#clockOffset + performance.now());
   }
 
-  useLane(kind: Lane['kind'], lane: Lane | undefined): void {
-    const former = this.#lanes.get(kind);
-    this.#formerLanes.sent += former?.sentBytes ?? 0;
-    this.#formerLanes.received += former?.receivedBytes ?? 0;
-    if (lane === undefined) this.#lanes.delete(kind);
-    else this.#lanes.set(kind, lane);
+  showLanes(use: LaneUse): void {
+    this.#lanes = use;
   }
 }

@@ -1,6 +1,4 @@
 import { LayerswarmError } from '../../errors.ts';
-import type { BulkThread } from '../lane/bulk/bulk-thread.ts';
-import type { Bandwidth } from '../lane/pace/bandwidth.ts';
 import { isLoopback, parseTcpAddress } from './address.ts';
 import type { NameResolver } from './discovery/dns-names.ts';
 import type { MemberLimits } from './members.ts';
@@ -25,10 +23,6 @@ export interface NetworkOptions {
   name?: string;
   /** Program and version, for people. */
   agent?: string;
-  /** The thread of the TLS lanes; without it, blobs travel over libp2p alone. Whoever started it stops it. */
-  bulk?: BulkThread;
-  /** For the lanes over libp2p; without it there is no limit. */
-  bandwidth?: Bandwidth;
   /** A line for the log. */
   onWarning?: (line: string) => void;
   maxNeighbours?: number;

@@ -29,10 +29,6 @@ export interface Network {
   handle<T extends MessageType>(type: T, handler: (message: MessageOf<T>, from: Peer) => Promise<Message | undefined> | Message | undefined): void;
   /** Says to every member, and to those who join later, which origin this node uses or has learned. They see it in `Peer.origin`. */
   announceOrigin(origin: OriginAnnouncement | undefined): void;
-  /** A lane to the peer; the same one for all callers while it lives. @throws `peer-gone`, `timeout` */
-  lane(peerId: string, signal?: AbortSignal): Promise<Lane>;
-  /** What this node serves on its lanes; set once, before start. */
-  setLaneSource(source: LaneSource): void;
   /** Signs with the peer key (Ed25519: 64 bytes). */
   sign(bytes: Uint8Array): Promise<Uint8Array>;
   /** Checks a signature by the peer, who need not be connected (an Ed25519 peer id holds its public key). */
@@ -53,6 +49,14 @@ export interface Network {
   /** Tells the DHT that this node holds, or no longer holds, a whole blob. Batched; never throws. Records that were given out end by themselves, in hours. */
   provide(blob: string): void;
   unprovide(blob: string): void;
+}
+
+/** What the exchange of blobs uses of the swarm: a `Network`, but for what only the node as a whole does, and the lanes. */
+export interface BlobNetwork extends Pick<Network, 'self' | 'peers' | 'peer' | 'onPeer' | 'send' | 'request' | 'handle' | 'sign' | 'verify' | 'ban' | 'findProviders' | 'findClosest'> {
+  /** A lane to the peer on which this node makes requests; the same one for all callers while it lives. @throws `peer-gone`, `timeout` */
+  lane(peerId: string, signal?: AbortSignal): Promise<Lane>;
+  /** What this node serves on its lanes; set once, before any is open. */
+  setLaneSource(source: LaneSource): void;
 }
 
 export interface Peer {

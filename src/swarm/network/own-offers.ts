@@ -23,7 +23,7 @@ export function ownOffersOnly(control: BulkControl, recordedHosts: RecordedHosts
       const said = await control.request(peerId, message, answer, options);
       const plain: Message = said;
       const peer = control.peer(peerId);
-      return plain.type === 'bulk-ticket' && plain.offer !== undefined && peer !== undefined ? { ...said, offer: await checked(plain.offer, peer) } : said;
+      return plain.type === 'bulk-ticket' && peer !== undefined ? { ...said, offer: await checked(plain.offer, peer) } : said;
     },
     handle(type, handler) {
       control.handle(type, async (message, from) => {

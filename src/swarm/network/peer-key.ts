@@ -41,7 +41,7 @@ export class PeerKey {
     const text = await readKeyFile(path);
     if (text !== undefined) return await PeerKey.#parse(text, path);
     const key = await PeerKey.generate();
-    await makeSecretFile(path, key.#signer.export({ format: 'pem', type: 'pkcs8' }).toString());
+    await makeSecretFile(path, key.pem);
     return key;
   }
 
@@ -54,6 +54,16 @@ export class PeerKey {
     } catch (cause) {
       throw new LayerswarmError('key-invalid', `${path} is not an Ed25519 private key in PEM; restore it, or remove it and the node gets a new peer id`, { cause });
     }
+  }
+
+  /** @throws `key-invalid` for anything but what `pem` gives. */
+  static async fromPem(pem: string): Promise<PeerKey> {
+    return await PeerKey.#parse(pem, 'the peer key');
+  }
+
+  /** PKCS #8. */
+  get pem(): string {
+    return this.#signer.export({ format: 'pem', type: 'pkcs8' }).toString();
   }
 
   /** 64 bytes. */

@@ -58,7 +58,7 @@ function isPiece(value: unknown): boolean {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_PIECES;
 }
 
-/** How much of a blob the sender of this holds. `none` with `interested` is a node that wants it and has nothing yet. */
+/** How much of a blob the sender of this holds. `none` of one that wants it: it has nothing yet. */
 const holding = z.object({
   blob: digest,
   state: z.enum(['none', 'partial', 'complete']),
@@ -95,13 +95,11 @@ export const messageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('found'), holdings: z.array(holding).max(64) }),
 
   // One download's neighbours
-  /** `credit`: bytes that the sender is ready to be pushed; topped up by `credit` messages. */
-  z.object({ type: z.literal('join'), holding, credit: size }),
-  z.object({ type: z.literal('joined'), holding, credit: size }),
-  z.object({ type: z.literal('have'), blob: digest, runs, backlogBytes: size }),
-  /** The sender read these from the origin and is about to push them to whoever subscribed. */
-  z.object({ type: z.literal('promise'), blob: digest, runs }),
-  z.object({ type: z.literal('credit'), blob: digest, bytes: size }),
+  /** `wants`: the sender fetches the blob, and wants news of pieces. */
+  z.object({ type: z.literal('join'), holding, wants: z.boolean() }),
+  z.object({ type: z.literal('joined'), holding, wants: z.boolean() }),
+  /** `forZone`: the sender told nobody else in the receiver's zone yet, so that the receiver is to fetch these for all there. */
+  z.object({ type: z.literal('have'), blob: digest, runs, forZone: z.boolean() }),
   z.object({ type: z.literal('leave'), blob: digest, complete: z.boolean() }),
 
   // Leases on extents that nobody has
@@ -170,9 +168,8 @@ export const messageSchema = z.discriminatedUnion('type', [
   // TLS lanes
   /** The sender wants to open a TLS lane, and will show the certificate with this fingerprint (SHA-256). */
   z.object({ type: z.literal('bulk-open'), fingerprint: bytesUpTo(32) }),
-  /** Without an offer: the sender of this is about to open one itself. */
-  z.object({ type: z.literal('bulk-ticket'), offer: bulkOffer.optional() }),
-  /** The sender cannot reach the bulk port of the receiver, who is to open the lane instead. Answered `ok` once it is open. */
+  z.object({ type: z.literal('bulk-ticket'), offer: bulkOffer }),
+  /** The sender cannot reach the bulk port of the receiver, who is to open the lane for both instead. Answered `ok` once it is open. */
   z.object({ type: z.literal('bulk-dial'), offer: bulkOffer }),
 
   // Images that operators spread

@@ -31,7 +31,7 @@ test.serial('a login of this host goes to a learned origin only where the config
     [[named(server.url)], `Basic ${Buffer.from('puller:secret').toString('base64')}`],
   ] as const) {
     seen.length = 0;
-    const clients = new OriginClients({ originUsername: undefined, originPasswordFile: undefined, originCa: undefined, upstreams, limits: LIMITS, allow: { prefetch: true, pin: false, purge: false, redirects: [] } }, network, { originRate: undefined });
+    const clients = new OriginClients({ originUsername: undefined, originPasswordFile: undefined, originCa: undefined, upstreams, limits: LIMITS, allow: { prefetch: true, pin: false, purge: false, redirects: [] } }, network, { originRate: undefined }, () => { throw new Error('no member is read here'); });
     const origin = clients.learned(server.url);
     const error = await t.throwsAsync(origin.resolveTag('app', 'v1'), { code: 'origin-unauthorized' });
     if (expected === undefined) t.regex(error?.message ?? '', /name it in the configuration of this node/);

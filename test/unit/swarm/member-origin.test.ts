@@ -7,6 +7,7 @@ import { embeddedOriginPeer, MemberOrigin } from '../../../src/swarm/member-orig
 import type { MemoryNetwork } from '../../support/memory-network.ts';
 import { MemorySwarm } from '../../support/memory-network.ts';
 import { MemoryOrigin } from '../../support/memory-origin.ts';
+import { readFromMember } from '../../../src/swarm/exchange/member-read.ts';
 import { serveOrigin } from '../../../src/swarm/origin-service.ts';
 
 const manifest: RawManifest = { bytes: Buffer.from('{"schemaVersion":2}'), mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: Digest.of(Buffer.from('{"schemaVersion":2}')) };
@@ -44,16 +45,10 @@ async function swarmWithOrigin(): Promise<{ swarm: MemorySwarm; origin: TaggedOr
       await Promise.resolve();
       const bytes = origin.blobs.get(blob.toString());
       if (bytes === undefined || range.end > bytes.length) return undefined;
-      return {
-        note: Buffer.alloc(0),
-        chunks: (async function* () {
-          for (let at = range.start; at < range.end; at += 65_536) yield await Promise.resolve(bytes.subarray(at, Math.min(at + 65_536, range.end)));
-        })(),
-      };
+      return { note: Buffer.alloc(0), bytes: bytes.subarray(range.start, range.end) };
     },
-    acceptPush: () => undefined,
   });
-  return { swarm, origin, holder, user: new MemberOrigin(asker, holder.self) };
+  return { swarm, origin, holder, user: new MemberOrigin(asker, holder.self, (...args) => readFromMember(asker, ...args)) };
 }
 
 test('tags, manifests, sizes and referrers come from the member', async (t) => {

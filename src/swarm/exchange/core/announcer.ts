@@ -4,6 +4,8 @@ import type { Neighbour } from './neighbour.ts';
 
 export interface News {
   readonly peers: readonly string[];
+  /** Each of the peers is the only one of its zone that is told this early. */
+  readonly forZone: boolean;
   readonly runs: readonly Run[];
 }
 
@@ -12,6 +14,8 @@ export class Announcer {
   readonly #limits: DownloadLimits;
   #pieces: number[] = [];
   #toldAt = 0;
+  /** What single peers are told first. */
+  readonly #first = new Map<string, number[]>();
   /** What the coordinator was not told, when it does not exchange pieces with this node. */
   #forCoordinator: number[] = [];
   #coordinatorToldAt = 0;
@@ -25,26 +29,46 @@ export class Announcer {
     this.#forCoordinator.push(piece);
   }
 
+  /** Tells these peers without waiting, each for its zone. */
+  addFirst(piece: number, peers: readonly string[]): void {
+    for (const peer of peers) {
+      const pieces = this.#first.get(peer);
+      if (pieces === undefined) this.#first.set(peer, [piece]);
+      else pieces.push(piece);
+    }
+  }
+
   /**
    * What to tell now: soon where pieces go from one to the next and on, since each batch that waits holds up everyone behind. In a
-   * mesh everyone is told of a piece by its reader, and the messages grow with the square of its members: longer ones do. `pieceMs`: how
-   * long a piece takes to come in.
+   * mesh everyone is told of a piece by its reader, and the messages grow with the square of its members: longer ones do, the longer the
+   * more they are. `pieceMs`: how long a piece takes to come in.
    */
   news(fetching: readonly Neighbour[], coordinator: string | undefined, isMesh: boolean, pieceMs: number, now: number): News[] {
-    const news: News[] = [];
-    const { mostNewsMs, meshNewsMs, newsPieces, relayNewsMs } = this.#limits;
-    const interval = Math.max(isMesh ? meshNewsMs : relayNewsMs, Math.min(mostNewsMs, (isMesh ? newsPieces : newsPieces / 2) * pieceMs));
+    const news = this.#firstNews(fetching);
+    const { mostNewsMs, meshNewsMs, meshNewsNeighbours, newsPieces, relayNewsMs } = this.#limits;
+    const few = isMesh ? Math.min(1, fetching.length / meshNewsNeighbours) : 1;
+    const interval = few * Math.max(isMesh ? meshNewsMs : relayNewsMs, Math.min(mostNewsMs, (isMesh ? newsPieces : newsPieces / 2) * pieceMs));
     if (this.#pieces.length > 0 && fetching.length > 0 && now - this.#toldAt >= interval) {
       const lacked = this.#pieces.filter((piece) => fetching.some(({ bits }) => !bits.has(piece)));
       const peers = fetching.filter(({ bits }) => lacked.some((piece) => !bits.has(piece))).map(({ peer }) => peer);
-      if (peers.length > 0) news.push({ peers, runs: runsOf(lacked) });
+      if (peers.length > 0) news.push({ peers, forZone: false, runs: runsOf(lacked) });
       this.#pieces = [];
       this.#toldAt = now;
     }
     if (coordinator === undefined || this.#forCoordinator.length === 0 || now - this.#coordinatorToldAt < this.#limits.coordinatorNewsMs) return news;
-    news.push({ peers: [coordinator], runs: runsOf(this.#forCoordinator) });
+    news.push({ peers: [coordinator], forZone: false, runs: runsOf(this.#forCoordinator) });
     this.#forCoordinator = [];
     this.#coordinatorToldAt = now;
+    return news;
+  }
+
+  #firstNews(fetching: readonly Neighbour[]): News[] {
+    const news: News[] = [];
+    for (const { bits, peer } of this.#first.size === 0 ? [] : fetching) {
+      const lacked = this.#first.get(peer)?.filter((piece) => !bits.has(piece)) ?? [];
+      if (lacked.length > 0) news.push({ peers: [peer], forZone: true, runs: runsOf(lacked) });
+    }
+    this.#first.clear();
     return news;
   }
 }

@@ -16,29 +16,27 @@ import { ImportGuard, oneOfEachZone } from './zone-budget.ts';
 export type Command =
   | { readonly type: 'fetch'; readonly fetch: Fetch }
   | { readonly type: 'cancel'; readonly fetch: Fetch }
-  | { readonly type: 'push'; readonly peer: string; readonly piece: number }
   | { readonly type: 'read'; readonly read: Read }
   /** `urgent`: few or none bring pieces here, so that this node cannot leave the reading to others. */
   | { readonly type: 'ask-lease'; readonly pieces: number; readonly active: readonly Run[]; readonly urgent: boolean }
-  | { readonly type: 'have'; readonly peers: readonly string[]; readonly runs: readonly Run[] }
-  | { readonly type: 'promise'; readonly peers: readonly string[]; readonly runs: readonly Run[] };
+  /** `forZone`: each of the peers is to fetch them for its zone. */
+  | { readonly type: 'have'; readonly peers: readonly string[]; readonly runs: readonly Run[]; readonly forZone: boolean };
 
 export type FetchOutcome = 'done' | 'failed' | 'absent' | 'cancelled';
 
 /** Who brought a piece. */
 export interface ArrivedBy {
-  readonly push?: string;
   readonly fetch?: Fetch;
   readonly read?: Read;
 }
 
 /**
- * The choices of one download: which pieces to ask whom for, which extents to read under a lease, what to push to whom. Knows no
+ * The choices of one download: which pieces to ask whom for, which extents to read under a lease, what to tell whom. Knows no
  * network, disk or clock: events come in through methods with the time in ms, commands come out of `plan`.
  *
- * While more members fetch the blob than hold it, new pieces come in under leases, each once. Among a few their readers push them
- * to all. Among more, who has news tells it, and the others ask for it, the rarest first, a few pieces at a time; in a crowd too
- * large for a mesh each host does so with some of the others. With more holders than that, holders are asked directly, in order.
+ * While more members fetch the blob than hold it, new pieces come in under leases, each once. Who has news tells it, and the
+ * others ask for it, the rarest first, a few pieces at a time; in a crowd too large for a mesh each host does so with some of the others.
+ * One member of each other zone is told first. With more holders than that, holders are asked directly, in order.
  */
 export class Download {
   /** The member that hands out leases, when it is not this node: told what this node has. */
@@ -93,8 +91,8 @@ export class Download {
 
   // Neighbours
 
-  meet(peer: string, role: NeighbourRole, bits: Bitfield | undefined, credit: number, now: number, farZone?: string): void {
-    this.#neighbourhood.meet(peer, role, bits, credit, farZone, now);
+  meet(peer: string, role: NeighbourRole, bits: Bitfield | undefined, now: number, farZone?: string): void {
+    this.#neighbourhood.meet(peer, role, bits, farZone, now);
   }
 
   /** Requests to it that are under way are reported as ended by whoever carries them out. */
@@ -107,20 +105,12 @@ export class Download {
     this.#neighbourhood.distrust(peer, now);
   }
 
-  /** True when there is something new to choose. */
-  gained(peer: string, runs: readonly Run[], backlogBytes: number, now: number): boolean {
+  /** True when there is something new to choose. `forZone`: as in the command. */
+  gained(peer: string, runs: readonly Run[], forZone: boolean, now: number): boolean {
     const neighbour = this.neighbours.get(peer);
     if (neighbour?.role !== 'fetching') return false;
-    neighbour.backlogBytes = backlogBytes;
-    this.#neighbourhood.gained(neighbour, runs, now);
-    return this.#table.offered.size > 0 && this.#asked < this.#mostAsked;
-  }
-
-  promised(peer: string, runs: readonly Run[], now: number): void {
-    const neighbour = this.neighbours.get(peer);
-    if (neighbour === undefined) return;
-    neighbour.heardPusherAt = now;
-    this.#neighbourhood.promised(neighbour, runs);
+    this.#neighbourhood.gained(neighbour, runs, forZone, now);
+    return neighbour.forZone.size > 0 || (this.#table.offered.size > 0 && this.#asked < this.#mostAsked);
   }
 
   // Pieces
@@ -132,18 +122,13 @@ export class Download {
       by.fetch.arrived++;
       if (by.fetch.relayed) this.#asked--;
     }
-    const pusher = by.push === undefined ? undefined : this.neighbours.get(by.push);
-    if (pusher !== undefined) pusher.heardPusherAt = now;
-    this.#neighbourhood.settle(piece);
     if (!this.#table.got(piece)) return;
     this.#rate.add(this.layout.bytes(piece), now);
     this.#arrivedAt = now;
     if (this.#table.coming[piece]! > (by.fetch === undefined && by.read === undefined ? 0 : 1)) this.#overtook = true;
-    if (servable) this.makeServable(piece);
-    for (const peer of by.read?.pushTo ?? []) {
-      const to = this.neighbours.get(peer);
-      if (to?.role === 'fetching' && !to.bits.has(piece)) to.pushQueue.add(piece);
-    }
+    if (!servable) return;
+    this.makeServable(piece);
+    if (by.read !== undefined) this.#announcer.addFirst(piece, by.read.toldFirst);
   }
 
   makeServable(piece: number): void {
@@ -152,10 +137,7 @@ export class Download {
 
   /** Pieces turned out wrong: they are wanted again. */
   forget(pieces: Iterable<number>): void {
-    for (const piece of pieces) {
-      this.#table.forget(piece);
-      for (const { pushQueue } of this.#neighbourhood.fetching) pushQueue.delete(piece);
-    }
+    for (const piece of pieces) this.#table.forget(piece);
   }
 
   /** A request is over, whole or not; what of it did not arrive is wanted again. `absent`: the peer has not got it any more. */
@@ -172,15 +154,6 @@ export class Download {
     }
   }
 
-  /** `confirms`: the peer heard of it, and gives the credit back itself. */
-  pushEnded(peer: string, piece: number, confirms: boolean): void {
-    this.neighbours.get(peer)?.pushEnded(this.layout.bytes(piece), confirms);
-  }
-
-  credited(peer: string, bytes: number, now: number): void {
-    this.neighbours.get(peer)?.credited(bytes, now);
-  }
-
   // Leases
 
   leased(extents: readonly Extent[], now: number): Command[] {
@@ -188,11 +161,10 @@ export class Download {
     const commands: Command[] = [];
     for (const extent of extents) {
       if (extent.first + extent.count > this.layout.pieceCount || extent.count === 0) continue;
-      const read: Read = { extent, source: this.#leaseSource(now), startedAt: now, pushTo: this.#pushTo(), arrived: 0 };
+      const read: Read = { extent, source: this.#leaseSource(now), startedAt: now, toldFirst: oneOfEachZone(this.#neighbourhood.fetching, this.#random).map(({ peer }) => peer), arrived: 0 };
       this.#reads.begin(read);
       this.#table.claim([extent.first, extent.count]);
       commands.push({ type: 'read', read });
-      if (read.pushTo.length > 0) commands.push({ type: 'promise', peers: read.pushTo, runs: [[extent.first, extent.count]] });
     }
     return commands;
   }
@@ -212,44 +184,24 @@ export class Download {
     const commands: Command[] = [];
     this.#arrivedAt ??= now;
     if (!this.have.isFull) {
-      this.#breakPromises(now);
       this.#planLeases(now, commands);
       this.#planFetches(now, commands);
     }
     this.#planCancels(commands);
-    this.#planPushes(commands);
     this.#planNews(now, commands);
     return commands;
   }
 
-  /** Nothing is under way, nothing was promised, and something is missing. */
+  /** Nothing is under way, and something is missing. */
   idle(now: number): boolean {
     if (this.have.isFull || this.#reads.reads.size > 0 || this.#leasePending || this.#leaseWaitUntil > now) return false;
-    return [...this.neighbours.values()].every(({ fetches, promised }) => fetches.size === 0 && promised.size === 0);
-  }
-
-  get pushBacklogBytes(): number {
-    let pieces = 0;
-    for (const { pushQueue, pushing } of this.#neighbourhood.all.values()) pieces += pushQueue.size + pushing;
-    return pieces * this.layout.pieceLength;
-  }
-
-  /**
-   * New pieces are pushed among a few in one zone, who all know each other: nothing is quicker. Among more, a piece that comes by
-   * two ways costs more than asking for it saves; only into each other zone it is sent once, so that not everyone there asks for it.
-   */
-  #pushTo(): string[] {
-    const { fetching } = this.#neighbourhood;
-    const toAll = this.reach === 'all' && fetching.length <= this.#limits.pushNeighbours && fetching.every(({ near }) => near);
-    return (toAll ? fetching : oneOfEachZone(fetching, this.#random)).map(({ peer }) => peer);
+    return [...this.neighbours.values()].every(({ fetches }) => fetches.size === 0);
   }
 
   #planLeases(now: number, commands: Command[]): void {
     if (this.#leasePending || now < this.#leaseWaitUntil || this.#table.unclaimed.size === 0 || !this.#neighbourhood.isCrowd(now)) return;
     if (!this.originUsable && this.#leaseSource(now) === undefined) return;
-    const { fetching } = this.#neighbourhood;
-    const queued = fetching.map(({ pushQueue }) => pushQueue.size).sort((a, b) => a - b)[fetching.length >> 1] ?? 0;
-    const pieces = this.#reads.wanted(queued, fetching.length === 0, now);
+    const pieces = this.#reads.wanted(this.#neighbourhood.fetching.length === 0, now);
     if (pieces === 0) return;
     this.#leasePending = true;
     const urgent = this.reach !== 'some' || now - (this.#arrivedAt ?? now) > this.#limits.urgentAfterMs;
@@ -257,12 +209,12 @@ export class Download {
   }
 
   #planFetches(now: number, commands: Command[]): void {
-    const { offered, overtaken } = this.#table;
+    const { offered } = this.#table;
     const { relays, holders } = this.#neighbourhood;
     const direct = holders.length === 0 || this.#neighbourhood.isCrowd(now) ? [] : holders;
     const most = this.#mostAsked;
     const room = most - this.#asked;
-    const relayed = (offered.size > 0 && room > 0) || overtaken.size > 0 || isEndgame(this.#table) ? relays : [];
+    const relayed = (offered.size > 0 && room > 0) || isEndgame(this.#table) || relays.some(({ forZone }) => forZone.size > 0) ? relays : [];
     if (direct.length === 0 && relayed.length === 0) return;
     planFetches({
       table: this.#table, sources: direct.length === 0 ? relayed : [...direct, ...relayed], room, longest: Math.floor(most / RUNS_ASKED), limits: this.#limits, guard: this.#guard,
@@ -283,7 +235,7 @@ export class Download {
     return bytesPerSecond === 0 ? 0 : (this.layout.pieceLength * 1000) / bytesPerSecond;
   }
 
-  /** A piece that is pushed to everyone reaches the last after as many times as it takes by itself; queues hold several rounds of that. */
+  /** A piece that everyone asks one for reaches the last after as many times as it takes by itself; queues hold several rounds of that. */
   get #patienceMs(): number {
     return this.#pieceMs * this.#limits.patienceRounds * (this.#neighbourhood.fetching.length + 1);
   }
@@ -302,37 +254,15 @@ export class Download {
     }
   }
 
-  #planPushes(commands: Command[]): void {
-    const { pushAheadMs, pushAheadPieces, pushesPerPeer } = this.#limits;
-    for (const neighbour of this.#neighbourhood.fetching) {
-      if (neighbour.pushQueue.size === 0) continue;
-      const ahead = Math.max(pushAheadPieces * this.layout.pieceLength, neighbour.takesIn(pushAheadMs));
-      for (const piece of neighbour.pushQueue) {
-        const bytes = this.layout.bytes(piece);
-        if (neighbour.pushing >= pushesPerPeer || neighbour.credit < bytes || neighbour.unconfirmedBytes + bytes > ahead) break;
-        neighbour.pushQueue.delete(piece);
-        neighbour.pushed(bytes);
-        commands.push({ type: 'push', peer: neighbour.peer, piece });
-      }
-    }
-  }
-
   #planNews(now: number, commands: Command[]): void {
     const { fetching } = this.#neighbourhood;
     const coordinator = this.coordinator === undefined || this.neighbours.get(this.coordinator)?.role === 'fetching' ? undefined : this.coordinator;
-    for (const { peers, runs } of this.#announcer.news(fetching, coordinator, this.reach === 'all', this.#pieceMs, now)) commands.push({ type: 'have', peers, runs });
+    for (const news of this.#announcer.news(fetching, coordinator, this.reach === 'all', this.#pieceMs, now)) commands.push({ type: 'have', ...news });
   }
 
   /** A holder, drawn by chance so that they share the work, or undefined: the origin. */
   #leaseSource(now: number): string | undefined {
     const holders = this.#neighbourhood.holders.filter(({ pausedUntil }) => pausedUntil <= now);
     return holders.length === 0 ? undefined : holders[Math.floor(this.#random() * holders.length)]!.peer;
-  }
-
-  #breakPromises(now: number): void {
-    if (this.#table.promised === 0) return;
-    for (const neighbour of this.neighbours.values()) {
-      if (neighbour.promised.size > 0 && now - neighbour.heardPusherAt > this.#limits.promiseMs) this.#neighbourhood.forgetPromises(neighbour);
-    }
   }
 }

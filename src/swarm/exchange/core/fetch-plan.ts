@@ -38,21 +38,34 @@ export interface FetchPlan {
  */
 export function planFetches(plan: FetchPlan): void {
   const { now, table } = plan;
-  const seconds = table.overtaken.size > 0 || isEndgame(table);
+  const isEnd = isEndgame(table);
   const sources = plan.sources.filter(({ pausedUntil }) => pausedUntil <= now);
+  for (const source of sources) if (source.forZone.size > 0) fetchForZone(plan, source);
   const idle = sources.filter(({ fetches }) => fetches.size < REQUESTS_PER_PEER);
   const importable = idle.every(({ near }) => near) ? undefined : plan.guard.importable(table, sources, now);
   let far = idle.every(({ near }) => near) ? 0 : farRequests(sources, (source) => hasWanted(table, source), now);
   while (idle.length > 0) {
-    if (plan.room <= 0 && !seconds && idle.every(({ relays }) => relays)) return;
+    if (plan.room <= 0 && !isEnd && idle.every(({ relays }) => relays)) return;
     const source = leastBusy(idle, plan.random);
-    const run = source.near || far >= 1 ? (pick(plan, source, source.near ? undefined : importable) ?? (seconds ? pickSecond(plan, source) : undefined)) : undefined;
+    const run = source.near || far >= 1 ? (pick(plan, source, source.near ? undefined : importable) ?? (isEnd ? pickEndgame(plan, source) : undefined)) : undefined;
     if (run !== undefined) {
       if (source.relays) plan.room -= run[1];
       if (!source.near) far--;
       plan.begin(source, run);
     }
     if (run === undefined || source.fetches.size >= REQUESTS_PER_PEER) idle.splice(idle.indexOf(source), 1);
+  }
+}
+
+/** What it told this node for its whole zone: asked for at once, also beyond `room`, since here everybody else waits for it. */
+function fetchForZone(plan: FetchPlan, source: Neighbour): void {
+  const { longest, table } = plan;
+  const { fetches, forZone } = source;
+  for (const first of forZone) {
+    if (fetches.size >= REQUESTS_PER_PEER) return;
+    let count = 0;
+    while (count < longest && forZone.delete(first + count) && table.wanted(first + count)) count++;
+    if (count > 0) plan.begin(source, [first, count]);
   }
 }
 
@@ -69,7 +82,7 @@ function leastBusy(sources: readonly Neighbour[], random: () => number): Neighbo
 }
 
 function compareLoad(a: Neighbour, b: Neighbour): number {
-  return Number(b.near) - Number(a.near) || a.fetches.size - b.fetches.size || a.backlogBytes - b.backlogBytes || b.rate - a.rate;
+  return Number(b.near) - Number(a.near) || a.fetches.size - b.fetches.size || b.rate - a.rate;
 }
 
 function hasWanted({ offered, unclaimed }: PieceTable, { bits, relays }: Neighbour): boolean {
@@ -85,11 +98,6 @@ function pick({ limits, longest, random, room, table }: FetchPlan, source: Neigh
   if (source.relays) return room > 0 ? pickRarest(table, source.bits, Math.min(room, longest), random, may) : undefined;
   const from = table.firstMissing();
   return pickInOrder(table, source.bits, from, from + Math.ceil(limits.windowBytes / table.layout.pieceLength), runPieces(source, table.layout.pieceLength, limits));
-}
-
-/** A piece that somebody else is to bring, and takes long over. */
-function pickSecond(plan: FetchPlan, source: Neighbour): Run | undefined {
-  return source.fetches.size > 0 ? undefined : (pickOvertaken(plan, source) ?? pickEndgame(plan, source));
 }
 
 export function isEndgame({ have, layout }: PieceTable): boolean {
@@ -111,24 +119,9 @@ function runPieces(neighbour: Neighbour, pieceLength: number, limits: DownloadLi
   return Math.max(limits.minRunPieces, Math.floor(bytes / pieceLength));
 }
 
-/**
- * A piece that was promised here, that others have had for a while: its promiser is slower than whoever else has it. The last of
- * them: the promiser comes to it last, so that the two do not meet.
- */
-function pickOvertaken({ table, limits, now, patienceMs }: FetchPlan, source: Neighbour): Run | undefined {
-  const { overtaken } = table;
-  const seenBefore = now - Math.max(limits.stealAfterMs, patienceMs);
-  let last = -1;
-  for (let i = 0; i < overtaken.size; i++) {
-    const piece = overtaken.pieces[i]!;
-    if (piece > last && table.seenBefore(piece, seenBefore) && source.bits.has(piece) && !source.promised.has(piece)) last = piece;
-  }
-  return last < 0 ? undefined : [last, 1];
-}
-
 /** At the end a slow request is made a second time, at somebody else. */
 function pickEndgame({ table, sources, limits, now, patienceMs }: FetchPlan, source: Neighbour): Run | undefined {
-  if (!isEndgame(table)) return undefined;
+  if (source.fetches.size > 0) return undefined;
   for (const other of sources) {
     if (other === source || other.fetches.size === 0) continue;
     for (const { first, count, startedAt } of other.fetches.values()) {

@@ -1,8 +1,6 @@
 export interface DownloadLimits {
   /** Other members up to which a swarm is a mesh, where everyone exchanges pieces with everyone. */
   readonly meshNeighbours: number;
-  /** Other members up to which new pieces are pushed to everyone; among more they are asked for. */
-  readonly pushNeighbours: number;
   /** Members up to which a node takes those that it is connected to for the whole swarm. */
   readonly wholeSwarm: number;
   /** In a larger one than a mesh, the members that a node exchanges pieces with, about: half of them asked by it, half by others. */
@@ -12,6 +10,8 @@ export interface DownloadLimits {
   /** Where pieces are relayed, news is told this often at most, and this often in a mesh. */
   readonly relayNewsMs: number;
   readonly meshNewsMs: number;
+  /** A mesh with fewer others than this waits less in proportion: nobody has more messages than in one of that size. */
+  readonly meshNewsNeighbours: number;
   /** On slow lines it waits until this many pieces may have come, half as many where they are relayed, but no longer than `mostNewsMs`. */
   readonly newsPieces: number;
   readonly mostNewsMs: number;
@@ -32,38 +32,25 @@ export interface DownloadLimits {
   readonly readsAlone: number;
   /** The next lease is asked for when what is left of the current ones is read in less than this. */
   readonly readAheadMs: number;
-  /** An extent is as large as this node passes on in about this time. */
+  /** An extent is as large as what leases bring in about this time, with the waits between them. */
   readonly extentMs: number;
   /** Pieces of the first extent, before anything was measured. */
   readonly firstExtentPieces: number;
   readonly maxExtentBytes: number;
-  /** Pieces that may wait to be pushed to the typical subscriber before another lease is asked for. */
-  readonly pushQueuePieces: number;
-  readonly pushesPerPeer: number;
-  /**
-   * Of what was pushed to a peer, at most so many pieces may be unconfirmed, or what it takes in `pushAheadMs`. The buffers of the kernel
-   * take megabytes: a node that counts those as passed on takes leases that it cannot keep up with, and all wait for it in the end.
-   */
-  readonly pushAheadPieces: number;
-  readonly pushAheadMs: number;
-  /** A promised piece that others have had for this long is asked for elsewhere. */
-  readonly stealAfterMs: number;
-  /** The same in times that a piece takes to everyone, where that is longer: on slow lines 30 % of the bytes came twice without it. */
-  readonly patienceRounds: number;
-  /** Promises of a peer that pushed nothing for this long count no more. */
-  readonly promiseMs: number;
   /** A request older than this, at the end, is made a second time. */
   readonly endgameMs: number;
+  /** The same in times that a piece takes to everyone, where that is longer: on slow lines all requests are old. */
+  readonly patienceRounds: number;
 }
 
 export const DOWNLOAD_LIMITS: DownloadLimits = {
   meshNeighbours: 16,
-  pushNeighbours: 3,
   wholeSwarm: 128,
   relayNeighbours: 16,
   urgentAfterMs: 2000,
   relayNewsMs: 40,
   meshNewsMs: 100,
+  meshNewsNeighbours: 7,
   newsPieces: 6,
   mostNewsMs: 400,
   coordinatorNewsMs: 500,
@@ -77,13 +64,7 @@ export const DOWNLOAD_LIMITS: DownloadLimits = {
   readAheadMs: 200,
   extentMs: 500,
   firstExtentPieces: 4,
-  maxExtentBytes: 1 << 20,
-  pushQueuePieces: 2,
-  pushesPerPeer: 2,
-  pushAheadPieces: 3,
-  pushAheadMs: 200,
-  stealAfterMs: 500,
-  patienceRounds: 32,
-  promiseMs: 3000,
+  maxExtentBytes: 16 << 20,
   endgameMs: 1000,
+  patienceRounds: 32,
 };

@@ -36,42 +36,27 @@ export class Neighbour {
   /** It fetches the blob, or did when this node met it, and what it says of its pieces counts. */
   relays: boolean;
   bits: Bitfield;
-  /** Bytes that it is ready to be pushed. */
-  credit: number;
-  /** Bytes that it has queued for others, as it last said. */
-  backlogBytes = 0;
-  /** Pieces to push to it, in order, and how many are on their way. */
-  readonly pushQueue = new Set<number>();
-  pushing = 0;
-  /** Bytes pushed to it that it gave no credit for yet: under way, or in buffers on both sides. */
-  unconfirmedBytes = 0;
-  #confirmedAt: number | undefined;
-  #confirmedRate = 0;
-  /** Pieces that it said it will push here. */
-  readonly promised = new Set<number>();
-  /** When it last promised or pushed something, in ms. */
-  heardPusherAt = 0;
+  /** New pieces of which it told nobody else in this node's zone yet, in the order in which they are to be fetched. */
+  readonly forZone = new Set<number>();
   readonly fetches = new Map<number, Fetch>();
   pausedUntil = 0;
   #trusted = true;
   #failures = 0;
   #rate: number | undefined;
 
-  constructor(peer: string, role: NeighbourRole, bits: Bitfield, credit: number) {
+  constructor(peer: string, role: NeighbourRole, bits: Bitfield) {
     this.peer = peer;
     this.role = role;
     this.relays = role === 'fetching';
     this.bits = bits;
-    this.credit = credit;
   }
 
   /** It says anew what it has. */
-  become(role: NeighbourRole, bits: Bitfield, credit: number): void {
+  become(role: NeighbourRole, bits: Bitfield): void {
     this.relays = this.#trusted && (role === 'fetching' || (role === 'complete' && this.relays));
     this.role = role;
     this.bits = bits;
-    this.credit = credit;
-    if (role !== 'fetching') this.pushQueue.clear();
+    this.forZone.clear();
   }
 
   /** In this node's zone: asked before others. */
@@ -89,31 +74,6 @@ export class Neighbour {
     this.#rate = this.#rate === undefined ? rate : this.#rate * 0.7 + rate * 0.3;
   }
 
-  pushed(bytes: number): void {
-    this.pushing++;
-    this.credit -= bytes;
-    this.unconfirmedBytes += bytes;
-  }
-
-  pushEnded(bytes: number, confirms: boolean): void {
-    this.pushing = Math.max(0, this.pushing - 1);
-    if (confirms) return;
-    this.credit += bytes;
-    this.unconfirmedBytes = Math.max(0, this.unconfirmedBytes - bytes);
-  }
-
-  credited(bytes: number, now: number): void {
-    this.credit += bytes;
-    this.unconfirmedBytes = Math.max(0, this.unconfirmedBytes - bytes);
-    if (this.#confirmedAt !== undefined) this.#confirmedRate = this.#confirmedRate * 0.7 + ((bytes * 1000) / Math.max(1, now - this.#confirmedAt)) * 0.3;
-    this.#confirmedAt = this.unconfirmedBytes > 0 ? now : undefined;
-  }
-
-  /** Bytes that it takes in `ms`, as far as its credit shows. */
-  takesIn(ms: number): number {
-    return (this.#confirmedRate * ms) / 1000;
-  }
-
   succeeded(): void {
     this.#failures = 0;
   }
@@ -127,6 +87,7 @@ export class Neighbour {
   distrust(): void {
     this.#trusted = false;
     this.relays = false;
+    this.forZone.clear();
     this.pausedUntil = Infinity;
   }
 }

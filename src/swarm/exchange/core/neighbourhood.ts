@@ -17,13 +17,13 @@ export class Neighbourhood {
     this.#table = table;
   }
 
-  meet(peer: string, role: NeighbourRole, bits: Bitfield | undefined, credit: number, farZone: string | undefined, now: number): void {
+  meet(peer: string, role: NeighbourRole, bits: Bitfield | undefined, farZone: string | undefined, now: number): void {
     const { pieceCount } = this.#table.layout;
     const has = role === 'complete' || role === 'origin' ? Bitfield.full(pieceCount) : (bits ?? new Bitfield(pieceCount));
     const known = this.all.get(peer);
     if (known?.relays === true) this.#count(known.bits, -1, now);
-    const neighbour = known ?? new Neighbour(peer, role, has, credit);
-    if (known !== undefined) neighbour.become(role, has, credit);
+    const neighbour = known ?? new Neighbour(peer, role, has);
+    if (known !== undefined) neighbour.become(role, has);
     neighbour.farZone = farZone;
     this.all.set(peer, neighbour);
     if (neighbour.relays) this.#count(has, 1, now);
@@ -34,27 +34,26 @@ export class Neighbourhood {
     const neighbour = this.all.get(peer);
     if (neighbour === undefined) return;
     if (neighbour.relays) this.#count(neighbour.bits, -1, 0);
-    this.forgetPromises(neighbour);
     this.all.delete(peer);
     this.#sort();
   }
 
-  gained(neighbour: Neighbour, runs: readonly Run[], now: number): void {
+  /** `forZone`: it told only this node of all in this zone. */
+  gained(neighbour: Neighbour, runs: readonly Run[], forZone: boolean, now: number): void {
     const { pieceCount } = this.#table.layout;
     for (const [first, count] of runs) {
       for (let piece = first; piece < Math.min(first + count, pieceCount); piece++) {
         if (neighbour.bits.set(piece) && neighbour.relays) this.#table.seen(piece, 1, now);
-        neighbour.pushQueue.delete(piece);
+        if (forZone && !neighbour.near && this.#table.wanted(piece)) neighbour.forZone.add(piece);
       }
     }
   }
 
-  /** It brought wrong bytes: what it has and promised counts no more, so that it is had from others. */
+  /** It brought wrong bytes: what it has counts no more, so that it is had from others. */
   distrust(peer: string, now: number): void {
     const neighbour = this.all.get(peer);
     if (neighbour === undefined) return;
     if (neighbour.relays) this.#count(neighbour.bits, -1, now);
-    this.forgetPromises(neighbour);
     neighbour.distrust();
     this.#sort();
   }
@@ -62,28 +61,6 @@ export class Neighbourhood {
   /** It turned out not to have these. */
   lacks(neighbour: Neighbour, [first, count]: Run, now: number): void {
     for (let piece = first; piece < first + count; piece++) if (neighbour.bits.clear(piece)) this.#table.seen(piece, -1, now);
-  }
-
-  promised(neighbour: Neighbour, runs: readonly Run[]): void {
-    if (!neighbour.relays) return;
-    const { have, layout } = this.#table;
-    for (const [first, count] of runs) {
-      for (let piece = first; piece < Math.min(first + count, layout.pieceCount); piece++) {
-        if (have.has(piece) || neighbour.promised.has(piece)) continue;
-        neighbour.promised.add(piece);
-        this.#table.promise(piece, 1);
-      }
-    }
-  }
-
-  /** Nobody needs to bring this piece any more. */
-  settle(piece: number): void {
-    if (this.#table.isPromised(piece)) for (const { promised } of this.all.values()) promised.delete(piece);
-  }
-
-  forgetPromises({ promised }: Neighbour): void {
-    for (const piece of promised) this.#table.promise(piece, -1);
-    promised.clear();
   }
 
   /** More members fetch than hold, as far as anything may be asked of them; or more of those in this zone, so that each piece crosses once. */

@@ -3,13 +3,18 @@ import type { ByteRange } from '../../lane/lane.ts';
 
 /** Small pieces fill a cold swarm faster: 64 KiB reached 1.15 × the bound where 256 KiB reached 1.32 ×. */
 const MIN_PIECE_LENGTH = 64 * 1024;
+/** A node has a few pieces of each source under way, and all of them may have to come again when their source is lost. */
+const USUAL_PIECE_LENGTH = 4 * 1024 * 1024;
+/** The crowd is busy from start to end with about so many, and what is done for each of them costs the less the fewer they are. */
+const USUAL_PIECES = 1024;
 /** Bounds bitfields (2 KiB) and the work of choosing. */
 const MAX_PIECES = 16_384;
 
-/** Bytes of a piece: the smallest power of two, 64 KiB at least, that gives no more than 16,384 pieces. */
+/** Bytes of a piece: the smallest power of two, from 64 KiB to 4 MiB, that gives no more than 1,024 pieces; beyond 64 GiB 16,384. */
 export function pieceLengthFor(size: number): number {
   let length = MIN_PIECE_LENGTH;
-  while (Math.ceil(size / length) > MAX_PIECES) length *= 2;
+  while (length < USUAL_PIECE_LENGTH && size > length * USUAL_PIECES) length *= 2;
+  while (size > length * MAX_PIECES) length *= 2;
   return length;
 }
 

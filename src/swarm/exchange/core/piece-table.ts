@@ -17,14 +17,8 @@ export class PieceTable {
   readonly coming: Uint16Array;
   /** Missing, nobody is bringing them, and fetching neighbours have them. */
   readonly offered: PieceSet;
-  /** Missing, promised by a neighbour, and other neighbours have them already. */
-  readonly overtaken: PieceSet;
   /** Missing, and nobody known brings or has them: they have to be brought into the crowd. */
   readonly unclaimed: PieceSet;
-  /** Neighbours that said they will push the piece here. */
-  readonly #promises: Uint16Array;
-  /** How many promises stand. */
-  promised = 0;
   /** When the piece was first seen at a neighbour that fetches, in ms; 0 when never. */
   readonly #seenAt: Float64Array;
   #firstMissing = 0;
@@ -37,26 +31,18 @@ export class PieceTable {
     this.availability = new Uint32Array(pieceCount);
     this.coming = new Uint16Array(pieceCount);
     this.offered = new PieceSet(pieceCount);
-    this.overtaken = new PieceSet(pieceCount);
     this.unclaimed = PieceSet.full(pieceCount);
-    this.#promises = new Uint16Array(pieceCount);
     this.#seenAt = new Float64Array(pieceCount);
   }
 
   /** Missing, and nobody is bringing it. */
   wanted(piece: number): boolean {
-    return this.coming[piece] === 0 && this.#promises[piece] === 0 && !this.have.has(piece);
-  }
-
-  isPromised(piece: number): boolean {
-    return this.#promises[piece]! > 0;
+    return this.coming[piece] === 0 && !this.have.has(piece);
   }
 
   /** True when the piece was missing. */
   got(piece: number): boolean {
     if (!this.have.set(piece)) return false;
-    this.promised -= this.#promises[piece]!;
-    this.#promises[piece] = 0;
     this.#sort(piece);
     return true;
   }
@@ -74,12 +60,6 @@ export class PieceTable {
 
   release(run: Run): void {
     this.#carry(run, -1);
-  }
-
-  promise(piece: number, sign: 1 | -1): void {
-    this.#promises[piece]! += sign;
-    this.promised += sign;
-    this.#sort(piece);
   }
 
   /** A fetching neighbour has the piece (1), or has it no more (-1). */
@@ -106,11 +86,9 @@ export class PieceTable {
   }
 
   #sort(piece: number): void {
-    const missing = this.coming[piece] === 0 && !this.have.has(piece);
-    const isPromised = this.#promises[piece]! > 0;
+    const wanted = this.wanted(piece);
     const isSeen = this.availability[piece]! > 0;
-    this.offered.put(piece, missing && !isPromised && isSeen);
-    this.overtaken.put(piece, missing && isPromised && isSeen);
-    this.unclaimed.put(piece, missing && !isPromised && !isSeen);
+    this.offered.put(piece, wanted && isSeen);
+    this.unclaimed.put(piece, wanted && !isSeen);
   }
 }

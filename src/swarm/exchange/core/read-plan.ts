@@ -7,24 +7,24 @@ export interface Read {
   readonly extent: Extent;
   readonly source: string | undefined;
   readonly startedAt: number;
-  /** Peers that its pieces are pushed to; the others are told of them, and ask. */
-  readonly pushTo: readonly string[];
+  /** Of each other zone the one member that is told of its pieces at once, to fetch them for all there. */
+  readonly toldFirst: readonly string[];
   arrived: number;
 }
 
-/** A guess before the first extent was read and passed on, in bytes a second. */
+/** A guess before the first extent was read, in bytes a second. */
 const ASSUMED_RATE = 1 << 20;
 
-/** The extents that a node reads under leases: how many at once and how large, by how fast it reads them and passes them on. */
+/** The extents that a node reads under leases: how many at once and how large, by how fast they come. */
 export class ReadPlan {
   readonly reads = new Map<number, Read>();
   readonly #layout: PieceLayout;
   readonly #limits: DownloadLimits;
   /** Bytes a second that were read under leases, smoothed; undefined before the first extent. */
   #readRate: number | undefined;
-  /** Bytes a second that went all the way: read, and pushed to the typical subscriber. */
-  #passRate: number | undefined;
-  #passing: { readonly since: number; bytes: number } | undefined;
+  /** The same with the waits between extents. */
+  #leaseRate: number | undefined;
+  #leased: { readonly since: number; bytes: number } | undefined;
 
   constructor(layout: PieceLayout, limits: DownloadLimits) {
     this.#layout = layout;
@@ -33,32 +33,28 @@ export class ReadPlan {
 
   begin(read: Read): void {
     this.reads.set(read.extent.id, read);
-    this.#passing ??= { since: read.startedAt, bytes: 0 };
+    this.#leased ??= { since: read.startedAt, bytes: 0 };
   }
 
   /** False when it had ended before. */
   end(read: Read, now: number): boolean {
     const bytes = this.#layout.bytes(read.extent.first, read.arrived);
     if (bytes > 0) this.#readRate = smooth(this.#readRate, (bytes * 1000) / Math.max(1, now - read.startedAt));
-    if (this.#passing !== undefined) this.#passing.bytes += bytes;
+    if (this.#leased !== undefined) this.#leased.bytes += bytes;
     return this.reads.delete(read.extent.id);
   }
 
-  /**
-   * How many pieces to ask a lease for, 0 for none now. `queued`: pieces that the typical subscriber still waits to be pushed.
-   * `alone`: nobody subscribes.
-   */
-  wanted(queued: number, alone: boolean, now: number): number {
+  /** How many pieces to ask a lease for, 0 for none now. `alone`: nobody else fetches the blob. */
+  wanted(alone: boolean, now: number): number {
     const most = Math.max(1, Math.floor(this.#limits.maxExtentBytes / this.#layout.pieceLength));
     if (alone) return this.reads.size < this.#limits.readsAlone ? most : 0;
-    if (queued > this.#limits.pushQueuePieces) return 0;
     if (this.#remainingBytes() > ((this.#readRate ?? ASSUMED_RATE) * this.#limits.readAheadMs) / 1000) return 0;
-    if (this.#passing !== undefined && this.#passing.bytes > 0) {
-      this.#passRate = smooth(this.#passRate, (this.#passing.bytes * 1000) / Math.max(1, now - this.#passing.since));
-      this.#passing = { since: now, bytes: 0 };
+    if (this.#leased !== undefined && this.#leased.bytes > 0) {
+      this.#leaseRate = smooth(this.#leaseRate, (this.#leased.bytes * 1000) / Math.max(1, now - this.#leased.since));
+      this.#leased = { since: now, bytes: 0 };
     }
-    if (this.#passRate === undefined) return Math.min(most, this.#limits.firstExtentPieces);
-    return Math.max(1, Math.min(most, Math.round((this.#passRate * this.#limits.extentMs) / 1000 / this.#layout.pieceLength)));
+    if (this.#leaseRate === undefined) return Math.min(most, this.#limits.firstExtentPieces);
+    return Math.max(1, Math.min(most, Math.round((this.#leaseRate * this.#limits.extentMs) / 1000 / this.#layout.pieceLength)));
   }
 
   #remainingBytes(): number {

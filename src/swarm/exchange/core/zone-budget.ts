@@ -5,7 +5,7 @@ import type { PieceTable } from './piece-table.ts';
 const NEAR_PER_FAR = 4;
 /** A near one that was asked and sent nothing for this long helps nobody. */
 const SILENT_MS = 1000;
-/** New pieces are sent into so many other zones; with more, where zones are hosts perhaps, each reader would send to nearly everyone. */
+/** Of new pieces so many other zones hear at once; with more, where zones are hosts perhaps, nearly everyone would ask each reader. */
 const MAX_ZONES = 5;
 /** A piece that only other zones have is waited for at most this long for each neighbour in this zone, and this long in all. */
 const IMPORT_MS_PER_NEIGHBOUR = 250;
@@ -37,8 +37,8 @@ export function farRequests(sources: readonly Neighbour[], hasWanted: (source: N
 }
 
 /**
- * One neighbour of each other zone, drawn by chance. Who brings a new piece into the crowd sends it there and nowhere else outside its own
- * zone: so it crosses into each zone once, and is passed on inside. Of very many zones some, the others fetch it.
+ * One neighbour of each other zone, drawn by chance. Who brings a new piece into the crowd tells these at once, and they fetch it: so it
+ * crosses into each zone once, and is passed on inside before others there would ask for it. Of very many zones some.
  */
 export function oneOfEachZone(neighbours: readonly Neighbour[], random: () => number): Neighbour[] {
   const zones = new Map<string, Neighbour[]>();

@@ -1,5 +1,10 @@
 import { isIP } from 'node:net';
-import type { BulkAddress } from './bulk-protocol.ts';
+
+export interface BulkAddress {
+  /** IP address, or a name. */
+  readonly host: string;
+  readonly port: number;
+}
 
 /** Reads `HOST:PORT` or `[IPv6]:PORT`; undefined for every other text. */
 export function parseBulkAddress(text: string): BulkAddress | undefined {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { OnReadOpts } from 'node:net';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
 import { LayerswarmError } from '../../../errors.ts';
-import type { BulkAddress } from './bulk-protocol.ts';
+import type { BulkAddress } from './bulk-address.ts';
 import type { BulkIdentity } from './certificate.ts';
 import { BULK_ALPN, peerFingerprint, tlsOptions } from './tls-settings.ts';
 import { ReadArena } from './tls-transport.ts';

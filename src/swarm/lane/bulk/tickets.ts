@@ -7,6 +7,8 @@ export interface Ticket {
   readonly peerId: string;
   /** SHA-256 of the certificate. */
   readonly fingerprint: Uint8Array;
+  /** This side asked for the lane, since it cannot reach the peer's port: it makes requests on it, too. */
+  readonly asked: boolean;
   /** Milliseconds, on the clock that `TicketBook` is given. */
   readonly expiresAt: number;
 }

@@ -113,7 +113,10 @@ export class TlsTransport implements LaneTransport {
   send(header: Uint8Array, payload?: Uint8Array, free?: () => void): boolean {
     if (!this.#socket.writable) return false;
     if (payload === undefined) {
-      this.#socket.write(header, () => { this.#written(); });
+      this.#socket.write(header, () => {
+        free?.();
+        this.#written();
+      });
     } else {
       this.#socket.cork();
       this.#socket.write(header);

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { DOWNLOAD_LIMITS } from '../../../../src/swarm/exchange/core/limits.ts';
 import { CrowdJoins } from '../../../../src/swarm/exchange/crowd-joins.ts';
-import type { Network } from '../../../../src/swarm/network/network.ts';
+import type { BlobNetwork } from '../../../../src/swarm/network/network.ts';
 import type { Message } from '../../../../src/swarm/protocol/message.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 
@@ -20,15 +20,15 @@ function joins(members: number): { joins: CrowdJoins; asked: Set<string>; answer
     },
     request: async (peerId: string): Promise<Message> => {
       asked.add(peerId);
-      return await Promise.resolve({ type: 'joined', holding: { blob: BLOB, state: peerId === 'holder' ? 'complete' : 'none' }, credit: 0 });
+      return await Promise.resolve({ type: 'joined', holding: { blob: BLOB, state: peerId === 'holder' ? 'complete' : 'none' }, wants: false });
     },
   };
   const made = new CrowdJoins({
-    network: network as unknown as Network,
+    network: network as unknown as BlobNetwork,
     random: () => 0.5,
     zone: undefined,
     signal: new AbortController().signal,
-    message: () => ({ type: 'join', holding: { blob: BLOB, state: 'none' }, credit: 0 }),
+    message: () => ({ type: 'join', holding: { blob: BLOB, state: 'none' }, wants: true }),
     answered: (peerId, { holding }) => { if (holding.state === 'complete') answered.push(peerId); },
     ended: () => undefined,
   });

@@ -3,7 +3,6 @@ import { testHostilePeers } from './conformance/hostile.ts';
 import type { MakePair, WithPair } from './conformance/lane-pair.ts';
 import { testLifetime } from './conformance/lifetime.ts';
 import { testLimits } from './conformance/limits.ts';
-import { testPushes } from './conformance/pushes.ts';
 import { testRequests } from './conformance/requests.ts';
 
 /** What every `Lane` must do. */
@@ -20,7 +19,6 @@ export function testLane(test: TestFn, name: string, makePair: MakePair): void {
     });
   };
   testRequests(withPair);
-  testPushes(withPair);
   testLimits(withPair);
   testLifetime(withPair, makePair);
   testHostilePeers(withPair);

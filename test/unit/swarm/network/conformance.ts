@@ -2,14 +2,13 @@ import { randomBytes } from 'node:crypto';
 import type { ExecutionContext, SerialFn, TestFn } from 'ava';
 import { LayerswarmError, type ErrorCode } from '../../../../src/errors.ts';
 import { Digest } from '../../../../src/oci/digest.ts';
-import type { LaneSource } from '../../../../src/swarm/lane/lane.ts';
 import type { Network, OriginAnnouncement, Peer } from '../../../../src/swarm/network/network.ts';
 import { connected, left } from '../../../support/wait-for-peers.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 
 /** Makes nodes that find each other; `stop` ends all of them. */
 export interface NetworkFactory {
-  join(options?: { zone?: string; origin?: OriginAnnouncement; source?: LaneSource }): Promise<Network>;
+  join(options?: { zone?: string; origin?: OriginAnnouncement }): Promise<Network>;
   stopNode(node: Network): Promise<void>;
   stop(): Promise<void>;
 }
@@ -125,19 +124,18 @@ export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: 
     await Promise.all([throwsCode(t, request, 'peer-gone'), factory.stopNode(b)]);
     await throwsCode(t, a.request(b.self, { type: 'get-list', blob }, 'list'), 'peer-gone');
     t.notThrows(() => { a.send(b.self, { type: 'leave', blob, complete: true }); });
-    await throwsCode(t, a.lane(b.self), 'peer-gone');
   });
 
   withSwarm('messages of one peer arrive in order', async (t, factory) => {
     const { a, b } = await pair(factory);
     const seen: number[] = [];
     const all = Promise.withResolvers<undefined>();
-    b.handle('credit', (message) => {
-      seen.push(message.bytes);
+    b.handle('lease-report', (message) => {
+      seen.push(message.id);
       if (seen.length === 500) all.resolve(undefined);
       return undefined;
     });
-    for (let i = 0; i < 500; i++) a.send(b.self, { type: 'credit', blob, bytes: i });
+    for (let i = 0; i < 500; i++) a.send(b.self, { type: 'lease-report', blob, id: i, done: [], outcome: 'done' });
     await all.promise;
     t.deepEqual(seen, Array.from({ length: 500 }, (_, i) => i));
   });
@@ -190,30 +188,7 @@ export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: 
     t.deepEqual(await Array.fromAsync(a.findProviders(Digest.of(Buffer.from('another')).toString(), signal)), []);
   });
 
-  withSwarm('a lane delivers what the peer serves, and is the same one for all callers', async (t, factory) => {
-    const content = randomBytes(300_000);
-    const digest = Digest.of(content);
-    const source: LaneSource = {
-      async read(_peerId, asked, range) {
-        await Promise.resolve();
-        if (!asked.equals(digest)) return undefined;
-        return { chunks: (async function* () { yield await Promise.resolve(content.subarray(range.start, range.end)); })(), note: Buffer.from('noted') };
-      },
-      acceptPush: () => undefined,
-    };
-    const a = await factory.join();
-    const b = await factory.join({ source });
-    await Promise.all([connected(a, b.self), connected(b, a.self)]);
-    const signal = AbortSignal.timeout(20_000);
-    const lane = await a.lane(b.self, signal);
-    t.is(await a.lane(b.self, signal), lane);
-    const received = Buffer.alloc(200_000);
-    const target = { write: async (offset: number, chunk: Uint8Array) => { received.set(chunk, offset - 50_000); await Promise.resolve(); } };
-    const note = await lane.request(digest, { start: 50_000, end: 250_000 }, target, signal);
-    t.is(Buffer.from(note).toString(), 'noted');
-    t.is(Buffer.compare(received, content.subarray(50_000, 250_000)), 0);
-    await throwsCode(t, lane.request(Digest.of(Buffer.from('other')), { start: 0, end: 5 }, target, signal), 'not-found');
-  });
+
 }
 
 const blob = Digest.of(Buffer.from('a blob')).toString();

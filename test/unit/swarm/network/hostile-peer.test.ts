@@ -57,8 +57,8 @@ for (const [title, bytes] of beforeHello) {
 
 const afterHello: [title: string, bytes: Uint8Array][] = [
   ['says hello again', hello],
-  ['sends a have of ten million pieces', raw([0, 0, { type: 'have', blob, runs: [[0, 10_000_000]], backlogBytes: 0 }])],
-  ['sends a bitfield that is too long', raw([0, 0, { type: 'join', holding: { blob, state: 'partial', bits: new Uint8Array(2049) }, credit: 0 }])],
+  ['sends a have of ten million pieces', raw([0, 0, { type: 'have', blob, runs: [[0, 10_000_000]], forZone: false }])],
+  ['sends a bitfield that is too long', raw([0, 0, { type: 'join', holding: { blob, state: 'partial', bits: new Uint8Array(2049) }, wants: true }])],
   ['sends a digest that is none', raw([0, 0, { type: 'leave', blob: '../../etc/passwd', complete: true }])],
 ];
 for (const [title, bytes] of afterHello) {
@@ -124,12 +124,12 @@ test.serial('a member that does not read is cut when its queue is full', async (
 test.serial('messages over the rate are read later, in order, and not refused', async (t) => {
   const { target, peer } = await attacked(t, { limits: { peerRate: { perSecond: 2000, burst: 10 } } });
   const seen: number[] = [];
-  target.handle('credit', (message) => {
-    seen.push(message.bytes);
+  target.handle('lease-report', (message) => {
+    seen.push(message.id);
     return undefined;
   });
   const stream = await peer.open();
-  stream.send(Buffer.concat([hello, ...Array.from({ length: 300 }, (_, i) => framed({ kind: 'note', id: 0, message: { type: 'credit', blob, bytes: i } }))]));
+  stream.send(Buffer.concat([hello, ...Array.from({ length: 300 }, (_, i) => framed({ kind: 'note', id: 0, message: { type: 'lease-report', blob, id: i, done: [], outcome: 'done' } }))]));
   await waitFor('all messages', () => seen.length === 300);
   t.deepEqual(seen, Array.from({ length: 300 }, (_, i) => i));
   t.not(target.peer(peer.peerId), undefined);

@@ -10,7 +10,7 @@ const LAYOUT = new PieceLayout(256 << 20);
 
 /** Bytes asked of a holder at a time, after it has answered `rounds` requests over a link of this rate and round trip. */
 function window(bytesPerSecond: number, latencyMs: number, rounds = 60): number {
-  const holder = new Neighbour('holder', 'complete', Bitfield.full(LAYOUT.pieceCount), 0);
+  const holder = new Neighbour('holder', 'complete', Bitfield.full(LAYOUT.pieceCount));
   holder.latencyMs = latencyMs;
   let asked = 0;
   for (let round = 0; round < rounds; round++) {

@@ -13,7 +13,7 @@ let nextId = 0;
 
 function holders(count: number, near: boolean, has: Bitfield = Bitfield.full(LAYOUT.pieceCount)): Neighbour[] {
   return Array.from({ length: count }, () => {
-    const neighbour = new Neighbour(`peer ${nextId++}`, 'complete', has, 0);
+    const neighbour = new Neighbour(`peer ${nextId++}`, 'complete', has);
     neighbour.farZone = near ? undefined : 'elsewhere';
     return neighbour;
   });
@@ -70,7 +70,7 @@ test('near ones that deliver slowly still count', (t) => {
 function fetching(near: boolean, has: readonly number[]): Neighbour {
   const bits = new Bitfield(LAYOUT.pieceCount);
   for (const piece of has) bits.set(piece);
-  const neighbour = new Neighbour(`peer ${nextId++}`, 'fetching', bits, 0);
+  const neighbour = new Neighbour(`peer ${nextId++}`, 'fetching', bits);
   neighbour.farZone = near ? undefined : 'elsewhere';
   return neighbour;
 }
@@ -89,13 +89,13 @@ test('a member is far when its zone is another, and never where this node has no
   t.is(farZone(undefined, 'b'), undefined);
 });
 
-test('new pieces are sent to one member of each other zone', (t) => {
+test('of new pieces hears one member of each other zone', (t) => {
   const neighbours = [undefined, 'b', 'b', 'c', undefined, 'c', 'b'].map((zone) => Object.assign(fetching(true, []), { farZone: zone }));
   t.deepEqual(oneOfEachZone(neighbours, () => 0), [neighbours[1]!, neighbours[3]!]);
   t.deepEqual(oneOfEachZone(neighbours, () => 0.99), [neighbours[5]!, neighbours[6]!]);
 });
 
-test('of very many zones only some are sent new pieces', (t) => {
+test('of very many zones only some hear of new pieces', (t) => {
   const neighbours = Array.from({ length: 20 }, (_, zone) => Object.assign(fetching(true, []), { farZone: `${zone}` }));
   t.is(new Set(oneOfEachZone(neighbours, Math.random)).size, 5);
 });
@@ -165,7 +165,7 @@ test('of two zones the one without a holder is done soon after the other, and mo
       if (finished[node] !== undefined) return;
       const sources = [
         ...holders(1, zones[node] === 0),
-        ...tables.flatMap((other, index) => (index === node ? [] : Object.assign(new Neighbour(`${index}`, 'fetching', other.have, 0), { farZone: zones[index] === zones[node] ? undefined : 'elsewhere' }))),
+        ...tables.flatMap((other, index) => (index === node ? [] : Object.assign(new Neighbour(`${index}`, 'fetching', other.have), { farZone: zones[index] === zones[node] ? undefined : 'elsewhere' }))),
       ];
       for (const { peer, first, count } of chooseFetches(table, sources, { now, limits: { ...DOWNLOAD_LIMITS, maxRunBytes: 4 * 65_536 }, random })) {
         const { near } = sources.find((source) => source.peer === peer)!;

@@ -25,7 +25,7 @@ async function listen(t: ExecutionContext): Promise<Port> {
     listener.close();
     for (const { socket } of admitted) socket.destroy();
   });
-  tickets.add(TICKET, { peerId: 'member', fingerprint: member.fingerprint, expiresAt: 1 });
+  tickets.add(TICKET, { peerId: 'member', fingerprint: member.fingerprint, asked: false, expiresAt: 1 });
   return { port, tickets, admitted };
 }
 

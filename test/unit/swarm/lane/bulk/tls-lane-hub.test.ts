@@ -1,16 +1,14 @@
 import test, { type ExecutionContext } from 'ava';
 import { LayerswarmError } from '../../../../../src/errors.ts';
 import { Digest } from '../../../../../src/oci/digest.ts';
-import { Grade } from '../../../../../src/store/blob-store.ts';
-import { openStore } from '../../../../../src/store/store.ts';
-import { BulkThread } from '../../../../../src/swarm/lane/bulk/bulk-thread.ts';
+import { BulkPort } from '../../../../../src/swarm/lane/bulk/bulk-port.ts';
 import { TlsLaneHub, type BulkControl, type TlsLaneOptions } from '../../../../../src/swarm/lane/bulk/tls-lane-hub.ts';
 import { LaneHub, type StreamLanes } from '../../../../../src/swarm/lane/lane-hub.ts';
+import { LaneSessions } from '../../../../../src/swarm/lane/lane-sessions.ts';
 import type { Lane } from '../../../../../src/swarm/lane/lane.ts';
 import type { Message, MessageType } from '../../../../../src/swarm/protocol/message.ts';
 import { CollectingTarget, TestLaneSource } from '../../../../support/lane-source.ts';
 import { MemorySwarm, type MemoryNetwork } from '../../../../support/memory-network.ts';
-import { tempDir } from '../../../../support/temp-dir.ts';
 import { waitFor } from '../../../../support/wait-for.ts';
 
 const BLOB = Digest.of(Buffer.from('blob'));
@@ -19,7 +17,8 @@ const NEVER = new AbortController().signal;
 interface Node {
   readonly network: MemoryNetwork;
   readonly hub: TlsLaneHub;
-  readonly thread: BulkThread;
+  readonly port: BulkPort;
+  readonly sessions: LaneSessions;
   readonly source: TestLaneSource;
   /** Offers that this node gave. */
   readonly offers: string[][];
@@ -28,9 +27,13 @@ interface Node {
 /** `hidden`: the addresses that it tells lead nowhere. */
 async function makeNode(t: ExecutionContext, swarm: MemorySwarm, options: TlsLaneOptions & { hidden?: boolean } = {}): Promise<Node> {
   const network = await swarm.join();
-  const thread = await BulkThread.start({ host: '127.0.0.1', port: 0 }, (error) => { throw error; });
-  t.teardown(() => thread.stop());
   const source = new TestLaneSource();
+  const sessions = new LaneSessions({ source });
+  const port = await BulkPort.listen({ host: '127.0.0.1', port: 0, sessions });
+  t.teardown(async () => {
+    port.close();
+    await sessions.close();
+  });
   const offers: string[][] = [];
   const changed = <M extends Message | undefined>(message: M): M => {
     if (message === undefined || !('offer' in message) || message.offer === undefined) return message;
@@ -46,7 +49,7 @@ async function makeNode(t: ExecutionContext, swarm: MemorySwarm, options: TlsLan
       network.handle(type, async (message, from) => changed(await handler(message, from)));
     },
   };
-  return { network, thread, source, offers, hub: new TlsLaneHub(thread, control, source, options) };
+  return { network, port, sessions, source, offers, hub: new TlsLaneHub(port, control, options) };
 }
 
 async function works(t: ExecutionContext, lane: Lane): Promise<void> {
@@ -55,7 +58,17 @@ async function works(t: ExecutionContext, lane: Lane): Promise<void> {
   t.is(target.received, 100_000);
 }
 
-test('a node whose port cannot be reached dials instead, and both can ask', async (t) => {
+test('each side dials the lane on which it asks', async (t) => {
+  const swarm = new MemorySwarm();
+  const [a, b] = [await makeNode(t, swarm), await makeNode(t, swarm)];
+  await works(t, await a.hub.lane(b.network.self));
+  t.is(b.hub.current(a.network.self), undefined);
+  await works(t, await b.hub.lane(a.network.self));
+  t.deepEqual([a.offers.length, b.offers.length], [1, 1]);
+  t.deepEqual([[...a.sessions.uses()].map(({ kind }) => kind), [...b.sessions.uses()].map(({ kind }) => kind)], [['tls'], ['tls']]);
+});
+
+test('a node whose port cannot be reached dials instead, and both can ask on that lane', async (t) => {
   const swarm = new MemorySwarm();
   const a = await makeNode(t, swarm);
   const b = await makeNode(t, swarm, { hidden: true });
@@ -64,6 +77,8 @@ test('a node whose port cannot be reached dials instead, and both can ask', asyn
   const back = await b.hub.lane(a.network.self);
   await works(t, back);
   t.is(a.hub.current(b.network.self), lane);
+  // b was asked to dial, and uses what it dialled: no other offer was needed.
+  t.deepEqual([a.offers.length, b.offers.length], [1, 1]);
   t.deepEqual([a.source.reads.length, b.source.reads.length], [1, 1]);
 });
 
@@ -93,61 +108,28 @@ test('a ticket is for the peer that asked for it', async (t) => {
   const swarm = new MemorySwarm();
   const [a, b, c] = [await makeNode(t, swarm), await makeNode(t, swarm), await makeNode(t, swarm)];
   // Somebody who overheard it has another certificate.
-  const { offer } = await b.network.request(a.network.self, { type: 'bulk-open', fingerprint: b.thread.fingerprint }, 'bulk-ticket');
-  const stolen = { peerId: a.network.self, addresses: [{ host: '127.0.0.1', port: a.thread.port }], fingerprint: offer!.fingerprint, ticket: offer!.ticket, timeoutMs: 2000 };
-  await t.throwsAsync(c.thread.worker.call('dial', stolen), { code: 'peer-gone' });
-  t.is(a.hub.current(b.network.self), undefined);
+  const { offer } = await b.network.request(a.network.self, { type: 'bulk-open', fingerprint: b.port.fingerprint }, 'bulk-ticket');
+  await t.throwsAsync(c.port.dial(a.network.self, [{ host: '127.0.0.1', port: a.port.port }], offer, 2000, NEVER), { code: 'peer-gone' });
+  t.deepEqual([...a.sessions.uses()], []);
 });
 
 test('a port that somebody else has gets no ticket', async (t) => {
   const swarm = new MemorySwarm();
   const [a, b] = [await makeNode(t, swarm), await makeNode(t, swarm)];
-  const ticket = Buffer.alloc(32);
-  const call = a.thread.worker.call('dial', { peerId: b.network.self, addresses: [{ host: '127.0.0.1', port: b.thread.port }], fingerprint: Buffer.alloc(32, 1), ticket, timeoutMs: 2000 });
-  await t.throwsAsync(call, { code: 'peer-misbehaved' });
+  const offer = { addresses: [], fingerprint: Buffer.alloc(32, 1), ticket: Buffer.alloc(32), expiresInMs: 1000 };
+  await t.throwsAsync(a.port.dial(b.network.self, [{ host: '127.0.0.1', port: b.port.port }], offer, 2000, NEVER), { code: 'peer-misbehaved' });
 });
 
 test('who is no member any longer has no lane any longer', async (t) => {
   const swarm = new MemorySwarm();
   const [a, b] = [await makeNode(t, swarm), await makeNode(t, swarm)];
   await a.hub.lane(b.network.self);
-  await waitFor('the lane on the other side', () => b.hub.current(a.network.self), { interval: 5 });
+  await waitFor('the lane on the other side', () => [...b.sessions.uses()].some(({ kind }) => kind === 'tls'), { interval: 5 });
   swarm.disconnect(a.network, b.network);
   a.hub.forget(b.network.self);
-  await waitFor('the lane to end on both sides', () => a.hub.current(b.network.self) === undefined && b.hub.current(a.network.self) === undefined, { interval: 5 });
+  a.sessions.forget(b.network.self);
+  await waitFor('the lane to end on both sides', () => a.hub.current(b.network.self) === undefined && [...b.sessions.uses()].every(({ kind }) => kind === 'none'), { interval: 5 });
   await t.throwsAsync(a.hub.lane(b.network.self), { code: 'peer-gone' });
-});
-
-test('a thread that dies takes its lanes with it, and says so', async (t) => {
-  const failed = Promise.withResolvers<LayerswarmError>();
-  const thread = await BulkThread.start({ host: '127.0.0.1', port: 0 }, failed.resolve);
-  t.teardown(() => thread.kill());
-  const swarm = new MemorySwarm();
-  const network = await swarm.join();
-  const hub = new TlsLaneHub(thread, network, new TestLaneSource());
-  const b = await makeNode(t, swarm);
-  const lane = await hub.lane(b.network.self);
-  b.source.onRead = async () => await new Promise(() => undefined);
-  const asked = lane.request(BLOB, { start: 0, end: 10 }, new CollectingTarget({ start: 0, end: 10 }), NEVER);
-  const store = await openStore(tempDir(t), { openPartial: thread.partials.open });
-  t.teardown(() => store.close());
-  const bytes = Buffer.from('a blob');
-  const partial = await store.blobs.openPartial(Digest.of(bytes), bytes.length, 1024);
-  // What is no digest throws where nobody waits for an answer.
-  thread.worker.notify('openPartial', { paths: { data: '/nowhere/d', state: '/nowhere/s' }, digest: 'none', size: 1, pieceLength: 1, syncBytes: 1, syncIntervalMs: 1 });
-  t.is((await failed.promise).code, 'peer-gone');
-  await t.throwsAsync(asked, { code: 'peer-gone' });
-  t.is(hub.current(b.network.self), undefined);
-  await t.throwsAsync(hub.lane(b.network.self), { code: 'peer-gone' });
-  // What it had open can be given up, and goes on on this thread.
-  await t.throwsAsync(partial.write(0, bytes), { instanceOf: LayerswarmError });
-  await partial.close();
-  const again = await store.blobs.openPartial(Digest.of(bytes), bytes.length, 1024);
-  await again.write(0, bytes);
-  again.complete(0, Grade.received);
-  await again.advance();
-  await again.commit();
-  t.is(store.blobs.size(Digest.of(bytes)), bytes.length);
 });
 
 test('the lane hub gives the TLS lane, and a stream lane where there is none', async (t) => {

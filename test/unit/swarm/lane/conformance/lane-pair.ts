@@ -1,9 +1,13 @@
+import { truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { LayerswarmError, type ErrorCode } from '../../../../../src/errors.ts';
 import { Digest } from '../../../../../src/oci/digest.ts';
-import type { Lane } from '../../../../../src/swarm/lane/lane.ts';
+import type { ByteRange, Lane, LaneAnswer } from '../../../../../src/swarm/lane/lane.ts';
 import type { BandwidthLimits } from '../../../../../src/swarm/lane/pace/bandwidth.ts';
+import { fileAnswer } from '../../../../support/file-answer.ts';
 import type { TestLaneSource } from '../../../../support/lane-source.ts';
+import { tempDir } from '../../../../support/temp-dir.ts';
 
 export interface LaneOptions {
   readonly stallMs?: number;
@@ -14,15 +18,19 @@ export interface LaneOptions {
 export interface LaneNode {
   readonly peerId: string;
   readonly source: TestLaneSource;
-  laneTo(node: LaneNode): Promise<Lane>;
+  laneTo(node: Pick<LaneNode, 'peerId'>): Promise<Lane>;
   /** The lane to that node, if one is open. */
-  currentLane(node: LaneNode): Lane | undefined;
+  currentLane(node: Pick<LaneNode, 'peerId'>): Lane | undefined;
+  /** Of all lanes to that node, whoever opened them. */
+  use(node: Pick<LaneNode, 'peerId'>): { readonly isOpen: boolean; readonly sentBytes: number };
   /** Cuts every connection without a goodbye. */
   die(): Promise<void>;
 }
 
 /** The far end of a lane, byte by byte. */
 export interface RawLane {
+  /** The other side opened it, and waits to be greeted: this was done. */
+  readonly greeted: boolean;
   write(bytes: Uint8Array): void;
   /** Everything that came. */
   received(): Buffer;
@@ -33,7 +41,7 @@ export interface RawLane {
 export interface LanePair {
   readonly a: LaneNode;
   readonly b: LaneNode;
-  /** Opens a lane to `a` as the peer that `b` is, and speaks for itself from then on. */
+  /** A lane on which `a` makes its requests of `b`, and the test speaks for `b`. */
   rawLaneToA(): Promise<RawLane>;
   stop(): Promise<void>;
 }
@@ -48,15 +56,16 @@ export const NEVER = new AbortController().signal;
 export const NO_NOTE = new Uint8Array(0);
 export const MIB = 1 << 20;
 
-export async function* repeat(chunk: Buffer, times: number, ended?: () => void, given?: () => void): AsyncGenerator<Buffer, void, undefined> {
-  try {
-    for (let i = 0; i < times; i++) {
-      given?.();
-      yield await Promise.resolve(chunk);
-    }
-  } finally {
-    ended?.();
-  }
+/** A file of 1 GiB that takes no room on the disk, as answers to requests; how many of them were let go. */
+export async function hugeFile(t: ExecutionContext): Promise<{ readonly answer: (range: ByteRange) => LaneAnswer; released(): number }> {
+  const path = join(tempDir(t, 'lane'), 'huge');
+  await writeFile(path, '');
+  await truncate(path, 1024 * MIB);
+  let released = 0;
+  return {
+    answer: (range) => fileAnswer(path, range, NO_NOTE, () => { released += 1; }),
+    released: () => released,
+  };
 }
 
 export async function throwsCode(t: ExecutionContext, work: Promise<unknown>, code: ErrorCode): Promise<void> {

@@ -1,31 +1,28 @@
 import type { ExecutionContext } from 'ava';
+import { encodeFrame, MAX_DATA_BYTES } from '../../../../../src/swarm/lane/frame.ts';
 import { CollectingTarget, patternBytes, TestLaneSource } from '../../../../support/lane-source.ts';
 import { waitFor } from '../../../../support/wait-for.ts';
-import { BLOB, MIB, NEVER, NO_NOTE, repeat, throwsCode, type MakePair, type WithPair } from './lane-pair.ts';
+import { BLOB, hugeFile, MIB, NEVER, NO_NOTE, throwsCode, type MakePair, type WithPair } from './lane-pair.ts';
 
 const STALL_MS = 300;
 
 /** How lanes are opened, and how they end. */
 export function testLifetime(withPair: WithPair, makePair: MakePair): void {
-  withPair('a peer that stays silent is given up after the stall time', async (t, { a, b }) => {
-    const lane = await a.laneTo(b);
+  withPair('a peer that stays silent is given up after the stall time', async (t, pair) => {
+    const { a, b } = pair;
+    const raw = await pair.rawLaneToA();
+    const lane = await waitFor('the lane', () => a.currentLane(b), { interval: 5 });
     const range = { start: 0, end: 10 * MIB };
-    const release = Promise.withResolvers<void>();
-    b.source.onRead = () => ({
-      chunks: (async function* stuck() {
-        yield patternBytes({ start: 0, end: MIB });
-        await release.promise;
-        yield patternBytes({ start: 0, end: MIB });
-      })(),
-      note: NO_NOTE,
-    });
     const target = new CollectingTarget(range);
-    await throwsCode(t, lane.request(BLOB, range, target, NEVER), 'timeout');
+    const request = lane.request(BLOB, range, target, NEVER);
+    await waitFor('the request', () => raw.received().length > 20, { interval: 5 });
+    raw.write(encodeFrame({ type: 'answer', id: 0, note: NO_NOTE }));
+    for (let at = 0; at < MIB; at += MAX_DATA_BYTES) raw.write(encodeFrame({ type: 'data', id: 0, bytes: patternBytes({ start: at, end: at + MAX_DATA_BYTES }) }));
+    await throwsCode(t, request, 'timeout');
     t.is(target.received, MIB);
-    release.resolve();
     // The lane was silent as a whole: the next one is new.
-    b.source.onRead = new TestLaneSource().onRead;
-    await waitFor('both sides to drop it', () => a.currentLane(b) !== lane && b.currentLane(a) === undefined);
+    await raw.closed;
+    await waitFor('it to be dropped', () => a.currentLane(b) !== lane);
     await (await a.laneTo(b)).request(BLOB, { start: 0, end: 9 }, new CollectingTarget({ start: 0, end: 9 }), NEVER);
   }, { stallMs: STALL_MS });
 
@@ -46,26 +43,26 @@ export function testLifetime(withPair: WithPair, makePair: MakePair): void {
     t.is(target.received, range.end);
   }, { stallMs: STALL_MS });
 
-  withPair('a peer that dies half-way ends requests and pushes of both sides', async (t, { a, b }) => {
+  withPair('a peer that dies half-way ends requests of both sides', async (t, { a, b }) => {
     const lane = await a.laneTo(b);
     const range = { start: 0, end: 1024 * MIB };
-    const ended = Promise.withResolvers<void>();
-    b.source.onRead = () => ({ chunks: repeat(patternBytes({ start: 0, end: MIB }), 1024, ended.resolve), note: NO_NOTE });
+    const huge = await hugeFile(t);
+    for (const { source } of [a, b]) source.onRead = (_, range) => huge.answer(range);
     const target = new CollectingTarget(range);
     const request = lane.request(BLOB, range, target, NEVER);
-    const push = (await b.laneTo(a)).push(BLOB, { start: 0, end: 400 * MIB }, Buffer.alloc(400 * MIB), NO_NOTE, NEVER);
-    await waitFor('both to be under way', () => target.received > MIB && (a.source.pushes[0]?.target.received ?? 0) > MIB, { interval: 1 });
+    const otherTarget = new CollectingTarget(range);
+    const other = (await b.laneTo(a)).request(BLOB, range, otherTarget, NEVER);
+    await waitFor('both to be under way', () => target.received > MIB && otherTarget.received > MIB, { interval: 1 });
     await Promise.all([
       throwsCode(t, request, 'peer-gone'),
-      throwsCode(t, push, 'peer-gone'),
+      throwsCode(t, other, 'peer-gone'),
       b.die(),
     ]);
-    t.false(await a.source.pushes[0]!.outcome);
-    await ended.promise;
+    await waitFor('what is left to be let go', () => huge.released() > 0);
     await throwsCode(t, lane.request(BLOB, range, target, NEVER), 'peer-gone');
   });
 
-  withPair('two nodes that open a lane at the same moment get one that works both ways', async (t, { a, b }) => {
+  withPair('two nodes that open a lane at the same moment have one each, which all callers share', async (t, { a, b }) => {
     const lanes = await Promise.all([a.laneTo(b), b.laneTo(a), a.laneTo(b), b.laneTo(a)]);
     t.is(lanes[0], lanes[2]);
     t.is(lanes[1], lanes[3]);
@@ -76,11 +73,11 @@ export function testLifetime(withPair: WithPair, makePair: MakePair): void {
 
   withPair('closing ends what is under way, and the next lane is a new one', async (t, { a, b }) => {
     const lane = await a.laneTo(b);
-    b.source.onRead = () => ({ chunks: (async function* stuck() { yield await new Promise<Buffer>(() => undefined); })(), note: NO_NOTE });
+    b.source.onRead = async () => await new Promise(() => undefined);
     const request = lane.request(BLOB, { start: 0, end: 10 }, new CollectingTarget({ start: 0, end: 10 }), NEVER);
     await waitFor('the request to arrive', () => b.source.reads.length === 1, { interval: 1 });
     await Promise.all([throwsCode(t, request, 'peer-gone'), lane.close()]);
-    await waitFor('the peer to notice', () => b.currentLane(a) === undefined);
+    await waitFor('the peer to notice', () => !b.use(a).isOpen);
     b.source.onRead = new TestLaneSource().onRead;
     const next = await b.laneTo(a);
     t.not(next, lane);
@@ -90,7 +87,7 @@ export function testLifetime(withPair: WithPair, makePair: MakePair): void {
   withPair('a lane that nobody uses is closed on both sides', async (t, { a, b }) => {
     const lane = await a.laneTo(b);
     await lane.request(BLOB, { start: 0, end: 10 }, new CollectingTarget({ start: 0, end: 10 }), NEVER);
-    await waitFor('it to be closed', () => a.currentLane(b) === undefined && b.currentLane(a) === undefined);
+    await waitFor('it to be closed', () => a.currentLane(b) === undefined && !b.use(a).isOpen);
     await throwsCode(t, lane.request(BLOB, { start: 0, end: 10 }, new CollectingTarget({ start: 0, end: 10 }), NEVER), 'peer-gone');
     const next = await a.laneTo(b);
     await next.request(BLOB, { start: 0, end: 10 }, new CollectingTarget({ start: 0, end: 10 }), NEVER);

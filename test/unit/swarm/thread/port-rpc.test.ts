@@ -1,7 +1,7 @@
 import { MessageChannel } from 'node:worker_threads';
 import test, { type ExecutionContext } from 'ava';
-import { LayerswarmError } from '../../../../../src/errors.ts';
-import { PortRpc } from '../../../../../src/swarm/lane/bulk/port-rpc.ts';
+import { LayerswarmError } from '../../../../src/errors.ts';
+import { PortRpc } from '../../../../src/swarm/thread/port-rpc.ts';
 
 interface Server {
   double: { readonly params: number; readonly result: number };

@@ -1,5 +1,5 @@
-import type { MessagePort, Transferable, Worker } from 'node:worker_threads';
-import { LayerswarmError, type ErrorCode } from '../../../errors.ts';
+import type { Transferable } from 'node:worker_threads';
+import { LayerswarmError, type ErrorCode } from '../../errors.ts';
 
 /** The methods of one side: parameters and result of each. All must survive the structured clone. */
 export type Methods<M> = { [K in keyof M]: { readonly params: unknown; readonly result: unknown } };
@@ -10,7 +10,10 @@ export type Handlers<M extends Methods<M>> = {
 };
 
 /** This end of the line between a thread and its worker. */
-type Port = Pick<MessagePort | Worker, 'postMessage' | 'on'>;
+interface Port {
+  postMessage(messages: unknown, transfer?: readonly Transferable[]): void;
+  on(event: 'message', listener: (messages: readonly PortMessage[]) => void): unknown;
+}
 
 type PortMessage =
   | { readonly type: 'call'; readonly id: number; readonly method: string; readonly params: unknown }
@@ -39,8 +42,8 @@ const NEVER = new AbortController().signal;
  * together: to wake the other thread for one message costs as much as hashing several kilobytes.
  */
 export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote>> {
-  readonly #port: Port;
-  readonly #handlers: Handlers<Local>;
+  readonly #port: Port | undefined;
+  readonly #handlers: Handlers<Local> | undefined;
   readonly #calls = new Map<number, PendingCall>();
   readonly #running = new Map<number, AbortController>();
   #outbox: PortMessage[] = [];
@@ -50,10 +53,17 @@ export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote
   #nextId = 0;
   #closed: LayerswarmError | undefined;
 
-  constructor(port: Port, handlers: Handlers<Local>) {
-    this.#port = port;
+  constructor(port: Port, handlers: Handlers<Local>);
+  /** One that is closed from the start. */
+  constructor(reason: LayerswarmError);
+  constructor(port: Port | LayerswarmError, handlers?: Handlers<Local>) {
     this.#handlers = handlers;
-    port.on('message', (messages: readonly PortMessage[]) => { for (const message of messages) this.#onMessage(message); });
+    if (port instanceof LayerswarmError) {
+      this.#closed = port;
+      return;
+    }
+    this.#port = port;
+    port.on('message', (messages) => { for (const message of messages) this.#onMessage(message); });
   }
 
   /** The other side is gone. */
@@ -118,13 +128,13 @@ export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote
     const [messages, transfers] = [this.#outbox, this.#transfers];
     this.#outbox = [];
     this.#transfers = [];
-    if (this.#closed === undefined) this.#port.postMessage(messages, transfers);
+    if (this.#closed === undefined) this.#port?.postMessage(messages, transfers);
   }
 
   #onMessage(message: PortMessage): void {
     switch (message.type) {
       case 'call': void this.#run(message.id, message.method, message.params); break;
-      case 'notify': void this.#handlers[message.method as keyof Local](message.params, NEVER); break;
+      case 'notify': void this.#handlers?.[message.method as keyof Local](message.params, NEVER); break;
       case 'abort': this.#running.get(message.id)?.abort(); break;
       case 'result': this.#settle(message.id)?.resolve(message.value as never); break;
       case 'error': this.#settle(message.id)?.reject(new LayerswarmError(message.error.code, message.error.message)); break;
@@ -135,7 +145,7 @@ export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote
     const controller = new AbortController();
     this.#running.set(id, controller);
     try {
-      const result = this.#handlers[method as keyof Local](params, controller.signal);
+      const result = this.#handlers![method as keyof Local](params, controller.signal);
       this.#post({ type: 'result', id, value: result instanceof Promise ? await result : result });
     } catch (error) {
       this.#post({ type: 'error', id, error: portError(error) });

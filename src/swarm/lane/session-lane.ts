@@ -1,22 +1,21 @@
 import type { Digest } from '../../oci/digest.ts';
 import type { LaneSession } from './lane-session.ts';
-import type { ByteRange, FileRange, Lane, RangeTarget } from './lane.ts';
+import type { ByteRange, Lane, RangeTarget } from './lane.ts';
 
-/** A lane over a libp2p stream. */
-export class StreamLane implements Lane {
-  readonly kind = 'stream';
+/** A lane as whoever asks on it has it. */
+export class SessionLane implements Lane {
+  readonly kind: Lane['kind'];
+  /** It takes nothing new from now on. */
+  onRetired: (() => void) | undefined;
   readonly #session: LaneSession;
 
-  constructor(session: LaneSession) {
+  constructor(kind: Lane['kind'], session: LaneSession) {
+    this.kind = kind;
     this.#session = session;
   }
 
   get peerId(): string {
     return this.#session.peerId;
-  }
-
-  get sendBacklog(): number {
-    return this.#session.queue.backlog;
   }
 
   get sentBytes(): number {
@@ -32,12 +31,13 @@ export class StreamLane implements Lane {
     return this.#session.ready;
   }
 
-  async request(blob: Digest, range: ByteRange, target: RangeTarget, signal: AbortSignal): Promise<Uint8Array> {
-    return await this.#session.request(blob, range, target, signal);
+  /** Whether something new can be begun on it. */
+  get isOpen(): boolean {
+    return this.#session.isOpen;
   }
 
-  async push(blob: Digest, range: ByteRange, bytes: Uint8Array | FileRange, note: Uint8Array, signal: AbortSignal): Promise<boolean> {
-    return await this.#session.push(blob, range, bytes, note, signal);
+  async request(blob: Digest, range: ByteRange, target: RangeTarget, signal: AbortSignal): Promise<Uint8Array> {
+    return await this.#session.request(blob, range, target, signal);
   }
 
   /** Takes nothing new; closes when what is under way has ended. */

@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto';
+import { isIP, isIPv6 } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import type { TLSSocket } from 'node:tls';
+import { hostGroup } from '../../network/host-group.ts';
+import type { BulkOffer } from '../../protocol/message.ts';
+import { abortedBy } from '../abort.ts';
+import type { LaneSessions } from '../lane-sessions.ts';
+import type { SessionLane } from '../session-lane.ts';
+import type { BulkAddress } from './bulk-address.ts';
+import { dialFirst } from './bulk-dial.ts';
+import { BulkListener } from './bulk-listener.ts';
+import { makeBulkIdentity } from './certificate.ts';
+import { TICKET_BYTES, TicketBook, type Ticket } from './tickets.ts';
+import { TlsTransport, type ReadArena } from './tls-transport.ts';
+
+const TICKET_LIFETIME_MS = 15_000;
+const MAX_ADDRESSES = 8;
+
+export interface BulkPortOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly sessions: LaneSessions;
+}
+
+/** The port for TLS lanes: lets in whoever was given a ticket, and dials the ports of others. */
+export class BulkPort {
+  readonly #host: string;
+  readonly #sessions: LaneSessions;
+  readonly #identity = makeBulkIdentity();
+  readonly #tickets = new TicketBook(() => performance.now());
+  readonly #listener: BulkListener;
+  #port = 0;
+  /** A peer opened a lane with the ticket. */
+  onOpened: ((lane: SessionLane, ticket: Ticket) => void) | undefined;
+
+  private constructor({ host, sessions }: BulkPortOptions) {
+    this.#host = host;
+    this.#sessions = sessions;
+    this.#listener = new BulkListener(this.#identity, this.#tickets, (socket, ticket) => {
+      this.onOpened?.(this.#attach(ticket.peerId, socket, undefined, 'acceptor'), ticket);
+    });
+  }
+
+  /** @throws `port-taken`, `config-invalid` */
+  static async listen(options: BulkPortOptions): Promise<BulkPort> {
+    const port = new BulkPort(options);
+    port.#port = await port.#listener.listen(options.host, options.port);
+    return port;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** SHA-256 of the certificate. */
+  get fingerprint(): Uint8Array {
+    return this.#identity.fingerprint;
+  }
+
+  /** Where, and with what ticket, the peer with that certificate may open one lane. `asked`: this side wants to make requests on it. */
+  offer(peerId: string, fingerprint: Uint8Array, asked: boolean): BulkOffer {
+    const ticket = randomBytes(TICKET_BYTES);
+    this.#tickets.add(ticket, { peerId, fingerprint, asked, expiresAt: performance.now() + TICKET_LIFETIME_MS });
+    return { addresses: this.addresses().slice(0, MAX_ADDRESSES), fingerprint: this.fingerprint, ticket, expiresInMs: TICKET_LIFETIME_MS };
+  }
+
+  /** Opens a lane to the first address that answers as the peer. @throws `peer-gone`, `timeout`, `peer-misbehaved`, `aborted` */
+  async dial(peerId: string, addresses: readonly BulkAddress[], { fingerprint, ticket }: BulkOffer, timeoutMs: number, signal: AbortSignal): Promise<SessionLane> {
+    const { socket, arena } = await dialFirst(this.#identity, addresses.slice(0, MAX_ADDRESSES), { fingerprint, ticket }, timeoutMs, signal);
+    const lane = this.#attach(peerId, socket, arena, 'opener');
+    const giveUp = (): void => { void lane.close(); };
+    signal.addEventListener('abort', giveUp, { once: true });
+    const timer = setTimeout(giveUp, timeoutMs);
+    try {
+      if (signal.aborted) giveUp();
+      await lane.ready;
+      if (signal.aborted) throw abortedBy(signal);
+      return lane;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', giveUp);
+    }
+  }
+
+  /** Where peers may reach it, `HOST:PORT`; every address of this host when it listens on all. */
+  addresses(): string[] {
+    const wildcard = this.#host === '0.0.0.0' || this.#host === '::';
+    const hosts = wildcard ? ownAddresses(this.#host === '::') : [this.#host];
+    return hosts.map((host) => `${isIPv6(host) ? `[${host}]` : host}:${this.#port}`);
+  }
+
+  close(): void {
+    this.#listener.close();
+  }
+
+  #attach(peerId: string, socket: TLSSocket, arena: ReadArena | undefined, role: 'opener' | 'acceptor'): SessionLane {
+    return this.#sessions.attach(new TlsTransport(socket, arena), { peerId, kind: 'tls', role, host: hostGroup(socket.remoteAddress ?? '') });
+  }
+}
+
+function ownAddresses(withIPv6: boolean): string[] {
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const reachable = all.filter(({ address, family, internal }) => !internal && isIP(address) !== 0 && (family === 'IPv4' || (withIPv6 && !address.startsWith('fe80'))));
+  return (reachable.length > 0 ? reachable : all.filter(({ family }) => family === 'IPv4')).map(({ address }) => address);
+}

@@ -1,0 +1,287 @@
+import { Worker } from 'node:worker_threads';
+import { LayerswarmError } from '../../errors.ts';
+import { Digest } from '../../oci/digest.ts';
+import type { BlobStore } from '../../store/blob-store.ts';
+import type { PartialLender } from '../../store/partial-owner.ts';
+import { clientBytes, type EmitPolicy } from '../exchange/client-read.ts';
+import { someoneHas } from '../exchange/lookup.ts';
+import type { ByteRange } from '../lane/lane.ts';
+import type { LaneUse } from '../lane/lane-sessions.ts';
+import type { Bandwidth } from '../lane/pace/bandwidth.ts';
+import type { LaneStreams } from '../lane/stream-lane-hub.ts';
+import type { Network } from '../network/network.ts';
+import type { RecordedHosts } from '../network/own-offers.ts';
+import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, ExchangeTotals, TransferStatus } from '../swarm.ts';
+import { PortRpc } from './port-rpc.ts';
+import { ThreadNetwork } from './thread-network.ts';
+import { ThreadOrigins } from './thread-origins.ts';
+import type { BulkWorkerOptions, MainMethods, ProgressReport, WorkerMethods } from './thread-protocol.ts';
+import { ThreadStore } from './thread-store.ts';
+
+export interface BulkThreadOptions {
+  readonly network: Network;
+  readonly streams: LaneStreams;
+  /** Where a peer may have its bulk port, beside the host that it is connected from. */
+  readonly recordedHosts: RecordedHosts;
+  readonly blobs: BlobStore & PartialLender;
+  /** The origin that the swarm uses now; undefined while none is known. */
+  origin(): BlobOrigin | undefined;
+  /** Whether members may have this blob; false for those of excluded repositories only. */
+  mayShare(blob: Digest): boolean;
+  /** PKCS #8 in PEM. */
+  readonly peerKey: string;
+  readonly zone?: string | undefined;
+  readonly emit?: EmitPolicy;
+  /** The bulk port; 0 takes a free one. Without it blobs travel over the control connections alone. */
+  readonly listen?: { readonly host: string; readonly port: number } | undefined;
+  readonly stallMs?: number | undefined;
+  readonly idleMs?: number | undefined;
+  /** What this thread may use together with the others; without it there is no limit. */
+  readonly bandwidth?: Bandwidth | undefined;
+  /** What went over lanes, for whoever shows it. */
+  onLanes?(uses: readonly LaneUse[]): void;
+  /** The thread died by itself; another takes its place, and its transfers have failed. */
+  onFailure?(error: LayerswarmError): void;
+}
+
+const STOP_TIMEOUT_MS = 3000;
+/** A thread that died gets a successor after this. */
+const RESTART_MS = 500;
+/** Whether the origin is another, and how far members are away, is looked at this often while blobs are fetched. */
+const REFRESH_MS = 250;
+/** What another part of the program reads from a member comes over in parts of this many bytes. */
+const MEMBER_READ_BYTES = 1 << 20;
+/** Compiled, this file and the worker's are `.js`. */
+const WORKER_FILE = new URL(import.meta.url.endsWith('.ts') ? './bulk-worker.ts' : './bulk-worker.js', import.meta.url);
+
+/**
+ * The thread that has the transfers of blobs whole: choosing, lanes, verification, files, serving. This is its side in the main thread,
+ * which asks for blobs and hears of progress and the end; their bytes stay over there.
+ */
+export class BulkThread implements BlobExchange {
+  readonly #options: BulkThreadOptions;
+  readonly #network: ThreadNetwork;
+  readonly #store: ThreadStore;
+  readonly #origins: ThreadOrigins;
+  readonly #unsubscribe: () => void;
+  readonly #refresh: NodeJS.Timeout;
+  #thread: Worker | undefined;
+  #worker = new PortRpc<MainMethods, WorkerMethods>(new LayerswarmError('unavailable', 'the bulk thread is not running yet'));
+  #exited = Promise.withResolvers<void>();
+  #port: number | undefined;
+  #stopping = false;
+  #nextFetch = 0;
+  /** Fetches that somebody holds. */
+  #held = 0;
+  #progress: ProgressReport = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], wrong: [] };
+  #transfers: readonly TransferStatus[] = [];
+  #vouchedBytes = 0;
+  /** Of threads that died. */
+  #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0 };
+
+  private constructor(options: BulkThreadOptions) {
+    this.#options = options;
+    const worker = (): PortRpc<MainMethods, WorkerMethods> => this.#worker;
+    this.#network = new ThreadNetwork(options.network, options.streams, options.recordedHosts, worker);
+    this.#origins = new ThreadOrigins(() => options.origin(), worker);
+    this.#store = new ThreadStore({
+      blobs: options.blobs, worker,
+      mayShare: (blob) => options.mayShare(blob),
+      haveBytes: (digest) => this.#transfers.find((transfer) => transfer.digest.equals(digest) && transfer.state === 'fetching')?.haveBytes,
+    });
+    this.#unsubscribe = options.blobs.onChange(({ kind, digest }) => {
+      const blob = digest.toString();
+      if (kind === 'removed') this.#worker.notify('blobRemoved', { digest: blob });
+      if (!options.mayShare(digest)) return;
+      if (kind === 'added') options.network.provide(blob);
+      else options.network.unprovide(blob);
+    });
+    this.#refresh = setInterval(() => {
+      if (this.#held > 0) this.#tellNews();
+    }, REFRESH_MS).unref();
+  }
+
+  /** @throws `port-taken`, `config-invalid` */
+  static async start(options: BulkThreadOptions): Promise<BulkThread> {
+    const thread = new BulkThread(options);
+    try {
+      await thread.#spawn();
+      return thread;
+    } catch (error) {
+      await thread.kill();
+      throw error;
+    }
+  }
+
+  /** Of the bulk port. */
+  get port(): number | undefined {
+    return this.#port;
+  }
+
+  fetch(request: BlobRequest): BlobFetch {
+    if (this.#stopping) throw new LayerswarmError('unavailable', 'this node is stopping');
+    const { digest, size, repository, origin, sources } = request;
+    const worker = this.#worker;
+    const id = this.#nextFetch++;
+    this.#tellNews();
+    const begun = worker.call('fetch', {
+      id, digest: digest.toString(), size, repository, sources,
+      origin: origin === undefined ? undefined : this.#origins.ref(origin),
+      shared: request.shared ?? this.#options.mayShare(digest),
+    });
+    const whenDone = async (): Promise<void> => {
+      await begun;
+      await worker.call('done', { id });
+    };
+    const done = whenDone();
+    // Whoever waits is told; nobody may.
+    done.catch(() => undefined);
+    this.#held++;
+    let isReleased = false;
+    const startedAt = Date.now();
+    const fetch = {
+      digest,
+      size: async (): Promise<number> => size ?? await begun.then(async () => await worker.call('size', { id })),
+      done: async () => { await done; },
+      vouchedPiece: async (offset: number) => await worker.call('vouched', { id, offset }),
+      read: (start: number, end: number, signal: AbortSignal) => clientBytes(fetch, this.#options.blobs, start, end, {
+        emit: this.#options.emit ?? 'proven',
+        onVouched: (bytes) => { this.#vouchedBytes += bytes; },
+      }, signal),
+      progress: (): TransferStatus => this.#transfers.find((transfer) => transfer.digest.equals(digest)) ?? {
+        digest, repository, sizeBytes: size, haveBytes: 0, fromOriginBytes: 0, fromPeers: new Map(), bytesPerSecond: 0, stalls: 0, retries: 0, state: 'finding', startedAt,
+      },
+      release: () => {
+        if (isReleased) return;
+        isReleased = true;
+        this.#held--;
+        worker.notify('release', { id });
+      },
+    };
+    return fetch;
+  }
+
+  /** Bytes of what a member holds, over its lane. @throws as `Lane.request` */
+  async *readMember(peerId: string, digest: Digest, { start, end }: ByteRange, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    for (let at = start; at < end; at += MEMBER_READ_BYTES) {
+      yield await this.#worker.call('readMember', { peerId, digest: digest.toString(), start: at, end: Math.min(end, at + MEMBER_READ_BYTES) }, { signal });
+    }
+  }
+
+  async findable(digest: Digest, signal: AbortSignal): Promise<boolean> {
+    return this.#options.blobs.size(digest) !== undefined || await someoneHas(this.#options.network, digest, signal);
+  }
+
+  transfers(): readonly TransferStatus[] {
+    return this.#transfers;
+  }
+
+  totals(): Readonly<ExchangeTotals> {
+    const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.#progress;
+    return {
+      fromOriginBytes: this.#before.fromOriginBytes + fromOriginBytes,
+      fromPeersBytes: this.#before.fromPeersBytes + fromPeersBytes,
+      toPeersBytes: this.#before.toPeersBytes + toPeersBytes,
+      vouchedBytes: this.#vouchedBytes,
+    };
+  }
+
+  /** Pieces of the peer that turned out wrong since start. */
+  badPieces(peerId: string): number {
+    return this.#progress.wrong.find(([peer]) => peer === peerId)?.[1] ?? 0;
+  }
+
+  /** Ends all transfers, the lanes and the port. */
+  async close(): Promise<void> {
+    this.#stopping = true;
+    clearInterval(this.#refresh);
+    this.#unsubscribe();
+    const timer = setTimeout(() => { void this.#thread?.terminate(); }, STOP_TIMEOUT_MS);
+    try {
+      await this.#worker.call('stop', undefined);
+    } catch (error) {
+      // It ended before it could answer.
+      if (!(error instanceof LayerswarmError)) throw error;
+    }
+    clearTimeout(timer);
+    await this.kill();
+  }
+
+  /** Ends the thread as it is, with its transfers; another takes its place. */
+  async restart(): Promise<void> {
+    await this.#thread?.terminate();
+  }
+
+  /** Ends the thread as it is. */
+  async kill(): Promise<void> {
+    this.#stopping = true;
+    clearInterval(this.#refresh);
+    this.#unsubscribe();
+    await this.#thread?.terminate();
+    if (this.#thread !== undefined) await this.#exited.promise;
+    this.#network.close();
+  }
+
+  async #spawn(): Promise<void> {
+    const { listen, stallMs, idleMs, bandwidth, peerKey, zone } = this.#options;
+    const workerData: BulkWorkerOptions = {
+      peerKey, zone, stallMs, idleMs,
+      listen: listen === undefined ? undefined : { ...listen, port: this.#port ?? listen.port },
+      bandwidth: bandwidth?.shared,
+    };
+    const thread = new Worker(WORKER_FILE, { workerData, name: 'bulk' });
+    const exited = Promise.withResolvers<void>();
+    const worker = new PortRpc<MainMethods, WorkerMethods>(thread, {
+      ...this.#network.handlers, ...this.#store.handlers, ...this.#origins.handlers,
+      progress: (report) => { this.#onProgress(report); },
+    });
+    this.#thread = thread;
+    this.#worker = worker;
+    this.#exited = exited;
+    let cause: unknown;
+    thread.on('error', (error) => { cause = error; });
+    thread.on('exit', () => {
+      const error = new LayerswarmError('unavailable', 'the bulk thread has ended', { cause });
+      worker.close(error);
+      void this.#onExit(error).finally(() => { exited.resolve(); });
+    });
+    this.#port = await worker.call('start', undefined);
+    this.#network.introduce();
+    this.#origins.forgetTold();
+    this.#tellNews();
+  }
+
+  async #onExit(error: LayerswarmError): Promise<void> {
+    this.#network.drop();
+    const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.totals();
+    this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes };
+    this.#progress = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], wrong: [] };
+    this.#transfers = [];
+    await this.#store.close();
+    if (this.#stopping) return;
+    this.#options.onFailure?.(error);
+    setTimeout(() => { void this.#respawn(); }, RESTART_MS).unref();
+  }
+
+  async #respawn(): Promise<void> {
+    if (this.#stopping) return;
+    try {
+      await this.#spawn();
+    } catch (error) {
+      // Its port may be taken for a moment: the exit of the thread tries again.
+      this.#options.onFailure?.(error instanceof LayerswarmError ? error : new LayerswarmError('internal', 'the bulk thread cannot be started', { cause: error }));
+      await this.#thread?.terminate();
+    }
+  }
+
+  #tellNews(): void {
+    this.#origins.tell();
+    this.#network.tellLatencies();
+  }
+
+  #onProgress(report: ProgressReport): void {
+    this.#progress = report;
+    this.#transfers = report.transfers.map((status) => ({ ...status, digest: Digest.parse(status.digest) }));
+    this.#options.onLanes?.(report.lanes);
+  }
+}

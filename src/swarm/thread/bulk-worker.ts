@@ -1,0 +1,74 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { Digest } from '../../oci/digest.ts';
+import { Exchange } from '../exchange/exchange.ts';
+import { readFromMember } from '../exchange/member-read.ts';
+import { BulkPort } from '../lane/bulk/bulk-port.ts';
+import { TlsLaneHub } from '../lane/bulk/tls-lane-hub.ts';
+import { LaneHub } from '../lane/lane-hub.ts';
+import { LaneSessions } from '../lane/lane-sessions.ts';
+import { Bandwidth } from '../lane/pace/bandwidth.ts';
+import { StreamLaneHub } from '../lane/stream-lane-hub.ts';
+import { addressGroup } from '../network/address.ts';
+import { ownOffersOnly } from '../network/own-offers.ts';
+import { PeerKey } from '../network/peer-key.ts';
+import { PortRpc } from './port-rpc.ts';
+import { ProgressReports } from './progress-reports.ts';
+import type { BulkWorkerOptions, MainMethods, WorkerMethods } from './thread-protocol.ts';
+import { WorkerFetches } from './worker-fetches.ts';
+import { WorkerNetwork } from './worker-network.ts';
+import { WorkerOrigins } from './worker-origins.ts';
+import { WorkerStore } from './worker-store.ts';
+import { WorkerStreams } from './worker-streams.ts';
+
+// The bulk thread: the transfers of blobs whole, from the choosing to the file, with the lanes that their bytes come and go on.
+if (parentPort === null) throw new Error('this file is a thread of its own');
+
+const options = workerData as BulkWorkerOptions;
+const toMain = (): PortRpc<WorkerMethods, MainMethods> => main;
+const network = new WorkerNetwork(await PeerKey.fromPem(options.peerKey), toMain);
+const store = new WorkerStore(toMain);
+const origins = new WorkerOrigins(toMain, network);
+const streams = new WorkerStreams(toMain);
+const exchange = new Exchange({
+  network, store,
+  origin: () => origins.own(),
+  mayShare: async (blob) => await main.call('mayShare', { digest: blob.toString() }),
+  ...(options.zone === undefined ? {} : { zone: options.zone }),
+});
+const sessions = new LaneSessions({
+  source: exchange.server,
+  stallMs: options.stallMs,
+  idleMs: options.idleMs,
+  bandwidth: options.bandwidth === undefined ? undefined : new Bandwidth(options.bandwidth),
+});
+const progress = new ProgressReports(exchange, sessions, (report) => { main.notify('progress', report); });
+const fetches = new WorkerFetches(exchange, origins, progress);
+let port: BulkPort | undefined;
+
+const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
+  ...network.handlers, ...store.handlers, ...origins.handlers, ...streams.handlers, ...fetches.handlers,
+  readMember: async ({ peerId, digest, start, end }, signal) => {
+    const chunks = await Array.fromAsync(readFromMember(network, peerId, Digest.parse(digest), { start, end }, signal));
+    return Uint8Array.from(Buffer.concat(chunks));
+  },
+  start: async () => {
+    port = options.listen === undefined ? undefined : await BulkPort.listen({ ...options.listen, sessions });
+    const hub = new LaneHub(
+      new StreamLaneHub(streams, sessions, { hostOf: (peerId) => addressGroup(network.peer(peerId)?.address ?? '') }),
+      port === undefined ? undefined : new TlsLaneHub(port, ownOffersOnly(network, async (peerId) => await main.call('recordedHosts', { peerId }))),
+    );
+    network.lanes = hub;
+    network.onPeer((event, { peerId }) => {
+      if (event === 'joined') return;
+      hub.forget(peerId);
+      sessions.forget(peerId);
+    });
+    return port?.port;
+  },
+  stop: async () => {
+    progress.stop();
+    port?.close();
+    await exchange.close();
+    await sessions.close();
+  },
+});

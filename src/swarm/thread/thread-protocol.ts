@@ -1,0 +1,147 @@
+import type { BlobRange } from '../../origin/blob-reader.ts';
+import type { LaneUse } from '../lane/lane-sessions.ts';
+import type { SharedBandwidth } from '../lane/pace/bandwidth.ts';
+import type { Ban, Peer } from '../network/network.ts';
+import type { Message, MessageType } from '../protocol/message.ts';
+import type { TransferStatus } from '../swarm.ts';
+
+/** What a new bulk thread is given. */
+export interface BulkWorkerOptions {
+  /** PKCS #8 in PEM: it signs what this node answers for. */
+  readonly peerKey: string;
+  readonly zone: string | undefined;
+  /** Absent where blobs travel over the control connections alone. */
+  readonly listen: { readonly host: string; readonly port: number } | undefined;
+  readonly stallMs: number | undefined;
+  readonly idleMs: number | undefined;
+  readonly bandwidth: SharedBandwidth | undefined;
+}
+
+/** What members say about blobs, and about the way for their bytes: the main thread hands it over. */
+export const BLOB_MESSAGES = [
+  'find', 'join', 'have', 'leave', 'dispute', 'get-list', 'lease-request', 'lease-report', 'bulk-open', 'bulk-dial',
+] as const satisfies readonly MessageType[];
+
+/** A member as it was when this was said. */
+export type PeerSnapshot = Pick<Peer, 'peerId' | 'name' | 'agent' | 'address' | 'direction' | 'zone' | 'origin' | 'latencyMs'>;
+
+/** An origin of the main thread. */
+export interface OriginRef {
+  readonly id: number;
+  readonly url: string;
+}
+
+export interface FetchParams {
+  readonly id: number;
+  readonly digest: string;
+  readonly size: number | undefined;
+  readonly repository: string;
+  readonly origin: OriginRef | undefined;
+  readonly shared: boolean;
+  readonly sources: 'any' | 'peers' | undefined;
+}
+
+/** `TransferStatus`, for the way between the threads. */
+export type PortTransferStatus = Omit<TransferStatus, 'digest'> & { readonly digest: string };
+
+export interface ProgressReport {
+  /** Those under way, and the last that ended. */
+  readonly transfers: readonly PortTransferStatus[];
+  readonly fromOriginBytes: number;
+  readonly fromPeersBytes: number;
+  readonly toPeersBytes: number;
+  readonly lanes: readonly LaneUse[];
+  /** Pieces that turned out wrong since start, by who answers for them. */
+  readonly wrong: readonly (readonly [string, number])[];
+}
+
+export interface PortCheckpoints {
+  readonly size: number;
+  readonly checkpointLength: number;
+  readonly digests: readonly Uint8Array[];
+}
+
+interface Method<P, R = void> {
+  readonly params: P;
+  readonly result: R;
+}
+
+/** What the bulk thread does for the main thread. */
+export interface WorkerMethods {
+  /** Listens on the bulk port, where there is to be one; with its number. @throws `port-taken`, `config-invalid` */
+  start: Method<undefined, number | undefined>;
+  /** As `BlobExchange.fetch`; `id` names it from then on. */
+  fetch: Method<FetchParams>;
+  size: Method<{ id: number }, number>;
+  done: Method<{ id: number }>;
+  release: Method<{ id: number }>;
+  /** Bytes from `offset` to the end of its piece, where they are vouched for. */
+  vouched: Method<{ id: number; offset: number }, Uint8Array | undefined>;
+  /** The swarm's own origin is another from now on. */
+  originIs: Method<{ origin: OriginRef | undefined }>;
+  peerJoined: Method<{ peer: PeerSnapshot }>;
+  peerLeft: Method<{ peerId: string }>;
+  /** Round trips were measured anew. */
+  latencies: Method<readonly (readonly [string, number | undefined])[]>;
+  /** One of `BLOB_MESSAGES`, and its answer. */
+  message: Method<{ from: string; message: Message }, Message | undefined>;
+  /** A blob is in the store no more. */
+  blobRemoved: Method<{ digest: string }>;
+  /** A partial blob was deleted. */
+  partialRemoved: Method<{ partial: number }>;
+  closePartial: Method<{ partial: number }>;
+  /** Bytes of what a member holds, over its lane; no more than a lane carries in one frame. @throws as `Lane.request` */
+  readMember: Method<{ peerId: string; digest: string; start: number; end: number }, Uint8Array>;
+  /** The next bytes of a reading; done when they are taken. */
+  originData: Method<{ reading: number; bytes: Uint8Array }>;
+  streamOpened: Method<{ stream: number; peerId: string }>;
+  streamData: Method<{ stream: number; bytes: Uint8Array }>;
+  streamDrained: Method<{ stream: number }>;
+  streamClosed: Method<{ stream: number; error: string | undefined }>;
+  stop: Method<undefined>;
+}
+
+/** What the main thread does for the bulk thread. */
+export interface MainMethods {
+  progress: Method<ProgressReport>;
+
+  send: Method<{ peerId: string; message: Message }>;
+  request: Method<{ peerId: string; message: Message; answer: MessageType; timeoutMs: number | undefined }, Message>;
+  ban: Method<Ban>;
+  /** One after the other, until there is none. */
+  nextProvider: Method<{ search: number; blob: string }, string | undefined>;
+  endSearch: Method<{ search: number }>;
+  /** The hosts that a peer's signed record lists. */
+  recordedHosts: Method<{ peerId: string }, readonly string[]>;
+  findClosest: Method<{ key: Uint8Array }, string | undefined>;
+
+  /** Opens a stream for a lane to the peer; the number is the caller's choice. @throws `peer-gone` */
+  openStream: Method<{ stream: number; peerId: string }>;
+  streamSend: Method<{ stream: number; bytes: readonly Uint8Array[] }>;
+  streamPause: Method<{ stream: number; paused: boolean }>;
+  streamEnd: Method<{ stream: number }>;
+  streamDestroy: Method<{ stream: number; error: string }>;
+
+  /** Bytes of a complete blob. */
+  blobSize: Method<{ digest: string }, number | undefined>;
+  mayShare: Method<{ digest: string }, boolean>;
+  /** It counts as in use until `closeBlob`. @throws `not-found` */
+  openBlob: Method<{ digest: string }, { readonly handle: number; readonly size: number; readonly path: string }>;
+  closeBlob: Method<{ handle: number }>;
+  writeBlob: Method<{ digest: string; bytes: Uint8Array }>;
+  checkpoints: Method<{ digest: string }, PortCheckpoints | undefined>;
+  openPartial: Method<
+    { digest: string; size: number; pieceLength: number },
+    { readonly partial: number; readonly paths: { readonly data: string; readonly state: string }; readonly syncBytes: number; readonly syncIntervalMs: number }
+  >;
+  /** The closed file is proven and synced: gives it its name. */
+  publishPartial: Method<{ partial: number; checkpointLength: number; digests: readonly Uint8Array[] }>;
+  /** `haveBytes`: undefined where it could not even be opened. */
+  partialClosed: Method<{ partial: number; haveBytes: number | undefined; committed: boolean }>;
+
+  originSize: Method<{ origin: OriginRef; repository: string; digest: string }, number>;
+  /** Sends the bytes by `originData`; done when all are taken. */
+  /** Bytes were read from a member whose embedded origin it is, over its lane. */
+  readElsewhere: Method<{ readonly origin: OriginRef; bytes: number }>;
+  readOrigin: Method<{ reading: number; origin: OriginRef; repository: string; digest: string; range: BlobRange }>;
+}

@@ -1,0 +1,90 @@
+import { LayerswarmError } from '../../errors.ts';
+import { Digest } from '../../oci/digest.ts';
+import type { BlobReader, BlobStore } from '../../store/blob-store.ts';
+import type { PartialLender } from '../../store/partial-owner.ts';
+import { LentPartial } from './lent-partial.ts';
+import type { Handlers, PortRpc } from './port-rpc.ts';
+import type { MainMethods, WorkerMethods } from './thread-protocol.ts';
+
+type StoreMethods = Pick<MainMethods, 'blobSize' | 'mayShare' | 'openBlob' | 'closeBlob' | 'writeBlob' | 'checkpoints' | 'openPartial' | 'publishPartial' | 'partialClosed'>;
+
+export interface ThreadStoreOptions {
+  readonly blobs: BlobStore & PartialLender;
+  /** Whether members may have this blob. */
+  mayShare(blob: Digest): boolean;
+  /** Bytes of an unfinished blob, as the thread last said. */
+  haveBytes(digest: Digest): number | undefined;
+  worker(): PortRpc<MainMethods, WorkerMethods>;
+}
+
+/** What the bulk thread may do with the store. */
+export class ThreadStore {
+  readonly #options: ThreadStoreOptions;
+  readonly #readers = new Map<number, BlobReader>();
+  readonly #partials = new Map<number, LentPartial>();
+  #nextId = 0;
+
+  constructor(options: ThreadStoreOptions) {
+    this.#options = options;
+  }
+
+  readonly handlers: Handlers<StoreMethods> = {
+    blobSize: ({ digest }) => this.#options.blobs.size(Digest.parse(digest)),
+    mayShare: ({ digest }) => this.#options.mayShare(Digest.parse(digest)),
+    openBlob: async ({ digest }) => {
+      const reader = await this.#options.blobs.open(Digest.parse(digest));
+      const handle = this.#nextId++;
+      this.#readers.set(handle, reader);
+      return { handle, size: reader.size, path: reader.path };
+    },
+    closeBlob: async ({ handle }) => {
+      const reader = this.#readers.get(handle);
+      this.#readers.delete(handle);
+      await reader?.close();
+    },
+    writeBlob: async ({ digest, bytes }) => { await this.#options.blobs.write(once(bytes), { expected: Digest.parse(digest) }); },
+    checkpoints: async ({ digest }) => await this.#options.blobs.checkpoints(Digest.parse(digest)),
+    openPartial: async ({ digest: text, size, pieceLength }) => {
+      const digest = Digest.parse(text);
+      const partial = this.#nextId++;
+      const worker = this.#options.worker();
+      return await this.#options.blobs.lendPartial(digest, size, pieceLength, (owner, paths) => {
+        const lent = new LentPartial({
+          digest, size, owner,
+          path: paths.data,
+          haveBytes: () => this.#options.haveBytes(digest),
+          removed: () => { worker.notify('partialRemoved', { partial }); },
+          close: async () => {
+            // A thread that is gone has closed everything.
+            if (!worker.isClosed) await worker.call('closePartial', { partial });
+          },
+        });
+        this.#partials.set(partial, lent);
+        const { bytes: syncBytes, intervalMs: syncIntervalMs } = owner.sync;
+        return Promise.resolve(Object.assign(lent, { answer: { partial, paths, syncBytes, syncIntervalMs } }));
+      }).then(({ answer }) => answer);
+    },
+    publishPartial: async ({ partial, checkpointLength, digests }) => {
+      const lent = this.#partials.get(partial);
+      if (lent === undefined) throw new LayerswarmError('internal', 'the unfinished blob is closed');
+      await lent.publish(checkpointLength, digests.map((digest) => Buffer.from(digest)));
+    },
+    partialClosed: async ({ partial, haveBytes, committed }) => {
+      const lent = this.#partials.get(partial);
+      this.#partials.delete(partial);
+      await lent?.ended(haveBytes, committed);
+    },
+  };
+
+  /** The thread is gone, and has nothing open any more. */
+  async close(): Promise<void> {
+    const [readers, partials] = [[...this.#readers.values()], [...this.#partials.values()]];
+    this.#readers.clear();
+    this.#partials.clear();
+    await Promise.all([...readers.map(async (reader) => { await reader.close(); }), ...partials.map(async (lent) => { await lent.ended(undefined, false); })]);
+  }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
+}

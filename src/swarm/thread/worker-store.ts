@@ -1,0 +1,82 @@
+import { Digest } from '../../oci/digest.ts';
+import { FileBlobReader } from '../../store/blob-reader.ts';
+import type { BlobReader, Checkpoints, PartialBlob } from '../../store/blob-store.ts';
+import { PartialFile } from '../../store/partial-file.ts';
+import type { OwnedPartial } from '../../store/partial-owner.ts';
+import { SyncPolicy } from '../../store/sync-policy.ts';
+import type { ExchangeStore } from '../exchange/exchange-store.ts';
+import type { PortRpc } from './port-rpc.ts';
+import type { MainMethods, WorkerMethods } from './thread-protocol.ts';
+
+/** The store as the bulk thread sees it: the main thread keeps the books, this one has the files of unfinished blobs. */
+export class WorkerStore implements ExchangeStore {
+  readonly #main: () => PortRpc<WorkerMethods, MainMethods>;
+  readonly #partials = new Map<number, PartialFile>();
+  readonly #removed = new Set<(digest: Digest) => void>();
+  /** One for all, so that their syncs take turns. */
+  #sync: SyncPolicy | undefined;
+
+  constructor(main: () => PortRpc<WorkerMethods, MainMethods>) {
+    this.#main = main;
+  }
+
+  readonly handlers = {
+    blobRemoved: ({ digest }: { digest: string }): void => {
+      for (const listener of this.#removed) listener(Digest.parse(digest));
+    },
+    partialRemoved: ({ partial }: { partial: number }): void => { this.#partials.get(partial)?.markRemoved(); },
+    closePartial: async ({ partial }: { partial: number }): Promise<void> => { await this.#partials.get(partial)?.close(); },
+  };
+
+  async size(digest: Digest): Promise<number | undefined> {
+    return await this.#main().call('blobSize', { digest: digest.toString() });
+  }
+
+  async open(digest: Digest): Promise<BlobReader> {
+    const { handle, path, size } = await this.#main().call('openBlob', { digest: digest.toString() });
+    const release = (): void => { this.#main().notify('closeBlob', { handle }); };
+    try {
+      return await FileBlobReader.open(path, size, release);
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  async write(bytes: Uint8Array, digest: Digest): Promise<void> {
+    await this.#main().call('writeBlob', { digest: digest.toString(), bytes });
+  }
+
+  async checkpoints(digest: Digest): Promise<Checkpoints | undefined> {
+    const found = await this.#main().call('checkpoints', { digest: digest.toString() });
+    return found === undefined ? undefined : { ...found, digests: found.digests.map((prefix) => Buffer.from(prefix)) };
+  }
+
+  onRemoved(listener: (digest: Digest) => void): void {
+    this.#removed.add(listener);
+  }
+
+  async openPartial(digest: Digest, size: number, pieceLength: number): Promise<PartialBlob> {
+    const { partial: id, paths, syncBytes, syncIntervalMs } = await this.#main().call('openPartial', { digest: digest.toString(), size, pieceLength });
+    this.#sync ??= new SyncPolicy({ bytes: syncBytes, intervalMs: syncIntervalMs });
+    const owner = {
+      sync: this.#sync,
+      haveBytes: 0,
+      publish: async ({ checkpointLength, prefixDigests }: OwnedPartial): Promise<void> => {
+        await this.#main().call('publishPartial', { partial: id, checkpointLength, digests: prefixDigests.map((prefix) => Uint8Array.from(prefix)) });
+      },
+      closed: async (file: OwnedPartial): Promise<void> => {
+        this.#partials.delete(id);
+        await this.#main().call('partialClosed', { partial: id, haveBytes: file.haveBytes(), committed: file.committed });
+      },
+    };
+    try {
+      const file = await PartialFile.open(owner, paths, digest, size, pieceLength);
+      this.#partials.set(id, file);
+      return file;
+    } catch (error) {
+      await this.#main().call('partialClosed', { partial: id, haveBytes: undefined, committed: false });
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import type { ExecutionContext } from 'ava';
+import type { Digest } from '../../src/oci/digest.ts';
+import { openStore, type Store } from '../../src/store/store.ts';
+import type { LayerswarmError } from '../../src/errors.ts';
+import type { Libp2pNetwork } from '../../src/swarm/network/libp2p-network.ts';
+import type { BlobOrigin } from '../../src/swarm/swarm.ts';
+import { BulkThread, type BulkThreadOptions } from '../../src/swarm/thread/bulk-thread.ts';
+import { Libp2pSwarm } from './libp2p-swarm.ts';
+import { tempDir } from './temp-dir.ts';
+
+export interface ThreadNode {
+  readonly network: Libp2pNetwork;
+  readonly store: Store;
+  readonly thread: BulkThread;
+  readonly failures: LayerswarmError[];
+}
+
+/** Members over libp2p on loopback, each with a store and a bulk thread of its own. */
+export async function threadNodes(t: ExecutionContext, count: number, options: (i: number) => Partial<BulkThreadOptions> & { origin?: () => BlobOrigin | undefined } = () => ({})): Promise<ThreadNode[]> {
+  const swarm = new Libp2pSwarm();
+  t.teardown(async () => { await swarm.stop(); });
+  const nodes: ThreadNode[] = [];
+  for (let i = 0; i < count; i++) {
+    const network = await swarm.join();
+    const store = await openStore(tempDir(t));
+    t.teardown(() => store.close());
+    const failures: LayerswarmError[] = [];
+    const thread = await BulkThread.start({
+      network,
+      streams: network.streams,
+      recordedHosts: (peerId) => network.recordedHosts(peerId),
+      blobs: store.blobs,
+      origin: () => undefined,
+      mayShare: () => true,
+      peerKey: network.peerKey,
+      listen: { host: '127.0.0.1', port: 0 },
+      onLanes: (uses) => { network.showLanes(uses); },
+      onFailure: (error) => { failures.push(error); },
+      ...options(i),
+    });
+    t.teardown(() => thread.close());
+    nodes.push({ network, store, thread, failures });
+  }
+  return nodes;
+}
+
+export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield await Promise.resolve(bytes);
+}
+
+/** Pulls the blob, and gives the bytes that the store then has under its name. */
+export async function pullThrough({ store, thread }: ThreadNode, digest: Digest, size?: number): Promise<Buffer> {
+  const fetch = thread.fetch({ digest, repository: 'test/image', ...(size === undefined ? {} : { size }) });
+  try {
+    await fetch.done();
+    const reader = await store.blobs.open(digest);
+    try {
+      return await reader.read(0, reader.size);
+    } finally {
+      await reader.close();
+    }
+  } finally {
+    fetch.release();
+  }
+}

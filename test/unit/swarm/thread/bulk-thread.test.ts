@@ -1,0 +1,70 @@
+import { randomBytes } from 'node:crypto';
+import test from 'ava';
+import { Digest } from '../../../../src/oci/digest.ts';
+import { MemoryOrigin } from '../../../support/memory-origin.ts';
+import { once, pullThrough, threadNodes } from '../../../support/thread-nodes.ts';
+import { connected } from '../../../support/wait-for-peers.ts';
+import { waitFor } from '../../../support/wait-for.ts';
+
+test('a blob comes from a member over TLS, or over a stream where one has no bulk port', async (t) => {
+  const [holder, tls, plain] = await threadNodes(t, 3, (i) => (i === 2 ? { listen: undefined } : {}));
+  await Promise.all([connected(tls!.network, holder!.network.self), connected(plain!.network, holder!.network.self)]);
+  const blob = randomBytes(3_000_000);
+  const { digest } = await holder!.store.blobs.write(once(blob));
+  for (const [node, kind] of [[tls!, 'tls'], [plain!, 'stream']] as const) {
+    t.true(blob.equals(await pullThrough(node, digest, blob.length)));
+    await waitFor('the lane in the status', () => node.network.peer(holder!.network.self)!.lane === kind);
+    await waitFor('the bytes to be counted', () => node.network.peers().reduce((sum, { receivedBytes }) => sum + receivedBytes, 0) >= blob.length);
+    t.is(node.thread.totals().fromPeersBytes, blob.length);
+    const [transfer] = node.thread.transfers();
+    t.is(transfer?.state, 'done');
+    t.is([...transfer!.fromPeers.values()].reduce((sum, bytes) => sum + bytes, 0), blob.length);
+  }
+  await waitFor('what was given to be counted', () => holder!.thread.totals().toPeersBytes + tls!.thread.totals().toPeersBytes >= 2 * blob.length);
+});
+
+test('a crowd reads each byte from the origin once, and its clients get proven bytes', async (t) => {
+  const origin = new MemoryOrigin();
+  const blob = randomBytes(6_000_000);
+  const digest = origin.add(blob);
+  const nodes = await threadNodes(t, 3, () => ({ origin: () => origin }));
+  for (const { network } of nodes) await connected(network, ...nodes.map((other) => other.network.self).filter((peer) => peer !== network.self));
+  await Promise.all(nodes.map(async ({ thread }) => {
+    const fetch = thread.fetch({ digest, repository: 'test/image', size: blob.length });
+    t.is(await fetch.size(), blob.length);
+    const chunks = await Array.fromAsync(fetch.read(10, blob.length - 10, AbortSignal.timeout(60_000)));
+    t.true(Buffer.concat(chunks).equals(blob.subarray(10, blob.length - 10)));
+    t.is(fetch.progress().state, 'done');
+    fetch.release();
+  }));
+  t.true(origin.copies(digest) <= 1.1, `${origin.copies(digest)} copies`);
+});
+
+test('what nobody has is said so, and what it had begun on is kept for the next', async (t) => {
+  const [node] = await threadNodes(t, 1);
+  const fetch = node!.thread.fetch({ digest: Digest.of(Buffer.from('nowhere')), repository: 'test/image', sources: 'peers' });
+  await t.throwsAsync(fetch.done(), { code: 'not-found' });
+  t.is(fetch.progress().state, 'failed');
+  fetch.release();
+});
+
+test('a thread that dies fails its transfers, and another takes its place', async (t) => {
+  const origin = new MemoryOrigin();
+  const blob = randomBytes(4_000_000);
+  const digest = origin.add(blob);
+  const [node] = await threadNodes(t, 1, () => ({ origin: () => origin }));
+  const stuck = Promise.withResolvers<undefined>();
+  origin.chunk = async (_digest, offset, bytes) => {
+    if (offset > 1_000_000) await stuck.promise;
+    return bytes;
+  };
+  const fetch = node!.thread.fetch({ digest, repository: 'test/image', size: blob.length });
+  await waitFor('some bytes', () => fetch.progress().haveBytes > 0);
+  await node!.thread.restart();
+  await t.throwsAsync(fetch.done(), { code: 'unavailable' });
+  fetch.release();
+  stuck.resolve(undefined);
+  const bytes = await waitFor('its successor', async () => await pullThrough(node!, digest, blob.length).catch(() => undefined));
+  t.true(blob.equals(bytes));
+  t.is(node!.failures.length, 1);
+});
