@@ -1,4 +1,3 @@
-import { runsOf, type Run } from './core/bitfield.ts';
 import type { Statement } from './statement.ts';
 
 /** Where a piece of an unfinished blob came from. `sender` undefined: this node read it from the origin. */
@@ -22,14 +21,5 @@ export class Provenance {
 
   delete(piece: number): void {
     this.#pieces.delete(piece);
-  }
-
-  clear(): void {
-    this.#pieces.clear();
-  }
-
-  /** Pieces that others sent, as runs. */
-  fromPeers(): Run[] {
-    return runsOf([...this.#pieces].filter(([, { sender }]) => sender !== undefined).map(([piece]) => piece));
   }
 }

@@ -106,10 +106,6 @@ export class TlsTransport implements LaneTransport {
     this.#arena.start((bytes) => this.handler?.onData(bytes) ?? true);
   }
 
-  get sendBuffered(): number {
-    return this.#socket.writableLength;
-  }
-
   send(header: Uint8Array, payload?: Uint8Array, free?: () => void): boolean {
     if (!this.#socket.writable) return false;
     if (payload === undefined) {
