@@ -4,32 +4,38 @@
  * with CI=true, nothing was skipped.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { globSync, mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { findLastingLeaks, type RunMarks } from './runner/leaks.ts';
-import { TapReader, type TestResult } from './runner/tap.ts';
+import { runAgain, runSideBySide, runTogether } from './runner/suite.ts';
+import type { TestResult } from './runner/tap.ts';
 
 const MINUTE = 60_000;
 /** More failures than this are no accident. */
 const MOST_TRIED_AGAIN = 6;
+/** More tests than this that pass only on their second run fail the run. */
+const MOST_FLAKY = 3;
+const E2E_OPTIONS = ['--serial', '--timeout=5m'];
+const E2E_AT_ONCE = 2;
 const isCI = process.env['CI'] === 'true';
 const id = `lsw${process.pid.toString(36)}${Math.floor(Math.random() * 46_656).toString(36)}`;
 const marks: RunMarks = { id, tempDir: join(tmpdir(), id) };
 const environment: NodeJS.ProcessEnv = { ...process.env, TMPDIR: marks.tempDir, SWARM_TEST_RUN: id, NO_COLOR: '1', FORCE_COLOR: undefined };
 const counts = { passed: 0, failed: 0, skipped: 0 };
-let running: ChildProcess | undefined;
+/** The titles of tests that passed only on their second run. */
+const flaky: string[] = [];
+const running = new Set<ChildProcess>();
+let interrupted = false;
 
 const PARTS: Record<string, () => Promise<void>> = {
   check: async () => {
     await command('types', 'tsc', ['--noEmit']);
     await command('lint', 'oxlint', ['--type-aware', '--deny-warnings', 'src', 'test', 'config']);
   },
-  unit: () => suite('unit', [], 15 * MINUTE),
-  e2e: async () => {
-    await suite('e2e', ['--serial', '--timeout=5m'], 45 * MINUTE);
-  },
+  unit: () => suite('test/unit', [], (onResult) => runTogether(runLines, 'test/unit', [], 15 * MINUTE, onResult)),
+  e2e: () => suite('test/e2e', E2E_OPTIONS, (onResult) => runSideBySide(runLines, 'test/e2e', E2E_OPTIONS, E2E_AT_ONCE, 10 * MINUTE, onResult)),
 };
 
 function report({ title, outcome, detail }: Pick<TestResult, 'title' | 'outcome' | 'detail'>, seconds?: number): void {
@@ -49,53 +55,29 @@ async function command(title: string, file: string, args: readonly string[], dea
   report({ title, outcome: code === 0 ? 'passed' : 'failed', detail: code === 0 ? [] : lines.slice(-200) }, (performance.now() - begin) / 1000);
 }
 
-async function suite(name: string, options: readonly string[], deadline: number): Promise<void> {
-  const files = `test/${name}/**/*.test.ts`;
-  if (globSync(files).length === 0) return;
-  const before = { ...counts };
+/** Failures are tried again, alone: a machine that was busy elsewhere for a moment is no defect. What passes only then is named and counted. */
+async function suite(dir: string, options: readonly string[], run: (onResult: (result: TestResult, seconds?: number) => void) => Promise<void>): Promise<void> {
+  const before = counts.passed;
+  const begin = performance.now();
   const failed: string[] = [];
-  let last = performance.now();
-  const begin = last;
-  const reader = new TapReader((result) => {
-    const now = performance.now();
-    report(result, options.includes('--serial') ? (now - last) / 1000 : undefined);
+  await run((result, seconds) => {
+    report(result, seconds);
     if (result.outcome === 'failed') failed.push(result.title);
-    last = now;
   });
-  const code = await runLines('ava', ['--tap', ...options, files], deadline, (line) => reader.line(line));
-  reader.end();
-  if (!reader.complete || (code !== 0 && counts.failed === before.failed)) {
-    report({ title: `${name}: the run itself`, outcome: 'failed', detail: [`ava ended with ${code ?? 'a signal'}`] });
-  } else if (failed.length > 0) {
-    await secondTry(name, options, failed);
+  if (failed.length > 0 && failed.length <= MOST_TRIED_AGAIN && !interrupted) {
+    const passed = await runAgain(runLines, dir, options, failed);
+    for (const title of failed.filter((each) => passed.has(each))) {
+      counts.failed--;
+      counts.passed++;
+      flaky.push(title);
+    }
   }
-  console.log(`  ${counts.passed - before.passed} passed (${((performance.now() - begin) / 1000).toFixed(1)} s)`);
-}
-
-/**
- * The files of a few tests that failed once more, by themselves: a machine that was busy elsewhere for a moment is no defect. What
- * passes only now is named as such, so that it is not forgotten.
- */
-async function secondTry(name: string, options: readonly string[], failed: readonly string[]): Promise<void> {
-  const files = [...new Set(failed.map((title) => `test/${name}/${title.split(' › ').slice(0, -1).join('/')}.test.ts`))];
-  if (failed.length > MOST_TRIED_AGAIN || files.some((file) => globSync(file).length === 0)) return;
-  const passed = new Set<string>();
-  const reader = new TapReader(({ title, outcome }) => {
-    if (outcome === 'passed') passed.add(title.split(' › ').at(-1)!);
-  });
-  await runLines('ava', ['--tap', ...options, ...files], 15 * MINUTE, (line) => reader.line(line));
-  reader.end();
-  for (const title of failed) {
-    if (!passed.has(title.split(' › ').at(-1)!)) continue;
-    counts.failed--;
-    counts.passed++;
-    console.log(`  ✔ ${title}: passed on the second try`);
-  }
+  console.log(`  ${counts.passed - before} passed (${((performance.now() - begin) / 1000).toFixed(1)} s)`);
 }
 
 async function runLines(file: string, args: readonly string[], deadline: number, onLine: (line: string) => void): Promise<number | null> {
   const child = spawn(file, args, { env: environment, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
-  running = child;
+  running.add(child);
   const end = setTimeout(() => {
     onLine(`killed: not done after ${deadline / MINUTE} minutes`);
     killGroup(child);
@@ -106,7 +88,7 @@ async function runLines(file: string, args: readonly string[], deadline: number,
     return await new Promise((resolve, reject) => child.on('error', reject).on('close', resolve));
   } finally {
     clearTimeout(end);
-    running = undefined;
+    running.delete(child);
   }
 }
 
@@ -131,12 +113,11 @@ if (unknown.length > 0) {
   console.error(`unknown part ${unknown.join(', ')}; there are ${Object.keys(PARTS).join(', ')}`);
   process.exit(2);
 }
-let interrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
     interrupted = true;
     console.log(`interrupted by ${signal}`);
-    if (running !== undefined) killGroup(running);
+    for (const child of running) killGroup(child);
   });
 }
 mkdirSync(marks.tempDir, { recursive: true });
@@ -147,5 +128,6 @@ for (const [name, part] of Object.entries(PARTS)) {
 }
 console.log('after the run');
 await leakCheck();
+if (flaky.length > 0) console.log(`flaky: ${flaky.join('; ')}`);
 console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
-process.exitCode = interrupted ? 130 : counts.failed > 0 || (isCI && counts.skipped > 0) ? 1 : 0;
+process.exitCode = interrupted ? 130 : counts.failed > 0 || flaky.length > MOST_FLAKY || (isCI && counts.skipped > 0) ? 1 : 0;

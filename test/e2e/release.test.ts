@@ -34,7 +34,7 @@ test.serial('the archive is unpacked and runs; its checksum is beside it', async
   await runOk('sha256sum', ['--check', '--strict', 'SHA256SUMS'], { cwd: t.context.dir });
   const command = await unpackArchive(t, t.context.archive);
   const env = { PATH: PLAIN_PATH, NODE_OPTIONS: undefined };
-  t.regex((await runOk(command, ['version'], { env })).stdout, new RegExp(`^layerswarm ${version.replaceAll('.', '\\.')} \\(Node 24`));
+  t.regex((await runOk(command, ['version'], { env })).stdout, new RegExp(`^layerswarm ${version.replaceAll('.', '\\.')}, Node 24\\.`));
   const { args, env: more, data } = agentCommand(t, {});
   const agent = startProgram(t, command, args, { env: { ...more, ...env } });
   const info = await agent.waitFor('agent.json', () => JSON.parse(readFileSync(join(data, 'agent.json'), 'utf8')) as AgentInfo);
