@@ -1,3 +1,5 @@
+import { getCompileCacheDir } from 'node:module';
+import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
@@ -51,6 +53,8 @@ const RESTART_MS = 500;
 const REFRESH_MS = 250;
 /** What another part of the program reads from a member comes over in parts of this many bytes. */
 const MEMBER_READ_BYTES = 1 << 20;
+/** Before a thread has said anything. */
+const NOTHING: ProgressReport = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], read: [], wrong: [] };
 /** Compiled, this file and the worker's are `.js`. */
 const WORKER_FILE = new URL(import.meta.url.endsWith('.ts') ? './bulk-worker.ts' : './bulk-worker.js', import.meta.url);
 
@@ -73,7 +77,7 @@ export class BulkThread implements BlobExchange {
   #nextFetch = 0;
   /** Fetches that somebody holds. */
   #held = 0;
-  #progress: ProgressReport = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], wrong: [] };
+  #progress = NOTHING;
   #transfers: readonly TransferStatus[] = [];
   #vouchedBytes = 0;
   /** Of threads that died. */
@@ -230,7 +234,10 @@ export class BulkThread implements BlobExchange {
       listen: listen === undefined ? undefined : { ...listen, port: this.#port ?? listen.port },
       bandwidth: bandwidth?.shared,
     };
-    const thread = new Worker(WORKER_FILE, { workerData, name: 'bulk' });
+    const cache = getCompileCacheDir();
+    // It has to be told where the cache is, that this thread uses.
+    const env = cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) };
+    const thread = new Worker(WORKER_FILE, { workerData, name: 'bulk', env });
     const exited = Promise.withResolvers<void>();
     const worker = new PortRpc<MainMethods, WorkerMethods>(thread, {
       ...this.#network.handlers, ...this.#store.handlers, ...this.#origins.handlers,
@@ -257,7 +264,7 @@ export class BulkThread implements BlobExchange {
     this.#origins.drop();
     const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.totals();
     this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes };
-    this.#progress = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], wrong: [] };
+    this.#progress = NOTHING;
     this.#transfers = [];
     await this.#store.close();
     if (this.#stopping) return;
@@ -283,6 +290,7 @@ export class BulkThread implements BlobExchange {
 
   #onProgress(report: ProgressReport): void {
     this.#progress = report;
+    this.#origins.count(report.read);
     this.#transfers = report.transfers.map((status) => ({ ...status, digest: Digest.parse(status.digest) }));
     this.#options.onLanes?.(report.lanes);
   }

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Digest } from '../../oci/digest.ts';
 import { Exchange } from '../exchange/exchange.ts';
@@ -42,7 +43,7 @@ const sessions = new LaneSessions({
   idleMs: options.idleMs,
   bandwidth,
 });
-const progress = new ProgressReports(exchange, sessions, (report) => { main.notify('progress', report); });
+const progress = new ProgressReports(exchange, sessions, origins, (report) => { main.notify('progress', report); });
 const fetches = new WorkerFetches(exchange, origins, progress);
 let port: BulkPort | undefined;
 
@@ -64,6 +65,7 @@ const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
       hub.forget(peerId);
       sessions.forget(peerId);
     });
+    setImmediate(flushCompileCache);
     return port?.port;
   },
   stop: async () => {
@@ -71,5 +73,7 @@ const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
     port?.close();
     await exchange.close();
     await sessions.close();
+    // With what was loaded since.
+    flushCompileCache();
   },
 });

@@ -1,6 +1,7 @@
 import type { Exchange } from '../exchange/exchange.ts';
 import type { LaneSessions, LaneUse } from '../lane/lane-sessions.ts';
 import type { ProgressReport } from './thread-protocol.ts';
+import type { WorkerOrigins } from './worker-origins.ts';
 
 /** The main thread hears this often of what goes on, while something does. */
 const INTERVAL_MS = 100;
@@ -9,14 +10,16 @@ const INTERVAL_MS = 100;
 export class ProgressReports {
   readonly #exchange: Exchange;
   readonly #sessions: LaneSessions;
+  readonly #origins: Pick<WorkerOrigins, 'takeRead'>;
   readonly #send: (report: ProgressReport) => void;
   readonly #timer: NodeJS.Timeout;
   #lastUses = '';
   #wasBusy = false;
 
-  constructor(exchange: Exchange, sessions: LaneSessions, send: (report: ProgressReport) => void) {
+  constructor(exchange: Exchange, sessions: LaneSessions, origins: Pick<WorkerOrigins, 'takeRead'>, send: (report: ProgressReport) => void) {
     this.#exchange = exchange;
     this.#sessions = sessions;
+    this.#origins = origins;
     this.#send = send;
     this.#timer = setInterval(() => { this.#tick(); }, INTERVAL_MS).unref();
   }
@@ -43,6 +46,6 @@ export class ProgressReports {
   #report(lanes: readonly LaneUse[]): void {
     const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.#exchange.totals();
     const transfers = this.#exchange.transfers().map((status) => ({ ...status, digest: status.digest.toString() }));
-    this.#send({ transfers, fromOriginBytes, fromPeersBytes, toPeersBytes, lanes, wrong: [...this.#exchange.wrongPieces()] });
+    this.#send({ read: this.#origins.takeRead(), transfers, fromOriginBytes, fromPeersBytes, toPeersBytes, lanes, wrong: [...this.#exchange.wrongPieces()] });
   }
 }

@@ -70,6 +70,8 @@ export interface ProgressReport {
   readonly fromPeersBytes: number;
   readonly toPeersBytes: number;
   readonly lanes: readonly LaneUse[];
+  /** Bytes read from origins since the last report. */
+  readonly read: readonly { readonly origin: number; readonly bytes: number }[];
   /** Pieces that turned out wrong since start, by who answers for them. */
   readonly wrong: readonly (readonly [string, number])[];
 }
@@ -165,7 +167,5 @@ export interface MainMethods {
   originSend: Method<{ origin: number; request: number; what: BlobRequest }, number>;
   /** The body of an answer is read, given up or cut. */
   originClosed: Method<{ answer: number }>;
-  /** Bytes were read from it. */
-  originBytes: Method<{ readonly origin: number; bytes: number }>;
   originRanges: Method<{ origin: number; heeded: boolean }>;
 }
