@@ -201,7 +201,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   // What is preheated and kept
   const names = { registryName, repositoryPrefix, mirrors: config.mirrors, upstreams: mirrors.map(({ name }) => name), endpoint };
   const keeping = await makeKeeping({
-    config, network, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, keep: recorder.keep, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, log: log.for('keep'),
+    config, network, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, keep: recorder.keep, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, closeIdle: () => exchange.closeIdle(), log: log.for('keep'),
   });
   parts.use(keeping);
 

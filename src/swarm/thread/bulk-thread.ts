@@ -168,6 +168,13 @@ export class BulkThread implements BlobExchange {
     }
   }
 
+  /** Blobs that members read and nobody reads just now are closed, so that they can be evicted. Never throws. */
+  async closeIdle(): Promise<void> {
+    // A thread that is gone has nothing open.
+    await this.#worker.call('closeIdle', undefined).catch(() => undefined);
+    await this.#store.closing();
+  }
+
   async findable(digest: Digest, signal: AbortSignal): Promise<boolean> {
     return this.#options.blobs.size(digest) !== undefined || await someoneHas(this.#options.network, digest, signal);
   }

@@ -65,6 +65,7 @@ const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
     });
     return port?.port;
   },
+  closeIdle: async () => { await exchange.server.closeIdle(); },
   stop: async () => {
     progress.stop();
     port?.close();

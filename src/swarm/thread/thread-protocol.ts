@@ -85,6 +85,8 @@ export interface WorkerMethods {
   latencies: Method<readonly (readonly [string, number | undefined])[]>;
   /** One of `BLOB_MESSAGES`, and its answer. */
   message: Method<{ from: string; message: Message }, Message | undefined>;
+  /** Closes the blobs that members read and nobody reads just now. */
+  closeIdle: Method<undefined>;
   /** A blob is in the store no more. */
   blobRemoved: Method<{ digest: string }>;
   /** A partial blob was deleted. */
