@@ -57,7 +57,7 @@ export async function assemble({ root, readable }: FoundRoot, { where, mounter, 
       continue;
     }
     const source = readable.find(({ volume, filesystem }) => meansVolume(entry.spec, volume, filesystem));
-    const problem = source === undefined ? `fstab mounts it from ${printable(entry.spec)}, which is not on this disk, or cannot be read` : source.refused;
+    const problem = source === undefined ? `fstab mounts it from ${printable(entry.spec)}, which is not on this disk (--disk names further ones), or cannot be read` : source.refused;
     if (source === undefined || problem !== undefined) {
       if (isNeeded(entry)) throw source?.broken ?? new LayerswarmError(source === undefined ? 'not-found' : 'denied', `${entry.file} is missing: ${problem}`);
       leaveOut(problem ?? '');
