@@ -11,7 +11,7 @@ import { listSubvolumes, TOP_LEVEL } from './subvolumes.ts';
 export interface Place {
   readonly at: string;
   readonly folder: string;
-  readonly ext?: MountedTree['ext'];
+  readonly volume?: MountedTree['volume'];
 }
 
 /** The whole system: the root, and the other file systems that its fstab mounts into it. */
@@ -37,15 +37,15 @@ const MAX_NAME_BYTES = 255;
  */
 export async function assemble({ root, readable }: FoundRoot, { where, mounter, note, signal }: FindOptions): Promise<Assembled> {
   const tree = new GuestTree(`${where.prefix}${root.folder}`);
-  const folders: Place[] = [{ at: '/', folder: root.folder, ext: root.ext }];
-  const place = (named: string, at: string, { path: folder, ext }: MountedTree): void => {
+  const folders: Place[] = [{ at: '/', folder: root.folder, volume: root.volume }];
+  const place = (named: string, at: string, { path: folder, volume }: MountedTree): void => {
     const known = folders.find((other) => other.folder === folder);
     if (known !== undefined) {
       note(`${JSON.stringify(named)} is left out: its file system is at ${JSON.stringify(known.at)} already`);
       return;
     }
     tree.add(at, `${where.prefix}${folder}`);
-    folders.push({ at, folder, ext });
+    folders.push({ at, folder, volume });
   };
   const entries = root.evidence.fstab
     .filter(({ file, type }) => file.startsWith('/') && file !== '/' && !VIRTUAL_TYPES.has(type))

@@ -28,7 +28,7 @@ export interface Candidate {
   readonly source: ReadableVolume;
   readonly subvolume: Subvolume | undefined;
   readonly folder: string;
-  readonly ext?: MountedTree['ext'];
+  readonly volume?: MountedTree['volume'];
   readonly evidence: Evidence;
   readonly score: number;
 }
@@ -114,11 +114,11 @@ async function probeAll(disk: MappedDisk, { where, mounter, signal }: FindOption
   return { volumes, other };
 }
 
-function candidate(source: ReadableVolume, subvolume: Subvolume | undefined, { path, ext }: MountedTree, { where }: FindOptions): Candidate {
+function candidate(source: ReadableVolume, subvolume: Subvolume | undefined, { path, volume }: MountedTree, { where }: FindOptions): Candidate {
   const folder = `${where.prefix}${path}`;
   const evidence = gatherEvidence(new GuestTree(folder), source.volume, source.filesystem, subvolume?.path);
   const name = subvolume === undefined || subvolume.path === '' ? source.volume.name : `${source.volume.name}:${subvolume.path}`;
-  return { name, source, subvolume, folder: path, ext, evidence, score: score(evidence) };
+  return { name, source, subvolume, folder: path, volume, evidence, score: score(evidence) };
 }
 
 /** The default subvolume decides where it holds a system; else every writable one is looked at. */
