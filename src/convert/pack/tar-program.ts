@@ -32,7 +32,7 @@ export interface PackedTree extends Place {
 }
 
 /** Writes a tree as a tar archive to a file descriptor. Any exit code but 0 is an error: a reader that died mid-way still lists well. */
-export async function runTar(where: Surroundings, { at, folder, volume, exclude, only, without }: PackedTree, stdout: number, name: string, signal: AbortSignal | undefined): Promise<void> {
+export async function runTar(where: Surroundings, { at, folder, volume, made = false, exclude, only, without }: PackedTree, stdout: number, name: string, signal: AbortSignal | undefined): Promise<void> {
   if (volume !== undefined) {
     const excluded = patternsToRegExp([...ALWAYS_OUT, ...exclude]);
     const task = readerTask({ ...volume, kind: 'pack', at: Buffer.from(at, 'utf8').toString('latin1'), excluded: `${excluded.source}|${WHITEOUT_NAME.source}`, only, without });
@@ -49,6 +49,7 @@ export async function runTar(where: Surroundings, { at, folder, volume, exclude,
     '--no-anchored', `--exclude=${WHITEOUT_PATTERN}`,
     // Names and targets of hard links, never of symbolic ones.
     ...(at === '/' ? [] : [`--transform=s,^\\.,.${sedReplacement(at)},S`]),
+    ...(made ? ['--owner=0', '--group=0'] : []),
     `--directory=${folder}`,
     ...(only === undefined ? ['.'] : ['--null', '--no-recursion', `--files-from=${only}`]),
   ];

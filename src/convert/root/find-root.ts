@@ -1,3 +1,5 @@
+import { chmodSync, lutimesSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
 import { askBlkid } from '../filesystem/ask-blkid.ts';
 import { REMEDIES, type Remedy } from '../filesystem/foreign-volumes.ts';
@@ -7,9 +9,12 @@ import type { MappedDisk, Volume } from '../map/volume.ts';
 import type { MountedTree, Mounter } from '../mount/mounter.ts';
 import type { Surroundings } from '../program/run-program.ts';
 import { cutShort, noRootBut, unreadable } from './broken.ts';
+import { chooseSlot } from './choose-slot.ts';
+import { goTogether } from './discoverable.ts';
 import { gatherEvidence, score, type Evidence } from './evidence.ts';
 import { GuestTree } from './guest-tree.ts';
 import { systemName } from './os-release.ts';
+import { activeSlot } from './slots.ts';
 import { listSubvolumes, TOP_LEVEL, type Subvolume } from './subvolumes.ts';
 
 /** A volume with a file system that can be read. */
@@ -31,11 +36,15 @@ export interface Candidate {
   readonly volume?: MountedTree['volume'];
   readonly evidence: Evidence;
   readonly score: number;
+  /** Set for a folder that was made here: there is no root on the disk, and a /usr that needs none. */
+  readonly made?: boolean;
 }
 
 export interface FoundRoot {
   readonly root: Candidate;
   readonly readable: readonly ReadableVolume[];
+  /** The /usr, where it was chosen before the root. */
+  readonly usr?: ReadableVolume;
 }
 
 export interface FindOptions {
@@ -49,28 +58,57 @@ export interface FindOptions {
 /** Mounts what can be read, and chooses the root; where several could be it, says which and asks. */
 export async function findRoot(disk: MappedDisk, options: FindOptions): Promise<FoundRoot> {
   const { volumes, other } = await probeAll(disk, options);
+  const usr = await wantedUsr(volumes, options);
+  const { wanted } = usr === undefined ? options : {};
   const candidates: Candidate[] = [];
   const readable: ReadableVolume[] = [];
   for (const source of volumes) {
-    const isMeant = options.wanted === undefined || options.wanted === source.volume.name || options.wanted.startsWith(`${source.volume.name}:`);
-    const result = source.refused === undefined && isMeant ? await candidatesOf(source, options) : isMeant && options.wanted !== undefined ? source.broken ?? [] : [];
+    const isMeant = wanted === undefined || wanted === source.volume.name || wanted.startsWith(`${source.volume.name}:`);
+    const result = source.refused === undefined && isMeant ? await candidatesOf(source, options) : isMeant && wanted !== undefined ? source.broken ?? [] : [];
     if (result instanceof LayerswarmError) readable.push({ ...source, refused: result.message, broken: result });
     else readable.push(source);
     if (!(result instanceof LayerswarmError)) candidates.push(...result);
-    else if (options.wanted !== undefined) throw result;
+    else if (wanted !== undefined) throw result;
   }
   const seen = [...readable.flatMap(({ volume, filesystem, refused }) => (refused === undefined ? [] : [`${volume.name}: ${filesystem.kind}; ${refused}`])), ...other.map(({ line }) => line)];
   const broken = readable.flatMap(({ broken }) => broken ?? []);
-  if (options.wanted === undefined && !candidates.some(({ score }) => score > 0)) {
+  if (wanted === undefined && !candidates.some(({ score }) => score > 0)) {
     const error = noRootBut(broken);
     if (error !== undefined) throw error;
   }
   const remedies = [...new Set(other.flatMap(({ remedy }) => (remedy === 'none' ? [] : [REMEDIES[remedy]])))];
-  const root = choose(candidates, seen, remedies, options.wanted);
+  const found = await onlyUsr(candidates, usr, options) ?? { root: choose(wanted === undefined ? withoutOldSlots(candidates, options.note) : candidates, seen, remedies, wanted), ...(usr && { usr }) };
   for (const warning of disk.warnings) options.note(warning);
   for (const { message } of broken) options.note(`left out: ${message}`);
   for (const { line } of other.filter(({ isLoss }) => isLoss)) options.note(`left out: ${line}`);
-  return { root, readable };
+  return { ...found, readable };
+}
+
+/** The /usr that `--root` names: what is meant is the system that it belongs to. */
+async function wantedUsr(volumes: readonly ReadableVolume[], options: FindOptions): Promise<ReadableVolume | undefined> {
+  const source = volumes.find(({ volume }) => volume.name === options.wanted);
+  if (source === undefined || source.refused !== undefined || source.filesystem.kind === 'btrfs') return undefined;
+  const found = await candidatesOf(source, options);
+  return Array.isArray(found) && found[0]?.evidence.isOnlyUsr === true ? source : undefined;
+}
+
+/**
+ * A /usr on a disk without a root, or with one in which nothing is yet: systemd makes the rest when it first boots.
+ * @param wanted the /usr that was named
+ */
+async function onlyUsr(candidates: readonly Candidate[], wanted: ReadableVolume | undefined, options: FindOptions): Promise<Pick<FoundRoot, 'root' | 'usr'> | undefined> {
+  const slots = candidates.filter(({ evidence }) => evidence.isOnlyUsr).map(({ source }) => source);
+  if (slots.length === 0 || candidates.some(({ score }) => score > 0)) return undefined;
+  const usr = wanted ?? await chooseSlot(slots, options);
+  const { partition } = usr!.volume;
+  const empty = candidates.filter(({ evidence, source }) => evidence.role === 'root' && !evidence.isOnlyUsr && partition !== undefined && goTogether(source.volume.partition, partition));
+  if (empty.length === 1) return { root: empty[0]!, usr: usr! };
+  const folder = join(options.where.scratch, 'root');
+  mkdirSync(folder, { mode: 0o755 });
+  chmodSync(folder, 0o755);
+  lutimesSync(folder, 0, 0);
+  const { evidence } = candidates.find(({ source }) => source === usr)!;
+  return { root: { name: usr!.volume.name, source: usr!, subvolume: undefined, folder, evidence, score: 0, made: true }, usr: usr! };
 }
 
 /** The possible roots in a volume; an error where it cannot be read, which need not stop the others. */
@@ -143,6 +181,16 @@ async function btrfsCandidates(source: ReadableVolume, options: FindOptions): Pr
   return chosen.length === 1 ? chosen : byDefault.length === 1 ? byDefault : candidates;
 }
 
+/** Of several roots of one type, of which each is a version of the same system, the one that is booted. */
+function withoutOldSlots(candidates: readonly Candidate[], note: FindOptions['note']): readonly Candidate[] {
+  const slots = candidates.filter(({ evidence, score }) => score > 0 && evidence.role === 'root').map((candidate) => ({ candidate, partition: candidate.source.volume.partition }));
+  const active = slots.every(({ partition }) => partition?.type === slots[0]!.partition?.type) ? activeSlot(slots)?.candidate : undefined;
+  if (active === undefined) return candidates;
+  const old = slots.flatMap(({ candidate }) => (candidate === active ? [] : [candidate]));
+  for (const { name, evidence } of old) note(`${name} (${systemName(evidence.osRelease)}) is left out: ${active.name} (${systemName(active.evidence.osRelease)}) is the version that is booted`);
+  return candidates.filter((candidate) => !old.includes(candidate));
+}
+
 /** A system of its own: a second one of these on a disk is never left out without a word. */
 function isSystem({ evidence }: Candidate): boolean {
   return evidence.osRelease !== undefined && evidence.hasInit;
@@ -152,13 +200,12 @@ function choose(candidates: readonly Candidate[], seen: readonly string[], remed
   const sorted = candidates.filter(({ score }) => score > 0).sort((a, b) => b.score - a.score);
   if (wanted !== undefined) {
     const found = candidates.find(({ name }) => name === wanted) ?? candidates.find(({ source }) => source.volume.name === wanted);
-    if (found?.evidence.isOnlyUsr === true) throw new LayerswarmError('unsupported', `${found.name} is only a /usr: the root that it belongs to is another file system${list(' (seen: ', seen, ')')}`);
     if (found !== undefined) return found;
     throw new LayerswarmError('usage', `there is no readable root ${JSON.stringify(wanted)} on the disk${list(' (seen: ', seen, ')')}`);
   }
   const [first, second] = sorted;
   if (first === undefined) {
-    const empty = candidates.map(({ name, evidence }) => `${name}: ${evidence.isOnlyUsr ? 'only a /usr' : 'no operating system'}`);
+    const empty = candidates.map(({ name }) => `${name}: no operating system`);
     throw new LayerswarmError('unsupported', `no operating system found on the disk${list(': ', [...seen, ...empty], '')}${list(' (what to do: ', remedies, ')')}`);
   }
   if (second !== undefined && (second.score === first.score || (isSystem(first) && isSystem(second)))) {
