@@ -91,7 +91,9 @@ export async function mountDisk(source: string, folder: string, options: OpenOpt
     const { folders, tree: assembled } = await assemble(found, find);
     const { root: candidate } = found;
     if (candidate.made === true) note('there is no root on the disk, and a /usr that needs none: the folder shows /usr alone');
-    await plain.mount(candidate.source.volume, candidate.source.filesystem, candidate.subvolume?.id, target);
+    if (candidate.deployment === undefined) await plain.mount(candidate.source.volume, candidate.source.filesystem, candidate.subvolume?.id, target);
+    else if (root) await runProgram(where, 'mount', ['-n', '--bind', '-o', 'ro', candidate.folder, target]);
+    else throw new LayerswarmError('denied', 'only root may show a deployment of ostree as a folder: run as root');
     for (const { at, folder: tree } of candidate.made === true ? [] : folders.slice(1).filter(({ made }) => made !== true)) {
       // The root's tree is read-only and `at` is free of links: nothing can lead this mount elsewhere.
       if (root) await runProgram(where, 'mount', ['-n', '--bind', tree, `${target}${at}`]);

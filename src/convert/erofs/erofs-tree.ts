@@ -10,6 +10,7 @@ import { UnpackedFiles } from './unpacked-files.ts';
 export class ErofsTree implements FileTree<ErofsInode> {
   readonly #fs: ErofsFileSystem;
   readonly #unpacked: UnpackedFiles;
+  #below = '';
 
   private constructor(fs: ErofsFileSystem, unpacked: string) {
     this.#fs = fs;
@@ -22,9 +23,10 @@ export class ErofsTree implements FileTree<ErofsInode> {
     return fs && new ErofsTree(fs, unpacked);
   }
 
-  walk(isLeftOut: (path: string) => boolean): Iterable<Found<ErofsInode>> {
+  walk(below: string, isLeftOut: (path: string) => boolean): Iterable<Found<ErofsInode>> {
     const fs = this.#fs;
-    return walkTree({ root: fs.root, inode: (number) => fs.inode(number), entries: (folder) => fs.entries(folder), damaged: damagedErofs }, isLeftOut);
+    this.#below = below;
+    return walkTree({ root: fs.root, inode: (number) => fs.inode(number), entries: (folder) => fs.entries(folder), damaged: damagedErofs }, below, isLeftOut);
   }
 
   sectors({ size }: ErofsInode): number {
@@ -32,7 +34,7 @@ export class ErofsTree implements FileTree<ErofsInode> {
   }
 
   content({ path, inode }: Found<ErofsInode>): Iterable<Buffer> {
-    return inode.layout === 'packed' ? this.#unpacked.content(path, inode.size) : this.#fs.content(inode);
+    return inode.layout === 'packed' ? this.#unpacked.content(this.#below === '' ? path : `${this.#below}/${path}`, inode.size) : this.#fs.content(inode);
   }
 
   linkTarget(inode: ErofsInode): string {

@@ -22,8 +22,8 @@ export class ExtTree implements FileTree<Inode> {
     return fs && new ExtTree(fs);
   }
 
-  walk(isLeftOut: (path: string) => boolean): Iterable<Found<Inode>> {
-    return walk(this.#fs, isLeftOut);
+  walk(below: string, isLeftOut: (path: string) => boolean): Iterable<Found<Inode>> {
+    return walk(this.#fs, isLeftOut, below);
   }
 
   sectors(inode: Inode): number {

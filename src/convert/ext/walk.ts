@@ -10,8 +10,8 @@ const INLINE_PARENT_BYTES = 4;
 const INLINE_FIRST_BYTES = 60;
 
 /** Everything in the file system; see `walkTree`. */
-export function walk(fs: ExtFileSystem, isLeftOut: (path: string) => boolean): Generator<Found<Inode>> {
-  return walkTree({ root: ROOT_INODE, inode: (number) => fs.inode(number), entries: (folder) => readFolder(fs, folder), damaged }, isLeftOut);
+export function walk(fs: ExtFileSystem, isLeftOut: (path: string) => boolean, below = ''): Generator<Found<Inode>> {
+  return walkTree({ root: ROOT_INODE, inode: (number) => fs.inode(number), entries: (folder) => readFolder(fs, folder), damaged }, below, isLeftOut);
 }
 
 function readFolder(fs: ExtFileSystem, inode: Inode): FolderEntry[] {

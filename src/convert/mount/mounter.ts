@@ -16,6 +16,8 @@ export interface ReadVolume {
   readonly size: number;
   /** Of an erofs: the folder with the contents of its files. */
   readonly unpacked?: string;
+  /** A folder in it that is the tree's root: latin1, without a leading slash. */
+  readonly below?: string;
 }
 
 /** Second stage: shows the files of a volume's file system. All that it starts or mounts goes into the cleanup it was made with. */

@@ -100,7 +100,7 @@ async function checkErofs({ scratch, prefix }: Surroundings, { file, offset, siz
   const tree = ErofsTree.open(new WindowSource(source, offset, size), '/');
   if (tree === undefined) throw new LayerswarmError('unsupported', 'the erofs file system has features that are not known here: let the kernel read it, as root with --trust, if you know where the disk comes from');
   let bytes = 0;
-  for (const { inode } of tree.walk(() => false)) if (inode.type === 'f') bytes += inode.size;
+  for (const { inode } of tree.walk('', () => false)) if (inode.type === 'f') bytes += inode.size;
   const { bavail, bsize } = await statfs(scratch);
   if (bytes > bavail * bsize) throw new LayerswarmError('disk-full', `the files of the erofs have ${formatBytes(bytes)}, and ${scratch} has room for ${formatBytes(bavail * bsize)}: use another folder with --scratch`);
   return { file, offset, size };

@@ -4,7 +4,7 @@ import { LayerswarmError } from '../../errors.ts';
 import { formatBytes } from '../../quantity.ts';
 import type { OpenSystem } from '../open-system.ts';
 import type { Place } from '../root/assemble.ts';
-import type { GuestTree } from '../root/guest-tree.ts';
+import { latin1, type GuestTree } from '../root/guest-tree.ts';
 import { packageFiles } from './package-files.ts';
 import { NestedSubvolumes } from './nested-subvolumes.ts';
 import { scanTree, type Scan } from './scan.ts';
@@ -120,11 +120,6 @@ function splitTrees(scratch: string, trees: readonly PackedTree[], packages: rea
 /** What a user means: only `*` is special. */
 function excludePattern(path: string): string {
   return literalPattern(latin1(`./${path.replace(/^[./]+/, '').replace(/\/+$/, '')}`)).replaceAll('\\*', '*');
-}
-
-/** As bytes, each a character: so are names on a disk, whatever their encoding. */
-function latin1(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1');
 }
 
 function swapFiles({ tree, fstab }: { tree: GuestTree; fstab: OpenSystem['fstab'] }): string[] {

@@ -25,8 +25,12 @@ export interface Found<I extends TreeInode> {
 
 /** A file system that is read past its mount, from the bytes of its volume. */
 export interface FileTree<I extends TreeInode> {
-  /** Each folder before what is in it, by name as bytes. @param isLeftOut with paths such as `./etc/fstab`; what lies below is left out too */
-  walk(isLeftOut: (path: string) => boolean): Iterable<Found<I>>;
+  /**
+   * Each folder before what is in it, by name as bytes.
+   * @param below the folder to begin at, from which paths count; empty for the root
+   * @param isLeftOut with paths such as `./etc/fstab`; what lies below is left out too
+   */
+  walk(below: string, isLeftOut: (path: string) => boolean): Iterable<Found<I>>;
   /** Units of 512 bytes that hold data. */
   sectors(inode: I): number;
   /** Of a regular file. */

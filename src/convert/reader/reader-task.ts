@@ -9,6 +9,8 @@ export interface ReaderTask {
   readonly size: number;
   /** Set for erofs: the folder with the contents of its files. An ext file system otherwise. */
   readonly unpacked?: string | undefined;
+  /** The folder to begin at, latin1; the whole file system otherwise. */
+  readonly below?: string | undefined;
   /** For `pack`: where it belongs in the guest, latin1. */
   readonly at?: string;
   /** A regular expression of what is left out, with names such as `./etc/fstab`. */

@@ -47,20 +47,20 @@ function writeAll(bytes: Buffer): void {
   }
 }
 
-function scan<I extends TreeInode>(tree: FileTree<I>, output: Output): void {
-  for (const { path, inode } of tree.walk(() => false)) {
+function scan<I extends TreeInode>(tree: FileTree<I>, { below = '' }: ReaderTask, output: Output): void {
+  for (const { path, inode } of tree.walk(below, () => false)) {
     const { type, number, size, links, mtime } = inode;
     output.write(Buffer.from(`${type!} 0 ${number} ${size} ${tree.sectors(inode)} ${links} ${mtime} ${path}\0`, 'latin1'));
   }
 }
 
-function pack<I extends TreeInode>(tree: FileTree<I>, { at = '/', excluded = '(?!)', only, without }: ReaderTask, output: Output): void {
+function pack<I extends TreeInode>(tree: FileTree<I>, { below = '', at = '/', excluded = '(?!)', only, without }: ReaderTask, output: Output): void {
   const pattern = new RegExp(excluded);
   const wanted = only === undefined ? undefined : readNames(only, '\0');
   const unwanted = without === undefined ? new Set<string>() : readNames(without, '\n');
   /** First names of inodes with several. */
   const first = new Map<number, string>();
-  for (const found of tree.walk((path) => pattern.test(path) || unwanted.has(path))) {
+  for (const found of tree.walk(below, (path) => pattern.test(path) || unwanted.has(path))) {
     const { path, inode } = found;
     if (inode.type === 's' || wanted?.has(`./${path}`) === false) continue;
     const name = `.${at === '/' ? '' : at}/${path}`.replace(/\/$/, '');
@@ -99,7 +99,7 @@ function fieldsOf({ mode, uid, gid, mtime }: TreeInode): Pick<TarEntry, 'mode' |
 function run<I extends TreeInode>(tree: FileTree<I> | undefined, task: ReaderTask): void {
   if (tree === undefined) throw new Error('a feature of the file system is not known');
   const output = new Output();
-  if (task.kind === 'scan') scan(tree, output);
+  if (task.kind === 'scan') scan(tree, task, output);
   else pack(tree, task, output);
   output.flush();
 }

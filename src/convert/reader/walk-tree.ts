@@ -18,13 +18,13 @@ export interface Walkable<I extends TreeInode> {
 
 /**
  * Everything in a file system, each folder before what is in it, by name as bytes: the order of GNU tar's `--sort=name`.
+ * @param below the folder to begin at, from which paths count; empty for the root
  * @param isLeftOut with paths such as `./etc/fstab`; what lies below is left out too
  */
-export function* walkTree<I extends TreeInode>(fs: Walkable<I>, isLeftOut: (path: string) => boolean): Generator<Found<I>> {
-  const root = fs.inode(fs.root);
-  if (root.type !== 'd') throw fs.damaged('its root is no folder');
+export function* walkTree<I extends TreeInode>(fs: Walkable<I>, below: string, isLeftOut: (path: string) => boolean): Generator<Found<I>> {
+  const root = startAt(fs, below);
   yield { path: '', inode: root };
-  const seen = new Set([fs.root]);
+  const seen = new Set([root.number]);
   const stack = [{ path: '', entries: sorted(fs, root).values() }];
   for (let folder = stack.at(-1); folder !== undefined; folder = stack.at(-1)) {
     const next = folder.entries.next();
@@ -43,6 +43,17 @@ export function* walkTree<I extends TreeInode>(fs: Walkable<I>, isLeftOut: (path
     seen.add(inode.number);
     stack.push({ path, entries: sorted(fs, inode).values() });
   }
+}
+
+function startAt<I extends TreeInode>(fs: Walkable<I>, below: string): I {
+  let folder = fs.inode(fs.root);
+  for (const part of below.split('/').filter((part) => part !== '')) {
+    const entry = folder.type === 'd' ? fs.entries(folder).find(({ name }) => name === part) : undefined;
+    if (entry === undefined) throw fs.damaged(`there is no folder ${JSON.stringify(below)}`);
+    folder = fs.inode(entry.inode);
+  }
+  if (folder.type !== 'd') throw fs.damaged(below === '' ? 'its root is no folder' : `${JSON.stringify(below)} is no folder`);
+  return folder;
 }
 
 function sorted<I extends TreeInode>(fs: Walkable<I>, folder: I): FolderEntry[] {

@@ -8,7 +8,7 @@ import { goTogether, isAutomatic, roleOf, varPartitionId } from './discoverable.
 import type { MountedTree } from '../mount/mounter.ts';
 import type { FindOptions, FoundRoot, ReadableVolume } from './find-root.ts';
 import { meansVolume, mountOption, type FstabEntry } from './fstab.ts';
-import { GuestTree } from './guest-tree.ts';
+import { GuestTree, latin1 } from './guest-tree.ts';
 import { listSubvolumes, TOP_LEVEL } from './subvolumes.ts';
 
 /** A file system's place in the guest. */
@@ -55,6 +55,7 @@ export async function assemble(found: FoundRoot, options: FindOptions): Promise<
     tree.add(at, `${where.prefix}${folder}`);
     folders.push({ at, folder, volume });
   };
+  addVariable(root, options, tree, folders);
   const entries = root.evidence.fstab
     .filter(({ file, type }) => file.startsWith('/') && file !== '/' && !VIRTUAL_TYPES.has(type))
     .sort((a, b) => depth(a.file) - depth(b.file));
@@ -104,6 +105,16 @@ export async function assemble(found: FoundRoot, options: FindOptions): Promise<
     note('the root has nothing yet but a /usr: it gets what systemd makes in it when it first boots');
   }
   return { tree, folders, fstab: root.evidence.fstab };
+}
+
+/** ostree mounts the one /var of all versions of a system into the version that boots. */
+function addVariable({ deployment, below, evidence }: FoundRoot['root'], { where, note }: FindOptions, tree: GuestTree, folders: Place[]): void {
+  if (deployment?.variable === undefined || below === undefined) return;
+  note(`the root is ${deployment.path}, a deployment of ostree; /sysroot, with the others, is left out`);
+  if (evidence.fstab.some(({ file }) => file === '/var')) return;
+  const folder = `${below.folder}/${deployment.variable}`;
+  tree.add('/var', `${where.prefix}${folder}`);
+  folders.push({ at: '/var', folder, ...(below.volume && { volume: { ...below.volume, below: latin1(deployment.variable) } }) });
 }
 
 function isUsrOf(root: ReadableVolume, source: ReadableVolume): boolean {

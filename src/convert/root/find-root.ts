@@ -1,5 +1,3 @@
-import { chmodSync, lutimesSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
 import { askBlkid } from '../filesystem/ask-blkid.ts';
 import { REMEDIES, type Remedy } from '../filesystem/foreign-volumes.ts';
@@ -9,12 +7,10 @@ import type { MappedDisk, Volume } from '../map/volume.ts';
 import type { MountedTree, Mounter } from '../mount/mounter.ts';
 import type { Surroundings } from '../program/run-program.ts';
 import { cutShort, noRootBut, unreadable } from './broken.ts';
-import { chooseSlot } from './choose-slot.ts';
-import { goTogether } from './discoverable.ts';
+import { choose, onlyUsr, withoutOldDeployments, withoutOldSlots } from './choose-root.ts';
 import { gatherEvidence, score, type Evidence } from './evidence.ts';
-import { GuestTree } from './guest-tree.ts';
-import { systemName } from './os-release.ts';
-import { activeSlot } from './slots.ts';
+import { GuestTree, latin1 } from './guest-tree.ts';
+import { findDeployments, type Deployment } from './ostree.ts';
 import { listSubvolumes, TOP_LEVEL, type Subvolume } from './subvolumes.ts';
 
 /** A volume with a file system that can be read. */
@@ -38,6 +34,9 @@ export interface Candidate {
   readonly score: number;
   /** Set for a folder that was made here: there is no root on the disk, and a /usr that needs none. */
   readonly made?: boolean;
+  /** Set for a version of an ostree system, which lies in a folder of `below`. */
+  readonly deployment?: Deployment;
+  readonly below?: Candidate;
 }
 
 export interface FoundRoot {
@@ -60,16 +59,17 @@ export async function findRoot(disk: MappedDisk, options: FindOptions): Promise<
   const { volumes, other } = await probeAll(disk, options);
   const usr = await wantedUsr(volumes, options);
   const { wanted } = usr === undefined ? options : {};
-  const candidates: Candidate[] = [];
+  const all: Candidate[] = [];
   const readable: ReadableVolume[] = [];
   for (const source of volumes) {
     const isMeant = wanted === undefined || wanted === source.volume.name || wanted.startsWith(`${source.volume.name}:`);
     const result = source.refused === undefined && isMeant ? await candidatesOf(source, options) : isMeant && wanted !== undefined ? source.broken ?? [] : [];
     if (result instanceof LayerswarmError) readable.push({ ...source, refused: result.message, broken: result });
     else readable.push(source);
-    if (!(result instanceof LayerswarmError)) candidates.push(...result);
+    if (!(result instanceof LayerswarmError)) all.push(...result, ...result.flatMap((top) => deploymentsIn(top, options)));
     else if (wanted !== undefined) throw result;
   }
+  const candidates = withoutOldDeployments(all, options);
   const seen = [...readable.flatMap(({ volume, filesystem, refused }) => (refused === undefined ? [] : [`${volume.name}: ${filesystem.kind}; ${refused}`])), ...other.map(({ line }) => line)];
   const broken = readable.flatMap(({ broken }) => broken ?? []);
   if (wanted === undefined && !candidates.some(({ score }) => score > 0)) {
@@ -90,25 +90,6 @@ async function wantedUsr(volumes: readonly ReadableVolume[], options: FindOption
   if (source === undefined || source.refused !== undefined || source.filesystem.kind === 'btrfs') return undefined;
   const found = await candidatesOf(source, options);
   return Array.isArray(found) && found[0]?.evidence.isOnlyUsr === true ? source : undefined;
-}
-
-/**
- * A /usr on a disk without a root, or with one in which nothing is yet: systemd makes the rest when it first boots.
- * @param wanted the /usr that was named
- */
-async function onlyUsr(candidates: readonly Candidate[], wanted: ReadableVolume | undefined, options: FindOptions): Promise<Pick<FoundRoot, 'root' | 'usr'> | undefined> {
-  const slots = candidates.filter(({ evidence }) => evidence.isOnlyUsr).map(({ source }) => source);
-  if (slots.length === 0 || candidates.some(({ score }) => score > 0)) return undefined;
-  const usr = wanted ?? await chooseSlot(slots, options);
-  const { partition } = usr!.volume;
-  const empty = candidates.filter(({ evidence, source }) => evidence.role === 'root' && !evidence.isOnlyUsr && partition !== undefined && goTogether(source.volume.partition, partition));
-  if (empty.length === 1) return { root: empty[0]!, usr: usr! };
-  const folder = join(options.where.scratch, 'root');
-  mkdirSync(folder, { mode: 0o755 });
-  chmodSync(folder, 0o755);
-  lutimesSync(folder, 0, 0);
-  const { evidence } = candidates.find(({ source }) => source === usr)!;
-  return { root: { name: usr!.volume.name, source: usr!, subvolume: undefined, folder, evidence, score: 0, made: true }, usr: usr! };
 }
 
 /** The possible roots in a volume; an error where it cannot be read, which need not stop the others. */
@@ -159,6 +140,15 @@ function candidate(source: ReadableVolume, subvolume: Subvolume | undefined, { p
   return { name, source, subvolume, folder: path, volume, evidence, score: score(evidence) };
 }
 
+/** The versions of a system that ostree keeps in a file system. */
+function deploymentsIn(top: Candidate, { where }: FindOptions): Candidate[] {
+  return findDeployments(new GuestTree(`${where.prefix}${top.folder}`)).map((deployment) => {
+    const folder = `${top.folder}/${deployment.path}`;
+    const evidence = gatherEvidence(new GuestTree(`${where.prefix}${folder}`), top.source.volume, top.source.filesystem, top.subvolume?.path);
+    return { ...top, name: `${top.name}:${deployment.name}`, folder, evidence, score: score(evidence), deployment, below: top, ...(top.volume && { volume: { ...top.volume, below: latin1(deployment.path) } }) };
+  });
+}
+
 /** The default subvolume decides where it holds a system; else every writable one is looked at. */
 async function btrfsCandidates(source: ReadableVolume, options: FindOptions): Promise<Candidate[]> {
   const { mounter, where, wanted, note, signal } = options;
@@ -179,42 +169,4 @@ async function btrfsCandidates(source: ReadableVolume, options: FindOptions): Pr
   const byDefault = systems.filter(({ subvolume }) => subvolume?.isDefault);
   if (wanted !== undefined && wanted !== source.volume.name) return candidates;
   return chosen.length === 1 ? chosen : byDefault.length === 1 ? byDefault : candidates;
-}
-
-/** Of several roots of one type, of which each is a version of the same system, the one that is booted. */
-function withoutOldSlots(candidates: readonly Candidate[], note: FindOptions['note']): readonly Candidate[] {
-  const slots = candidates.filter(({ evidence, score }) => score > 0 && evidence.role === 'root').map((candidate) => ({ candidate, partition: candidate.source.volume.partition }));
-  const active = slots.every(({ partition }) => partition?.type === slots[0]!.partition?.type) ? activeSlot(slots)?.candidate : undefined;
-  if (active === undefined) return candidates;
-  const old = slots.flatMap(({ candidate }) => (candidate === active ? [] : [candidate]));
-  for (const { name, evidence } of old) note(`${name} (${systemName(evidence.osRelease)}) is left out: ${active.name} (${systemName(active.evidence.osRelease)}) is the version that is booted`);
-  return candidates.filter((candidate) => !old.includes(candidate));
-}
-
-/** A system of its own: a second one of these on a disk is never left out without a word. */
-function isSystem({ evidence }: Candidate): boolean {
-  return evidence.osRelease !== undefined && evidence.hasInit;
-}
-
-function choose(candidates: readonly Candidate[], seen: readonly string[], remedies: readonly string[], wanted: string | undefined): Candidate {
-  const sorted = candidates.filter(({ score }) => score > 0).sort((a, b) => b.score - a.score);
-  if (wanted !== undefined) {
-    const found = candidates.find(({ name }) => name === wanted) ?? candidates.find(({ source }) => source.volume.name === wanted);
-    if (found !== undefined) return found;
-    throw new LayerswarmError('usage', `there is no readable root ${JSON.stringify(wanted)} on the disk${list(' (seen: ', seen, ')')}`);
-  }
-  const [first, second] = sorted;
-  if (first === undefined) {
-    const empty = candidates.map(({ name }) => `${name}: no operating system`);
-    throw new LayerswarmError('unsupported', `no operating system found on the disk${list(': ', [...seen, ...empty], '')}${list(' (what to do: ', remedies, ')')}`);
-  }
-  if (second !== undefined && (second.score === first.score || (isSystem(first) && isSystem(second)))) {
-    const names = sorted.map(({ name, evidence }) => `${name} (${systemName(evidence.osRelease)})`);
-    throw new LayerswarmError('usage', `the disk holds more than one system: ${names.join(', ')}; say which with --root ${first.name}`);
-  }
-  return first;
-}
-
-function list(before: string, items: readonly string[], after: string): string {
-  return items.length === 0 ? '' : `${before}${items.join('; ')}${after}`;
 }

@@ -135,3 +135,8 @@ export class GuestTree {
 function parentOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/')) || '/';
 }
+
+/** As names on a disk are kept: bytes, each a character. */
+export function latin1(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
+}

@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { MAIN } from '../../support/cli.ts';
 import { convertToTar, listTar, readFromTar, refused, requireConversion, sha256 } from '../../support/conversion.ts';
@@ -169,6 +169,59 @@ test('of two versions of a root the newer one is the system, where the labels sa
   t.is(system, 'Sys 1.10');
   t.true(notes.includes('p2 (Sys 1.9) is left out: p1 (Sys 1.10) is the version that is booted'));
   await refused(t, await disk('root-a', 'root-b'), 'usage', /more than one system: p1 \(Sys 1.10\), p2 \(Sys 1.9\)/);
+});
+
+/** ostree's way to keep versions: files that are links to a store, a /var for all, and boot loader entries that name a version by a link. */
+async function ostreeRoot(t: ExecutionContext, { entries = true, separateBoot = false }: { entries?: boolean; separateBoot?: boolean } = {}): Promise<{ root: string; boot: string }> {
+  const [root, boot] = [join(tempDir(t, 'ostree'), 'root'), join(tempDir(t, 'boot'), 'boot')];
+  const [older, newer] = ['a'.repeat(64), 'b'.repeat(64)];
+  const deploy = join(root, 'ostree/deploy/fedora');
+  for (const path of ['ostree/repo/objects', 'boot', 'sysroot', 'ostree/boot.1.1/fedora/c0ffee', 'ostree/deploy/fedora/deploy', 'ostree/deploy/fedora/var/lib/data', 'ostree/deploy/fedora/var/home']) mkdirSync(join(root, path), { recursive: true });
+  mkdirSync(boot, { recursive: true });
+  for (const [checksum, name] of [[older, 'Fedora 39'], [newer, 'Fedora 40']] as const) {
+    const tree = makeGuestTree(t, { name, fstab: `UUID=${UUIDS.root} / ext4 defaults 0 1\n` });
+    for (const name of ['home', 'var', 'root']) rmSync(join(tree, name), { recursive: true });
+    mkdirSync(join(tree, 'var'));
+    symlinkSync('var/home', join(tree, 'home'));
+    symlinkSync('sysroot/ostree', join(tree, 'ostree'));
+    await runOk('cp', ['-a', tree, join(deploy, 'deploy', `${checksum}.0`)]);
+  }
+  writeFileSync(join(root, 'ostree/repo/objects/aa.file'), 'stored once');
+  for (const checksum of [older, newer]) for (const name of ['one', 'two']) linkSync(join(root, 'ostree/repo/objects/aa.file'), join(deploy, 'deploy', `${checksum}.0`, 'usr/lib', name));
+  writeFileSync(join(deploy, 'var/lib/data/kept'), 'kept');
+  symlinkSync('boot.1.1', join(root, 'ostree/boot.1'));
+  [newer, older].forEach((checksum, i) => { symlinkSync(`../../../deploy/fedora/deploy/${checksum}.0`, join(root, 'ostree/boot.1.1/fedora/c0ffee', String(i))); });
+  const loader = join(separateBoot ? boot : join(root, 'boot'), 'loader.1/entries');
+  mkdirSync(loader, { recursive: true });
+  symlinkSync('loader.1', join(loader, '../../loader'));
+  for (const [file, version, serial] of [['ostree-1.conf', 1, 1], ['ostree-2.conf', 2, 0]] as const) if (entries) writeFileSync(join(loader, file), `title Fedora\nversion ${version}\noptions root=UUID=x rw ostree=/ostree/boot.1/fedora/c0ffee/${serial}\nlinux /ostree/vmlinuz\n`);
+  return { root, boot };
+}
+
+test('of an ostree system the deployment that boots is the root, with the /var of all of them', async (t) => {
+  if (!requireConversion(t, 'root')) return;
+  const { root: tree, boot } = await ostreeRoot(t, { separateBoot: true });
+  const disk = await makeDisk(t, [{ image: await makeFileSystem(t, boot, { sizeMiB: 8 }), sizeMiB: 8 }, { image: await makeFileSystem(t, tree, { sizeMiB: 16, uuid: UUIDS.root }), sizeMiB: 16 }]);
+  const digests = new Set<string>();
+  for (const options of [...BACKENDS, { backend: 'fuse', root: 'p2:fedora/bbbbbbbbbbbb.0' }] as const) {
+    const { root, system, notes, file, diffId } = await convertToTar(t, disk, options);
+    digests.add(diffId);
+    t.is(root, 'p2:fedora/bbbbbbbbbbbb.0');
+    t.is(system, 'Fedora 40');
+    t.true(notes.some((line) => line.startsWith('the root is ostree/deploy/fedora/deploy/bbbb')));
+    const names = await listTar(file);
+    t.is(new Set(names).size, names.length, 'every name once');
+    for (const name of ['./', './etc/os-release', './usr/lib/one', './usr/lib/two', './var/lib/data/kept', './var/home/']) t.true(names.includes(name), name);
+    t.false(names.some((name) => name.startsWith('./ostree/') || name.includes('aa.file')));
+    t.is(await readFromTar(file, './usr/lib/one'), 'stored once');
+  }
+  t.is(digests.size, 1);
+  t.is((await convertToTar(t, disk, { root: 'p2:fedora/aaaaaaaaaaaa.0' })).system, 'Fedora 39');
+  const { root: silent } = await ostreeRoot(t, { entries: false });
+  await refused(t, await makeFileSystem(t, silent, { sizeMiB: 16 }), 'usage', /more than one system: disk:fedora\/\w+\.0 \(Fedora \d+\), disk:fedora\/\w+\.0 \(Fedora \d+\); say which/);
+  // Links in the place of folders lead nowhere.
+  await runOk('sh', ['-euc', 'cd "$1/ostree/deploy/fedora"; rm -r deploy; ln -s "$2" deploy', 'sh', silent, join(tree, 'ostree/deploy/fedora/deploy')]);
+  await refused(t, await makeFileSystem(t, silent, { sizeMiB: 16 }), 'unsupported', /no operating system/);
 });
 
 test('a file system is in the layer once, however often fstab mounts it, and what is not read is said', async (t) => {

@@ -15,7 +15,7 @@ import { tempDir } from '../../../support/temp-dir.ts';
 function readAll(image: Uint8Array): string[] | undefined {
   const tree = ErofsTree.open(new MemorySource(image), '/nowhere');
   if (tree === undefined) return undefined;
-  return [...tree.walk(() => false)].map((found) => {
+  return [...tree.walk('', () => false)].map((found) => {
     tree.attributes(found.inode);
     if (found.inode.type === 'l') tree.linkTarget(found.inode);
     if (found.inode.type === 'f' && found.inode.layout !== 'packed' && found.inode.size < image.length) for (const part of tree.content(found)) void part;
