@@ -70,7 +70,7 @@ export function choose(candidates: readonly Candidate[], seen: readonly string[]
     throw new LayerswarmError('unsupported', `no operating system found on the disk${list(': ', [...seen, ...empty], '')}${list(' (what to do: ', remedies, ')')}`);
   }
   if (second !== undefined && (second.score === first.score || (isSystem(first) && isSystem(second)))) {
-    const names = sorted.map(({ name, evidence }) => `${name} (${systemName(evidence.osRelease)})`);
+    const names = sorted.map(({ name, evidence, subvolume }) => `${name} (${systemName(evidence.osRelease)}${subvolume?.taken === undefined ? '' : `, a snapshot of ${subvolume.taken} UTC`})`);
     throw new LayerswarmError('usage', `the disk holds more than one system: ${names.join(', ')}; say which with --root ${first.name}`);
   }
   return first;

@@ -11,7 +11,7 @@ import { choose, onlyUsr, withoutOldDeployments, withoutOldSlots } from './choos
 import { gatherEvidence, score, type Evidence } from './evidence.ts';
 import { GuestTree, latin1 } from './guest-tree.ts';
 import { findDeployments, type Deployment } from './ostree.ts';
-import { listSubvolumes, TOP_LEVEL, type Subvolume } from './subvolumes.ts';
+import { listSnapshots, listSubvolumes, TOP_LEVEL, type Subvolume } from './subvolumes.ts';
 
 /** A volume with a file system that can be read. */
 export interface ReadableVolume {
@@ -155,7 +155,7 @@ async function btrfsCandidates(source: ReadableVolume, options: FindOptions): Pr
   const top = await mounter.mount(source.volume, source.filesystem, TOP_LEVEL);
   const subvolumes = await listSubvolumes(where, top.path, signal);
   const snapshots = subvolumes.filter(({ readOnly }) => readOnly);
-  if (snapshots.length > 0) note(`${source.volume.name}: left out ${snapshots.length} read-only snapshot${snapshots.length === 1 ? '' : 's'}: ${snapshots.map(({ path }) => JSON.stringify(path)).join(', ').slice(0, 300)}`);
+  if (snapshots.length > 0) note(`${source.volume.name}: left out ${snapshots.length} read-only snapshot${snapshots.length === 1 ? '' : 's'}: ${listSnapshots(snapshots)}; --root ${source.volume.name}:NAME takes one`);
   const candidates: Candidate[] = [];
   for (const subvolume of subvolumes) {
     const isWanted = wanted === `${source.volume.name}:${subvolume.path}`;

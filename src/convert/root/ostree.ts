@@ -12,6 +12,8 @@ export interface Deployment {
 }
 
 const DEPLOY = '/ostree/deploy';
+/** It is printed, and typed. */
+const OS_NAME = /^[\w.+-]{1,64}$/;
 const MAX_DEPLOYMENTS = 64;
 const ENTRY_FOLDERS = ['/loader/entries', '/boot/loader/entries'];
 const MAX_ENTRIES = 64;
@@ -19,7 +21,7 @@ const CHECKSUM_SHOWN = 12;
 
 /** ostree's docs/deployment.md: /ostree/deploy/OS/deploy/CHECKSUM.SERIAL */
 export function findDeployments(tree: GuestTree): Deployment[] {
-  return tree.list(DEPLOY).flatMap((os) => {
+  return tree.list(DEPLOY).filter((os) => OS_NAME.test(os)).flatMap((os) => {
     const variable = folder(tree, `${DEPLOY}/${os}/var`);
     return tree.list(`${DEPLOY}/${os}/deploy`).flatMap((name): Deployment[] => {
       const [, checksum, serial] = /^([0-9a-f]{64})\.(\d+)$/.exec(name) ?? [];
