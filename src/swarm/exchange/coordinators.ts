@@ -6,6 +6,7 @@ import { Bitfield, type Run } from './core/bitfield.ts';
 import { MemberDistance } from './core/distance.ts';
 import { LeaseTable, type Extent, type LeaseAnswer } from './core/lease-table.ts';
 import { PieceLayout } from './core/piece-layout.ts';
+import type { Strikes } from './strikes.ts';
 
 /** A coordinator that does not answer within this is passed over for the next one. */
 const LEASE_TIMEOUT_MS = 1500;
@@ -35,6 +36,13 @@ export interface LeaseRequest {
   readonly urgent: boolean;
 }
 
+export interface CoordinatorsOptions {
+  readonly network: BlobNetwork;
+  readonly strikes: Strikes;
+  readonly now: () => number;
+  readonly random?: () => number;
+}
+
 /**
  * The leases of the swarm, both sides: this node's books for the blobs that it is closest to, and the way to the coordinator of
  * any other blob.
@@ -43,6 +51,7 @@ export class Coordinators {
   readonly #network: BlobNetwork;
   readonly #now: () => number;
   readonly #random: () => number;
+  readonly #doubted: (member: string) => boolean;
   /** As kad-dht measures it, so that a lookup finds the same member. */
   readonly #distance = new MemberDistance((member) => base58btc.baseDecode(member));
   readonly #tables = new Map<string, Map<string, LeaseTable>>();
@@ -52,10 +61,11 @@ export class Coordinators {
   /** Blobs that are coordinated by a member that this node is not connected to, until when that is believed. */
   readonly #elsewhere = new Map<string, number>();
 
-  constructor(network: BlobNetwork, now: () => number, random: () => number = Math.random) {
+  constructor({ network, now, strikes, random = Math.random }: CoordinatorsOptions) {
     this.#network = network;
     this.#now = now;
     this.#random = random;
+    this.#doubted = (member) => strikes.isDoubted(member, now());
     network.handle('lease-request', (message, from) => this.#onRequest(message, from));
     network.handle('lease-report', (message, from) => this.#onReport(message, from));
     network.onPeer((event, { peerId }) => {
@@ -87,7 +97,7 @@ export class Coordinators {
       if (member === this.#network.self) {
         await this.#lookUp(blob);
         member = this.#closest(blob);
-        if (member === this.#network.self) return this.#table(message.blob, layout).request(member, bits, active, pieces, this.#now());
+        if (member === this.#network.self) return this.#table(message.blob, layout).request(member, bits, active, pieces, this.#now(), this.#doubted);
       }
       try {
         const grant: MessageOf<'lease-grant'> = await this.#network.request(member, insists ? { ...message, insists } : message, 'lease-grant', { signal, timeoutMs: LEASE_TIMEOUT_MS });
@@ -181,7 +191,7 @@ export class Coordinators {
       if (redirect !== undefined) return { type: 'lease-grant', blob: message.blob, extents: [], redirect };
     }
     // Whoever insists is served all the same: a lease too many is only a copy.
-    const answer = this.#table(message.blob, layout).request(from.peerId, bits, message.active, message.pieces, this.#now());
+    const answer = this.#table(message.blob, layout).request(from.peerId, bits, message.active, message.pieces, this.#now(), this.#doubted);
     return 'extents' in answer
       ? { type: 'lease-grant', blob: message.blob, extents: [...answer.extents] }
       : { type: 'lease-grant', blob: message.blob, extents: [], waitMs: Math.ceil(answer.waitMs) };

@@ -9,6 +9,7 @@ import { pieceLengthFor } from './core/piece-layout.ts';
 import type { ExchangeStore } from './exchange-store.ts';
 import { signList } from './prefix-list.ts';
 import { encodeNote } from './statement.ts';
+import { Strikes } from './strikes.ts';
 import { Transfer, type TransferContext } from './transfer.ts';
 
 /** A transfer that nobody waits for any more goes on for this long: a client that was cut off comes back for the rest. */
@@ -67,8 +68,9 @@ export class Exchange {
     const sent = (bytes: number): void => {
       this.#totals.toPeersBytes += bytes;
     };
-    const coordinators = new Coordinators(network, now, options.random);
-    this.#context = { network, store, coordinators, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
+    const strikes = new Strikes();
+    const coordinators = new Coordinators({ network, now, strikes, random: options.random ?? Math.random });
+    this.#context = { network, store, coordinators, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, strikes, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
     this.server = new BlobServer({
       network, store,
       transfer: (blob) => this.#active.get(blob.toString())?.transfer,

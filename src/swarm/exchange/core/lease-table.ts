@@ -96,8 +96,11 @@ export class LeaseTable {
     this.#leased = new Uint32Array(layout.pieceCount);
   }
 
-  /** The member asks for `pieces` or fewer; `bits` is what it has, `active` what it is reading under earlier leases. */
-  request(member: string, bits: Bitfield, active: readonly Run[], pieces: number, now: number): LeaseAnswer {
+  /**
+   * The member asks for `pieces` or fewer; `bits` is what it has, `active` what it is reading under earlier leases. Members that are `doubted`
+   * are to leave the reading to others, as long as those get on with it.
+   */
+  request(member: string, bits: Bitfield, active: readonly Run[], pieces: number, now: number, doubted: (member: string) => boolean = () => false): LeaseAnswer {
     this.touchedAt = now;
     if (this.#members.get(member)?.completed !== undefined) this.#members.delete(member);
     this.#lose(member, bits);
@@ -108,6 +111,8 @@ export class LeaseTable {
     if (this.#takingOver && now - this.#createdAt < this.#limits.takeoverMs) return { waitMs: this.#limits.takeoverMs };
     const paused = this.#pausedUntil.get(member) ?? 0;
     if (paused > now && this.#fetching > 1) return { waitMs: Math.min(1000, paused - now) };
+
+    if (doubted(member) && this.#leavesToOthers(member, bits, doubted, now)) return { waitMs: this.#limits.takeoverMs };
 
     let free = this.#sawSomebodyComplete(member) ? [] : runsWhere(this.layout.pieceCount, (piece) => this.#held[piece] === 0 && this.#leased[piece] === 0);
     if (free.length > 0) this.#waiting.delete(member);
@@ -182,6 +187,13 @@ export class LeaseTable {
         this.#held[piece]!--;
       }
     }
+  }
+
+  /** Others fetch whom nothing speaks against, or may be about to say so. */
+  #leavesToOthers(member: string, bits: Bitfield, doubted: (member: string) => boolean, now: number): boolean {
+    if (this.#isStuck(member, bits, now)) return false;
+    if (now - this.#createdAt < this.#limits.takeoverMs) return true;
+    return [...this.#members].some(([other, { completed }]) => completed === undefined && !doubted(other));
   }
 
   /** Everything is held or leased by somebody, and for a while none of it reached this member. */
