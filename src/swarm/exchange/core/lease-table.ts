@@ -1,5 +1,5 @@
 import { ArrivalRate } from './arrival-rate.ts';
-import { Bitfield, runsWhere, type Run } from './bitfield.ts';
+import { Bitfield, piecesOf, runsWhere, type Run } from './bitfield.ts';
 import type { PieceLayout } from './piece-layout.ts';
 
 /** What one member may read from the origin: pieces [first, first + count). */
@@ -130,11 +130,7 @@ export class LeaseTable {
   have(member: string, runs: readonly Run[], now: number): void {
     this.touchedAt = now;
     const bits = this.#member(member).bits;
-    for (const [first, count] of runs) {
-      for (let piece = first; piece < Math.min(this.layout.pieceCount, first + count); piece++) {
-        if (bits.set(piece)) this.#held[piece]!++;
-      }
-    }
+    for (const piece of piecesOf(runs, this.layout.pieceCount)) if (bits.set(piece)) this.#held[piece]!++;
     for (const lease of this.#leases.values()) {
       if (lease.holder !== member) continue;
       const done = countIn(bits, lease);
@@ -238,7 +234,7 @@ export class LeaseTable {
   }
 
   #adopt(holder: string, active: readonly Run[], now: number): void {
-    for (const [first, count] of active) {
+    for (const [first, count] of active.slice(0, this.#limits.maxLeases)) {
       const end = Math.min(this.layout.pieceCount, first + count);
       const known = [...this.#leases.values()].some((lease) => lease.holder === holder && lease.first <= first && end <= lease.first + lease.count);
       if (!known && end > first) this.#grant(holder, first, end - first, now);

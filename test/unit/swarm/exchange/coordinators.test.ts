@@ -21,7 +21,7 @@ async function members(t: ExecutionContext, count: number, faults: MemoryFaults 
   const nodes: Node[] = [];
   for (let i = 0; i < count; i++) {
     const network = await swarm.join({ connect: false });
-    nodes.push({ network, coordinators: new Coordinators({ network, now: Date.now, strikes: new Strikes(), random: () => 0.5 }) });
+    nodes.push({ network, coordinators: new Coordinators({ network, handle: (type, _cost, handler) => { network.handle(type, handler); }, now: Date.now, strikes: new Strikes(), random: () => 0.5 }) });
   }
   t.teardown(() => swarm.nodes.forEach((node) => { node.stop(); }));
   for (const { network: a } of nodes) for (const { network: b } of nodes) swarm.connect(a, b);
