@@ -73,11 +73,11 @@ export class BulkThread implements BlobExchange {
   #nextFetch = 0;
   /** Fetches that somebody holds. */
   #held = 0;
-  #progress: ProgressReport = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], wrong: [] };
+  #progress: ProgressReport = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], overShare: 0, wrong: [] };
   #transfers: readonly TransferStatus[] = [];
   #vouchedBytes = 0;
   /** Of threads that died. */
-  #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0 };
+  #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, overShare: 0 };
 
   private constructor(options: BulkThreadOptions) {
     this.#options = options;
@@ -198,6 +198,11 @@ export class BulkThread implements BlobExchange {
     return this.#progress.wrong.find(([peer]) => peer === peerId)?.[1] ?? 0;
   }
 
+  /** Peers that were cut since start for making this node work more than their share. */
+  get peersOverShare(): number {
+    return this.#before.overShare + this.#progress.overShare;
+  }
+
   /** Ends all transfers, the lanes and the port. */
   async close(): Promise<void> {
     this.#stopping = true;
@@ -261,8 +266,8 @@ export class BulkThread implements BlobExchange {
   async #onExit(error: LayerswarmError): Promise<void> {
     this.#network.drop();
     const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.totals();
-    this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes };
-    this.#progress = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], wrong: [] };
+    this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes, overShare: this.peersOverShare };
+    this.#progress = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], overShare: 0, wrong: [] };
     this.#transfers = [];
     await this.#store.close();
     if (this.#stopping) return;

@@ -52,6 +52,8 @@ export interface ProgressReport {
   readonly toPeersBytes: number;
   readonly lanes: readonly LaneUse[];
   /** Pieces that turned out wrong since start, by who answers for them. */
+  /** Peers that were cut for making this node work more than their share. */
+  readonly overShare: number;
   readonly wrong: readonly (readonly [string, number])[];
 }
 
