@@ -265,6 +265,7 @@ export class BulkThread implements BlobExchange {
 
   async #onExit(error: LayerswarmError): Promise<void> {
     this.#network.drop();
+    this.#origins.drop();
     const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.totals();
     this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes, overShare: this.peersOverShare };
     this.#progress = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], overShare: 0, wrong: [] };
