@@ -7,6 +7,8 @@ import { guardedLookup, type Admits } from './guarded-lookup.ts';
 export interface TlsOptions {
   /** PEM file of authorities to trust beside the system's. */
   readonly caFile?: string | undefined;
+  /** PEM text of more of them. */
+  readonly caText?: string | undefined;
   /** PEM files of a certificate that the registry asks its clients for. */
   readonly clientCert?: { readonly certFile: string; readonly keyFile: string } | undefined;
 }
@@ -32,7 +34,8 @@ export interface Dispatchers {
  * @throws LayerswarmError `config-invalid` when a file cannot be read
  */
 export function makeDispatchers(tls: TlsOptions, connectTimeout: number, admits: Admits): Dispatchers {
-  const ca = tls.caFile === undefined ? {} : { ca: readPem(tls.caFile, 'CA certificates') };
+  const authorities = [...(tls.caFile === undefined ? [] : [readPem(tls.caFile, 'CA certificates')]), ...(tls.caText === undefined ? [] : [tls.caText])];
+  const ca = authorities.length === 0 ? {} : { ca: authorities.join('\n') };
   const storage = makeAgent(ca, connectTimeout, admits);
   if (tls.clientCert === undefined) return { registry: makeAgent(ca, connectTimeout), storage };
   const cert = readPem(tls.clientCert.certFile, 'the client certificate');
