@@ -27,6 +27,7 @@ import { DiskWatch } from './health/disk-watch.ts';
 import { RuntimeWatch } from './health/runtime-watch.ts';
 import { ImageList } from './image-list.ts';
 import { makeKeeping } from './keeping.ts';
+import { limitsOf } from './limits.ts';
 import { mirroredRegistries } from './mirrored-registries.ts';
 import { NodeView } from './node-view.ts';
 import { controlHandlers } from './operations.ts';
@@ -87,6 +88,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     mdns: config.mdns,
     zone: config.zone,
     name: config.name,
+    maxNeighbours: config.limits.members,
     agent: `layerswarm/${version}`,
     onWarning: (line) => log.for('network').warn(line),
   });
@@ -150,6 +152,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   const disk = new DiskWatch(config.data, RESERVE_BYTES);
   const view = new NodeView({
     config, network, origins, embedded: embedded !== undefined, store, storeHealth, host, exchange, images, receipts, tally, mirrors, excluded, replication, keyIds, disk, runtimes, log: log.for('health'), strayErrors,
+    limits: () => limitsOf({ config, network, store, registry: registry.use, status: status?.connections }),
   });
   const metrics = new Metrics(() => view.status(), CLIENTS);
   tally.connect(metrics);
@@ -158,6 +161,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   const registry = new Registry({
     listen: config.registry,
     hostNames: config.hostNames,
+    maxConnections: config.limits.clients,
     store: store.blobs,
     images: store.images,
     exchange,

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { StatusDocument } from './status-document.ts';
 import type { StatusSource } from './status-source.ts';
 
-const MAX_CLIENTS = 32;
+export const MAX_CLIENTS = 32;
 /** Changes are gathered this long, so that a busy node sends one document and not hundreds. */
 const INTERVAL_MS = 1000;
 /** A comment now and then shows proxies and clients that the stream lives. */
@@ -42,6 +42,10 @@ export class EventStream {
     this.#timer ??= setInterval(() => this.#tick(), this.#intervalMs);
   }
 
+  get listeners(): number {
+    return this.#clients.size;
+  }
+
   close(): void {
     for (const client of this.#clients) client.end();
   }
@@ -56,7 +60,7 @@ export class EventStream {
 
   #tick(): void {
     const document = this.#source.status();
-    const key = JSON.stringify({ ...document, uptimeSeconds: 0 });
+    const key = JSON.stringify({ ...document, uptimeSeconds: 0, limits: [] });
     const now = performance.now();
     if (key === this.#last) {
       if (now - this.#sentAt < KEEP_ALIVE_MS) return;

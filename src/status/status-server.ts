@@ -10,7 +10,8 @@ import type { StatusSource } from './status-source.ts';
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 15_000;
 const MAX_HEADER_BYTES = 16 * 1024;
-const PLACES = { total: 256, perAddress: 128 };
+export const MAX_STATUS_CONNECTIONS = 256;
+const PLACES = { total: MAX_STATUS_CONNECTIONS, perAddress: 128 };
 
 export interface StatusServerOptions {
   readonly listen: ListenAddress;
@@ -35,6 +36,7 @@ export class StatusServer {
   readonly #options: StatusServerOptions;
   readonly #server: Server;
   readonly #events: EventStream;
+  readonly #used: () => number;
   #port = 0;
 
   constructor(options: StatusServerOptions) {
@@ -47,12 +49,17 @@ export class StatusServer {
         else send(request, response, text(500, 'internal error, see the log of the agent'));
       });
     });
-    limitPlaces(this.#server, PLACES);
+    this.#used = limitPlaces(this.#server, PLACES);
   }
 
   /** `http://host:port`, after `start`. */
   get url(): string {
     return `http://${urlAuthority({ host: this.#options.listen.host, port: this.#port })}`;
+  }
+
+  /** Connections now, and listeners of events among them. */
+  get connections(): { readonly all: number; readonly events: number } {
+    return { all: this.#used(), events: this.#events.listeners };
   }
 
   /** @throws LayerswarmError `port-taken`, `config-invalid` */

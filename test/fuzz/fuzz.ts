@@ -14,8 +14,9 @@ const { values } = parseArgs({
 });
 const SECONDS = Number(values.seconds);
 const SEED = Number(values.seed ?? Date.now() % 2 ** 32);
-/** A thread that does not end one input within this is taken to hang; the machine may be busy. */
-const HANG_MS = 60_000;
+/** A thread that used so much CPU, in milliseconds, since it last told something is taken to hang. It tells something each second. */
+const HANG_CPU_MS = 30_000;
+const LOOK_MS = 5000;
 const MAX_INPUT_BYTES = 1 << 20;
 /** Larger inputs are left out of what is kept. */
 const MAX_KEPT_BYTES = 8192;
@@ -60,17 +61,21 @@ async function fuzz(target: string, seed: number): Promise<Outcome> {
     const bytes = Buffer.from(current);
     report(bytes.subarray(4, 4 + bytes.readUInt32LE()), what);
   };
-  let timer: NodeJS.Timeout | undefined;
-  const watch = (): void => {
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      reportCurrent(`hangs: no end within ${HANG_MS} ms`);
-      void worker.terminate();
-    }, HANG_MS);
+  let toldAt = 0;
+  const cpuMs = async (): Promise<number> => {
+    const { user, system } = await worker.cpuUsage();
+    return (user + system) / 1000;
   };
-  watch();
+  const heard = async (): Promise<void> => { toldAt = await cpuMs(); };
+  const look = async (): Promise<void> => {
+    if (await cpuMs() - toldAt < HANG_CPU_MS) return;
+    reportCurrent(`hangs: no end within ${HANG_CPU_MS} ms of CPU`);
+    await worker.terminate();
+  };
+  const watch = setInterval(() => { look().catch(() => undefined); }, LOOK_MS);
   worker.on('message', (message: FuzzReport) => {
-    watch();
+    // it has ended where there is no answer
+    heard().catch(() => undefined);
     if (message.kind === 'found') report(message.input, message.what);
     if (message.kind === 'progress') progress = message;
     if (message.kind !== 'done') return;
@@ -84,7 +89,7 @@ async function fuzz(target: string, seed: number): Promise<Outcome> {
   worker.on('error', (error) => { reportCurrent(`ended the thread: ${error.stack ?? error.message}`); });
   worker.on('exit', () => { ended.resolve(); });
   await ended.promise;
-  clearTimeout(timer);
+  clearInterval(watch);
   console.log(`${target}: ${progress.runs} runs, ${progress.places} places, ${found} found`);
   return { target, ...progress, found };
 }
