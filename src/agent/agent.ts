@@ -31,6 +31,7 @@ import { DiskWatch } from './health/disk-watch.ts';
 import { RuntimeWatch } from './health/runtime-watch.ts';
 import { ImageList } from './image-list.ts';
 import { makeKeeping } from './keeping.ts';
+import { limitsOf } from './limits.ts';
 import { mirroredRegistry } from './mirrored-registries.ts';
 import { NodeView } from './node-view.ts';
 import { controlHandlers } from './operations.ts';
@@ -94,6 +95,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     mdns: config.mdns,
     zone: config.zone,
     name: config.name,
+    maxNeighbours: config.limits.members,
     agent: `layerswarm/${version}`,
     onWarning: (line) => log.for('network').warn(line),
   });
@@ -173,6 +175,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   const disk = new DiskWatch(config.data, RESERVE_BYTES);
   const view = new NodeView({
     config, rules, charter, network, origins, embedded: embedded !== undefined, store, storeHealth, host, exchange, images, receipts, tally, mirrors: () => mirrors.list(), excluded, replication, keyIds, disk, runtimes, log: log.for('health'), strayErrors,
+    limits: () => limitsOf({ config, network, store, registry: registry.use, status: status?.connections }),
   });
   const jobs = new JobBoard(Date.now);
   const swarmView = await makeSwarmView({
@@ -188,6 +191,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   const registry = new Registry({
     listen: config.registry,
     hostNames: config.hostNames,
+    maxConnections: config.limits.clients,
     store: store.blobs,
     images: store.images,
     exchange,

@@ -1,6 +1,6 @@
 import type { Logger } from '../log.ts';
 import type { MirroredRegistry } from '../registry/registry.ts';
-import type { ContainerdStatus, MembershipStatus, NodeHealth, OriginStatus, Receipt, ReplicationStatus, StatusDocument, TransferDocument } from '../status/status-document.ts';
+import type { ContainerdStatus, LimitStatus, MembershipStatus, NodeHealth, OriginStatus, Receipt, ReplicationStatus, StatusDocument, TransferDocument } from '../status/status-document.ts';
 import type { StatusSource } from '../status/status-source.ts';
 import type { Store } from '../store/store.ts';
 import type { BulkThread } from '../swarm/thread/bulk-thread.ts';
@@ -47,6 +47,7 @@ export interface NodeViewParts {
   readonly runtimes: RuntimeWatch;
   readonly log: Logger;
   readonly strayErrors: () => number;
+  readonly limits: () => readonly LimitStatus[];
 }
 
 /** A node as people and monitoring see it: one document out of all parts. */
@@ -102,6 +103,7 @@ export class NodeView implements StatusSource {
       replication: this.#parts.replication.status(),
       strayErrors: this.#parts.strayErrors(),
       bans: network.bans().map(({ peerId, reason, until }) => ({ peerId, reason, until: new Date(until).toISOString() })),
+      limits: this.#parts.limits(),
     };
   }
 

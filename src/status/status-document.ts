@@ -28,7 +28,20 @@ export interface StatusDocument {
   /** Failures that nobody waited for, since the start; see the log. */
   readonly strayErrors: number;
   readonly bans: readonly { readonly peerId: string; readonly reason: string; readonly until: string }[];
+  /** What is bounded, and what of it is used now; docs/limits.md has what happens beyond. */
+  readonly limits: readonly LimitStatus[];
 }
+
+export interface LimitStatus {
+  readonly name: LimitName;
+  readonly used: number;
+  /** null without one. */
+  readonly limit: number | null;
+  /** The setting that changes it; null for a fixed one. */
+  readonly setting: string | null;
+}
+
+export type LimitName = 'members' | 'strangers' | 'bans' | 'clients' | 'uploads' | 'statusConnections' | 'eventListeners' | 'storeBytes' | 'files' | 'heapBytes';
 
 /** Copies to other registries; empty where none are configured. */
 export interface ReplicationStatus {

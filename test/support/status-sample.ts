@@ -38,6 +38,7 @@ export const statusSample: StatusDocument = {
   },
   strayErrors: 0,
   bans: [{ peerId: '12D3KooWBad', reason: 'forged piece', until: '2026-01-01T00:00:00.000Z' }],
+  limits: [{ name: 'members', used: 1, limit: 256, setting: 'limits.members' }, { name: 'files', used: 90, limit: null, setting: null }],
 };
 
 export const receiptSample: Receipt = {

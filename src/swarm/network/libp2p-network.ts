@@ -141,6 +141,11 @@ export class Libp2pNetwork implements Network {
     return this.#state.kind === 'running' ? { ...this.#state.parts.members.counts } : { invalidMessages: 0, helloTimeouts: 0, queueOverflows: 0, silent: 0, unknownMessages: 0 };
   }
 
+  /** Connections that have not shown the key yet. */
+  get strangers(): number {
+    return this.#gater.places.taken;
+  }
+
   peers(): readonly Peer[] {
     return this.#neighbours();
   }
