@@ -44,6 +44,11 @@ export interface BlobFetch {
   done(): Promise<void>;
   /** Proven bytes of [start, end) as they can be given to a client; see "What a client gets" in the design. */
   read(start: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /**
+   * Bytes from `offset` to the end of its piece while the blob is not proven, where they are vouched for. With `wanted` a client waits for
+   * those up to there: they are asked for before all others, of members that hold them, else of the origin where it wants whole pieces.
+   */
+  vouchedPiece(offset: number, wanted?: number): Promise<Uint8Array | undefined>;
   progress(): TransferStatus;
   /** This caller is no longer interested. Idempotent. */
   release(): void;

@@ -52,6 +52,8 @@ export class Transfer {
   readonly #abort = new AbortController();
   readonly #sized = Promise.withResolvers<number>();
   readonly #done = Promise.withResolvers<void>();
+  /** There are pieces, or nothing more to wait for. */
+  readonly #begun = Promise.withResolvers<void>();
   readonly #over = Promise.withResolvers<void>();
   #state: State = { kind: 'finding' };
   #size: number | undefined;
@@ -162,6 +164,12 @@ export class Transfer {
     return this.#state.kind === 'fetching' ? await this.#state.session.vouchedPiece(offset) : undefined;
   }
 
+  /** As `OutOfTurn.bring`, once there are pieces to ask for. */
+  async bring(start: number, end: number): Promise<void> {
+    await this.#begun.promise;
+    await this.#session()?.bring(start, end);
+  }
+
   // What peers tell
 
   onPeerJoined(peerId: string): void {
@@ -235,7 +243,7 @@ export class Transfer {
     const session = new DownloadSession({
       network, coordinators, now, random, zone, digest: this.digest, repository: this.repository, layout, partial, origin: this.#origin, meter: this.meter,
       broughtWrong: (peer, pieces) => this.#context.broughtWrong(peer, pieces),
-      expecting: () => this.#joins.pending.size > 0,
+      pending: this.#joins.pending,
       reach: () => this.#joins.reach,
       hashed: () => {
         this.#prove().catch((error: unknown) => this.#fail(error));
@@ -249,6 +257,7 @@ export class Transfer {
     this.#state = { kind: 'fetching', partial, session };
     for (const [peerId, { holding, wants }] of this.#finding.takeAnswers()) session.meet(peerId, holding, wants);
     session.wake();
+    this.#begun.resolve();
     await session.advance();
   }
 
@@ -331,6 +340,7 @@ export class Transfer {
 
   async #end(partial?: PartialBlob): Promise<void> {
     if (this.#isOver) return;
+    this.#begun.resolve();
     const session = this.#session();
     this.#isOver = true;
     this.#abort.abort();

@@ -143,7 +143,7 @@ export class BulkThread implements BlobExchange {
       digest,
       size: async (): Promise<number> => size ?? await begun.then(async () => await worker.call('size', { id })),
       done: async () => { await done; },
-      vouchedPiece: async (offset: number) => await worker.call('vouched', { id, offset }),
+      vouchedPiece: async (offset: number, wanted?: number) => await worker.call('vouched', { id, offset, wanted }),
       read: (start: number, end: number, signal: AbortSignal) => clientBytes(fetch, this.#options.blobs, start, end, {
         emit: this.#options.emit ?? 'proven',
         onVouched: (bytes) => { this.#vouchedBytes += bytes; },

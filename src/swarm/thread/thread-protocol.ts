@@ -75,8 +75,8 @@ export interface WorkerMethods {
   size: Method<{ id: number }, number>;
   done: Method<{ id: number }>;
   release: Method<{ id: number }>;
-  /** Bytes from `offset` to the end of its piece, where they are vouched for. */
-  vouched: Method<{ id: number; offset: number }, Uint8Array | undefined>;
+  /** As `BlobFetch.vouchedPiece`. */
+  vouched: Method<{ id: number; offset: number; wanted?: number | undefined }, Uint8Array | undefined>;
   /** The swarm's own origin is another from now on. */
   originIs: Method<{ origin: OriginRef | undefined }>;
   peerJoined: Method<{ peer: PeerSnapshot }>;
