@@ -172,7 +172,7 @@ export const configSchema = z.strictObject({
     originConnections: setting(z.int().min(1).max(256).default(16), 'a number from 1 to 256', 'Connections to the origin at a time.'),
   }).prefault({}).describe('Bandwidth.'),
   emit: setting(z.enum(['proven', 'vouched']).default('proven'), 'proven or vouched',
-    'What a client is given of a blob that is still arriving: bytes whose digest is proven, or already those that a signed list vouches for, and parts that are asked for by Range straight from the registry (lazy clients).'),
+    'What a client is given of a blob that is still arriving: bytes whose digest is proven, or already those that a signed list vouches for, and parts that are asked for by Range first of all (lazy clients).'),
   mirrors: setting(z.array(z.union([mirrorText, mirrorObject])).max(64).prefault(['docker.io']), 'registry names such as docker.io, quay.io=https://quay.io, docker.io=https://harbor.example/dockerhub-proxy, or {name, url, username, passwordFile, ca}',
     'Registries that are served beside the origin, and no others: what a runtime may say with ?ns=, and what a reference may begin with. A name alone: the origin answers for it. With a url: read from there, with credentials of its own.'),
   exclude: setting(z.array(repositoryPattern).default([]), 'repository names, * for any part, such as secret/*',

@@ -20,25 +20,20 @@ export interface LazyBlob extends Omit<PassThroughBlob, 'origin'> {
  */
 export async function* lazyRange(fetch: BlobFetch, { origin, repository, digest, size }: LazyBlob, { start, end }: ByteRange, onVouched: (bytes: number) => void, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
   let isHere = false;
-  fetch.done().then(() => { isHere = true; }, () => undefined);
-  let position = start;
-  const given = (bytes: Uint8Array): Uint8Array => {
-    position += bytes.length;
-    onVouched(bytes.length);
-    return bytes;
-  };
-  while (position < end) {
+  void fetch.done().then(() => (isHere = true), () => undefined);
+  for (let position = start; position < end;) {
     signal.throwIfAborted();
-    const piece = await fetch.vouchedPiece(position, end);
-    if (piece !== undefined) {
-      yield given(piece.subarray(0, end - position));
-    } else if (origin === undefined && !isHere && position === start) {
-      return;
-    } else if (isHere || origin === undefined) {
+    const piece = await fetch.vouchedPiece(position, { end, isPatient: false });
+    if (piece === undefined && origin === undefined && !isHere && position === start) return;
+    if (piece === undefined && (isHere || origin === undefined)) {
       yield* fetch.read(position, end, signal);
       return;
-    } else {
-      for await (const chunk of origin.readBlob(repository, digest, { start: position, end: Math.min(end, position + STRIDE), size }, signal)) yield given(chunk);
+    }
+    const part = { start: position, end: Math.min(end, position + STRIDE), size };
+    for await (const chunk of piece === undefined ? origin!.readBlob(repository, digest, part, signal) : [piece.subarray(0, end - position)]) {
+      position += chunk.length;
+      onVouched(chunk.length);
+      yield chunk;
     }
   }
 }

@@ -2,6 +2,7 @@ import { errorCode, type ErrorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
 import type { BlobNetwork } from '../network/network.ts';
+import type { WantedPart } from '../swarm.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
 import { Carrier } from './carrier.ts';
 import type { Coordinators } from './coordinators.ts';
@@ -170,8 +171,8 @@ export class DownloadSession {
   }
 
   /** As `OutOfTurn.bring`. */
-  async bring(start: number, end: number): Promise<void> {
-    await this.#outOfTurn.bring(start, end);
+  async bring(start: number, wanted: WantedPart): Promise<void> {
+    await this.#outOfTurn.bring(start, wanted);
   }
 
   // Choosing and doing

@@ -5,6 +5,7 @@ import type { Carrier } from './carrier.ts';
 import type { Download } from './core/download.ts';
 import type { PieceVerifier } from './piece-verifier.ts';
 import { SecondReading } from './second-reading.ts';
+import type { WantedPart } from '../swarm.ts';
 
 /** Members that were asked whether they have the blob have this long to answer. */
 const ANSWERS_MS = 150;
@@ -49,17 +50,19 @@ export class OutOfTurn {
     this.#begunAt = options.now();
   }
 
-  /** The piece at `start` is vouched for here when this resolves, or else nobody brings it now. `end`: what the client wants ends there. */
-  async bring(start: number, end: number): Promise<void> {
-    const { layout } = this.#options.download;
+  /** The piece at `start` is vouched for here when this resolves, or else nobody brings it now. */
+  async bring(start: number, { end, isPatient }: WantedPart): Promise<void> {
+    const { carrier, download, now, signal } = this.#options;
+    const { layout } = download;
     const piece = layout.pieceAt(start);
     if (this.#isVouched(piece)) return;
     await this.#once(piece, () => this.#fromMembers(piece));
-    if (this.#isVouched(piece) || this.#options.signal.aborted) return;
-    const [, count] = layout.piecesWithin(layout.range(piece).start, end);
-    const read = count > 0 && this.#options.originUsable() ? this.#options.download.readOutOfTurn(piece, Math.min(count, Math.ceil(READ_BYTES / layout.pieceLength)), this.#options.now()) : undefined;
+    if (this.#isVouched(piece) || signal.aborted) return;
     const arrived = this.#arrivalOf(piece);
-    await Promise.race([arrived, read === undefined ? elapsed(PATIENCE_MS) : this.#options.carrier.read(read)]);
+    const [, whole] = layout.piecesWithin(layout.range(piece).start, end);
+    const mayRead = this.#options.originUsable() && !(isPatient && download.isShared);
+    const read = mayRead ? download.readOutOfTurn(piece, Math.min(whole, Math.ceil(READ_BYTES / layout.pieceLength)), now()) : undefined;
+    await Promise.race([arrived, read === undefined ? elapsed(PATIENCE_MS) : carrier.read(read)]);
   }
 
   /** It has come, and is vouched for. */

@@ -4,7 +4,7 @@ import type { PartialBlob } from '../../store/blob-store.ts';
 import type { LaneAnswer } from '../lane/lane.ts';
 import type { BlobNetwork } from '../network/network.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
-import type { BlobOrigin, BlobRequest, TransferStatus } from '../swarm.ts';
+import type { BlobOrigin, BlobRequest, TransferStatus, WantedPart } from '../swarm.ts';
 import { BlobFinding } from './blob-finding.ts';
 import { BlobSources } from './blob-sources.ts';
 import type { Coordinators } from './coordinators.ts';
@@ -165,9 +165,9 @@ export class Transfer {
   }
 
   /** As `OutOfTurn.bring`, once there are pieces to ask for. */
-  async bring(start: number, end: number): Promise<void> {
+  async bring(start: number, wanted: WantedPart): Promise<void> {
     await this.#begun.promise;
-    await this.#session()?.bring(start, end);
+    await this.#session()?.bring(start, wanted);
   }
 
   // What peers tell

@@ -91,6 +91,11 @@ export class Download {
     return this.#neighbourhood.all;
   }
 
+  /** Others fetch the blob, too. */
+  get isShared(): boolean {
+    return this.#neighbourhood.fetching.length > 0;
+  }
+
   // Neighbours
 
   meet(peer: string, role: NeighbourRole, bits: Bitfield | undefined, now: number, farZone?: string): void {

@@ -50,8 +50,8 @@ test('a member that holds the blob gives a piece in the middle at once, vouched 
   holdUp(holder, held);
   const late = await swarm.add(origin);
   const fetch = late.exchange.fetch({ digest, repository: 'test/image', size: blob.length });
-  t.deepEqual(await fetch.vouchedPiece(wanted + 10, wanted + 1000), blob.subarray(wanted + 10, wanted + PIECE));
-  t.deepEqual(await fetch.vouchedPiece(blob.length - 51, blob.length), blob.subarray(-51));
+  t.deepEqual(await fetch.vouchedPiece(wanted + 10, { end: wanted + 1000, isPatient: false }), blob.subarray(wanted + 10, wanted + PIECE));
+  t.deepEqual(await fetch.vouchedPiece(blob.length - 51, { end: blob.length, isPatient: false }), blob.subarray(-51));
   t.is(await fetch.vouchedPiece(0), undefined, 'not what is in front of it');
   release();
   await fetch.done();
@@ -70,9 +70,9 @@ test('a member that is fetching gives what it has, with the statement of whoever
   const [one, other] = await swarm.addAll(2, origin);
   const begin = ({ exchange }: ExchangeNode): ExchangeFetch => exchange.fetch({ digest, repository: 'test/image', size: blob.length });
   const first = begin(one!);
-  t.deepEqual(await first.vouchedPiece(wanted, wanted + PIECE), blob.subarray(wanted, wanted + PIECE));
+  t.deepEqual(await first.vouchedPiece(wanted, { end: wanted + PIECE, isPatient: false }), blob.subarray(wanted, wanted + PIECE));
   const second = begin(other!);
-  t.deepEqual(await second.vouchedPiece(wanted, wanted + PIECE), blob.subarray(wanted, wanted + PIECE));
+  t.deepEqual(await second.vouchedPiece(wanted, { end: wanted + PIECE, isPatient: false }), blob.subarray(wanted, wanted + PIECE));
   t.is(origin.read.get(digest.toString()), PIECE);
   release();
   await Promise.all([first.done(), second.done()]);
@@ -89,9 +89,9 @@ test('whole pieces that nobody has are read from the origin first, and not again
   };
   const node = await swarm.add(origin);
   const fetch = node.exchange.fetch({ digest, repository: 'test/image', size: blob.length });
-  for (let at = wanted; at < blob.length; at += PIECE) t.deepEqual(await fetch.vouchedPiece(at, blob.length), blob.subarray(at, at + PIECE));
+  for (let at = wanted; at < blob.length; at += PIECE) t.deepEqual(await fetch.vouchedPiece(at, { end: blob.length, isPatient: false }), blob.subarray(at, at + PIECE));
   t.is(origin.read.get(digest.toString()), blob.length - wanted);
-  t.is(await fetch.vouchedPiece(10, 100), undefined, 'what is less than a piece has to be read elsewhere');
+  t.is(await fetch.vouchedPiece(10, { end: 100, isPatient: false }), undefined, 'what is less than a piece has to be read elsewhere');
   release();
   await fetch.done();
   t.is(origin.copies(digest), 1);
@@ -107,7 +107,7 @@ test('a member that sends other bytes than it signs gives nothing, and is banned
   const late = await swarm.add(origin);
   swarm.swarm.faults.chunk = (_from, _to, chunk) => Buffer.from(chunk).fill(1);
   const fetch = late.exchange.fetch({ digest, repository: 'test/image', size: blob.length });
-  t.deepEqual(await fetch.vouchedPiece(wanted, wanted + PIECE), blob.subarray(wanted, wanted + PIECE));
+  t.deepEqual(await fetch.vouchedPiece(wanted, { end: wanted + PIECE, isPatient: false }), blob.subarray(wanted, wanted + PIECE));
   t.true(late.network.bans().some(({ peerId }) => peerId === holder.network.self));
   release();
   await fetch.done();
