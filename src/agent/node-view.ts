@@ -11,6 +11,7 @@ import type { CurrentOrigin } from './current-origin.ts';
 import type { ExcludedRepositories } from './excluded-repositories.ts';
 import type { HostContent } from './host-content.ts';
 import type { ImageList } from './image-list.ts';
+import type { PeerNames } from './peer-names.ts';
 import type { ReceiptBook } from './receipt-book.ts';
 import type { RegistryTally } from './registry-tally.ts';
 import type { DiskWatch } from './health/disk-watch.ts';
@@ -24,6 +25,7 @@ import type { StoreHealth } from './store-health.ts';
 export interface NodeViewParts {
   readonly config: Pick<AgentConfig, 'data' | 'name' | 'zone' | 'mirrors' | 'upstreams' | 'exclude'>;
   readonly network: Libp2pNetwork;
+  readonly peers: PeerNames;
   readonly origins: CurrentOrigin;
   readonly embedded: boolean;
   readonly store: Store;
@@ -66,7 +68,7 @@ export class NodeView implements StatusSource {
   }
 
   status(): StatusDocument {
-    const { config, network, origins, store, exchange, images, tally, mirrors, excluded } = this.#parts;
+    const { config, network, peers, origins, store, exchange, images, tally, mirrors, excluded } = this.#parts;
     const { blobs, bytes, maxBytes, partials } = store.stats();
     const { fromOriginBytes, fromPeersBytes, toPeersBytes, vouchedBytes } = exchange.totals();
     return {
@@ -95,7 +97,7 @@ export class NodeView implements StatusSource {
       images: images.list(),
       replication: this.#parts.replication.status(),
       strayErrors: this.#parts.strayErrors(),
-      bans: network.bans().map(({ peerId, reason, until }) => ({ peerId, reason, until: new Date(until).toISOString() })),
+      bans: network.bans().map(({ peerId, reason, until }) => ({ peerId, name: peers.of(peerId), reason, until: new Date(until).toISOString() })),
     };
   }
 

@@ -25,7 +25,7 @@ export interface StatusDocument {
   readonly replication: ReplicationStatus;
   /** Failures that nobody waited for, since the start; see the log. */
   readonly strayErrors: number;
-  readonly bans: readonly { readonly peerId: string; readonly reason: string; readonly until: string }[];
+  readonly bans: readonly { readonly peerId: string; readonly name: string; readonly reason: string; readonly until: string }[];
 }
 
 /** Copies to other registries; empty where none are configured. */
