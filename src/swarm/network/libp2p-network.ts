@@ -343,7 +343,8 @@ export class Libp2pNetwork implements Network {
   #onCut(peerId: string, reason: LayerswarmError): void {
     if (reason.code === 'peer-misbehaved') {
       this.#gater.penalize(peerId);
-      this.#warn(`peer ${peerId} is cut: ${reason.message}`);
+      const name = this.peer(peerId)?.name ?? '';
+      this.#warn(`peer ${name === '' ? peerId : `${name} (${peerId})`} is cut: ${reason.message}`);
     }
     if (this.#state.kind === 'running') this.#state.parts.discovery.onGone(peerId, false);
   }
