@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import { encode } from 'cborg';
 import { Digest } from '../../../../src/oci/digest.ts';
 import type { Libp2pNetwork } from '../../../../src/swarm/network/libp2p-network.ts';
-import { DEFAULT_MEMBER_LIMITS } from '../../../../src/swarm/network/members.ts';
+import { CONTROL_PROTOCOL, DEFAULT_MEMBER_LIMITS } from '../../../../src/swarm/network/members.ts';
 import { Libp2pSwarm, type SwarmNodeOptions } from '../../../support/libp2p-swarm.ts';
 import { framed, HELLO, RawPeer } from '../../../support/raw-peer.ts';
 import { connected, left } from '../../../support/wait-for-peers.ts';
@@ -166,6 +166,24 @@ test.serial('a message of a later version is passed over and counted, and who as
   t.is(target.counts().unknownMessages, 2);
   t.is(target.counts().invalidMessages, 0);
   t.not(target.peer(peer.peerId), undefined);
+});
+
+test.serial('a peer of version 0.1 is refused, in one line that says what to do, however often it comes', async (t) => {
+  const warnings: string[] = [];
+  const swarm = new Libp2pSwarm();
+  t.teardown(async () => { await swarm.stop(); });
+  const target = await swarm.join({ onWarning: (line) => warnings.push(line) });
+  const peer = await RawPeer.connect(target, [swarm.key]);
+  t.teardown(async () => { await peer.stop(); });
+  (await peer.open()).send(framed({ kind: 'note', id: 0, message: { ...HELLO, version: 1 } }));
+  await peer.cut;
+  const again = await peer.node.dial(multiaddrOf(target.multiaddrs()[0]));
+  const cut = new Promise<void>((resolve) => { again.addEventListener('close', () => { resolve(); }); });
+  (await again.newStream(CONTROL_PROTOCOL)).send(framed({ kind: 'note', id: 0, message: { ...HELLO, version: 1 } }));
+  await cut;
+  t.deepEqual(warnings, [`peer ${peer.peerId} is refused: it speaks version 1 of the protocol, this node 2 and later; update layerswarm there`]);
+  t.deepEqual(target.peers(), []);
+  t.is(target.counts().invalidMessages, 0);
 });
 
 test.serial('an answer that nobody waits for is ignored', async (t) => {
