@@ -1,5 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import type { Origin } from '../origin/origin.ts';
+import type { StreamOptions } from '../store/blob-store.ts';
 
 /** What the registry endpoint, the control socket and the status page use of the swarm's exchange of blobs. */
 export interface BlobExchange {
@@ -43,7 +44,7 @@ export interface BlobFetch {
   /** The blob is in the store, proven. @throws as `size`, and `verification-failed`, `disk-full` */
   done(): Promise<void>;
   /** Proven bytes of [start, end) as they can be given to a client; see "What a client gets" in the design. */
-  read(start: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  read(start: number, end: number, signal: AbortSignal, options?: StreamOptions): AsyncIterable<Uint8Array>;
   progress(): TransferStatus;
   /** This caller is no longer interested. Idempotent. */
   release(): void;

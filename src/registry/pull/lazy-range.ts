@@ -34,7 +34,7 @@ export async function* lazyRange(fetch: BlobFetch, { origin, repository, digest,
 /** What the fetch gives from `start` on, until that takes longer than is worth waiting for. */
 async function* arrived(fetch: BlobFetch, start: number, end: number, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
   const late = new AbortController();
-  const chunks = fetch.read(start, end, AbortSignal.any([signal, late.signal]))[Symbol.asyncIterator]();
+  const chunks = fetch.read(start, end, AbortSignal.any([signal, late.signal]), { reuse: true })[Symbol.asyncIterator]();
   try {
     for (;;) {
       const timer = setTimeout(() => late.abort(), PATIENCE_MS);
