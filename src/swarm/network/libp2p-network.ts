@@ -215,6 +215,10 @@ export class Libp2pNetwork implements Network {
     if (this.#state.kind === 'running') this.#state.parts.members.cut(peerId, new LayerswarmError('peer-gone', `peer ${peerId} is banned: ${reason}`));
   }
 
+  cut(peerId: string, reason: LayerswarmError): void {
+    if (this.#state.kind === 'running') this.#state.parts.members.cut(peerId, reason);
+  }
+
   bans(): readonly Ban[] {
     return this.#bans.list();
   }

@@ -57,7 +57,7 @@ for (const [title, bytes] of beforeHello) {
 
 const afterHello: [title: string, bytes: Uint8Array][] = [
   ['says hello again', hello],
-  ['sends a have of ten million pieces', raw([0, 0, { type: 'have', blob, runs: [[0, 10_000_000]], forZone: false }])],
+  ['asks for a bitfield of ten million pieces', raw([0, 0, { type: 'join', holding: { blob, state: 'partial', bits: Buffer.alloc(10_000) }, wants: true }])],
   ['sends a bitfield that is too long', raw([0, 0, { type: 'join', holding: { blob, state: 'partial', bits: new Uint8Array(2049) }, wants: true }])],
   ['sends a digest that is none', raw([0, 0, { type: 'leave', blob: '../../etc/passwd', complete: true }])],
 ];
@@ -112,7 +112,7 @@ test.serial('a member that does not read is cut when its queue is full', async (
   await connected(target, peer.peerId);
   let sent = 0;
   const flood = setInterval(() => {
-    for (let i = 0; i < 20; i++) target.send(peer.peerId, { type: 'list', blob, size: 1, checkpointLength: 1024, digests: randomBytes(1 << 15), signature: Buffer.alloc(64) });
+    for (let i = 0; i < 20; i++) target.send(peer.peerId, { type: 'manifest', digest: blob, mediaType: '', bytes: randomBytes(1 << 15) });
     sent += 20;
   }, 1);
   await left(target, peer.peerId);
@@ -124,12 +124,12 @@ test.serial('a member that does not read is cut when its queue is full', async (
 test.serial('messages over the rate are read later, in order, and not refused', async (t) => {
   const { target, peer } = await attacked(t, { limits: { peerRate: { perSecond: 2000, burst: 10 } } });
   const seen: number[] = [];
-  target.handle('lease-report', (message) => {
-    seen.push(message.id);
+  target.handle('tag-moved', ({ tag }) => {
+    seen.push(Number(tag));
     return undefined;
   });
   const stream = await peer.open();
-  stream.send(Buffer.concat([hello, ...Array.from({ length: 300 }, (_, i) => framed({ kind: 'note', id: 0, message: { type: 'lease-report', blob, id: i, done: [], outcome: 'done' } }))]));
+  stream.send(Buffer.concat([hello, ...Array.from({ length: 300 }, (_, i) => framed({ kind: 'note', id: 0, message: { type: 'tag-moved', origin: 'https://o', repository: 'r', tag: String(i) } }))]));
   await waitFor('all messages', () => seen.length === 300);
   t.deepEqual(seen, Array.from({ length: 300 }, (_, i) => i));
   t.not(target.peer(peer.peerId), undefined);
