@@ -119,6 +119,7 @@ export class DownloadSession {
     clearInterval(this.#tick);
     this.verifier.stop();
     this.#abort.abort();
+    this.carrier.cancelAll();
   }
 
   // What peers tell
