@@ -143,7 +143,7 @@ export class NodeView implements StatusSource {
     const { handshakes } = network;
     const { invalidMessages, helloTimeouts, queueOverflows, silent } = network.counts();
     return {
-      keyIds, handshakeFailures: { ...handshakes.failures }, peerFaults: { invalid_message: invalidMessages, no_hello: helloTimeouts, does_not_read: queueOverflows, silent },
+      keyIds, handshakeFailures: { ...handshakes.failures }, peerFaults: { invalid_message: invalidMessages, no_hello: helloTimeouts, does_not_read: queueOverflows, silent, over_share: this.#parts.exchange.peersOverShare },
       strangers: handshakes.strangers().map(({ lastAt, ...stranger }) => ({ ...stranger, lastAt: new Date(lastAt).toISOString() })),
     };
   }

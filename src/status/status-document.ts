@@ -134,7 +134,7 @@ export interface MembershipStatus {
   /** Since the start, by reason. */
   readonly handshakeFailures: { readonly other_key: number; readonly broken: number };
   /** Peers that were cut since the start, by what they did. */
-  readonly peerFaults: { readonly invalid_message: number; readonly no_hello: number; readonly does_not_read: number; readonly silent: number };
+  readonly peerFaults: { readonly invalid_message: number; readonly no_hello: number; readonly does_not_read: number; readonly silent: number; readonly over_share: number };
   /** Hosts that showed another swarm key in the last hour, the latest first. */
   readonly strangers: readonly StrangerStatus[];
 }

@@ -1,5 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import type { Origin } from '../origin/origin.ts';
+import type { RemoteReads } from '../origin/remote-reads.ts';
 import type { StreamOptions } from '../store/blob-store.ts';
 
 /** What the registry endpoint, the control socket and the status page use of the swarm's exchange of blobs. */
@@ -19,6 +20,8 @@ export interface BlobExchange {
 
 /** What of an origin blobs are read with. */
 export interface BlobOrigin extends Pick<Origin, 'url' | 'blobSize' | 'readBlob'> {
+  /** How the bulk thread reads its blobs; absent where that is over a member's lane. */
+  readonly reads?: RemoteReads;
   /** So many bytes of blobs were read from it by other ways than `readBlob`. */
   readElsewhere?(bytes: number): void;
 }

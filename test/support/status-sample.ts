@@ -13,7 +13,7 @@ export const healthSample: NodeHealth = {
 export const statusSample: StatusDocument = {
   version: '0.1.0', peerId: '12D3KooWSelf', name: 'node-1', zone: 'rack-1', uptimeSeconds: 61, multiaddrs: ['/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWSelf'],
   health: healthSample,
-  membership: { keyIds: ['0123456789abcdef'], handshakeFailures: { other_key: 3, broken: 1 }, peerFaults: { invalid_message: 1, no_hello: 2, does_not_read: 0, silent: 0 }, strangers: [{ address: '192.0.2.9', failures: 3, lastAt: SINCE }] },
+  membership: { keyIds: ['0123456789abcdef'], handshakeFailures: { other_key: 3, broken: 1 }, peerFaults: { invalid_message: 1, no_hello: 2, does_not_read: 0, silent: 0, over_share: 0 }, strangers: [{ address: '192.0.2.9', failures: 3, lastAt: SINCE }] },
   origin: { url: 'https://registry.example', source: 'configured', state: 'ok', reason: null, bytes: 1000, reachedAt: SINCE },
   registries: [
     { name: 'registry.example', kind: 'origin', url: 'https://registry.example', state: 'ok', reason: null, bytes: 1000, reachedAt: SINCE, answers: { 200: 7, timeout: 1 } },
