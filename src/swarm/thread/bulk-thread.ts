@@ -13,7 +13,7 @@ import type { Bandwidth } from '../lane/pace/bandwidth.ts';
 import type { LaneStreams } from '../lane/stream-lane-hub.ts';
 import type { Network } from '../network/network.ts';
 import type { RecordedHosts } from '../network/own-offers.ts';
-import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, ExchangeTotals, TransferStatus } from '../swarm.ts';
+import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, ExchangeTotals, TransferStatus, WantedPart } from '../swarm.ts';
 import { PortRpc } from './port-rpc.ts';
 import { ThreadNetwork } from './thread-network.ts';
 import { ThreadOrigins } from './thread-origins.ts';
@@ -54,7 +54,7 @@ const REFRESH_MS = 250;
 /** What another part of the program reads from a member comes over in parts of this many bytes. */
 const MEMBER_READ_BYTES = 1 << 20;
 /** Before a thread has said anything. */
-const NOTHING: ProgressReport = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], read: [], wrong: [] };
+const NOTHING: ProgressReport = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], overShare: 0, read: [], wrong: [] };
 /** Compiled, this file and the worker's are `.js`. */
 const WORKER_FILE = new URL(import.meta.url.endsWith('.ts') ? './bulk-worker.ts' : './bulk-worker.js', import.meta.url);
 
@@ -81,7 +81,7 @@ export class BulkThread implements BlobExchange {
   #transfers: readonly TransferStatus[] = [];
   #vouchedBytes = 0;
   /** Of threads that died. */
-  #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0 };
+  #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, overShare: 0 };
 
   private constructor(options: BulkThreadOptions) {
     this.#options = options;
@@ -147,9 +147,9 @@ export class BulkThread implements BlobExchange {
       digest,
       size: async (): Promise<number> => size ?? await begun.then(async () => await worker.call('size', { id })),
       done: async () => { await done; },
-      vouchedPiece: async (offset: number) => await worker.call('vouched', { id, offset }),
-      read: (start: number, end: number, signal: AbortSignal, options?: StreamOptions) => clientBytes(fetch, this.#options.blobs, start, end, {
-        ...options,
+      vouchedPiece: async (offset: number, wanted?: WantedPart) => await worker.call('vouched', { id, offset, wanted }),
+      read: (start: number, end: number, signal: AbortSignal, stream?: StreamOptions) => clientBytes(fetch, this.#options.blobs, start, end, {
+        ...stream,
         emit: this.#options.emit ?? 'proven',
         onVouched: (bytes) => { this.#vouchedBytes += bytes; },
       }, signal),
@@ -173,6 +173,13 @@ export class BulkThread implements BlobExchange {
     }
   }
 
+  /** Blobs that members read and nobody reads just now are closed, so that they can be evicted. Never throws. */
+  async closeIdle(): Promise<void> {
+    // A thread that is gone has nothing open.
+    await this.#worker.call('closeIdle', undefined).catch(() => undefined);
+    await this.#store.closing();
+  }
+
   async findable(digest: Digest, signal: AbortSignal): Promise<boolean> {
     return this.#options.blobs.size(digest) !== undefined || await someoneHas(this.#options.network, digest, signal);
   }
@@ -194,6 +201,11 @@ export class BulkThread implements BlobExchange {
   /** Pieces of the peer that turned out wrong since start. */
   badPieces(peerId: string): number {
     return this.#progress.wrong.find(([peer]) => peer === peerId)?.[1] ?? 0;
+  }
+
+  /** Peers that were cut since start for making this node work more than their share. */
+  get peersOverShare(): number {
+    return this.#before.overShare + this.#progress.overShare;
   }
 
   /** Ends all transfers, the lanes and the port. */
@@ -263,7 +275,7 @@ export class BulkThread implements BlobExchange {
     this.#network.drop();
     this.#origins.drop();
     const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.totals();
-    this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes };
+    this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes, overShare: this.peersOverShare };
     this.#progress = NOTHING;
     this.#transfers = [];
     await this.#store.close();

@@ -46,6 +46,6 @@ export class ProgressReports {
   #report(lanes: readonly LaneUse[]): void {
     const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.#exchange.totals();
     const transfers = this.#exchange.transfers().map((status) => ({ ...status, digest: status.digest.toString() }));
-    this.#send({ read: this.#origins.takeRead(), transfers, fromOriginBytes, fromPeersBytes, toPeersBytes, lanes, wrong: [...this.#exchange.wrongPieces()] });
+    this.#send({ read: this.#origins.takeRead(), transfers, fromOriginBytes, fromPeersBytes, toPeersBytes, lanes, overShare: this.#exchange.peersOverShare, wrong: [...this.#exchange.wrongPieces()] });
   }
 }

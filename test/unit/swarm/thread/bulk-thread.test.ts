@@ -23,6 +23,17 @@ test('a blob comes from a member over TLS, or over a stream where one has no bul
   await waitFor('what was given to be counted', () => holder!.thread.totals().toPeersBytes + tls!.thread.totals().toPeersBytes >= 2 * blob.length);
 });
 
+test('what a member has read can be evicted as soon as nobody reads it', async (t) => {
+  const [holder, member] = await threadNodes(t, 2);
+  await connected(member!.network, holder!.network.self);
+  const blob = randomBytes(300_000);
+  const { digest } = await holder!.store.blobs.write(once(blob));
+  await pullThrough(member!, digest, blob.length);
+  await holder!.thread.closeIdle();
+  const { removed } = await holder!.store.gc({ targetBytes: 0 });
+  t.deepEqual(removed.map((each) => each.digest.toString()), [digest.toString()]);
+});
+
 test('a crowd reads each byte from the origin once, and its clients get proven bytes', async (t) => {
   const { content, client } = await memoryRegistry(t);
   const blob = randomBytes(6_000_000);
