@@ -259,8 +259,9 @@ export class Exchange {
     const blob = digest.toString();
     const transfer = this.#active.get(blob)?.transfer;
     if (transfer?.isUnderWay === true) return transfer.shared ? transfer.holding() : { blob, state: 'none' };
-    const size = await this.#mayShare(digest) ? await this.#options.store.size(digest) : undefined;
-    if (size === undefined) return { blob, state: 'none' };
+    // Both at once: each may be a question to another thread.
+    const [mayShare, size] = await Promise.all([this.#mayShare(digest), this.#options.store.size(digest)]);
+    if (!mayShare || size === undefined) return { blob, state: 'none' };
     const holding: Holding = { blob, state: 'complete', size, pieceLength: pieceLengthFor(size) };
     if (!inline || size > MAX_INLINE_BYTES) return holding;
     const reader = await this.#options.store.open(digest);

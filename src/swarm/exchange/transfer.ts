@@ -224,7 +224,7 @@ export class Transfer {
       return;
     }
     if (this.shared) {
-      if (await this.#findInline()) return;
+      if (await this.#findSmall()) return;
       this.#joins.start();
     }
     const size = await this.#finding.size();
@@ -287,8 +287,8 @@ export class Transfer {
     await this.#finish();
   }
 
-  async #findInline(): Promise<boolean> {
-    const found = await this.#finding.inline();
+  async #findSmall(): Promise<boolean> {
+    const found = await this.#finding.small();
     if (found === undefined || this.#state.kind !== 'finding') return false;
     this.#foundSize(found.bytes.length);
     this.meter.fromPeer(found.peer, found.bytes.length);
@@ -353,9 +353,10 @@ export class Transfer {
     session?.close();
     try {
       await partial?.close();
-    } finally {
-      this.#over.resolve();
+    } catch {
+      // It has failed as it is, also where its file cannot even be closed.
     }
+    this.#over.resolve();
   }
 
   #session(): DownloadSession | undefined {

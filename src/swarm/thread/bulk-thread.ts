@@ -224,11 +224,6 @@ export class BulkThread implements BlobExchange {
     await this.kill();
   }
 
-  /** Ends the thread as it is, with its transfers; another takes its place. */
-  async restart(): Promise<void> {
-    await this.#thread?.terminate();
-  }
-
   /** Ends the thread as it is. */
   async kill(): Promise<void> {
     this.#stopping = true;
@@ -254,6 +249,8 @@ export class BulkThread implements BlobExchange {
     const worker = new PortRpc<MainMethods, WorkerMethods>(thread, {
       ...this.#network.handlers, ...this.#store.handlers, ...this.#origins.handlers,
       progress: (report) => { this.#onProgress(report); },
+      // As if it were this thread's own: the process has a net for those.
+      strayed: ({ message, stack }) => { void Promise.reject(Object.assign(new LayerswarmError('internal', `in the bulk thread: ${message}`), { stack })); },
     });
     this.#thread = thread;
     this.#worker = worker;

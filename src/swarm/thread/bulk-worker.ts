@@ -24,6 +24,12 @@ import { WorkerStreams } from './worker-streams.ts';
 // The bulk thread: the transfers of blobs whole, from the choosing to the file, with the lanes that their bytes come and go on.
 if (parentPort === null) throw new Error('this file is a thread of its own');
 
+// A promise that was left alone breaks nothing; the main thread says what becomes of it.
+process.on('unhandledRejection', (reason) => {
+  const { message, stack } = reason instanceof Error ? reason : new Error(String(reason));
+  main.notify('strayed', { message, stack });
+});
+
 const options = workerData as BulkWorkerOptions;
 const toMain = (): PortRpc<WorkerMethods, MainMethods> => main;
 const network = new WorkerNetwork(await PeerKey.fromPem(options.peerKey), toMain);

@@ -128,6 +128,8 @@ export interface WorkerMethods {
 
 /** What the main thread does for the bulk thread. */
 export interface MainMethods {
+  /** A failure that nobody waited for. */
+  strayed: Method<{ readonly message: string; readonly stack: string | undefined }>;
   progress: Method<ProgressReport>;
 
   send: Method<{ peerId: string; message: Message }>;
