@@ -117,9 +117,12 @@ export class Transfer {
     return this.#state.kind !== 'done' && this.#state.kind !== 'failed';
   }
 
-  /** @param former resolves when nobody else has the blob's file any more */
-  start(former: Promise<void> | undefined): void {
-    this.#run(former).catch((error: unknown) => this.#fail(error));
+  /**
+   * @param former resolves when nobody else has the blob's file any more
+   * @param isAbsent whoever asks has looked: the store does not have it
+   */
+  start(former: Promise<void> | undefined, isAbsent: boolean): void {
+    this.#run(former, isAbsent).catch((error: unknown) => this.#fail(error));
   }
 
   /** Another caller takes part: what the first one may not read at the origin, or ask of members, it may. */
@@ -213,10 +216,10 @@ export class Transfer {
 
   // The run
 
-  async #run(former: Promise<void> | undefined): Promise<void> {
+  async #run(former: Promise<void> | undefined, isAbsent: boolean): Promise<void> {
     await former;
     const { store } = this.#context;
-    const here = await store.size(this.digest);
+    const here = isAbsent && former === undefined ? undefined : await store.size(this.digest);
     if (this.#state.kind !== 'finding') return;
     if (here !== undefined) {
       this.#foundSize(here);

@@ -130,6 +130,7 @@ export class BulkThread implements BlobExchange {
     this.#tellNews();
     const begun = worker.call('fetch', {
       id, digest: digest.toString(), size, repository, sources,
+      isAbsent: this.#options.blobs.size(digest) === undefined,
       origin: origin === undefined ? undefined : this.#origins.ref(origin),
       shared: request.shared ?? this.#options.mayShare(digest),
     });

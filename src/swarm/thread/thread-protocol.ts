@@ -55,6 +55,8 @@ export interface FetchParams {
   readonly repository: string;
   readonly origin: OriginRef | undefined;
   readonly shared: boolean;
+  /** The store does not have it. */
+  readonly isAbsent: boolean;
   readonly sources: 'any' | 'peers' | undefined;
 }
 
