@@ -21,6 +21,12 @@ interface Entry {
 export class ImageCatalog {
   readonly #entries = new Map<string, Entry>();
   readonly #ofNode = new Map<number, readonly Entry[]>();
+  #version = 0;
+
+  /** Another one after each change. */
+  get version(): number {
+    return this.#version;
+  }
 
   set(node: number, images: NonNullable<Summary['images']>): void {
     this.drop(node);
@@ -35,6 +41,7 @@ export class ImageCatalog {
   }
 
   drop(node: number): void {
+    this.#version += 1;
     for (const entry of this.#ofNode.get(node) ?? []) {
       entry.holds.delete(node);
       entry.partly.delete(node);
