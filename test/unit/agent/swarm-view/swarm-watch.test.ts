@@ -124,6 +124,16 @@ test('a pull of a member is asked for there, and by no other name', async (t) =>
   await t.throwsAsync(watching.pull('12D3KooWNobody', receiptSample.id), { code: 'peer-gone' });
 });
 
+test('a member that asks without end is answered no more, and others are', async (t) => {
+  const [self, greedy, other] = await new MemorySwarm().joinAll(3);
+  serve(self!);
+  const ask = async (from: MemoryNetwork): Promise<string> => await from.request(self!.self, { type: 'get-summary' }, 'summary').then(() => 'told', (error: unknown) => (error as LayerswarmError).code);
+  const answers = await Promise.all(Array.from({ length: 60 }, () => ask(greedy!)));
+  t.true(answers.filter((answer) => answer === 'told').length < 30);
+  t.is(answers.at(-1), 'unavailable');
+  t.is(await ask(other!), 'told');
+});
+
 test('whoever was never asked comes first, then who waits for the longest, the busy ones sooner', (t) => {
   const member = (name: string, askedAt: number | undefined, more = {}): { name: string; askedAt: number | undefined; isAsking: boolean; isBusy: boolean } => ({ name, askedAt, isAsking: false, isBusy: false, ...more });
   const members = [member('fresh', 9000), member('old', 1000), member('busy', 6000, { isBusy: true }), member('new', undefined), member('open', 0, { isAsking: true })];
