@@ -57,6 +57,7 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 h2 { font-size: .95rem; font-weight: 650; margin-bottom: .6rem; }
 .pair { display: grid; gap: 1rem; grid-template-columns: minmax(0, 7fr) minmax(0, 5fr); }
 .empty { padding: .25rem 0; }
+.pair .empty { display: grid; place-items: center; min-height: 9rem; text-align: center; }
 .number { text-align: right; }
 .bad { color: var(--bad); }
 

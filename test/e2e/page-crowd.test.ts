@@ -94,6 +94,12 @@ test('six nodes in a cold crowd, on the page of one: what it says is what the AP
   t.regex(await row.innerText(), new RegExp(pull.id));
 
   lap('why');
+
+  // What an operator starts on one node is seen on another's page
+  await others[1]!.cliOk(['pull', '--all', 'team/app:v1']);
+  await says(page, '#jobs', 'Preheat team/app:v1');
+  await says(page, '#jobs', 'on node-3, done');
+  lap('preheat');
   for (const [width, colorScheme] of [[1280, 'light'], [390, 'dark']] as const) {
     await page.setViewportSize({ width, height: 900 });
     await page.emulateMedia({ colorScheme });

@@ -12,7 +12,8 @@ interface Entry {
   readonly key: string;
   readonly reference: string;
   readonly digest: string;
-  readonly sizeBytes: number;
+  /** 0 while nobody knew it. */
+  sizeBytes: number;
   readonly holds: Set<number>;
   readonly partly: Set<number>;
 }
@@ -71,6 +72,7 @@ export class ImageCatalog {
   #entry({ reference, digest, size }: NonNullable<Summary['images']>[number]): Entry | undefined {
     const key = `${shown(reference)}@${digest}`;
     const known = this.#entries.get(key);
+    if (known?.sizeBytes === 0) known.sizeBytes = size;
     if (known !== undefined || this.#entries.size >= MAX_KNOWN) return known;
     const entry: Entry = { key, reference: shown(reference), digest, sizeBytes: size, holds: new Set(), partly: new Set() };
     this.#entries.set(key, entry);
