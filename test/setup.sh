@@ -49,6 +49,7 @@ setfacl            acl
 setfattr           attr
 guestmount         guestmount
 pvcreate           lvm2
+cryptsetup         cryptsetup-bin
 sfdisk             fdisk
 '
 
