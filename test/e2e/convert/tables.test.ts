@@ -60,8 +60,8 @@ interface LogicalRun {
 }
 
 /** Physical volumes with a group `vg` and the volume `root` in the given pieces. */
-async function makeGroup(dir: string, names: readonly string[], image: string, { extents }: LogicalRun): Promise<string[]> {
-  const files = names.map((name) => sparseFile(join(dir, name), 96 * MIB));
+async function makeGroup(dir: string, names: readonly string[], image: string, { extents }: LogicalRun, sizeMiB = 96): Promise<string[]> {
+  const files = names.map((name) => sparseFile(join(dir, name), sizeMiB * MIB));
   const devices: string[] = [];
   try {
     for (const file of files) devices.push((await runOk('losetup', ['--show', '--find', file])).stdout.trim());
@@ -159,18 +159,16 @@ test('two groups of one name on one disk are told apart', async (t) => {
 
 test('LUKS is read with its passphrase: the root in it, or a volume group with the root', async (t) => {
   if (!requireConversion(t, 'root', 'losetup', 'pvcreate', 'cryptsetup')) return;
-  const root = await makeFileSystem(t, makeGuestTree(t, { fstab: 'UUID=1 / ext4\n' }), { sizeMiB: 48 });
+  const root = await makeFileSystem(t, makeGuestTree(t, { fstab: 'UUID=1 / ext4\n' }), { sizeMiB: 8 });
   const { diffId } = await convertToTar(t, root);
-  const luks2 = await makeLuks(t, ['--type', 'luks2', '--pbkdf', 'argon2id', '--pbkdf-memory', '32', '--pbkdf-parallel', '1', '--pbkdf-force-iterations', '4'], { dataBytes: 48 * MIB });
+  const luks2 = await makeLuks(t, ['--type', 'luks2', '--pbkdf', 'argon2id', '--pbkdf-memory', '32', '--pbkdf-parallel', '1', '--pbkdf-force-iterations', '4'], { dataBytes: 8 * MIB });
   fillLuks(luks2, root, 4096);
-  // What qemu encrypts, LVM in it; with a newline that an editor left at the end of the passphrase.
-  const dir = tempDir(t, 'qemu');
-  const keyFile = join(dir, 'passphrase');
+  // LVM in it; and a newline that an editor left at the end of the passphrase.
+  const keyFile = join(tempDir(t, 'key'), 'passphrase');
   writeFileSync(keyFile, 'another one\n');
-  const luks1 = join(dir, 'luks1');
-  await runOk('qemu-img', ['convert', '-f', 'raw', '-O', 'luks', '--object', 'secret,id=key,data=another one', '-o', 'key-secret=key,iter-time=10', await makePhysicalVolume(tempDir(t, 'lvm'), 'pv', root, FRAGMENTED), luks1]);
-  await runOk('truncate', ['--size=%1M', luks1]);
-  for (const [image, file, name, backend] of [[luks2.file, luks2.keyFile, 'p2', 'fuse'], [luks1, keyFile, 'vg/root', 'fuse'], [luks1, keyFile, 'vg/root', 'raw']] as const) {
+  const luks1 = await makeLuks(t, ['--type', 'luks1', '--pbkdf-force-iterations', '1000'], { dataBytes: 24 * MIB, passphrase: 'another one' });
+  fillLuks(luks1, (await makeGroup(tempDir(t, 'lvm'), ['pv'], root, { extents: [[3, 1], [1, 1]] }, 24))[0]!, 512);
+  for (const [image, file, name, backend] of [[luks2.file, luks2.keyFile, 'p2', 'fuse'], [luks1.file, keyFile, 'vg/root', 'raw']] as const) {
     const disk = await makeDisk(t, [{ image: await makeFileSystem(t, undefined, { sizeMiB: 8 }), sizeMiB: 8 }, { image, sizeMiB: Math.ceil(statSync(image).size / MIB) }]);
     const converted = await convertToTar(t, disk, { keyFiles: [file], backend });
     t.is(converted.root, name);
@@ -213,7 +211,7 @@ test('a partition that the disk no longer has is an error', async (t) => {
   if (!requireConversion(t)) return;
   const scratch = tempDir(t, 'scr');
   const disk = await makeDisk(t, [{ image: await makeFileSystem(t, makeGuestTree(t)), sizeMiB: 48 }]);
-  await runOk('truncate', ['--size=20M', disk]);
+  await runOk('truncate', ['--size=5M', disk]);
   await refused(t, disk, 'size-mismatch', /cut short/, { scratch });
   t.deepEqual(leftovers(scratch), []);
 });
@@ -223,16 +221,16 @@ test('one half of a software RAID 1 is read, with a warning', async (t) => {
   const root = await makeFileSystem(t, makeGuestTree(t));
   const { diffId } = await convertToTar(t, root);
   for (const [version, offset] of [['1.2', MIB], ['1.0', 0], ['0.90', 0]] as const) {
-    const half = sparseFile(join(tempDir(t, 'raid'), 'half'), 52 * MIB);
-    const { at, block } = raidSuperblock(52 * MIB, { version, offset, bytes: 48 * MIB });
+    const half = sparseFile(join(tempDir(t, 'raid'), 'half'), 12 * MIB);
+    const { at, block } = raidSuperblock(12 * MIB, { version, offset, bytes: 8 * MIB });
     await runOk('dd', [`of=${half}`, 'bs=512', `seek=${at / 512}`, 'conv=notrunc', 'status=none'], { input: block });
     await copyInto(root, half, offset);
-    const converted = await convertToTar(t, await makeDisk(t, [{ image: half, sizeMiB: 52 }]));
+    const converted = await convertToTar(t, await makeDisk(t, [{ image: half, sizeMiB: 12 }]));
     t.is(converted.diffId, diffId, version);
     t.true(converted.notes.some((line) => line.startsWith('p1 is read as one of the 2 mirrors of a RAID 1')));
   }
   // What an array of before left behind a file system of today is not believed.
-  const stale = raidSuperblock(48 * MIB, { version: '1.0', level: 5, bytes: 40 * MIB });
+  const stale = raidSuperblock(8 * MIB, { version: '1.0', level: 5, bytes: 4 * MIB });
   await runOk('dd', [`of=${root}`, 'bs=512', `seek=${stale.at / 512}`, 'conv=notrunc', 'status=none'], { input: stale.block });
   t.is((await convertToTar(t, root)).root, 'disk');
 });
