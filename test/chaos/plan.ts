@@ -121,6 +121,12 @@ function faults(random: () => number): Fault[] {
   ];
 }
 
+/** The same plan without steps of some kinds, or lies: for troubles that are known, and hide others. */
+export function without(plan: Plan, kinds: readonly string[]): Plan {
+  const liars = plan.liars.map(({ node, lies }) => ({ node, lies: lies.filter((lie) => !kinds.includes(lie)) })).filter(({ lies }) => lies.length > 0);
+  return { ...plan, liars, steps: plan.steps.filter(({ kind }) => !kinds.includes(kind)) };
+}
+
 /** One line of a step, for people. */
 export function stepText({ at, kind, ...rest }: Step): string {
   return `${(at / 1000).toFixed(1)} s ${kind} ${JSON.stringify(rest)}`;
