@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { getHeapStatistics } from 'node:v8';
 import { MAX_SESSIONS } from '../registry/push/upload-sessions.ts';
 import type { LimitName, LimitStatus } from '../status/status-document.ts';
-import { MAX_CLIENTS as MAX_LISTENERS } from '../status/event-stream.ts';
+import { MAX_LISTENERS } from '../status/listeners.ts';
 import { MAX_STATUS_CONNECTIONS } from '../status/status-server.ts';
 import type { Store } from '../store/store.ts';
 import { MAX_BANS } from '../swarm/network/bans.ts';

@@ -15,6 +15,7 @@ import type { OriginAccess } from './origin-access.ts';
 import { PieceVerifier } from './piece-verifier.ts';
 import { Provenance } from './provenance.ts';
 import { makeStatement } from './statement.ts';
+import type { Strikes } from './strikes.ts';
 import type { TransferMeter } from './transfer-meter.ts';
 
 /** Choices that wait for time to pass (announcements, endgame) are looked at this often. */
@@ -42,6 +43,7 @@ export interface SessionOptions {
   readonly partial: PartialBlob;
   readonly origin: OriginAccess;
   readonly meter: TransferMeter;
+  readonly strikes: Strikes;
   /** Pieces that the peer is answerable for turned out wrong. */
   broughtWrong(peer: string, pieces: number): void;
   /** Answers of members are still awaited: too early to say that nobody can help. */
@@ -76,7 +78,7 @@ export class DownloadSession {
     const download = new Download(layout, options.random);
     const provenance = new Provenance();
     this.download = download;
-    this.verifier = new PieceVerifier({ network, now }, digest, partial, layout, provenance, {
+    this.verifier = new PieceVerifier({ network, now, strikes: options.strikes }, digest, partial, layout, provenance, {
       vouched: (pieces) => {
         for (const piece of pieces) download.makeServable(piece);
       },

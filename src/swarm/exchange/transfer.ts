@@ -14,6 +14,7 @@ import { DownloadSession } from './download-session.ts';
 import type { ExchangeStore } from './exchange-store.ts';
 import { OriginAccess } from './origin-access.ts';
 import type { Statement } from './statement.ts';
+import type { Strikes } from './strikes.ts';
 import { TransferMeter } from './transfer-meter.ts';
 
 /** What every transfer of a node shares. */
@@ -25,6 +26,7 @@ export interface TransferContext {
   readonly now: () => number;
   readonly random: () => number;
   readonly zone: string | undefined;
+  readonly strikes: Strikes;
   /** Pieces that the peer is answerable for turned out wrong. */
   broughtWrong(peer: string, pieces: number): void;
 }
@@ -226,14 +228,14 @@ export class Transfer {
 
   /** finding -> fetching */
   async #begin(layout: PieceLayout): Promise<void> {
-    const { store, coordinators, network, now, random, zone } = this.#context;
+    const { store, coordinators, network, now, random, strikes, zone } = this.#context;
     const partial = await store.openPartial(this.digest, layout.size, layout.pieceLength);
     if (this.#state.kind !== 'finding') {
       await partial.close();
       return;
     }
     const session = new DownloadSession({
-      network, coordinators, now, random, zone, digest: this.digest, repository: this.repository, layout, partial, origin: this.#origin, meter: this.meter,
+      network, coordinators, now, random, strikes, zone, digest: this.digest, repository: this.repository, layout, partial, origin: this.#origin, meter: this.meter,
       broughtWrong: (peer, pieces) => this.#context.broughtWrong(peer, pieces),
       expecting: () => this.#joins.pending.size > 0,
       reach: () => this.#joins.reach,

@@ -73,11 +73,11 @@ export class BulkThread implements BlobExchange {
   #nextFetch = 0;
   /** Fetches that somebody holds. */
   #held = 0;
-  #progress: ProgressReport = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], wrong: [] };
+  #progress: ProgressReport = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], overShare: 0, wrong: [] };
   #transfers: readonly TransferStatus[] = [];
   #vouchedBytes = 0;
   /** Of threads that died. */
-  #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0 };
+  #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, overShare: 0 };
 
   private constructor(options: BulkThreadOptions) {
     this.#options = options;
@@ -168,6 +168,13 @@ export class BulkThread implements BlobExchange {
     }
   }
 
+  /** Blobs that members read and nobody reads just now are closed, so that they can be evicted. Never throws. */
+  async closeIdle(): Promise<void> {
+    // A thread that is gone has nothing open.
+    await this.#worker.call('closeIdle', undefined).catch(() => undefined);
+    await this.#store.closing();
+  }
+
   async findable(digest: Digest, signal: AbortSignal): Promise<boolean> {
     return this.#options.blobs.size(digest) !== undefined || await someoneHas(this.#options.network, digest, signal);
   }
@@ -189,6 +196,11 @@ export class BulkThread implements BlobExchange {
   /** Pieces of the peer that turned out wrong since start. */
   badPieces(peerId: string): number {
     return this.#progress.wrong.find(([peer]) => peer === peerId)?.[1] ?? 0;
+  }
+
+  /** Peers that were cut since start for making this node work more than their share. */
+  get peersOverShare(): number {
+    return this.#before.overShare + this.#progress.overShare;
   }
 
   /** Ends all transfers, the lanes and the port. */
@@ -253,9 +265,10 @@ export class BulkThread implements BlobExchange {
 
   async #onExit(error: LayerswarmError): Promise<void> {
     this.#network.drop();
+    this.#origins.drop();
     const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.totals();
-    this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes };
-    this.#progress = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], wrong: [] };
+    this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes, overShare: this.peersOverShare };
+    this.#progress = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], overShare: 0, wrong: [] };
     this.#transfers = [];
     await this.#store.close();
     if (this.#stopping) return;
