@@ -40,7 +40,8 @@ export async function play(plan: Plan, images: OriginImages, { patience = 1, log
     log(`everything is taken back after ${seconds().toFixed(0)} s`);
     for (const node of world.nodes) await node.do(() => node.start());
     pulls.push(...await pullAll(cleanup, world, plan, patience));
-    log(`everything is pulled after ${seconds().toFixed(0)} s`);
+    const [slowest] = pulls.toSorted((a, b) => b.result.seconds - a.result.seconds);
+    log(`everything is pulled after ${seconds().toFixed(0)} s; the slowest pull, ${slowest === undefined ? 'none' : `of image ${slowest.image} by ${slowest.node.name} (${slowest.manner}), took ${slowest.result.seconds.toFixed(1)} s`}`);
     const broken = await judge(world, plan, pulls, before, patience);
     return { broken, seconds: seconds(), logs: logsOf() };
   } catch (error) {
