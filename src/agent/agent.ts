@@ -38,6 +38,7 @@ import { controlHandlers } from './operations.ts';
 import { OriginClients, openOrigin } from './origin-clients.ts';
 import { OriginMemory } from './origin-memory.ts';
 import { Puller } from './puller.ts';
+import { PeerNames } from './peer-names.ts';
 import { PullRecorder } from './pull-recorder.ts';
 import { ReceiptBook } from './receipt-book.ts';
 import { RegistryTally } from './registry-tally.ts';
@@ -100,6 +101,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     onWarning: (line) => log.for('network').warn(line),
   });
   parts.defer(() => network.stop());
+  const peers = parts.use(new PeerNames(network));
 
   // The origin: this node itself, the one that is configured, or the one that members name
   const clients = new OriginClients(config, network, bandwidth, (...args) => exchange.readMember(...args));
@@ -165,16 +167,16 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   // What people and monitoring see
   const receipts = await ReceiptBook.open({ data: config.data, onWarning: (line) => log.for('pull').warn(line) });
   parts.defer(() => receipts.close());
-  const recorder = new PullRecorder({ book: receipts, network, onPull: (receipt) => metrics.pulled(receipt), log: log.for('pull') });
+  const recorder = new PullRecorder({ book: receipts, peers, onPull: (receipt) => metrics.pulled(receipt), log: log.for('pull') });
   const clientPulls = parts.use(new ClientPulls({ images: store.images, store: store.blobs, exchange, keep: recorder.keep, now: Date.now }));
   const runtimes = new RuntimeWatch(join(config.data, 'setup'));
   const storeHealth = new StoreHealth(own, log.for('store'));
   const tally = new RegistryTally(clientPulls, storeHealth, (client) => runtimes.asked(client));
   const images = new ImageList(store.images, store.blobs);
-  const replication = parts.use(new Replication({ config: config.replication, data: config.data, network, images: store.images, exchange, origin, isExcluded, log: log.for('replication') }));
+  const replication = parts.use(new Replication({ config: config.replication, data: config.data, network, peers, images: store.images, exchange, origin, isExcluded, log: log.for('replication') }));
   const disk = new DiskWatch(config.data, RESERVE_BYTES);
   const view = new NodeView({
-    config, rules, charter, network, origins, embedded: embedded !== undefined, store, storeHealth, host, exchange, images, receipts, tally, mirrors: () => mirrors.list(), excluded, replication, keyIds, disk, runtimes, log: log.for('health'), strayErrors,
+    config, rules, charter, network, peers, origins, embedded: embedded !== undefined, store, storeHealth, host, exchange, images, receipts, tally, mirrors: () => mirrors.list(), excluded, replication, keyIds, disk, runtimes, log: log.for('health'), strayErrors,
     limits: () => limitsOf({ config, network, store, registry: registry.use, status: status?.connections }),
   });
   const jobs = new JobBoard(Date.now);
@@ -236,7 +238,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   // What is preheated and kept
   const names = { registryName, repositoryPrefix, mirrors: () => rules.aliases, upstreams: () => mirrors.list().map(({ name }) => name), endpoint };
   const keeping = await makeKeeping({
-    config, network, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, keep: recorder.keep, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, closeIdle: () => exchange.closeIdle(), log: log.for('keep'),
+    config, network, peers, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, keep: recorder.keep, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, closeIdle: () => exchange.closeIdle(), log: log.for('keep'),
   });
   parts.use(keeping);
 

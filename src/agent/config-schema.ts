@@ -176,7 +176,7 @@ export const configSchema = z.strictObject({
     clients: setting(z.int().min(16).max(65_536).default(4096), 'a number from 16 to 65536', 'Connections to the registry endpoint at a time; one address may have a quarter of them.'),
   }).prefault({}).describe('Bandwidth and connections; "layerswarm status --json" has what is used of them.'),
   emit: setting(z.enum(['proven', 'vouched']).default('proven'), 'proven or vouched',
-    'What a client is given of a blob that is still arriving: bytes whose digest is proven, or already those that a signed list vouches for, and parts that are asked for by Range straight from the registry (lazy clients).'),
+    'What a client is given of a blob that is still arriving: bytes whose digest is proven, or already those that a signed list vouches for, and parts that are asked for by Range first of all (lazy clients).'),
   mirrors: setting(z.array(z.union([mirrorText, mirrorObject])).max(64).prefault(['docker.io']), 'registry names such as docker.io, quay.io=https://quay.io, docker.io=https://harbor.example/dockerhub-proxy, or {name, url, username, passwordFile, ca}',
     'Registries that are served beside the origin, and no others: what a runtime may say with ?ns=, and what a reference may begin with. A name alone: the origin answers for it. With a url: read from there, with credentials of its own.'),
   exclude: setting(z.array(repositoryPattern).default([]), 'repository names, * for any part, such as secret/*',

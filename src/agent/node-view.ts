@@ -13,6 +13,7 @@ import type { CurrentOrigin } from './current-origin.ts';
 import type { ExcludedRepositories } from './excluded-repositories.ts';
 import type { HostContent } from './host-content.ts';
 import type { ImageList } from './image-list.ts';
+import type { PeerNames } from './peer-names.ts';
 import type { ReceiptBook } from './receipt-book.ts';
 import type { RegistryTally } from './registry-tally.ts';
 import type { DiskWatch } from './health/disk-watch.ts';
@@ -29,6 +30,7 @@ export interface NodeViewParts {
   /** undefined where the configuration names no operator. */
   readonly charter: Pick<FollowedCharter, 'status'> | undefined;
   readonly network: Libp2pNetwork;
+  readonly peers: PeerNames;
   readonly origins: CurrentOrigin;
   readonly embedded: boolean;
   readonly store: Store;
@@ -72,7 +74,7 @@ export class NodeView implements StatusSource {
   }
 
   status(): StatusDocument {
-    const { config, rules, network, origins, store, exchange, images, tally, mirrors, excluded } = this.#parts;
+    const { config, rules, network, peers, origins, store, exchange, images, tally, mirrors, excluded } = this.#parts;
     const { blobs, bytes, maxBytes, partials } = store.stats();
     const { fromOriginBytes, fromPeersBytes, toPeersBytes, vouchedBytes } = exchange.totals();
     return {
@@ -102,7 +104,7 @@ export class NodeView implements StatusSource {
       images: images.list(),
       replication: this.#parts.replication.status(),
       strayErrors: this.#parts.strayErrors(),
-      bans: network.bans().map(({ peerId, reason, until }) => ({ peerId, reason, until: new Date(until).toISOString() })),
+      bans: network.bans().map(({ peerId, reason, until }) => ({ peerId, name: peers.of(peerId), reason, until: new Date(until).toISOString() })),
       limits: this.#parts.limits(),
     };
   }

@@ -27,7 +27,7 @@ export interface StatusDocument {
   readonly replication: ReplicationStatus;
   /** Failures that nobody waited for, since the start; see the log. */
   readonly strayErrors: number;
-  readonly bans: readonly { readonly peerId: string; readonly reason: string; readonly until: string }[];
+  readonly bans: readonly { readonly peerId: string; readonly name: string; readonly reason: string; readonly until: string }[];
   /** What is bounded, and what of it is used now; docs/limits.md has what happens beyond. */
   readonly limits: readonly LimitStatus[];
 }

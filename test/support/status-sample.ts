@@ -37,7 +37,7 @@ export const statusSample: StatusDocument = {
     troubled: [{ policy: 'releases', target: 'eu', repository: 'team/app', tag: '1', failed: false, attempts: 2, error: 'no route to it', nextAt: '2026-01-01T00:02:00.000Z' }],
   },
   strayErrors: 0,
-  bans: [{ peerId: '12D3KooWBad', reason: 'forged piece', until: '2026-01-01T00:00:00.000Z' }],
+  bans: [{ peerId: '12D3KooWBad', name: 'node-9', reason: 'forged piece', until: '2026-01-01T00:00:00.000Z' }],
   limits: [{ name: 'members', used: 1, limit: 256, setting: 'limits.members' }, { name: 'files', used: 90, limit: null, setting: null }],
 };
 
