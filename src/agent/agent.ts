@@ -31,12 +31,14 @@ import { DiskWatch } from './health/disk-watch.ts';
 import { RuntimeWatch } from './health/runtime-watch.ts';
 import { ImageList } from './image-list.ts';
 import { makeKeeping } from './keeping.ts';
+import { limitsOf } from './limits.ts';
 import { mirroredRegistry } from './mirrored-registries.ts';
 import { NodeView } from './node-view.ts';
 import { controlHandlers } from './operations.ts';
 import { OriginClients, openOrigin } from './origin-clients.ts';
 import { OriginMemory } from './origin-memory.ts';
 import { Puller } from './puller.ts';
+import { PeerNames } from './peer-names.ts';
 import { PullRecorder } from './pull-recorder.ts';
 import { ReceiptBook } from './receipt-book.ts';
 import { RegistryTally } from './registry-tally.ts';
@@ -46,6 +48,8 @@ import { makeSeeding } from './seeding.ts';
 import { every, LOOK_MS, ORIGIN_PROBE_MS, STORE_LOOK_MS } from './schedule.ts';
 import { StoreHealth } from './store-health.ts';
 import { storeLimitBytes } from './store-limit.ts';
+import { JobBoard } from './swarm-view/job-board.ts';
+import { makeSwarmView } from './swarm-view/swarm-view.ts';
 import { TagHints } from './tag-hints.ts';
 import { loadSwarmKeys } from './swarm-keys.ts';
 import { keepWatchdogQuiet, notifySystemd } from './systemd.ts';
@@ -92,10 +96,12 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     mdns: config.mdns,
     zone: config.zone,
     name: config.name,
+    maxNeighbours: config.limits.members,
     agent: `layerswarm/${version}`,
     onWarning: (line) => log.for('network').warn(line),
   });
   parts.defer(() => network.stop());
+  const peers = parts.use(new PeerNames(network));
 
   // The origin: this node itself, the one that is configured, or the one that members name
   const clients = new OriginClients(config, network, bandwidth, (...args) => exchange.readMember(...args));
@@ -161,17 +167,25 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   // What people and monitoring see
   const receipts = await ReceiptBook.open({ data: config.data, onWarning: (line) => log.for('pull').warn(line) });
   parts.defer(() => receipts.close());
-  const recorder = new PullRecorder({ book: receipts, network, onPull: (receipt) => metrics.pulled(receipt), log: log.for('pull') });
+  const recorder = new PullRecorder({ book: receipts, peers, onPull: (receipt) => metrics.pulled(receipt), log: log.for('pull') });
   const clientPulls = parts.use(new ClientPulls({ images: store.images, store: store.blobs, exchange, keep: recorder.keep, now: Date.now }));
   const runtimes = new RuntimeWatch(join(config.data, 'setup'));
   const storeHealth = new StoreHealth(own, log.for('store'));
   const tally = new RegistryTally(clientPulls, storeHealth, (client) => runtimes.asked(client));
   const images = new ImageList(store.images, store.blobs);
-  const replication = parts.use(new Replication({ config: config.replication, data: config.data, network, images: store.images, exchange, origin, isExcluded, log: log.for('replication') }));
+  const replication = parts.use(new Replication({ config: config.replication, data: config.data, network, peers, images: store.images, exchange, origin, isExcluded, log: log.for('replication') }));
   const disk = new DiskWatch(config.data, RESERVE_BYTES);
   const view = new NodeView({
-    config, rules, charter, network, origins, embedded: embedded !== undefined, store, storeHealth, host, exchange, images, receipts, tally, mirrors: () => mirrors.list(), excluded, replication, keyIds, disk, runtimes, log: log.for('health'), strayErrors,
+    config, rules, charter, network, peers, origins, embedded: embedded !== undefined, store, storeHealth, host, exchange, images, receipts, tally, mirrors: () => mirrors.list(), excluded, replication, keyIds, disk, runtimes, log: log.for('health'), strayErrors,
+    limits: () => limitsOf({ config, network, store, registry: registry.use, status: status?.connections }),
   });
+  const jobs = new JobBoard(Date.now);
+  const swarmView = await makeSwarmView({
+    data: config.data, network, exchange, status: () => view.status(), receipts: () => view.receipts(), isExcluded: (full) => excluded.has(full), jobs, log: log.for('status'),
+    // a transfer has the repository's name without its registry, which may be any of those that are read
+    mayShare: ({ digest, repository }) => excluded.mayShare(digest) && ![registryName(), ...mirrors.list().map(({ name }) => name)].some((registry) => excluded.has(`${registry ?? ''}/${repository}`)),
+  });
+  parts.use(swarmView);
   const metrics = new Metrics(() => view.status(), CLIENTS);
   tally.connect(metrics);
 
@@ -179,6 +193,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   const registry = new Registry({
     listen: config.registry,
     hostNames: config.hostNames,
+    maxConnections: config.limits.clients,
     store: store.blobs,
     images: store.images,
     exchange,
@@ -223,7 +238,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   // What is preheated and kept
   const names = { registryName, repositoryPrefix, mirrors: () => rules.aliases, upstreams: () => mirrors.list().map(({ name }) => name), endpoint };
   const keeping = await makeKeeping({
-    config, network, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, keep: recorder.keep, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, log: log.for('keep'),
+    config, network, peers, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, keep: recorder.keep, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, closeIdle: () => exchange.closeIdle(), log: log.for('keep'),
   });
   parts.use(keeping);
 
@@ -231,6 +246,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     listen: config.status,
     hostNames: config.hostNames,
     source: view,
+    swarm: swarmView.watch,
     metrics: () => metrics.scrape(),
     onError: (error) => log.for('status').error('an answer failed', { reason: String(error) }),
   });
@@ -238,10 +254,10 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     path: controlSocketPath(config.data, { configured: config.socket.path, uid, env: process.env }),
     group: config.socket.group,
     handlers: {
-      ...controlHandlers({ view, puller, preheat: keeping.preheat, names }),
+      ...controlHandlers({ view, puller, preheat: keeping.preheat, names, jobs }),
       ...keeping.handlers,
       ...charterHandlers(charter),
-      seed: seedHandler(seeding.seeder, hints, keeping.preheat),
+      seed: seedHandler({ seeder: seeding.seeder, hints, preheat: keeping.preheat, jobs }),
       'replicate-run': (request, { signal, progress }) => replication.run(request, signal, progress),
     } satisfies Handlers,
     onError: (operation, error) => log.for('control').error('an operation failed', { operation, reason: String(error) }),

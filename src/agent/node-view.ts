@@ -1,6 +1,6 @@
 import type { Logger } from '../log.ts';
 import type { MirroredRegistry } from '../registry/registry.ts';
-import type { ContainerdStatus, MembershipStatus, NodeHealth, OriginStatus, Receipt, ReplicationStatus, StatusDocument, TransferDocument } from '../status/status-document.ts';
+import type { ContainerdStatus, LimitStatus, MembershipStatus, NodeHealth, OriginStatus, Receipt, ReplicationStatus, StatusDocument, TransferDocument } from '../status/status-document.ts';
 import type { StatusSource } from '../status/status-source.ts';
 import type { Store } from '../store/store.ts';
 import type { BulkThread } from '../swarm/thread/bulk-thread.ts';
@@ -13,6 +13,7 @@ import type { CurrentOrigin } from './current-origin.ts';
 import type { ExcludedRepositories } from './excluded-repositories.ts';
 import type { HostContent } from './host-content.ts';
 import type { ImageList } from './image-list.ts';
+import type { PeerNames } from './peer-names.ts';
 import type { ReceiptBook } from './receipt-book.ts';
 import type { RegistryTally } from './registry-tally.ts';
 import type { DiskWatch } from './health/disk-watch.ts';
@@ -29,6 +30,7 @@ export interface NodeViewParts {
   /** undefined where the configuration names no operator. */
   readonly charter: Pick<FollowedCharter, 'status'> | undefined;
   readonly network: Libp2pNetwork;
+  readonly peers: PeerNames;
   readonly origins: CurrentOrigin;
   readonly embedded: boolean;
   readonly store: Store;
@@ -47,6 +49,7 @@ export interface NodeViewParts {
   readonly runtimes: RuntimeWatch;
   readonly log: Logger;
   readonly strayErrors: () => number;
+  readonly limits: () => readonly LimitStatus[];
 }
 
 /** A node as people and monitoring see it: one document out of all parts. */
@@ -71,7 +74,7 @@ export class NodeView implements StatusSource {
   }
 
   status(): StatusDocument {
-    const { config, rules, network, origins, store, exchange, images, tally, mirrors, excluded } = this.#parts;
+    const { config, rules, network, peers, origins, store, exchange, images, tally, mirrors, excluded } = this.#parts;
     const { blobs, bytes, maxBytes, partials } = store.stats();
     const { fromOriginBytes, fromPeersBytes, toPeersBytes, vouchedBytes } = exchange.totals();
     return {
@@ -101,7 +104,8 @@ export class NodeView implements StatusSource {
       images: images.list(),
       replication: this.#parts.replication.status(),
       strayErrors: this.#parts.strayErrors(),
-      bans: network.bans().map(({ peerId, reason, until }) => ({ peerId, reason, until: new Date(until).toISOString() })),
+      bans: network.bans().map(({ peerId, reason, until }) => ({ peerId, name: peers.of(peerId), reason, until: new Date(until).toISOString() })),
+      limits: this.#parts.limits(),
     };
   }
 
@@ -149,7 +153,7 @@ export class NodeView implements StatusSource {
     const { handshakes } = network;
     const { invalidMessages, helloTimeouts, queueOverflows, silent, unknownMessages } = network.counts();
     return {
-      keyIds, handshakeFailures: { ...handshakes.failures }, peerFaults: { invalid_message: invalidMessages, no_hello: helloTimeouts, does_not_read: queueOverflows, silent }, unknownMessages,
+      keyIds, handshakeFailures: { ...handshakes.failures }, peerFaults: { invalid_message: invalidMessages, no_hello: helloTimeouts, does_not_read: queueOverflows, silent, over_share: this.#parts.exchange.peersOverShare }, unknownMessages,
       strangers: handshakes.strangers().map(({ lastAt, ...stranger }) => ({ ...stranger, lastAt: new Date(lastAt).toISOString() })),
     };
   }

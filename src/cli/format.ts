@@ -21,6 +21,11 @@ export function formatSeconds(seconds: number): string {
   return hours < 24 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+/** How people know a node: by its name, else by its peer id. */
+export function nodeName({ name, peerId }: { readonly name: string; readonly peerId: string }): string {
+  return name === '' ? peerId : printable(name);
+}
+
 export function formatPeers({ peers }: Pick<StatusDocument, 'peers'>): string {
   return table([
     { label: 'NAME', value: ({ name }) => name },
@@ -76,7 +81,7 @@ export function formatStatus(status: StatusDocument): string {
     ...containerdLine(status),
     `received  ${formatBytes(traffic.fromPeersBytes)} from peers, ${formatBytes(traffic.fromOriginBytes)} from the origin${share}`,
     `sent      ${formatBytes(traffic.toPeersBytes)} to peers, ${formatBytes(traffic.toClientsBytes)} to clients`,
-    ...status.bans.map(({ peerId, reason, until }) => `banned    ${peerId} until ${until}: ${printable(reason)}`),
+    ...status.bans.map(({ name, peerId, reason, until }) => `banned    ${nodeName({ name, peerId })} until ${until}: ${printable(reason)}`),
     '', formatPeers(status),
     '', formatTransfers(status),
     '', formatImages(status),
@@ -132,7 +137,7 @@ export function formatReceipt(receipt: Receipt): string {
     `  ${formatBytes(receipt.bytes)} in ${formatSeconds(receipt.seconds)}, ${how}`,
     `  from the origin  ${formatBytes(receipt.fromOriginBytes)}`,
     `  from peers       ${formatBytes(receipt.fromPeersBytes)}${peers.length === 0 ? '' : ` from ${peers.length}`}`,
-    ...peers.slice(0, 10).map(([peerId, bytes]) => `    ${printable(peerNames[peerId] ?? '')}${peerNames[peerId] === undefined ? '' : '  '}${peerId}  ${formatBytes(bytes)}`),
+    ...peers.slice(0, 10).map(([peerId, bytes]) => `    ${nodeName({ name: peerNames[peerId] ?? '', peerId })}  ${formatBytes(bytes)}`),
     ...(peers.length > 10 ? [`    and ${peers.length - 10} more`] : []),
     `  was here         ${formatBytes(receipt.fromStoreBytes)}`,
     ...(receipt.stalls + receipt.retries > 0 ? [`  ${receipt.stalls} stalls, ${receipt.retries} retries`] : []),
@@ -166,8 +171,7 @@ export function formatWhy(receipt: Receipt): string {
     ], [receipt], ''),
     '',
     table([
-      { label: 'SOURCE', value: ({ name }) => name },
-      { label: 'PEER', value: ({ peerId }) => peerId },
+      { label: 'SOURCE', value: nodeName },
       { label: 'SIZE', value: ({ bytes }) => formatBytes(bytes), align: 'right' },
       { label: 'RATE', value: ({ bytes }) => rate(bytes), align: 'right' },
     ], sources.sort((x, y) => y.bytes - x.bytes).slice(0, 20), ''),

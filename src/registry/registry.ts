@@ -51,6 +51,8 @@ export interface RegistryOptions {
   readonly deadlineMs?: number;
   /** Milliseconds for which a client may take no byte of its answer. */
   readonly stallTimeoutMs?: number;
+  /** Connections of clients at a time. */
+  readonly maxConnections?: number;
 }
 
 /** A registry with an upstream of its own. */
@@ -105,6 +107,7 @@ export class Registry {
       routes: [...pullRoutes({ ...options, namespaces, upstreamOf: (repository) => this.upstreamOf(repository), observer: counters, lazyRanges: options.lazyRanges ?? false, deadlineMs: options.deadlineMs ?? DEADLINE_MS }), ...pushRoutes],
       log: options.log,
       observer: counters,
+      maxConnections: options.maxConnections,
       ...(options.stallTimeoutMs === undefined ? {} : { stallTimeoutMs: options.stallTimeoutMs }),
     });
   }
@@ -122,6 +125,11 @@ export class Registry {
   /** `http://host:port`, after `start`. */
   get url(): string {
     return this.#endpoint.url;
+  }
+
+  /** What clients take up now. */
+  get use(): { readonly connections: number; readonly uploads: number } {
+    return { connections: this.#endpoint.connections, uploads: this.#uploads?.count ?? 0 };
   }
 
   /** @throws LayerswarmError `port-taken`, `config-invalid`, `store-unwritable` */

@@ -196,7 +196,7 @@ export class Metrics {
     counter('layerswarm_saved_bytes_total', 'Bytes given to clients and members that were not read from the origin for them.', ({ traffic }) => Math.max(0, traffic.toClientsBytes + traffic.toPeersBytes - traffic.fromOriginBytes));
     counter('layerswarm_store_evicted_blobs_total', 'Blobs that left the store to make room, with age, or since they were purged or found damaged.', ({ store }) => store.removed);
     counter('layerswarm_pieces_rejected_total', 'Pieces from members that turned out wrong.', ({ traffic }) => traffic.rejectedPieces);
-    labelledCounter('layerswarm_peer_faults_total', 'Peers that were cut: for what they sent, for not saying hello in time, for not reading, for silence.', ['kind'], ({ membership }) =>
+    labelledCounter('layerswarm_peer_faults_total', 'Peers that were cut: for what they sent, for not saying hello in time, for not reading, for silence, for making this node work beyond their share.', ['kind'], ({ membership }) =>
       Object.entries(membership.peerFaults).map(([kind, value]) => [{ kind }, value]));
     counter('layerswarm_unknown_messages_total', 'Messages of types that this version does not know, which it passed over.', ({ membership }) => membership.unknownMessages);
     counter('layerswarm_stray_errors_total', 'Failures that nobody waited for: each is a bug, and in the log with its stack.', ({ strayErrors }) => strayErrors);

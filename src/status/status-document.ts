@@ -27,8 +27,21 @@ export interface StatusDocument {
   readonly replication: ReplicationStatus;
   /** Failures that nobody waited for, since the start; see the log. */
   readonly strayErrors: number;
-  readonly bans: readonly { readonly peerId: string; readonly reason: string; readonly until: string }[];
+  readonly bans: readonly { readonly peerId: string; readonly name: string; readonly reason: string; readonly until: string }[];
+  /** What is bounded, and what of it is used now; docs/limits.md has what happens beyond. */
+  readonly limits: readonly LimitStatus[];
 }
+
+export interface LimitStatus {
+  readonly name: LimitName;
+  readonly used: number;
+  /** null without one. */
+  readonly limit: number | null;
+  /** The setting that changes it; null for a fixed one. */
+  readonly setting: string | null;
+}
+
+export type LimitName = 'members' | 'strangers' | 'bans' | 'clients' | 'uploads' | 'statusConnections' | 'eventListeners' | 'storeBytes' | 'files' | 'heapBytes';
 
 /** Copies to other registries; empty where none are configured. */
 export interface ReplicationStatus {
@@ -153,7 +166,7 @@ export interface MembershipStatus {
   /** Since the start, by reason. */
   readonly handshakeFailures: { readonly other_key: number; readonly broken: number };
   /** Peers that were cut since the start, by what they did. */
-  readonly peerFaults: { readonly invalid_message: number; readonly no_hello: number; readonly does_not_read: number; readonly silent: number };
+  readonly peerFaults: { readonly invalid_message: number; readonly no_hello: number; readonly does_not_read: number; readonly silent: number; readonly over_share: number };
   /** Messages of types that this version does not know, and passed over, since the start: of members that run a later one. */
   readonly unknownMessages: number;
   /** Hosts that showed another swarm key in the last hour, the latest first. */

@@ -36,6 +36,8 @@ const DIALLED_SHARE = 0.75;
 const DEFAULT_NEIGHBOUR_GRACE_MS = 10_000;
 const DEFAULT_PROVIDE_INTERVAL_MS = 1000;
 const MAX_LISTEN_ADDRESSES = 16;
+/** Peers of older versions that are remembered as such. */
+const MAX_TOO_OLD = 1000;
 
 interface Running {
   readonly node: Node;
@@ -57,6 +59,7 @@ export class Libp2pNetwork implements Network {
   /** Handshakes with whoever is no member. */
   readonly handshakes: Handshakes;
   readonly #handlers = new MessageHandlers();
+  readonly #tooOld = new Set<string>();
   readonly #listeners = new Set<(event: 'joined' | 'left', peer: Peer) => void>();
   readonly #bootstrap: readonly BootstrapAddress[];
   readonly #maxNeighbours: number;
@@ -141,6 +144,11 @@ export class Libp2pNetwork implements Network {
     return this.#state.kind === 'running' ? { ...this.#state.parts.members.counts } : { invalidMessages: 0, helloTimeouts: 0, queueOverflows: 0, silent: 0, unknownMessages: 0 };
   }
 
+  /** Connections that have not shown the key yet. */
+  get strangers(): number {
+    return this.#gater.places.taken;
+  }
+
   peers(): readonly Peer[] {
     return this.#neighbours();
   }
@@ -217,6 +225,10 @@ export class Libp2pNetwork implements Network {
   ban(peerId: string, reason: string, until: number): void {
     this.#bans.add({ peerId, reason, until }, this.peer(peerId)?.address);
     if (this.#state.kind === 'running') this.#state.parts.members.cut(peerId, new LayerswarmError('peer-gone', `peer ${peerId} is banned: ${reason}`));
+  }
+
+  cut(peerId: string, reason: LayerswarmError): void {
+    if (this.#state.kind === 'running') this.#state.parts.members.cut(peerId, reason);
   }
 
   bans(): readonly Ban[] {
@@ -338,9 +350,19 @@ export class Libp2pNetwork implements Network {
   #onCut(peerId: string, reason: LayerswarmError): void {
     if (reason.code === 'peer-misbehaved') {
       this.#gater.penalize(peerId);
-      this.#warn(`peer ${peerId} is cut: ${reason.message}`);
+      const name = this.peer(peerId)?.name ?? '';
+      this.#warn(`peer ${name === '' ? peerId : `${name} (${peerId})`} is cut: ${reason.message}`);
     }
+    if (reason.code === 'unsupported') this.#refuseVersion(peerId, reason);
     if (this.#state.kind === 'running') this.#state.parts.discovery.onGone(peerId, false);
+  }
+
+  /** It comes again and again: once is enough to say so. */
+  #refuseVersion(peerId: string, reason: LayerswarmError): void {
+    if (this.#tooOld.has(peerId)) return;
+    if (this.#tooOld.size >= MAX_TOO_OLD) this.#tooOld.clear();
+    this.#tooOld.add(peerId);
+    this.#warn(`peer ${peerId} is refused: ${reason.message}`);
   }
 
   /** What libp2p would prune first when there are too many connections has no tag. */

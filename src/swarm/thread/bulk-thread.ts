@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
-import type { BlobStore } from '../../store/blob-store.ts';
+import type { BlobStore, StreamOptions } from '../../store/blob-store.ts';
 import type { PartialLender } from '../../store/partial-owner.ts';
 import { clientBytes, type EmitPolicy } from '../exchange/client-read.ts';
 import { someoneHas } from '../exchange/lookup.ts';
@@ -11,7 +11,7 @@ import type { Bandwidth } from '../lane/pace/bandwidth.ts';
 import type { LaneStreams } from '../lane/stream-lane-hub.ts';
 import type { Network } from '../network/network.ts';
 import type { RecordedHosts } from '../network/own-offers.ts';
-import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, ExchangeTotals, TransferStatus } from '../swarm.ts';
+import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, ExchangeTotals, TransferStatus, WantedPart } from '../swarm.ts';
 import { PortRpc } from './port-rpc.ts';
 import { ThreadNetwork } from './thread-network.ts';
 import { ThreadOrigins } from './thread-origins.ts';
@@ -73,11 +73,11 @@ export class BulkThread implements BlobExchange {
   #nextFetch = 0;
   /** Fetches that somebody holds. */
   #held = 0;
-  #progress: ProgressReport = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], wrong: [] };
+  #progress: ProgressReport = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], overShare: 0, wrong: [] };
   #transfers: readonly TransferStatus[] = [];
   #vouchedBytes = 0;
   /** Of threads that died. */
-  #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0 };
+  #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, overShare: 0 };
 
   private constructor(options: BulkThreadOptions) {
     this.#options = options;
@@ -143,8 +143,9 @@ export class BulkThread implements BlobExchange {
       digest,
       size: async (): Promise<number> => size ?? await begun.then(async () => await worker.call('size', { id })),
       done: async () => { await done; },
-      vouchedPiece: async (offset: number) => await worker.call('vouched', { id, offset }),
-      read: (start: number, end: number, signal: AbortSignal) => clientBytes(fetch, this.#options.blobs, start, end, {
+      vouchedPiece: async (offset: number, wanted?: WantedPart) => await worker.call('vouched', { id, offset, wanted }),
+      read: (start: number, end: number, signal: AbortSignal, stream?: StreamOptions) => clientBytes(fetch, this.#options.blobs, start, end, {
+        ...stream,
         emit: this.#options.emit ?? 'proven',
         onVouched: (bytes) => { this.#vouchedBytes += bytes; },
       }, signal),
@@ -168,6 +169,13 @@ export class BulkThread implements BlobExchange {
     }
   }
 
+  /** Blobs that members read and nobody reads just now are closed, so that they can be evicted. Never throws. */
+  async closeIdle(): Promise<void> {
+    // A thread that is gone has nothing open.
+    await this.#worker.call('closeIdle', undefined).catch(() => undefined);
+    await this.#store.closing();
+  }
+
   async findable(digest: Digest, signal: AbortSignal): Promise<boolean> {
     return this.#options.blobs.size(digest) !== undefined || await someoneHas(this.#options.network, digest, signal);
   }
@@ -189,6 +197,11 @@ export class BulkThread implements BlobExchange {
   /** Pieces of the peer that turned out wrong since start. */
   badPieces(peerId: string): number {
     return this.#progress.wrong.find(([peer]) => peer === peerId)?.[1] ?? 0;
+  }
+
+  /** Peers that were cut since start for making this node work more than their share. */
+  get peersOverShare(): number {
+    return this.#before.overShare + this.#progress.overShare;
   }
 
   /** Ends all transfers, the lanes and the port. */
@@ -253,9 +266,10 @@ export class BulkThread implements BlobExchange {
 
   async #onExit(error: LayerswarmError): Promise<void> {
     this.#network.drop();
+    this.#origins.drop();
     const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.totals();
-    this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes };
-    this.#progress = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], wrong: [] };
+    this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes, overShare: this.peersOverShare };
+    this.#progress = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], overShare: 0, wrong: [] };
     this.#transfers = [];
     await this.#store.close();
     if (this.#stopping) return;

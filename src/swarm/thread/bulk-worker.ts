@@ -27,7 +27,8 @@ const options = workerData as BulkWorkerOptions;
 const toMain = (): PortRpc<WorkerMethods, MainMethods> => main;
 const network = new WorkerNetwork(await PeerKey.fromPem(options.peerKey), toMain);
 const store = new WorkerStore(toMain);
-const origins = new WorkerOrigins(toMain, network);
+const bandwidth = options.bandwidth === undefined ? undefined : new Bandwidth(options.bandwidth);
+const origins = new WorkerOrigins(toMain, network, bandwidth);
 const streams = new WorkerStreams(toMain);
 const exchange = new Exchange({
   network, store,
@@ -37,9 +38,10 @@ const exchange = new Exchange({
 });
 const sessions = new LaneSessions({
   source: exchange.server,
+  words: network.words,
   stallMs: options.stallMs,
   idleMs: options.idleMs,
-  bandwidth: options.bandwidth === undefined ? undefined : new Bandwidth(options.bandwidth),
+  bandwidth,
 });
 const progress = new ProgressReports(exchange, sessions, (report) => { main.notify('progress', report); });
 const fetches = new WorkerFetches(exchange, origins, progress);
@@ -57,7 +59,10 @@ const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
       new StreamLaneHub(streams, sessions, { hostOf: (peerId) => addressGroup(network.peer(peerId)?.address ?? '') }),
       port === undefined ? undefined : new TlsLaneHub(port, ownOffersOnly(network, async (peerId) => await main.call('recordedHosts', { peerId }))),
     );
-    network.lanes = hub;
+    network.lanes = {
+      current: (peerId) => hub.current(peerId) ?? sessions.anyOpen(peerId),
+      lane: async (peerId, signal) => await hub.lane(peerId, signal),
+    };
     network.onPeer((event, { peerId }) => {
       if (event === 'joined') return;
       hub.forget(peerId);
@@ -65,6 +70,7 @@ const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
     });
     return port?.port;
   },
+  closeIdle: async () => { await exchange.server.closeIdle(); },
   stop: async () => {
     progress.stop();
     port?.close();

@@ -43,6 +43,6 @@ export class ProgressReports {
   #report(lanes: readonly LaneUse[]): void {
     const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.#exchange.totals();
     const transfers = this.#exchange.transfers().map((status) => ({ ...status, digest: status.digest.toString() }));
-    this.#send({ transfers, fromOriginBytes, fromPeersBytes, toPeersBytes, lanes, wrong: [...this.#exchange.wrongPieces()] });
+    this.#send({ transfers, fromOriginBytes, fromPeersBytes, toPeersBytes, lanes, overShare: this.#exchange.peersOverShare, wrong: [...this.#exchange.wrongPieces()] });
   }
 }
