@@ -91,6 +91,10 @@ export class DownloadSession {
         download.distrust(peer, now());
         options.coordinators.distrust(digest, peer);
       },
+      forgiven: (peer) => {
+        download.forgive(peer, now());
+        this.wake();
+      },
       replaced: () => void this.advance(),
       broughtWrong: (peer, pieces) => options.broughtWrong(peer, pieces),
       failed: (error) => options.failed(error),

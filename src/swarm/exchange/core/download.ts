@@ -105,6 +105,11 @@ export class Download {
     this.#neighbourhood.distrust(peer, now);
   }
 
+  /** It brought wrong bytes, and is not to blame. */
+  forgive(peer: string, now: number): void {
+    this.#neighbourhood.forgive(peer, now);
+  }
+
   /** True when there is something new to choose. `forZone`: as in the command. */
   gained(peer: string, runs: readonly Run[], forZone: boolean, now: number): boolean {
     const neighbour = this.neighbours.get(peer);

@@ -90,4 +90,10 @@ export class Neighbour {
     this.forZone.clear();
     this.pausedUntil = Infinity;
   }
+
+  forgive(): void {
+    this.#trusted = true;
+    this.relays = this.role === 'fetching';
+    this.pausedUntil = 0;
+  }
 }

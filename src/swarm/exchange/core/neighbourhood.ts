@@ -55,6 +55,15 @@ export class Neighbourhood {
     this.#sort();
   }
 
+  /** It is to be asked again for what it says that it has. */
+  forgive(peer: string, now: number): void {
+    const neighbour = this.all.get(peer);
+    if (neighbour === undefined || neighbour.relays) return;
+    neighbour.forgive();
+    if (neighbour.relays) this.#count(neighbour.bits, 1, now);
+    this.#sort();
+  }
+
   /** It turned out not to have these. */
   lacks(neighbour: Neighbour, [first, count]: Run, now: number): void {
     for (let piece = first; piece < first + count; piece++) if (neighbour.bits.clear(piece)) this.#table.seen(piece, -1, now);
