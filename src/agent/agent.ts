@@ -42,6 +42,8 @@ import { makeSeeding } from './seeding.ts';
 import { every, LOOK_MS, ORIGIN_PROBE_MS, STORE_LOOK_MS } from './schedule.ts';
 import { StoreHealth } from './store-health.ts';
 import { storeLimitBytes } from './store-limit.ts';
+import { JobBoard } from './swarm-view/job-board.ts';
+import { makeSwarmView } from './swarm-view/swarm-view.ts';
 import { TagHints } from './tag-hints.ts';
 import { loadSwarmKeys } from './swarm-keys.ts';
 import { keepWatchdogQuiet, notifySystemd } from './systemd.ts';
@@ -152,6 +154,13 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   const view = new NodeView({
     config, network, origins, embedded: embedded !== undefined, store, storeHealth, host, exchange, images, receipts, tally, mirrors, excluded, replication, keyIds, disk, runtimes, log: log.for('health'), strayErrors,
   });
+  const jobs = new JobBoard(Date.now);
+  const swarmView = await makeSwarmView({
+    data: config.data, network, exchange, status: () => view.status(), receipts: () => view.receipts(), isExcluded: (full) => excluded.has(full), jobs, log: log.for('status'),
+    // a transfer has the repository's name without its registry, which may be any of those that are read
+    mayShare: ({ digest, repository }) => excluded.mayShare(digest) && ![registryName(), ...mirrors.map(({ name }) => name)].some((registry) => excluded.has(`${registry ?? ''}/${repository}`)),
+  });
+  parts.use(swarmView);
   const metrics = new Metrics(() => view.status(), CLIENTS);
   tally.connect(metrics);
 
@@ -202,7 +211,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   // What is preheated and kept
   const names = { registryName, repositoryPrefix, mirrors: config.mirrors, upstreams: mirrors.map(({ name }) => name), endpoint };
   const keeping = await makeKeeping({
-    config, network, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, keep: recorder.keep, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, log: log.for('keep'),
+    config, network, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, keep: recorder.keep, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, closeIdle: () => exchange.closeIdle(), log: log.for('keep'),
   });
   parts.use(keeping);
   onDamaged = (...damage) => { keeping.damaged(...damage); };
@@ -212,6 +221,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     listen: config.status,
     hostNames: config.hostNames,
     source: view,
+    swarm: swarmView.watch,
     metrics: () => metrics.scrape(),
     onError: (error) => log.for('status').error('an answer failed', { reason: String(error) }),
   });
@@ -219,9 +229,9 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     path: controlSocketPath(config.data, { configured: config.socket.path, uid, env: process.env }),
     group: config.socket.group,
     handlers: {
-      ...controlHandlers({ view, puller, preheat: keeping.preheat, names }),
+      ...controlHandlers({ view, puller, preheat: keeping.preheat, names, jobs }),
       ...keeping.handlers,
-      seed: seedHandler(seeding.seeder, hints, keeping.preheat),
+      seed: seedHandler({ seeder: seeding.seeder, hints, preheat: keeping.preheat, jobs }),
       'replicate-run': (request, { signal, progress }) => replication.run(request, signal, progress),
     } satisfies Handlers,
     onError: (operation, error) => log.for('control').error('an operation failed', { operation, reason: String(error) }),

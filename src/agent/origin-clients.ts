@@ -2,7 +2,7 @@ import type { Dispatcher } from 'undici';
 import { anonymous, type CredentialsProvider, passwordFileCredentials } from '../origin/credentials.ts';
 import type { Origin } from '../origin/origin.ts';
 import { RegistryOrigin } from '../origin/registry-origin.ts';
-import { admittedBy, DEFAULT_TIMEOUTS } from '../origin/registry-http.ts';
+import { DEFAULT_TIMEOUTS } from '../origin/registry-http.ts';
 import { makeDispatchers } from '../origin/tls.ts';
 import type { Bandwidth } from '../swarm/lane/pace/bandwidth.ts';
 import type { Network } from '../swarm/network/network.ts';
@@ -69,10 +69,11 @@ export class OriginClients {
   #registry(url: string, { credentials, ca, isNamed }: { credentials: CredentialsProvider | undefined; ca: string | undefined; isNamed: boolean }): RegistryOrigin {
     const { origin: bytesPerSecond, originConnections: maxConnections } = this.#config.limits;
     const { redirects } = this.#config.allow;
-    const { registry, storage } = makeDispatchers({ caFile: ca }, DEFAULT_TIMEOUTS.connectMs, admittedBy(new URL(url), isNamed, redirects));
-    this.#opened.push(registry, storage);
-    const dispatchers = { registry: isNamed ? registry : storage, storage };
-    const origin = new RegistryOrigin({ url, credentials, maxConnections, bytesPerSecond, sharedRate: this.#bandwidth.originRate, dispatchers, redirects, ...(isNamed ? {} : { credentialsFor: () => NO_LOGIN }) });
+    const dispatchers = makeDispatchers({ url, isNamed, redirects, connectMs: DEFAULT_TIMEOUTS.connectMs, caFile: ca });
+    this.#opened.push(...new Set([dispatchers.registry, dispatchers.storage]));
+    const origin = new RegistryOrigin({
+      url, credentials, isNamed, caFile: ca, maxConnections, bytesPerSecond, sharedRate: this.#bandwidth.originRate, dispatchers, redirects, ...(isNamed ? {} : { credentialsFor: () => NO_LOGIN }),
+    });
     this.#dispatchers.set(origin, dispatchers.registry);
     return origin;
   }

@@ -101,6 +101,11 @@ export class BlobServer implements LaneSource {
     reader.doubt();
   }
 
+  /** Closes what members read and nobody reads just now: open blobs are never evicted. */
+  async closeIdle(): Promise<void> {
+    await this.#open.closeIdle();
+  }
+
   async close(): Promise<void> {
     await this.#open.close();
   }

@@ -169,6 +169,13 @@ export class BulkThread implements BlobExchange {
     }
   }
 
+  /** Blobs that members read and nobody reads just now are closed, so that they can be evicted. Never throws. */
+  async closeIdle(): Promise<void> {
+    // A thread that is gone has nothing open.
+    await this.#worker.call('closeIdle', undefined).catch(() => undefined);
+    await this.#store.closing();
+  }
+
   async findable(digest: Digest, signal: AbortSignal): Promise<boolean> {
     return this.#options.blobs.size(digest) !== undefined || await someoneHas(this.#options.network, digest, signal);
   }
@@ -259,6 +266,7 @@ export class BulkThread implements BlobExchange {
 
   async #onExit(error: LayerswarmError): Promise<void> {
     this.#network.drop();
+    this.#origins.drop();
     const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.totals();
     this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes, overShare: this.peersOverShare };
     this.#progress = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], overShare: 0, wrong: [] };

@@ -23,6 +23,7 @@ export class ThreadStore {
   readonly #options: ThreadStoreOptions;
   readonly #readers = new Map<number, BlobReader>();
   readonly #partials = new Map<number, LentPartial>();
+  readonly #closing = new Set<Promise<void>>();
   #nextId = 0;
 
   constructor(options: ThreadStoreOptions) {
@@ -41,7 +42,10 @@ export class ThreadStore {
     closeBlob: async ({ handle }) => {
       const reader = this.#readers.get(handle);
       this.#readers.delete(handle);
-      await reader?.close();
+      if (reader === undefined) return;
+      const closing = reader.close().finally(() => { this.#closing.delete(closing); });
+      this.#closing.add(closing);
+      await closing;
     },
     expectedOf: async ({ digest, file }) => await this.#options.blobs.guard(Digest.parse(digest))?.expected(file),
     foundRight: ({ digest, file, found }) => { this.#options.blobs.guard(Digest.parse(digest))?.right(file, fromPort(found)); },
@@ -80,6 +84,11 @@ export class ThreadStore {
       await lent?.ended(haveBytes, committed);
     },
   };
+
+  /** Resolves when what the thread has closed so far is closed here. */
+  async closing(): Promise<void> {
+    await Promise.allSettled(this.#closing);
+  }
 
   /** The thread is gone, and has nothing open any more. */
   async close(): Promise<void> {
