@@ -4,10 +4,11 @@ import { LayerswarmError } from '../../src/errors.ts';
 import type { Lane, LaneSource } from '../../src/swarm/lane/lane.ts';
 import { Conversation } from '../../src/swarm/network/conversation.ts';
 import { MessageHandlers, type MessageHandler } from '../../src/swarm/network/handlers.ts';
-import type { Ban, Network, OriginAnnouncement, Peer } from '../../src/swarm/network/network.ts';
+import type { Ban, CharterAnnouncement, Network, OriginAnnouncement, Peer } from '../../src/swarm/network/network.ts';
 import { PeerKey, verifySignature } from '../../src/swarm/network/peer-key.ts';
-import { decodeFrame, encodeFrame, type Frame } from '../../src/swarm/protocol/frame.ts';
+import { decodeFrame, encodeFrame, type Frame, type UnknownFrame } from '../../src/swarm/protocol/frame.ts';
 import type { Message, MessageOf, MessageType } from '../../src/swarm/protocol/message.ts';
+import { decodeWord, encodeWord, isWord } from '../../src/swarm/protocol/word.ts';
 import { MemoryLane } from './memory-lane.ts';
 
 /** What can go wrong between two nodes of a `MemorySwarm`; every hook may change while the test runs. */
@@ -102,6 +103,7 @@ export class MemoryNetwork implements Network {
   /** Every message that this node sent, for assertions. */
   readonly sent: { to: string; message: Message }[] = [];
   #origin: OriginAnnouncement | undefined;
+  #charter: CharterAnnouncement | undefined;
   readonly #swarm: MemorySwarm;
   readonly #key: PeerKey;
   readonly #handlers = new MessageHandlers();
@@ -154,6 +156,11 @@ export class MemoryNetwork implements Network {
     for (const entry of this.#peers.values()) entry.conversation.send({ type: 'origin-changed', origin });
   }
 
+  announceCharter(charter: CharterAnnouncement): void {
+    this.#charter = charter;
+    for (const entry of this.#peers.values()) entry.conversation.send({ type: 'charter-changed', charter });
+  }
+
   // oxlint-disable-next-line typescript/require-await -- the interface allows for a dial
   async lane(peerId: string, signal?: AbortSignal): Promise<Lane> {
     if (signal?.aborted === true) throw new LayerswarmError('aborted', 'opening a lane was aborted', { cause: signal.reason });
@@ -177,6 +184,10 @@ export class MemoryNetwork implements Network {
 
   ban(peerId: string, reason: string, until: number): void {
     this.#bans.set(peerId, { peerId, reason, until });
+    this.cut(peerId);
+  }
+
+  cut(peerId: string): void {
     const remote = this.#peers.get(peerId)?.remote;
     if (remote !== undefined) this.#swarm.disconnect(this, remote);
   }
@@ -226,7 +237,7 @@ export class MemoryNetwork implements Network {
 
   attach(remote: MemoryNetwork, direction: Peer['direction'], connection: AbortController): void {
     const peer: MemoryPeer['peer'] = {
-      peerId: remote.self, address: `/memory/${remote.self}`, direction, zone: remote.zone, name: '', agent: '', clockAheadMs: 0, origin: remote.#origin, latencyMs: 0, lane: 'none', sentBytes: 0, receivedBytes: 0,
+      peerId: remote.self, address: `/memory/${remote.self}`, direction, zone: remote.zone, name: '', agent: '', clockAheadMs: 0, origin: remote.#origin, charter: remote.#charter, latencyMs: 0, lane: 'none', sentBytes: 0, receivedBytes: 0,
     };
     const conversation = new Conversation(peer, this.#handlers, (frame) => { this.#deliver(entry, frame); });
     const entry: MemoryPeer = { peer, remote, conversation, connection, delivered: Promise.resolve(), lane: undefined };
@@ -259,30 +270,31 @@ export class MemoryNetwork implements Network {
   }
 
   #deliver(entry: MemoryPeer, frame: Frame): void {
-    const bytes = encodeFrame(frame);
-    this.sent.push({ to: entry.peer.peerId, message: frame.message });
+    const { kind, id, message } = frame;
+    const bytes = isWord(message) ? encodeWord(message) : encodeFrame(frame);
+    this.sent.push({ to: entry.peer.peerId, message });
     entry.peer.sentBytes += bytes.length;
-    if (this.#swarm.faults.drop?.(this.self, entry.peer.peerId, frame.message) === true) return;
+    if (this.#swarm.faults.drop?.(this.self, entry.peer.peerId, message) === true) return;
     const delay = this.#swarm.faults.delayMs?.(this.self, entry.peer.peerId);
     const due = new Promise<void>((resolve) => {
       if (delay === undefined) setImmediate(resolve);
       else setTimeout(resolve, delay);
     });
-    entry.delivered = this.#arrive(entry, Promise.all([entry.delivered, due]), bytes);
+    entry.delivered = this.#arrive(entry, Promise.all([entry.delivered, due]), bytes, () => (isWord(message) ? { kind, id, message: decodeWord(bytes) } : decodeFrame(bytes)));
   }
 
-  async #arrive(entry: MemoryPeer, due: Promise<unknown>, bytes: Uint8Array): Promise<void> {
+  async #arrive(entry: MemoryPeer, due: Promise<unknown>, bytes: Uint8Array, decode: () => Frame | UnknownFrame): Promise<void> {
     await due;
-    if (!entry.connection.signal.aborted) entry.remote.#receive(this.self, bytes);
+    if (!entry.connection.signal.aborted) entry.remote.#receive(this.self, bytes.length, decode());
   }
 
-  #receive(from: string, bytes: Uint8Array): void {
+  #receive(from: string, bytes: number, frame: Frame | UnknownFrame): void {
     const entry = this.#peers.get(from);
     if (entry === undefined) return;
-    const frame = decodeFrame(bytes);
-    entry.peer.receivedBytes += bytes.length;
+    entry.peer.receivedBytes += bytes;
     if (frame.message === undefined) throw new Error('a node sent a message that none knows');
     if (frame.message.type === 'origin-changed') entry.peer.origin = frame.message.origin;
+    if (frame.message.type === 'charter-changed') entry.peer.charter = frame.message.charter;
     void entry.conversation.receive(frame);
   }
 }

@@ -22,7 +22,7 @@ import { MemberStreams } from './member-streams.ts';
 import type { MemberPeer } from './member-peer.ts';
 import { NeighbourKeeper } from './neighbour-keeper.ts';
 import { checkReachable, staysOnThisHost, type NetworkOptions } from './network-options.ts';
-import type { Ban, Network, OriginAnnouncement, Peer } from './network.ts';
+import type { Ban, CharterAnnouncement, Network, OriginAnnouncement, Peer } from './network.ts';
 import { PeerKey, verifySignature } from './peer-key.ts';
 import { findClosest, findProviders, type MemberSearchOptions } from './provider-search.ts';
 import { PROTOCOL_VERSION, type Session } from './session.ts';
@@ -36,6 +36,8 @@ const DIALLED_SHARE = 0.75;
 const DEFAULT_NEIGHBOUR_GRACE_MS = 10_000;
 const DEFAULT_PROVIDE_INTERVAL_MS = 1000;
 const MAX_LISTEN_ADDRESSES = 16;
+/** Peers of older versions that are remembered as such. */
+const MAX_TOO_OLD = 1000;
 
 interface Running {
   readonly node: Node;
@@ -57,12 +59,14 @@ export class Libp2pNetwork implements Network {
   /** Handshakes with whoever is no member. */
   readonly handshakes: Handshakes;
   readonly #handlers = new MessageHandlers();
+  readonly #tooOld = new Set<string>();
   readonly #listeners = new Set<(event: 'joined' | 'left', peer: Peer) => void>();
   readonly #bootstrap: readonly BootstrapAddress[];
   readonly #maxNeighbours: number;
   #state: State = { kind: 'new' };
   readonly #streams = new MemberStreams();
   #origin: OriginAnnouncement | undefined;
+  #charter: CharterAnnouncement | undefined;
   /** What the store held before the network started. */
   readonly #toProvide = new Set<string>();
 
@@ -140,6 +144,11 @@ export class Libp2pNetwork implements Network {
     return this.#state.kind === 'running' ? { ...this.#state.parts.members.counts } : { invalidMessages: 0, helloTimeouts: 0, queueOverflows: 0, silent: 0, unknownMessages: 0 };
   }
 
+  /** Connections that have not shown the key yet. */
+  get strangers(): number {
+    return this.#gater.places.taken;
+  }
+
   peers(): readonly Peer[] {
     return this.#neighbours();
   }
@@ -169,6 +178,12 @@ export class Libp2pNetwork implements Network {
     this.#origin = origin;
     if (this.#state.kind !== 'running') return;
     for (const session of this.#state.parts.members.joined()) session.send({ type: 'origin-changed', origin });
+  }
+
+  announceCharter(charter: CharterAnnouncement): void {
+    this.#charter = charter;
+    if (this.#state.kind !== 'running') return;
+    for (const session of this.#state.parts.members.joined()) session.send({ type: 'charter-changed', charter });
   }
 
   /** Streams for lanes to members. */
@@ -210,6 +225,10 @@ export class Libp2pNetwork implements Network {
   ban(peerId: string, reason: string, until: number): void {
     this.#bans.add({ peerId, reason, until }, this.peer(peerId)?.address);
     if (this.#state.kind === 'running') this.#state.parts.members.cut(peerId, new LayerswarmError('peer-gone', `peer ${peerId} is banned: ${reason}`));
+  }
+
+  cut(peerId: string, reason: LayerswarmError): void {
+    if (this.#state.kind === 'running') this.#state.parts.members.cut(peerId, reason);
   }
 
   bans(): readonly Ban[] {
@@ -297,7 +316,7 @@ export class Libp2pNetwork implements Network {
 
   #hello(): MessageOf<'hello'> {
     const { zone = '', name = '', agent = 'layerswarm' } = this.#options;
-    return { type: 'hello', version: PROTOCOL_VERSION, agent, zone, name, time: Date.now(), origin: this.#origin, listen: this.multiaddrs().slice(0, MAX_LISTEN_ADDRESSES) };
+    return { type: 'hello', version: PROTOCOL_VERSION, agent, zone, name, time: Date.now(), origin: this.#origin, charter: this.#charter, listen: this.multiaddrs().slice(0, MAX_LISTEN_ADDRESSES) };
   }
 
   async #dial(node: Node, candidate: Candidate, signal: AbortSignal, onAnswer: () => void): Promise<string> {
@@ -331,9 +350,19 @@ export class Libp2pNetwork implements Network {
   #onCut(peerId: string, reason: LayerswarmError): void {
     if (reason.code === 'peer-misbehaved') {
       this.#gater.penalize(peerId);
-      this.#warn(`peer ${peerId} is cut: ${reason.message}`);
+      const name = this.peer(peerId)?.name ?? '';
+      this.#warn(`peer ${name === '' ? peerId : `${name} (${peerId})`} is cut: ${reason.message}`);
     }
+    if (reason.code === 'unsupported') this.#refuseVersion(peerId, reason);
     if (this.#state.kind === 'running') this.#state.parts.discovery.onGone(peerId, false);
+  }
+
+  /** It comes again and again: once is enough to say so. */
+  #refuseVersion(peerId: string, reason: LayerswarmError): void {
+    if (this.#tooOld.has(peerId)) return;
+    if (this.#tooOld.size >= MAX_TOO_OLD) this.#tooOld.clear();
+    this.#tooOld.add(peerId);
+    this.#warn(`peer ${peerId} is refused: ${reason.message}`);
   }
 
   /** What libp2p would prune first when there are too many connections has no tag. */

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
-import type { BlobStore } from '../../store/blob-store.ts';
+import type { BlobStore, StreamOptions } from '../../store/blob-store.ts';
 import type { GuardedBlobs } from '../../store/disk-blob-store.ts';
 import type { PartialLender } from '../../store/partial-owner.ts';
 import { clientBytes, type EmitPolicy } from '../exchange/client-read.ts';
@@ -12,7 +12,7 @@ import type { Bandwidth } from '../lane/pace/bandwidth.ts';
 import type { LaneStreams } from '../lane/stream-lane-hub.ts';
 import type { Network } from '../network/network.ts';
 import type { RecordedHosts } from '../network/own-offers.ts';
-import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, ExchangeTotals, TransferStatus } from '../swarm.ts';
+import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, ExchangeTotals, TransferStatus, WantedPart } from '../swarm.ts';
 import { PortRpc } from './port-rpc.ts';
 import { ThreadNetwork } from './thread-network.ts';
 import { ThreadOrigins } from './thread-origins.ts';
@@ -144,8 +144,9 @@ export class BulkThread implements BlobExchange {
       digest,
       size: async (): Promise<number> => size ?? await begun.then(async () => await worker.call('size', { id })),
       done: async () => { await done; },
-      vouchedPiece: async (offset: number) => await worker.call('vouched', { id, offset }),
-      read: (start: number, end: number, signal: AbortSignal) => clientBytes(fetch, this.#options.blobs, start, end, {
+      vouchedPiece: async (offset: number, wanted?: WantedPart) => await worker.call('vouched', { id, offset, wanted }),
+      read: (start: number, end: number, signal: AbortSignal, stream?: StreamOptions) => clientBytes(fetch, this.#options.blobs, start, end, {
+        ...stream,
         emit: this.#options.emit ?? 'proven',
         onVouched: (bytes) => { this.#vouchedBytes += bytes; },
       }, signal),

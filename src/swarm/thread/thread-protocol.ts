@@ -8,7 +8,7 @@ import type { LaneUse } from '../lane/lane-sessions.ts';
 import type { SharedBandwidth } from '../lane/pace/bandwidth.ts';
 import type { Ban, Peer } from '../network/network.ts';
 import type { Message, MessageType } from '../protocol/message.ts';
-import type { TransferStatus } from '../swarm.ts';
+import type { TransferStatus, WantedPart } from '../swarm.ts';
 
 /** What a new bulk thread is given. */
 export interface BulkWorkerOptions {
@@ -22,10 +22,8 @@ export interface BulkWorkerOptions {
   readonly bandwidth: SharedBandwidth | undefined;
 }
 
-/** What members say about blobs, and about the way for their bytes: the main thread hands it over. */
-export const BLOB_MESSAGES = [
-  'find', 'join', 'have', 'leave', 'dispute', 'get-list', 'lease-request', 'lease-report', 'bulk-open', 'bulk-dial',
-] as const satisfies readonly MessageType[];
+/** What the main thread hands over of what members say. The rest of what they say about blobs they say on lanes. */
+export const BLOB_MESSAGES = ['find', 'join', 'leave', 'bulk-open', 'bulk-dial'] as const satisfies readonly MessageType[];
 
 /** A member as it was when this was said. */
 export type PeerSnapshot = Pick<Peer, 'peerId' | 'name' | 'agent' | 'address' | 'direction' | 'zone' | 'origin' | 'latencyMs'>;
@@ -101,8 +99,8 @@ export interface WorkerMethods {
   size: Method<{ id: number }, number>;
   done: Method<{ id: number }>;
   release: Method<{ id: number }>;
-  /** Bytes from `offset` to the end of its piece, where they are vouched for. */
-  vouched: Method<{ id: number; offset: number }, Uint8Array | undefined>;
+  /** As `BlobFetch.vouchedPiece`. */
+  vouched: Method<{ id: number; offset: number; wanted: WantedPart | undefined }, Uint8Array | undefined>;
   /** The swarm's own origin is another from now on. */
   originIs: Method<{ origin: OriginRef | undefined }>;
   peerJoined: Method<{ peer: PeerSnapshot }>;
@@ -138,6 +136,8 @@ export interface MainMethods {
   send: Method<{ peerId: string; message: Message }>;
   request: Method<{ peerId: string; message: Message; answer: MessageType; timeoutMs: number | undefined }, Message>;
   ban: Method<Ban>;
+  /** What the peer said on a lane is no word. */
+  misbehaved: Method<{ peerId: string; error: string }>;
   /** One after the other, until there is none. */
   nextProvider: Method<{ search: number; blob: string }, string | undefined>;
   endSearch: Method<{ search: number }>;
