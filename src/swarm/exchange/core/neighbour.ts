@@ -1,7 +1,8 @@
 import type { Bitfield } from './bitfield.ts';
+import type { Awaited } from './silence.ts';
 
 /** A request for pieces that a neighbour has been asked for. */
-export interface Fetch {
+export interface Fetch extends Awaited {
   readonly id: number;
   readonly peer: string;
   readonly first: number;
@@ -53,7 +54,7 @@ export class Neighbour {
 
   /** It says anew what it has. */
   become(role: NeighbourRole, bits: Bitfield): void {
-    this.relays = this.#trusted && (role === 'fetching' || (role === 'complete' && this.relays));
+    this.relays = this.#trusted && !this.isSilent && (role === 'fetching' || (role === 'complete' && this.relays));
     this.role = role;
     this.bits = bits;
     this.forZone.clear();
@@ -72,6 +73,12 @@ export class Neighbour {
   measured(bytes: number, ms: number): void {
     const rate = (bytes * 1000) / Math.max(1, ms / 2, ms - this.latencyMs);
     this.#rate = this.#rate === undefined ? rate : this.#rate * 0.7 + rate * 0.3;
+  }
+
+  /** It owes what it was asked for, and is not asked for more meanwhile. */
+  get isSilent(): boolean {
+    for (const { isSilent } of this.fetches.values()) if (isSilent) return true;
+    return false;
   }
 
   succeeded(): void {
@@ -93,7 +100,12 @@ export class Neighbour {
 
   forgive(): void {
     this.#trusted = true;
-    this.relays = this.role === 'fetching';
     this.pausedUntil = 0;
+    this.heardAgain();
+  }
+
+  /** What it has counts again, as long as nothing else speaks against it. */
+  heardAgain(): void {
+    this.relays = this.#trusted && !this.isSilent && this.role === 'fetching';
   }
 }
