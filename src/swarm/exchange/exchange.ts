@@ -1,5 +1,6 @@
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
+import type { BlobReader } from '../../store/blob-store.ts';
 import type { BlobNetwork, Peer } from '../network/network.ts';
 import { MAX_INLINE_BYTES, type Holding, type Message, type MessageOf } from '../protocol/message.ts';
 import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeTotals, TransferStatus } from '../swarm.ts';
@@ -263,11 +264,15 @@ export class Exchange {
     if (size === undefined) return { blob, state: 'none' };
     const holding: Holding = { blob, state: 'complete', size, pieceLength: pieceLengthFor(size) };
     if (!inline || size > MAX_INLINE_BYTES) return holding;
-    const reader = await this.#options.store.open(digest);
+    let reader: BlobReader | undefined;
     try {
+      reader = await this.#options.store.open(digest);
       return { ...holding, inline: Uint8Array.from(await reader.read(0, size)) };
+    } catch {
+      // Evicted, or found damaged: the answer is about other blobs as well.
+      return { blob, state: 'none' };
     } finally {
-      await reader.close();
+      await reader?.close();
     }
   }
 

@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
 import type { BlobStore, StreamOptions } from '../../store/blob-store.ts';
+import type { GuardedBlobs } from '../../store/disk-blob-store.ts';
 import type { PartialLender } from '../../store/partial-owner.ts';
 import { clientBytes, type EmitPolicy } from '../exchange/client-read.ts';
 import { someoneHas } from '../exchange/lookup.ts';
@@ -23,7 +24,7 @@ export interface BulkThreadOptions {
   readonly streams: LaneStreams;
   /** Where a peer may have its bulk port, beside the host that it is connected from. */
   readonly recordedHosts: RecordedHosts;
-  readonly blobs: BlobStore & PartialLender;
+  readonly blobs: BlobStore & PartialLender & GuardedBlobs;
   /** The origin that the swarm uses now; undefined while none is known. */
   origin(): BlobOrigin | undefined;
   /** Whether members may have this blob; false for those of excluded repositories only. */

@@ -3,6 +3,7 @@ import type { Failure } from '../../origin/origin-error.ts';
 import type { BlobRequest, RemoteReads } from '../../origin/remote-reads.ts';
 import type { Dispatchers } from '../../origin/tls.ts';
 import type { Answer, Exchange } from '../../origin/transport.ts';
+import type { Checkpoints } from '../../store/blob-store.ts';
 import type { LaneUse } from '../lane/lane-sessions.ts';
 import type { SharedBandwidth } from '../lane/pace/bandwidth.ts';
 import type { Ban, Peer } from '../network/network.ts';
@@ -80,6 +81,10 @@ export interface PortCheckpoints {
   readonly digests: readonly Uint8Array[];
 }
 
+export function fromPort(checkpoints: PortCheckpoints): Checkpoints {
+  return { ...checkpoints, digests: checkpoints.digests.map((digest) => Buffer.from(digest)) };
+}
+
 interface Method<P, R = void> {
   readonly params: P;
   readonly result: R;
@@ -153,6 +158,11 @@ export interface MainMethods {
   /** It counts as in use until `closeBlob`. @throws `not-found` */
   openBlob: Method<{ digest: string }, { readonly handle: number; readonly size: number; readonly path: string }>;
   closeBlob: Method<{ handle: number }>;
+  /** As `FileGuard.expected`, `right` and `wrong`, and `GuardedBlobs.doubt`. */
+  expectedOf: Method<{ digest: string; file: string }, PortCheckpoints | 'unknown' | undefined>;
+  foundRight: Method<{ digest: string; file: string; found: PortCheckpoints }>;
+  foundWrong: Method<{ digest: string }>;
+  doubtBlob: Method<{ digest: string }>;
   writeBlob: Method<{ digest: string; bytes: Uint8Array }>;
   checkpoints: Method<{ digest: string }, PortCheckpoints | undefined>;
   openPartial: Method<
