@@ -62,8 +62,21 @@ export interface BlobFetch {
   release(): void;
 }
 
+/** What goes on now, for metrics. */
+export interface ExchangeActivity {
+  /** Extents that this node, as the coordinator of their blobs, has given out to be read. */
+  readonly leases: number;
+  /** Extents that this node reads. */
+  readonly reads: number;
+  /** Ranges that members asked for: those on their way, and those that wait for their turn. */
+  readonly sending: number;
+  readonly waiting: number;
+}
+
 /** Bytes moved since start, for metrics. */
 export interface ExchangeTotals {
+  /** Pieces of blobs that came and were proven. */
+  verifiedPieces: number;
   fromOriginBytes: number;
   fromPeersBytes: number;
   toPeersBytes: number;

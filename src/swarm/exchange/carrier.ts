@@ -9,6 +9,7 @@ import type { Run } from './core/bitfield.ts';
 import type { ArrivedBy, Download, FetchOutcome } from './core/download.ts';
 import type { Fetch } from './core/neighbour.ts';
 import type { Read } from './core/read-plan.ts';
+import type { PeerRates } from './peer-rates.ts';
 import type { PieceVerifier } from './piece-verifier.ts';
 import { PieceWriter } from './piece-writer.ts';
 import type { PieceOrigin, Provenance } from './provenance.ts';
@@ -28,6 +29,7 @@ export interface CarrierOptions {
   readonly provenance: Provenance;
   readonly verifier: PieceVerifier;
   readonly meter: TransferMeter;
+  readonly rates: PeerRates;
   /** Ends everything that is under way. */
   readonly signal: AbortSignal;
   readonly origin: () => BlobOrigin | undefined;
@@ -95,6 +97,7 @@ export class Carrier {
     } finally {
       target.release();
       this.#fetches.delete(fetch.id);
+      this.#options.rates.measured(fetch.peer, download.layout.bytes(fetch.first, fetch.arrived), now() - fetch.startedAt, outcome === 'done');
       download.fetchEnded(fetch, outcome, now());
       this.#options.wake();
     }

@@ -15,6 +15,7 @@ import { farZone } from './core/zone-budget.ts';
 import { isLeased } from './core/read-plan.ts';
 import type { OriginAccess } from './origin-access.ts';
 import { OutOfTurn } from './out-of-turn.ts';
+import type { PeerRates } from './peer-rates.ts';
 import { PieceVerifier } from './piece-verifier.ts';
 import { Provenance } from './provenance.ts';
 import { makeStatement } from './statement.ts';
@@ -45,6 +46,7 @@ export interface SessionOptions {
   readonly partial: PartialBlob;
   readonly origin: OriginAccess;
   readonly meter: TransferMeter;
+  readonly rates: PeerRates;
   /** Pieces that the peer is answerable for turned out wrong. */
   broughtWrong(peer: string, pieces: number): void;
   /** Answers of members that are awaited: too early to say that nobody can help. */
@@ -105,7 +107,7 @@ export class DownloadSession {
       meter,
     });
     this.carrier = new Carrier({
-      network, now, digest, repository, download, partial, provenance, verifier: this.verifier, meter, signal: this.#abort.signal,
+      network, now, digest, repository, download, partial, provenance, verifier: this.verifier, meter, rates: options.rates, signal: this.#abort.signal,
       origin: () => origin.usable,
       wake: () => this.wake(),
       completed: (piece, grade) => {

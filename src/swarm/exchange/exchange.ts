@@ -2,11 +2,12 @@ import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
 import type { BlobNetwork, Peer } from '../network/network.ts';
 import { MAX_INLINE_BYTES, type Holding, type Message, type MessageOf } from '../protocol/message.ts';
-import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeTotals, TransferStatus } from '../swarm.ts';
+import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, TransferStatus } from '../swarm.ts';
 import { BlobServer } from './blob-server.ts';
 import { Coordinators } from './coordinators.ts';
 import { pieceLengthFor } from './core/piece-layout.ts';
 import type { ExchangeStore } from './exchange-store.ts';
+import { PeerRates, type SlowPeer } from './peer-rates.ts';
 import { signList } from './prefix-list.ts';
 import { encodeNote } from './statement.ts';
 import { Transfer, type TransferContext } from './transfer.ts';
@@ -54,7 +55,7 @@ export class Exchange {
   readonly server: BlobServer;
   readonly #sweeper: NodeJS.Timeout;
   readonly #unsubscribe: (() => void)[] = [];
-  readonly #totals: Omit<ExchangeTotals, 'vouchedBytes'> = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0 };
+  readonly #totals: Omit<ExchangeTotals, 'vouchedBytes'> = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0 };
   #closed = false;
 
   constructor(options: ExchangeOptions) {
@@ -65,7 +66,7 @@ export class Exchange {
       this.#totals.toPeersBytes += bytes;
     };
     const coordinators = new Coordinators(network, now, options.random);
-    this.#context = { network, store, coordinators, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
+    this.#context = { network, store, coordinators, rates: new PeerRates(now), origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, proven: (pieces) => { this.#totals.verifiedPieces += pieces; }, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
     this.server = new BlobServer({
       network, store,
       transfer: (blob) => this.#active.get(blob.toString())?.transfer,
@@ -105,6 +106,16 @@ export class Exchange {
     const totals = { ...this.#totals };
     for (const { transfer } of this.#active.values()) addBytes(totals, transfer.status());
     return totals;
+  }
+
+  /** Members that give far less than others do. */
+  slowPeers(): readonly SlowPeer[] {
+    return this.#context.rates.slow();
+  }
+
+  activity(): Pick<ExchangeActivity, 'leases' | 'reads'> {
+    const reads = [...this.#active.values()].reduce((sum, { transfer }) => sum + transfer.reads, 0);
+    return { leases: this.#context.coordinators.leases, reads };
   }
 
   /** Pieces of the peer that turned out wrong since start. */

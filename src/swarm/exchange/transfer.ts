@@ -13,6 +13,7 @@ import { PieceLayout } from './core/piece-layout.ts';
 import { DownloadSession } from './download-session.ts';
 import type { ExchangeStore } from './exchange-store.ts';
 import { OriginAccess } from './origin-access.ts';
+import type { PeerRates } from './peer-rates.ts';
 import type { Statement } from './statement.ts';
 import { TransferMeter } from './transfer-meter.ts';
 
@@ -21,10 +22,13 @@ export interface TransferContext {
   readonly network: BlobNetwork;
   readonly store: ExchangeStore;
   readonly coordinators: Coordinators;
+  readonly rates: PeerRates;
   origin(): BlobOrigin | undefined;
   readonly now: () => number;
   readonly random: () => number;
   readonly zone: string | undefined;
+  /** So many pieces came, and are the blob's. */
+  proven(pieces: number): void;
   /** Pieces that the peer is answerable for turned out wrong. */
   broughtWrong(peer: string, pieces: number): void;
 }
@@ -170,6 +174,11 @@ export class Transfer {
     await this.#session()?.bring(start, wanted);
   }
 
+  /** Extents that are being read. */
+  get reads(): number {
+    return this.#session()?.download.reading ?? 0;
+  }
+
   // What peers tell
 
   onPeerJoined(peerId: string): void {
@@ -234,14 +243,14 @@ export class Transfer {
 
   /** finding -> fetching */
   async #begin(layout: PieceLayout): Promise<void> {
-    const { store, coordinators, network, now, random, zone } = this.#context;
+    const { store, coordinators, network, now, random, rates, zone } = this.#context;
     const partial = await store.openPartial(this.digest, layout.size, layout.pieceLength);
     if (this.#state.kind !== 'finding') {
       await partial.close();
       return;
     }
     const session = new DownloadSession({
-      network, coordinators, now, random, zone, digest: this.digest, repository: this.repository, layout, partial, origin: this.#origin, meter: this.meter,
+      network, coordinators, rates, now, random, zone, digest: this.digest, repository: this.repository, layout, partial, origin: this.#origin, meter: this.meter,
       broughtWrong: (peer, pieces) => this.#context.broughtWrong(peer, pieces),
       pending: this.#joins.pending,
       reach: () => this.#joins.reach,
@@ -282,6 +291,7 @@ export class Transfer {
     session.verifier.stop();
     await partial.commit();
     session.close();
+    this.#context.proven(session.download.layout.pieceCount);
     await this.#finish();
   }
 
@@ -306,6 +316,7 @@ export class Transfer {
 
   async #writeWhole(bytes: Uint8Array): Promise<void> {
     await this.#context.store.write(bytes, this.digest);
+    this.#context.proven(1);
     await this.#finish();
   }
 

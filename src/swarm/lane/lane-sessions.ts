@@ -76,6 +76,11 @@ export class LaneSessions {
     }
   }
 
+  /** As `UploadSlots.load`. */
+  get load(): UploadSlots['load'] {
+    return this.#slots.load;
+  }
+
   /** The peer is no member any longer. */
   forget(peerId: string): void {
     for (const lane of this.#peers.get(peerId)?.open ?? []) void lane.close();

@@ -4,6 +4,7 @@ import { Digest } from '../../oci/digest.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
 import type { PartialLender } from '../../store/partial-owner.ts';
 import { clientBytes, type EmitPolicy } from '../exchange/client-read.ts';
+import type { SlowPeer } from '../exchange/peer-rates.ts';
 import { someoneHas } from '../exchange/lookup.ts';
 import type { ByteRange } from '../lane/lane.ts';
 import type { LaneUse } from '../lane/lane-sessions.ts';
@@ -11,7 +12,7 @@ import type { Bandwidth } from '../lane/pace/bandwidth.ts';
 import type { LaneStreams } from '../lane/stream-lane-hub.ts';
 import type { Network } from '../network/network.ts';
 import type { RecordedHosts } from '../network/own-offers.ts';
-import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, ExchangeTotals, TransferStatus, WantedPart } from '../swarm.ts';
+import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, TransferStatus, WantedPart } from '../swarm.ts';
 import { PortRpc } from './port-rpc.ts';
 import { ThreadNetwork } from './thread-network.ts';
 import { ThreadOrigins } from './thread-origins.ts';
@@ -51,6 +52,9 @@ const RESTART_MS = 500;
 const REFRESH_MS = 250;
 /** What another part of the program reads from a member comes over in parts of this many bytes. */
 const MEMBER_READ_BYTES = 1 << 20;
+const NOTHING_YET: ProgressReport = {
+  transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0, activity: { leases: 0, reads: 0, sending: 0, waiting: 0 }, slow: [], lanes: [], wrong: [],
+};
 /** Compiled, this file and the worker's are `.js`. */
 const WORKER_FILE = new URL(import.meta.url.endsWith('.ts') ? './bulk-worker.ts' : './bulk-worker.js', import.meta.url);
 
@@ -73,11 +77,11 @@ export class BulkThread implements BlobExchange {
   #nextFetch = 0;
   /** Fetches that somebody holds. */
   #held = 0;
-  #progress: ProgressReport = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], wrong: [] };
+  #progress: ProgressReport = NOTHING_YET;
   #transfers: readonly TransferStatus[] = [];
   #vouchedBytes = 0;
   /** Of threads that died. */
-  #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0 };
+  #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0 };
 
   private constructor(options: BulkThreadOptions) {
     this.#options = options;
@@ -177,13 +181,23 @@ export class BulkThread implements BlobExchange {
   }
 
   totals(): Readonly<ExchangeTotals> {
-    const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.#progress;
+    const { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces } = this.#progress;
     return {
       fromOriginBytes: this.#before.fromOriginBytes + fromOriginBytes,
       fromPeersBytes: this.#before.fromPeersBytes + fromPeersBytes,
       toPeersBytes: this.#before.toPeersBytes + toPeersBytes,
+      verifiedPieces: this.#before.verifiedPieces + verifiedPieces,
       vouchedBytes: this.#vouchedBytes,
     };
+  }
+
+  /** Members that give far less than others do. */
+  slowPeers(): readonly SlowPeer[] {
+    return this.#progress.slow.filter(({ until }) => until > Date.now());
+  }
+
+  activity(): ExchangeActivity {
+    return this.#progress.activity;
   }
 
   /** Pieces of the peer that turned out wrong since start. */
@@ -253,9 +267,9 @@ export class BulkThread implements BlobExchange {
 
   async #onExit(error: LayerswarmError): Promise<void> {
     this.#network.drop();
-    const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.totals();
-    this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes };
-    this.#progress = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], wrong: [] };
+    const { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces } = this.totals();
+    this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces };
+    this.#progress = NOTHING_YET;
     this.#transfers = [];
     await this.#store.close();
     if (this.#stopping) return;

@@ -1,9 +1,10 @@
 import type { BlobRange } from '../../origin/blob-reader.ts';
+import type { SlowPeer } from '../exchange/peer-rates.ts';
 import type { LaneUse } from '../lane/lane-sessions.ts';
 import type { SharedBandwidth } from '../lane/pace/bandwidth.ts';
 import type { Ban, Peer } from '../network/network.ts';
 import type { Message, MessageType } from '../protocol/message.ts';
-import type { TransferStatus, WantedPart } from '../swarm.ts';
+import type { ExchangeActivity, TransferStatus, WantedPart } from '../swarm.ts';
 
 /** What a new bulk thread is given. */
 export interface BulkWorkerOptions {
@@ -50,6 +51,9 @@ export interface ProgressReport {
   readonly fromOriginBytes: number;
   readonly fromPeersBytes: number;
   readonly toPeersBytes: number;
+  readonly verifiedPieces: number;
+  readonly activity: ExchangeActivity;
+  readonly slow: readonly SlowPeer[];
   readonly lanes: readonly LaneUse[];
   /** Pieces that turned out wrong since start, by who answers for them. */
   readonly wrong: readonly (readonly [string, number])[];
