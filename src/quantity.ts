@@ -51,3 +51,15 @@ export function formatBytes(bytes: number): string {
   const digits = unit === 0 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
   return `${value.toFixed(digits)} ${SIZE_NAMES[unit]}`;
 }
+
+/** Whole cells in proportion to `amounts`, which add up to `cells` (largest remainders). */
+export function shares(amounts: readonly number[], cells: number): number[] {
+  const total = amounts.reduce((sum, amount) => sum + amount, 0);
+  if (total === 0) return amounts.map(() => 0);
+  const exact = amounts.map((amount) => (amount / total) * cells);
+  const whole = exact.map(Math.floor);
+  const left = cells - whole.reduce((sum, count) => sum + count, 0);
+  const byRemainder = exact.map((share, index) => ({ index, rest: share - whole[index]! })).sort((a, b) => b.rest - a.rest);
+  for (const { index } of byRemainder.slice(0, left)) whole[index]!++;
+  return whole;
+}

@@ -16,6 +16,7 @@ docker-registry    docker-registry
 promtool           prometheus
 prometheus         prometheus
 tmux               tmux
+chromium           chromium
 groff              groff-base
 umoci              umoci
 debootstrap        debootstrap

@@ -34,6 +34,8 @@ export interface KeepingParts {
   readonly isExcluded: (repository: string) => boolean;
   readonly embedded: boolean;
   readonly host: HostContent | undefined;
+  /** Closes the blobs that members have read, and do not read just now. */
+  readonly closeIdle: () => Promise<void>;
   readonly log: Logger;
 }
 
@@ -63,6 +65,7 @@ export async function makeKeeping(parts: KeepingParts): Promise<Keeping> {
   });
   const gc = async (options: GcOptions, signal: AbortSignal): Promise<GcReport> => {
     await host?.checkDuplicates(signal);
+    await parts.closeIdle();
     return await store.gc({ ...(maxAge === 0 ? {} : { maxAgeMs: maxAge }), ...(host === undefined ? {} : { isHeldElsewhere: (digest) => host.isHeld(digest) }), ...options });
   };
   const looking = every(COPIES_MS, 'later', (signal) => keeper.look(signal));

@@ -1,11 +1,13 @@
 import type { Logger } from '../log.ts';
 import type { MirroredRegistry } from '../registry/registry.ts';
-import type { ContainerdStatus, MembershipStatus, NodeHealth, OriginStatus, Receipt, ReplicationStatus, StatusDocument, TransferDocument } from '../status/status-document.ts';
+import type { ContainerdStatus, LimitStatus, MembershipStatus, NodeHealth, OriginStatus, Receipt, ReplicationStatus, StatusDocument, TransferDocument } from '../status/status-document.ts';
 import type { StatusSource } from '../status/status-source.ts';
 import type { Store } from '../store/store.ts';
 import type { BulkThread } from '../swarm/thread/bulk-thread.ts';
 import type { Libp2pNetwork } from '../swarm/network/libp2p-network.ts';
 import { version } from '../version.ts';
+import type { FollowedCharter } from './charter/followed-charter.ts';
+import type { SwarmRules } from './charter/swarm-rules.ts';
 import type { AgentConfig } from './config.ts';
 import type { CurrentOrigin } from './current-origin.ts';
 import type { ExcludedRepositories } from './excluded-repositories.ts';
@@ -23,7 +25,10 @@ import { isoTime, servedRegistries } from './served-registries.ts';
 import type { StoreHealth } from './store-health.ts';
 
 export interface NodeViewParts {
-  readonly config: Pick<AgentConfig, 'data' | 'name' | 'zone' | 'mirrors' | 'upstreams' | 'exclude'>;
+  readonly config: Pick<AgentConfig, 'data' | 'name' | 'zone'>;
+  readonly rules: Pick<SwarmRules, 'aliases' | 'exclude'>;
+  /** undefined where the configuration names no operator. */
+  readonly charter: Pick<FollowedCharter, 'status'> | undefined;
   readonly network: Libp2pNetwork;
   readonly peers: PeerNames;
   readonly origins: CurrentOrigin;
@@ -35,7 +40,7 @@ export interface NodeViewParts {
   readonly images: ImageList;
   readonly receipts: ReceiptBook;
   readonly tally: RegistryTally;
-  readonly mirrors: readonly MirroredRegistry[];
+  readonly mirrors: () => readonly MirroredRegistry[];
   readonly excluded: ExcludedRepositories;
   readonly replication: { status(): ReplicationStatus };
   /** Of the keys that this node accepts. */
@@ -44,6 +49,7 @@ export interface NodeViewParts {
   readonly runtimes: RuntimeWatch;
   readonly log: Logger;
   readonly strayErrors: () => number;
+  readonly limits: () => readonly LimitStatus[];
 }
 
 /** A node as people and monitoring see it: one document out of all parts. */
@@ -68,7 +74,7 @@ export class NodeView implements StatusSource {
   }
 
   status(): StatusDocument {
-    const { config, network, peers, origins, store, exchange, images, tally, mirrors, excluded } = this.#parts;
+    const { config, rules, network, peers, origins, store, exchange, images, tally, mirrors, excluded } = this.#parts;
     const { blobs, bytes, maxBytes, partials } = store.stats();
     const { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces, vouchedBytes } = exchange.totals();
     const { leases, reads, sending, waiting } = exchange.activity();
@@ -82,8 +88,9 @@ export class NodeView implements StatusSource {
       health: this.health(),
       membership: this.#membership(),
       origin: this.#origin(),
-      registries: servedRegistries(config, origins.get(), mirrors),
-      trust: { excludePatterns: config.exclude.length, excludedRepositories: excluded.count(store.images.repositories()), sharedWith: network.peers().length },
+      charter: this.#parts.charter?.status() ?? null,
+      registries: servedRegistries({ mirrors: rules.aliases }, origins.get(), mirrors()),
+      trust: { excludePatterns: rules.exclude.length, excludedRepositories: excluded.count(store.images.repositories()), sharedWith: network.peers().length },
       store: { blobs, bytes, maxBytes: Number.isFinite(maxBytes) ? maxBytes : null, partial: partials, pinned: store.images.pins().length, removed: this.#removed, ...this.#space(), state: this.#parts.storeHealth.reason === undefined ? 'ok' : 'degraded', reason: this.#parts.storeHealth.reason ?? null },
       containerd: this.#containerd(),
       traffic: { fromOriginBytes, fromPeersBytes, toPeersBytes, toClientsBytes: tally.toClientsBytes, vouchedBytes: vouchedBytes + tally.vouchedBytes, rejectedPieces: this.#rejectedPieces(), verifiedPieces },
@@ -100,6 +107,7 @@ export class NodeView implements StatusSource {
       replication: this.#parts.replication.status(),
       strayErrors: this.#parts.strayErrors(),
       bans: network.bans().map(({ peerId, reason, until }) => ({ peerId, name: peers.of(peerId), reason, until: new Date(until).toISOString() })),
+      limits: this.#parts.limits(),
     };
   }
 
@@ -119,7 +127,7 @@ export class NodeView implements StatusSource {
   async probeOrigins(signal: AbortSignal): Promise<void> {
     const { origins, embedded, mirrors } = this.#parts;
     const origin = embedded ? undefined : origins.get();
-    await Promise.all([...(origin === undefined ? [] : [origin]), ...mirrors.map((mirror) => mirror.origin)].map((asked) => asked.probe(signal)));
+    await Promise.all([...(origin === undefined ? [] : [origin]), ...mirrors().map((mirror) => mirror.origin)].map((asked) => asked.probe(signal)));
     if (!signal.aborted) this.health();
   }
 
@@ -135,7 +143,7 @@ export class NodeView implements StatusSource {
     const { strangers, slow } = this.#membership();
     return {
       origin: findOrigin(this.#origin()),
-      ...Object.fromEntries(mirrors.map(({ name, origin }) => [`mirror ${name}`, findMirror(name, origin.url, origin.health)])),
+      ...Object.fromEntries(mirrors().map(({ name, origin }) => [`mirror ${name}`, findMirror(name, origin.url, origin.health)])),
       members: findMembers({ peers, strangers, slow, keyId: keyIds[0], uptimeMs: performance.now() - this.#started }),
       store: findStore(disk.space, disk.reserveBytes, config.data, storeHealth.reason),
       clock: findClock(peers, origins.get()?.health.clockAheadMs),
@@ -146,11 +154,11 @@ export class NodeView implements StatusSource {
   #membership(): MembershipStatus {
     const { exchange, network, peers, keyIds } = this.#parts;
     const { handshakes } = network;
-    const { invalidMessages, helloTimeouts, queueOverflows, silent } = network.counts();
+    const { invalidMessages, helloTimeouts, queueOverflows, silent, unknownMessages } = network.counts();
     return {
       keyIds,
       slow: exchange.slowPeers().map(({ peerId, bytesPerSecond, othersBytesPerSecond }) => ({ peerId, name: peers.of(peerId), bytesPerSecond, othersBytesPerSecond })),
-      bansByReason: Object.fromEntries(network.banCounts()), handshakeFailures: { ...handshakes.failures }, peerFaults: { invalid_message: invalidMessages, no_hello: helloTimeouts, does_not_read: queueOverflows, silent },
+      bansByReason: Object.fromEntries(network.banCounts()), handshakeFailures: { ...handshakes.failures }, peerFaults: { invalid_message: invalidMessages, no_hello: helloTimeouts, does_not_read: queueOverflows, silent, over_share: exchange.peersOverShare }, unknownMessages,
       strangers: handshakes.strangers().map(({ lastAt, ...stranger }) => ({ ...stranger, lastAt: new Date(lastAt).toISOString() })),
     };
   }

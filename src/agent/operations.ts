@@ -3,16 +3,18 @@ import type { StatusSource } from '../status/status-source.ts';
 import { parseImageName, type ImageNameOptions } from './image-name.ts';
 import { parsePlatforms, type Preheat } from './preheat.ts';
 import type { Puller } from './puller.ts';
+import { type JobBoard, progressOfWave } from './swarm-view/job-board.ts';
 
 export interface OperationParts {
   readonly view: StatusSource;
   readonly puller: Puller;
   readonly preheat: Preheat;
   readonly names: ImageNameOptions;
+  readonly jobs: JobBoard;
 }
 
 /** What the command line can ask for: looking, and bringing images here or to every node. */
-export function controlHandlers({ view, puller, preheat, names }: OperationParts): Pick<Handlers, 'status' | 'receipts' | 'pull' | 'plan' | 'prefetch'> {
+export function controlHandlers({ view, puller, preheat, names, jobs }: OperationParts): Pick<Handlers, 'status' | 'receipts' | 'pull' | 'plan' | 'prefetch'> {
   return {
     status: async () => {
       await view.settled();
@@ -25,6 +27,15 @@ export function controlHandlers({ view, puller, preheat, names }: OperationParts
 
     plan: async ({ reference, platforms }, { signal }) => await puller.plan(parseImageName(reference, names), { platforms: parsePlatforms(platforms), signal }),
 
-    prefetch: async ({ reference, ...options }, { signal, progress }) => await preheat.everywhere(reference, { ...options, signal, onProgress: progress }),
+    prefetch: async ({ reference, ...options }, { signal, progress }) => {
+      if (options.dryRun === true) return await preheat.everywhere(reference, { ...options, signal, onProgress: progress });
+      return await jobs.run('preheat', reference, async (report) => await preheat.everywhere(reference, {
+        ...options, signal,
+        onProgress: (wave) => {
+          report(progressOfWave(wave));
+          progress(wave);
+        },
+      }));
+    },
   };
 }

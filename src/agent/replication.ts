@@ -5,7 +5,7 @@ import { RegistryImage } from '../copy/registry-image.ts';
 import { LayerswarmError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { ByteRate } from '../origin/budget.ts';
+import { ByteRate, newRate } from '../origin/budget.ts';
 import { systemClock } from '../origin/clock.ts';
 import { passwordFileCredentials } from '../origin/credentials.ts';
 import type { Origin } from '../origin/origin.ts';
@@ -249,7 +249,7 @@ export class Replication implements AsyncDisposable {
     const credentials = username === undefined || passwordFile === undefined ? undefined : passwordFileCredentials(username, passwordFile);
     const registry = new RegistryOrigin({ url, credentials, caFile: ca, maxConnections: connections, retry: { attempts: TRIES }, failFast: false });
     this.#registries.set(name, registry);
-    this.#targets.set(name, new CopyTarget({ reader: registry, writer: registry.writer, rate: bandwidth === 0 ? undefined : new ByteRate(bandwidth, systemClock) }));
+    this.#targets.set(name, new CopyTarget({ reader: registry, writer: registry.writer, rate: bandwidth === 0 ? undefined : new ByteRate(newRate(bandwidth), systemClock) }));
   }
 }
 

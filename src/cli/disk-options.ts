@@ -11,6 +11,7 @@ import { formatBytes, parseSize } from '../quantity.ts';
 export interface DiskFlags {
   readonly format?: DiskFormat;
   readonly backing: readonly string[];
+  readonly disk: readonly string[];
   readonly extents: readonly string[];
   readonly member?: string;
   readonly maxDiskSize?: number;
@@ -36,6 +37,7 @@ export function addDiskOptions(command: Command): Command {
     .option('--root <name>', 'which file system is the root, where several could be: p2, group/volume, p3:@')
     .option('--trust', 'let the kernel read the disk\'s file systems: needs root; faster, and for btrfs the only way')
     .addOption(new Option('--backend <backend>', 'how to read the disk; chosen by what the host has otherwise').choices(BACKENDS))
+    .option('--disk <file>', 'a further disk of the same machine, such as its /home or the rest of its volume group; for each, in their order', collect, [])
     .option('--backing <file>', 'a file that the disk is the difference to; for each of the chain, nearest first', collect, [])
     .option('--extents <file>', 'an extent of a split VMDK that is not in its folder; for each', collect, [])
     .option('--member <name>', 'which file of an archive is the disk, where several could be')
@@ -57,12 +59,12 @@ export function compressionOption(): Option {
   return new Option('--compression <how>', 'of the layers (default: gzip; none for tar:)').choices(COMPRESSIONS);
 }
 
-export function openOptions(flags: DiskFlags): OpenOptions {
-  return { ...flags };
+export function openOptions({ disk: moreDisks, ...flags }: DiskFlags): OpenOptions {
+  return { ...flags, moreDisks };
 }
 
 export function convertOptions(flags: DiskFlags & ImageFlags): ConvertOptions {
-  return { ...flags, keep: new Set(flags.keep), sourceDateEpoch: process.env['SOURCE_DATE_EPOCH'] };
+  return { ...flags, ...openOptions(flags), keep: new Set(flags.keep), sourceDateEpoch: process.env['SOURCE_DATE_EPOCH'] };
 }
 
 const BAR_WIDTH = 32;

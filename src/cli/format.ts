@@ -74,6 +74,7 @@ export function formatStatus(status: StatusDocument): string {
     ...(status.membership.keyIds.length === 0 ? [] : [`key       ${status.membership.keyIds.join(', ')}`]),
     ...status.membership.strangers.slice(0, 5).map(({ address, failures, lastAt }) => `stranger  a node at ${address} has another swarm key (${failures} times, last ${lastAt})`),
     `origin    ${origin.url ?? 'none known'}  ${origin.state}${reason}  ${origin.source}`,
+    ...charterLines(status),
     ...status.registries.flatMap(mirrorLine),
     trustLine(status),
     `store     ${formatBytes(store.bytes)}${limit} in ${store.blobs} blobs, ${store.partial} unfinished, ${store.pinned} pinned${store.reason === null ? '' : `: ${store.reason}`}`,
@@ -92,6 +93,19 @@ function healthLines({ level, sentence, since, parts }: NodeHealth): string[] {
   const ill = Object.entries(parts).filter(([, part]) => part.level === 'bad' || part.level === 'degraded');
   if (ill.length === 0) return [`health    ${level}: ${printable(sentence)}`];
   return [`health    ${level} since ${since}`, ...ill.map(([name, part]) => `  ${part.level.padEnd(8)} ${name}: ${printable(part.sentence)}`)];
+}
+
+/** Which charter counts here, and who does not follow it. */
+function charterLines({ charter }: StatusDocument): string[] {
+  if (charter === null) return [];
+  const { swarm, serial, behind, version, otherVersions, refused } = charter;
+  const name = (member: { readonly name: string; readonly peerId: string }): string => printable(member.name === '' ? member.peerId : member.name);
+  return [
+    `charter   ${serial === null ? `none of ${swarm} yet` : `${serial} of ${swarm}, ${behind.length === 0 ? 'followed by every member here' : `${behind.length} behind`}`}`,
+    ...behind.map((member) => `  behind   ${name(member)}: ${member.serial === null ? 'knows of no operator' : member.serial === 0 ? 'follows none yet' : `follows ${member.serial}`}`),
+    ...otherVersions.map((member) => `  version  ${name(member)}: ${printable(member.agent)}, where ${version} is wanted`),
+    ...(refused === null ? [] : [`  refused  ${printable(refused)}`]),
+  ];
 }
 
 /** A registry that is read beside the origin. */

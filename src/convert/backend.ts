@@ -28,8 +28,8 @@ export interface BackendContext {
 /** A way to get from a disk image to the files in it, in two stages. All ways give the same trees. */
 export interface Backend {
   readonly name: BackendName;
-  /** First stage: disk image → virtual disk, and each volume in it, as files. */
-  map(file: DiskFile, context: BackendContext): Promise<MappedDisk>;
+  /** First stage: disk images → virtual disks, and each volume in them, as files. */
+  map(files: readonly DiskFile[], context: BackendContext): Promise<MappedDisk>;
   /** Second stage: what turns a volume into a folder. */
   mounter(context: BackendContext): Mounter;
 }
@@ -75,7 +75,7 @@ export function chooseBackend({ wanted, trust, compressed }: BackendChoice, { ro
   if (name === 'guestfs' && !kernel) throw new LayerswarmError('unavailable', `there is no kernel in /boot that a virtual machine could start; on Debian: apt-get install linux-image-cloud-${process.arch === 'x64' ? 'amd64' : process.arch}`);
   return {
     name,
-    map: name === 'raw' ? (file, { where, signal }) => mapByCopy(file, where, signal) : (file, { where, cleanup }) => mapByExport(file, { where, folder: where.scratch, cleanup }),
+    map: name === 'raw' ? (files, { where, signal }) => mapByCopy(files, where, signal) : (files, { where, cleanup }) => mapByExport(files, { where, folder: where.scratch, cleanup }),
     mounter: (context) => new MountOnce(name === 'guestfs' ? new GuestMounter(context) : mountWithKernel ? new LoopMounter(context, trust) : new FuseMounter(context)),
   };
 }

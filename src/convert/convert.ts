@@ -80,17 +80,18 @@ export async function convertDisk(image: string, output: ConvertOutput, options:
     options.onNote?.(line);
   };
   await using cleanup = new Cleanup();
-  const before = sourceState([image]);
+  const images = [image, ...options.moreDisks ?? []];
+  const before = sourceState(images);
   const system = await openSystem(image, { ...options, onNote }, cleanup);
   // Asked before hours of packing: without programs that some machine runs it is no image.
   const platform = readPlatform(system.tree);
   mkdirSync(parent, { recursive: true });
   // On the output's own disk, so that what is finished is moved and not copied.
   const staging = await makeScratch(cleanup, parent);
-  const { extents = [] } = system.file;
+  const extents = system.files.flatMap(({ extents = [] }) => extents);
   const extentsBefore = sourceState(extents);
   const checkSource = (): void => {
-    if (options.liveSource !== true && (sourceState([image]) !== before || sourceState(extents) !== extentsBefore)) throw new LayerswarmError('verification-failed', `${JSON.stringify(image)} was written to while it was read: stop the machine that uses it, and convert again`);
+    if (options.liveSource !== true && (sourceState(images) !== before || sourceState(extents) !== extentsBefore)) throw new LayerswarmError('verification-failed', `${images.map((name) => JSON.stringify(name)).join(' or ')} was written to while it was read: stop the machine that uses it, and convert again`);
   };
   const conversion: Conversion = { system, platform, staging, checkSource, options: { ...options, onNote } };
   const result = await (output.kind === 'tar' ? convertToTar(conversion, output.file) : convertToImage(conversion, output, image));
@@ -125,7 +126,7 @@ async function convertToImage({ system, platform, staging, checkSource, options 
   const compression = options.compression ?? 'gzip';
   const abort = new AbortController();
   const signal = AbortSignal.any([abort.signal, ...(options.signal === undefined ? [] : [options.signal])]);
-  const hashing = options.sourceDigest === false ? undefined : fileDigest(system.file.source, signal);
+  const hashing = options.sourceDigest === false ? undefined : fileDigests(system, signal);
   // Awaited below; when packing fails first, its own failure is what counts.
   hashing?.catch(() => undefined);
   let layers: NamedLayer[];
@@ -208,18 +209,25 @@ async function packAdaptation({ tree }: OpenSystem, file: string, compression: C
 }
 
 /** What tells where the image came from, and which programs in which versions decided its bytes. */
-async function annotations(system: OpenSystem, layers: readonly PackedLayer[], created: string, source: Promise<Digest> | undefined): Promise<Record<string, string>> {
+async function annotations(system: OpenSystem, layers: readonly PackedLayer[], created: string, source: Promise<Digest[]> | undefined): Promise<Record<string, string>> {
   const partition = system.root.source.volume.partition;
   return {
     'org.opencontainers.image.created': created,
     'org.opencontainers.image.title': systemName(readOsRelease(system.tree)),
-    'io.layerswarm.disk.format': system.file.header.format,
+    'io.layerswarm.disk.format': system.files.map(({ header }) => header.format).join(' '),
     'io.layerswarm.disk.root': system.root.name,
     ...(partition !== undefined && { 'io.layerswarm.disk.partuuid': partition.uuid }),
-    ...(source !== undefined && { 'io.layerswarm.disk.digest': (await source).toString() }),
+    ...(source !== undefined && { 'io.layerswarm.disk.digest': (await source).join(' ') }),
     'io.layerswarm.tar': await tarVersion(system.where),
     ...(layers[0]?.compressor !== undefined && { 'io.layerswarm.compressor': layers[0].compressor }),
   };
+}
+
+/** One after the other: they are read from one disk of the host as a rule. */
+async function fileDigests({ files }: OpenSystem, signal: AbortSignal): Promise<Digest[]> {
+  const digests: Digest[] = [];
+  for (const { source } of files) digests.push(await fileDigest(source, signal));
+  return digests;
 }
 
 async function tarVersion(where: Surroundings): Promise<string> {

@@ -8,7 +8,7 @@ import type { Surroundings } from './program/run-program.ts';
 import { hostSurroundings, privateSurroundings } from './program/surroundings.ts';
 import { assemble, type Assembled } from './root/assemble.ts';
 import { findRoot, type Candidate } from './root/find-root.ts';
-import { openSource, type SourceOptions } from './source/open-source.ts';
+import { openSources, type SourceOptions } from './source/open-source.ts';
 
 export interface OpenOptions extends SourceOptions {
   readonly backend?: BackendName | undefined;
@@ -22,30 +22,31 @@ export interface OpenOptions extends SourceOptions {
   readonly visible?: boolean;
 }
 
-/** A disk image whose system can be read. It is there until the cleanup runs. */
+/** Disk images whose system can be read. It is there until the cleanup runs. */
 export interface OpenSystem extends Assembled {
-  readonly file: DiskFile;
+  /** The disk with the system first. */
+  readonly files: readonly DiskFile[];
   readonly backend: Backend;
   readonly where: Surroundings;
   readonly disk: MappedDisk;
   readonly root: Candidate;
 }
 
-/** Maps a disk image, mounts what is in it, and puts its system together. */
+/** Maps a machine's disk images, mounts what is in them, and puts its system together. */
 export async function openSystem(image: string, options: OpenOptions, cleanup: Cleanup): Promise<OpenSystem> {
   const { signal, onNote = () => undefined } = options;
   checkUserNamespace(readFileSync('/proc/self/uid_map', 'utf8'));
   signal?.throwIfAborted();
   const scratch = await makeScratch(cleanup, options.scratch);
   const where = await surroundings(scratch, options.visible ?? false, cleanup);
-  const file = await openSource(image, where, options, cleanup);
-  const backend = chooseBackend({ wanted: options.backend, trust: options.trust ?? false, compressed: file.header.compressed }, hostAbilities());
+  const files = await openSources(image, where, options, cleanup);
+  const backend = chooseBackend({ wanted: options.backend, trust: options.trust ?? false, compressed: files.some(({ header }) => header.compressed) }, hostAbilities());
   const context = { where, cleanup, signal };
-  const disk = await backend.map(file, context);
+  const disk = await backend.map(files, context);
   const find = { where, mounter: backend.mounter(context), wanted: options.root, note: onNote, signal };
   const found = await findRoot(disk, find);
   const assembled = await assemble(found, find);
-  return { ...assembled, file, backend, where, disk, root: found.root };
+  return { ...assembled, files, backend, where, disk, root: found.root };
 }
 
 async function surroundings(scratch: string, visible: boolean, cleanup: Cleanup): Promise<Surroundings> {

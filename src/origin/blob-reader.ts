@@ -1,10 +1,13 @@
 import { LayerswarmError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { checkRepositoryName } from '../oci/name.ts';
+import type { ByteRate } from './budget.ts';
+import type { Clock } from './clock.ts';
+import type { Failure } from './origin-error.ts';
 import { Pace } from './pace.ts';
 import { backoff, DEFAULT_RETRY } from './retry.ts';
-import type { RegistryHttp } from './registry-http.ts';
-import type { Answer } from './transport.ts';
+import type { RegistryRequest } from './registry-request.ts';
+import { type Answer, requireIdentity } from './transport.ts';
 import { WholeBlobs } from './whole-blobs.ts';
 
 /** Times that a body may break off with no byte since the last, and in all. */
@@ -41,6 +44,23 @@ export interface BlobRange {
   readonly plain?: boolean;
 }
 
+/** What blobs are read with: the client of a registry, here or in another thread. */
+export interface BlobHttp {
+  /** As messages name the registry. */
+  readonly host: string;
+  readonly clock: Clock;
+  /** What blob bodies have to wait for. */
+  readonly rates: readonly Pick<ByteRate, 'take'>[];
+  /** @throws LayerswarmError as `Origin` says */
+  send(request: RegistryRequest): Promise<Answer>;
+  /** What a failure while the body of an answer was read means. */
+  failure(what: string, error: unknown, signal: AbortSignal | undefined): Failure;
+  /** Bytes of blobs have come. */
+  countBytes(bytes: number): void;
+  /** Whether the registry heeds Range. */
+  tellRanges(heeded: boolean): void;
+}
+
 /** The registry answered a Range with something that no part can be taken from. */
 class UnusableRange extends Error {}
 
@@ -57,22 +77,16 @@ const WHOLE_FOR = 10 * 60_000;
 
 /** Reads ranges of blobs over HTTP, resuming with a new Range request where a body breaks off, or by whole blobs where there are no ranges. */
 export class BlobReader {
-  readonly #http: RegistryHttp;
+  readonly #http: BlobHttp;
   readonly #whole = new WholeBlobs();
   /** How blobs begin that were read of late. */
   readonly #heads = new Map<string, Buffer>();
   readonly #pace: Pace;
-  #ranges: boolean | undefined;
   #wholeUntil = Number.NEGATIVE_INFINITY;
 
-  constructor(http: RegistryHttp) {
+  constructor(http: BlobHttp) {
     this.#http = http;
     this.#pace = new Pace(http.clock);
-  }
-
-  /** Whether the origin heeds Range; undefined until a range was asked for. */
-  get ranges(): boolean | undefined {
-    return this.#ranges;
   }
 
   async* read(repository: string, digest: Digest, range: BlobRange, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
@@ -93,7 +107,7 @@ export class BlobReader {
           yield chunk;
         }
         // complete for what was asked, or a shorter 206, which RFC 9110 §15.3.7 allows: the rest is asked for
-        if (position === before) throw new LayerswarmError('size-mismatch', `${this.#http.url.host} sent no byte of ${blob.what}`);
+        if (position === before) throw new LayerswarmError('size-mismatch', `${this.#http.host} sent no byte of ${blob.what}`);
       } catch (error) {
         if (error instanceof UnusableRange && !whole) {
           whole = true;
@@ -116,7 +130,7 @@ export class BlobReader {
   }
 
   /** The bytes from `position` to `end`, or to where a shorter 206 ends. @throws UnusableRange; LayerswarmError `size-mismatch`, `unsupported`; network errors */
-  async* #part(blob: Blob, position: number, end: number, signal: AbortSignal | undefined): AsyncGenerator<Buffer, void, undefined> {
+  async* #part(blob: Blob, position: number, end: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, undefined> {
     const crawls = new AbortController();
     const answer = await this.#request(blob, { range: `bytes=${position}-${end - 1}` }, [200, 206, ...NO_RANGE], AbortSignal.any([crawls.signal, ...(signal === undefined ? [] : [signal])]));
     try {
@@ -142,7 +156,7 @@ export class BlobReader {
   }
 
   /** Some registries send the first bytes of a blob whatever part is asked for, under headers that are right. */
-  #requireOtherThanHead(blob: Blob, position: number, chunk: Buffer): void {
+  #requireOtherThanHead(blob: Blob, position: number, chunk: Uint8Array): void {
     const key = keyOf(blob);
     const begin = chunk.subarray(0, HEAD_BYTES);
     if (begin.length < HEAD_BYTES) return;
@@ -155,7 +169,7 @@ export class BlobReader {
 
   /** Where the part that was answered ends. */
   #endOf(blob: Blob, answer: Answer, position: number, end: number): number {
-    this.#http.requireIdentity(blob.what, answer);
+    requireIdentity(blob.what, answer);
     const { status, contentLength: length } = answer;
     if (status === 416) this.#requireSize(blob, /^bytes \*\/(\d{1,15})$/.exec(answer.header('content-range') ?? '')?.[1], end);
     // a server that ignores Range sends the blob from its beginning: right where that is all of it
@@ -163,7 +177,7 @@ export class BlobReader {
     const range = status === 206 ? parseContentRange(answer.header('content-range')) : undefined;
     if (range === undefined || range.start !== position || range.end > end || (length !== undefined && length !== range.end - range.start)) throw new UnusableRange();
     this.#requireSize(blob, range.total, end);
-    this.#ranges = true;
+    this.#http.tellRanges(true);
     return range.end;
   }
 
@@ -172,14 +186,14 @@ export class BlobReader {
     yield* this.#whole.read(keyOf(blob), position, end, {
       open: async (ended) => {
         const answer = await this.#request(blob, {}, [200], ended);
-        this.#http.requireIdentity(blob.what, answer);
+        requireIdentity(blob.what, answer);
         try {
           this.#requireSize(blob, answer.contentLength, end);
         } catch (error) {
           answer.discard();
           throw error;
         }
-        this.#ranges = false;
+        this.#http.tellRanges(false);
         this.#wholeUntil = this.#http.clock.now() + WHOLE_FOR;
         return answer;
       },
@@ -203,7 +217,7 @@ export class BlobReader {
   }
 
   async #taken(bytes: number, signal: AbortSignal | undefined): Promise<void> {
-    this.#http.health.countBytes(bytes);
+    this.#http.countBytes(bytes);
     for (const rate of this.#http.rates) await rate.take(bytes, signal);
   }
 
@@ -211,7 +225,7 @@ export class BlobReader {
   #requireSize({ what, size }: Blob, said: number | string | undefined, end: number): void {
     const has = said === undefined ? undefined : Number(said);
     if (has === undefined || (has >= end && (size === undefined || has === size))) return;
-    throw new LayerswarmError('size-mismatch', `${this.#http.url.host} has ${has} bytes of ${what}, expected ${size ?? `at least ${end}`}`);
+    throw new LayerswarmError('size-mismatch', `${this.#http.host} has ${has} bytes of ${what}, expected ${size ?? `at least ${end}`}`);
   }
 
   async #pause(failures: number, what: string, signal: AbortSignal | undefined): Promise<void> {

@@ -49,27 +49,45 @@ export class Semaphore {
   }
 }
 
+/** What threads share of a rate: all that are given the same memory keep it together. */
+export interface RateState {
+  readonly bytesPerSecond: number;
+  /** 8 bytes: the time in µs at which the bucket is full again. */
+  readonly memory: SharedArrayBuffer;
+}
+
+export function newRate(bytesPerSecond: number): RateState {
+  return { bytesPerSecond, memory: new SharedArrayBuffer(8) };
+}
+
+const BURST_US = 250_000;
+
 /** A rate over bytes: a token bucket that holds a quarter of a second. Debt is allowed, so a chunk of any size passes and is waited for. */
 export class ByteRate {
-  readonly #bytesPerMs: number;
-  readonly #burst: number;
+  readonly #usPerByte: number;
+  readonly #fullAt: BigInt64Array;
   readonly #clock: Clock;
-  #tokens: number;
-  #filledAt: number;
 
-  constructor(bytesPerSecond: number, clock: Clock) {
-    this.#bytesPerMs = bytesPerSecond / 1000;
-    this.#burst = bytesPerSecond / 4;
+  /** @param clock one that all threads share */
+  constructor({ bytesPerSecond, memory }: RateState, clock: Clock) {
+    this.#usPerByte = 1e6 / bytesPerSecond;
+    this.#fullAt = new BigInt64Array(memory);
     this.#clock = clock;
-    this.#tokens = this.#burst;
-    this.#filledAt = clock.now();
   }
 
   /** Waits until `bytes` fit the rate. */
   async take(bytes: number, signal?: AbortSignal): Promise<void> {
-    const now = this.#clock.now();
-    this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#filledAt) * this.#bytesPerMs) - bytes;
-    this.#filledAt = now;
-    if (this.#tokens < 0) await this.#clock.sleep(-this.#tokens / this.#bytesPerMs, signal);
+    const now = this.#clock.now() * 1000;
+    const wait = (this.#draw(bytes, now) - now - BURST_US) / 1000;
+    if (wait > 0) await this.#clock.sleep(wait, signal);
+  }
+
+  /** When the bucket is full again. */
+  #draw(bytes: number, now: number): number {
+    for (;;) {
+      const before = Atomics.load(this.#fullAt, 0);
+      const next = BigInt(Math.ceil(Math.max(Number(before), now) + bytes * this.#usPerByte));
+      if (Atomics.compareExchange(this.#fullAt, 0, before, next) === before) return Number(next);
+    }
   }
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Time and chance as the client of the origin uses them; tests bring their own. */
 export interface Clock {
-  /** Monotonic milliseconds, from an arbitrary point. */
+  /** Monotonic milliseconds, from an arbitrary point that all threads share. */
   now(): number;
   /** Milliseconds since the epoch, for dates in headers. */
   date(): number;
@@ -13,7 +13,7 @@ export interface Clock {
 }
 
 export const systemClock: Clock = {
-  now: () => performance.now(),
+  now: () => Number(process.hrtime.bigint()) / 1e6,
   date: () => Date.now(),
   random: () => Math.random(),
   sleep: async (milliseconds, signal) => {

@@ -6,6 +6,12 @@ import { reachOf, type Reach } from './reach.ts';
 /** Says which addresses a connection may go to, by how far they lead. */
 export type Admits = (reach: Reach, host: string, address: string) => boolean;
 
+/** Where a registry at `url` may lead this node; its own host, where the configuration names it, is where it is meant to be. */
+export function admittedBy(url: URL, isNamed: boolean, redirects: readonly string[]): (reach: Reach, host: string) => boolean {
+  const isLocal = reachOf(url.hostname) === 'loopback';
+  return (reach, host) => reach === 'network' || (reach === 'loopback' && isLocal) || (isNamed && host === url.hostname) || redirects.includes(host);
+}
+
 /** Name resolution that gives only what `admits` lets through: a name may lead anywhere, and somewhere else at each question. */
 export function guardedLookup(admits: Admits, lookup: typeof systemLookup = systemLookup): LookupFunction {
   return (hostname, options, callback) => {

@@ -1,21 +1,21 @@
 import { errorCode, LayerswarmError } from '../errors.ts';
 import { type Access, Authenticator } from './auth.ts';
-import { ByteRate, Semaphore } from './budget.ts';
+import type { BlobHttp } from './blob-reader.ts';
+import { ByteRate, newRate, type RateState, Semaphore } from './budget.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { CredentialsProvider } from './credentials.ts';
 import { dockerConfigCredentials } from './docker-config.ts';
-import { checkHost, type Admits } from './guarded-lookup.ts';
+import { admittedBy, checkHost, type Admits } from './guarded-lookup.ts';
 import { Health } from './health.ts';
 import { abortedError, AttemptFailed, type Failure, statusFailure, transportFailure } from './origin-error.ts';
 import { OtherRegistries, repositoryAt } from './other-registries.ts';
 import { isRedirect, LocationCache, MAX_REDIRECTS, redirectTarget } from './redirect.ts';
-import { reachOf, type Reach } from './reach.ts';
 import { RegistryPlace } from './registry-place.ts';
 import { isRead, type RegistryRequest, withControlTimeout } from './registry-request.ts';
 import { parseRegistryUrl } from './registry-url.ts';
 import { DEFAULT_RETRY, parseRetryAfter, type RetryPolicy, withRetry } from './retry.ts';
-import { makeDispatchers, type Dispatchers, type TlsOptions } from './tls.ts';
-import { type Answer, exchange } from './transport.ts';
+import { type ConnectionOptions, makeDispatchers, type Dispatchers, type TlsOptions } from './tls.ts';
+import { type Answer, exchange, type Transport } from './transport.ts';
 
 export interface RegistryOptions extends TlsOptions {
   /** `https://registry.example:5000`; `http://…` talks without TLS. */
@@ -34,6 +34,8 @@ export interface RegistryOptions extends TlsOptions {
   readonly sharedRate?: Pick<ByteRate, 'take'> | undefined;
   /** Whether requests fail at once for a while after several outages in a row; true unless given. */
   readonly failFast?: boolean | undefined;
+  /** By this host's configuration, rather than by members; true unless given. */
+  readonly isNamed?: boolean | undefined;
   /** Connections to use instead of own ones; whoever made them closes them. */
   readonly dispatchers?: Dispatchers | undefined;
   /** Hosts on loopback or link-local addresses that it may redirect to, or have its token service on. Where it is on loopback itself, so may they be. */
@@ -61,23 +63,29 @@ const TOKEN_REFUSED: ReadonlySet<number> = new Set([400, 403]);
 const LOCATION_EXPIRED: ReadonlySet<number> = new Set([400, 401, 403, 404, 410]);
 
 /** Requests to one registry, with everything that goes around them: budget, health, retries, authentication, redirects. */
-export class RegistryHttp {
+export class RegistryHttp implements BlobHttp {
   /** Scheme, host and port. */
   readonly url: URL;
   readonly place: RegistryPlace;
   readonly clock: Clock;
   readonly health: Health;
+  /** What it takes to open more connections like those of this client. */
+  readonly connections: ConnectionOptions;
+  /** Of blob bodies, where it has a limit of its own. */
+  readonly rate: RateState | undefined;
   /** What blob bodies have to wait for. */
   readonly rates: readonly Pick<ByteRate, 'take'>[];
   readonly #timeouts: Timeouts;
   readonly #retry: RetryPolicy;
   readonly #auth: Authenticator;
   readonly #dispatchers: Dispatchers;
+  readonly #transport: Transport;
   readonly #ownsDispatchers: boolean;
   readonly #admits: Admits;
   readonly #control = new Semaphore(CONTROL_CONNECTIONS);
   readonly #bulk: Semaphore;
   readonly #locations: LocationCache;
+  #ranges: boolean | undefined;
   readonly #others: OtherRegistries;
 
   /** @throws LayerswarmError `config-invalid` */
@@ -87,12 +95,15 @@ export class RegistryHttp {
     this.url = this.place.server;
     this.clock = clock;
     this.health = new Health(this.url.host, clock, options.failFast === false ? Number.POSITIVE_INFINITY : undefined);
-    const own = (options.bytesPerSecond ?? 0) > 0 ? new ByteRate(options.bytesPerSecond!, clock) : undefined;
-    this.rates = [own, options.sharedRate].filter((rate) => rate !== undefined);
+    this.rate = (options.bytesPerSecond ?? 0) > 0 ? newRate(options.bytesPerSecond!) : undefined;
+    this.rates = [this.rate === undefined ? undefined : new ByteRate(this.rate, clock), options.sharedRate].filter((rate) => rate !== undefined);
     this.#timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
     this.#retry = { ...DEFAULT_RETRY, ...options.retry };
-    this.#admits = admittedBy(this.url, true, options.redirects ?? []);
-    this.#dispatchers = dispatchers ?? makeDispatchers(options, this.#timeouts.connectMs, this.#admits);
+    const { caFile, caText, clientCert, isNamed = true, redirects = [] } = options;
+    this.#admits = admittedBy(this.url, true, redirects);
+    this.connections = { url: this.url.href, isNamed, redirects, connectMs: this.#timeouts.connectMs, caFile, caText, clientCert };
+    this.#dispatchers = dispatchers ?? makeDispatchers(this.connections);
+    this.#transport = async (way, request) => await exchange(this.#dispatchers[way], request);
     this.#ownsDispatchers = dispatchers === undefined;
     this.#auth = new Authenticator({
       registry: this.url,
@@ -142,12 +153,21 @@ export class RegistryHttp {
     return transportFailure(what, this.url.host, error, signal);
   }
 
-  /** A digest is of the content itself, and nothing else was asked for. @throws LayerswarmError `unsupported` */
-  requireIdentity(what: string, answer: Answer): void {
-    const encoding = answer.header('content-encoding') ?? 'identity';
-    if (encoding === 'identity') return;
-    answer.discard();
-    throw new LayerswarmError('unsupported', `${answer.url.host} sent ${what} encoded as ${encoding.slice(0, 20)}, which was not asked for; check the proxies in front of it`);
+  get host(): string {
+    return this.url.host;
+  }
+
+  /** Whether the registry heeds Range; undefined until a range was asked for. */
+  get ranges(): boolean | undefined {
+    return this.#ranges;
+  }
+
+  tellRanges(heeded: boolean): void {
+    this.#ranges = heeded;
+  }
+
+  countBytes(bytes: number): void {
+    this.health.countBytes(bytes);
   }
 
   async close(): Promise<void> {
@@ -258,7 +278,7 @@ export class RegistryHttp {
     const atRegistry = this.#isRegistry(url);
     if (!atRegistry) checkHost(url.hostname, this.#admits);
     try {
-      const answer = await exchange(atRegistry ? this.#dispatchers.registry : this.#dispatchers.storage, {
+      const answer = await (request.transport ?? this.#transport)(atRegistry ? 'registry' : 'storage', {
         method: request.method,
         url,
         headers: { ...request.headers, ...(authorization === undefined ? {} : { authorization }) },
@@ -287,12 +307,6 @@ export class RegistryHttp {
   #isRegistry(url: URL): boolean {
     return url.origin === this.url.origin;
   }
-}
-
-/** Where a registry at `url` may lead this node; its own host, where the configuration names it, is where it is meant to be. */
-export function admittedBy(url: URL, isNamed: boolean, redirects: readonly string[]): (reach: Reach, host: string) => boolean {
-  const isLocal = reachOf(url.hostname) === 'loopback';
-  return (reach, host) => reach === 'network' || (reach === 'loopback' && isLocal) || (isNamed && host === url.hostname) || redirects.includes(host);
 }
 
 /** `promise`, which others may be waiting for as well, until `signal` ends this caller's wait. */

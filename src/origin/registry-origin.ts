@@ -10,8 +10,9 @@ import { nextPage } from './link-header.ts';
 import type { Origin, OriginHealth } from './origin.ts';
 import { RegistryHttp, type RegistryOptions } from './registry-http.ts';
 import { RegistryUploads } from './registry-uploads.ts';
+import { remoteReads, type RemoteReads } from './remote-reads.ts';
 import type { RegistryWriter } from './registry-writer.ts';
-import type { Answer } from './transport.ts';
+import { type Answer, requireIdentity } from './transport.ts';
 
 const TAGS_A_PAGE = 1_000;
 const MAX_PAGES = 1_000;
@@ -32,6 +33,7 @@ export class RegistryOrigin implements Origin {
   readonly url: string;
   /** The write side, over the same connections and credentials. */
   readonly writer: RegistryWriter;
+  readonly reads: RemoteReads;
   readonly #http: RegistryHttp;
   readonly #blobs: BlobReader;
   /** As `/v2/` has it; registries that are no more than files have nothing there. */
@@ -45,10 +47,11 @@ export class RegistryOrigin implements Origin {
     this.#blobs = new BlobReader(this.#http);
     this.url = this.#http.place.href;
     this.writer = new RegistryUploads(this.#http);
+    this.reads = remoteReads(this.#http);
   }
 
   get health(): OriginHealth {
-    const { ranges } = this.#blobs;
+    const { ranges } = this.#http;
     return {
       ...this.#orNone(this.#http.health.snapshot()),
       ...(ranges === undefined ? {} : { ranges }),
@@ -100,6 +103,10 @@ export class RegistryOrigin implements Origin {
 
   readBlob(repository: string, digest: Digest, range: BlobRange, signal?: AbortSignal): AsyncIterable<Uint8Array> {
     return this.#blobs.read(repository, digest, range, signal);
+  }
+
+  readElsewhere(bytes: number): void {
+    this.#http.countBytes(bytes);
   }
 
   async tags(repository: string, signal?: AbortSignal): Promise<string[]> {
@@ -172,7 +179,7 @@ export class RegistryOrigin implements Origin {
     const answer = await this.#manifestRequest('GET', what, repository, reference, signal, [200]);
     let bytes: Buffer;
     try {
-      this.#http.requireIdentity(what, answer);
+      requireIdentity(what, answer);
       bytes = await answer.bytes(MAX_MANIFEST_BYTES);
     } catch (error) {
       throw this.#http.failure(what, error, signal).error;

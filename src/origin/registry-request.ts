@@ -1,5 +1,5 @@
 import type { Access } from './auth.ts';
-import type { Body } from './transport.ts';
+import type { Body, Transport } from './transport.ts';
 
 /** Milliseconds that a small request may take with its body, also where bytes keep trickling in. */
 const CONTROL_TIMEOUT = 60_000;
@@ -24,6 +24,8 @@ export interface RegistryRequest {
   readonly locationKey?: string;
   /** Goes out although the registry is known to be down, and is not repeated. */
   readonly probe?: boolean;
+  /** Sends it over other connections than the client's own. */
+  readonly transport?: Transport;
 }
 
 /** Safe to repeat and to redirect. */

@@ -2,11 +2,13 @@ import { readFileSync } from 'node:fs';
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { Agent, buildConnector, type Dispatcher, EnvHttpProxyAgent } from 'undici';
 import { LayerswarmError } from '../errors.ts';
-import { guardedLookup, type Admits } from './guarded-lookup.ts';
+import { admittedBy, guardedLookup, type Admits } from './guarded-lookup.ts';
 
 export interface TlsOptions {
   /** PEM file of authorities to trust beside the system's. */
   readonly caFile?: string | undefined;
+  /** PEM text of more of them. */
+  readonly caText?: string | undefined;
   /** PEM files of a certificate that the registry asks its clients for. */
   readonly clientCert?: { readonly certFile: string; readonly keyFile: string } | undefined;
 }
@@ -20,6 +22,17 @@ interface Pem {
   readonly key?: string;
 }
 
+/** All that it takes to open connections to a registry, also from another thread. */
+export interface ConnectionOptions extends TlsOptions {
+  /** Of the registry. */
+  readonly url: string;
+  /** By this host's own configuration, so that it may be anywhere; where a member's word leads is checked as a redirect is. */
+  readonly isNamed: boolean;
+  /** As of `RegistryOptions`. */
+  readonly redirects: readonly string[];
+  readonly connectMs: number;
+}
+
 export interface Dispatchers {
   readonly registry: Dispatcher;
   readonly storage: Dispatcher;
@@ -31,13 +44,15 @@ export interface Dispatchers {
  * always checked; whoever wants no TLS says http:// in the URL. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured where they are set.
  * @throws LayerswarmError `config-invalid` when a file cannot be read
  */
-export function makeDispatchers(tls: TlsOptions, connectTimeout: number, admits: Admits): Dispatchers {
-  const ca = tls.caFile === undefined ? {} : { ca: readPem(tls.caFile, 'CA certificates') };
-  const storage = makeAgent(ca, connectTimeout, admits);
-  if (tls.clientCert === undefined) return { registry: makeAgent(ca, connectTimeout), storage };
-  const cert = readPem(tls.clientCert.certFile, 'the client certificate');
-  const key = readPem(tls.clientCert.keyFile, 'the key of the client certificate');
-  return { registry: makeAgent({ ...ca, cert, key }, connectTimeout), storage };
+export function makeDispatchers({ url, isNamed, redirects, connectMs, caFile, caText, clientCert }: ConnectionOptions): Dispatchers {
+  const authorities = [...(caFile === undefined ? [] : [readPem(caFile, 'CA certificates')]), ...(caText === undefined ? [] : [caText])];
+  const ca = authorities.length === 0 ? {} : { ca: authorities.join('\n') };
+  const storage = makeAgent(ca, connectMs, admittedBy(new URL(url), isNamed, redirects));
+  if (!isNamed) return { registry: storage, storage };
+  if (clientCert === undefined) return { registry: makeAgent(ca, connectMs), storage };
+  const cert = readPem(clientCert.certFile, 'the client certificate');
+  const key = readPem(clientCert.keyFile, 'the key of the client certificate');
+  return { registry: makeAgent({ ...ca, cert, key }, connectMs), storage };
 }
 
 /** A proxy resolves names by itself, and is where the operator says: what goes through one is checked by `checkHost` alone. */

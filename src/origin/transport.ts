@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Readable } from 'node:stream';
-import type { Dispatcher } from 'undici';
 import { LayerswarmError } from '../errors.ts';
+import type { Dispatchers } from './tls.ts';
 
 export type Body = Uint8Array | (() => AsyncIterable<Uint8Array>);
 
@@ -18,8 +18,11 @@ export interface Exchange {
   readonly stallTimeout: number;
 }
 
+/** Sends one request over connections to the registry, or to what it leads to. @throws AttemptFailed; what undici and the network throw */
+export type Transport = (way: keyof Dispatchers, exchange: Exchange) => Promise<Answer>;
+
 /** Sends the request as it is: no redirect is followed, no content decoded. @throws what undici and the network throw */
-export async function exchange(dispatcher: Dispatcher, { method, url, headers, body, signal, headersTimeout, stallTimeout }: Exchange): Promise<Answer> {
+export async function exchange(dispatcher: Dispatchers[keyof Dispatchers], { method, url, headers, body, signal, headersTimeout, stallTimeout }: Exchange): Promise<Answer> {
   const response = await dispatcher.request({
     origin: url.origin,
     path: url.pathname + url.search,
@@ -36,14 +39,24 @@ export async function exchange(dispatcher: Dispatcher, { method, url, headers, b
 /** Largest body that is read to its end so that the connection can be used again. */
 const MAX_DISCARD = 64 * 1024;
 
+/** What of undici's body an answer needs; one that is in another thread has as much. */
+export interface AnswerBody extends AsyncIterable<Uint8Array> {
+  readonly closed: boolean;
+  on(event: 'error', listener: () => void): unknown;
+  once(event: 'close', listener: () => void): unknown;
+  /** Reads it to its end, where that is near. */
+  dump(options: { readonly limit: number }): Promise<void>;
+  destroy(): unknown;
+}
+
 /** An answer whose body has not been read. Exactly one of the reading methods, or `discard`, must be called. */
 export class Answer {
   readonly url: URL;
   readonly status: number;
   readonly headers: Readonly<IncomingHttpHeaders>;
-  readonly #body: Dispatcher.ResponseData['body'];
+  readonly #body: AnswerBody;
 
-  constructor(url: URL, status: number, headers: IncomingHttpHeaders, body: Dispatcher.ResponseData['body']) {
+  constructor(url: URL, status: number, headers: IncomingHttpHeaders, body: AnswerBody) {
     this.url = url;
     this.status = status;
     this.headers = headers;
@@ -111,4 +124,12 @@ export class Answer {
     if (keep) this.#body.dump({ limit: MAX_DISCARD }).catch(() => undefined);
     else this.#body.destroy();
   }
+}
+
+/** A digest is of the content itself, and nothing else was asked for. @throws LayerswarmError `unsupported` */
+export function requireIdentity(what: string, answer: Answer): void {
+  const encoding = answer.header('content-encoding') ?? 'identity';
+  if (encoding === 'identity') return;
+  answer.discard();
+  throw new LayerswarmError('unsupported', `${answer.url.host} sent ${what} encoded as ${encoding.slice(0, 20)}, which was not asked for; check the proxies in front of it`);
 }

@@ -1,5 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import type { Origin } from '../origin/origin.ts';
+import type { RemoteReads } from '../origin/remote-reads.ts';
 
 /** What the registry endpoint, the control socket and the status page use of the swarm's exchange of blobs. */
 export interface BlobExchange {
@@ -18,6 +19,8 @@ export interface BlobExchange {
 
 /** What of an origin blobs are read with. */
 export interface BlobOrigin extends Pick<Origin, 'url' | 'blobSize' | 'readBlob'> {
+  /** How the bulk thread reads its blobs; absent where that is over a member's lane. */
+  readonly reads?: RemoteReads;
   /** So many bytes of blobs were read from it by other ways than `readBlob`. */
   readElsewhere?(bytes: number): void;
 }

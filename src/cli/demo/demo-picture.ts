@@ -1,4 +1,4 @@
-import { formatBytes } from '../../quantity.ts';
+import { formatBytes, shares } from '../../quantity.ts';
 import { formatSeconds } from '../format.ts';
 import type { DemoReport } from './demo.ts';
 
@@ -34,16 +34,4 @@ export function demoPicture(report: DemoReport): string {
 
 function order(letter: string): number {
   return letter === 'O' ? -1 : LETTERS.indexOf(letter);
-}
-
-/** Whole cells in proportion to `amounts`, which add up to `cells` (largest remainders). */
-function shares(amounts: readonly number[], cells: number): number[] {
-  const total = amounts.reduce((sum, amount) => sum + amount, 0);
-  if (total === 0) return amounts.map(() => 0);
-  const exact = amounts.map((amount) => (amount / total) * cells);
-  const whole = exact.map(Math.floor);
-  const left = cells - whole.reduce((sum, count) => sum + count, 0);
-  const byRemainder = exact.map((share, index) => ({ index, rest: share - whole[index]! })).sort((a, b) => b.rest - a.rest);
-  for (const { index } of byRemainder.slice(0, left)) whole[index]!++;
-  return whole;
 }

@@ -17,12 +17,15 @@ export interface LiveTree {
 export async function overlaySystem(system: OpenSystem, adapt: boolean, cleanup: Cleanup): Promise<LiveTree> {
   const { where } = system;
   const folders: { at: string; folder: string }[] = [];
-  for (const [i, { at, folder: lower }] of system.folders.entries()) {
+  // What was made for a root that lacks it lies below the root's own files.
+  const below = system.folders.slice(1).flatMap(({ folder, made }) => (made === true ? [folder] : []));
+  for (const [i, { at, folder: lower, made }] of system.folders.entries()) {
+    if (made === true && i > 0) continue;
     const [upper, work, folder] = ['upper', 'work', 'live'].map((name) => join(where.scratch, `${name}${i}`)) as [string, string, string];
     for (const path of [upper, work, folder]) mkdirSync(path, { mode: 0o755 });
     const lowerRoot = lstatSync(lower);
     chownSync(upper, lowerRoot.uid, lowerRoot.gid);
-    await runProgram(where, 'mount', ['-n', '-t', 'overlay', '-o', `lowerdir=${lower},upperdir=${upper},workdir=${work}`, 'layerswarm', folder]);
+    await runProgram(where, 'mount', ['-n', '-t', 'overlay', '-o', `lowerdir=${[lower, ...(at === '/' ? below : [])].join(':')},upperdir=${upper},workdir=${work}`, 'layerswarm', folder]);
     cleanup.add(async () => { await runProgram(where, 'umount', [folder]); });
     folders.push({ at, folder });
   }

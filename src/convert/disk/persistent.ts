@@ -4,7 +4,7 @@ import { LayerswarmError } from '../../errors.ts';
 import { chooseBackend, hostAbilities } from '../backend.ts';
 import { Cleanup, findScratch, keepScratch, makeScratch, dismantle } from '../cleanup.ts';
 import { FileSource } from '../header/byte-source.ts';
-import { findVolumes } from '../map/find-volumes.ts';
+import { diskFileName, findVolumes, type DiskImage } from '../map/find-volumes.ts';
 import { fileNames, mapByExport } from '../map/map-by-export.ts';
 import type { MappedDisk, Volume } from '../map/volume.ts';
 import { FuseMounter } from '../mount/fuse-mounter.ts';
@@ -17,7 +17,7 @@ import { hostSurroundings } from '../program/surroundings.ts';
 import { assemble } from '../root/assemble.ts';
 import { findRoot } from '../root/find-root.ts';
 import { readOsRelease, systemName } from '../root/os-release.ts';
-import { openSource } from '../source/open-source.ts';
+import { openSources } from '../source/open-source.ts';
 import type { OpenOptions } from '../open-system.ts';
 
 export interface MapReceipt {
@@ -45,9 +45,9 @@ export async function mapDisk(image: string, folder: string, options: OpenOption
     const scratch = await makeScratch(cleanup, options.scratch);
     keepScratch(scratch, target);
     const where = hostSurroundings(scratch);
-    const { volumes, disk, unreadable, daemons } = await mapByExport(await openSource(image, where, options, cleanup), { where, folder: target, cleanup, outlive: true });
+    const { volumes, disks, unreadable, daemons } = await mapByExport(await openSources(image, where, options, cleanup), { where, folder: target, cleanup, outlive: true });
     for (const daemon of daemons) daemon.release();
-    return { folder: target, files: [disk, ...volumes].map(({ name, file, size }) => ({ name, file, size })), unreadable };
+    return { folder: target, files: [...disks, ...volumes].map(({ name, file, size }) => ({ name, file, size })), unreadable };
   } catch (error) {
     await cleanup[Symbol.asyncDispose]();
     throw error;
@@ -79,7 +79,7 @@ export async function mountDisk(source: string, folder: string, options: OpenOpt
     if (stat.isDirectory()) {
       disk = mappedFolder(realpathSync(source));
     } else {
-      const mapped = await mapByExport(await openSource(source, where, options, cleanup), { where, folder: scratch, cleanup, outlive: true });
+      const mapped = await mapByExport(await openSources(source, where, options, cleanup), { where, folder: scratch, cleanup, outlive: true });
       for (const daemon of mapped.daemons) daemon.release();
       disk = mapped;
     }
@@ -90,8 +90,11 @@ export async function mountDisk(source: string, folder: string, options: OpenOpt
     const found = await findRoot(disk, find);
     const { folders, tree: assembled } = await assemble(found, find);
     const { root: candidate } = found;
-    await plain.mount(candidate.source.volume, candidate.source.filesystem, candidate.subvolume?.id, target);
-    for (const { at, folder: tree } of folders.slice(1)) {
+    if (candidate.made === true) note('there is no root on the disk, and a /usr that needs none: the folder shows /usr alone');
+    if (candidate.deployment === undefined) await plain.mount(candidate.source.volume, candidate.source.filesystem, candidate.subvolume?.id, target);
+    else if (root) await runProgram(where, 'mount', ['-n', '--bind', '-o', 'ro', candidate.folder, target]);
+    else throw new LayerswarmError('denied', 'only root may show a deployment of ostree as a folder: run as root');
+    for (const { at, folder: tree } of candidate.made === true ? [] : folders.slice(1).filter(({ made }) => made !== true)) {
       // The root's tree is read-only and `at` is free of links: nothing can lead this mount elsewhere.
       if (root) await runProgram(where, 'mount', ['-n', '--bind', tree, `${target}${at}`]);
       else note(`${at} is empty in the folder: only root may put another file system there`);
@@ -124,14 +127,22 @@ function emptyFolder(folder: string): string {
 
 /** The files that `mapDisk` made, found by reading the virtual disk's tables once more. */
 function mappedFolder(folder: string): MappedDisk {
-  const file = join(folder, 'disk');
-  if (!existsSync(file)) throw new LayerswarmError('usage', `${JSON.stringify(folder)} is not a folder that "layerswarm disk map" made`);
-  using source = new FileSource(file);
-  const plan = findVolumes(source, undefined);
+  if (!existsSync(join(folder, diskFileName(0)))) throw new LayerswarmError('usage', `${JSON.stringify(folder)} is not a folder that "layerswarm disk map" made`);
+  using sources = new DisposableStack();
+  const disks: Volume[] = [];
+  const images: DiskImage[] = [];
+  for (let i = 0; existsSync(join(folder, diskFileName(i))); i++) {
+    const path = join(folder, diskFileName(i));
+    const source = sources.use(new FileSource(path));
+    disks.push({ name: diskFileName(i), file: path, offset: 0, size: source.size });
+    images.push({ source, sectorSize: undefined });
+  }
+  const plan = findVolumes(images);
   const files = fileNames(plan.volumes.map(({ name }) => name));
-  const volumes = plan.volumes.map(({ name, partition, logical }, i): Volume => {
+  const volumes = plan.volumes.map((volume, i): Volume => {
+    const { extents: _, ...rest } = volume;
     const path = join(folder, files[i]!);
-    return { name, file: path, offset: 0, size: statSync(path).size, ...(partition && { partition }), ...(logical && { logical }) };
+    return { ...rest, file: path, offset: 0, size: statSync(path).size };
   });
-  return { disk: { name: 'disk', file, offset: 0, size: source.size }, table: plan.table, volumes, unreadable: plan.unreadable, warnings: plan.warnings };
+  return { disks, volumes, unreadable: plan.unreadable, warnings: plan.warnings };
 }

@@ -149,7 +149,7 @@ function readSegments(volume: MetadataSection, group: Group, mayBeMirror = true)
     const [place, extent] = stripes as readonly MetadataValue[];
     const extents = number(segment['extent_count']);
     const physical = places.get(text(place));
-    if (physical === undefined) return `partly on a physical volume that is not on this disk (${text(place).slice(0, 40)})`;
+    if (physical === undefined) return `partly on a physical volume that is not on this disk (${text(place).slice(0, 40)}): name the disk that has it with --disk`;
     const offset = physical.start + number(extent) * extentBytes;
     const size = extents * extentBytes;
     if (size <= 0 || !Number.isSafeInteger(offset + size) || offset + size > physical.volume.size) throw malformed('a segment lies outside its physical volume');

@@ -5,35 +5,41 @@ import { LayerswarmError } from '../../errors.ts';
 import { FileSource } from '../header/byte-source.ts';
 import { runProgram, type Surroundings } from '../program/run-program.ts';
 import { blockNode, type DiskFile } from './disk-file.ts';
-import { findVolumes } from './find-volumes.ts';
+import { diskFileName, findVolumes, type DiskImage } from './find-volumes.ts';
 import { joinedNode, writeJoinedExtents } from './joined-extents.ts';
 import type { MappedDisk, Volume } from './volume.ts';
 
 /** Less than this left after a failure means that the disk was full. */
 const FULL_BYTES = 16 * 1024 * 1024;
 
-/** Converts a disk image to a sparse raw file in the scratch folder: faster for compressed images, and needs no FUSE. */
-export async function mapByCopy(file: DiskFile, where: Surroundings, signal: AbortSignal | undefined): Promise<MappedDisk> {
-  const path = join(where.scratch, 'disk');
-  await convertToRaw(where, blockNode(file), path, signal);
-  const { size } = statSync(path);
-  using source = new FileSource(path);
-  const plan = findVolumes(source, file.header.sectorSize);
+/** Converts disk images to sparse raw files in the scratch folder: faster for compressed images, and needs no FUSE. */
+export async function mapByCopy(files: readonly DiskFile[], where: Surroundings, signal: AbortSignal | undefined): Promise<MappedDisk> {
+  const disks: Volume[] = [];
+  using sources = new DisposableStack();
+  const images: DiskImage[] = [];
+  for (const [i, file] of files.entries()) {
+    const name = diskFileName(i);
+    const path = join(where.scratch, name);
+    await convertToRaw(where, blockNode(file), path, signal);
+    disks.push({ name, file: path, offset: 0, size: statSync(path).size });
+    images.push({ source: sources.use(new FileSource(path)), sectorSize: file.header.sectorSize });
+  }
+  const plan = findVolumes(images);
 
   const volumes: Volume[] = [];
-  for (const [i, { name, extents, partition, logical }] of plan.volumes.entries()) {
-    const rest = { ...(partition && { partition }), ...(logical && { logical }) };
+  for (const [i, { name, extents, ...rest }] of plan.volumes.entries()) {
     if (extents.length === 1) {
-      volumes.push({ name, file: path, ...extents[0]!, ...rest });
+      const { disk, offset, size } = extents[0]!;
+      volumes.push({ name, file: disks[disk]!.file, offset, size, ...rest });
       continue;
     }
     const descriptor = join(where.scratch, `joined${i}.vmdk`);
     const joined = join(where.scratch, `joined${i}`);
-    writeJoinedExtents(descriptor, path, extents);
+    writeJoinedExtents(descriptor, disks.map(({ name }) => name), extents);
     await convertToRaw(where, joinedNode(descriptor), joined, signal);
     volumes.push({ name, file: joined, offset: 0, size: statSync(joined).size, ...rest });
   }
-  return { disk: { name: 'disk', file: path, offset: 0, size }, table: plan.table, volumes, unreadable: plan.unreadable, warnings: plan.warnings };
+  return { disks, volumes, unreadable: plan.unreadable, warnings: plan.warnings };
 }
 
 async function convertToRaw(where: Surroundings, node: Record<string, unknown>, target: string, signal: AbortSignal | undefined): Promise<void> {

@@ -1,8 +1,8 @@
-import type { Partition, PartitionTable } from '../partition/partition.ts';
+import type { Partition } from '../partition/partition.ts';
 
 /** A file system's place: bytes of a file that programs can open, as the surroundings of the conversion see it. */
 export interface Volume {
-  /** `disk`, `p1`, or `group/volume`: what `--root` takes and messages say. */
+  /** `disk`, `p1`, or `group/volume`; `disk2`, `disk2p1` of a second disk: what `--root` takes and messages say. */
   readonly name: string;
   readonly file: string;
   /** Bytes from the file's start. */
@@ -10,14 +10,15 @@ export interface Volume {
   /** Bytes. */
   readonly size: number;
   readonly partition?: Partition;
+  /** Of several disks of one machine, which: from 0. Unset where there is only one. */
+  readonly diskNumber?: number;
   /** Set for an LVM logical volume. */
   readonly logical?: { readonly group: string; readonly groupId: string; readonly name: string };
 }
 
-/** The first stage's result: the virtual disk, and everything in it that may hold a file system. */
+/** The first stage's result: the virtual disks of a machine, the one with the system first, and everything in them that may hold a file system. */
 export interface MappedDisk {
-  readonly disk: Volume;
-  readonly table: PartitionTable;
+  readonly disks: readonly Volume[];
   readonly volumes: readonly Volume[];
   /** What is on the disk and cannot be read, named for a person, e.g. "vg/thin: an LVM volume of type thin". */
   readonly unreadable: readonly string[];

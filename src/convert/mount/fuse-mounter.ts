@@ -8,8 +8,9 @@ import type { FileSystem } from '../filesystem/probe.ts';
 import type { Volume } from '../map/volume.ts';
 import type { Program } from '../program/find-programs.ts';
 import { runProgram, startDaemon, type Surroundings } from '../program/run-program.ts';
-import type { ExtVolume, Mounter, MountedTree } from './mounter.ts';
+import type { ReadVolume, Mounter, MountedTree } from './mounter.ts';
 import { replayExtJournal } from './replay-journal.ts';
+import { isPacked, Unpacker } from './unpacker.ts';
 
 const UNMOUNTED_GRACE_MS = 5_000;
 
@@ -24,18 +25,21 @@ export interface MounterOptions {
 /** Reads ext file systems in a process without privileges in the kernel: needs no root, and a hostile file system no trust. */
 export class FuseMounter implements Mounter {
   readonly #options: MounterOptions;
+  readonly #unpacker: Unpacker;
   #mounts = 0;
 
   constructor(options: MounterOptions) {
     this.#options = options;
+    this.#unpacker = new Unpacker(options);
   }
 
-  refuses({ kind }: FileSystem): string | undefined {
-    if (kind === 'ext') return undefined;
-    return untrusted(kind);
+  refuses(filesystem: FileSystem): string | undefined {
+    if (isPacked(filesystem)) return this.#unpacker.refuses(filesystem.kind);
+    return filesystem.kind === 'ext' ? undefined : untrusted(filesystem.kind);
   }
 
   async mount(volume: Volume, filesystem: FileSystem, _subvolume?: number, at?: string): Promise<MountedTree> {
+    if (isPacked(filesystem)) return await this.#unpacker.mount(volume, filesystem, at);
     const { where, signal } = this.#options;
     await replayExtJournal(where, volume, filesystem, signal);
     const path = at ?? join(where.scratch, `tree${this.#mounts++}`);
@@ -43,12 +47,12 @@ export class FuseMounter implements Mounter {
     // Nothing changes below: what the kernel has asked once it need not ask again.
     const options = ['ro', 'norecovery', 'fakeroot', 'kernel_cache', 'entry_timeout=3600', 'attr_timeout=3600', 'negative_timeout=3600', ...(volume.offset === 0 ? [] : [`offset=${volume.offset}`])];
     await serveFuse(this.#options, 'fuse2fs', ['-f', '-o', options.join(','), volume.file, path], path);
-    return { path, ext: readable(where, volume) };
+    return { path, volume: readable(where, volume) };
   }
 }
 
 /** fuse2fs looks through a whole folder for each name in it; where nothing in the file system is unknown, it is read without. */
-function readable({ prefix }: Surroundings, { file, offset, size }: Volume): ExtVolume | undefined {
+function readable({ prefix }: Surroundings, { file, offset, size }: Volume): ReadVolume | undefined {
   using source = new FileSource(`${prefix}${file}`, offset + size);
   return ExtFileSystem.open(new WindowSource(source, offset, size)) && { file, offset, size };
 }

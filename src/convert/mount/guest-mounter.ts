@@ -6,19 +6,24 @@ import type { Volume } from '../map/volume.ts';
 import { serveFuse, untrusted, type MounterOptions } from './fuse-mounter.ts';
 import type { Mounter, MountedTree } from './mounter.ts';
 import { replayExtJournal } from './replay-journal.ts';
+import { isPacked, Unpacker } from './unpacker.ts';
 
 const MOUNT_TYPES = { ext: 'ext4', xfs: 'xfs' } as const;
 
 /** Reads file systems with the kernel of a virtual machine, by libguestfs: slow, but a hostile one meets no kernel of this host. Needs no root. */
 export class GuestMounter implements Mounter {
   readonly #options: MounterOptions;
+  readonly #unpacker: Unpacker;
   #mounts = 0;
 
   constructor(options: MounterOptions) {
     this.#options = options;
+    this.#unpacker = new Unpacker(options);
   }
 
-  refuses({ kind }: FileSystem): string | undefined {
+  refuses(filesystem: FileSystem): string | undefined {
+    if (isPacked(filesystem)) return this.#unpacker.refuses(filesystem.kind);
+    const { kind } = filesystem;
     if (kind === 'ext' || kind === 'xfs') return undefined;
     if (kind !== 'btrfs') return untrusted(kind);
     // Through guestmount all subvolumes are one device: a snapshot could not be told from a folder.
@@ -26,6 +31,7 @@ export class GuestMounter implements Mounter {
   }
 
   async mount(volume: Volume, filesystem: FileSystem, _subvolume?: number, at?: string): Promise<MountedTree> {
+    if (isPacked(filesystem)) return await this.#unpacker.mount(volume, filesystem, at);
     const refusal = this.refuses(filesystem);
     if (refusal !== undefined || (filesystem.kind !== 'ext' && filesystem.kind !== 'xfs')) throw new LayerswarmError('denied', refusal ?? filesystem.kind);
     if (volume.offset !== 0) throw new LayerswarmError('internal', 'a virtual machine is given whole files');

@@ -7,6 +7,7 @@ import { runProgram } from '../program/run-program.ts';
 import { untrusted, type MounterOptions } from './fuse-mounter.ts';
 import type { Mounter, MountedTree } from './mounter.ts';
 import { replayExtJournal } from './replay-journal.ts';
+import { isPacked, Unpacker } from './unpacker.ts';
 
 /** The kernel's type, never guessed by mount, and what keeps a hostile tree from doing anything but lie there. */
 const MOUNT_TYPES = { ext: 'ext4', xfs: 'xfs', btrfs: 'btrfs', squashfs: 'squashfs', erofs: 'erofs' } as const;
@@ -16,22 +17,25 @@ const SAFE_OPTIONS = ['ro', 'nodev', 'nosuid', 'noexec'];
 export class LoopMounter implements Mounter {
   readonly #options: MounterOptions;
   readonly #trust: boolean;
+  readonly #unpacker: Unpacker;
   readonly #devices = new Map<string, string>();
   #mounts = 0;
 
   constructor(options: MounterOptions, trust: boolean) {
     this.#options = options;
     this.#trust = trust;
+    this.#unpacker = new Unpacker(options);
   }
 
-  refuses({ kind }: FileSystem): string | undefined {
-    if (kind === 'ext' || this.#trust) return undefined;
-    return untrusted(kind);
+  refuses(filesystem: FileSystem): string | undefined {
+    if (filesystem.kind === 'ext' || this.#trust) return undefined;
+    return isPacked(filesystem) ? this.#unpacker.refuses(filesystem.kind) : untrusted(filesystem.kind);
   }
 
   async mount(volume: Volume, filesystem: FileSystem, subvolume?: number, at?: string): Promise<MountedTree> {
     const refusal = this.refuses(filesystem);
     if (refusal !== undefined) throw new LayerswarmError('denied', refusal);
+    if (isPacked(filesystem) && !this.#trust) return await this.#unpacker.mount(volume, filesystem, at);
     const { where, cleanup, signal } = this.#options;
     await replayExtJournal(where, volume, filesystem, signal);
     const known = this.#devices.get(volume.name);

@@ -6,14 +6,18 @@ export interface MountedTree {
   /** As programs in the conversion's surroundings see it. */
   readonly path: string;
   /** Set where the tree can also be read past the mount, which then only serves single look-ups. */
-  readonly ext?: ExtVolume | undefined;
+  readonly volume?: ReadVolume | undefined;
 }
 
-/** Where the bytes of an ext file system lie that `ext/` can read. */
-export interface ExtVolume {
+/** Where the bytes of a file system lie that `reader/` can read. */
+export interface ReadVolume {
   readonly file: string;
   readonly offset: number;
   readonly size: number;
+  /** Of an erofs: the folder with the contents of its files. */
+  readonly unpacked?: string;
+  /** A folder in it that is the tree's root: latin1, without a leading slash. */
+  readonly below?: string;
 }
 
 /** Second stage: shows the files of a volume's file system. All that it starts or mounts goes into the cleanup it was made with. */

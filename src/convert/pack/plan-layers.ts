@@ -1,10 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
 import { formatBytes } from '../../quantity.ts';
 import type { OpenSystem } from '../open-system.ts';
 import type { Place } from '../root/assemble.ts';
-import type { GuestTree } from '../root/guest-tree.ts';
+import { latin1, type GuestTree } from '../root/guest-tree.ts';
 import { packageFiles } from './package-files.ts';
 import { NestedSubvolumes } from './nested-subvolumes.ts';
 import { scanTree, type Scan } from './scan.ts';
@@ -62,7 +62,9 @@ export async function planLayers(system: OpenSystem, options: PlanOptions): Prom
   for (let place = queue.shift(); place !== undefined; place = queue.shift()) {
     if (place.at !== '/' && left.test(latin1(`.${place.at}`))) continue;
     const below = patternsBelow([...patterns, ...separate], latin1(place.at));
-    const scan = await scanTree(system.where, place, patternsToRegExp([...ALWAYS_OUT, ...below]), options.signal, split && ((file) => { split.add(places.length, place.at, file); }));
+    const isAdded = place.made === true && places.length > 0;
+    const excluded = patternsToRegExp([...ALWAYS_OUT, ...below]);
+    const scan = await scanTree(system.where, place, isAdded ? withoutRoot(excluded) : excluded, options.signal, split && ((file) => { split.add(places.length, place.at, file); }));
     places.push(place);
     scans.push(scan);
     for (const nested of scan.nested) {
@@ -77,11 +79,22 @@ export async function planLayers(system: OpenSystem, options: PlanOptions): Prom
   }
   noteSpecials(places, scans, onNote);
   const all = [...patterns, ...separate];
-  const trees = places.map((place) => ({ ...place, exclude: patternsBelow(all, latin1(place.at)) }));
+  const trees = places.map((place, i): PackedTree => ({ ...place, exclude: patternsBelow(all, latin1(place.at)), ...(place.made === true && i > 0 && { only: addedNames(system.where, place.folder) }) }));
   return {
     layers: split === undefined ? [{ name: '', trees }] : splitTrees(system.where.scratch, trees, split.layers()),
     expected: { entries: sum(scans, ({ entries }) => entries), bytes: sum(scans, ({ bytes }) => bytes) },
   };
+}
+
+/** What is added to a root has no entry for the root. */
+function withoutRoot(excluded: RegExp): RegExp {
+  return new RegExp(`^\\./$|${excluded.source}`);
+}
+
+function addedNames({ scratch, prefix }: OpenSystem['where'], folder: string): string {
+  const file = join(scratch, 'added');
+  writeFileSync(file, readdirSync(`${prefix}${folder}`).sort().map((name) => `./${name}\0`).join(''));
+  return file;
 }
 
 function sum(scans: readonly Scan[], value: (scan: Scan) => number): number {
@@ -107,11 +120,6 @@ function splitTrees(scratch: string, trees: readonly PackedTree[], packages: rea
 /** What a user means: only `*` is special. */
 function excludePattern(path: string): string {
   return literalPattern(latin1(`./${path.replace(/^[./]+/, '').replace(/\/+$/, '')}`)).replaceAll('\\*', '*');
-}
-
-/** As bytes, each a character: so are names on a disk, whatever their encoding. */
-function latin1(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1');
 }
 
 function swapFiles({ tree, fstab }: { tree: GuestTree; fstab: OpenSystem['fstab'] }): string[] {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { LayerswarmError } from '../../errors.ts';
 import { startDaemon, type Surroundings } from '../program/run-program.ts';
-import { EXT_READER, readerTask } from '../ext/reader-task.ts';
+import { TREE_READER, readerTask } from '../reader/reader-task.ts';
 import type { Place } from '../root/assemble.ts';
 import { WHITEOUT_NAME } from './strip.ts';
 import { LATEST_TIME } from './tar-program.ts';
@@ -47,8 +47,8 @@ const MAX_RECORD_BYTES = 64 * 1024;
  * @param excluded paths that will not be packed, and are not counted
  * @param visit called for everything that will be
  */
-export async function scanTree(where: Surroundings, { folder, ext }: Pick<Place, 'folder' | 'ext'>, excluded: RegExp, signal: AbortSignal | undefined, visit?: (file: ScannedFile) => void): Promise<Scan> {
-  const find = await (ext === undefined ? startDaemon(where, 'find', ['-P', folder, '-xdev', '-printf', FORMAT], 'pipe') : startDaemon(where, EXT_READER, [readerTask({ ...ext, kind: 'scan' })], 'pipe'));
+export async function scanTree(where: Surroundings, { folder, volume }: Pick<Place, 'folder' | 'volume'>, excluded: RegExp, signal: AbortSignal | undefined, visit?: (file: ScannedFile) => void): Promise<Scan> {
+  const find = await (volume === undefined ? startDaemon(where, 'find', ['-P', folder, '-xdev', '-printf', FORMAT], 'pipe') : startDaemon(where, TREE_READER, [readerTask({ ...volume, kind: 'scan' })], 'pipe'));
   const stop = (): void => { find.child.kill('SIGKILL'); };
   signal?.addEventListener('abort', stop, { once: true });
   const tally = new Tally(excluded, visit);

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { EXT_READER, readerTask } from '../ext/reader-task.ts';
+import { TREE_READER, readerTask } from '../reader/reader-task.ts';
 import type { Place } from '../root/assemble.ts';
 import { runProgram, type Surroundings } from '../program/run-program.ts';
 import { ALWAYS_OUT, patternsToRegExp, WHITEOUT_NAME, WHITEOUT_PATTERN } from './strip.ts';
@@ -32,11 +32,11 @@ export interface PackedTree extends Place {
 }
 
 /** Writes a tree as a tar archive to a file descriptor. Any exit code but 0 is an error: a reader that died mid-way still lists well. */
-export async function runTar(where: Surroundings, { at, folder, ext, exclude, only, without }: PackedTree, stdout: number, name: string, signal: AbortSignal | undefined): Promise<void> {
-  if (ext !== undefined) {
+export async function runTar(where: Surroundings, { at, folder, volume, made = false, exclude, only, without }: PackedTree, stdout: number, name: string, signal: AbortSignal | undefined): Promise<void> {
+  if (volume !== undefined) {
     const excluded = patternsToRegExp([...ALWAYS_OUT, ...exclude]);
-    const task = readerTask({ ...ext, kind: 'pack', at: Buffer.from(at, 'utf8').toString('latin1'), excluded: `${excluded.source}|${WHITEOUT_NAME.source}`, only, without });
-    await runProgram(where, EXT_READER, [task], { stdout, signal });
+    const task = readerTask({ ...volume, kind: 'pack', at: Buffer.from(at, 'utf8').toString('latin1'), excluded: `${excluded.source}|${WHITEOUT_NAME.source}`, only, without });
+    await runProgram(where, TREE_READER, [task], { stdout, signal });
     return;
   }
   const list = join(where.scratch, `${name}.exclude`);
@@ -49,6 +49,7 @@ export async function runTar(where: Surroundings, { at, folder, ext, exclude, on
     '--no-anchored', `--exclude=${WHITEOUT_PATTERN}`,
     // Names and targets of hard links, never of symbolic ones.
     ...(at === '/' ? [] : [`--transform=s,^\\.,.${sedReplacement(at)},S`]),
+    ...(made ? ['--owner=0', '--group=0'] : []),
     `--directory=${folder}`,
     ...(only === undefined ? ['.'] : ['--null', '--no-recursion', `--files-from=${only}`]),
   ];

@@ -4,7 +4,7 @@ import type { Partition } from '../partition/partition.ts';
 /** What a partition is for, by its type alone. https://uapi-group.org/specifications/specs/discoverable_partitions_specification/ */
 export type Role = 'root' | 'usr' | 'home' | 'srv' | 'var';
 
-/** The types of root and /usr go by architecture; here are those that an image can have. */
+/** The types of root and /usr go by architecture; here are those that an image can have. Flatcar's are their own, for any. */
 const ARCHITECTURES: Readonly<Record<string, readonly [root: string, usr: string]>> = {
   amd64: ['4f68bce3-e8cd-4db1-96e7-fbcaf984b709', '8484680c-9521-48c6-9c11-b0720656f69e'],
   arm64: ['b921b045-1df0-41c3-af44-4c6f280d3fae', 'b0e01050-ee5f-4390-949a-9101b17104e9'],
@@ -14,6 +14,7 @@ const ARCHITECTURES: Readonly<Record<string, readonly [root: string, usr: string
   s390x: ['5eead9a9-fe09-4a1e-a1d7-520d00531306', '8a4f5770-50aa-4ed3-874a-99b710db6fea'],
   ppc64le: ['c31c45e6-3f39-412e-80fb-4809c4980599', '15bb03af-77e7-4d4a-b12b-c0d084f7491c'],
   loong64: ['77055800-792c-4f94-b39a-98c91b762bb6', 'e611c702-575c-4cbe-9a46-434fa0bf7e3f'],
+  flatcar: ['3884dd41-8582-4404-b9a8-e9b84f2df50e', '5dfbf5f4-2848-4bac-aa5e-0d9a20b745a6'],
   mips64le: ['700bda43-7a34-4507-b179-eeb93d7a7ca3', 'c97c1f32-ba06-40b4-9f22-236061b08aa8'],
 };
 const VAR_TYPE = '4d21b016-b534-45c2-a9fb-5c16e091fd2d';

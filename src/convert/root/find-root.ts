@@ -7,10 +7,11 @@ import type { MappedDisk, Volume } from '../map/volume.ts';
 import type { MountedTree, Mounter } from '../mount/mounter.ts';
 import type { Surroundings } from '../program/run-program.ts';
 import { cutShort, noRootBut, unreadable } from './broken.ts';
+import { choose, onlyUsr, withoutOldDeployments, withoutOldSlots } from './choose-root.ts';
 import { gatherEvidence, score, type Evidence } from './evidence.ts';
-import { GuestTree } from './guest-tree.ts';
-import { systemName } from './os-release.ts';
-import { listSubvolumes, TOP_LEVEL, type Subvolume } from './subvolumes.ts';
+import { GuestTree, latin1 } from './guest-tree.ts';
+import { findDeployments, type Deployment } from './ostree.ts';
+import { listSnapshots, listSubvolumes, TOP_LEVEL, type Subvolume } from './subvolumes.ts';
 
 /** A volume with a file system that can be read. */
 export interface ReadableVolume {
@@ -28,14 +29,21 @@ export interface Candidate {
   readonly source: ReadableVolume;
   readonly subvolume: Subvolume | undefined;
   readonly folder: string;
-  readonly ext?: MountedTree['ext'];
+  readonly volume?: MountedTree['volume'];
   readonly evidence: Evidence;
   readonly score: number;
+  /** Set for a folder that was made here: there is no root on the disk, and a /usr that needs none. */
+  readonly made?: boolean;
+  /** Set for a version of an ostree system, which lies in a folder of `below`. */
+  readonly deployment?: Deployment;
+  readonly below?: Candidate;
 }
 
 export interface FoundRoot {
   readonly root: Candidate;
   readonly readable: readonly ReadableVolume[];
+  /** The /usr, where it was chosen before the root. */
+  readonly usr?: ReadableVolume;
 }
 
 export interface FindOptions {
@@ -49,28 +57,39 @@ export interface FindOptions {
 /** Mounts what can be read, and chooses the root; where several could be it, says which and asks. */
 export async function findRoot(disk: MappedDisk, options: FindOptions): Promise<FoundRoot> {
   const { volumes, other } = await probeAll(disk, options);
-  const candidates: Candidate[] = [];
+  const usr = await wantedUsr(volumes, options);
+  const { wanted } = usr === undefined ? options : {};
+  const all: Candidate[] = [];
   const readable: ReadableVolume[] = [];
   for (const source of volumes) {
-    const isMeant = options.wanted === undefined || options.wanted === source.volume.name || options.wanted.startsWith(`${source.volume.name}:`);
-    const result = source.refused === undefined && isMeant ? await candidatesOf(source, options) : isMeant && options.wanted !== undefined ? source.broken ?? [] : [];
+    const isMeant = wanted === undefined || wanted === source.volume.name || wanted.startsWith(`${source.volume.name}:`);
+    const result = source.refused === undefined && isMeant ? await candidatesOf(source, options) : isMeant && wanted !== undefined ? source.broken ?? [] : [];
     if (result instanceof LayerswarmError) readable.push({ ...source, refused: result.message, broken: result });
     else readable.push(source);
-    if (!(result instanceof LayerswarmError)) candidates.push(...result);
-    else if (options.wanted !== undefined) throw result;
+    if (!(result instanceof LayerswarmError)) all.push(...result, ...result.flatMap((top) => deploymentsIn(top, options)));
+    else if (wanted !== undefined) throw result;
   }
+  const candidates = withoutOldDeployments(all, options);
   const seen = [...readable.flatMap(({ volume, filesystem, refused }) => (refused === undefined ? [] : [`${volume.name}: ${filesystem.kind}; ${refused}`])), ...other.map(({ line }) => line)];
   const broken = readable.flatMap(({ broken }) => broken ?? []);
-  if (options.wanted === undefined && !candidates.some(({ score }) => score > 0)) {
+  if (wanted === undefined && !candidates.some(({ score }) => score > 0)) {
     const error = noRootBut(broken);
     if (error !== undefined) throw error;
   }
   const remedies = [...new Set(other.flatMap(({ remedy }) => (remedy === 'none' ? [] : [REMEDIES[remedy]])))];
-  const root = choose(candidates, seen, remedies, options.wanted);
+  const found = await onlyUsr(candidates, usr, options) ?? { root: choose(wanted === undefined ? withoutOldSlots(candidates, options.note) : candidates, seen, remedies, wanted), ...(usr && { usr }) };
   for (const warning of disk.warnings) options.note(warning);
   for (const { message } of broken) options.note(`left out: ${message}`);
   for (const { line } of other.filter(({ isLoss }) => isLoss)) options.note(`left out: ${line}`);
-  return { root, readable };
+  return { ...found, readable };
+}
+
+/** The /usr that `--root` names: what is meant is the system that it belongs to. */
+async function wantedUsr(volumes: readonly ReadableVolume[], options: FindOptions): Promise<ReadableVolume | undefined> {
+  const source = volumes.find(({ volume }) => volume.name === options.wanted);
+  if (source === undefined || source.refused !== undefined || source.filesystem.kind === 'btrfs') return undefined;
+  const found = await candidatesOf(source, options);
+  return Array.isArray(found) && found[0]?.evidence.isOnlyUsr === true ? source : undefined;
 }
 
 /** The possible roots in a volume; an error where it cannot be read, which need not stop the others. */
@@ -114,11 +133,20 @@ async function probeAll(disk: MappedDisk, { where, mounter, signal }: FindOption
   return { volumes, other };
 }
 
-function candidate(source: ReadableVolume, subvolume: Subvolume | undefined, { path, ext }: MountedTree, { where }: FindOptions): Candidate {
+function candidate(source: ReadableVolume, subvolume: Subvolume | undefined, { path, volume }: MountedTree, { where }: FindOptions): Candidate {
   const folder = `${where.prefix}${path}`;
   const evidence = gatherEvidence(new GuestTree(folder), source.volume, source.filesystem, subvolume?.path);
   const name = subvolume === undefined || subvolume.path === '' ? source.volume.name : `${source.volume.name}:${subvolume.path}`;
-  return { name, source, subvolume, folder: path, ext, evidence, score: score(evidence) };
+  return { name, source, subvolume, folder: path, volume, evidence, score: score(evidence) };
+}
+
+/** The versions of a system that ostree keeps in a file system. */
+function deploymentsIn(top: Candidate, { where }: FindOptions): Candidate[] {
+  return findDeployments(new GuestTree(`${where.prefix}${top.folder}`)).map((deployment) => {
+    const folder = `${top.folder}/${deployment.path}`;
+    const evidence = gatherEvidence(new GuestTree(`${where.prefix}${folder}`), top.source.volume, top.source.filesystem, top.subvolume?.path);
+    return { ...top, name: `${top.name}:${deployment.name}`, folder, evidence, score: score(evidence), deployment, below: top, ...(top.volume && { volume: { ...top.volume, below: latin1(deployment.path) } }) };
+  });
 }
 
 /** The default subvolume decides where it holds a system; else every writable one is looked at. */
@@ -127,7 +155,7 @@ async function btrfsCandidates(source: ReadableVolume, options: FindOptions): Pr
   const top = await mounter.mount(source.volume, source.filesystem, TOP_LEVEL);
   const subvolumes = await listSubvolumes(where, top.path, signal);
   const snapshots = subvolumes.filter(({ readOnly }) => readOnly);
-  if (snapshots.length > 0) note(`${source.volume.name}: left out ${snapshots.length} read-only snapshot${snapshots.length === 1 ? '' : 's'}: ${snapshots.map(({ path }) => JSON.stringify(path)).join(', ').slice(0, 300)}`);
+  if (snapshots.length > 0) note(`${source.volume.name}: left out ${snapshots.length} read-only snapshot${snapshots.length === 1 ? '' : 's'}: ${listSnapshots(snapshots)}; --root ${source.volume.name}:NAME takes one`);
   const candidates: Candidate[] = [];
   for (const subvolume of subvolumes) {
     const isWanted = wanted === `${source.volume.name}:${subvolume.path}`;
@@ -141,33 +169,4 @@ async function btrfsCandidates(source: ReadableVolume, options: FindOptions): Pr
   const byDefault = systems.filter(({ subvolume }) => subvolume?.isDefault);
   if (wanted !== undefined && wanted !== source.volume.name) return candidates;
   return chosen.length === 1 ? chosen : byDefault.length === 1 ? byDefault : candidates;
-}
-
-/** A system of its own: a second one of these on a disk is never left out without a word. */
-function isSystem({ evidence }: Candidate): boolean {
-  return evidence.osRelease !== undefined && evidence.hasInit;
-}
-
-function choose(candidates: readonly Candidate[], seen: readonly string[], remedies: readonly string[], wanted: string | undefined): Candidate {
-  const sorted = candidates.filter(({ score }) => score > 0).sort((a, b) => b.score - a.score);
-  if (wanted !== undefined) {
-    const found = candidates.find(({ name }) => name === wanted) ?? candidates.find(({ source }) => source.volume.name === wanted);
-    if (found?.evidence.isOnlyUsr === true) throw new LayerswarmError('unsupported', `${found.name} is only a /usr: the root that it belongs to is another file system${list(' (seen: ', seen, ')')}`);
-    if (found !== undefined) return found;
-    throw new LayerswarmError('usage', `there is no readable root ${JSON.stringify(wanted)} on the disk${list(' (seen: ', seen, ')')}`);
-  }
-  const [first, second] = sorted;
-  if (first === undefined) {
-    const empty = candidates.map(({ name, evidence }) => `${name}: ${evidence.isOnlyUsr ? 'only a /usr' : 'no operating system'}`);
-    throw new LayerswarmError('unsupported', `no operating system found on the disk${list(': ', [...seen, ...empty], '')}${list(' (what to do: ', remedies, ')')}`);
-  }
-  if (second !== undefined && (second.score === first.score || (isSystem(first) && isSystem(second)))) {
-    const names = sorted.map(({ name, evidence }) => `${name} (${systemName(evidence.osRelease)})`);
-    throw new LayerswarmError('usage', `the disk holds more than one system: ${names.join(', ')}; say which with --root ${first.name}`);
-  }
-  return first;
-}
-
-function list(before: string, items: readonly string[], after: string): string {
-  return items.length === 0 ? '' : `${before}${items.join('; ')}${after}`;
 }

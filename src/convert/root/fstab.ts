@@ -48,7 +48,10 @@ export function meansVolume(spec: string, volume: Volume, filesystem: FileSystem
     // device-mapper doubles dashes in names.
     return spec === `/dev/${group}/${name}` || spec === `/dev/mapper/${group.replaceAll('-', '--')}-${name.replaceAll('-', '--')}`;
   }
-  // Which disk /dev/sdb was nobody knows any more; the partition's number on this one is all that is left.
-  const device = /^\/dev\/(?:[shv]d[a-z]|xvd[a-z]|nvme\d+n\d+p|mmcblk\d+p)(\d+)$/.exec(spec);
-  return device !== null && Number(device[1]) === volume.partition?.number;
+  const device = /^\/dev\/(?:(?:[shv]d|xvd)([a-z])(\d*)|(?:nvme(\d+)n\d+|mmcblk(\d+))(?:p(\d+))?)$/.exec(spec);
+  if (device === null) return false;
+  const [, letter, number, nvme, mmc, part = number ?? ''] = device;
+  // Which disk /dev/sdb was nobody knows any more where there is one; the partition's number on it is all that is left.
+  if (volume.diskNumber !== undefined && volume.diskNumber !== (letter === undefined ? Number(nvme ?? mmc) : letter.charCodeAt(0) - 97)) return false;
+  return part === '' ? volume.diskNumber !== undefined && volume.partition === undefined : Number(part) === volume.partition?.number;
 }

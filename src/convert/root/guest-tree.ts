@@ -6,6 +6,8 @@ export interface GuestMount {
   readonly at: string;
   /** The folder that shows its files, as this process reaches it. */
   readonly folder: string;
+  /** Whether it was made here: by whoever runs this, and belongs to root in the guest. */
+  readonly made?: boolean;
 }
 
 export interface Resolved {
@@ -26,8 +28,9 @@ const MAX_FILE_BYTES = 1024 * 1024;
 export class GuestTree {
   readonly #mounts: GuestMount[] = [];
 
-  constructor(root: string) {
-    this.#mounts.push({ at: '/', folder: root });
+  /** @param made whether the root itself was made here */
+  constructor(root: string, made = false) {
+    this.#mounts.push({ at: '/', folder: root, made });
   }
 
   get mounts(): readonly GuestMount[] {
@@ -35,8 +38,8 @@ export class GuestTree {
   }
 
   /** @param at as `resolve` gave it */
-  add(at: string, folder: string): void {
-    this.#mounts.push({ at, folder });
+  add(at: string, folder: string, made = false): void {
+    this.#mounts.push({ at, folder, made });
   }
 
   /** Where `path` leads to; undefined when a folder on the way is missing, is none, or links run in a circle. */
@@ -107,15 +110,20 @@ export class GuestTree {
 
   /** Where this process finds a guest path that is free of links. */
   hostPath(path: string): string {
-    const mount = this.#mounts
+    const { folder, at } = this.#mountOf(path);
+    return `${folder}${at === '/' ? path : path.slice(at.length)}`;
+  }
+
+  #mountOf(path: string): GuestMount {
+    return this.#mounts
       .filter(({ at }) => at === '/' || path === at || path.startsWith(`${at}/`))
       .reduce((longest, mount) => (mount.at.length >= longest.at.length ? mount : longest));
-    return `${mount.folder}${mount.at === '/' ? path : path.slice(mount.at.length)}`;
   }
 
   #lstat(path: string): Stats | undefined {
     try {
-      return lstatSync(this.hostPath(path), { throwIfNoEntry: false });
+      const stat = lstatSync(this.hostPath(path), { throwIfNoEntry: false });
+      return stat !== undefined && this.#mountOf(path).made === true ? Object.assign(stat, { uid: 0, gid: 0 }) : stat;
     } catch (error) {
       // A name that no file system takes comes from the guest's own words, and is not there.
       if ((error as NodeJS.ErrnoException).code === 'ENAMETOOLONG') return undefined;
@@ -126,4 +134,9 @@ export class GuestTree {
 
 function parentOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/')) || '/';
+}
+
+/** As names on a disk are kept: bytes, each a character. */
+export function latin1(text: string): string {
+  return Buffer.from(text, 'utf8').toString('latin1');
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
 import type { Cleanup } from '../cleanup.ts';
@@ -20,6 +20,8 @@ import { listZip, unpackZipMember } from './zip.ts';
 export interface SourceOptions extends DiskFileOptions {
   /** Extents of a split VMDK that do not lie in its folder. */
   readonly extents?: readonly string[] | undefined;
+  /** Further disks of the same machine. */
+  readonly moreDisks?: readonly string[] | undefined;
   /** Which file of an archive is the disk, where several could be. */
   readonly member?: string | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -31,14 +33,27 @@ export interface SourceOptions extends DiskFileOptions {
 
 /** An OVA in a zip archive in a compressed file: nobody sends more. */
 const MAX_DEPTH = 4;
+const MAX_DISKS = 16;
+
+/** The disks of one machine: the one that was named first, and the further ones, to which options that describe one file do not apply. */
+export async function openSources(image: string, where: Surroundings, options: SourceOptions, cleanup: Cleanup): Promise<DiskFile[]> {
+  const { moreDisks = [], format: _, backing: __, member: ___, ...rest } = options;
+  if (moreDisks.length >= MAX_DISKS) throw new LayerswarmError('usage', `--disk was given ${moreDisks.length} times, and a machine has at most ${MAX_DISKS} disks here`);
+  const named = [image, ...moreDisks].map((file) => (existsSync(file) ? realpathSync(file) : file));
+  const twice = moreDisks.find((_, i) => named.indexOf(named[i + 1]!) <= i);
+  if (twice !== undefined) throw new LayerswarmError('usage', `--disk names ${JSON.stringify(twice)}, which is among the disks already`);
+  const files = [await openSource(image, where, options, cleanup)];
+  for (const [i, disk] of moreDisks.entries()) files.push(await openSource(disk, where, rest, cleanup, `source${i + 2}`));
+  return files;
+}
 
 /**
  * The disk image in a file as it was downloaded: compressed, in a zip or tar archive or an OVA, or a VMDK that is split. What is in an
  * archive as it is, is read in place; the rest is unpacked into the scratch folder.
  */
-export async function openSource(image: string, where: Surroundings, options: SourceOptions, cleanup: Cleanup): Promise<DiskFile> {
+async function openSource(image: string, where: Surroundings, options: SourceOptions, cleanup: Cleanup, name = 'source'): Promise<DiskFile> {
   const unpacking: Unpacking = { where, limit: options.maxDiskSize ?? DEFAULT_MAX_VIRTUAL_SIZE, signal: options.signal, onUnpack: options.onUnpack };
-  const folder = join(where.scratch, 'source');
+  const folder = join(where.scratch, name);
   const named = namedFile(image);
   if (named.device && options.liveSource !== true) claimDevice(named.path, cleanup);
   let at: Unwrapped = { ...named, isNamed: false };

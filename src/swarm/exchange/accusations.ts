@@ -1,96 +1,167 @@
 import { createHash } from 'node:crypto';
+import { errorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { PartialBlob } from '../../store/blob-store.ts';
 import type { BlobNetwork } from '../network/network.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import type { PrefixList } from './prefix-list.ts';
+import type { Provenance } from './provenance.ts';
 import { parseNote, statementIsSigned, type Statement } from './statement.ts';
+import type { Strikes } from './strikes.ts';
 
 /** How long evidence bans for. */
 export const BAN_MS = 60 * 60 * 1000;
 /** The accused may have to read from the origin before it answers. */
 export const DISPUTE_TIMEOUT_MS = 20_000;
+/** Ranges of one blob, apart from each other, that an origin may give wrong to one member and right to all others. */
+const MAX_UNLUCKY_RANGES = 7;
 
-/** What somebody is answerable for; evidence as soon as the proven blob contradicts it. */
-type Claim =
-  | { readonly kind: 'list'; readonly list: PrefixList }
-  /** `statement`: absent where the bytes came straight from the accused as a holder. */
-  | { readonly kind: 'piece'; readonly piece: number; readonly sha256: Buffer; readonly statement: Statement | undefined };
+interface PieceClaim {
+  readonly piece: number;
+  readonly sha256: Buffer;
+  /** Absent where the bytes came straight from the accused as a holder. */
+  readonly statement: Statement | undefined;
+}
+
+export interface AccusationsContext {
+  readonly network: BlobNetwork;
+  readonly strikes: Strikes;
+  now(): number;
+}
 
 /** Whom a dispute over one blob speaks against. Nobody is banned before the blob is proven: only then is it certain who was wrong. */
 export class Accusations {
-  readonly #context: { readonly network: BlobNetwork; now(): number };
+  readonly #context: AccusationsContext;
   readonly #blob: Digest;
   readonly #partial: PartialBlob;
   readonly #layout: PieceLayout;
-  readonly #claims = new Map<string, Claim[]>();
+  readonly #provenance: Provenance;
+  readonly #begunAt: number;
+  readonly #lists: PrefixList[] = [];
+  readonly #pieces = new Map<string, PieceClaim[]>();
 
-  constructor(context: { readonly network: BlobNetwork; now(): number }, blob: Digest, partial: PartialBlob, layout: PieceLayout) {
+  constructor(context: AccusationsContext, blob: Digest, partial: PartialBlob, layout: PieceLayout, provenance: Provenance) {
     this.#context = context;
     this.#blob = blob;
     this.#partial = partial;
     this.#layout = layout;
+    this.#provenance = provenance;
+    this.#begunAt = context.now();
   }
 
-  /** The piece that it brought differs from what another reading gave. */
+  /** The piece that it brought differs from what another reading gave. The accused may be this node: then the origin served it badly. */
   piece(accused: string, piece: number, bytes: Uint8Array, statement: Statement | undefined): void {
-    this.#add(accused, { kind: 'piece', piece, sha256: sha256(bytes), statement });
+    const claim: PieceClaim = { piece, sha256: sha256(bytes), statement };
+    const claims = this.#pieces.get(accused);
+    if (claims === undefined) this.#pieces.set(accused, [claim]);
+    else claims.push(claim);
   }
 
   /** Its list differs from bytes that another reading confirmed. */
   list(list: PrefixList): void {
-    this.#add(list.signer, { kind: 'list', list });
+    this.#lists.push(list);
+  }
+
+  /** It sent bytes that do not fit the statement that it sent with them, or that its own disk does not hold. */
+  ownBytes(accused: string, piece: number): void {
+    void this.#sentenceHolder(accused, piece);
   }
 
   /**
-   * The blob is proven, and not yet under its name. A claim that it bears out is forgotten. Whoever signed what proved wrong is asked,
-   * after this, to read it once more: an honest member whom the origin served badly then says otherwise, and only one that stands by
-   * it is banned.
+   * The blob is proven, and not yet under its name. A claim that it bears out is forgotten. Whoever signed what proved wrong is told, and
+   * asked to read it once more: one that stands by it is banned, and so is one that says otherwise now, but was wrong where the origin
+   * gave right bytes to everybody else, more than an origin's bad moment explains.
    */
   async judge(): Promise<void> {
-    const claims = [...this.#claims];
-    this.#claims.clear();
-    for (const [accused, its] of claims) {
-      for (const claim of its) {
-        if (await this.#isTrue(claim)) continue;
-        void this.#sentence(accused, claim);
-        break;
+    const [lists, pieces] = [this.#lists.splice(0), [...this.#pieces]];
+    this.#pieces.clear();
+    for (const list of lists) if (!this.#isTrueList(list)) this.#ban(list.signer, 'signed a list of prefix digests that accuses honest senders');
+    const wrong = new Map<string, PieceClaim[]>();
+    for (const [accused, its] of pieces) {
+      const contradicted: PieceClaim[] = [];
+      for (const claim of its) if (!await this.#isTruePiece(claim)) contradicted.push(claim);
+      if (contradicted.length > 0) wrong.set(accused, contradicted);
+    }
+    const signers = new Set([...wrong].filter(([, its]) => its.some(({ statement }) => statement !== undefined)).map(([accused]) => accused));
+    const othersSigned = new Set([this.#context.network.self, ...this.#provenance.signers()]);
+    for (const [accused, its] of wrong) {
+      if (accused === this.#context.network.self) {
+        this.#strike(accused, []);
+        continue;
       }
+      const direct = its.find(({ statement }) => statement === undefined);
+      if (direct !== undefined) void this.#sentenceHolder(accused, direct.piece);
+      const signed = its.filter((claim): claim is PieceClaim & { statement: Statement } => claim.statement !== undefined);
+      if (signed.length > 0) void this.#sentenceSigner(accused, signed, this.#originIsBad(accused, signers, othersSigned), othersSigned);
     }
   }
 
-  #add(accused: string, claim: Claim): void {
-    const claims = this.#claims.get(accused);
-    if (claims === undefined) this.#claims.set(accused, [claim]);
-    else claims.push(claim);
+  #isTrueList(list: PrefixList): boolean {
+    return list.checkpointLength !== this.#partial.checkpointLength || this.#partial.prefixDigests.every((digest, i) => list.digests[i]!.equals(digest));
   }
 
-  async #isTrue(claim: Claim): Promise<boolean> {
-    if (claim.kind === 'list') return claim.list.checkpointLength !== this.#partial.checkpointLength || this.#partial.prefixDigests.every((digest, i) => claim.list.digests[i]!.equals(digest));
+  async #isTruePiece(claim: PieceClaim): Promise<boolean> {
     const { start, end } = this.#layout.range(claim.piece);
     return sha256(await this.#partial.read(start, end - start)).equals(claim.sha256);
   }
 
-  async #sentence(accused: string, claim: Claim): Promise<void> {
-    if (claim.kind === 'piece' && claim.statement !== undefined && !(await this.#standsBy(accused, claim.piece, claim.statement))) return;
-    const reason = claim.kind === 'list' ? 'signed a list of prefix digests that accuses honest senders' : 'brought bytes into the swarm that are not the blob\'s';
-    this.#context.network.ban(accused, reason, this.#context.now() + BAN_MS);
+  /** What the origin gave others was wrong as well: this node itself, or half of those who read from it. */
+  #originIsBad(accused: string, wrong: ReadonlySet<string>, signed: ReadonlySet<string>): boolean {
+    if (wrong.has(this.#context.network.self)) return true;
+    const others = new Set([...signed, ...wrong]);
+    others.delete(accused);
+    const wrongOthers = [...others].filter((other) => wrong.has(other)).length;
+    return wrongOthers > 0 && wrongOthers * 2 >= others.size;
   }
 
-  async #standsBy(peer: string, piece: number, wrong: Statement): Promise<boolean> {
+  /** Whoever signed pieces that it said it had read from the origin. */
+  async #sentenceSigner(accused: string, claims: readonly (PieceClaim & { statement: Statement })[], originIsBad: boolean, others: Iterable<string>): Promise<void> {
+    const [{ piece, statement: wrong }] = claims as [PieceClaim & { statement: Statement }];
+    const now = await this.#askAgain(accused, piece);
+    const standsBy = typeof now === 'object' && now.sha256.equals(wrong.sha256);
+    const tooMany = !originIsBad && rangesOf(claims.map((claim) => claim.piece)) > MAX_UNLUCKY_RANGES;
+    if (!standsBy && !tooMany && (originIsBad || !this.#strike(accused, others))) return;
+    this.#ban(accused, 'brought bytes into the swarm that are not the blob\'s');
+  }
+
+  /** Whoever sent bytes of its own copy. One whose disk is wrong says that it has the piece no more; a right copy gives no wrong bytes. */
+  async #sentenceHolder(accused: string, piece: number): Promise<void> {
+    const now = await this.#askAgain(accused, piece);
+    if (typeof now === 'object' || this.#strike(accused, [this.#context.network.self, ...this.#context.network.peers().map(({ peerId }) => peerId)])) {
+      this.#ban(accused, 'sent bytes that are not the blob\'s, and not those of its own copy');
+    }
+  }
+
+  #strike(accused: string, others: Iterable<string>): boolean {
+    return this.#context.strikes.add(accused, this.#begunAt, others, this.#context.now());
+  }
+
+  #ban(peer: string, reason: string): void {
+    this.#context.network.ban(peer, reason, this.#context.now() + BAN_MS);
+  }
+
+  /** What it says of a piece now: its statement, that it has nothing to say (`nothing`), or no answer (`silence`). */
+  async #askAgain(peer: string, piece: number): Promise<Statement | 'nothing' | 'silence'> {
     const { network } = this.#context;
+    const { start } = this.#layout.range(piece);
     try {
       const answer = await network.request(peer, { type: 'dispute', blob: this.#blob.toString(), runs: [[piece, 1]] }, 'statements', { timeoutMs: DISPUTE_TIMEOUT_MS });
       for (const note of answer.statements) {
         const [again] = parseNote(note);
-        if (again === undefined || again.signer !== peer || again.start !== wrong.start) continue;
-        if (await statementIsSigned(network, this.#blob, again)) return again.sha256.equals(wrong.sha256);
+        if (again === undefined || again.signer !== peer || again.start !== start) continue;
+        if (await statementIsSigned(network, this.#blob, again)) return again;
       }
-    } catch {
-      // Gone, or it has nothing to say: suspicion, not evidence.
+      return 'silence';
+    } catch (error) {
+      return errorCode(error) === 'not-found' ? 'nothing' : 'silence';
     }
-    return false;
   }
+}
+
+/** Ranges without a gap that the pieces make up. */
+function rangesOf(pieces: readonly number[]): number {
+  const known = new Set(pieces);
+  return [...known].filter((piece) => !known.has(piece - 1)).length;
 }
 
 export function sha256(bytes: Uint8Array): Buffer {

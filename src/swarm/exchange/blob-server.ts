@@ -17,11 +17,15 @@ export interface BlobServerOptions {
   sent(bytes: number): void;
 }
 
+/** Blobs that one member may say it is fetching. */
+const MAX_FETCHED = 1024;
+
 /** Serves members over their lanes: whole blobs from the store, and of unfinished ones what this node can answer for. */
 export class BlobServer implements LaneSource {
   readonly #options: BlobServerOptions;
   /** Members that are fetching each blob, as far as they said so here. */
   readonly #fetching = new Map<string, Set<string>>();
+  readonly #fetchedBy = new Map<string, Set<string>>();
   readonly #open: OpenBlobs;
 
   constructor(options: BlobServerOptions) {
@@ -30,21 +34,22 @@ export class BlobServer implements LaneSource {
   }
 
   joined(peerId: string, blob: string): void {
-    let members = this.#fetching.get(blob);
-    if (members === undefined) {
-      members = new Set();
-      this.#fetching.set(blob, members);
-    }
-    members.add(peerId);
+    const members = this.#fetching.get(blob) ?? new Set();
+    this.#fetching.set(blob, members.add(peerId));
+    const blobs = this.#fetchedBy.get(peerId) ?? new Set();
+    this.#fetchedBy.set(peerId, blobs.add(blob));
+    if (blobs.size > MAX_FETCHED) this.left(peerId, blobs.values().next().value!);
   }
 
   left(peerId: string, blob: string): void {
     const members = this.#fetching.get(blob);
     if (members?.delete(peerId) === true && members.size === 0) this.#fetching.delete(blob);
+    const blobs = this.#fetchedBy.get(peerId);
+    if (blobs?.delete(blob) === true && blobs.size === 0) this.#fetchedBy.delete(peerId);
   }
 
   forget(peerId: string): void {
-    for (const blob of this.#fetching.keys()) this.left(peerId, blob);
+    for (const blob of this.#fetchedBy.get(peerId) ?? []) this.left(peerId, blob);
   }
 
   read(_peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> | LaneAnswer | undefined {
@@ -69,6 +74,11 @@ export class BlobServer implements LaneSource {
     } finally {
       open.release();
     }
+  }
+
+  /** Closes what members read and nobody reads just now: open blobs are never evicted. */
+  async closeIdle(): Promise<void> {
+    await this.#open.closeIdle();
   }
 
   async close(): Promise<void> {

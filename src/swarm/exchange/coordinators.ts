@@ -6,6 +6,8 @@ import { Bitfield, type Run } from './core/bitfield.ts';
 import { MemberDistance } from './core/distance.ts';
 import { LeaseTable, type Extent, type LeaseAnswer } from './core/lease-table.ts';
 import { PieceLayout } from './core/piece-layout.ts';
+import { pieceWork, runWork, WORK, type CountedHandlers } from './counted-handlers.ts';
+import type { Strikes } from './strikes.ts';
 
 /** A coordinator that does not answer within this is passed over for the next one. */
 const LEASE_TIMEOUT_MS = 1500;
@@ -19,9 +21,13 @@ const LOOKUP_TIMEOUT_MS = 1000;
 const PASSED_OVER_MS = 10_000;
 /** A table that nobody asked for this long is dropped. */
 const TABLE_IDLE_MS = 60_000;
-/** Bounds what members can have made here. */
+/** Bounds what members can have made here: in all, for one blob, and by each of them. */
 const MAX_BLOBS = 4096;
 const MAX_SIZES = 4;
+const MAX_BLOBS_OF_MEMBER = 512;
+const MAX_PIECES_OF_MEMBER = 512 * 1024;
+/** Blobs of which the DHT was asked. */
+const MAX_LOOKUPS = 1024;
 
 const MAX_TRIES = 5;
 
@@ -35,6 +41,20 @@ export interface LeaseRequest {
   readonly urgent: boolean;
 }
 
+interface MadeTable {
+  readonly table: LeaseTable;
+  /** Whose request it was made for. */
+  readonly maker: string;
+}
+
+export interface CoordinatorsOptions {
+  readonly network: BlobNetwork;
+  readonly handle: CountedHandlers['handle'];
+  readonly strikes: Strikes;
+  readonly now: () => number;
+  readonly random?: () => number;
+}
+
 /**
  * The leases of the swarm, both sides: this node's books for the blobs that it is closest to, and the way to the coordinator of
  * any other blob.
@@ -43,21 +63,23 @@ export class Coordinators {
   readonly #network: BlobNetwork;
   readonly #now: () => number;
   readonly #random: () => number;
+  readonly #doubted: (member: string) => boolean;
   /** As kad-dht measures it, so that a lookup finds the same member. */
   readonly #distance = new MemberDistance((member) => base58btc.baseDecode(member));
-  readonly #tables = new Map<string, Map<string, LeaseTable>>();
+  readonly #tables = new Map<string, Map<string, MadeTable>>();
   readonly #passedOver = new Map<string, number>();
   /** Blobs whose closest member was looked for in the DHT. */
   readonly #lookups = new Map<string, { readonly at: number; readonly done: Promise<void> }>();
   /** Blobs that are coordinated by a member that this node is not connected to, until when that is believed. */
   readonly #elsewhere = new Map<string, number>();
 
-  constructor(network: BlobNetwork, now: () => number, random: () => number = Math.random) {
+  constructor({ handle, network, now, strikes, random = Math.random }: CoordinatorsOptions) {
     this.#network = network;
     this.#now = now;
     this.#random = random;
-    network.handle('lease-request', (message, from) => this.#onRequest(message, from));
-    network.handle('lease-report', (message, from) => this.#onReport(message, from));
+    this.#doubted = (member) => strikes.isDoubted(member, now());
+    handle('lease-request', ({ pieceLength, size }) => WORK.lookUp + pieceWork(size / pieceLength), (message, from) => this.#onRequest(message, from));
+    handle('lease-report', ({ done }) => WORK.message + runWork(done), (message, from) => this.#onReport(message, from));
     network.onPeer((event, { peerId }) => {
       this.#passedOver.delete(peerId);
       if (event === 'joined') return;
@@ -87,7 +109,7 @@ export class Coordinators {
       if (member === this.#network.self) {
         await this.#lookUp(blob);
         member = this.#closest(blob);
-        if (member === this.#network.self) return this.#table(message.blob, layout).request(member, bits, active, pieces, this.#now());
+        if (member === this.#network.self) return this.#table(message.blob, layout, member).request(member, bits, active, pieces, this.#now(), this.#doubted);
       }
       try {
         const grant: MessageOf<'lease-grant'> = await this.#network.request(member, insists ? { ...message, insists } : message, 'lease-grant', { signal, timeoutMs: LEASE_TIMEOUT_MS });
@@ -138,14 +160,14 @@ export class Coordinators {
   /** Leases of this node's books. */
   get leases(): number {
     let count = 0;
-    for (const tables of this.#tables.values()) for (const table of tables.values()) count += table.leases;
+    for (const tables of this.#tables.values()) for (const { table } of tables.values()) count += table.leases;
     return count;
   }
 
   /** Drops what nobody uses any more. */
   sweep(): void {
     for (const [blob, tables] of this.#tables) {
-      for (const [key, table] of tables) if (this.#now() - table.touchedAt > TABLE_IDLE_MS) tables.delete(key);
+      for (const [key, { table }] of tables) if (this.#now() - table.touchedAt > TABLE_IDLE_MS) tables.delete(key);
       if (tables.size === 0) this.#tables.delete(blob);
     }
     for (const [blob, { at }] of this.#lookups) if (this.#now() - at > LOOKED_UP_MS) this.#lookups.delete(blob);
@@ -165,6 +187,7 @@ export class Coordinators {
     if (lookup === undefined || this.#now() - lookup.at > LOOKED_UP_MS) {
       const found = this.#network.findClosest(Buffer.from(key), AbortSignal.timeout(LOOKUP_TIMEOUT_MS));
       lookup = { at: this.#now(), done: found.then(() => undefined) };
+      if (this.#lookups.size >= MAX_LOOKUPS) this.#lookups.delete(this.#lookups.keys().next().value!);
       this.#lookups.set(key, lookup);
     }
     await lookup.done;
@@ -188,7 +211,7 @@ export class Coordinators {
       if (redirect !== undefined) return { type: 'lease-grant', blob: message.blob, extents: [], redirect };
     }
     // Whoever insists is served all the same: a lease too many is only a copy.
-    const answer = this.#table(message.blob, layout).request(from.peerId, bits, message.active, message.pieces, this.#now());
+    const answer = this.#table(message.blob, layout, from.peerId).request(from.peerId, bits, message.active, message.pieces, this.#now(), this.#doubted);
     return 'extents' in answer
       ? { type: 'lease-grant', blob: message.blob, extents: [...answer.extents] }
       : { type: 'lease-grant', blob: message.blob, extents: [], waitMs: Math.ceil(answer.waitMs) };
@@ -213,24 +236,45 @@ export class Coordinators {
   }
 
   #tablesOf(blob: string): LeaseTable[] {
-    return [...(this.#tables.get(blob)?.values() ?? [])];
+    return [...(this.#tables.get(blob)?.values() ?? [])].map(({ table }) => table);
   }
 
-  #table(blob: string, layout: PieceLayout): LeaseTable {
+  /** `maker`: whoever asks, and is answerable for the memory when there is no table yet. */
+  #table(blob: string, layout: PieceLayout, maker: string): LeaseTable {
     // Members may disagree on a blob's size (one of them lies, then): each size has a book of its own.
     const key = `${layout.size}/${layout.pieceLength}`;
-    let tables = this.#tables.get(blob);
-    if (tables === undefined) {
-      if (this.#tables.size >= MAX_BLOBS) this.#tables.delete(this.#tables.keys().next().value!);
-      tables = new Map();
-      this.#tables.set(blob, tables);
-    }
-    let table = tables.get(key);
-    if (table === undefined) {
-      if (tables.size >= MAX_SIZES) tables.delete(tables.keys().next().value!);
-      table = new LeaseTable(layout, this.#now());
-      tables.set(key, table);
-    }
+    const known = this.#tables.get(blob)?.get(key);
+    if (known !== undefined) return known.table;
+    if (maker !== this.#network.self) this.#makeRoom(maker, layout.pieceCount);
+    if (!this.#tables.has(blob) && this.#tables.size >= MAX_BLOBS) this.#tables.delete(this.#tables.keys().next().value!);
+    const tables = this.#tables.get(blob) ?? new Map<string, MadeTable>();
+    if (tables.size >= MAX_SIZES) tables.delete(tables.keys().next().value!);
+    const table = new LeaseTable(layout, this.#now());
+    this.#tables.set(blob, tables.set(key, { table, maker }));
     return table;
+  }
+
+  /** Drops the oldest of the tables that the member had made: it is the one that made too many. */
+  #makeRoom(maker: string, pieces: number): void {
+    let [count, sum] = [1, pieces];
+    for (const { maker: its, table } of this.#made()) {
+      if (its !== maker) continue;
+      count++;
+      sum += table.layout.pieceCount;
+    }
+    for (const [blob, tables] of this.#tables) {
+      for (const [key, { maker: its, table }] of tables) {
+        if (count <= MAX_BLOBS_OF_MEMBER && sum <= MAX_PIECES_OF_MEMBER) return;
+        if (its !== maker) continue;
+        tables.delete(key);
+        count--;
+        sum -= table.layout.pieceCount;
+      }
+      if (tables.size === 0) this.#tables.delete(blob);
+    }
+  }
+
+  *#made(): Iterable<MadeTable> {
+    for (const tables of this.#tables.values()) yield* tables.values();
   }
 }

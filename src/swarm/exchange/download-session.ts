@@ -19,6 +19,7 @@ import type { PeerRates } from './peer-rates.ts';
 import { PieceVerifier } from './piece-verifier.ts';
 import { Provenance } from './provenance.ts';
 import { makeStatement } from './statement.ts';
+import type { Strikes } from './strikes.ts';
 import type { TransferMeter } from './transfer-meter.ts';
 
 /** Choices that wait for time to pass (announcements, endgame) are looked at this often. */
@@ -47,6 +48,7 @@ export interface SessionOptions {
   readonly origin: OriginAccess;
   readonly meter: TransferMeter;
   readonly rates: PeerRates;
+  readonly strikes: Strikes;
   /** Pieces that the peer is answerable for turned out wrong. */
   broughtWrong(peer: string, pieces: number): void;
   /** Answers of members that are awaited: too early to say that nobody can help. */
@@ -82,7 +84,7 @@ export class DownloadSession {
     const download = new Download(layout, options.random);
     const provenance = new Provenance();
     this.download = download;
-    this.verifier = new PieceVerifier({ network, now }, digest, partial, layout, provenance, {
+    this.verifier = new PieceVerifier({ network, now, strikes: options.strikes }, digest, partial, layout, provenance, {
       vouched: (pieces) => {
         for (const piece of pieces) {
           download.makeServable(piece);

@@ -5,11 +5,14 @@ import { MAX_INLINE_BYTES, type Holding, type Message, type MessageOf } from '..
 import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, TransferStatus } from '../swarm.ts';
 import { BlobServer } from './blob-server.ts';
 import { Coordinators } from './coordinators.ts';
+import { CountedHandlers, runWork, WORK } from './counted-handlers.ts';
 import { pieceLengthFor } from './core/piece-layout.ts';
 import type { ExchangeStore } from './exchange-store.ts';
 import { PeerRates, type SlowPeer } from './peer-rates.ts';
+import { PeerWork } from './peer-work.ts';
 import { signList } from './prefix-list.ts';
 import { encodeNote } from './statement.ts';
+import { Strikes } from './strikes.ts';
 import { Transfer, type TransferContext } from './transfer.ts';
 
 /** A transfer that nobody waits for any more goes on for this long: a client that was cut off comes back for the rest. */
@@ -19,6 +22,8 @@ const SWEEP_MS = 10_000;
 const MAX_FINISHED = 50;
 /** Pieces that one dispute may be about: a checkpoint has fewer. */
 const MAX_DISPUTED = 64;
+/** A disputed blob that is complete here is taken to be of this size. */
+const USUAL_BYTES = 256 << 20;
 /** Peers whose wrong pieces are counted. */
 const MAX_WRONG = 1000;
 
@@ -54,6 +59,7 @@ export class Exchange {
   /** What lanes serve. */
   readonly server: BlobServer;
   readonly #sweeper: NodeJS.Timeout;
+  readonly #work: PeerWork;
   readonly #unsubscribe: (() => void)[] = [];
   readonly #totals: Omit<ExchangeTotals, 'vouchedBytes'> = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0 };
   #closed = false;
@@ -65,8 +71,11 @@ export class Exchange {
     const sent = (bytes: number): void => {
       this.#totals.toPeersBytes += bytes;
     };
-    const coordinators = new Coordinators(network, now, options.random);
-    this.#context = { network, store, coordinators, rates: new PeerRates(now), origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, proven: (pieces) => { this.#totals.verifiedPieces += pieces; }, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
+    const strikes = new Strikes();
+    this.#work = new PeerWork({ now, cut: (peerId, until) => { network.ban(peerId, 'makes this node do more than its share of work', until); } });
+    const { handle } = new CountedHandlers(network, this.#work);
+    const coordinators = new Coordinators({ handle, network, now, strikes, random: options.random ?? Math.random });
+    this.#context = { network, store, coordinators, rates: new PeerRates(now), origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, strikes, proven: (pieces) => { this.#totals.verifiedPieces += pieces; }, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
     this.server = new BlobServer({
       network, store,
       transfer: (blob) => this.#active.get(blob.toString())?.transfer,
@@ -74,7 +83,7 @@ export class Exchange {
       sent,
     });
     network.setLaneSource(this.server);
-    this.#handleMessages();
+    this.#handleMessages(handle);
     this.#unsubscribe.push(
       network.onPeer((event, { peerId }) => this.#onPeer(event, peerId)),
     );
@@ -126,6 +135,11 @@ export class Exchange {
   /** The same of all peers. */
   wrongPieces(): Iterable<readonly [string, number]> {
     return this.#wrong;
+  }
+
+  /** Peers that were cut for making this node work more than their share. */
+  get peersOverShare(): number {
+    return this.#work.cuts;
   }
 
   async close(): Promise<void> {
@@ -203,28 +217,36 @@ export class Exchange {
       if (event === 'joined') transfer.onPeerJoined(peerId);
       else transfer.onPeerLeft(peerId);
     }
-    if (event === 'left') this.server.forget(peerId);
+    if (event === 'joined') return;
+    this.server.forget(peerId);
+    this.#work.forget(peerId);
   }
 
-  #handleMessages(): void {
-    const { network } = this.#options;
+  #handleMessages(handle: CountedHandlers['handle']): void {
     const transferOf = (blob: string): Transfer | undefined => this.#active.get(blob)?.transfer;
-    network.handle('find', (message) => this.#onFind(message));
-    network.handle('join', (message, from) => this.#onJoin(message, from));
-    network.handle('have', (message, { peerId }) => {
+    handle('find', ({ blobs }) => blobs.length * WORK.lookUp, (message) => this.#onFind(message));
+    handle('join', () => WORK.lookUp, (message, from) => this.#onJoin(message, from));
+    handle('have', ({ runs }) => WORK.message + runWork(runs), (message, { peerId }) => {
       this.#context.coordinators.heard(message.blob, peerId, message.runs);
       transferOf(message.blob)?.onHave(peerId, message);
       return undefined;
     });
-    network.handle('leave', (message, { peerId }) => {
+    handle('leave', () => WORK.message, (message, { peerId }) => {
       if (message.complete) this.#context.coordinators.heard(message.blob, peerId, 'complete');
       else this.#context.coordinators.left(message.blob, peerId);
       this.server.left(peerId, message.blob);
       transferOf(message.blob)?.onLeave(peerId, message.complete);
       return undefined;
     });
-    network.handle('dispute', async (message) => await this.#onDispute(message));
-    network.handle('get-list', async (message) => await this.#onGetList(message));
+    handle('dispute', (message) => this.#disputeWork(message), async (message) => await this.#onDispute(message));
+    handle('get-list', () => WORK.lookUp + WORK.signature, async (message) => await this.#onGetList(message));
+  }
+
+  /** Pieces are read, hashed and signed; their length is known of what is under way only. */
+  #disputeWork({ blob, runs }: MessageOf<'dispute'>): number {
+    const pieces = Math.min(MAX_DISPUTED, runs.reduce((sum, [, count]) => sum + count, 0));
+    const size = this.#active.get(blob)?.transfer.status().sizeBytes ?? USUAL_BYTES;
+    return pieces * (WORK.signature + (pieceLengthFor(size) / 2 ** 20) * WORK.mebibyte);
   }
 
   async #onFind(message: MessageOf<'find'>): Promise<Message> {

@@ -40,6 +40,16 @@ export class OpenBlobs {
     return undefined;
   }
 
+  /** Closes what nobody reads just now. */
+  async closeIdle(): Promise<void> {
+    const idle = [...this.#entries].filter(([, { users }]) => users === 0);
+    for (const [key] of idle) this.#entries.delete(key);
+    await Promise.all(idle.map(async ([, entry]) => {
+      clearTimeout(entry.idle);
+      await this.#close(entry);
+    }));
+  }
+
   async close(): Promise<void> {
     const entries = [...this.#entries.values()];
     this.#entries.clear();

@@ -1,8 +1,7 @@
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
-import type { BlobNetwork } from '../network/network.ts';
-import { Accusations, BAN_MS, sha256 } from './accusations.ts';
+import { Accusations, sha256, type AccusationsContext } from './accusations.ts';
 import type { BlobOrigin } from '../swarm.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import { ListInUse } from './list-in-use.ts';
@@ -38,7 +37,7 @@ export interface VerifierHooks {
  * certain which side was wrong.
  */
 export class PieceVerifier {
-  readonly #context: { readonly network: BlobNetwork; now(): number };
+  readonly #context: AccusationsContext;
   readonly #blob: Digest;
   readonly #partial: PartialBlob;
   readonly #layout: PieceLayout;
@@ -56,7 +55,7 @@ export class PieceVerifier {
   #stopped = false;
 
   constructor(
-    context: { readonly network: BlobNetwork; now(): number }, blob: Digest, partial: PartialBlob, layout: PieceLayout, provenance: Provenance, hooks: VerifierHooks,
+    context: AccusationsContext, blob: Digest, partial: PartialBlob, layout: PieceLayout, provenance: Provenance, hooks: VerifierHooks,
   ) {
     this.#context = context;
     this.#blob = blob;
@@ -65,7 +64,7 @@ export class PieceVerifier {
     this.#provenance = provenance;
     this.#hooks = hooks;
     this.#list = new ListInUse(context.network, blob, partial);
-    this.#accusations = new Accusations(context, blob, partial, layout);
+    this.#accusations = new Accusations(context, blob, partial, layout, provenance);
     this.#second = new SecondReading(context.network, blob, layout, () => hooks.rivals());
     partial.onCheckpoint = (index, digest) => this.#onCheckpoint(index, digest);
   }
@@ -108,7 +107,7 @@ export class PieceVerifier {
 
   /** The sender brought a piece that is not what the statement says that it sent along: evidence without the blob being proven. */
   contradictsItself(sender: string, piece: number): void {
-    this.#discardFrom(sender, [piece], 'sent bytes that do not fit the statement that it sent with them').catch((error: unknown) => {
+    this.#discardFrom(sender, piece).catch((error: unknown) => {
       if (!this.#stopped) this.#hooks.failed(error);
     });
   }
@@ -291,8 +290,9 @@ export class PieceVerifier {
   #accuse(piece: number, bytes: Buffer): void {
     const { sender, statement } = this.#provenance.get(piece) ?? {};
     const accused = statement?.signer ?? sender;
-    if (accused === undefined || accused === this.#context.network.self) return;
+    if (accused === undefined) return;
     this.#accusations.piece(accused, piece, bytes, statement);
+    if (accused === this.#context.network.self) return;
     this.#hooks.accused(accused);
     this.#hooks.broughtWrong(accused, 1);
   }
@@ -321,13 +321,14 @@ export class PieceVerifier {
     this.#hooks.discarded(pieces);
   }
 
-  async #discardFrom(sender: string, pieces: number[], reason: string): Promise<void> {
+  async #discardFrom(sender: string, piece: number): Promise<void> {
     // Its own statement against its own bytes is evidence without the blob being proven.
-    this.#hooks.broughtWrong(sender, pieces.length);
-    this.#context.network.ban(sender, reason, this.#context.now() + BAN_MS);
-    await this.#partial.discard(pieces);
-    for (const piece of pieces) this.#provenance.delete(piece);
-    this.#hooks.discarded(pieces);
+    this.#hooks.broughtWrong(sender, 1);
+    this.#hooks.accused(sender);
+    this.#accusations.ownBytes(sender, piece);
+    await this.#partial.discard([piece]);
+    this.#provenance.delete(piece);
+    this.#hooks.discarded([piece]);
   }
 
   async #askForList(): Promise<void> {

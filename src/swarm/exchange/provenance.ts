@@ -19,6 +19,11 @@ export class Provenance {
     return this.#pieces.get(piece);
   }
 
+  /** Those who signed pieces that are here. */
+  *signers(): Iterable<string> {
+    for (const { statement } of this.#pieces.values()) if (statement !== undefined) yield statement.signer;
+  }
+
   delete(piece: number): void {
     this.#pieces.delete(piece);
   }

@@ -15,6 +15,7 @@ import type { ExchangeStore } from './exchange-store.ts';
 import { OriginAccess } from './origin-access.ts';
 import type { PeerRates } from './peer-rates.ts';
 import type { Statement } from './statement.ts';
+import type { Strikes } from './strikes.ts';
 import { TransferMeter } from './transfer-meter.ts';
 
 /** What every transfer of a node shares. */
@@ -27,6 +28,7 @@ export interface TransferContext {
   readonly now: () => number;
   readonly random: () => number;
   readonly zone: string | undefined;
+  readonly strikes: Strikes;
   /** So many pieces came, and are the blob's. */
   proven(pieces: number): void;
   /** Pieces that the peer is answerable for turned out wrong. */
@@ -243,14 +245,14 @@ export class Transfer {
 
   /** finding -> fetching */
   async #begin(layout: PieceLayout): Promise<void> {
-    const { store, coordinators, network, now, random, rates, zone } = this.#context;
+    const { store, coordinators, network, now, random, rates, strikes, zone } = this.#context;
     const partial = await store.openPartial(this.digest, layout.size, layout.pieceLength);
     if (this.#state.kind !== 'finding') {
       await partial.close();
       return;
     }
     const session = new DownloadSession({
-      network, coordinators, rates, now, random, zone, digest: this.digest, repository: this.repository, layout, partial, origin: this.#origin, meter: this.meter,
+      network, coordinators, rates, now, random, strikes, zone, digest: this.digest, repository: this.repository, layout, partial, origin: this.#origin, meter: this.meter,
       broughtWrong: (peer, pieces) => this.#context.broughtWrong(peer, pieces),
       pending: this.#joins.pending,
       reach: () => this.#joins.reach,

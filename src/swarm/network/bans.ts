@@ -3,7 +3,7 @@ import { addressGroup, isLoopback } from './address.ts';
 import type { Ban } from './network.ts';
 import { readStateFile, writeStateFile } from './state-file.ts';
 
-const MAX_BANS = 1000;
+export const MAX_BANS = 1000;
 /** Reasons are this program's own words, and few; were they more, the rest would count as one. */
 const MAX_REASONS = 16;
 const OTHER_REASONS = 'other';

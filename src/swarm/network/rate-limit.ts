@@ -12,10 +12,10 @@ export class TokenBucket {
     this.#updatedAt = now;
   }
 
-  /** Takes one token. May go into debt, so that a frame that was read already counts; `waitMs` says for how long to read no more. */
-  take(now: number): void {
+  /** Takes `tokens`. May go into debt, so that a frame that was read already counts; `waitMs` says for how long to read no more. */
+  take(now: number, tokens = 1): void {
     this.#refill(now);
-    this.#tokens -= 1;
+    this.#tokens -= tokens;
   }
 
   /** Milliseconds until the bucket is out of debt. */

@@ -53,7 +53,7 @@ const REFRESH_MS = 250;
 /** What another part of the program reads from a member comes over in parts of this many bytes. */
 const MEMBER_READ_BYTES = 1 << 20;
 const NOTHING_YET: ProgressReport = {
-  transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0, activity: { leases: 0, reads: 0, sending: 0, waiting: 0 }, slow: [], lanes: [], wrong: [],
+  transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0, activity: { leases: 0, reads: 0, sending: 0, waiting: 0 }, slow: [], lanes: [], overShare: 0, wrong: [],
 };
 /** Compiled, this file and the worker's are `.js`. */
 const WORKER_FILE = new URL(import.meta.url.endsWith('.ts') ? './bulk-worker.ts' : './bulk-worker.js', import.meta.url);
@@ -81,7 +81,7 @@ export class BulkThread implements BlobExchange {
   #transfers: readonly TransferStatus[] = [];
   #vouchedBytes = 0;
   /** Of threads that died. */
-  #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0 };
+  #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0, overShare: 0 };
 
   private constructor(options: BulkThreadOptions) {
     this.#options = options;
@@ -172,6 +172,13 @@ export class BulkThread implements BlobExchange {
     }
   }
 
+  /** Blobs that members read and nobody reads just now are closed, so that they can be evicted. Never throws. */
+  async closeIdle(): Promise<void> {
+    // A thread that is gone has nothing open.
+    await this.#worker.call('closeIdle', undefined).catch(() => undefined);
+    await this.#store.closing();
+  }
+
   async findable(digest: Digest, signal: AbortSignal): Promise<boolean> {
     return this.#options.blobs.size(digest) !== undefined || await someoneHas(this.#options.network, digest, signal);
   }
@@ -203,6 +210,11 @@ export class BulkThread implements BlobExchange {
   /** Pieces of the peer that turned out wrong since start. */
   badPieces(peerId: string): number {
     return this.#progress.wrong.find(([peer]) => peer === peerId)?.[1] ?? 0;
+  }
+
+  /** Peers that were cut since start for making this node work more than their share. */
+  get peersOverShare(): number {
+    return this.#before.overShare + this.#progress.overShare;
   }
 
   /** Ends all transfers, the lanes and the port. */
@@ -267,8 +279,9 @@ export class BulkThread implements BlobExchange {
 
   async #onExit(error: LayerswarmError): Promise<void> {
     this.#network.drop();
+    this.#origins.drop();
     const { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces } = this.totals();
-    this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces };
+    this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces, overShare: this.peersOverShare };
     this.#progress = NOTHING_YET;
     this.#transfers = [];
     await this.#store.close();

@@ -27,7 +27,8 @@ const options = workerData as BulkWorkerOptions;
 const toMain = (): PortRpc<WorkerMethods, MainMethods> => main;
 const network = new WorkerNetwork(await PeerKey.fromPem(options.peerKey), toMain);
 const store = new WorkerStore(toMain);
-const origins = new WorkerOrigins(toMain, network);
+const bandwidth = options.bandwidth === undefined ? undefined : new Bandwidth(options.bandwidth);
+const origins = new WorkerOrigins(toMain, network, bandwidth);
 const streams = new WorkerStreams(toMain);
 const exchange = new Exchange({
   network, store,
@@ -39,7 +40,7 @@ const sessions = new LaneSessions({
   source: exchange.server,
   stallMs: options.stallMs,
   idleMs: options.idleMs,
-  bandwidth: options.bandwidth === undefined ? undefined : new Bandwidth(options.bandwidth),
+  bandwidth,
 });
 const progress = new ProgressReports(exchange, sessions, (report) => { main.notify('progress', report); });
 const fetches = new WorkerFetches(exchange, origins, progress);
@@ -65,6 +66,7 @@ const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
     });
     return port?.port;
   },
+  closeIdle: async () => { await exchange.server.closeIdle(); },
   stop: async () => {
     progress.stop();
     port?.close();

@@ -47,7 +47,7 @@ export class ProgressReports {
   #report(lanes: readonly LaneUse[]): void {
     const { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces } = this.#exchange.totals();
     const transfers = this.#exchange.transfers().map((status) => ({ ...status, digest: status.digest.toString() }));
-    this.#send({ transfers, fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces, activity: this.#activity(), slow: this.#exchange.slowPeers(), lanes, wrong: [...this.#exchange.wrongPieces()] });
+    this.#send({ transfers, fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces, activity: this.#activity(), slow: this.#exchange.slowPeers(), lanes, overShare: this.#exchange.peersOverShare, wrong: [...this.#exchange.wrongPieces()] });
   }
 
   #activity(): ExchangeActivity {

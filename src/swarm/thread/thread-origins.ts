@@ -1,22 +1,24 @@
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
+import { AttemptFailed } from '../../origin/origin-error.ts';
+import type { RemoteReads } from '../../origin/remote-reads.ts';
+import { Answer, type Transport } from '../../origin/transport.ts';
 import type { BlobOrigin } from '../swarm.ts';
 import type { Handlers, PortRpc } from './port-rpc.ts';
+import { RemoteBody } from './remote-body.ts';
 import type { MainMethods, OriginRef, WorkerMethods } from './thread-protocol.ts';
 
-type OriginMethods = Pick<MainMethods, 'originSize' | 'readOrigin' | 'readElsewhere'>;
+type OriginMethods = Pick<MainMethods, 'originSize' | 'originSend' | 'originClosed' | 'originBytes' | 'originRanges'>;
 
-/** Chunks of a reading go over together, this many bytes at a time: each message has its price. */
-const BATCH_BYTES = 256 * 1024;
-/** Batches that were sent and not taken yet, of one reading. */
-const MAX_AHEAD = 4;
-
-/** The registries that the bulk thread reads blobs from: their clients, and the logins, stay on this side. */
+/** The registries that the bulk thread reads blobs from: their clients, and the logins, stay on this side; the connections are over there. */
 export class ThreadOrigins {
   readonly #own: () => BlobOrigin | undefined;
   readonly #worker: () => PortRpc<MainMethods, WorkerMethods>;
   readonly #refs = new WeakMap<BlobOrigin, OriginRef>();
   readonly #origins = new Map<number, WeakRef<BlobOrigin>>();
+  /** Answers that the thread has and has not closed. */
+  readonly #bodies = new Map<number, RemoteBody>();
+  readonly #ids = new WeakMap<Answer, number>();
   #told: BlobOrigin | undefined;
   #nextId = 0;
 
@@ -28,36 +30,20 @@ export class ThreadOrigins {
 
   readonly handlers: Handlers<OriginMethods> = {
     originSize: async ({ origin, repository, digest }, signal) => await this.#get(origin).blobSize(repository, Digest.parse(digest), signal),
-    readElsewhere: ({ origin, bytes }) => { this.#get(origin).readElsewhere?.(bytes); },
-    readOrigin: async ({ reading, origin, repository, digest, range }, signal) => {
-      const sent = new Set<Promise<void>>();
-      let left = range.end - range.start;
-      // Memory of its own, which is handed over: a view would take all that it is a view of along.
-      let batch = new Uint8Array(Math.min(BATCH_BYTES, left));
-      let filled = 0;
-      for await (const chunk of this.#get(origin).readBlob(repository, Digest.parse(digest), range, signal)) {
-        for (let at = 0; at < chunk.length;) {
-          const part = chunk.subarray(at, at + batch.length - filled);
-          batch.set(part, filled);
-          at += part.length;
-          filled += part.length;
-          left -= part.length;
-          if (filled < batch.length) continue;
-          const sending = this.#worker().call('originData', { reading, bytes: batch }, { transfer: [batch.buffer] }).finally(() => { sent.delete(sending); });
-          sent.add(sending);
-          batch = new Uint8Array(Math.min(BATCH_BYTES, left));
-          filled = 0;
-          if (sent.size >= MAX_AHEAD) await Promise.race(sent);
-        }
-      }
-      await Promise.all(sent);
+    originSend: async ({ origin, request, what }, signal) => this.#ids.get(await this.#reads(origin).send(what, this.#transport(request), signal))!,
+    originClosed: ({ answer }) => {
+      this.#bodies.get(answer)?.close();
+      this.#bodies.delete(answer);
     },
+    originBytes: ({ origin, bytes }) => { this.#get(origin).readElsewhere?.(bytes); },
+    originRanges: ({ origin, heeded }) => { this.#reads(origin).tellRanges(heeded); },
   };
 
   ref(origin: BlobOrigin): OriginRef {
     let ref = this.#refs.get(origin);
     if (ref === undefined) {
-      ref = { id: this.#nextId++, url: origin.url };
+      const { url, reads } = origin;
+      ref = { id: this.#nextId++, url, reads: reads === undefined ? undefined : { connections: reads.connections, rate: reads.rate } };
       this.#refs.set(origin, ref);
       this.#origins.set(ref.id, new WeakRef(origin));
     }
@@ -77,7 +63,37 @@ export class ThreadOrigins {
     this.#told = undefined;
   }
 
-  #get({ id }: OriginRef): BlobOrigin {
+  /** The thread is gone, and what it read with it. */
+  drop(): void {
+    for (const body of this.#bodies.values()) body.close();
+    this.#bodies.clear();
+  }
+
+  /** Has the thread send what the client of a registry wants sent. */
+  #transport(request: number): Transport {
+    return async (way, { url, headers, headersTimeout, stallTimeout, signal }) => {
+      const worker = this.#worker();
+      const said = await worker.call('originExchange', { request, way, url: url.href, headers, headersTimeout, stallTimeout }, { signal });
+      if ('code' in said) throw new AttemptFailed({ error: new LayerswarmError(said.code, said.message), transient: said.transient, outage: said.outage });
+      const id = said.answer;
+      const body = new RemoteBody({
+        excerpt: async (limit) => await worker.call('originExcerpt', { answer: id, limit }),
+        discard: () => { worker.notify('originDiscard', { answer: id }); },
+      });
+      this.#bodies.set(id, body);
+      const answer = new Answer(url, said.status, said.headers, body);
+      this.#ids.set(answer, id);
+      return answer;
+    };
+  }
+
+  #reads(id: number): RemoteReads {
+    const { reads, url } = this.#get(id);
+    if (reads === undefined) throw new LayerswarmError('internal', `the blobs of ${url} are not read over HTTP`);
+    return reads;
+  }
+
+  #get(id: number): BlobOrigin {
     const origin = this.#origins.get(id)?.deref();
     if (origin === undefined) throw new LayerswarmError('origin-unknown', 'this origin is not used any longer');
     return origin;

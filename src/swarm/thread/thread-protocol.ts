@@ -1,4 +1,8 @@
-import type { BlobRange } from '../../origin/blob-reader.ts';
+import type { ErrorCode } from '../../errors.ts';
+import type { Failure } from '../../origin/origin-error.ts';
+import type { BlobRequest, RemoteReads } from '../../origin/remote-reads.ts';
+import type { Dispatchers } from '../../origin/tls.ts';
+import type { Answer, Exchange } from '../../origin/transport.ts';
 import type { SlowPeer } from '../exchange/peer-rates.ts';
 import type { LaneUse } from '../lane/lane-sessions.ts';
 import type { SharedBandwidth } from '../lane/pace/bandwidth.ts';
@@ -30,7 +34,22 @@ export type PeerSnapshot = Pick<Peer, 'peerId' | 'name' | 'agent' | 'address' | 
 export interface OriginRef {
   readonly id: number;
   readonly url: string;
+  /** Absent where it is embedded in a member. */
+  readonly reads: Pick<RemoteReads, 'connections' | 'rate'> | undefined;
 }
+
+/** A request to one host, which the main thread has the other one send. */
+export interface PortExchange extends Pick<Exchange, 'headers' | 'headersTimeout' | 'stallTimeout'> {
+  /** The one of the bulk thread's requests that it belongs to. */
+  readonly request: number;
+  readonly way: keyof Dispatchers;
+  readonly url: string;
+}
+
+/** What came of it: an answer whose body stays where it is, or none. */
+export type PortAnswer =
+  | ({ readonly answer: number } & Pick<Answer, 'status' | 'headers'>)
+  | ({ readonly code: ErrorCode; readonly message: string } & Pick<Failure, 'transient' | 'outage'>);
 
 export interface FetchParams {
   readonly id: number;
@@ -55,6 +74,8 @@ export interface ProgressReport {
   readonly activity: ExchangeActivity;
   readonly slow: readonly SlowPeer[];
   readonly lanes: readonly LaneUse[];
+  /** Peers that were cut for making this node work more than their share. */
+  readonly overShare: number;
   /** Pieces that turned out wrong since start, by who answers for them. */
   readonly wrong: readonly (readonly [string, number])[];
 }
@@ -89,6 +110,8 @@ export interface WorkerMethods {
   latencies: Method<readonly (readonly [string, number | undefined])[]>;
   /** One of `BLOB_MESSAGES`, and its answer. */
   message: Method<{ from: string; message: Message }, Message | undefined>;
+  /** Closes the blobs that members read and nobody reads just now. */
+  closeIdle: Method<undefined>;
   /** A blob is in the store no more. */
   blobRemoved: Method<{ digest: string }>;
   /** A partial blob was deleted. */
@@ -96,8 +119,10 @@ export interface WorkerMethods {
   closePartial: Method<{ partial: number }>;
   /** Bytes of what a member holds, over its lane; no more than a lane carries in one frame. @throws as `Lane.request` */
   readMember: Method<{ peerId: string; digest: string; start: number; end: number }, Uint8Array>;
-  /** The next bytes of a reading; done when they are taken. */
-  originData: Method<{ reading: number; bytes: Uint8Array }>;
+  originExchange: Method<PortExchange, PortAnswer>;
+  /** Up to `limit` bytes of an answer that is of no use otherwise. */
+  originExcerpt: Method<{ answer: number; limit: number }, Uint8Array>;
+  originDiscard: Method<{ answer: number }>;
   streamOpened: Method<{ stream: number; peerId: string }>;
   streamData: Method<{ stream: number; bytes: Uint8Array }>;
   streamDrained: Method<{ stream: number }>;
@@ -143,9 +168,12 @@ export interface MainMethods {
   /** `haveBytes`: undefined where it could not even be opened. */
   partialClosed: Method<{ partial: number; haveBytes: number | undefined; committed: boolean }>;
 
-  originSize: Method<{ origin: OriginRef; repository: string; digest: string }, number>;
-  /** Sends the bytes by `originData`; done when all are taken. */
-  /** Bytes were read from a member whose embedded origin it is, over its lane. */
-  readElsewhere: Method<{ readonly origin: OriginRef; bytes: number }>;
-  readOrigin: Method<{ reading: number; origin: OriginRef; repository: string; digest: string; range: BlobRange }>;
+  originSize: Method<{ origin: number; repository: string; digest: string }, number>;
+  /** Sends a request by way of `originExchange`, as often as it takes, and names the answer that counts. */
+  originSend: Method<{ origin: number; request: number; what: BlobRequest }, number>;
+  /** The body of an answer is read, given up or cut. */
+  originClosed: Method<{ answer: number }>;
+  /** Bytes were read from it. */
+  originBytes: Method<{ readonly origin: number; bytes: number }>;
+  originRanges: Method<{ origin: number; heeded: boolean }>;
 }

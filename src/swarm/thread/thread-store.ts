@@ -22,6 +22,7 @@ export class ThreadStore {
   readonly #options: ThreadStoreOptions;
   readonly #readers = new Map<number, BlobReader>();
   readonly #partials = new Map<number, LentPartial>();
+  readonly #closing = new Set<Promise<void>>();
   #nextId = 0;
 
   constructor(options: ThreadStoreOptions) {
@@ -40,7 +41,10 @@ export class ThreadStore {
     closeBlob: async ({ handle }) => {
       const reader = this.#readers.get(handle);
       this.#readers.delete(handle);
-      await reader?.close();
+      if (reader === undefined) return;
+      const closing = reader.close().finally(() => { this.#closing.delete(closing); });
+      this.#closing.add(closing);
+      await closing;
     },
     writeBlob: async ({ digest, bytes }) => { await this.#options.blobs.write(once(bytes), { expected: Digest.parse(digest) }); },
     checkpoints: async ({ digest }) => await this.#options.blobs.checkpoints(Digest.parse(digest)),
@@ -75,6 +79,11 @@ export class ThreadStore {
       await lent?.ended(haveBytes, committed);
     },
   };
+
+  /** Resolves when what the thread has closed so far is closed here. */
+  async closing(): Promise<void> {
+    await Promise.allSettled(this.#closing);
+  }
 
   /** The thread is gone, and has nothing open any more. */
   async close(): Promise<void> {

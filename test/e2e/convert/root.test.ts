@@ -1,7 +1,8 @@
 import test, { type ExecutionContext } from 'ava';
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { convertToTar, listTar, readFromTar, refused, requireConversion } from '../../support/conversion.ts';
+import { MAIN } from '../../support/cli.ts';
+import { convertToTar, listTar, readFromTar, refused, requireConversion, sha256 } from '../../support/conversion.ts';
 import { makeDisk, makeFileSystem } from '../../support/disk-image.ts';
 import { makeGuestTree } from '../../support/guest-tree.ts';
 import { runOk } from '../../support/process.ts';
@@ -111,9 +112,116 @@ test('without an fstab, the types of the partitions say what is the root and wha
     for (const note of [/^p4 is left out: it is the \/var of a machine with another id/, /^"\/srv" of p5 is left out/]) t.true(converted.notes.some((line) => note.test(line)), String(note));
   }
   t.is(digests.size, 1);
-  await refused(t, disk, 'unsupported', /p1 is only a \/usr/, { root: 'p1' });
-  const noRoot = await makeDisk(t, [{ image: await image(usr), sizeMiB }]);
-  await refused(t, noRoot, 'unsupported', /no operating system.*p1: only a \/usr/);
+  t.is((await convertToTar(t, disk, { root: 'p1' })).diffId, [...digests][0]!, 'a /usr means its system');
+});
+
+/** A /usr of a version, and nothing else. */
+function usrTree(t: ExecutionContext, version: string): string {
+  const tree = makeGuestTree(t, { files: { 'lib/os-release': `PRETTY_NAME="Flat ${version}"\n`, 'lib/systemd/systemd': 'x', 'lib64/ld.so': 'x' } });
+  for (const name of ['etc', 'usr', 'var', 'root', 'proc', 'sys', 'dev', 'boot', 'home', 'tmp']) rmSync(join(tree, name), { recursive: true });
+  return tree;
+}
+
+const FLATCAR = { usr: '5DFBF5F4-2848-4BAC-AA5E-0D9A20B745A6', root: '3884DD41-8582-4404-B9A8-E9B84F2DF50E' };
+
+test('of two /usr the active one is taken, and a root in which nothing is yet gets what systemd makes in it', async (t) => {
+  if (!requireConversion(t)) return;
+  const sizeMiB = 8;
+  const [a, b] = [await makeFileSystem(t, usrTree(t, '1.0'), { sizeMiB }), await makeFileSystem(t, usrTree(t, '2.0'), { sizeMiB })];
+  const root = await makeFileSystem(t, oneFile(t, 'kept'), { sizeMiB });
+  const disk = await makeDisk(t, [{ image: a, sizeMiB, type: FLATCAR.usr, name: 'USR-A' }, { image: b, sizeMiB, type: FLATCAR.usr, name: 'USR-B' }, { image: root, sizeMiB, type: FLATCAR.root, name: 'ROOT' }]);
+  await refused(t, disk, 'usage', /more than one \/usr, and nothing says which is booted: p1 \(Flat 1.0\), p2 \(Flat 2.0\); say which with --root p1/);
+  // Priority 1, booted before; priority 2 and one try left.
+  await runOk('sfdisk', ['-q', '--part-attrs', disk, '1', 'GUID:48,GUID:56']);
+  await runOk('sfdisk', ['-q', '--part-attrs', disk, '2', 'GUID:49,GUID:52']);
+  const converted = await convertToTar(t, disk);
+  t.like(converted, { root: 'p3', system: 'Flat 2.0' });
+  t.true(converted.notes.includes('p1 is left out: p2 is the /usr that is booted'));
+  t.true(converted.notes.some((line) => line.startsWith('the root has nothing yet but a /usr')));
+  const listed = (await runOk('tar', ['--list', '--verbose', '--numeric-owner', `--file=${converted.file}`])).stdout.split('\n').map((line) => line.replaceAll(/ +\d+ \d{4}-\d\d-\d\d \d\d:\d\d /g, ' '));
+  for (const line of ['drwxr-xr-x 0/0 ./etc/', 'drwxrwxrwt 0/0 ./tmp/', 'drwxr-x--- 0/0 ./root/', 'lrwxrwxrwx 0/0 ./bin -> usr/bin', 'lrwxrwxrwx 0/0 ./lib64 -> usr/lib64']) t.true(listed.includes(line), `${line} in ${listed.join('\n')}`);
+  for (const name of ['./kept', './usr/bin/sh', './']) t.is(listed.filter((line) => line.endsWith(` ${name}`)).length, 1, name);
+  t.is((await convertToTar(t, disk, { root: 'p1' })).system, 'Flat 1.0');
+  t.is((await convertToTar(t, disk, { root: 'p3' })).diffId, converted.diffId);
+});
+
+test('a disk with nothing but versions of a /usr gives the newest, with a root as systemd makes it, to a plain user too', async (t) => {
+  if (!requireConversion(t, 'root')) return;
+  const sizeMiB = 8;
+  const [a, b] = [await makeFileSystem(t, usrTree(t, '9'), { sizeMiB }), await makeFileSystem(t, usrTree(t, '10'), { sizeMiB })];
+  const disk = await makeDisk(t, [{ image: b, sizeMiB, type: TYPES.usr, name: 'flat_10' }, { image: a, sizeMiB, type: TYPES.usr, name: 'flat_9' }, { image: a, sizeMiB, type: TYPES.usr, name: '_empty' }]);
+  const { root, system, diffId, file } = await convertToTar(t, disk);
+  t.is(root, 'p1');
+  t.is(system, 'Flat 10');
+  t.true((await listTar(file)).includes('./etc/'));
+  const dir = tempDir(t, 'user');
+  await runOk('chmod', ['a+rwx', dir, join(disk, '..')]);
+  await runOk('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, MAIN, 'convert', disk, '--output', `tar:${join(dir, 'layer.tar')}`, '--scratch', dir], { env: { HOME: dir, TMPDIR: dir } });
+  t.is(`sha256:${await sha256(join(dir, 'layer.tar'))}`, diffId);
+});
+
+test('of two versions of a root the newer one is the system, where the labels say so', async (t) => {
+  if (!requireConversion(t)) return;
+  const sizeMiB = 8;
+  const images = [await makeFileSystem(t, makeGuestTree(t, { name: 'Sys 1.10' }), { sizeMiB }), await makeFileSystem(t, makeGuestTree(t, { name: 'Sys 1.9' }), { sizeMiB })];
+  const disk = async (...names: string[]): Promise<string> => await makeDisk(t, images.map((image, i) => ({ image, sizeMiB, type: TYPES.root, name: names[i]! })));
+  const { system, notes } = await convertToTar(t, await disk('sys_1.10', 'sys_1.9'));
+  t.is(system, 'Sys 1.10');
+  t.true(notes.includes('p2 (Sys 1.9) is left out: p1 (Sys 1.10) is the version that is booted'));
+  await refused(t, await disk('root-a', 'root-b'), 'usage', /more than one system: p1 \(Sys 1.10\), p2 \(Sys 1.9\)/);
+});
+
+/** ostree's way to keep versions: files that are links to a store, a /var for all, and boot loader entries that name a version by a link. */
+async function ostreeRoot(t: ExecutionContext, { entries = true, separateBoot = false }: { entries?: boolean; separateBoot?: boolean } = {}): Promise<{ root: string; boot: string }> {
+  const [root, boot] = [join(tempDir(t, 'ostree'), 'root'), join(tempDir(t, 'boot'), 'boot')];
+  const [older, newer] = ['a'.repeat(64), 'b'.repeat(64)];
+  const deploy = join(root, 'ostree/deploy/fedora');
+  for (const path of ['ostree/repo/objects', 'boot', 'sysroot', 'ostree/boot.1.1/fedora/c0ffee', 'ostree/deploy/fedora/deploy', 'ostree/deploy/fedora/var/lib/data', 'ostree/deploy/fedora/var/home']) mkdirSync(join(root, path), { recursive: true });
+  mkdirSync(boot, { recursive: true });
+  for (const [checksum, name] of [[older, 'Fedora 39'], [newer, 'Fedora 40']] as const) {
+    const tree = makeGuestTree(t, { name, fstab: `UUID=${UUIDS.root} / ext4 defaults 0 1\n` });
+    for (const name of ['home', 'var', 'root']) rmSync(join(tree, name), { recursive: true });
+    mkdirSync(join(tree, 'var'));
+    symlinkSync('var/home', join(tree, 'home'));
+    symlinkSync('sysroot/ostree', join(tree, 'ostree'));
+    await runOk('cp', ['-a', tree, join(deploy, 'deploy', `${checksum}.0`)]);
+  }
+  writeFileSync(join(root, 'ostree/repo/objects/aa.file'), 'stored once');
+  for (const checksum of [older, newer]) for (const name of ['one', 'two']) linkSync(join(root, 'ostree/repo/objects/aa.file'), join(deploy, 'deploy', `${checksum}.0`, 'usr/lib', name));
+  writeFileSync(join(deploy, 'var/lib/data/kept'), 'kept');
+  symlinkSync('boot.1.1', join(root, 'ostree/boot.1'));
+  [newer, older].forEach((checksum, i) => { symlinkSync(`../../../deploy/fedora/deploy/${checksum}.0`, join(root, 'ostree/boot.1.1/fedora/c0ffee', String(i))); });
+  const loader = join(separateBoot ? boot : join(root, 'boot'), 'loader.1/entries');
+  mkdirSync(loader, { recursive: true });
+  symlinkSync('loader.1', join(loader, '../../loader'));
+  for (const [file, version, serial] of [['ostree-1.conf', 1, 1], ['ostree-2.conf', 2, 0]] as const) if (entries) writeFileSync(join(loader, file), `title Fedora\nversion ${version}\noptions root=UUID=x rw ostree=/ostree/boot.1/fedora/c0ffee/${serial}\nlinux /ostree/vmlinuz\n`);
+  return { root, boot };
+}
+
+test('of an ostree system the deployment that boots is the root, with the /var of all of them', async (t) => {
+  if (!requireConversion(t, 'root')) return;
+  const { root: tree, boot } = await ostreeRoot(t, { separateBoot: true });
+  const disk = await makeDisk(t, [{ image: await makeFileSystem(t, boot, { sizeMiB: 8 }), sizeMiB: 8 }, { image: await makeFileSystem(t, tree, { sizeMiB: 16, uuid: UUIDS.root }), sizeMiB: 16 }]);
+  const digests = new Set<string>();
+  for (const options of [...BACKENDS, { backend: 'fuse', root: 'p2:fedora/bbbbbbbbbbbb.0' }] as const) {
+    const { root, system, notes, file, diffId } = await convertToTar(t, disk, options);
+    digests.add(diffId);
+    t.is(root, 'p2:fedora/bbbbbbbbbbbb.0');
+    t.is(system, 'Fedora 40');
+    t.true(notes.some((line) => line.startsWith('the root is ostree/deploy/fedora/deploy/bbbb')));
+    const names = await listTar(file);
+    t.is(new Set(names).size, names.length, 'every name once');
+    for (const name of ['./', './etc/os-release', './usr/lib/one', './usr/lib/two', './var/lib/data/kept', './var/home/']) t.true(names.includes(name), name);
+    t.false(names.some((name) => name.startsWith('./ostree/') || name.includes('aa.file')));
+    t.is(await readFromTar(file, './usr/lib/one'), 'stored once');
+  }
+  t.is(digests.size, 1);
+  t.is((await convertToTar(t, disk, { root: 'p2:fedora/aaaaaaaaaaaa.0' })).system, 'Fedora 39');
+  const { root: silent } = await ostreeRoot(t, { entries: false });
+  await refused(t, await makeFileSystem(t, silent, { sizeMiB: 16 }), 'usage', /more than one system: disk:fedora\/\w+\.0 \(Fedora \d+\), disk:fedora\/\w+\.0 \(Fedora \d+\); say which/);
+  // Links in the place of folders lead nowhere.
+  await runOk('sh', ['-euc', 'cd "$1/ostree/deploy/fedora"; rm -r deploy; ln -s "$2" deploy', 'sh', silent, join(tree, 'ostree/deploy/fedora/deploy')]);
+  await refused(t, await makeFileSystem(t, silent, { sizeMiB: 16 }), 'unsupported', /no operating system/);
 });
 
 test('a file system is in the layer once, however often fstab mounts it, and what is not read is said', async (t) => {

@@ -1,8 +1,8 @@
 import test from 'ava';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { mapDisk, unmountDisk } from '../../../src/convert/disk/persistent.ts';
-import { convertToTar, leftovers, refused, requireConversion, sha256 } from '../../support/conversion.ts';
+import { mapDisk, mountDisk, unmountDisk } from '../../../src/convert/disk/persistent.ts';
+import { convertToTar, leftovers, listTar, readFromTar, refused, requireConversion, sha256 } from '../../support/conversion.ts';
 import { copyInto, makeDisk, makeFileSystem, sparseFile, toFormat } from '../../support/disk-image.ts';
 import { makeGuestTree } from '../../support/guest-tree.ts';
 import { runOk } from '../../support/process.ts';
@@ -48,37 +48,43 @@ test('a disk without a table, and one whose GPT is left in its backup alone, are
 });
 
 /** lvm2 itself writes the metadata: it needs block devices, but no device-mapper for volumes that stay inactive. */
-async function lvm(device: string, ...command: string[]): Promise<void> {
-  const config = `devices { filter=["a|^${device}$|", "r|.*|"] use_devicesfile=0 scan_lvs=0 } activation { udev_sync=0 udev_rules=0 monitoring=0 } backup { backup=0 archive=0 } global { use_lvmpolld=0 locking_type=0 }`;
+async function lvm(devices: readonly string[], ...command: string[]): Promise<void> {
+  const config = `devices { filter=[${devices.map((device) => `"a|^${device}$|", `).join('')}"r|.*|"] use_devicesfile=0 scan_lvs=0 } activation { udev_sync=0 udev_rules=0 monitoring=0 } backup { backup=0 archive=0 } global { use_lvmpolld=0 locking_type=0 }`;
   await runOk(command[0]!, ['--driverloaded', 'n', '--config', config, ...command.slice(1)]);
 }
 
 interface LogicalRun {
-  /** Physical extents of 4 MiB, in the order of the logical volume. */
-  readonly extents: readonly (readonly [first: number, count: number])[];
+  /** Physical extents of 4 MiB, in the order of the logical volume, each run on one of the physical volumes. */
+  readonly extents: readonly (readonly [first: number, count: number, physical?: number])[];
 }
 
-/** A physical volume with a group `vg` and the volume `root` in the given pieces. */
-async function makePhysicalVolume(dir: string, name: string, image: string, { extents }: LogicalRun): Promise<string> {
-  const file = sparseFile(join(dir, name), 96 * MIB);
-  const device = (await runOk('losetup', ['--show', '--find', file])).stdout.trim();
+/** Physical volumes with a group `vg` and the volume `root` in the given pieces. */
+async function makeGroup(dir: string, names: readonly string[], image: string, { extents }: LogicalRun): Promise<string[]> {
+  const files = names.map((name) => sparseFile(join(dir, name), 96 * MIB));
+  const devices: string[] = [];
   try {
-    await lvm(device, 'pvcreate', '-q', '--dataalignment', '1m', device);
-    await lvm(device, 'vgcreate', '-q', '--physicalextentsize', '4m', 'vg', device);
-    for (const [i, [first, count]] of extents.entries()) {
-      const place = `${device}:${first}-${first + count - 1}`;
-      if (i === 0) await lvm(device, 'lvcreate', '-q', '-an', '-Zn', '-Wn', '-n', 'root', '-l', String(count), 'vg', place);
-      else await lvm(device, 'lvextend', '-q', '--alloc', 'anywhere', '-l', `+${count}`, 'vg/root', place);
+    for (const file of files) devices.push((await runOk('losetup', ['--show', '--find', file])).stdout.trim());
+    await lvm(devices, 'pvcreate', '-q', '--dataalignment', '1m', ...devices);
+    await lvm(devices, 'vgcreate', '-q', '--physicalextentsize', '4m', 'vg', ...devices);
+    for (const [i, [first, count, physical = 0]] of extents.entries()) {
+      const place = `${devices[physical]}:${first}-${first + count - 1}`;
+      if (i === 0) await lvm(devices, 'lvcreate', '-q', '-an', '-Zn', '-Wn', '-n', 'root', '-l', String(count), 'vg', place);
+      else await lvm(devices, 'lvextend', '-q', '--alloc', 'anywhere', '-l', `+${count}`, 'vg/root', place);
     }
   } finally {
-    await runOk('losetup', ['--detach', device]);
+    for (const device of devices) await runOk('losetup', ['--detach', device]);
   }
   let from = 0;
-  for (const [first, count] of extents) {
-    await runOk('dd', [`if=${image}`, `of=${file}`, 'bs=4M', 'iflag=skip_bytes,fullblock', 'oflag=seek_bytes', `skip=${from * 4 * MIB}`, `seek=${MIB + first * 4 * MIB}`, `count=${count}`, 'conv=notrunc', 'status=none']);
+  for (const [first, count, physical = 0] of extents) {
+    await runOk('dd', [`if=${image}`, `of=${files[physical]}`, 'bs=4M', 'iflag=skip_bytes,fullblock', 'oflag=seek_bytes', `skip=${from * 4 * MIB}`, `seek=${MIB + first * 4 * MIB}`, `count=${count}`, 'conv=notrunc', 'status=none']);
     from += count;
   }
-  return file;
+  return files;
+}
+
+async function makePhysicalVolume(dir: string, name: string, image: string, run: LogicalRun): Promise<string> {
+  const [file] = await makeGroup(dir, [name], image, run);
+  return file!;
 }
 
 const FRAGMENTED: LogicalRun = { extents: [[10, 3], [2, 4], [15, 5]] };
@@ -97,6 +103,43 @@ test('a logical volume in pieces is put together, with and without copying', asy
   await mapDisk(disk, map, { scratch });
   t.is(await sha256(join(map, 'vg-root')), await sha256(root));
   await unmountDisk(map, scratch);
+  t.deepEqual([...readdirSync(map), ...leftovers(scratch)], []);
+});
+
+test('several disks of one machine are one volume group and one fstab, with and without copying', async (t) => {
+  if (!requireConversion(t, 'root', 'losetup', 'pvcreate')) return;
+  const tree = makeGuestTree(t, { fstab: '/dev/vg/root / ext4 defaults 0 1\n/dev/sdb2 /home ext4 defaults 0 2\n/dev/sdc /srv ext4 defaults 0 2\n', files: { 'etc/big': Buffer.alloc(6 * MIB, 'abcdefg'), 'srv/hidden': 'x' } });
+  const root = await makeFileSystem(t, tree, { sizeMiB: 48 });
+  const part = async (name: string): Promise<string> => {
+    const folder = tempDir(t, 'part');
+    writeFileSync(join(folder, name), name);
+    return await makeFileSystem(t, folder, { sizeMiB: 8 });
+  };
+  const [first, second] = await makeGroup(tempDir(t, 'lvm'), ['first', 'second'], root, { extents: [[10, 3, 1], [2, 4], [15, 5, 1]] });
+  const home = await part('mine');
+  const disks = [await makeDisk(t, [{ image: home, sizeMiB: 8 }, { image: first!, sizeMiB: 96 }]), await makeDisk(t, [{ image: second!, sizeMiB: 96 }, { image: home, sizeMiB: 8 }]), await part('data')];
+  const moreDisks = [await toFormat(t, disks[1]!, 'vmdk'), disks[2]!];
+  const digests = new Set<string>();
+  for (const backend of ['fuse', 'raw'] as const) {
+    const { root, file, diffId } = await convertToTar(t, await toFormat(t, disks[0]!, 'qcow2'), { backend, moreDisks });
+    digests.add(diffId);
+    t.is(root, 'vg/root');
+    const names = await listTar(file);
+    for (const name of ['./home/mine', './srv/data', './etc/big']) t.is(names.filter((other) => other === name).length, 1, name);
+    t.false(names.includes('./srv/hidden'));
+    t.is(await readFromTar(file, './etc/big'), 'abcdefg'.repeat(6 * MIB).slice(0, 6 * MIB));
+  }
+  t.is(digests.size, 1);
+  await refused(t, disks[0]!, 'unsupported', /vg\/root: an LVM volume partly on a physical volume that is not on this disk \(pv1\): name the disk that has it with --disk/);
+  await refused(t, disks[0]!, 'usage', /--disk names .*which is among the disks already/, { moreDisks: [disks[0]!] });
+  await refused(t, disks[0]!, 'not-found', /there is no disk image/, { moreDisks: [`${disks[0]!}.none`] });
+  const [map, scratch] = [join(tempDir(t, 'map'), 'map'), tempDir(t, 'scr')];
+  await mapDisk(disks[0]!, map, { scratch, moreDisks });
+  t.is(await sha256(join(map, 'vg-root')), await sha256(root));
+  const tree2 = join(tempDir(t, 'tree'), 'tree');
+  t.is((await mountDisk(map, tree2, { scratch })).root, 'vg/root');
+  t.is(readFileSync(join(tree2, 'home/mine'), 'utf8'), 'mine');
+  for (const folder of [tree2, map]) await unmountDisk(folder, scratch);
   t.deepEqual([...readdirSync(map), ...leftovers(scratch)], []);
 });
 

@@ -29,7 +29,7 @@ async function join(t: ExecutionContext, swarm: MemorySwarm, options: { zone?: s
   const told: string[] = [];
   const pinner = new Pinner({
     network, store, name: 'here', zone, allowed, targets: await CopyTargets.open(data),
-    names: { registryName: () => 'registry.example', mirrors: [], upstreams: [], endpoint: () => '127.0.0.1:5050' },
+    names: { registryName: () => 'registry.example', mirrors: () => [], upstreams: () => [], endpoint: () => '127.0.0.1:5050' },
     upstreamOf: () => ({
       resolver: {
         manifest: async ({ full }, reference) => {

@@ -2,14 +2,14 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { LayerswarmError } from '../../../src/errors.ts';
 import { parseContentRange } from '../../../src/origin/blob-reader.ts';
-import { ByteRate, Semaphore } from '../../../src/origin/budget.ts';
+import { ByteRate, newRate, Semaphore } from '../../../src/origin/budget.ts';
 import { Health } from '../../../src/origin/health.ts';
 import { nextPage } from '../../../src/origin/link-header.ts';
 import { AttemptFailed, statusFailure, transportFailure } from '../../../src/origin/origin-error.ts';
 import { checkHost, guardedLookup } from '../../../src/origin/guarded-lookup.ts';
 import { type Reach, reachOf } from '../../../src/origin/reach.ts';
 import { LocationCache, redirectTarget } from '../../../src/origin/redirect.ts';
-import { admittedBy } from '../../../src/origin/registry-http.ts';
+import { admittedBy } from '../../../src/origin/guarded-lookup.ts';
 import type { lookup, LookupAddress } from 'node:dns';
 import { backoff, DEFAULT_RETRY, parseRetryAfter, withRetry } from '../../../src/origin/retry.ts';
 import { TestClock } from '../../support/test-clock.ts';
@@ -82,7 +82,7 @@ test('a byte rate never lets more pass than a burst and the rate', async (t) => 
   await t.notThrowsAsync(fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 50_000 }), { minLength: 1, maxLength: 30 }), async (chunks) => {
     const clock = new TestClock();
     const start = clock.now();
-    const rate = new ByteRate(100_000, clock);
+    const rate = new ByteRate(newRate(100_000), clock);
     let passed = 0;
     for (const chunk of chunks) {
       await rate.take(chunk);

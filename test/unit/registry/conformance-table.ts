@@ -145,7 +145,8 @@ export const PUSH: readonly Row[] = [
       const started = await request(`/v2/${REPOSITORY}/blobs/uploads/`, { method: 'POST', body: '' });
       t.is(started.status, 202);
       t.is(started.headers['range'], '0-0');
-      const patched = await fetch(new URL(started.headers.location!, url), { method: 'PATCH', body: new Blob([blob]).stream(), duplex: 'half' });
+      const streamed = { method: 'PATCH', body: new Blob([blob]).stream(), duplex: 'half' };
+      const patched = await fetch(new URL(started.headers.location!, url), streamed);
       t.is(patched.status, 202);
       t.is(patched.headers.get('range'), `0-${blob.length - 1}`);
       const ended = await request(`${patched.headers.get('location')!}?digest=${Digest.of(blob).toString()}`, { method: 'PUT', body: '' });

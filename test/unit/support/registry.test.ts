@@ -16,7 +16,7 @@ async function read(url: string, leaveAfter = Number.POSITIVE_INFINITY): Promise
   let length = 0;
   try {
     for await (const chunk of response.body ?? []) {
-      chunks.push(chunk as Uint8Array);
+      chunks.push(chunk);
       length += chunks.at(-1)!.length;
       if (length >= leaveAfter) reader.abort();
     }

@@ -73,6 +73,17 @@ export class Bitfield {
   }
 }
 
+/** The pieces of runs that somebody else sent, below `length` and as many in all: those of an honest one do not overlap. */
+export function* piecesOf(runs: readonly Run[], length: number): Iterable<number> {
+  let left = length;
+  for (const [first, count] of runs) {
+    const end = Math.min(first + count, length, first + left);
+    for (let piece = first; piece < end; piece++) yield piece;
+    left -= Math.max(1, end - first);
+    if (left <= 0) return;
+  }
+}
+
 /** Runs of the pieces below `length` for which `test` holds, lowest first. */
 export function runsWhere(length: number, test: (piece: number) => boolean): Run[] {
   const runs: Run[] = [];

@@ -1,5 +1,5 @@
 import { ArrivalRate } from './arrival-rate.ts';
-import { Bitfield, runsWhere, type Run } from './bitfield.ts';
+import { Bitfield, piecesOf, runsWhere, type Run } from './bitfield.ts';
 import type { PieceLayout } from './piece-layout.ts';
 
 /** What one member may read from the origin: pieces [first, first + count). */
@@ -101,8 +101,11 @@ export class LeaseTable {
     return this.#leases.size;
   }
 
-  /** The member asks for `pieces` or fewer; `bits` is what it has, `active` what it is reading under earlier leases. */
-  request(member: string, bits: Bitfield, active: readonly Run[], pieces: number, now: number): LeaseAnswer {
+  /**
+   * The member asks for `pieces` or fewer; `bits` is what it has, `active` what it is reading under earlier leases. Members that are `doubted`
+   * are to leave the reading to others, as long as those get on with it.
+   */
+  request(member: string, bits: Bitfield, active: readonly Run[], pieces: number, now: number, doubted: (member: string) => boolean = () => false): LeaseAnswer {
     this.touchedAt = now;
     if (this.#members.get(member)?.completed !== undefined) this.#members.delete(member);
     this.#lose(member, bits);
@@ -113,6 +116,8 @@ export class LeaseTable {
     if (this.#takingOver && now - this.#createdAt < this.#limits.takeoverMs) return { waitMs: this.#limits.takeoverMs };
     const paused = this.#pausedUntil.get(member) ?? 0;
     if (paused > now && this.#fetching > 1) return { waitMs: Math.min(1000, paused - now) };
+
+    if (doubted(member) && this.#leavesToOthers(member, bits, doubted, now)) return { waitMs: this.#limits.takeoverMs };
 
     let free = this.#sawSomebodyComplete(member) ? [] : runsWhere(this.layout.pieceCount, (piece) => this.#held[piece] === 0 && this.#leased[piece] === 0);
     if (free.length > 0) this.#waiting.delete(member);
@@ -130,11 +135,7 @@ export class LeaseTable {
   have(member: string, runs: readonly Run[], now: number): void {
     this.touchedAt = now;
     const bits = this.#member(member).bits;
-    for (const [first, count] of runs) {
-      for (let piece = first; piece < Math.min(this.layout.pieceCount, first + count); piece++) {
-        if (bits.set(piece)) this.#held[piece]!++;
-      }
-    }
+    for (const piece of piecesOf(runs, this.layout.pieceCount)) if (bits.set(piece)) this.#held[piece]!++;
     for (const lease of this.#leases.values()) {
       if (lease.holder !== member) continue;
       const done = countIn(bits, lease);
@@ -189,6 +190,13 @@ export class LeaseTable {
     }
   }
 
+  /** Others fetch whom nothing speaks against, or may be about to say so. */
+  #leavesToOthers(member: string, bits: Bitfield, doubted: (member: string) => boolean, now: number): boolean {
+    if (this.#isStuck(member, bits, now)) return false;
+    if (now - this.#createdAt < this.#limits.takeoverMs) return true;
+    return [...this.#members].some(([other, { completed }]) => completed === undefined && !doubted(other));
+  }
+
   /** Everything is held or leased by somebody, and for a while none of it reached this member. */
   #isStuck(member: string, bits: Bitfield, now: number): boolean {
     const waiting = this.#waiting.get(member);
@@ -231,7 +239,7 @@ export class LeaseTable {
   }
 
   #adopt(holder: string, active: readonly Run[], now: number): void {
-    for (const [first, count] of active) {
+    for (const [first, count] of active.slice(0, this.#limits.maxLeases)) {
       const end = Math.min(this.layout.pieceCount, first + count);
       const known = [...this.#leases.values()].some((lease) => lease.holder === holder && lease.first <= first && end <= lease.first + lease.count);
       if (!known && end > first) this.#grant(holder, first, end - first, now);

@@ -1,4 +1,4 @@
-import { Bitfield, type Run } from './bitfield.ts';
+import { Bitfield, piecesOf, type Run } from './bitfield.ts';
 import { Neighbour, type NeighbourRole } from './neighbour.ts';
 import type { PieceTable } from './piece-table.ts';
 
@@ -40,12 +40,9 @@ export class Neighbourhood {
 
   /** `forZone`: it told only this node of all in this zone. */
   gained(neighbour: Neighbour, runs: readonly Run[], forZone: boolean, now: number): void {
-    const { pieceCount } = this.#table.layout;
-    for (const [first, count] of runs) {
-      for (let piece = first; piece < Math.min(first + count, pieceCount); piece++) {
-        if (neighbour.bits.set(piece) && neighbour.relays) this.#table.seen(piece, 1, now);
-        if (forZone && !neighbour.near && this.#table.wanted(piece)) neighbour.forZone.add(piece);
-      }
+    for (const piece of piecesOf(runs, this.#table.layout.pieceCount)) {
+      if (neighbour.bits.set(piece) && neighbour.relays) this.#table.seen(piece, 1, now);
+      if (forZone && !neighbour.near && this.#table.wanted(piece)) neighbour.forZone.add(piece);
     }
   }
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { newBucket, type BucketState } from './byte-bucket.ts';
+import { newRate, type RateState } from '../../../origin/budget.ts';
 import { Pacer, type Pace, type PacerClock } from './pacer.ts';
 
 /** Bytes a second; 0: no limit. */
@@ -14,8 +14,8 @@ export interface BandwidthLimits {
 
 /** The limits as threads are told them. */
 export interface SharedBandwidth {
-  readonly upload: BucketState | undefined;
-  readonly download: BucketState | undefined;
+  readonly upload: RateState | undefined;
+  readonly download: RateState | undefined;
   readonly host: number;
 }
 
@@ -43,8 +43,8 @@ export class Bandwidth {
 
   constructor(limits: BandwidthLimits | SharedBandwidth, clock = PROCESS_CLOCK) {
     const { host: hostRate } = limits;
-    const bucket = (rate: number | BucketState | undefined): BucketState | undefined => (typeof rate === 'number' ? (rate === 0 ? undefined : newBucket(rate)) : rate);
-    const pacer = (state: BucketState | undefined): Pacer | undefined => (state === undefined && hostRate === 0 ? undefined : new Pacer({ bucket: state, hostRate, clock }));
+    const bucket = (rate: number | RateState | undefined): RateState | undefined => (typeof rate === 'number' ? (rate === 0 ? undefined : newRate(rate)) : rate);
+    const pacer = (state: RateState | undefined): Pacer | undefined => (state === undefined && hostRate === 0 ? undefined : new Pacer({ bucket: state, hostRate, clock }));
     this.shared = { upload: bucket(limits.upload), download: bucket(limits.download), host: hostRate };
     this.#sending = pacer(this.shared.upload);
     this.#receiving = pacer(this.shared.download);

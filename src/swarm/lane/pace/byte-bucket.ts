@@ -1,17 +1,10 @@
+import type { RateState } from '../../../origin/budget.ts';
+
 /** A bucket holds what comes in during this time: what may go at once after a pause. */
 const BURST_MS = 100;
 const US_PER_MS = 1000;
 
 /** What threads share of a bucket: all that is given the same memory draw from the same bucket. */
-export interface BucketState {
-  readonly bytesPerSecond: number;
-  /** 8 bytes: the time in µs at which the bucket is full again. */
-  readonly memory: SharedArrayBuffer;
-}
-
-export function newBucket(bytesPerSecond: number): BucketState {
-  return { bytesPerSecond, memory: new SharedArrayBuffer(8) };
-}
 
 /**
  * A token bucket over bytes, which any number of threads may draw from. Gives as long as it is out of debt, whatever the amount, so
@@ -21,7 +14,7 @@ export class ByteBucket {
   readonly #usPerByte: number;
   readonly #fullAt: BigInt64Array;
 
-  constructor({ bytesPerSecond, memory }: BucketState) {
+  constructor({ bytesPerSecond, memory }: RateState) {
     this.#usPerByte = (US_PER_MS * 1000) / bytesPerSecond;
     this.#fullAt = new BigInt64Array(memory);
   }

@@ -1,4 +1,5 @@
-import { ByteBucket, newBucket, type BucketState } from './byte-bucket.ts';
+import { newRate, type RateState } from '../../../origin/budget.ts';
+import { ByteBucket } from './byte-bucket.ts';
 
 /** Who waits is let on this often at most, as many at once as the time allows: a timer for each frame would cost more than the frame. */
 const MIN_SLEEP_MS = 5;
@@ -15,7 +16,7 @@ export interface PacerClock {
 
 export interface PacerOptions {
   /** Of the node; shared with its other threads. */
-  readonly bucket: BucketState | undefined;
+  readonly bucket: RateState | undefined;
   /** To or from any one host, bytes a second; 0: no limit. */
   readonly hostRate: number;
   readonly clock: PacerClock;
@@ -72,7 +73,7 @@ export class Pacer {
   /** A lane to or from `address` (an IP address, or a group of them), or something that no limit on hosts counts for. */
   pace(address: string | undefined): Pace {
     const key = address ?? '';
-    const host = this.#hosts.get(key) ?? { bucket: address === undefined || this.#hostRate === 0 ? undefined : new ByteBucket(newBucket(this.#hostRate)), payments: [], users: 0 };
+    const host = this.#hosts.get(key) ?? { bucket: address === undefined || this.#hostRate === 0 ? undefined : new ByteBucket(newRate(this.#hostRate)), payments: [], users: 0 };
     this.#hosts.set(key, host);
     host.users += 1;
     let open = true;

@@ -43,7 +43,7 @@ for (const [what, segments, reason] of [
   ['a thin volume', [segment(0, 2, 0, 'thin', 'thin_pool = "pool"')], 'of type thin; activate its group on a host that you trust (vgchange -ay), and convert its device'],
   ['a mirror without images', [segment(0, 2, 0, 'raid1', 'device_count = 2')], 'a mirror without images'],
   ['a striped volume', [segment(0, 2, 0, 'striped', 'stripe_count = 2\nstripes = ["pv0", 0, "pv0", 9]')], 'striped over several physical volumes'],
-  ['a volume with a part on another disk', [segment(0, 2, 0, 'striped', 'stripe_count = 1\nstripes = ["pv7", 0]')], 'partly on a physical volume that is not on this disk (pv7)'],
+  ['a volume with a part on another disk', [segment(0, 2, 0, 'striped', 'stripe_count = 1\nstripes = ["pv7", 0]')], 'partly on a physical volume that is not on this disk (pv7): name the disk that has it with --disk'],
 ] as const) {
   test(`${what} is named with the reason why it cannot be read`, (t) => {
     const [volume] = readLogicalVolumes([physical(group({ segments: [...segments] }))]).volumes;
@@ -79,7 +79,7 @@ for (const [type, lines] of [
     t.deepEqual(read(image('root_rimage_0', 'pv0'), image('root_rimage_1', 'pv9')), expected);
     t.deepEqual(read(image('root_rimage_0', 'pv9'), image('root_rimage_1', 'pv0')), expected);
     t.deepEqual(read(image('root_rimage_0', 'pv0', '"READ", "REBUILD"'), image('root_rimage_1', 'pv0')), expected);
-    t.like(read(image('root_rimage_0', 'pv9'), image('root_rimage_1', 'pv9')), [{ unreadable: 'partly on a physical volume that is not on this disk (pv9)' }]);
+    t.like(read(image('root_rimage_0', 'pv9'), image('root_rimage_1', 'pv9')), [{ unreadable: 'partly on a physical volume that is not on this disk (pv9): name the disk that has it with --disk' }]);
   });
 }
 

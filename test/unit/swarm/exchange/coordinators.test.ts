@@ -3,6 +3,7 @@ import { Digest } from '../../../../src/oci/digest.ts';
 import { Coordinators, type LeaseRequest } from '../../../../src/swarm/exchange/coordinators.ts';
 import { Bitfield } from '../../../../src/swarm/exchange/core/bitfield.ts';
 import { PieceLayout } from '../../../../src/swarm/exchange/core/piece-layout.ts';
+import { Strikes } from '../../../../src/swarm/exchange/strikes.ts';
 import { MemorySwarm, type MemoryFaults, type MemoryNetwork } from '../../../support/memory-network.ts';
 
 const LAYOUT = new PieceLayout(64 * 65_536);
@@ -20,7 +21,7 @@ async function members(t: ExecutionContext, count: number, faults: MemoryFaults 
   const nodes: Node[] = [];
   for (let i = 0; i < count; i++) {
     const network = await swarm.join({ connect: false });
-    nodes.push({ network, coordinators: new Coordinators(network, Date.now, () => 0.5) });
+    nodes.push({ network, coordinators: new Coordinators({ network, handle: (type, _cost, handler) => { network.handle(type, handler); }, now: Date.now, strikes: new Strikes(), random: () => 0.5 }) });
   }
   t.teardown(() => swarm.nodes.forEach((node) => { node.stop(); }));
   for (const { network: a } of nodes) for (const { network: b } of nodes) swarm.connect(a, b);

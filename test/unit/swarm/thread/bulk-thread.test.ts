@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import test from 'ava';
 import { Digest } from '../../../../src/oci/digest.ts';
-import { MemoryOrigin } from '../../../support/memory-origin.ts';
+import { memoryRegistry } from '../../../support/memory-registry.ts';
 import { once, pullThrough, threadNodes } from '../../../support/thread-nodes.ts';
 import { connected } from '../../../support/wait-for-peers.ts';
 import { waitFor } from '../../../support/wait-for.ts';
@@ -25,11 +25,25 @@ test('a blob comes from a member over TLS, or over a stream where one has no bul
   await waitFor('what was given to be counted', () => holder!.thread.totals().toPeersBytes + tls!.thread.totals().toPeersBytes >= 2 * blob.length);
 });
 
+test('what a member has read can be evicted as soon as nobody reads it', async (t) => {
+  const [holder, member] = await threadNodes(t, 2);
+  await connected(member!.network, holder!.network.self);
+  const blob = randomBytes(300_000);
+  const { digest } = await holder!.store.blobs.write(once(blob));
+  await pullThrough(member!, digest, blob.length);
+  await holder!.thread.closeIdle();
+  const { removed } = await holder!.store.gc({ targetBytes: 0 });
+  t.deepEqual(removed.map((each) => each.digest.toString()), [digest.toString()]);
+});
+
 test('a crowd reads each byte from the origin once, and its clients get proven bytes', async (t) => {
-  const origin = new MemoryOrigin();
+  const { content, client } = await memoryRegistry(t);
   const blob = randomBytes(6_000_000);
-  const digest = origin.add(blob);
-  const nodes = await threadNodes(t, 3, () => ({ origin: () => origin }));
+  const digest = content.add(blob);
+  const nodes = await threadNodes(t, 3, () => {
+    const origin = client();
+    return { origin: () => origin };
+  });
   for (const { network } of nodes) await connected(network, ...nodes.map((other) => other.network.self).filter((peer) => peer !== network.self));
   await Promise.all(nodes.map(async ({ thread }) => {
     const fetch = thread.fetch({ digest, repository: 'test/image', size: blob.length });
@@ -39,7 +53,7 @@ test('a crowd reads each byte from the origin once, and its clients get proven b
     t.is(fetch.progress().state, 'done');
     fetch.release();
   }));
-  t.true(origin.copies(digest) <= 1.1, `${origin.copies(digest)} copies`);
+  t.true(content.copies(digest) <= 1.1, `${content.copies(digest)} copies`);
 });
 
 test('what nobody has is said so, and what it had begun on is kept for the next', async (t) => {
@@ -51,12 +65,13 @@ test('what nobody has is said so, and what it had begun on is kept for the next'
 });
 
 test('a thread that dies fails its transfers, and another takes its place', async (t) => {
-  const origin = new MemoryOrigin();
+  const { content, client } = await memoryRegistry(t);
+  const origin = client();
   const blob = randomBytes(4_000_000);
-  const digest = origin.add(blob);
+  const digest = content.add(blob);
   const [node] = await threadNodes(t, 1, () => ({ origin: () => origin }));
   const stuck = Promise.withResolvers<undefined>();
-  origin.chunk = async (_digest, offset, bytes) => {
+  content.chunk = async (_digest, offset, bytes) => {
     if (offset > 1_000_000) await stuck.promise;
     return bytes;
   };

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { newBucket } from '../../../../../src/swarm/lane/pace/byte-bucket.ts';
+import { newRate } from '../../../../../src/origin/budget.ts';
 import { Bandwidth } from '../../../../../src/swarm/lane/pace/bandwidth.ts';
 import { Pacer, type Pace } from '../../../../../src/swarm/lane/pace/pacer.ts';
 import { ReadGate } from '../../../../../src/swarm/lane/pace/read-gate.ts';
@@ -9,7 +9,7 @@ import { waitFor } from '../../../../support/wait-for.ts';
 const MB = 1_000_000;
 
 function makePacer({ rate = 0, hostRate = 0, clock = new TestClock() }): { pacer: Pacer; clock: TestClock; start: number } {
-  const pacer = new Pacer({ bucket: rate === 0 ? undefined : newBucket(rate), hostRate, clock });
+  const pacer = new Pacer({ bucket: rate === 0 ? undefined : newRate(rate), hostRate, clock });
   return { pacer, clock, start: clock.now() };
 }
 

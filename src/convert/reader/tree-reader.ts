@@ -1,17 +1,15 @@
 import { readFileSync, writeSync } from 'node:fs';
 import { FileSource, WindowSource } from '../header/byte-source.ts';
 import { TAR_BLOCK } from '../pack/tar-header.ts';
-import { readAttributes } from './attributes.ts';
-import { content, linkTarget } from './content.ts';
-import { BlockBudget } from './block-budget.ts';
-import { ExtFileSystem } from './ext-file-system.ts';
-import { deviceNumbers, type Inode, type InodeType } from './inode.ts';
+import { ErofsTree } from '../erofs/erofs-tree.ts';
+import { ExtTree } from '../ext/ext-tree.ts';
+import type { InodeType } from '../ext/inode.ts';
+import type { FileTree, Found, TreeInode } from './file-tree.ts';
 import type { ReaderTask } from './reader-task.ts';
 import { tarHeaders, type TarEntry } from './tar-writer.ts';
-import { walk } from './walk.ts';
 
 /*
- * A program of its own, beside find and tar, which it stands for where an ext file system is not mounted by the kernel: it parses what a
+ * A program of its own, beside find and tar, which it stands for where a file system is not mounted by the kernel: it parses what a
  * hostile disk holds, and so runs where they do. Its one argument is a `ReaderTask`.
  */
 const TAR_TYPES: Readonly<Record<Exclude<InodeType, 's'>, TarEntry['type']>> = { f: '0', l: '2', c: '3', b: '4', d: '5', p: '6' };
@@ -49,26 +47,25 @@ function writeAll(bytes: Buffer): void {
   }
 }
 
-function scan(fs: ExtFileSystem, output: Output): void {
-  const budget = new BlockBudget(fs);
-  for (const { path, inode } of walk(fs, () => false)) {
+function scan<I extends TreeInode>(tree: FileTree<I>, { below = '' }: ReaderTask, output: Output): void {
+  for (const { path, inode } of tree.walk(below, () => false)) {
     const { type, number, size, links, mtime } = inode;
-    const sectors = budget.sectors(inode);
-    output.write(Buffer.from(`${type!} 0 ${number} ${size} ${sectors} ${links} ${mtime} ${path}\0`, 'latin1'));
+    output.write(Buffer.from(`${type!} 0 ${number} ${size} ${tree.sectors(inode)} ${links} ${mtime} ${path}\0`, 'latin1'));
   }
 }
 
-function pack(fs: ExtFileSystem, { at = '/', excluded = '(?!)', only, without }: ReaderTask, output: Output): void {
+function pack<I extends TreeInode>(tree: FileTree<I>, { below = '', at = '/', excluded = '(?!)', only, without }: ReaderTask, output: Output): void {
   const pattern = new RegExp(excluded);
   const wanted = only === undefined ? undefined : readNames(only, '\0');
   const unwanted = without === undefined ? new Set<string>() : readNames(without, '\n');
   /** First names of inodes with several. */
   const first = new Map<number, string>();
-  for (const { path, inode } of walk(fs, (path) => pattern.test(path) || unwanted.has(path))) {
+  for (const found of tree.walk(below, (path) => pattern.test(path) || unwanted.has(path))) {
+    const { path, inode } = found;
     if (inode.type === 's' || wanted?.has(`./${path}`) === false) continue;
     const name = `.${at === '/' ? '' : at}/${path}`.replace(/\/$/, '');
     const known = inode.type === 'd' ? undefined : first.get(inode.number);
-    if (known === undefined) packEntry(fs, name, inode, output);
+    if (known === undefined) packEntry(tree, name, found, output);
     else output.write(tarHeaders({ ...fieldsOf(inode), name, type: '1', size: 0, target: known, attributes: [] }));
     if (known === undefined && inode.type !== 'd' && inode.links > 1) first.set(inode.number, name);
   }
@@ -78,35 +75,41 @@ function readNames(file: string, end: string): Set<string> {
   return new Set(readFileSync(file, 'latin1').split(end));
 }
 
-function packEntry(fs: ExtFileSystem, name: string, inode: Inode, output: Output): void {
+function packEntry<I extends TreeInode>(tree: FileTree<I>, name: string, found: Found<I>, output: Output): void {
+  const { inode } = found;
   const type = TAR_TYPES[inode.type as Exclude<InodeType, 's'>];
   output.write(tarHeaders({
     ...fieldsOf(inode),
     name: inode.type === 'd' ? `${name}/` : name,
     type,
-    target: inode.type === 'l' ? linkTarget(fs, inode) : '',
+    target: inode.type === 'l' ? tree.linkTarget(inode) : '',
     size: inode.type === 'f' ? inode.size : 0,
-    ...(type === '3' || type === '4' ? deviceNumbers(inode) : {}),
-    attributes: readAttributes(fs, inode).filter(({ name }) => ATTRIBUTES.test(name)),
+    ...(type === '3' || type === '4' ? tree.device(inode) : {}),
+    attributes: tree.attributes(inode).filter(({ name }) => ATTRIBUTES.test(name)),
   }));
   if (inode.type !== 'f') return;
-  for (const part of content(fs, inode)) output.write(part);
+  for (const part of tree.content(found)) output.write(part);
   output.write(Buffer.alloc(-inode.size & (TAR_BLOCK - 1)));
 }
 
-function fieldsOf({ mode, uid, gid, mtime }: Inode): Pick<TarEntry, 'mode' | 'uid' | 'gid' | 'mtime' | 'major' | 'minor'> {
+function fieldsOf({ mode, uid, gid, mtime }: TreeInode): Pick<TarEntry, 'mode' | 'uid' | 'gid' | 'mtime' | 'major' | 'minor'> {
   return { mode, uid, gid, mtime, major: 0, minor: 0 };
+}
+
+function run<I extends TreeInode>(tree: FileTree<I> | undefined, task: ReaderTask): void {
+  if (tree === undefined) throw new Error('a feature of the file system is not known');
+  const output = new Output();
+  if (task.kind === 'scan') scan(tree, task, output);
+  else pack(tree, task, output);
+  output.flush();
 }
 
 function main(): void {
   const task = JSON.parse(process.argv[2]!) as ReaderTask;
   using file = new FileSource(task.file, task.offset + task.size);
-  const fs = ExtFileSystem.open(new WindowSource(file, task.offset, task.size));
-  if (fs === undefined) throw new Error('a feature of the file system is not known');
-  const output = new Output();
-  if (task.kind === 'scan') scan(fs, output);
-  else pack(fs, task, output);
-  output.flush();
+  const volume = new WindowSource(file, task.offset, task.size);
+  if (task.unpacked === undefined) run(ExtTree.open(volume), task);
+  else run(ErofsTree.open(volume, task.unpacked), task);
 }
 
 try {

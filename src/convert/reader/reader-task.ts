@@ -1,12 +1,16 @@
 import type { Runnable } from '../program/run-program.ts';
 
-/** What `ext-reader.ts` is to do. */
+/** What `tree-reader.ts` is to do. */
 export interface ReaderTask {
   /** `scan`: what find prints for `scan.ts`; `pack`: what tar gives. */
   readonly kind: 'scan' | 'pack';
   readonly file: string;
   readonly offset: number;
   readonly size: number;
+  /** Set for erofs: the folder with the contents of its files. An ext file system otherwise. */
+  readonly unpacked?: string | undefined;
+  /** The folder to begin at, latin1; the whole file system otherwise. */
+  readonly below?: string | undefined;
   /** For `pack`: where it belongs in the guest, latin1. */
   readonly at?: string;
   /** A regular expression of what is left out, with names such as `./etc/fstab`. */
@@ -18,7 +22,7 @@ export interface ReaderTask {
 }
 
 /** The program stands beside this file, as TypeScript in a checkout and as JavaScript in the package. */
-export const EXT_READER: Runnable = { name: 'the reader of ext file systems', script: new URL(import.meta.url.endsWith('.ts') ? './ext-reader.ts' : './ext-reader.js', import.meta.url) };
+export const TREE_READER: Runnable = { name: 'the reader of file systems', script: new URL(import.meta.url.endsWith('.ts') ? './tree-reader.ts' : './tree-reader.js', import.meta.url) };
 
 /** For its command line. */
 export function readerTask(task: ReaderTask): string {

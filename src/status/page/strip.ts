@@ -1,0 +1,49 @@
+import { el, setText } from './dom.ts';
+import { percent } from './format.ts';
+import { stripOf, type Marks } from './marks.ts';
+
+const CELLS = 48;
+const LEGEND = 6;
+
+interface Given {
+  readonly sources: readonly { readonly source: string; readonly bytes: number }[];
+  readonly haveBytes: number;
+  readonly sizeBytes: number | null;
+}
+
+const shown = new WeakMap<Element, string>();
+
+/** A transfer as its pieces: a cell for each part, with the letter and colour of whoever gave it. */
+export function makeStrip(): HTMLElement {
+  return el('div', { class: 'strip', attributes: { role: 'img' } }, ...Array.from({ length: CELLS }, () => el('i')));
+}
+
+export function updateStrip(element: Element, { sources, haveBytes, sizeBytes }: Given, marks: Marks, nameOf: (source: string) => string): void {
+  const cells = stripOf(sources, haveBytes, sizeBytes, CELLS).flatMap(({ kind, source, cells }) => {
+    const { letter, colour } = kind === 'source' ? marks.of(source) : kind === 'here' ? { letter: '=', colour: 'c-here' } : { letter: '', colour: 'c-missing' };
+    return Array.from({ length: cells }, () => ({ letter, colour }));
+  });
+  const picture = cells.map(({ letter, colour }) => `${letter}${colour}`).join();
+  if (shown.get(element) !== picture) {
+    shown.set(element, picture);
+    for (const [index, { letter, colour }] of cells.entries()) {
+      const cell = element.children[index]!;
+      cell.className = colour;
+      setText(cell, letter);
+    }
+  }
+  const told = sources.slice(0, LEGEND).map(({ source, bytes }) => `${percent(bytes, haveBytes)} from ${nameOf(source)}`);
+  element.setAttribute('aria-label', told.length === 0 ? 'nothing has come yet' : told.join(', '));
+}
+
+/** Who the letters of a strip are. */
+export function legendOf({ sources, haveBytes }: Given, marks: Marks, nameOf: (source: string) => string): Node[] {
+  const most = [...sources].sort((a, b) => b.bytes - a.bytes);
+  return [
+    ...most.slice(0, LEGEND).map(({ source, bytes }) => {
+      const { letter, colour } = marks.of(source);
+      return el('li', {}, el('i', { class: `key ${colour}`, attributes: { 'aria-hidden': 'true' } }, letter), el('bdi', {}, nameOf(source)), el('span', { class: 'soft' }, percent(bytes, haveBytes)));
+    }),
+    ...(most.length > LEGEND ? [el('li', { class: 'soft' }, `and ${most.length - LEGEND} more`)] : []),
+  ];
+}

@@ -1,0 +1,33 @@
+import { chromium, type BrowserContext, type Page } from 'playwright-core';
+import type { Cleanup } from './cleanup.ts';
+import { findTool } from './require-tool.ts';
+import { tempDir } from './temp-dir.ts';
+
+/** What this machine's Chromium must not do: ask the network for anything of its own, or need a graphics card or a name space. */
+const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+export interface Look {
+  readonly width: number;
+  readonly height?: number;
+  readonly scheme?: 'light' | 'dark';
+}
+
+/** Debian's Chromium without a window, with a profile of its own that goes with it. */
+export async function startBrowser(cleanup: Cleanup): Promise<BrowserContext> {
+  const profile = tempDir(cleanup, 'chromium');
+  const browser = await chromium.launchPersistentContext(profile, { executablePath: findTool('chromium')!, headless: true, args: ARGS });
+  cleanup.teardown(async () => { await browser.close(); });
+  return browser;
+}
+
+/** A new tab. Nothing may be written to its console as an error, nor any policy be broken. */
+export async function openPage(browser: BrowserContext, url: string, { width, height = 900, scheme = 'light' }: Look): Promise<{ page: Page; errors: string[] }> {
+  const page = await browser.newPage();
+  const errors: string[] = [];
+  page.on('console', (message) => { if (message.type() === 'error') errors.push(message.text()); });
+  page.on('pageerror', (error) => { errors.push(String(error)); });
+  await page.setViewportSize({ width, height });
+  await page.emulateMedia({ colorScheme: scheme });
+  await page.goto(url);
+  return { page, errors };
+}

@@ -1,0 +1,76 @@
+import { randomBytes } from 'node:crypto';
+import test from 'ava';
+import { Digest } from '../../../../src/oci/digest.ts';
+import { Bitfield, piecesOf, type Run } from '../../../../src/swarm/exchange/core/bitfield.ts';
+import { PieceLayout } from '../../../../src/swarm/exchange/core/piece-layout.ts';
+import { PeerWork } from '../../../../src/swarm/exchange/peer-work.ts';
+import type { MessageOf } from '../../../../src/swarm/protocol/message.ts';
+import { ExchangeSwarm, pull } from '../../../support/exchange-nodes.ts';
+import { MemoryOrigin } from '../../../support/memory-origin.ts';
+import { waitFor } from '../../../support/wait-for.ts';
+
+function leaseRequest(pieces = 16_384): MessageOf<'lease-request'> {
+  const layout = new PieceLayout(pieces * 65_536, 65_536);
+  return {
+    type: 'lease-request', blob: Digest.of(randomBytes(32)).toString(), size: layout.size, pieceLength: layout.pieceLength,
+    bits: Uint8Array.from(new Bitfield(layout.pieceCount).toBytes()), active: [], pieces: 1, insists: true,
+  };
+}
+
+test('who asks for leases of ever new blobs is served later, then cut, and counted; memory does not grow with what it asks', async (t) => {
+  const swarm = new ExchangeSwarm();
+  t.teardown(() => swarm.close());
+  const [victim, flooder] = await swarm.addAll(2, undefined);
+  const before = process.memoryUsage().arrayBuffers;
+  let sent = 0;
+  const isCut = (): boolean => victim!.network.bans().some(({ peerId }) => peerId === flooder!.network.self);
+  while (!isCut() && sent < 16_384) {
+    flooder!.network.send(victim!.network.self, leaseRequest());
+    sent++;
+    await new Promise((resolve) => { setImmediate(resolve); });
+  }
+  await waitFor('the flooder to be cut', isCut, { interval: 5 });
+  t.is(victim!.exchange.peersOverShare, 1);
+  t.true(sent < 16_384);
+  t.true(process.memoryUsage().arrayBuffers - before < 64 << 20, `${(process.memoryUsage().arrayBuffers - before) >> 20} MiB more`);
+});
+
+test('a crowd of many blobs at once keeps every member far within its share', async (t) => {
+  const swarm = new ExchangeSwarm();
+  t.teardown(() => swarm.close());
+  const origin = new MemoryOrigin();
+  const nodes = await swarm.addAll(4, origin);
+  const blobs = Array.from({ length: 30 }, () => randomBytes(400_000));
+  await Promise.all(blobs.map(async (blob) => {
+    const digest = origin.add(blob);
+    await Promise.all(nodes.map((node) => pull(node, digest, blob.length)));
+  }));
+  for (const node of nodes) {
+    t.is(node.exchange.peersOverShare, 0);
+    t.deepEqual(node.network.bans(), []);
+  }
+});
+
+test('what a peer makes this node do is waited for in its order, and is forgotten with time', (t) => {
+  let now = 0;
+  const cut: string[] = [];
+  const work = new PeerWork({ now: () => now, cut: (peerId) => { cut.push(peerId); } });
+  t.is(work.take('a', 1000), 0);
+  const waits = Array.from({ length: 20 }, () => work.take('a', 20));
+  t.deepEqual(waits, waits.toSorted((a, b) => a - b));
+  t.is(waits.at(-1), 4000);
+  t.is(work.take('b', 20), 0);
+  now += 5000;
+  t.is(work.take('a', 20), 0);
+  t.deepEqual(cut, []);
+  work.take('a', 1000);
+  t.deepEqual(cut, ['a']);
+  t.is(work.cuts, 1);
+});
+
+test('runs that overlap make no more work than those that do not', (t) => {
+  const runs = Array.from({ length: 4096 }, (): Run => [0, 16_384]);
+  t.is([...piecesOf(runs, 16_384)].length, 16_384);
+  t.deepEqual([...piecesOf([[1, 2], [2, 3], [9, 5], [40, 1]], 12)], [1, 2, 2, 3, 4, 9, 10, 11]);
+  t.deepEqual([...piecesOf([[16_384, 0], [5, 16_384]], 8)], [5, 6, 7]);
+});
