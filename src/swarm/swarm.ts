@@ -35,6 +35,8 @@ export interface BlobRequest {
   readonly origin?: BlobOrigin;
   /** False where the operator excluded the repository from the swarm: read from the origin only, and not announced. */
   readonly shared?: boolean;
+  /** Id of the pull that wants it, for the log. */
+  readonly pull?: string | undefined;
   /** `peers`: never read from the origin; ends with `not-found` when no member has it. For manifests, which origins do not serve as blobs. */
   readonly sources?: 'any' | 'peers';
 }
@@ -64,6 +66,9 @@ export interface BlobFetch {
   /** This caller is no longer interested. Idempotent. */
   release(): void;
 }
+
+/** Told of a decision of a transfer; absent where nobody listens. `peer`: an id. */
+export type Say = (message: string, fields: Readonly<Record<string, string | number | undefined>>) => void;
 
 /** What goes on now, for metrics. */
 export interface ExchangeActivity {

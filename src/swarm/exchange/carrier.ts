@@ -4,7 +4,7 @@ import { Grade, type PartialBlob } from '../../store/blob-store.ts';
 import { MAX_NOTE_BYTES } from '../lane/frame.ts';
 import type { ByteSource, Lane, LaneAnswer } from '../lane/lane.ts';
 import type { BlobNetwork } from '../network/network.ts';
-import type { BlobOrigin } from '../swarm.ts';
+import type { BlobOrigin, Say } from '../swarm.ts';
 import type { Run } from './core/bitfield.ts';
 import type { ArrivedBy, Download, FetchOutcome } from './core/download.ts';
 import type { Fetch } from './core/neighbour.ts';
@@ -30,6 +30,7 @@ export interface CarrierOptions {
   readonly verifier: PieceVerifier;
   readonly meter: TransferMeter;
   readonly rates: PeerRates;
+  readonly say: Say | undefined;
   /** Ends everything that is under way. */
   readonly signal: AbortSignal;
   readonly origin: () => BlobOrigin | undefined;
@@ -93,7 +94,10 @@ export class Carrier {
       }, signal);
     } catch (error) {
       outcome = signal.aborted ? 'cancelled' : errorCode(error) === 'not-found' ? 'absent' : 'failed';
-      if (outcome !== 'cancelled') meter.stalled(errorCode(error) === 'timeout');
+      if (outcome !== 'cancelled') {
+        meter.stalled(errorCode(error) === 'timeout');
+        this.#options.say?.('a source is left', { peer: fetch.peer, first: fetch.first, pieces: fetch.count, reason: errorCode(error) });
+      }
     } finally {
       target.release();
       this.#fetches.delete(fetch.id);
@@ -120,6 +124,7 @@ export class Carrier {
       else await this.#readHolder(read, read.source);
     } catch (error) {
       outcome = 'failed';
+      this.#options.say?.('a read failed', { peer: read.source, from: read.source === undefined ? 'origin' : undefined, first: read.extent.first, pieces: read.extent.count, reason: errorCode(error) });
       if (read.source === undefined && !this.#options.signal.aborted) this.#options.originFailed(error);
       else download.neighbours.get(read.source ?? '')?.failed(this.#options.now());
     } finally {

@@ -2,7 +2,7 @@ import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
 import type { BlobNetwork, Peer } from '../network/network.ts';
 import { MAX_INLINE_BYTES, type Holding, type Message, type MessageOf } from '../protocol/message.ts';
-import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, TransferStatus } from '../swarm.ts';
+import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, Say, TransferStatus } from '../swarm.ts';
 import { BlobServer } from './blob-server.ts';
 import { Coordinators } from './coordinators.ts';
 import { CountedHandlers, runWork, WORK } from './counted-handlers.ts';
@@ -34,6 +34,7 @@ export interface ExchangeOptions {
   origin(): BlobOrigin | undefined;
   /** Whether members may have this blob; false for those of excluded repositories only. */
   mayShare?(blob: Digest): Promise<boolean> | boolean;
+  readonly say?: Say;
   /** This node's own: members of it are asked first. */
   readonly zone?: string;
   readonly now?: () => number;
@@ -75,7 +76,7 @@ export class Exchange {
     this.#work = new PeerWork({ now, cut: (peerId, until) => { network.ban(peerId, 'makes this node do more than its share of work', until); } });
     const { handle } = new CountedHandlers(network, this.#work);
     const coordinators = new Coordinators({ handle, network, now, strikes, random: options.random ?? Math.random });
-    this.#context = { network, store, coordinators, rates: new PeerRates(now), origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, strikes, proven: (pieces) => { this.#totals.verifiedPieces += pieces; }, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
+    this.#context = { network, store, coordinators, rates: new PeerRates(now), say: options.say, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, strikes, proven: (pieces) => { this.#totals.verifiedPieces += pieces; }, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
     this.server = new BlobServer({
       network, store,
       transfer: (blob) => this.#active.get(blob.toString())?.transfer,

@@ -1,10 +1,10 @@
-import { LayerswarmError } from '../../errors.ts';
+import { errorCode, LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { PartialBlob } from '../../store/blob-store.ts';
 import type { LaneAnswer } from '../lane/lane.ts';
 import type { BlobNetwork } from '../network/network.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
-import type { BlobOrigin, BlobRequest, TransferStatus, WantedPart } from '../swarm.ts';
+import type { BlobOrigin, BlobRequest, Say, TransferStatus, WantedPart } from '../swarm.ts';
 import { BlobFinding } from './blob-finding.ts';
 import { BlobSources } from './blob-sources.ts';
 import type { Coordinators } from './coordinators.ts';
@@ -24,6 +24,7 @@ export interface TransferContext {
   readonly store: ExchangeStore;
   readonly coordinators: Coordinators;
   readonly rates: PeerRates;
+  readonly say: Say | undefined;
   origin(): BlobOrigin | undefined;
   readonly now: () => number;
   readonly random: () => number;
@@ -65,6 +66,7 @@ export class Transfer {
   #size: number | undefined;
   #isOver = false;
   #settlements = 0;
+  readonly #say: Say | undefined;
   readonly #joins: CrowdJoins;
   readonly #finding: BlobFinding;
 
@@ -74,6 +76,8 @@ export class Transfer {
     this.repository = request.repository;
     this.#shared = request.shared !== false;
     this.meter = new TransferMeter(context.now);
+    const { say } = context;
+    this.#say = say === undefined ? undefined : (message, fields) => say(message, { pull: request.pull, blob: this.digest.toString(), ...fields });
     this.#sources = new BlobSources(() => context.origin());
     this.#sources.add(request);
     this.#origin = new OriginAccess(() => (this.#sources.isKnown ? this.#sources : undefined), context.now);
@@ -251,7 +255,9 @@ export class Transfer {
       await partial.close();
       return;
     }
+    this.#say?.('fetching a blob', { bytes: layout.size, pieces: layout.pieceCount, here: partial.haveBytes() });
     const session = new DownloadSession({
+      say: this.#say,
       network, coordinators, rates, now, random, strikes, zone, digest: this.digest, repository: this.repository, layout, partial, origin: this.#origin, meter: this.meter,
       broughtWrong: (peer, pieces) => this.#context.broughtWrong(peer, pieces),
       pending: this.#joins.pending,
@@ -311,6 +317,7 @@ export class Transfer {
   }
 
   #met(peerId: string, holding: Holding, wants: boolean): void {
+    if (holding.state !== 'none' || wants) this.#say?.('found a member', { peer: peerId, holds: holding.state });
     const session = this.#session();
     if (session === undefined) this.#finding.answered(peerId, { holding, wants });
     else session.meet(peerId, holding, wants);
@@ -333,6 +340,7 @@ export class Transfer {
     const blob = this.digest.toString();
     this.#state = { kind: 'done' };
     this.meter.finished();
+    this.#sayEnd('a blob is proven', undefined);
     coordinators.heard(blob, network.self, 'complete');
     if (this.shared) for (const { peerId } of network.peers()) network.send(peerId, { type: 'leave', blob, complete: true });
     this.#done.resolve();
@@ -345,10 +353,20 @@ export class Transfer {
     const partial = 'partial' in this.#state ? this.#state.partial : undefined;
     this.#session()?.close();
     this.#state = { kind: 'failed', error };
+    this.#sayEnd('a blob is given up', error);
     this.#sized.reject(error);
     this.#done.reject(error);
     if (this.shared) for (const { peerId } of network.peers()) network.send(peerId, { type: 'leave', blob: this.digest.toString(), complete: false });
     void this.#end(partial);
+  }
+
+  #sayEnd(message: string, error: unknown): void {
+    if (this.#say === undefined) return;
+    const { fromOriginBytes, fromPeers, startedAt } = this.meter.snapshot();
+    this.#say(message, {
+      fromOrigin: fromOriginBytes, fromPeers: [...fromPeers.values()].reduce((sum, bytes) => sum + bytes, 0), peers: fromPeers.size, ms: this.#context.now() - startedAt,
+      reason: error === undefined ? undefined : error instanceof Error ? error.message : errorCode(error),
+    });
   }
 
   async #end(partial?: PartialBlob): Promise<void> {

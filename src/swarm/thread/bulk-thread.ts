@@ -12,7 +12,7 @@ import type { Bandwidth } from '../lane/pace/bandwidth.ts';
 import type { LaneStreams } from '../lane/stream-lane-hub.ts';
 import type { Network } from '../network/network.ts';
 import type { RecordedHosts } from '../network/own-offers.ts';
-import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, TransferStatus, WantedPart } from '../swarm.ts';
+import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, Say, TransferStatus, WantedPart } from '../swarm.ts';
 import { PortRpc } from './port-rpc.ts';
 import { ThreadNetwork } from './thread-network.ts';
 import { ThreadOrigins } from './thread-origins.ts';
@@ -39,6 +39,8 @@ export interface BulkThreadOptions {
   readonly idleMs?: number | undefined;
   /** What this thread may use together with the others; without it there is no limit. */
   readonly bandwidth?: Bandwidth | undefined;
+  /** Told of each decision of a transfer. */
+  readonly say?: Say | undefined;
   /** What went over lanes, for whoever shows it. */
   onLanes?(uses: readonly LaneUse[]): void;
   /** The thread died by itself; another takes its place, and its transfers have failed. */
@@ -124,12 +126,12 @@ export class BulkThread implements BlobExchange {
 
   fetch(request: BlobRequest): BlobFetch {
     if (this.#stopping) throw new LayerswarmError('unavailable', 'this node is stopping');
-    const { digest, size, repository, origin, sources } = request;
+    const { digest, size, repository, origin, pull, sources } = request;
     const worker = this.#worker;
     const id = this.#nextFetch++;
     this.#tellNews();
     const begun = worker.call('fetch', {
-      id, digest: digest.toString(), size, repository, sources,
+      id, digest: digest.toString(), size, repository, sources, pull,
       origin: origin === undefined ? undefined : this.#origins.ref(origin),
       shared: request.shared ?? this.#options.mayShare(digest),
     });
@@ -254,12 +256,14 @@ export class BulkThread implements BlobExchange {
       peerKey, zone, stallMs, idleMs,
       listen: listen === undefined ? undefined : { ...listen, port: this.#port ?? listen.port },
       bandwidth: bandwidth?.shared,
+      isTraced: this.#options.say !== undefined,
     };
     const thread = new Worker(WORKER_FILE, { workerData, name: 'bulk' });
     const exited = Promise.withResolvers<void>();
     const worker = new PortRpc<MainMethods, WorkerMethods>(thread, {
       ...this.#network.handlers, ...this.#store.handlers, ...this.#origins.handlers,
       progress: (report) => { this.#onProgress(report); },
+      said: ({ message, fields }) => { this.#options.say?.(message, fields); },
     });
     this.#thread = thread;
     this.#worker = worker;

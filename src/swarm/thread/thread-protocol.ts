@@ -8,7 +8,7 @@ import type { LaneUse } from '../lane/lane-sessions.ts';
 import type { SharedBandwidth } from '../lane/pace/bandwidth.ts';
 import type { Ban, Peer } from '../network/network.ts';
 import type { Message, MessageType } from '../protocol/message.ts';
-import type { ExchangeActivity, TransferStatus, WantedPart } from '../swarm.ts';
+import type { ExchangeActivity, Say, TransferStatus, WantedPart } from '../swarm.ts';
 
 /** What a new bulk thread is given. */
 export interface BulkWorkerOptions {
@@ -20,6 +20,8 @@ export interface BulkWorkerOptions {
   readonly stallMs: number | undefined;
   readonly idleMs: number | undefined;
   readonly bandwidth: SharedBandwidth | undefined;
+  /** Decisions are to be told. */
+  readonly isTraced: boolean;
 }
 
 /** What members say about blobs, and about the way for their bytes: the main thread hands it over. */
@@ -59,6 +61,7 @@ export interface FetchParams {
   readonly origin: OriginRef | undefined;
   readonly shared: boolean;
   readonly sources: 'any' | 'peers' | undefined;
+  readonly pull: string | undefined;
 }
 
 /** `TransferStatus`, for the way between the threads. */
@@ -132,6 +135,7 @@ export interface WorkerMethods {
 
 /** What the main thread does for the bulk thread. */
 export interface MainMethods {
+  said: Method<{ readonly message: string; readonly fields: Parameters<Say>[1] }>;
   progress: Method<ProgressReport>;
 
   send: Method<{ peerId: string; message: Message }>;
