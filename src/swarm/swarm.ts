@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts';
 import type { Origin } from '../origin/origin.ts';
 import type { RemoteReads } from '../origin/remote-reads.ts';
+import type { StreamOptions } from '../store/blob-store.ts';
 
 /** What the registry endpoint, the control socket and the status page use of the swarm's exchange of blobs. */
 export interface BlobExchange {
@@ -56,7 +57,7 @@ export interface BlobFetch {
   /** The blob is in the store, proven. @throws as `size`, and `verification-failed`, `disk-full` */
   done(): Promise<void>;
   /** Proven bytes of [start, end) as they can be given to a client; see "What a client gets" in the design. */
-  read(start: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  read(start: number, end: number, signal: AbortSignal, options?: StreamOptions): AsyncIterable<Uint8Array>;
   /**
    * Bytes from `offset` to the end of its piece while the blob is not proven, where they are vouched for. With `wanted` they are asked for
    * before all others: of members that hold them, else of the origin where whole pieces are wanted.

@@ -1,11 +1,13 @@
 import { encodeFrame } from '../../src/swarm/protocol/frame.ts';
 import type { Message } from '../../src/swarm/protocol/message.ts';
+import { encodeWord, isWord } from '../../src/swarm/protocol/word.ts';
 
 const BLOB = `sha256:${'0'.repeat(64)}`;
 /** Around every frame: its length, the yamux header, the Noise length and tag. */
 const ENVELOPE_BYTES = 4 + 12 + 18;
-/** A run of pieces in CBOR: an array of two, the first number of three bytes mostly. */
-const RUN_BYTES = 5;
+/** Around every word on a lane: the frame's header, the TLS record's and its tag. */
+const WORD_ENVELOPE_BYTES = 8 + 22;
+const RUN_BYTES = 4;
 /** The lane's request for a range: header, digest, start and end. */
 const RANGE_REQUEST_BYTES = 7 + 35 + 16 + 22;
 
@@ -21,7 +23,7 @@ const EXAMPLES = {
 export type ControlKind = keyof typeof EXAMPLES | 'rangeRequest';
 
 const BYTES = new Map<ControlKind, number>(
-  Object.entries(EXAMPLES).map(([kind, message]) => [kind as ControlKind, encodeFrame({ kind: 'request', id: 1000, message }).length + ENVELOPE_BYTES]),
+  Object.entries(EXAMPLES).map(([kind, message]) => [kind as ControlKind, isWord(message) ? encodeWord(message).length + WORD_ENVELOPE_BYTES : encodeFrame({ kind: 'request', id: 1000, message }).length + ENVELOPE_BYTES]),
 );
 BYTES.set('rangeRequest', RANGE_REQUEST_BYTES);
 

@@ -6,8 +6,9 @@ import { Conversation } from '../../src/swarm/network/conversation.ts';
 import { MessageHandlers, type MessageHandler } from '../../src/swarm/network/handlers.ts';
 import type { Ban, CharterAnnouncement, Network, OriginAnnouncement, Peer } from '../../src/swarm/network/network.ts';
 import { PeerKey, verifySignature } from '../../src/swarm/network/peer-key.ts';
-import { decodeFrame, encodeFrame, type Frame } from '../../src/swarm/protocol/frame.ts';
+import { decodeFrame, encodeFrame, type Frame, type UnknownFrame } from '../../src/swarm/protocol/frame.ts';
 import type { Message, MessageOf, MessageType } from '../../src/swarm/protocol/message.ts';
+import { decodeWord, encodeWord, isWord } from '../../src/swarm/protocol/word.ts';
 import { MemoryLane } from './memory-lane.ts';
 
 /** What can go wrong between two nodes of a `MemorySwarm`; every hook may change while the test runs. */
@@ -183,6 +184,10 @@ export class MemoryNetwork implements Network {
 
   ban(peerId: string, reason: string, until: number): void {
     this.#bans.set(peerId, { peerId, reason, until });
+    this.cut(peerId);
+  }
+
+  cut(peerId: string): void {
     const remote = this.#peers.get(peerId)?.remote;
     if (remote !== undefined) this.#swarm.disconnect(this, remote);
   }
@@ -265,28 +270,28 @@ export class MemoryNetwork implements Network {
   }
 
   #deliver(entry: MemoryPeer, frame: Frame): void {
-    const bytes = encodeFrame(frame);
-    this.sent.push({ to: entry.peer.peerId, message: frame.message });
+    const { kind, id, message } = frame;
+    const bytes = isWord(message) ? encodeWord(message) : encodeFrame(frame);
+    this.sent.push({ to: entry.peer.peerId, message });
     entry.peer.sentBytes += bytes.length;
-    if (this.#swarm.faults.drop?.(this.self, entry.peer.peerId, frame.message) === true) return;
+    if (this.#swarm.faults.drop?.(this.self, entry.peer.peerId, message) === true) return;
     const delay = this.#swarm.faults.delayMs?.(this.self, entry.peer.peerId);
     const due = new Promise<void>((resolve) => {
       if (delay === undefined) setImmediate(resolve);
       else setTimeout(resolve, delay);
     });
-    entry.delivered = this.#arrive(entry, Promise.all([entry.delivered, due]), bytes);
+    entry.delivered = this.#arrive(entry, Promise.all([entry.delivered, due]), bytes, () => (isWord(message) ? { kind, id, message: decodeWord(bytes) } : decodeFrame(bytes)));
   }
 
-  async #arrive(entry: MemoryPeer, due: Promise<unknown>, bytes: Uint8Array): Promise<void> {
+  async #arrive(entry: MemoryPeer, due: Promise<unknown>, bytes: Uint8Array, decode: () => Frame | UnknownFrame): Promise<void> {
     await due;
-    if (!entry.connection.signal.aborted) entry.remote.#receive(this.self, bytes);
+    if (!entry.connection.signal.aborted) entry.remote.#receive(this.self, bytes.length, decode());
   }
 
-  #receive(from: string, bytes: Uint8Array): void {
+  #receive(from: string, bytes: number, frame: Frame | UnknownFrame): void {
     const entry = this.#peers.get(from);
     if (entry === undefined) return;
-    const frame = decodeFrame(bytes);
-    entry.peer.receivedBytes += bytes.length;
+    entry.peer.receivedBytes += bytes;
     if (frame.message === undefined) throw new Error('a node sent a message that none knows');
     if (frame.message.type === 'origin-changed') entry.peer.origin = frame.message.origin;
     if (frame.message.type === 'charter-changed') entry.peer.charter = frame.message.charter;

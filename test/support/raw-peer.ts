@@ -2,14 +2,15 @@ import { Handshakes } from '../../src/swarm/network/handshakes.ts';
 import type { Connection, Stream } from '@libp2p/interface';
 import { multiaddr } from '@multiformats/multiaddr';
 import { encodeFrame, type Frame } from '../../src/swarm/protocol/frame.ts';
-import type { Message } from '../../src/swarm/protocol/message.ts';
+import type { MessageOf } from '../../src/swarm/protocol/message.ts';
 import type { Libp2pNetwork } from '../../src/swarm/network/libp2p-network.ts';
 import { createNode, type Node } from '../../src/swarm/network/libp2p-node.ts';
 import { CONTROL_PROTOCOL } from '../../src/swarm/network/members.ts';
 import { PeerKey } from '../../src/swarm/network/peer-key.ts';
+import { PROTOCOL_VERSION } from '../../src/swarm/network/session.ts';
 import type { SwarmKey } from '../../src/swarm/network/swarm-key.ts';
 
-export const HELLO: Message = { type: 'hello', version: 1, agent: 'raw', zone: '' };
+export const HELLO: MessageOf<'hello'> = { type: 'hello', version: PROTOCOL_VERSION, agent: 'raw', zone: '' };
 
 /** A node that holds the swarm key and says whatever the test wants. Its id is below the target's, so that it opens the control stream. */
 export class RawPeer {

@@ -165,7 +165,7 @@ function notePassing(context: PullContext, error: LayerswarmError, size: number)
 async function* mended(context: PullContext, { upstream, repository, digest }: WantedBlob, fetch: BlobFetch, { start, end }: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   let position = start;
   try {
-    for await (const chunk of fetch.read(start, end, signal)) {
+    for await (const chunk of fetch.read(start, end, signal, { reuse: true })) {
       yield chunk;
       position += chunk.length;
     }

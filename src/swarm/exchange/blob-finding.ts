@@ -1,10 +1,14 @@
 import { LayerswarmError } from '../../errors.ts';
 import type { BlobNetwork } from '../network/network.ts';
-import { MAX_INLINE_BYTES, type Holding } from '../protocol/message.ts';
+import { MAX_INLINE_BYTES, type Holding, type MessageOf } from '../protocol/message.ts';
 import type { BlobRequest } from '../swarm.ts';
 import type { BlobSources } from './blob-sources.ts';
 import { findInline } from './lookup.ts';
 import type { OriginAccess } from './origin-access.ts';
+
+/** Bounds what is kept of members that have not said yet what they have. */
+const MAX_EARLY_PEERS = 256;
+const MAX_EARLY_NEWS = 64;
 
 /** What a member said of the blob when it was asked to exchange it. */
 export interface MemberAnswer {
@@ -26,6 +30,7 @@ export interface BlobFindingOptions {
 export class BlobFinding {
   readonly #options: BlobFindingOptions;
   readonly #answers = new Map<string, MemberAnswer>();
+  readonly #news = new Map<string, MessageOf<'have'>[]>();
 
   constructor(options: BlobFindingOptions) {
     this.#options = options;
@@ -35,8 +40,22 @@ export class BlobFinding {
     this.#answers.set(peerId, answer);
   }
 
+  /** News of pieces goes another way than the answer that says what the member has, and may overtake it. */
+  early(peerId: string, news: MessageOf<'have'>): void {
+    const before = this.#news.get(peerId);
+    if (before === undefined && this.#news.size < MAX_EARLY_PEERS) this.#news.set(peerId, [news]);
+    else if (before !== undefined && before.length < MAX_EARLY_NEWS) before.push(news);
+  }
+
+  takeEarly(peerId: string): readonly MessageOf<'have'>[] {
+    const news = this.#news.get(peerId) ?? [];
+    this.#news.delete(peerId);
+    return news;
+  }
+
   left(peerId: string): void {
     this.#answers.delete(peerId);
+    this.#news.delete(peerId);
   }
 
   /** Those who have answered, for whoever goes on from here. */

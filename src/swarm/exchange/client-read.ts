@@ -1,5 +1,5 @@
 import type { Digest } from '../../oci/digest.ts';
-import type { BlobStore } from '../../store/blob-store.ts';
+import type { BlobStore, StreamOptions } from '../../store/blob-store.ts';
 import type { WantedPart } from '../swarm.ts';
 
 /**
@@ -12,7 +12,7 @@ export type EmitPolicy = 'proven' | 'vouched';
 const TRICKLE_MS = 20_000;
 const VOUCHED_POLL_MS = 50;
 
-export interface ClientReadOptions {
+export interface ClientReadOptions extends StreamOptions {
   readonly emit: EmitPolicy;
   /** Told the bytes that were given out before they were proven. */
   readonly onVouched: (bytes: number) => void;
@@ -55,7 +55,7 @@ export async function* clientBytes(
   if (position >= end) return;
   const reader = await blobs.open(transfer.digest);
   try {
-    for await (const chunk of reader.stream(position, end)) {
+    for await (const chunk of reader.stream(position, end, options)) {
       signal.throwIfAborted();
       yield chunk;
     }

@@ -139,6 +139,7 @@ export class DownloadSession {
     clearInterval(this.#tick);
     this.verifier.stop();
     this.#abort.abort();
+    this.carrier.cancelAll();
   }
 
   // What peers tell
@@ -164,8 +165,11 @@ export class DownloadSession {
     this.wake();
   }
 
-  gained(peerId: string, message: MessageOf<'have'>): void {
+  /** False while it is not known that the peer exchanges the blob. */
+  gained(peerId: string, message: MessageOf<'have'>): boolean {
+    if (!this.download.neighbours.has(peerId)) return false;
     if (this.download.gained(peerId, message.runs, message.forZone, this.#options.now())) this.wake();
+    return true;
   }
 
   /** Bytes from `offset` to the end of its piece, or undefined while they are not vouched for. */
@@ -233,8 +237,9 @@ export class DownloadSession {
     const blob = digest.toString();
     switch (command.type) {
       case 'have': {
-        const { forZone } = command;
-        for (const peer of command.peers) network.send(peer, { type: 'have', blob, runs: command.runs.map(copyRun), forZone });
+        // One for all, which is encoded once.
+        const have: MessageOf<'have'> = { type: 'have', blob, runs: command.runs.map(copyRun), forZone: command.forZone };
+        for (const peer of command.peers) network.send(peer, have);
         coordinators.heard(blob, network.self, command.runs);
         break;
       }

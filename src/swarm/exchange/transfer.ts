@@ -205,7 +205,7 @@ export class Transfer {
   }
 
   onHave(peerId: string, message: MessageOf<'have'>): void {
-    this.#session()?.gained(peerId, message);
+    if (this.#isJoining && this.#session()?.gained(peerId, message) !== true) this.#finding.early(peerId, message);
   }
 
   onLeave(peerId: string, complete: boolean): void {
@@ -272,7 +272,7 @@ export class Transfer {
       },
     });
     this.#state = { kind: 'fetching', partial, session };
-    for (const [peerId, { holding, wants }] of this.#finding.takeAnswers()) session.meet(peerId, holding, wants);
+    for (const [peerId, { holding, wants }] of this.#finding.takeAnswers()) this.#met(peerId, holding, wants);
     session.wake();
     this.#begun.resolve();
     await session.advance();
@@ -319,8 +319,12 @@ export class Transfer {
   #met(peerId: string, holding: Holding, wants: boolean): void {
     if (holding.state !== 'none' || wants) this.#say?.('found a member', { peer: peerId, holds: holding.state });
     const session = this.#session();
-    if (session === undefined) this.#finding.answered(peerId, { holding, wants });
-    else session.meet(peerId, holding, wants);
+    if (session === undefined) {
+      this.#finding.answered(peerId, { holding, wants });
+      return;
+    }
+    session.meet(peerId, holding, wants);
+    for (const news of this.#finding.takeEarly(peerId)) session.gained(peerId, news);
   }
 
   async #writeWhole(bytes: Uint8Array): Promise<void> {

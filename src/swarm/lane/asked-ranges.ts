@@ -22,12 +22,15 @@ interface Asked {
   readonly range: ByteRange;
   readonly incoming: IncomingRange;
   state: AskedState;
-  readonly timer: NodeJS.Timeout;
-  /** At the time the timer was last started. */
+  /** When something last came of it, in ms, and what the lane had received by then. */
+  touchedAt: number;
   bytesSeen: number;
   /** The first outcome counts; it is told when nothing is written any more. */
   readonly settle: (outcome: Outcome) => void;
 }
+
+/** All are looked at this often in the time after which one that gets nothing fails: a timer for each costs more than its frames. */
+const SWEEPS = 8;
 
 export interface AskingSession {
   readonly peerId: string;
@@ -47,6 +50,7 @@ export interface AskingSession {
 export class AskedRanges {
   readonly #session: AskingSession;
   readonly #asked = new Map<number, Asked>();
+  #sweeper: NodeJS.Timeout | undefined;
 
   constructor(session: AskingSession) {
     this.#session = session;
@@ -73,7 +77,7 @@ export class AskedRanges {
     const asked: Asked = {
       id, range, incoming,
       state: { kind: 'waiting' },
-      timer: setTimeout(() => { this.#onStall(asked); }, this.#session.stallMs),
+      touchedAt: performance.now(),
       bytesSeen: this.#session.receivedBytes,
       settle: (settled) => {
         signal.removeEventListener('abort', onAbort);
@@ -87,6 +91,7 @@ export class AskedRanges {
     };
     signal.addEventListener('abort', onAbort, { once: true });
     this.#asked.set(id, asked);
+    this.#sweeper ??= setInterval(() => { this.#sweep(); }, this.#session.stallMs / SWEEPS);
     this.#session.send({ type: 'request', id, blob, range });
     return await promise;
   }
@@ -97,7 +102,7 @@ export class AskedRanges {
     if (asked.state.kind === 'cancelled') return;
     if (asked.state.kind !== 'waiting') throw misbehaved('answered a request twice');
     asked.state = { kind: 'receiving', note };
-    this.#restartTimer(asked);
+    this.#touch(asked);
     asked.incoming.noted(note);
   }
 
@@ -106,7 +111,7 @@ export class AskedRanges {
     if (asked.state.kind === 'cancelled') return;
     if (asked.state.kind !== 'receiving') throw misbehaved('sent data before its answer');
     if (bytes.length > asked.incoming.missing) throw misbehaved('sent more than was asked for');
-    this.#restartTimer(asked);
+    this.#touch(asked);
     asked.incoming.take(bytes);
   }
 
@@ -133,8 +138,8 @@ export class AskedRanges {
   }
 
   closeAll(error: LayerswarmError): void {
+    this.#stopSweeping();
     for (const asked of this.#asked.values()) {
-      clearTimeout(asked.timer);
       const { kind } = asked.state;
       asked.state = { kind: 'cancelled' };
       if (kind !== 'cancelled') asked.settle({ error });
@@ -148,15 +153,25 @@ export class AskedRanges {
     asked.state = { kind: 'cancelled' };
     asked.settle({ error });
     if (!this.#asked.has(asked.id)) return;
-    this.#restartTimer(asked);
+    this.#touch(asked);
     this.#session.send({ type: 'cancel', id: asked.id });
   }
 
-  #onStall(asked: Asked): void {
-    if (this.#session.isPaused) {
-      this.#restartTimer(asked);
-      return;
+  #sweep(): void {
+    if (this.#asked.size === 0) this.#stopSweeping();
+    const now = performance.now();
+    for (const asked of this.#asked.values()) {
+      if (this.#session.isPaused) this.#touch(asked);
+      else if (now - asked.touchedAt >= this.#session.stallMs) this.#onStall(asked);
     }
+  }
+
+  #stopSweeping(): void {
+    clearInterval(this.#sweeper);
+    this.#sweeper = undefined;
+  }
+
+  #onStall(asked: Asked): void {
     if (asked.state.kind === 'cancelled') {
       this.#session.stalled(new LayerswarmError('timeout', `peer ${this.#session.peerId} did not confirm a cancelled request for ${this.#session.stallMs} ms`));
       return;
@@ -166,9 +181,9 @@ export class AskedRanges {
     if (asked.bytesSeen === this.#session.receivedBytes) this.#session.stalled(error);
   }
 
-  #restartTimer(asked: Asked): void {
+  #touch(asked: Asked): void {
     asked.bytesSeen = this.#session.receivedBytes;
-    asked.timer.refresh();
+    asked.touchedAt = performance.now();
   }
 
   #get(id: number): Asked {
@@ -178,7 +193,6 @@ export class AskedRanges {
   }
 
   #forget(asked: Asked): void {
-    clearTimeout(asked.timer);
     this.#asked.delete(asked.id);
     this.#session.changed();
   }

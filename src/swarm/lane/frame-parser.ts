@@ -5,6 +5,7 @@ import { decodeFrame, decodeHeader, HEADER_BYTES, type Frame, type Header } from
  * each a view of the memory that was pushed. Holds no more than what was pushed and not yet taken.
  */
 export class FrameParser {
+  readonly #check: (header: Header) => void;
   readonly #chunks: Uint8Array[] = [];
   /** Position in the first chunk. */
   #position = 0;
@@ -13,6 +14,11 @@ export class FrameParser {
   #header: Header | undefined;
   /** Bytes of the current data frame that are still to come. */
   #dataLeft = 0;
+
+  /** `check` throws when a frame must not even be waited for. */
+  constructor(check: (header: Header) => void = () => undefined) {
+    this.#check = check;
+  }
 
   /** Bytes that were pushed and not yet given out; their memory is in use. */
   get buffered(): number {
@@ -45,6 +51,7 @@ export class FrameParser {
       const bytes = this.#take(HEADER_BYTES);
       if (bytes === undefined) return undefined;
       this.#header = decodeHeader(bytes);
+      this.#check(this.#header);
       this.#dataLeft = isData(this.#header) ? this.#header.length : 0;
     }
     const header = this.#header;

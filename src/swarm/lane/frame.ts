@@ -1,9 +1,10 @@
 import { LayerswarmError } from '../../errors.ts';
 import { Digest, type DigestAlgorithm } from '../../oci/digest.ts';
+import { MAX_REPLY_BYTES, MAX_WORD_BYTES } from '../protocol/word.ts';
 import type { ByteRange } from './lane.ts';
 
 /**
- * What travels on a lane, `/layerswarm/lane/2`. Every frame is a header of 8 bytes and a payload, all integers big-endian:
+ * What travels on a lane, `/layerswarm/lane/3`. Every frame is a header of 8 bytes and a payload, all integers big-endian:
  *
  *     type u8 | payload length u24 | id u32 | payload
  *
@@ -20,6 +21,7 @@ import type { ByteRange } from './lane.ts';
  * | refuse | reason u8 | instead of `answer` or, when the bytes fail half-way or were cancelled, instead of `end` |
  * | cancel | – | the asking side, which still waits for `end` or `refuse` before it forgets the id |
  * | bye | – | either side: it begins nothing more, and the lane closes once nothing is in flight. Instead of hello: the lane is declined, since the peer opens one itself |
+ * | note, ask, reply | a word about a blob, see `protocol/word.ts` | either side; a reply has the id of its ask, and may come on another lane of the two |
  *
  * A digest is the algorithm as u8 (1 sha256, 2 sha512) and its raw bytes.
  */
@@ -29,14 +31,22 @@ export type Frame =
   | { readonly type: 'answer'; readonly id: number; readonly note: Uint8Array }
   | { readonly type: 'data'; readonly id: number; readonly bytes: Uint8Array }
   | { readonly type: 'end' | 'cancel' | 'bye'; readonly id: number }
-  | { readonly type: 'refuse'; readonly id: number; readonly reason: RefuseReason };
+  | { readonly type: 'refuse'; readonly id: number; readonly reason: RefuseReason }
+  | WordFrame;
+
+/** `ask` wants an answer; its id is unique among those that its sender has open with this peer, whatever the lane. */
+export interface WordFrame {
+  readonly type: 'note' | 'ask' | 'reply';
+  readonly id: number;
+  readonly word: Uint8Array;
+}
 
 export type FrameType = Frame['type'];
 
 /** `not-found`: not here, or not to be had by this peer. `unavailable`: here, but not now. `cancelled`: the asking side wished it. */
 export type RefuseReason = 'not-found' | 'unavailable' | 'cancelled';
 
-export const LANE_VERSION = 2;
+export const LANE_VERSION = 3;
 export const HEADER_BYTES = 8;
 export const MAX_DATA_BYTES = 128 * 1024;
 export const MAX_NOTE_BYTES = 4096;
@@ -56,6 +66,9 @@ const TYPES: Readonly<Record<FrameType, { readonly number: number; readonly min:
   refuse: { number: 5, min: 1, max: 1 },
   cancel: { number: 6, min: 0, max: 0 },
   bye: { number: 7, min: 0, max: 0 },
+  note: { number: 8, min: 1, max: MAX_WORD_BYTES },
+  ask: { number: 9, min: 1, max: MAX_WORD_BYTES },
+  reply: { number: 10, min: 1, max: MAX_REPLY_BYTES },
 };
 const TYPE_OF_NUMBER = (Object.keys(TYPES) as FrameType[]).sort((a, b) => TYPES[a].number - TYPES[b].number);
 
@@ -95,6 +108,7 @@ function encodePayload(frame: Frame): Uint8Array {
     case 'data': return frame.bytes;
     case 'refuse': return Uint8Array.of(REASONS.indexOf(frame.reason) + 1);
     case 'end': case 'cancel': case 'bye': return new Uint8Array(0);
+    case 'note': case 'ask': case 'reply': return frame.word;
   }
 }
 
@@ -137,6 +151,8 @@ export function decodeFrame({ type, id }: Header, payload: Uint8Array): Frame {
       return { type, id, reason };
     }
     case 'end': case 'cancel': case 'bye': return { type, id };
+    // Not copied: it is decoded before the memory is read into again.
+    case 'note': case 'ask': case 'reply': return { type, id, word: payload };
   }
 }
 

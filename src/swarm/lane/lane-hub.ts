@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { unlessAborted } from './abort.ts';
+import type { WordLane } from './lane-words.ts';
 import type { Lane } from './lane.ts';
 
 /** A caller waits this long for a TLS lane before it gets a stream lane; the TLS lane goes on being opened, for the next. */
@@ -7,13 +8,13 @@ const PATIENCE_MS = 300;
 
 /** What this needs of a `StreamLaneHub`. */
 export interface StreamLanes {
-  current(peerId: string): Lane | undefined;
+  current(peerId: string): (Lane & WordLane) | undefined;
   lane(peerId: string, signal?: AbortSignal): Promise<Lane>;
 }
 
 /** What this needs of a `TlsLaneHub`. */
 export interface TlsLanes {
-  current(peerId: string): Lane | undefined;
+  current(peerId: string): (Lane & WordLane) | undefined;
   lane(peerId: string): Promise<Lane>;
   isWorthTrying(peerId: string): boolean;
   forget(peerId: string): void;
@@ -31,7 +32,7 @@ export class LaneHub {
   }
 
   /** The lane to the peer that is open now. */
-  current(peerId: string): Lane | undefined {
+  current(peerId: string): (Lane & WordLane) | undefined {
     return this.#tls?.current(peerId) ?? this.#streams.current(peerId);
   }
 

@@ -3,7 +3,8 @@ import type { Digest } from '../../oci/digest.ts';
 import { answerReader } from './answer-reader.ts';
 import { AskedRanges, misbehaved } from './asked-ranges.ts';
 import { Unwritten } from './incoming-range.ts';
-import { LANE_VERSION, MAX_ID, type Frame } from './frame.ts';
+import { MAX_WORD_BYTES } from '../protocol/word.ts';
+import { LANE_VERSION, MAX_ID, type Frame, type WordFrame } from './frame.ts';
 import { FrameParser } from './frame-parser.ts';
 import type { LaneTransport } from './lane-transport.ts';
 import type { ByteRange, LaneAnswer, RangeTarget } from './lane.ts';
@@ -23,6 +24,14 @@ export interface SessionSource {
   read(blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined>;
 }
 
+/** Who takes what the peer says about blobs. */
+export interface WordSink {
+  /** Takes a word before it returns. A promise: nothing more is read before it resolved. @throws `peer-misbehaved` */
+  heard(frame: WordFrame): Promise<void> | undefined;
+  /** Whether an answer to this ask is awaited: nobody else's may be long. */
+  awaits(id: number): boolean;
+}
+
 export interface SessionOptions {
   readonly peerId: string;
   /** IP address of the peer, or the group of addresses that it counts to. */
@@ -30,6 +39,7 @@ export interface SessionOptions {
   /** The side that opened the lane waits for the other's hello. */
   readonly role: 'opener' | 'acceptor';
   readonly source: SessionSource;
+  readonly words: WordSink;
   readonly stallMs?: number | undefined;
   readonly idleMs?: number | undefined;
   /** Of all lanes of this thread. */
@@ -59,7 +69,7 @@ export class LaneSession {
   receivedBytes = 0;
   readonly #transport: LaneTransport;
   readonly #options: SessionOptions;
-  readonly #parser = new FrameParser();
+  readonly #parser: FrameParser;
   readonly #gate: ReadGate;
   readonly #asked: AskedRanges;
   readonly #served: ServedRanges;
@@ -80,6 +90,9 @@ export class LaneSession {
     this.#transport = transport;
     const paces = options.bandwidth?.lane(options.host);
     this.#options = options;
+    this.#parser = new FrameParser(({ type, id, length }) => {
+      if (type === 'reply' && length > MAX_WORD_BYTES && !options.words.awaits(id)) throw misbehaved('answers at length what nobody asked');
+    });
     this.queue = new SendQueue(transport, () => { this.#fail(misbehaved('takes no answers')); }, (blocked) => { this.#watchSending(blocked); }, paces?.sending);
     this.#gate = new ReadGate(paces?.receiving, () => { transport.pause(); }, () => { this.#readOn(); });
     this.#asked = new AskedRanges(this);
@@ -114,6 +127,14 @@ export class LaneSession {
   async request(blob: Digest, range: ByteRange, target: RangeTarget, signal: AbortSignal): Promise<Uint8Array> {
     this.#begin();
     return await this.#asked.request(blob, range, target, signal);
+  }
+
+  /** False when it can be said no more. */
+  say(frame: WordFrame): boolean {
+    if (!this.isOpen) return false;
+    this.#idleTimer.refresh();
+    this.send(frame);
+    return true;
   }
 
   /** open -> draining: what is under way ends, nothing new begins, then the lane closes. */
@@ -244,6 +265,10 @@ export class LaneSession {
       case 'end': this.#asked.onEnd(frame.id); return undefined;
       case 'refuse': this.#asked.onRefuse(frame.id, frame.reason); return undefined;
       case 'bye': this.#onBye(); return undefined;
+      case 'note': case 'ask': case 'reply': {
+        this.#idleTimer.refresh();
+        return this.#options.words.heard(frame);
+      }
       case 'hello': throw misbehaved('said hello twice');
     }
   }

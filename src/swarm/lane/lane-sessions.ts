@@ -2,11 +2,14 @@ import { LaneSession } from './lane-session.ts';
 import type { LaneTransport } from './lane-transport.ts';
 import type { Lane, LaneSource } from './lane.ts';
 import type { Bandwidth } from './pace/bandwidth.ts';
+import type { LaneWords } from './lane-words.ts';
 import { SessionLane } from './session-lane.ts';
 import { UploadSlots } from './upload-slots.ts';
 
 export interface LaneSessionsOptions {
   readonly source: LaneSource;
+  /** Where lanes carry bytes alone, nothing. */
+  readonly words?: LaneWords | undefined;
   readonly stallMs?: number | undefined;
   readonly idleMs?: number | undefined;
   readonly bandwidth?: Bandwidth | undefined;
@@ -46,11 +49,15 @@ export class LaneSessions {
   }
 
   attach(transport: LaneTransport, { peerId, kind, role, host }: NewLane): SessionLane {
-    const { source, stallMs, idleMs, bandwidth } = this.#options;
+    const { source, stallMs, idleMs, bandwidth, words } = this.#options;
     const lanes = this.#of(peerId);
     const session = new LaneSession(transport, {
       peerId, role, host, stallMs, idleMs, bandwidth,
       source: { read: async (blob, range) => await source.read(peerId, blob, range) },
+      words: {
+        heard: (frame) => words?.heard(peerId, frame),
+        awaits: (id) => words?.awaits(peerId, id) === true,
+      },
       slots: this.#slots,
       onDraining: () => { lane.onRetired?.(); },
       onClosed: () => {
@@ -79,6 +86,12 @@ export class LaneSessions {
   /** As `UploadSlots.load`. */
   get load(): UploadSlots['load'] {
     return this.#slots.load;
+  }
+
+  /** A lane to the peer that is open, whoever opened it. */
+  anyOpen(peerId: string): SessionLane | undefined {
+    for (const lane of this.#peers.get(peerId)?.open ?? []) if (lane.isOpen) return lane;
+    return undefined;
   }
 
   /** The peer is no member any longer. */

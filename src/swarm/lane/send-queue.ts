@@ -17,6 +17,7 @@ const TURN_BYTES = 1024 * 1024;
 const SHORT_BYTES = 256 * 1024;
 /** Short frames that may wait for a peer who does not read. It is a peer that asks and asks, and takes no answer. */
 const MAX_CONTROL_FRAMES = 8192;
+const MAX_CONTROL_BYTES = 16 << 20;
 
 /** One range to be sent. */
 export interface Outgoing {
@@ -53,6 +54,7 @@ export class SendQueue {
   readonly #onBlocked: (blocked: boolean) => void;
   readonly #pace: Pace | undefined;
   readonly #control: Buffer[] = [];
+  #controlBytes = 0;
   readonly #states = new Map<Outgoing, RangeState>();
   readonly #waiting: Outgoing[] = [];
   /** Active ranges that have bytes at hand, in the order of their turns. */
@@ -93,8 +95,10 @@ export class SendQueue {
 
   control(frame: Frame): void {
     if (this.#closed) return;
-    this.#control.push(encodeFrame(frame));
-    if (this.#control.length > MAX_CONTROL_FRAMES) {
+    const bytes = encodeFrame(frame);
+    this.#control.push(bytes);
+    this.#controlBytes += bytes.length;
+    if (this.#control.length > MAX_CONTROL_FRAMES || this.#controlBytes > MAX_CONTROL_BYTES) {
       this.#overflow();
       return;
     }
@@ -197,6 +201,7 @@ export class SendQueue {
       while (!this.#blocked && !this.#closed) {
         const control = this.#control.shift();
         if (control !== undefined) {
+          this.#controlBytes -= control.length;
           this.#give(control);
           continue;
         }

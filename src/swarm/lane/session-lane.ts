@@ -1,4 +1,5 @@
 import type { Digest } from '../../oci/digest.ts';
+import type { WordFrame } from './frame.ts';
 import type { LaneSession } from './lane-session.ts';
 import type { ByteRange, Lane, RangeTarget } from './lane.ts';
 
@@ -38,6 +39,11 @@ export class SessionLane implements Lane {
 
   async request(blob: Digest, range: ByteRange, target: RangeTarget, signal: AbortSignal): Promise<Uint8Array> {
     return await this.#session.request(blob, range, target, signal);
+  }
+
+  /** False when it can be said no more. */
+  say(frame: WordFrame): boolean {
+    return this.#session.say(frame);
   }
 
   /** Takes nothing new; closes when what is under way has ended. */

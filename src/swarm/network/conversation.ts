@@ -89,11 +89,21 @@ export class Conversation {
     this.#pending.get(id)?.reject(new LayerswarmError('unsupported', `peer ${this.#peer.peerId} answered with a message that this version does not know`));
   }
 
+  /** An answer to this request is waited for. */
+  awaits(id: number): boolean {
+    return this.#pending.has(id);
+  }
+
+  /** Fails what is waiting. */
+  drop(error: LayerswarmError): void {
+    for (const pending of this.#pending.values()) pending.reject(error);
+  }
+
   /** Fails what is waiting, and everything later. */
   close(error: LayerswarmError): void {
     if (this.#closed !== undefined) return;
     this.#closed = error;
-    for (const pending of this.#pending.values()) pending.reject(error);
+    this.drop(error);
   }
 
   #answer(id: number, message: Message): void {

@@ -36,6 +36,8 @@ const DIALLED_SHARE = 0.75;
 const DEFAULT_NEIGHBOUR_GRACE_MS = 10_000;
 const DEFAULT_PROVIDE_INTERVAL_MS = 1000;
 const MAX_LISTEN_ADDRESSES = 16;
+/** Peers of older versions that are remembered as such. */
+const MAX_TOO_OLD = 1000;
 
 interface Running {
   readonly node: Node;
@@ -57,6 +59,7 @@ export class Libp2pNetwork implements Network {
   /** Handshakes with whoever is no member. */
   readonly handshakes: Handshakes;
   readonly #handlers = new MessageHandlers();
+  readonly #tooOld = new Set<string>();
   readonly #listeners = new Set<(event: 'joined' | 'left', peer: Peer) => void>();
   readonly #bootstrap: readonly BootstrapAddress[];
   readonly #maxNeighbours: number;
@@ -229,6 +232,10 @@ export class Libp2pNetwork implements Network {
     return this.#bans.counts;
   }
 
+  cut(peerId: string, reason: LayerswarmError): void {
+    if (this.#state.kind === 'running') this.#state.parts.members.cut(peerId, reason);
+  }
+
   bans(): readonly Ban[] {
     return this.#bans.list();
   }
@@ -351,7 +358,16 @@ export class Libp2pNetwork implements Network {
       const name = this.peer(peerId)?.name ?? '';
       this.#warn(`peer ${name === '' ? peerId : `${name} (${peerId})`} is cut: ${reason.message}`);
     }
+    if (reason.code === 'unsupported') this.#refuseVersion(peerId, reason);
     if (this.#state.kind === 'running') this.#state.parts.discovery.onGone(peerId, false);
+  }
+
+  /** It comes again and again: once is enough to say so. */
+  #refuseVersion(peerId: string, reason: LayerswarmError): void {
+    if (this.#tooOld.has(peerId)) return;
+    if (this.#tooOld.size >= MAX_TOO_OLD) this.#tooOld.clear();
+    this.#tooOld.add(peerId);
+    this.#warn(`peer ${peerId} is refused: ${reason.message}`);
   }
 
   /** What libp2p would prune first when there are too many connections has no tag. */

@@ -6,7 +6,7 @@ import { StreamTransport } from '../lane/stream-transport.ts';
 import type { Node } from './libp2p-node.ts';
 import type { Members } from './members.ts';
 
-export const LANE_PROTOCOL = '/layerswarm/lane/2';
+export const LANE_PROTOCOL = '/layerswarm/lane/3';
 /** One lane for each side's requests, and those that they replaced and that are not done yet. */
 const MAX_STREAMS = 8;
 

@@ -1,3 +1,4 @@
+import type { LayerswarmError } from '../../errors.ts';
 import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
 import type { Lane, LaneSource } from '../lane/lane.ts';
 
@@ -41,6 +42,8 @@ export interface Network {
    */
   ban(peerId: string, reason: string, until: number): void;
   bans(): readonly Ban[];
+  /** Disconnects a peer that broke the rules of a protocol, and counts that. */
+  cut(peerId: string, reason: LayerswarmError): void;
   /** Members that hold the whole blob, or once did, according to the DHT; connects to them. Best effort: ends with the signal. */
   findProviders(blob: string, signal: AbortSignal): AsyncIterable<string>;
   /**

@@ -8,9 +8,9 @@ import type { MessageHandlers } from './handlers.ts';
 import { MemberPeer } from './member-peer.ts';
 import type { TokenBucket } from './rate-limit.ts';
 
-/** Versions of the messages that this node speaks. Keys that a version adds are ignored by older ones. */
-export const PROTOCOL_VERSION = 1;
-const OLDEST_VERSION = 1;
+/** Versions of the messages that this node speaks. Keys that a version adds are ignored by older ones. 0.1 spoke 1, without the lanes of today. */
+export const PROTOCOL_VERSION = 2;
+const OLDEST_VERSION = 2;
 
 type State =
   | { readonly kind: 'greeting' }
@@ -128,7 +128,7 @@ export class Session implements ChannelOwner {
       return;
     }
     if (hello.version < OLDEST_VERSION) {
-      this.close(new LayerswarmError('unsupported', `peer ${this.peer.peerId} speaks version ${hello.version}, older than ${OLDEST_VERSION}: update it`));
+      this.close(new LayerswarmError('unsupported', `it speaks version ${hello.version} of the protocol, this node ${OLDEST_VERSION} and later; update layerswarm there`));
       return;
     }
     clearTimeout(this.#helloTimer);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Word } from './word.ts';
 
 /**
  * Every control message of `/layerswarm/swarm/1`, as its schema: the one place that says what a peer may send. All fields are
@@ -9,7 +10,6 @@ import { z } from 'zod';
 const MAX_PIECES = 16_384;
 /** One bit a piece. */
 const MAX_BITFIELD_BYTES = MAX_PIECES / 8;
-const MAX_RUNS = 4096;
 /** Bounds what one lookup answer may carry: blobs under two pieces come inline. */
 export const MAX_INLINE_BYTES = 128 * 1024;
 
@@ -19,7 +19,6 @@ function bytesUpTo(limit: number): z.ZodType<Uint8Array> {
 
 const digest = z.string().max(140).regex(/^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/);
 const size = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
-const piece = z.int().min(0).max(MAX_PIECES);
 const pieceLength = z.int().min(1024).max(1 << 30);
 const bitfield = bytesUpTo(MAX_BITFIELD_BYTES);
 const repository = z.string().max(255);
@@ -28,7 +27,6 @@ const peerId = z.string().max(128);
 const origin = z.object({ url: z.string().max(512), source: z.enum(['configured', 'learned']) });
 /** Which charter the sender follows: the operator's public key, and the serial; 0 for none yet. */
 const charter = z.object({ key: z.string().max(128), serial: size });
-const signature = bytesUpTo(64).refine((bytes) => bytes.length === 64, 'an Ed25519 signature is 64 bytes');
 /** What lets the peer that it is given to open one TLS lane to the giver. */
 const bulkOffer = z.object({
   /** `HOST:PORT`, best first. */
@@ -56,24 +54,6 @@ const pullFields = {
   id: pullId, client: z.string().max(40), result: z.enum(['done', 'failed', 'aborted']), reference: shownName, verdict: sentence,
   finishedAt: milliseconds, elapsedMs: milliseconds, bytes: size, fromStoreBytes: size, fromOriginBytes: size, fromPeersBytes: size,
 };
-/**
- * [first piece, number of pieces], as many as a message may hold. Checked by hand: `have` comes thousands of times a second in a
- * crowd, and an array of tuples took 58 of the 84 microseconds that it cost to decode one of 100 runs; this way it takes 5 of 23.
- */
-const runs = z.custom<[number, number][]>(areRuns, `expected at most ${MAX_RUNS} pairs of a piece and a count`);
-
-function areRuns(value: unknown): boolean {
-  return Array.isArray(value) && value.length <= MAX_RUNS && value.every(isRun);
-}
-
-function isRun(value: unknown): boolean {
-  return Array.isArray(value) && value.length === 2 && isPiece(value[0]) && isPiece(value[1]);
-}
-
-function isPiece(value: unknown): boolean {
-  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_PIECES;
-}
-
 /** How much of a blob the sender of this holds. `none` of one that wants it: it has nothing yet. */
 const holding = z.object({
   blob: digest,
@@ -119,35 +99,7 @@ export const messageSchema = z.discriminatedUnion('type', [
   /** `wants`: the sender fetches the blob, and wants news of pieces. */
   z.object({ type: z.literal('join'), holding, wants: z.boolean() }),
   z.object({ type: z.literal('joined'), holding, wants: z.boolean() }),
-  /** `forZone`: the sender told nobody else in the receiver's zone yet, so that the receiver is to fetch these for all there. */
-  z.object({ type: z.literal('have'), blob: digest, runs, forZone: z.boolean() }),
   z.object({ type: z.literal('leave'), blob: digest, complete: z.boolean() }),
-
-  // Leases on extents that nobody has
-  /**
-   * `active`: what the sender is reading under leases of an earlier coordinator. `insists`: whoever is closer to the digest is silent or
-   * out of reach, so that the receiver is to grant leases itself.
-   */
-  z.object({
-    type: z.literal('lease-request'), blob: digest, size, pieceLength, bits: bitfield, active: runs, pieces: piece.min(1), insists: z.boolean().optional(),
-  }),
-  z.object({
-    type: z.literal('lease-grant'),
-    blob: digest,
-    extents: z.array(z.object({ id: z.int().min(0), first: piece, count: piece, expiresInMs: z.int().min(1).max(600_000) })).max(64),
-    /** Extents are all leased or held: ask again after this time, or when the swarm told you more. */
-    waitMs: z.int().min(0).max(60_000).optional(),
-    /** Somebody closer to the digest than the sender coordinates; without extents, then. */
-    redirect: peerId.optional(),
-  }),
-  z.object({ type: z.literal('lease-report'), blob: digest, id: z.int().min(0), done: runs, outcome: z.enum(['done', 'failed', 'released']) }),
-
-  // Verification
-  z.object({ type: z.literal('get-list'), blob: digest }),
-  z.object({ type: z.literal('list'), blob: digest, size, checkpointLength: pieceLength, digests: bytesUpTo(1 << 20), signature }),
-  /** What the receiver signed of these pieces proved wrong: it is asked to look again, and answers what it says now. */
-  z.object({ type: z.literal('dispute'), blob: digest, runs }),
-  z.object({ type: z.literal('statements'), blob: digest, statements: z.array(bytesUpTo(512)).max(4096) }),
 
   // Tags that members remember, and the embedded origin
   z.object({ type: z.literal('get-tag'), origin: z.string().max(512), repository, tag }),
@@ -266,7 +218,8 @@ export const messageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('error'), code: z.string().max(50), message: errorText }),
 ]);
 
-export type Message = z.infer<typeof messageSchema>;
+/** What is said over libp2p, and on lanes. */
+export type Message = z.infer<typeof messageSchema> | Word;
 export type MessageType = Message['type'];
 export type MessageOf<T extends MessageType> = Extract<Message, { type: T }>;
 export type BulkOffer = z.infer<typeof bulkOffer>;

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
-import type { BlobStore } from '../../store/blob-store.ts';
+import type { BlobStore, StreamOptions } from '../../store/blob-store.ts';
 import type { PartialLender } from '../../store/partial-owner.ts';
 import { clientBytes, type EmitPolicy } from '../exchange/client-read.ts';
 import type { SlowPeer } from '../exchange/peer-rates.ts';
@@ -150,7 +150,8 @@ export class BulkThread implements BlobExchange {
       size: async (): Promise<number> => size ?? await begun.then(async () => await worker.call('size', { id })),
       done: async () => { await done; },
       vouchedPiece: async (offset: number, wanted?: WantedPart) => await worker.call('vouched', { id, offset, wanted }),
-      read: (start: number, end: number, signal: AbortSignal) => clientBytes(fetch, this.#options.blobs, start, end, {
+      read: (start: number, end: number, signal: AbortSignal, stream?: StreamOptions) => clientBytes(fetch, this.#options.blobs, start, end, {
+        ...stream,
         emit: this.#options.emit ?? 'proven',
         onVouched: (bytes) => { this.#vouchedBytes += bytes; },
       }, signal),

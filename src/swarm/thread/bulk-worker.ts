@@ -39,6 +39,7 @@ const exchange = new Exchange({
 });
 const sessions = new LaneSessions({
   source: exchange.server,
+  words: network.words,
   stallMs: options.stallMs,
   idleMs: options.idleMs,
   bandwidth,
@@ -59,7 +60,10 @@ const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
       new StreamLaneHub(streams, sessions, { hostOf: (peerId) => addressGroup(network.peer(peerId)?.address ?? '') }),
       port === undefined ? undefined : new TlsLaneHub(port, ownOffersOnly(network, async (peerId) => await main.call('recordedHosts', { peerId }))),
     );
-    network.lanes = hub;
+    network.lanes = {
+      current: (peerId) => hub.current(peerId) ?? sessions.anyOpen(peerId),
+      lane: async (peerId, signal) => await hub.lane(peerId, signal),
+    };
     network.onPeer((event, { peerId }) => {
       if (event === 'joined') return;
       hub.forget(peerId);

@@ -8,7 +8,7 @@ import { BLOB_MESSAGES, type MainMethods, type PeerSnapshot, type WorkerMethods 
 
 type NetworkMethods = Pick<
   MainMethods,
-  'send' | 'request' | 'ban' | 'nextProvider' | 'endSearch' | 'recordedHosts' | 'findClosest' | 'openStream' | 'streamSend' | 'streamPause' | 'streamEnd' | 'streamDestroy'
+  'send' | 'request' | 'ban' | 'misbehaved' | 'nextProvider' | 'endSearch' | 'recordedHosts' | 'findClosest' | 'openStream' | 'streamSend' | 'streamPause' | 'streamEnd' | 'streamDestroy'
 >;
 
 interface Search {
@@ -50,6 +50,7 @@ export class ThreadNetwork {
     send: ({ peerId, message }) => { this.#network.send(peerId, message); },
     request: async ({ peerId, message, answer, timeoutMs }, signal) => await this.#network.request(peerId, message, answer, { signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
     ban: ({ peerId, reason, until }) => { this.#network.ban(peerId, reason, until); },
+    misbehaved: ({ peerId, error }) => { this.#network.cut(peerId, new LayerswarmError('peer-misbehaved', error)); },
     nextProvider: async ({ search: id, blob }) => {
       let search = this.#searches.get(id);
       if (search === undefined) {

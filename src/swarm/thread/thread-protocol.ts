@@ -24,10 +24,8 @@ export interface BulkWorkerOptions {
   readonly isTraced: boolean;
 }
 
-/** What members say about blobs, and about the way for their bytes: the main thread hands it over. */
-export const BLOB_MESSAGES = [
-  'find', 'join', 'have', 'leave', 'dispute', 'get-list', 'lease-request', 'lease-report', 'bulk-open', 'bulk-dial',
-] as const satisfies readonly MessageType[];
+/** What the main thread hands over of what members say. The rest of what they say about blobs they say on lanes. */
+export const BLOB_MESSAGES = ['find', 'join', 'leave', 'bulk-open', 'bulk-dial'] as const satisfies readonly MessageType[];
 
 /** A member as it was when this was said. */
 export type PeerSnapshot = Pick<Peer, 'peerId' | 'name' | 'agent' | 'address' | 'direction' | 'zone' | 'origin' | 'latencyMs'>;
@@ -141,6 +139,8 @@ export interface MainMethods {
   send: Method<{ peerId: string; message: Message }>;
   request: Method<{ peerId: string; message: Message; answer: MessageType; timeoutMs: number | undefined }, Message>;
   ban: Method<Ban>;
+  /** What the peer said on a lane is no word. */
+  misbehaved: Method<{ peerId: string; error: string }>;
   /** One after the other, until there is none. */
   nextProvider: Method<{ search: number; blob: string }, string | undefined>;
   endSearch: Method<{ search: number }>;

@@ -1,20 +1,30 @@
 import { LayerswarmError } from '../../errors.ts';
+import { LaneWords, type WordLane } from '../lane/lane-words.ts';
 import type { Lane, LaneSource } from '../lane/lane.ts';
 import { MessageHandlers, type MessageHandler } from '../network/handlers.ts';
 import type { BlobNetwork, Peer } from '../network/network.ts';
 import { type PeerKey, verifySignature } from '../network/peer-key.ts';
 import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
+import { isWord } from '../protocol/word.ts';
 import type { PortRpc } from './port-rpc.ts';
 import type { MainMethods, PeerSnapshot, WorkerMethods } from './thread-protocol.ts';
 
 type NetworkMethods = Pick<WorkerMethods, 'peerJoined' | 'peerLeft' | 'latencies' | 'message'>;
+
+export interface WorkerLanes {
+  /** One that is open: best the one that this side asks on. */
+  current(peerId: string): WordLane | undefined;
+  lane(peerId: string, signal?: AbortSignal): Promise<Lane>;
+}
 
 /** The members as the bulk thread sees them: the main thread has the connections, this one the lanes. */
 export class WorkerNetwork implements BlobNetwork {
   readonly self: string;
   source: LaneSource | undefined;
   /** Set once the lanes are there. */
-  lanes: { lane(peerId: string, signal?: AbortSignal): Promise<Lane> } | undefined;
+  lanes: WorkerLanes | undefined;
+  /** What is said about blobs goes on lanes. */
+  readonly words: LaneWords;
   readonly #key: PeerKey;
   readonly #main: () => PortRpc<WorkerMethods, MainMethods>;
   readonly #handlers = new MessageHandlers();
@@ -26,6 +36,13 @@ export class WorkerNetwork implements BlobNetwork {
     this.self = key.peerId;
     this.#key = key;
     this.#main = main;
+    this.words = new LaneWords({
+      handlers: this.#handlers,
+      peer: (peerId) => this.peer(peerId),
+      current: (peerId) => this.lanes?.current(peerId),
+      open: async (peerId) => await this.lane(peerId),
+      misbehaved: (peerId, error) => { this.#main().notify('misbehaved', { peerId, error: error.message }); },
+    });
   }
 
   readonly handlers = {
@@ -38,6 +55,7 @@ export class WorkerNetwork implements BlobNetwork {
     peerLeft: ({ peerId }: { peerId: string }): void => {
       const left = this.#peers.get(peerId);
       this.#peers.delete(peerId);
+      this.words.forget(peerId);
       if (left !== undefined) this.#tell('left', left);
     },
     latencies: (measured: NetworkMethods['latencies']['params']): void => {
@@ -68,10 +86,12 @@ export class WorkerNetwork implements BlobNetwork {
   }
 
   send(peerId: string, message: Message): void {
-    this.#main().notify('send', { peerId, message });
+    if (isWord(message)) this.words.send(peerId, message);
+    else this.#main().notify('send', { peerId, message });
   }
 
   async request<T extends MessageType>(peerId: string, message: Message, answer: T, options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<MessageOf<T>> {
+    if (isWord(message)) return await this.words.request(peerId, message, answer, options);
     const { signal, timeoutMs } = options;
     // The type was compared by whoever received the answer.
     return (await this.#main().call('request', { peerId, message, answer, timeoutMs }, { signal })) as MessageOf<T>;

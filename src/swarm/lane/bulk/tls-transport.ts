@@ -87,6 +87,8 @@ export class TlsTransport implements LaneTransport {
   readonly #arena: ReadArena;
   readonly #closed = Promise.withResolvers<void>();
   #blocked = false;
+  /** What is sent in one turn goes to the kernel as one. */
+  #corked = false;
   #error: Error | undefined;
 
   /** `dialledInto`: what a socket that was dialled reads into. */
@@ -108,20 +110,19 @@ export class TlsTransport implements LaneTransport {
 
   send(header: Uint8Array, payload?: Uint8Array, free?: () => void): boolean {
     if (!this.#socket.writable) return false;
-    if (payload === undefined) {
-      this.#socket.write(header, () => {
-        free?.();
-        this.#written();
-      });
-    } else {
+    if (!this.#corked) {
+      this.#corked = true;
       this.#socket.cork();
-      this.#socket.write(header);
-      this.#socket.write(payload, () => {
-        free?.();
-        this.#written();
+      process.nextTick(() => {
+        this.#corked = false;
+        this.#socket.uncork();
       });
-      this.#socket.uncork();
     }
+    if (payload !== undefined) this.#socket.write(header);
+    this.#socket.write(payload ?? header, () => {
+      free?.();
+      this.#written();
+    });
     if (this.#socket.writableLength < MAX_SEND_BUFFERED) return true;
     this.#blocked = true;
     return false;

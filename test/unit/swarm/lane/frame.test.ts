@@ -20,6 +20,9 @@ const WIRE: readonly (readonly [Frame, string])[] = [
   [{ type: 'refuse', id: 7, reason: 'cancelled' }, '05000001 00000007 03'],
   [{ type: 'cancel', id: 7 }, '06000000 00000007'],
   [{ type: 'bye', id: 0 }, '07000000 00000000'],
+  [{ type: 'note', id: 0, word: Buffer.from('hi') }, '08000002 00000000 6869'],
+  [{ type: 'ask', id: 7, word: Buffer.from('hi') }, '09000002 00000007 6869'],
+  [{ type: 'reply', id: 7, word: Buffer.from('hi') }, '0a000002 00000007 6869'],
 ];
 
 for (const [frame, hex] of WIRE) {
@@ -38,6 +41,7 @@ const frame: fc.Arbitrary<Frame> = fc.oneof(
   fc.record({ type: fc.constant('request' as const), id, blob: digest, range }),
   fc.record({ type: fc.constant('answer' as const), id, note }),
   fc.record({ type: fc.constant('data' as const), id, bytes: data }),
+  fc.record({ type: fc.constantFrom('note' as const, 'ask' as const, 'reply' as const), id, word: fc.uint8Array({ minLength: 1, maxLength: 3000 }) }),
   fc.record({ type: fc.constantFrom('end' as const, 'cancel' as const, 'bye' as const), id }),
   fc.record({ type: fc.constant('refuse' as const), id, reason: fc.constantFrom('not-found' as const, 'unavailable' as const, 'cancelled' as const) }),
 );
@@ -63,7 +67,7 @@ test('frames cross whatever chunks they arrive in, and data is put together agai
 });
 
 test('arbitrary bytes give frames or peer-misbehaved, and nothing else', (t) => {
-  const header = fc.tuple(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 0, max: 200 }), id, fc.uint8Array({ maxLength: 300 }))
+  const header = fc.tuple(fc.integer({ min: 0, max: 12 }), fc.integer({ min: 0, max: 200 }), id, fc.uint8Array({ maxLength: 300 }))
     .map(([type, length, id, payload]) => Buffer.concat([Uint8Array.of(type, 0, 0, length, id >>> 24, id >>> 16, id >>> 8, id), payload]));
   fc.assert(fc.property(fc.array(fc.oneof(fc.uint8Array({ maxLength: 100 }), header, frame.map((frame) => encodeFrame(frame))), { maxLength: 8 }), (parts) => {
     const parser = new FrameParser();
@@ -90,7 +94,9 @@ test('what is buffered is what was pushed and not taken', (t) => {
 });
 
 const MALFORMED: Readonly<Record<string, string>> = {
-  'an unknown type': '08000000 00000000',
+  'an unknown type': '0b000000 00000000',
+  'a word of no bytes': '08000000 00000000',
+  'a note over 64 KiB': '08010001 00000000',
   'data without a byte': '03000000 00000000',
   'data over 128 KiB': '03020001 00000000',
   'a note over 4 KiB': '02001001 00000000',
@@ -117,6 +123,7 @@ test('no frame is made that no peer would take', (t) => {
 
 function own(frame: Frame): Frame {
   if ('bytes' in frame) return { ...frame, bytes: Uint8Array.from(frame.bytes) };
+  if ('word' in frame) return { ...frame, word: Uint8Array.from(frame.word) };
   if ('note' in frame) return { ...frame, note: Uint8Array.from(frame.note) };
   return frame;
 }

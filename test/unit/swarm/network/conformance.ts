@@ -52,14 +52,14 @@ export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: 
 
   withSwarm('a request is answered by its handler, who knows who asks', async (t, factory) => {
     const { a, b } = await pair(factory);
-    b.handle('get-list', (message, from) => ({ type: 'error', code: 'not-found', message: `${message.blob} for ${from.peerId}` }));
+    b.handle('origin-blob-size', (message, from) => ({ type: 'error', code: 'not-found', message: `${message.digest} for ${from.peerId}` }));
     b.handle('get-tag', async (message) => {
       await Promise.resolve();
       return { type: 'tag', digest: Digest.of(Buffer.from(message.tag)).toString(), checkedAt: 5 };
     });
     const answer = await a.request(b.self, { type: 'get-tag', origin: 'https://o', repository: 'r', tag: 'latest' }, 'tag');
     t.deepEqual(answer, { type: 'tag', digest: Digest.of(Buffer.from('latest')).toString(), checkedAt: 5 });
-    await throwsCode(t, a.request(b.self, { type: 'get-list', blob }, 'list'), 'not-found', new RegExp(a.self));
+    await throwsCode(t, a.request(b.self, { type: 'origin-blob-size', repository: 'r', digest: blob }, 'blob-size'), 'not-found', new RegExp(a.self));
   });
 
   withSwarm('a handler that returns nothing answers ok', async (t, factory) => {
@@ -92,37 +92,37 @@ export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: 
 
   withSwarm('a message without a handler is answered unsupported', async (t, factory) => {
     const { a, b } = await pair(factory);
-    await throwsCode(t, a.request(b.self, { type: 'get-list', blob }, 'list'), 'unsupported');
+    await throwsCode(t, a.request(b.self, { type: 'origin-blob-size', repository: 'r', digest: blob }, 'blob-size'), 'unsupported');
   });
 
   withSwarm('an answer of another type is misbehaviour', async (t, factory) => {
     const { a, b } = await pair(factory);
-    b.handle('get-list', () => ({ type: 'ok' }));
-    await throwsCode(t, a.request(b.self, { type: 'get-list', blob }, 'list'), 'peer-misbehaved');
+    b.handle('origin-blob-size', () => ({ type: 'ok' }));
+    await throwsCode(t, a.request(b.self, { type: 'origin-blob-size', repository: 'r', digest: blob }, 'blob-size'), 'peer-misbehaved');
   });
 
   withSwarm('a request ends at its deadline and with its signal', async (t, factory) => {
     const { a, b } = await pair(factory);
-    b.handle('get-list', async () => await new Promise<never>(() => undefined));
-    await throwsCode(t, a.request(b.self, { type: 'get-list', blob }, 'list', { timeoutMs: 20 }), 'timeout');
+    b.handle('origin-blob-size', async () => await new Promise<never>(() => undefined));
+    await throwsCode(t, a.request(b.self, { type: 'origin-blob-size', repository: 'r', digest: blob }, 'blob-size', { timeoutMs: 20 }), 'timeout');
     const controller = new AbortController();
-    const request = a.request(b.self, { type: 'get-list', blob }, 'list', { signal: controller.signal });
+    const request = a.request(b.self, { type: 'origin-blob-size', repository: 'r', digest: blob }, 'blob-size', { signal: controller.signal });
     controller.abort();
     await throwsCode(t, request, 'aborted');
-    await throwsCode(t, a.request(b.self, { type: 'get-list', blob }, 'list', { signal: controller.signal }), 'aborted');
+    await throwsCode(t, a.request(b.self, { type: 'origin-blob-size', repository: 'r', digest: blob }, 'blob-size', { signal: controller.signal }), 'aborted');
   });
 
   withSwarm('requests to a peer that leaves, or never was, end as peer-gone', async (t, factory) => {
     const { a, b } = await pair(factory);
     const asked = Promise.withResolvers<undefined>();
-    b.handle('get-list', async () => {
+    b.handle('origin-blob-size', async () => {
       asked.resolve(undefined);
       return await new Promise<never>(() => undefined);
     });
-    const request = a.request(b.self, { type: 'get-list', blob }, 'list');
+    const request = a.request(b.self, { type: 'origin-blob-size', repository: 'r', digest: blob }, 'blob-size');
     await asked.promise;
     await Promise.all([throwsCode(t, request, 'peer-gone'), factory.stopNode(b)]);
-    await throwsCode(t, a.request(b.self, { type: 'get-list', blob }, 'list'), 'peer-gone');
+    await throwsCode(t, a.request(b.self, { type: 'origin-blob-size', repository: 'r', digest: blob }, 'blob-size'), 'peer-gone');
     t.notThrows(() => { a.send(b.self, { type: 'leave', blob, complete: true }); });
   });
 
@@ -130,12 +130,12 @@ export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: 
     const { a, b } = await pair(factory);
     const seen: number[] = [];
     const all = Promise.withResolvers<undefined>();
-    b.handle('lease-report', (message) => {
-      seen.push(message.id);
+    b.handle('tag-moved', ({ tag }) => {
+      seen.push(Number(tag));
       if (seen.length === 500) all.resolve(undefined);
       return undefined;
     });
-    for (let i = 0; i < 500; i++) a.send(b.self, { type: 'lease-report', blob, id: i, done: [], outcome: 'done' });
+    for (let i = 0; i < 500; i++) a.send(b.self, { type: 'tag-moved', origin: 'https://o', repository: 'r', tag: String(i) });
     await all.promise;
     t.deepEqual(seen, Array.from({ length: 500 }, (_, i) => i));
   });
@@ -165,6 +165,14 @@ export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: 
     t.false(await b.verify(a.self, randomBytes(100), signature));
     t.false(await b.verify(a.self, bytes, signature.subarray(1)));
     t.false(await b.verify('no peer id', bytes, signature));
+  });
+
+  withSwarm('a peer that broke the rules is disconnected', async (t, factory) => {
+    const { a, b } = await pair(factory);
+    const left = Promise.withResolvers<string>();
+    a.onPeer((event, { peerId }) => { if (event === 'left') left.resolve(peerId); });
+    a.cut(b.self, new LayerswarmError('peer-misbehaved', 'the peer said a word that is not known'));
+    t.is(await left.promise, b.self);
   });
 
   withSwarm('a banned peer is disconnected and listed', async (t, factory) => {

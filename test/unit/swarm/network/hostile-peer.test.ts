@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import { encode } from 'cborg';
 import { Digest } from '../../../../src/oci/digest.ts';
 import type { Libp2pNetwork } from '../../../../src/swarm/network/libp2p-network.ts';
-import { DEFAULT_MEMBER_LIMITS } from '../../../../src/swarm/network/members.ts';
+import { CONTROL_PROTOCOL, DEFAULT_MEMBER_LIMITS } from '../../../../src/swarm/network/members.ts';
 import { Libp2pSwarm, type SwarmNodeOptions } from '../../../support/libp2p-swarm.ts';
 import { framed, HELLO, RawPeer } from '../../../support/raw-peer.ts';
 import { connected, left } from '../../../support/wait-for-peers.ts';
@@ -57,7 +57,7 @@ for (const [title, bytes] of beforeHello) {
 
 const afterHello: [title: string, bytes: Uint8Array][] = [
   ['says hello again', hello],
-  ['sends a have of ten million pieces', raw([0, 0, { type: 'have', blob, runs: [[0, 10_000_000]], forZone: false }])],
+  ['asks for a bitfield of ten million pieces', raw([0, 0, { type: 'join', holding: { blob, state: 'partial', bits: Buffer.alloc(10_000) }, wants: true }])],
   ['sends a bitfield that is too long', raw([0, 0, { type: 'join', holding: { blob, state: 'partial', bits: new Uint8Array(2049) }, wants: true }])],
   ['sends a digest that is none', raw([0, 0, { type: 'leave', blob: '../../etc/passwd', complete: true }])],
 ];
@@ -112,7 +112,7 @@ test.serial('a member that does not read is cut when its queue is full', async (
   await connected(target, peer.peerId);
   let sent = 0;
   const flood = setInterval(() => {
-    for (let i = 0; i < 20; i++) target.send(peer.peerId, { type: 'list', blob, size: 1, checkpointLength: 1024, digests: randomBytes(1 << 15), signature: Buffer.alloc(64) });
+    for (let i = 0; i < 20; i++) target.send(peer.peerId, { type: 'manifest', digest: blob, mediaType: '', bytes: randomBytes(1 << 15) });
     sent += 20;
   }, 1);
   await left(target, peer.peerId);
@@ -124,12 +124,12 @@ test.serial('a member that does not read is cut when its queue is full', async (
 test.serial('messages over the rate are read later, in order, and not refused', async (t) => {
   const { target, peer } = await attacked(t, { limits: { peerRate: { perSecond: 2000, burst: 10 } } });
   const seen: number[] = [];
-  target.handle('lease-report', (message) => {
-    seen.push(message.id);
+  target.handle('tag-moved', ({ tag }) => {
+    seen.push(Number(tag));
     return undefined;
   });
   const stream = await peer.open();
-  stream.send(Buffer.concat([hello, ...Array.from({ length: 300 }, (_, i) => framed({ kind: 'note', id: 0, message: { type: 'lease-report', blob, id: i, done: [], outcome: 'done' } }))]));
+  stream.send(Buffer.concat([hello, ...Array.from({ length: 300 }, (_, i) => framed({ kind: 'note', id: 0, message: { type: 'tag-moved', origin: 'https://o', repository: 'r', tag: String(i) } }))]));
   await waitFor('all messages', () => seen.length === 300);
   t.deepEqual(seen, Array.from({ length: 300 }, (_, i) => i));
   t.not(target.peer(peer.peerId), undefined);
@@ -166,6 +166,24 @@ test.serial('a message of a later version is passed over and counted, and who as
   t.is(target.counts().unknownMessages, 2);
   t.is(target.counts().invalidMessages, 0);
   t.not(target.peer(peer.peerId), undefined);
+});
+
+test.serial('a peer of version 0.1 is refused, in one line that says what to do, however often it comes', async (t) => {
+  const warnings: string[] = [];
+  const swarm = new Libp2pSwarm();
+  t.teardown(async () => { await swarm.stop(); });
+  const target = await swarm.join({ onWarning: (line) => warnings.push(line) });
+  const peer = await RawPeer.connect(target, [swarm.key]);
+  t.teardown(async () => { await peer.stop(); });
+  (await peer.open()).send(framed({ kind: 'note', id: 0, message: { ...HELLO, version: 1 } }));
+  await peer.cut;
+  const again = await peer.node.dial(multiaddrOf(target.multiaddrs()[0]));
+  const cut = new Promise<void>((resolve) => { again.addEventListener('close', () => { resolve(); }); });
+  (await again.newStream(CONTROL_PROTOCOL)).send(framed({ kind: 'note', id: 0, message: { ...HELLO, version: 1 } }));
+  await cut;
+  t.deepEqual(warnings, [`peer ${peer.peerId} is refused: it speaks version 1 of the protocol, this node 2 and later; update layerswarm there`]);
+  t.deepEqual(target.peers(), []);
+  t.is(target.counts().invalidMessages, 0);
 });
 
 test.serial('an answer that nobody waits for is ignored', async (t) => {

@@ -22,9 +22,7 @@ for (const [frame, expected] of wireForms) {
   });
 }
 
-const piece = fc.nat(16_384);
 const messages: fc.Arbitrary<Message> = fc.oneof(
-  fc.record({ type: fc.constant('have' as const), blob: fc.constant(blob), runs: fc.array(fc.tuple(piece, piece), { maxLength: 200 }), forZone: fc.boolean() }),
   fc.record({ type: fc.constant('join' as const), wants: fc.boolean(), holding: fc.record({ blob: fc.constant(blob), state: fc.constantFrom('none' as const, 'partial' as const, 'complete' as const), bits: fc.uint8Array({ maxLength: 2048 }) }) }),
   fc.record({ type: fc.constant('peers' as const), addresses: fc.array(fc.string({ maxLength: 64, unit: 'grapheme' }), { maxLength: 128 }) }),
   fc.record({ type: fc.constant('error' as const), code: fc.string({ maxLength: 50 }), message: fc.string({ maxLength: 500 }) }),

@@ -18,6 +18,8 @@ export function testHostilePeers(withPair: WithPair): void {
     'the cancel of a request that was never made': [encodeFrame({ type: 'cancel', id: 1 })],
     'one request number twice': [encodeFrame(request), encodeFrame(request)],
     'a range that ends before it starts': [reversedRange()],
+    'a long answer that nobody asked for': [encodeHeader('reply', 1, 200_000)],
+    'an ask that is too long': [Uint8Array.of(9, 1, 0, 1, 0, 0, 0, 0)],
     'more requests than anybody may have open': Array.from({ length: 1100 }, (_, id) => encodeFrame({ ...request, id })),
   };
   for (const [what, frames] of Object.entries(hostile)) {
