@@ -98,6 +98,11 @@ export class LeaseTable {
     this.#leased = new Uint32Array(layout.pieceCount);
   }
 
+  /** Leases that are given out. */
+  get leases(): number {
+    return this.#leases.size;
+  }
+
   /**
    * The member asks for `pieces` or fewer; `bits` is what it has, `active` what it is reading under earlier leases. Members that are `doubted`
    * are to leave the reading to others, as long as those get on with it.
