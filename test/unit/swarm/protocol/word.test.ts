@@ -89,7 +89,7 @@ test('the longest news fits into what anybody may say, and the longest list into
   t.throws(() => encodeWord(list(2 << 20)), { code: 'too-large' });
 });
 
-test('a word is encoded once for all that get it', (t) => {
+test('news is encoded once for all that get it', (t) => {
   const word: Word = { type: 'have', blob, runs: [[1, 2]], forZone: false };
   t.is(encodeWord(word), encodeWord(word));
 });
