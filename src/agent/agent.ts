@@ -20,6 +20,10 @@ import { BulkThread } from '../swarm/thread/bulk-thread.ts';
 import { TagMemory } from '../swarm/tag-memory.ts';
 import { version } from '../version.ts';
 import { ClientPulls } from './client-pulls.ts';
+import { charterHandlers } from './charter/charter-handlers.ts';
+import { FollowedCharter } from './charter/followed-charter.ts';
+import { MirrorSet } from './charter/mirror-set.ts';
+import { SwarmRules } from './charter/swarm-rules.ts';
 import type { AgentConfig } from './config.ts';
 import { CurrentOrigin } from './current-origin.ts';
 import { ExcludedRepositories } from './excluded-repositories.ts';
@@ -27,12 +31,14 @@ import { DiskWatch } from './health/disk-watch.ts';
 import { RuntimeWatch } from './health/runtime-watch.ts';
 import { ImageList } from './image-list.ts';
 import { makeKeeping } from './keeping.ts';
-import { mirroredRegistries } from './mirrored-registries.ts';
+import { limitsOf } from './limits.ts';
+import { mirroredRegistry } from './mirrored-registries.ts';
 import { NodeView } from './node-view.ts';
 import { controlHandlers } from './operations.ts';
-import { OriginClients } from './origin-clients.ts';
+import { OriginClients, openOrigin } from './origin-clients.ts';
 import { OriginMemory } from './origin-memory.ts';
 import { Puller } from './puller.ts';
+import { PeerNames } from './peer-names.ts';
 import { PullRecorder } from './pull-recorder.ts';
 import { ReceiptBook } from './receipt-book.ts';
 import { RegistryTally } from './registry-tally.ts';
@@ -74,7 +80,8 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   const store = host?.store ?? own;
   for (const repair of store.repairs) log.for('store').warn(repair);
   await removeAgentFile(config.data);
-  const excluded = new ExcludedRepositories(config.exclude, store.images);
+  const rules = new SwarmRules(config);
+  const excluded = new ExcludedRepositories(rules.exclude, store.images);
 
   // The members
   const keys = await loadSwarmKeys(config.swarmKey, log);
@@ -89,10 +96,12 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     mdns: config.mdns,
     zone: config.zone,
     name: config.name,
+    maxNeighbours: config.limits.members,
     agent: `layerswarm/${version}`,
     onWarning: (line) => log.for('network').warn(line),
   });
   parts.defer(() => network.stop());
+  const peers = parts.use(new PeerNames(network));
 
   // The origin: this node itself, the one that is configured, or the one that members name
   const clients = new OriginClients(config, network, bandwidth, (...args) => exchange.readMember(...args));
@@ -103,10 +112,11 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   if (embedded !== undefined) serveOrigin(network, embedded, isExcluded);
   const configured = embedded ?? (config.origin === 'auto' ? undefined : clients.configured(config.origin));
   const memory = new OriginMemory(config.data);
+  const directory = new OriginDirectory(network, { configured: configured?.url, record: await memory.read(), onRecord: (record) => memory.remember(record, log.for('origin')) });
   const origins = new CurrentOrigin({
-    directory: new OriginDirectory(network, { configured: configured?.url, record: await memory.read(), onRecord: (record) => memory.remember(record, log.for('origin')) }),
+    directory,
     configured,
-    open: ({ url }) => clients.learned(url),
+    open: ({ url }) => openOrigin(url, rules, clients),
     log: log.for('origin'),
   });
   parts.defer(() => origins.close());
@@ -116,7 +126,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   const tags = new TagMemory(network, (url, repository, tag) => {
     const full = `${registryNameOf(url)}/${repository}`;
     return excluded.has(full) ? undefined : store.images.tag(full, tag);
-  }, { witnesses: config.tags.witnesses });
+  }, { witnesses: () => rules.tags.witnesses });
 
   // Blobs between the members: on the thread that their bytes stay on, with the bulk port
   const exchange: BulkThread = await BulkThread.start({
@@ -136,28 +146,44 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   });
   parts.defer(() => exchange.close());
 
-  const mirrors = mirroredRegistries({ upstreams: config.upstreams, open: (upstream) => clients.mirror(upstream), tags, excluded });
-  parts.defer(async () => { await Promise.all(mirrors.map((mirror) => mirror.origin.close())); });
+  const mirrors = new MirrorSet(
+    (upstream) => mirroredRegistry(upstream, { open: (opened) => clients.mirror(opened), tags, excluded }),
+    (error) => log.for('origin').warn('the client of a former mirror did not close', { reason: String(error) }),
+  );
+  mirrors.set(rules.upstreams);
+  parts.defer(() => mirrors.close());
+  const charter = config.charterKey === undefined ? undefined : await FollowedCharter.open({
+    network, data: config.data, key: config.charterKey, rules, log: log.for('charter'),
+    onRules: (isOtherCa) => {
+      mirrors.set(rules.upstreams);
+      excluded.set(rules.exclude);
+      const before = origins.get();
+      directory.setCharter(rules.charter.origin);
+      if (isOtherCa && origins.get() === before) origins.reopen();
+    },
+  });
+  parts.defer(() => charter?.close());
 
   // What people and monitoring see
   const receipts = await ReceiptBook.open({ data: config.data, onWarning: (line) => log.for('pull').warn(line) });
   parts.defer(() => receipts.close());
-  const recorder = new PullRecorder({ book: receipts, network, onPull: (receipt) => metrics.pulled(receipt), log: log.for('pull') });
+  const recorder = new PullRecorder({ book: receipts, peers, onPull: (receipt) => metrics.pulled(receipt), log: log.for('pull') });
   const clientPulls = parts.use(new ClientPulls({ images: store.images, store: store.blobs, exchange, keep: recorder.keep, now: Date.now }));
   const runtimes = new RuntimeWatch(join(config.data, 'setup'));
   const storeHealth = new StoreHealth(own, log.for('store'));
   const tally = new RegistryTally(clientPulls, storeHealth, (client) => runtimes.asked(client));
   const images = new ImageList(store.images, store.blobs);
-  const replication = parts.use(new Replication({ config: config.replication, data: config.data, network, images: store.images, exchange, origin, isExcluded, log: log.for('replication') }));
+  const replication = parts.use(new Replication({ config: config.replication, data: config.data, network, peers, images: store.images, exchange, origin, isExcluded, log: log.for('replication') }));
   const disk = new DiskWatch(config.data, RESERVE_BYTES);
   const view = new NodeView({
-    config, network, origins, embedded: embedded !== undefined, store, storeHealth, host, exchange, images, receipts, tally, mirrors, excluded, replication, keyIds, disk, runtimes, log: log.for('health'), strayErrors,
+    config, rules, charter, network, peers, origins, embedded: embedded !== undefined, store, storeHealth, host, exchange, images, receipts, tally, mirrors: () => mirrors.list(), excluded, replication, keyIds, disk, runtimes, log: log.for('health'), strayErrors,
+    limits: () => limitsOf({ config, network, store, registry: registry.use, status: status?.connections }),
   });
   const jobs = new JobBoard(Date.now);
   const swarmView = await makeSwarmView({
     data: config.data, network, exchange, status: () => view.status(), receipts: () => view.receipts(), isExcluded: (full) => excluded.has(full), jobs, log: log.for('status'),
     // a transfer has the repository's name without its registry, which may be any of those that are read
-    mayShare: ({ digest, repository }) => excluded.mayShare(digest) && ![registryName(), ...mirrors.map(({ name }) => name)].some((registry) => excluded.has(`${registry ?? ''}/${repository}`)),
+    mayShare: ({ digest, repository }) => excluded.mayShare(digest) && ![registryName(), ...mirrors.list().map(({ name }) => name)].some((registry) => excluded.has(`${registry ?? ''}/${repository}`)),
   });
   parts.use(swarmView);
   const metrics = new Metrics(() => view.status(), CLIENTS);
@@ -167,21 +193,23 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   const registry = new Registry({
     listen: config.registry,
     hostNames: config.hostNames,
+    maxConnections: config.limits.clients,
     store: store.blobs,
     images: store.images,
     exchange,
     origin,
     registryName,
     repositoryPrefix,
-    aliases: config.mirrors,
-    mirrors,
+    aliases: () => rules.aliases,
+    mirrors: () => mirrors.list(),
     tagMemory: async (repository, tag, signal) => (origin() === undefined ? undefined : tags.ask(origin()!.url, repository, tag, { signal })),
     isExcluded,
     ...(embedded === undefined ? {} : { embedded: { origin: embedded, uploadsFolder: join(config.data, 'uploads'), makeRoom: (bytes) => own.makeRoom(bytes) } }),
     log: log.for('registry'),
     counters: tally,
     lazyRanges: config.emit === 'vouched',
-    timing: { tagTtl: config.tags.ttl, tagMaxStale: config.tags.staleFor, accessTtl: config.access.ttl, accessMaxStale: config.access.staleFor },
+    tagRules: () => rules.tags,
+    timing: { accessTtl: config.access.ttl, accessMaxStale: config.access.staleFor },
   });
   const hints = new TagHints({ network, images: store.images, origin, isExcluded, wants: (repository, tag) => replication.wants(repository, tag), log: log.for('tags') });
   // every tag of an embedded origin that is new or moves was pushed here
@@ -204,13 +232,13 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
 
   // What operators put in
   const endpoint = (): string => new URL(registry.url).host;
-  const seeding = await makeSeeding({ data: config.data, store, exchange, origin, mirrors: config.mirrors, endpoint, log: log.for('seed') });
+  const seeding = await makeSeeding({ data: config.data, store, exchange, origin, mirrors: () => rules.aliases, endpoint, log: log.for('seed') });
   parts.use(seeding);
 
   // What is preheated and kept
-  const names = { registryName, repositoryPrefix, mirrors: config.mirrors, upstreams: mirrors.map(({ name }) => name), endpoint };
+  const names = { registryName, repositoryPrefix, mirrors: () => rules.aliases, upstreams: () => mirrors.list().map(({ name }) => name), endpoint };
   const keeping = await makeKeeping({
-    config, network, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, keep: recorder.keep, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, closeIdle: () => exchange.closeIdle(), log: log.for('keep'),
+    config, network, peers, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, keep: recorder.keep, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, closeIdle: () => exchange.closeIdle(), log: log.for('keep'),
   });
   parts.use(keeping);
 
@@ -228,6 +256,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     handlers: {
       ...controlHandlers({ view, puller, preheat: keeping.preheat, names, jobs }),
       ...keeping.handlers,
+      ...charterHandlers(charter),
       seed: seedHandler({ seeder: seeding.seeder, hints, preheat: keeping.preheat, jobs }),
       'replicate-run': (request, { signal, progress }) => replication.run(request, signal, progress),
     } satisfies Handlers,
@@ -236,7 +265,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
 
   // From here on others see it
   await network.start();
-  host?.start({ registries: () => [registryName(), ...config.mirrors, ...mirrors.map(({ name }) => name)].filter((name) => name !== undefined), isExcluded: (full) => excluded.has(full) });
+  host?.start({ registries: () => [registryName(), ...rules.aliases, ...mirrors.list().map(({ name }) => name)].filter((name) => name !== undefined), isExcluded: (full) => excluded.has(full) });
   await registry.start();
   parts.defer(() => registry.stop());
   await push?.start();
@@ -249,6 +278,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   await view.lookAround();
   parts.use(every(LOOK_MS, 'later', () => view.lookAround()));
   parts.use(every(ORIGIN_PROBE_MS, 'now', (signal) => view.probeOrigins(signal)));
+  if (charter !== undefined) parts.use(every(LOOK_MS, 'later', () => charter.catchUp()));
   parts.use(every(STORE_LOOK_MS, 'later', () => storeHealth.look()));
 
   const file: AgentFile = {

@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { readSwarmKey } from '../swarm/network/swarm-key.ts';
 import type { AgentConfig } from './config.ts';
 
-const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
+export const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
 
 export interface FileFindings {
   /** What keeps an agent from working, one line each. */

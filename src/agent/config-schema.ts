@@ -24,7 +24,7 @@ function parseInterval(text: string | number): number | undefined {
   return ms !== undefined && ms >= 1000 && ms <= MAX_INTERVAL_MS ? ms : undefined;
 }
 
-function quantity(parse: (text: string | number) => number | undefined) {
+export function quantity(parse: (text: string | number) => number | undefined) {
   return z.union([z.string(), z.number()]).transform((text, context) => {
     const value = parse(text);
     if (value !== undefined) return value;
@@ -65,8 +65,8 @@ const multiaddr = z.string().regex(/^(\/(ip4|ip6|dns|dns4|dns6|dnsaddr)\/[^/\s]+
 /** A multiaddr, `HOST:PORT`, `[IPv6]:PORT`, or `dns:HOST[:PORT]`. */
 const memberAddress = z.union([multiaddr, z.string().regex(HOST_PORT), z.string().regex(/^dns:[A-Za-z0-9._-]+(:\d{1,5})?$/)]);
 const file = z.string().min(1);
-const registryHost = z.string().regex(/^[A-Za-z0-9.-]+(:\d{1,5})?$|^\[[0-9a-fA-F:]+\](:\d{1,5})?$/);
-const repositoryPattern = z.string().regex(/^[a-z0-9*][a-z0-9._/:*-]*$/);
+export const registryHost = z.string().regex(/^[A-Za-z0-9.-]+(:\d{1,5})?$|^\[[0-9a-fA-F:]+\](:\d{1,5})?$/);
+export const repositoryPattern = z.string().regex(/^[a-z0-9*][a-z0-9._/:*-]*$/);
 
 const originUrl = z.string().transform((text, context) => {
   if (text === 'auto' || text === 'embedded') return text;
@@ -87,10 +87,10 @@ export interface MirrorSetting {
   readonly ca?: string | undefined;
 }
 
-const registryUrl = originUrl.refine((url) => url !== 'auto' && url !== 'embedded');
+export const registryUrl = originUrl.refine((url) => url !== 'auto' && url !== 'embedded');
 
 /** `docker.io`, or `docker.io=https://registry-1.docker.io`. */
-const mirrorText = z.string().transform((text, context): MirrorSetting => {
+export const mirrorText = z.string().transform((text, context): MirrorSetting => {
   const equals = text.indexOf('=');
   const name = registryHost.safeParse(equals === -1 ? text : text.slice(0, equals));
   const url = equals === -1 ? undefined : registryUrl.safeParse(text.slice(equals + 1));
@@ -136,6 +136,8 @@ export const configSchema = z.strictObject({
     'Members to dial at start. One is enough, any will do; none is needed where mDNS reaches the others or a restarted node remembers them.'),
   swarmKey: setting(z.array(file).max(2).default([]), 'one key file, or two during a rotation',
     'Swarm key file, made by "layerswarm key FILE". With two, both are accepted and the first is offered.'),
+  charterKey: setting(z.string().regex(/^[A-Za-z0-9._-]{1,64}:[A-Za-z0-9_-]{43}$/).optional(), 'a public key as "layerswarm charter keygen" prints it (NAME:KEY)',
+    'The operator whose charter this node follows: what it says of origin, mirrors, exclusions and tags goes before what is said here, and members pass it on.'),
   open: setting(z.boolean().default(false), 'true or false',
     'Let a node without a swarm key listen beyond loopback: anybody who reaches it is a member.'),
   mdns: setting(z.boolean().default(true), 'true or false', 'Find members on the local network by multicast DNS.'),
@@ -170,9 +172,11 @@ export const configSchema = z.strictObject({
     host: setting(quantity(parseRate).prefault(0), RATE, 'Blob bytes a second sent to, and received from, any one host (IP address) of members.'),
     origin: setting(quantity(parseRate).prefault(0), RATE, 'Blob bytes a second read from the origin; from each other registry as many.'),
     originConnections: setting(z.int().min(1).max(256).default(16), 'a number from 1 to 256', 'Connections to the origin at a time.'),
-  }).prefault({}).describe('Bandwidth.'),
+    members: setting(z.int().min(4).max(4096).default(256), 'a number from 4 to 4096', 'Members that this node is connected to; in a larger swarm it knows a changing part of the others.'),
+    clients: setting(z.int().min(16).max(65_536).default(4096), 'a number from 16 to 65536', 'Connections to the registry endpoint at a time; one address may have a quarter of them.'),
+  }).prefault({}).describe('Bandwidth and connections; "layerswarm status --json" has what is used of them.'),
   emit: setting(z.enum(['proven', 'vouched']).default('proven'), 'proven or vouched',
-    'What a client is given of a blob that is still arriving: bytes whose digest is proven, or already those that a signed list vouches for, and parts that are asked for by Range straight from the registry (lazy clients).'),
+    'What a client is given of a blob that is still arriving: bytes whose digest is proven, or already those that a signed list vouches for, and parts that are asked for by Range first of all (lazy clients).'),
   mirrors: setting(z.array(z.union([mirrorText, mirrorObject])).max(64).prefault(['docker.io']), 'registry names such as docker.io, quay.io=https://quay.io, docker.io=https://harbor.example/dockerhub-proxy, or {name, url, username, passwordFile, ca}',
     'Registries that are served beside the origin, and no others: what a runtime may say with ?ns=, and what a reference may begin with. A name alone: the origin answers for it. With a url: read from there, with credentials of its own.'),
   exclude: setting(z.array(repositoryPattern).default([]), 'repository names, * for any part, such as secret/*',

@@ -49,7 +49,7 @@ export async function readYaml(file: string): Promise<Record<string, unknown>> {
     throw unreadable(file, error);
   }
   if (text.length > MAX_FILE_BYTES) throw new LayerswarmError('config-invalid', `${file}: expected at most ${MAX_FILE_BYTES} characters, received ${text.length}`);
-  const document = parseDocument(text, { prettyErrors: true });
+  const document = parseDocument(text, { prettyErrors: true, logLevel: 'error' });
   const problem = document.errors[0];
   if (problem !== undefined) {
     throw new LayerswarmError('config-invalid', `${file}: expected YAML, received: ${problem.message.split('\n')[0]?.replace(/:$/, '')}`, { cause: problem });

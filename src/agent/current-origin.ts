@@ -34,6 +34,11 @@ export class CurrentOrigin {
     return this.#origin;
   }
 
+  /** Makes the client of the same origin anew: what it needs to know beside the address is another. */
+  reopen(): void {
+    this.#replace(this.state.current);
+  }
+
   async close(): Promise<void> {
     this.#unsubscribe();
     this.#options.directory.close();
@@ -41,9 +46,14 @@ export class CurrentOrigin {
   }
 
   #follow({ current, conflict, reason }: OriginState): void {
-    const { open, log } = this.#options;
+    const { log } = this.#options;
     if (conflict !== undefined) log.error(reason ?? 'different origins are named in this swarm');
     if (current?.url === (this.#origin === undefined ? undefined : normalizeOriginUrl(this.#origin.url))) return;
+    this.#replace(current);
+  }
+
+  #replace(current: OriginState['current']): void {
+    const { open, log } = this.#options;
     const old = this.#origin;
     try {
       this.#origin = current === undefined ? undefined : open(current);

@@ -3,12 +3,17 @@ import type { ImageStore } from '../store/image-store.ts';
 
 /** Repositories that the operator keeps out of the swarm: names with or without their registry, `*` for any part. */
 export class ExcludedRepositories {
-  readonly #patterns: readonly RegExp[];
+  #patterns: readonly RegExp[] = [];
   readonly #images: Pick<ImageStore, 'repositoriesOf'>;
 
   constructor(patterns: readonly string[], images: Pick<ImageStore, 'repositoriesOf'>) {
-    this.#patterns = patterns.map((pattern) => new RegExp(`^${pattern.split('*').map((part) => part.replace(/[^a-z0-9]/g, '\\$&')).join('.*')}$`));
     this.#images = images;
+    this.set(patterns);
+  }
+
+  /** From now on these are excluded, and no others. */
+  set(patterns: readonly string[]): void {
+    this.#patterns = patterns.map((pattern) => new RegExp(`^${pattern.split('*').map((part) => part.replace(/[^a-z0-9]/g, '\\$&')).join('.*')}$`));
   }
 
   /** `full`: with its registry. A pattern means the name with it or without. */

@@ -9,9 +9,9 @@ export interface ImageNameOptions {
   /** What the origin's repositories begin with in references where it is under a path. */
   readonly repositoryPrefix?: () => string;
   /** Other registries that the origin stands for, lower case. */
-  readonly mirrors: readonly string[];
+  readonly mirrors: () => readonly string[];
   /** Registries with an upstream of their own, lower case. */
-  readonly upstreams?: readonly string[];
+  readonly upstreams?: () => readonly string[];
   /** `host:port` of this node's own endpoint, which people copy from what they gave dockerd. */
   readonly endpoint: () => string;
 }
@@ -32,15 +32,15 @@ export interface ImageName {
  */
 export function parseImageName(text: string, options: ImageNameOptions): ImageName {
   const registry = options.registryName();
-  const upstreams = options.upstreams ?? [];
+  const [mirrors, upstreams] = [options.mirrors(), options.upstreams?.() ?? []];
   const typed = Reference.parse(text, { defaultRegistry: registry ?? 'origin.invalid' }).withDefaultTag();
   const mirrored = mirroredName(typed, upstreams, options.endpoint());
   if (mirrored !== undefined && mirrored.registry !== registry) return imageName(mirrored);
   if (registry === undefined) {
     throw new LayerswarmError('origin-unknown', 'this node does not know its origin yet: give it one with --origin, or wait until it has met a member that knows it');
   }
-  if (typed.registry !== registry && typed.registry !== options.endpoint() && !options.mirrors.includes(typed.registry)) {
-    throw new LayerswarmError('reference-invalid', `expected an image of ${[registry, ...options.mirrors, ...upstreams].join(' or ')}, received ${typed.toString()}: name it as the origin does, or add ${typed.registry} to mirrors`);
+  if (typed.registry !== registry && typed.registry !== options.endpoint() && !mirrors.includes(typed.registry)) {
+    throw new LayerswarmError('reference-invalid', `expected an image of ${[registry, ...mirrors, ...upstreams].join(' or ')}, received ${typed.toString()}: name it as the origin does, or add ${typed.registry} to mirrors`);
   }
   return imageName(Reference.of({ registry, repository: withoutPrefix(typed.repository, options.repositoryPrefix?.() ?? ''), tag: typed.tag, digest: typed.digest }));
 }

@@ -10,6 +10,7 @@ import { CopyTargets } from './copy-targets.ts';
 import type { HostContent } from './host-content.ts';
 import type { ImageNameOptions } from './image-name.ts';
 import { keepHandlers } from './keep-operations.ts';
+import type { PeerNames } from './peer-names.ts';
 import { Pinner } from './pinner.ts';
 import { PrefetchService } from './prefetch-service.ts';
 import { Preheat } from './preheat.ts';
@@ -20,8 +21,9 @@ import { every } from './schedule.ts';
 import { SCRUB_LOOK_MS, scrubWhenDue } from './scrub.ts';
 
 export interface KeepingParts {
-  readonly config: Pick<AgentConfig, 'data' | 'zone' | 'allow' | 'store'>;
+  readonly config: Pick<AgentConfig, 'data' | 'name' | 'zone' | 'allow' | 'store'>;
   readonly network: Network;
+  readonly peers: PeerNames;
   readonly store: Store;
   readonly puller: Puller;
   readonly upstreamOf: UpstreamOf;
@@ -47,19 +49,19 @@ const COPIES_MS = 60_000;
 
 /** What preheats, keeps, removes and checks images: here, at members' wishes, and on members. @throws `store-format` */
 export async function makeKeeping(parts: KeepingParts): Promise<Keeping> {
-  const { config, network, store, upstreamOf, names, host, log } = parts;
+  const { config, network, peers, store, upstreamOf, names, host, log } = parts;
   const { maxAge } = config.store;
-  const preheat = new Preheat({ ...parts, zone: config.zone });
+  const preheat = new Preheat({ ...parts, name: config.name, zone: config.zone });
   const prefetches = new PrefetchService({ network, allowed: config.allow.prefetch, pull: async (...pull) => await preheat.forMember(...pull) });
   const purger = new Purger({
-    network, store, upstreamOf, names, host, allowed: config.allow.purge,
-    onRemote: ({ peerId }, image, { removed, bytes }) => log.warn('a member purged an image here', { peer: peerId, image, blobs: removed.length, bytes }),
+    network, store, name: config.name, upstreamOf, names, host, allowed: config.allow.purge,
+    onRemote: ({ peerId }, image, { removed, bytes }) => log.warn('a member purged an image here', { node: peers.called(peerId), peer: peerId, image, blobs: removed.length, bytes }),
   });
   const targets = await CopyTargets.open(config.data);
   const keeper = new CopyKeeper({ network, store, targets, zone: config.zone, log });
   const pinner = new Pinner({
-    network, store, upstreamOf, names, targets, keeper, zone: config.zone, allowed: config.allow.pin, isExcluded: parts.isExcluded,
-    onRemote: ({ peerId }, image, pinned) => log.info(pinned ? 'a member pinned an image here' : 'a member unpinned an image here', { peer: peerId, image }),
+    network, store, upstreamOf, names, targets, keeper, name: config.name, zone: config.zone, allowed: config.allow.pin, isExcluded: parts.isExcluded,
+    onRemote: ({ peerId }, image, pinned) => log.info(pinned ? 'a member pinned an image here' : 'a member unpinned an image here', { node: peers.called(peerId), peer: peerId, image }),
   });
   const gc = async (options: GcOptions, signal: AbortSignal): Promise<GcReport> => {
     await host?.checkDuplicates(signal);

@@ -1,16 +1,19 @@
 import type { Logger } from '../log.ts';
 import type { MirroredRegistry } from '../registry/registry.ts';
-import type { ContainerdStatus, MembershipStatus, NodeHealth, OriginStatus, Receipt, ReplicationStatus, StatusDocument, TransferDocument } from '../status/status-document.ts';
+import type { ContainerdStatus, LimitStatus, MembershipStatus, NodeHealth, OriginStatus, Receipt, ReplicationStatus, StatusDocument, TransferDocument } from '../status/status-document.ts';
 import type { StatusSource } from '../status/status-source.ts';
 import type { Store } from '../store/store.ts';
 import type { BulkThread } from '../swarm/thread/bulk-thread.ts';
 import type { Libp2pNetwork } from '../swarm/network/libp2p-network.ts';
 import { version } from '../version.ts';
+import type { FollowedCharter } from './charter/followed-charter.ts';
+import type { SwarmRules } from './charter/swarm-rules.ts';
 import type { AgentConfig } from './config.ts';
 import type { CurrentOrigin } from './current-origin.ts';
 import type { ExcludedRepositories } from './excluded-repositories.ts';
 import type { HostContent } from './host-content.ts';
 import type { ImageList } from './image-list.ts';
+import type { PeerNames } from './peer-names.ts';
 import type { ReceiptBook } from './receipt-book.ts';
 import type { RegistryTally } from './registry-tally.ts';
 import type { DiskWatch } from './health/disk-watch.ts';
@@ -22,8 +25,12 @@ import { isoTime, servedRegistries } from './served-registries.ts';
 import type { StoreHealth } from './store-health.ts';
 
 export interface NodeViewParts {
-  readonly config: Pick<AgentConfig, 'data' | 'name' | 'zone' | 'mirrors' | 'upstreams' | 'exclude'>;
+  readonly config: Pick<AgentConfig, 'data' | 'name' | 'zone'>;
+  readonly rules: Pick<SwarmRules, 'aliases' | 'exclude'>;
+  /** undefined where the configuration names no operator. */
+  readonly charter: Pick<FollowedCharter, 'status'> | undefined;
   readonly network: Libp2pNetwork;
+  readonly peers: PeerNames;
   readonly origins: CurrentOrigin;
   readonly embedded: boolean;
   readonly store: Store;
@@ -33,7 +40,7 @@ export interface NodeViewParts {
   readonly images: ImageList;
   readonly receipts: ReceiptBook;
   readonly tally: RegistryTally;
-  readonly mirrors: readonly MirroredRegistry[];
+  readonly mirrors: () => readonly MirroredRegistry[];
   readonly excluded: ExcludedRepositories;
   readonly replication: { status(): ReplicationStatus };
   /** Of the keys that this node accepts. */
@@ -42,6 +49,7 @@ export interface NodeViewParts {
   readonly runtimes: RuntimeWatch;
   readonly log: Logger;
   readonly strayErrors: () => number;
+  readonly limits: () => readonly LimitStatus[];
 }
 
 /** A node as people and monitoring see it: one document out of all parts. */
@@ -66,7 +74,7 @@ export class NodeView implements StatusSource {
   }
 
   status(): StatusDocument {
-    const { config, network, origins, store, exchange, images, tally, mirrors, excluded } = this.#parts;
+    const { config, rules, network, peers, origins, store, exchange, images, tally, mirrors, excluded } = this.#parts;
     const { blobs, bytes, maxBytes, partials } = store.stats();
     const { fromOriginBytes, fromPeersBytes, toPeersBytes, vouchedBytes } = exchange.totals();
     return {
@@ -79,8 +87,9 @@ export class NodeView implements StatusSource {
       health: this.health(),
       membership: this.#membership(),
       origin: this.#origin(),
-      registries: servedRegistries(config, origins.get(), mirrors),
-      trust: { excludePatterns: config.exclude.length, excludedRepositories: excluded.count(store.images.repositories()), sharedWith: network.peers().length },
+      charter: this.#parts.charter?.status() ?? null,
+      registries: servedRegistries({ mirrors: rules.aliases }, origins.get(), mirrors()),
+      trust: { excludePatterns: rules.exclude.length, excludedRepositories: excluded.count(store.images.repositories()), sharedWith: network.peers().length },
       store: { blobs, bytes, maxBytes: Number.isFinite(maxBytes) ? maxBytes : null, partial: partials, pinned: store.images.pins().length, removed: this.#removed, ...this.#space(), state: this.#parts.storeHealth.reason === undefined ? 'ok' : 'degraded', reason: this.#parts.storeHealth.reason ?? null },
       containerd: this.#containerd(),
       traffic: { fromOriginBytes, fromPeersBytes, toPeersBytes, toClientsBytes: tally.toClientsBytes, vouchedBytes: vouchedBytes + tally.vouchedBytes, rejectedPieces: this.#rejectedPieces() },
@@ -95,7 +104,8 @@ export class NodeView implements StatusSource {
       images: images.list(),
       replication: this.#parts.replication.status(),
       strayErrors: this.#parts.strayErrors(),
-      bans: network.bans().map(({ peerId, reason, until }) => ({ peerId, reason, until: new Date(until).toISOString() })),
+      bans: network.bans().map(({ peerId, reason, until }) => ({ peerId, name: peers.of(peerId), reason, until: new Date(until).toISOString() })),
+      limits: this.#parts.limits(),
     };
   }
 
@@ -115,7 +125,7 @@ export class NodeView implements StatusSource {
   async probeOrigins(signal: AbortSignal): Promise<void> {
     const { origins, embedded, mirrors } = this.#parts;
     const origin = embedded ? undefined : origins.get();
-    await Promise.all([...(origin === undefined ? [] : [origin]), ...mirrors.map((mirror) => mirror.origin)].map((asked) => asked.probe(signal)));
+    await Promise.all([...(origin === undefined ? [] : [origin]), ...mirrors().map((mirror) => mirror.origin)].map((asked) => asked.probe(signal)));
     if (!signal.aborted) this.health();
   }
 
@@ -130,7 +140,7 @@ export class NodeView implements StatusSource {
     const peers = network.peers();
     return {
       origin: findOrigin(this.#origin()),
-      ...Object.fromEntries(mirrors.map(({ name, origin }) => [`mirror ${name}`, findMirror(name, origin.url, origin.health)])),
+      ...Object.fromEntries(mirrors().map(({ name, origin }) => [`mirror ${name}`, findMirror(name, origin.url, origin.health)])),
       members: findMembers({ peers, strangers: this.#membership().strangers, keyId: keyIds[0], uptimeMs: performance.now() - this.#started }),
       store: findStore(disk.space, disk.reserveBytes, config.data, storeHealth.reason),
       clock: findClock(peers, origins.get()?.health.clockAheadMs),
@@ -141,9 +151,9 @@ export class NodeView implements StatusSource {
   #membership(): MembershipStatus {
     const { network, keyIds } = this.#parts;
     const { handshakes } = network;
-    const { invalidMessages, helloTimeouts, queueOverflows, silent } = network.counts();
+    const { invalidMessages, helloTimeouts, queueOverflows, silent, unknownMessages } = network.counts();
     return {
-      keyIds, handshakeFailures: { ...handshakes.failures }, peerFaults: { invalid_message: invalidMessages, no_hello: helloTimeouts, does_not_read: queueOverflows, silent, over_share: this.#parts.exchange.peersOverShare },
+      keyIds, handshakeFailures: { ...handshakes.failures }, peerFaults: { invalid_message: invalidMessages, no_hello: helloTimeouts, does_not_read: queueOverflows, silent, over_share: this.#parts.exchange.peersOverShare }, unknownMessages,
       strangers: handshakes.strangers().map(({ lastAt, ...stranger }) => ({ ...stranger, lastAt: new Date(lastAt).toISOString() })),
     };
   }

@@ -7,7 +7,8 @@ import { makeDispatchers } from '../origin/tls.ts';
 import type { Bandwidth } from '../swarm/lane/pace/bandwidth.ts';
 import type { Network } from '../swarm/network/network.ts';
 import { embeddedOriginPeer, MemberOrigin, type MemberRead } from '../swarm/member-origin.ts';
-import type { AgentConfig, UpstreamConfig } from './config.ts';
+import type { RuledUpstream, SwarmRules } from './charter/swarm-rules.ts';
+import type { AgentConfig } from './config.ts';
 
 const NO_LOGIN: CredentialsProvider = {
   ...anonymous,
@@ -33,10 +34,15 @@ export class OriginClients {
   }
 
   /** @throws `config-invalid` */
-  configured(url: string): Origin {
+  configured(url: string, caText?: string): Origin {
     const { originUsername: user, originPasswordFile: file, originCa } = this.#config;
     const credentials = user === undefined || file === undefined ? undefined : passwordFileCredentials(user, file);
-    return this.#registry(url, { credentials, ca: originCa, isNamed: true });
+    return this.#registry(url, { credentials, ca: originCa, caText, isNamed: true });
+  }
+
+  /** What the charter names: as good as this host's own word, which says whose charter that is. @throws `config-invalid` */
+  chartered(url: string, caText: string | undefined): Origin {
+    return this.#registry(url, { credentials: undefined, ca: this.#config.originCa, caText, isNamed: true });
   }
 
   /**
@@ -47,13 +53,13 @@ export class OriginClients {
     const peerId = embeddedOriginPeer(url);
     if (peerId !== undefined) return new MemberOrigin(this.#network, peerId, this.#read);
     const named = this.#config.upstreams.find((upstream) => new URL(upstream.url).origin === new URL(url).origin);
-    return named === undefined ? this.#registry(url, { credentials: NO_LOGIN, ca: this.#config.originCa, isNamed: false }) : this.mirror(named);
+    return named === undefined ? this.#registry(url, { credentials: NO_LOGIN, ca: this.#config.originCa, caText: undefined, isNamed: false }) : this.mirror({ ...named, caText: undefined });
   }
 
   /** A registry that is mirrored beside the origin, with its own login and certificates. @throws `config-invalid` */
-  mirror({ url, login, ca }: UpstreamConfig): Origin {
+  mirror({ url, login, ca, caText }: RuledUpstream): Origin {
     const credentials = login === undefined ? undefined : passwordFileCredentials(login.username, login.passwordFile);
-    return this.#registry(url, { credentials, ca: ca ?? this.#config.originCa, isNamed: true });
+    return this.#registry(url, { credentials, ca: ca ?? this.#config.originCa, caText, isNamed: true });
   }
 
   /** Where pushes are passed on to; an origin that is no registry has no dispatcher. */
@@ -66,15 +72,22 @@ export class OriginClients {
   }
 
   /** `isNamed`: by this host's configuration, so that it may be anywhere; where a member's word leads is checked as a redirect is. */
-  #registry(url: string, { credentials, ca, isNamed }: { credentials: CredentialsProvider | undefined; ca: string | undefined; isNamed: boolean }): RegistryOrigin {
+  #registry(url: string, { credentials, ca, caText, isNamed }: { credentials: CredentialsProvider | undefined; ca: string | undefined; caText: string | undefined; isNamed: boolean }): RegistryOrigin {
     const { origin: bytesPerSecond, originConnections: maxConnections } = this.#config.limits;
     const { redirects } = this.#config.allow;
-    const dispatchers = makeDispatchers({ url, isNamed, redirects, connectMs: DEFAULT_TIMEOUTS.connectMs, caFile: ca });
+    const dispatchers = makeDispatchers({ url, isNamed, redirects, connectMs: DEFAULT_TIMEOUTS.connectMs, caFile: ca, caText });
     this.#opened.push(...new Set([dispatchers.registry, dispatchers.storage]));
     const origin = new RegistryOrigin({
-      url, credentials, isNamed, caFile: ca, maxConnections, bytesPerSecond, sharedRate: this.#bandwidth.originRate, dispatchers, redirects, ...(isNamed ? {} : { credentialsFor: () => NO_LOGIN }),
+      url, credentials, isNamed, caFile: ca, caText, maxConnections, bytesPerSecond, sharedRate: this.#bandwidth.originRate, dispatchers, redirects, ...(isNamed ? {} : { credentialsFor: () => NO_LOGIN }),
     });
     this.#dispatchers.set(origin, dispatchers.registry);
     return origin;
   }
+}
+
+/** The client of an origin that is not the one of the start: it may be the configured one again, the charter's, or what members name. @throws `config-invalid` */
+export function openOrigin(url: string, rules: SwarmRules, clients: OriginClients): Origin {
+  const ca = rules.isCharterOrigin(url) ? rules.charter.originCa : undefined;
+  if (rules.isConfiguredOrigin(url)) return clients.configured(url, ca);
+  return rules.isCharterOrigin(url) ? clients.chartered(url, ca) : clients.learned(url);
 }

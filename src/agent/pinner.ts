@@ -20,6 +20,8 @@ export interface PinnerParts {
   readonly names: ImageNameOptions;
   readonly targets: CopyTargets;
   readonly keeper: Pick<CopyKeeper, 'holders' | 'look'>;
+  /** This node's own. */
+  readonly name: string;
   readonly zone: string;
   /** Whether members may pin and unpin here. */
   readonly allowed: boolean;
@@ -117,8 +119,8 @@ export class Pinner {
   async #onMembers(image: string, pinned: boolean, zone: string | undefined, dryRun: boolean, signal: AbortSignal): Promise<PinNode[]> {
     const { network } = this.#parts;
     const members = network.peers().filter((peer) => zone === undefined || peer.zone === zone);
-    const nodes = await Promise.all(members.map(async ({ peerId, address, zone }): Promise<PinNode> => {
-      const base = { peerId, address, zone, reason: null, changed: false, bytes: 0, complete: false };
+    const nodes = await Promise.all(members.map(async ({ peerId, name, address, zone }): Promise<PinNode> => {
+      const base = { peerId, name, address, zone, reason: null, changed: false, bytes: 0, complete: false };
       try {
         const { changed, bytes, complete } = await network.request(peerId, { type: 'pin', image, pinned, dryRun }, 'pin-state', { signal, timeoutMs: MEMBER_TIMEOUT_MS });
         return { ...base, state: 'done', changed, bytes, complete };
@@ -131,8 +133,8 @@ export class Pinner {
   }
 
   #own(held: Held, changed: boolean): PinNode {
-    const { network, zone } = this.#parts;
-    return { peerId: network.self, address: 'this node', zone, state: 'done', reason: null, changed, ...held };
+    const { network, name, zone } = this.#parts;
+    return { peerId: network.self, name, address: 'this node', zone, state: 'done', reason: null, changed, ...held };
   }
 
   #statusOf(reference: string): PinStatus {

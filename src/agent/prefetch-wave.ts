@@ -31,7 +31,7 @@ export interface WaveOptions {
 /** Asks members to pull an image and waits for each of them; one that refuses, fails or dies is reported and holds up nobody. */
 export async function prefetchOnMembers(options: WaveOptions): Promise<NodeOutcome[]> {
   const outcomes = options.members.map((peer): NodeOutcome => ({
-    peerId: peer.peerId, address: peer.address, zone: peer.zone, state: 'waiting', reason: null, sizeBytes: 0, haveBytes: 0, fromOriginBytes: 0, fromPeersBytes: 0, seconds: 0,
+    peerId: peer.peerId, name: peer.name, address: peer.address, zone: peer.zone, state: 'waiting', reason: null, sizeBytes: 0, haveBytes: 0, fromOriginBytes: 0, fromPeersBytes: 0, seconds: 0,
   }));
   const report = (): void => options.onProgress(outcomes);
   const ticker = setInterval(report, PROGRESS_MS);

@@ -21,6 +21,8 @@ export interface PreheatParts {
   readonly keep: (receipt: Receipt) => Receipt;
   /** Of a full name. */
   readonly isExcluded: (repository: string) => boolean;
+  /** This node's own. */
+  readonly name: string;
   readonly zone: string;
 }
 
@@ -72,7 +74,7 @@ export class Preheat {
     const members = network.peers().filter((peer) => zone === undefined || peer.zone === zone);
     const own = zone === undefined || zone === ownZone ? [this.#ownOutcome()] : [];
     if (options.dryRun === true) {
-      const nodes = [...own, ...members.map(({ peerId, address, zone }) => ({ ...this.#ownOutcome(), peerId, address, zone }))];
+      const nodes = [...own, ...members.map(({ peerId, name, address, zone }) => ({ ...this.#ownOutcome(), peerId, name, address, zone }))];
       return { reference, digest, nodes, complete: false };
     }
     let others: readonly NodeOutcome[] = [];
@@ -118,8 +120,8 @@ export class Preheat {
   }
 
   #ownOutcome(): NodeOutcome {
-    const { network, zone } = this.#parts;
-    return { peerId: network.self, address: 'this node', zone, state: 'waiting', reason: null, sizeBytes: 0, haveBytes: 0, fromOriginBytes: 0, fromPeersBytes: 0, seconds: 0 };
+    const { network, name, zone } = this.#parts;
+    return { peerId: network.self, name, address: 'this node', zone, state: 'waiting', reason: null, sizeBytes: 0, haveBytes: 0, fromOriginBytes: 0, fromPeersBytes: 0, seconds: 0 };
   }
 
   /**

@@ -1,13 +1,13 @@
 import type { Logger } from '../log.ts';
 import type { Receipt } from '../status/status-document.ts';
-import type { Network } from '../swarm/network/network.ts';
 import { formatBytes } from '../quantity.ts';
+import type { PeerNames } from './peer-names.ts';
 import type { ReceiptBook } from './receipt-book.ts';
 import { verdict } from './verdict.ts';
 
 export interface PullRecorderOptions {
   readonly book: Pick<ReceiptBook, 'add'>;
-  readonly network: Pick<Network, 'peer'>;
+  readonly peers: Pick<PeerNames, 'of'>;
   readonly onPull: (receipt: Receipt) => void;
   readonly log: Logger;
 }
@@ -22,9 +22,9 @@ export class PullRecorder {
 
   /** Gives the receipt back as it is kept: with the names that the peers go by now. */
   readonly keep = (receipt: Receipt): Receipt => {
-    const { book, network, onPull } = this.#options;
+    const { book, peers, onPull } = this.#options;
     const peerNames = Object.fromEntries(Object.keys(receipt.peers).flatMap((peerId) => {
-      const name = network.peer(peerId)?.name ?? '';
+      const name = peers.of(peerId);
       return name === '' ? [] : [[peerId, name]];
     }));
     const named = { ...receipt, peerNames };

@@ -19,6 +19,8 @@ const MAX_BLOBS = 4096;
 export interface PurgerParts {
   readonly network: Network;
   readonly store: Store;
+  /** This node's own. */
+  readonly name: string;
   readonly upstreamOf: UpstreamOf;
   readonly names: ImageNameOptions;
   /** Whether members may purge here. */
@@ -50,7 +52,7 @@ export class Purger {
 
   /** @throws `not-found` when nobody knows what the reference means */
   async purge(text: string, options: { everywhere: boolean; zone?: string | undefined; dryRun: boolean; signal: AbortSignal }): Promise<PurgeReport> {
-    const { network, store, names } = this.#parts;
+    const { network, store, name, names } = this.#parts;
     const image = parseImageName(text, names);
     const digest = await this.#digestOf(image, options.signal);
     const { registry, repository, tag } = image.reference;
@@ -61,12 +63,12 @@ export class Purger {
     const members = options.everywhere ? network.peers().filter(({ zone }) => options.zone === undefined || zone === options.zone) : [];
     const others = await Promise.all(members.map(async (peer) => await this.#purgeMember(peer, exact.toString(), blobs, options)));
     options.signal.throwIfAborted();
-    const mine: PurgeOutcome = { peerId: network.self, address: 'this node', state: 'done', reason: null, removed: own.removed.length, bytes: own.bytes, kept: own.kept.length, tags: own.tags.length, heldByRuntime: this.#heldByRuntime(blobs, own) };
+    const mine: PurgeOutcome = { peerId: network.self, name, address: 'this node', state: 'done', reason: null, removed: own.removed.length, bytes: own.bytes, kept: own.kept.length, tags: own.tags.length, heldByRuntime: this.#heldByRuntime(blobs, own) };
     return { reference: image.reference.toString(), digest: digest.toString(), dryRun: options.dryRun, nodes: [mine, ...others] };
   }
 
   async #purgeMember(peer: Peer, image: string, blobs: readonly Digest[], { dryRun, signal }: { dryRun: boolean; signal: AbortSignal }): Promise<PurgeOutcome> {
-    const base = { peerId: peer.peerId, address: peer.address, reason: null, removed: 0, bytes: 0, kept: 0, tags: 0, heldByRuntime: 0 };
+    const base = { peerId: peer.peerId, name: peer.name, address: peer.address, reason: null, removed: 0, bytes: 0, kept: 0, tags: 0, heldByRuntime: 0 };
     try {
       const message = { type: 'purge', image, blobs: blobs.slice(0, MAX_BLOBS).map(String), dryRun } as const;
       const { removed, bytes, kept, tags, held = 0 } = await this.#parts.network.request(peer.peerId, message, 'purged', { signal, timeoutMs: MEMBER_TIMEOUT_MS });

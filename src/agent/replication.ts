@@ -14,7 +14,8 @@ import { RegistryOrigin } from '../origin/registry-origin.ts';
 import { findWork, type FoundTag, type KnownContent, missedEvents } from '../replicate/find-work.ts';
 import { matchesRepository, matchesTag, type ReplicationConfig, type Route, routesOf, type TargetConfig } from '../replicate/policy.ts';
 import { ReplicationQueue, type Job } from '../replicate/queue.ts';
-import { Replicator } from '../replicate/replicator.ts';
+import type { PeerNames } from './peer-names.ts';
+import { type Outcome, Replicator } from '../replicate/replicator.ts';
 import { onSchedule } from '../replicate/schedule.ts';
 import type { ReplicationStatus } from '../status/status-document.ts';
 import type { ImageStore } from '../store/image-store.ts';
@@ -32,6 +33,7 @@ export interface ReplicationParts {
   readonly config: ReplicationConfig;
   readonly data: string;
   readonly network: Network;
+  readonly peers: PeerNames;
   readonly images: ImageStore;
   readonly exchange: BlobExchange;
   readonly origin: () => Origin | undefined;
@@ -51,13 +53,13 @@ export class Replication implements AsyncDisposable {
 
   /** @throws `config-invalid`, `store-format` */
   constructor(parts: ReplicationParts) {
-    const { config, data, network, images, log } = parts;
+    const { config, data, network, peers, images, log } = parts;
     this.#parts = parts;
     this.#routes = routesOf(config);
     for (const target of config.targets) this.#addTarget(target);
     this.#queue = this.#running.adopt(new ReplicationQueue(join(data, 'replication.sqlite'), Date.now), (queue) => queue.close());
     this.#queue.keepOnly(this.#routes.map(({ policy, target }) => ({ policy: policy.name, target: target.name })));
-    const members = this.#running.adopt(new ReplicationMembers(network, this.#routes.map(({ fingerprint }) => fingerprint), (job) => this.#replicator.accept(job)), (opened) => opened.close());
+    const members = this.#running.adopt(new ReplicationMembers(network, peers, this.#routes.map(({ fingerprint }) => fingerprint), (job) => this.#replicator.accept(job)), (opened) => opened.close());
     this.#replicator = new Replicator({
       routes: this.#routes,
       queue: this.#queue,
@@ -138,7 +140,7 @@ export class Replication implements AsyncDisposable {
       // a try that had begun before this run says nothing of it: the job has been put in anew and comes again
       const left = this.#queue.find(job);
       if (left !== undefined && left.attempts === 0 && (left.state === 'waiting' || left.state === 'running')) return;
-      this.#settle(job, outcome.kind === 'failed' ? outcome.error.message : undefined, outcomes, onProgress);
+      this.#settle(job, outcome, outcomes, onProgress);
       open.delete(keyOf(job));
       check();
     });
@@ -160,9 +162,11 @@ export class Replication implements AsyncDisposable {
     }
   }
 
-  #settle(job: Pick<Job, 'policy' | 'target' | 'repository' | 'tag'>, error: string | undefined, outcomes: Map<string, ReplicatedTag>, onProgress: (tag: ReplicatedTag) => void): void {
+  #settle(job: Pick<Job, 'policy' | 'target' | 'repository' | 'tag'>, outcome: Exclude<Outcome, { kind: 'waiting' }>, outcomes: Map<string, ReplicatedTag>, onProgress: (tag: ReplicatedTag) => void): void {
     const { policy, target, repository, tag } = job;
-    const line: ReplicatedTag = { policy, target, repository, tag, state: error === undefined ? 'done' : 'failed', error: error ?? null };
+    const line: ReplicatedTag = {
+      policy, target, repository, tag, state: outcome.kind, copied: outcome.kind === 'done' && outcome.copied, error: outcome.kind === 'failed' ? outcome.error.message : null,
+    };
     outcomes.set(keyOf(job), line);
     onProgress(line);
   }

@@ -21,7 +21,7 @@ export interface SeedingParts {
   readonly exchange: BlobExchange;
   readonly origin: () => Origin | undefined;
   /** Registries that the origin stands for, and `host:port` of this node's own endpoint. */
-  readonly mirrors: readonly string[];
+  readonly mirrors: () => readonly string[];
   readonly endpoint: () => string;
   readonly log: Logger;
 }
@@ -41,7 +41,7 @@ export async function makeSeeding({ data, store, exchange, origin, mirrors, endp
     blobs: store.blobs,
     images: store.images,
     origin: () => seedOrigin(origin(), targets),
-    isOwnName: (registry) => mirrors.includes(registry) || registry === endpoint(),
+    isOwnName: (registry) => mirrors().includes(registry) || registry === endpoint(),
     otherRegistry: (host) => new RegistryOrigin({ url: `${isLoopbackHost(host.replace(/:\d+$/, '')) ? 'http' : 'https'}://${host}` }),
     known,
     openStaging: (repository, tag) => openStaging({ store, exchange, log, tempFolder, repository, tag }),

@@ -42,7 +42,7 @@ export async function openStaging({ store, exchange, log, tempFolder, repository
     exchange,
     origin: () => origin,
     registryName: () => registryNameOf(origin.url),
-    aliases: [],
+    aliases: () => [],
     tagMemory: () => Promise.resolve(undefined),
     isExcluded: () => false,
     embedded: { origin, uploadsFolder },

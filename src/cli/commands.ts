@@ -33,6 +33,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'join', examples: ['layerswarm join - <token', 'layerswarm join --token-file /run/token'], summary: 'make this host a member of a swarm', load: () => import('./commands/join.ts') },
   { name: 'uninstall', examples: ['layerswarm uninstall --dry-run'], summary: 'undo every setup on this host', load: () => import('./commands/uninstall.ts') },
   { name: 'key', examples: ['layerswarm key /etc/layerswarm/swarm.key'], summary: 'make a swarm key file', load: () => import('./commands/key.ts') },
+  { name: 'charter', examples: ['layerswarm charter keygen operator.key --swarm prod', 'layerswarm charter sign charter.yaml --key operator.key --output charter.signed', 'layerswarm charter publish charter.signed'], summary: 'say for all nodes what they read from: keygen, sign, verify, publish, show', load: () => import('./commands/charter.ts') },
   { name: 'doctor', examples: ['layerswarm doctor'], summary: 'say what is wrong with this host\'s node and its surroundings', load: () => import('./commands/doctor.ts') },
   { name: 'config', examples: ['layerswarm config --config /etc/layerswarm/layerswarm.yaml'], summary: 'check the configuration, or print its example or schema', load: () => import('./commands/config.ts') },
   { name: 'completion', examples: ['layerswarm completion bash >/etc/bash_completion.d/layerswarm'], summary: 'print what makes a shell complete commands and options', load: () => import('./commands/completion.ts') },

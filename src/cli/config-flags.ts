@@ -27,7 +27,7 @@ function isChoice(expected: string): boolean {
 /** What stands for the value, by what is expected of it. */
 function placeholder(expected: string): string {
   const kinds: readonly (readonly [RegExp, string])[] = [
-    [/HOST:PORT/, 'host:port'], [/multiaddr|addresses/, 'address'], [/URL/, 'url'], [/size/, 'size'], [/\bfile/, 'file'], [/directory|path/, 'path'], [/duration/, 'duration'], [/rate/, 'rate'],
+    [/HOST:PORT/, 'host:port'], [/multiaddr|addresses/, 'address'], [/URL/, 'url'], [/size/, 'size'], [/\bfile/, 'file'], [/directory|path/, 'path'], [/duration/, 'duration'], [/rate/, 'rate'], [/KEY/, 'key'],
     [/number from/, 'n'], [/registry names/, 'registry'], [/repository/, 'pattern'], [/name/, 'name'],
   ];
   return isChoice(expected) ? 'which' : kinds.find(([words]) => words.test(expected))?.[1] ?? 'value';

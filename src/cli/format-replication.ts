@@ -46,5 +46,6 @@ export function formatPlan(plan: readonly PlannedTag[]): string {
 
 export function formatTags(tags: readonly ReplicatedTag[]): string {
   const failed = tags.filter(({ state }) => state === 'failed').length;
-  return tags.length === 0 ? 'no tag of the origin is wanted by a policy' : `${tags.length - failed} of ${tags.length} tags are up to date${failed === 0 ? '' : `, ${failed} failed and are in "layerswarm replicate status"`}`;
+  const copied = tags.filter((tag) => tag.copied).length;
+  return tags.length === 0 ? 'no tag of the origin is wanted by a policy' : `${copied} of ${tags.length} tags copied, ${tags.length - failed - copied} up to date without it${failed === 0 ? '' : `, ${failed} failed and are in "layerswarm replicate status"`}`;
 }

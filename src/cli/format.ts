@@ -21,6 +21,11 @@ export function formatSeconds(seconds: number): string {
   return hours < 24 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+/** How people know a node: by its name, else by its peer id. */
+export function nodeName({ name, peerId }: { readonly name: string; readonly peerId: string }): string {
+  return name === '' ? peerId : printable(name);
+}
+
 export function formatPeers({ peers }: Pick<StatusDocument, 'peers'>): string {
   return table([
     { label: 'NAME', value: ({ name }) => name },
@@ -69,13 +74,14 @@ export function formatStatus(status: StatusDocument): string {
     ...(status.membership.keyIds.length === 0 ? [] : [`key       ${status.membership.keyIds.join(', ')}`]),
     ...status.membership.strangers.slice(0, 5).map(({ address, failures, lastAt }) => `stranger  a node at ${address} has another swarm key (${failures} times, last ${lastAt})`),
     `origin    ${origin.url ?? 'none known'}  ${origin.state}${reason}  ${origin.source}`,
+    ...charterLines(status),
     ...status.registries.flatMap(mirrorLine),
     trustLine(status),
     `store     ${formatBytes(store.bytes)}${limit} in ${store.blobs} blobs, ${store.partial} unfinished, ${store.pinned} pinned${store.reason === null ? '' : `: ${store.reason}`}`,
     ...containerdLine(status),
     `received  ${formatBytes(traffic.fromPeersBytes)} from peers, ${formatBytes(traffic.fromOriginBytes)} from the origin${share}`,
     `sent      ${formatBytes(traffic.toPeersBytes)} to peers, ${formatBytes(traffic.toClientsBytes)} to clients`,
-    ...status.bans.map(({ peerId, reason, until }) => `banned    ${peerId} until ${until}: ${printable(reason)}`),
+    ...status.bans.map(({ name, peerId, reason, until }) => `banned    ${nodeName({ name, peerId })} until ${until}: ${printable(reason)}`),
     '', formatPeers(status),
     '', formatTransfers(status),
     '', formatImages(status),
@@ -87,6 +93,19 @@ function healthLines({ level, sentence, since, parts }: NodeHealth): string[] {
   const ill = Object.entries(parts).filter(([, part]) => part.level === 'bad' || part.level === 'degraded');
   if (ill.length === 0) return [`health    ${level}: ${printable(sentence)}`];
   return [`health    ${level} since ${since}`, ...ill.map(([name, part]) => `  ${part.level.padEnd(8)} ${name}: ${printable(part.sentence)}`)];
+}
+
+/** Which charter counts here, and who does not follow it. */
+function charterLines({ charter }: StatusDocument): string[] {
+  if (charter === null) return [];
+  const { swarm, serial, behind, version, otherVersions, refused } = charter;
+  const name = (member: { readonly name: string; readonly peerId: string }): string => printable(member.name === '' ? member.peerId : member.name);
+  return [
+    `charter   ${serial === null ? `none of ${swarm} yet` : `${serial} of ${swarm}, ${behind.length === 0 ? 'followed by every member here' : `${behind.length} behind`}`}`,
+    ...behind.map((member) => `  behind   ${name(member)}: ${member.serial === null ? 'knows of no operator' : member.serial === 0 ? 'follows none yet' : `follows ${member.serial}`}`),
+    ...otherVersions.map((member) => `  version  ${name(member)}: ${printable(member.agent)}, where ${version} is wanted`),
+    ...(refused === null ? [] : [`  refused  ${printable(refused)}`]),
+  ];
 }
 
 /** A registry that is read beside the origin. */
@@ -118,7 +137,7 @@ export function formatReceipt(receipt: Receipt): string {
     `  ${formatBytes(receipt.bytes)} in ${formatSeconds(receipt.seconds)}, ${how}`,
     `  from the origin  ${formatBytes(receipt.fromOriginBytes)}`,
     `  from peers       ${formatBytes(receipt.fromPeersBytes)}${peers.length === 0 ? '' : ` from ${peers.length}`}`,
-    ...peers.slice(0, 10).map(([peerId, bytes]) => `    ${printable(peerNames[peerId] ?? '')}${peerNames[peerId] === undefined ? '' : '  '}${peerId}  ${formatBytes(bytes)}`),
+    ...peers.slice(0, 10).map(([peerId, bytes]) => `    ${nodeName({ name: peerNames[peerId] ?? '', peerId })}  ${formatBytes(bytes)}`),
     ...(peers.length > 10 ? [`    and ${peers.length - 10} more`] : []),
     `  was here         ${formatBytes(receipt.fromStoreBytes)}`,
     ...(receipt.stalls + receipt.retries > 0 ? [`  ${receipt.stalls} stalls, ${receipt.retries} retries`] : []),
@@ -152,8 +171,7 @@ export function formatWhy(receipt: Receipt): string {
     ], [receipt], ''),
     '',
     table([
-      { label: 'SOURCE', value: ({ name }) => name },
-      { label: 'PEER', value: ({ peerId }) => peerId },
+      { label: 'SOURCE', value: nodeName },
       { label: 'SIZE', value: ({ bytes }) => formatBytes(bytes), align: 'right' },
       { label: 'RATE', value: ({ bytes }) => rate(bytes), align: 'right' },
     ], sources.sort((x, y) => y.bytes - x.bytes).slice(0, 20), ''),

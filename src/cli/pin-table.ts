@@ -1,12 +1,12 @@
 import type { PinNode } from '../control/keep-operation.ts';
 import { formatBytes } from '../quantity.ts';
-import { shortAddress } from './format.ts';
+import { nodeName, shortAddress } from './format.ts';
 import { table } from './table.ts';
 
 /** How each node fared that was to pin an image, or to keep it no longer. */
 export function pinTable(nodes: readonly PinNode[], pinned: boolean): string {
   return table([
-    { label: 'NODE', value: ({ peerId }) => peerId },
+    { label: 'NODE', value: nodeName },
     { label: 'ADDRESS', value: ({ address }) => shortAddress(address) },
     { label: 'ZONE', value: ({ zone }) => zone },
     { label: 'STATE', value: ({ state }) => state },

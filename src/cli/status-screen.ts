@@ -1,6 +1,6 @@
 import type { HealthLevel, StatusDocument } from '../status/status-document.ts';
 import { formatBytes } from '../quantity.ts';
-import { formatSeconds, shortAddress, shortDigest } from './format.ts';
+import { formatSeconds, nodeName, shortAddress, shortDigest } from './format.ts';
 import { printable } from './table.ts';
 
 export interface Screen {
@@ -88,7 +88,7 @@ function nodeLines({ origin, store, traffic, membership, bans }: StatusDocument,
     { text: `  received  ${formatBytes(traffic.fromPeersBytes)} from members, ${formatBytes(traffic.fromOriginBytes)} from the origin${received === 0 ? '' : `: ${Math.round((traffic.fromPeersBytes / received) * 100)} % from members`}` },
     { text: `  sent      ${formatBytes(traffic.toPeersBytes)} to members, ${formatBytes(traffic.toClientsBytes)} to clients` },
     ...(membership.keyIds.length === 0 ? [] : [{ text: `  key       ${membership.keyIds.join(', ')}` }]),
-    ...bans.slice(0, 3).map(({ peerId, reason, until }): Line => ({ text: `  banned    ${peerId} until ${until}: ${reason}`, color: 'bad' })),
+    ...bans.slice(0, 3).map(({ name, peerId, reason, until }): Line => ({ text: `  banned    ${nodeName({ name, peerId })} until ${until}: ${reason}`, color: 'bad' })),
   ];
 }
 

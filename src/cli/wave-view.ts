@@ -1,9 +1,10 @@
 import type { NodeOutcome, PrefetchProgress, PrefetchReport } from '../control/prefetch-operation.ts';
 import { formatBytes } from '../quantity.ts';
-import { formatSeconds, shortAddress, shortDigest } from './format.ts';
+import { formatSeconds, nodeName, shortAddress, shortDigest } from './format.ts';
 import { printable, table } from './table.ts';
 
 const BAR_WIDTH = 24;
+const NAME_WIDTH = 16;
 const PLAIN_INTERVAL_MS = 2000;
 
 /** The wave that goes through the swarm: a bar a node on a terminal, elsewhere a line now and then. */
@@ -59,7 +60,7 @@ function rank({ state }: NodeOutcome): number {
 function bar(node: NodeOutcome): string {
   const share = node.state === 'done' ? 1 : node.sizeBytes === 0 ? 0 : Math.min(1, node.haveBytes / node.sizeBytes);
   const filled = Math.round(share * BAR_WIDTH);
-  return `${node.peerId.slice(-12)} [${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}] ${node.zone}  ${node.state}${node.reason === null ? '' : `: ${printable(node.reason)}`}`;
+  return `${nodeName(node).slice(-NAME_WIDTH).padEnd(NAME_WIDTH)} [${'#'.repeat(filled)}${'.'.repeat(BAR_WIDTH - filled)}] ${node.zone}  ${node.state}${node.reason === null ? '' : `: ${printable(node.reason)}`}`;
 }
 
 function summary({ reference, nodes }: PrefetchProgress): string {
@@ -74,7 +75,7 @@ export function formatPrefetch(report: PrefetchReport): string {
   return [
     `${report.reference}  ${shortDigest(report.digest)}`,
     table([
-      { label: 'NODE', value: ({ peerId }) => peerId },
+      { label: 'NODE', value: nodeName },
       { label: 'ADDRESS', value: ({ address }) => shortAddress(address) },
       { label: 'ZONE', value: ({ zone }) => zone },
       { label: 'STATE', value: ({ state }) => state },

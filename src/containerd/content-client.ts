@@ -28,7 +28,7 @@ const TIMEOUT_MS = 30_000;
 /** A host with more blobs than this has another problem. */
 const MAX_BLOBS = 1_000_000;
 
-interface ListResponse {
+export interface ListResponse {
   readonly info?: readonly { readonly digest?: string; readonly size?: number; readonly labels?: Record<string, string> }[];
 }
 
@@ -46,7 +46,7 @@ export class ContentClient implements ContentList {
   async list(namespace: string, signal: AbortSignal): Promise<ContentInfo[]> {
     const metadata = new Metadata();
     metadata.set('containerd-namespace', namespace);
-    const call = this.#client.makeServerStreamRequest(LIST, (request: object) => Buffer.from(requestType.encode(request).finish()), decodeResponse, { filters: [] }, metadata, { deadline: Date.now() + TIMEOUT_MS });
+    const call = this.#client.makeServerStreamRequest(LIST, (request: object) => Buffer.from(requestType.encode(request).finish()), decodeContentList, { filters: [] }, metadata, { deadline: Date.now() + TIMEOUT_MS });
     const cancel = (): void => call.cancel();
     signal.addEventListener('abort', cancel, { once: true });
     const found: ContentInfo[] = [];
@@ -75,6 +75,7 @@ export class ContentClient implements ContentList {
   }
 }
 
-function decodeResponse(bytes: Buffer): ListResponse {
+/** @throws what protobuf throws, which gRPC turns into the end of the call */
+export function decodeContentList(bytes: Buffer): ListResponse {
   return responseType.toObject(responseType.decode(bytes), { longs: Number });
 }

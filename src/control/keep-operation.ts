@@ -27,6 +27,8 @@ export interface PinReport extends PinStatus {
 
 export interface PinNode {
   readonly peerId: string;
+  /** What it calls itself; empty where it has said nothing. */
+  readonly name: string;
   readonly address: string;
   readonly zone: string;
   /** `refused`: its configuration does not allow it. */
@@ -69,6 +71,8 @@ export interface PurgeReport {
 
 export interface PurgeOutcome {
   readonly peerId: string;
+  /** What it calls itself; empty where it has said nothing. */
+  readonly name: string;
   readonly address: string;
   readonly state: 'done' | 'failed' | 'refused' | 'gone';
   readonly reason: string | null;

@@ -1,6 +1,7 @@
 import type {
   GcRequest, GcSummary, PinReport, PinRequest, PinStatus, PurgeReport, PurgeRequest, UnpinReport, UnpinRequest, VerifyProgress, VerifyReport, VerifyRequest,
 } from './keep-operation.ts';
+import type { CharterOperation, CharterPublishOperation } from './charter-operation.ts';
 import type { PrefetchProgress, PrefetchReport, PrefetchRequest, PullPlan } from './prefetch-operation.ts';
 import type { ReplicateRunOperation } from './replicate-operation.ts';
 import type { SeedOperation } from './seed-operation.ts';
@@ -24,6 +25,8 @@ export interface Operations {
   purge: Operation<PurgeRequest, never, PurgeReport>;
   gc: Operation<GcRequest, never, GcSummary>;
   verify: Operation<VerifyRequest, VerifyProgress, VerifyReport>;
+  charter: CharterOperation;
+  'charter-publish': CharterPublishOperation;
   seed: SeedOperation;
   'replicate-run': ReplicateRunOperation;
 }

@@ -30,6 +30,8 @@ export interface PrefetchReport extends PrefetchProgress {
 /** How one node fares with a prefetch. `refused`: its configuration does not allow it. `gone`: it left, or answers no more. */
 export interface NodeOutcome {
   readonly peerId: string;
+  /** What it calls itself; empty where it has said nothing. */
+  readonly name: string;
   readonly address: string;
   readonly zone: string;
   readonly state: 'waiting' | 'running' | 'done' | 'failed' | 'refused' | 'gone';

@@ -15,6 +15,8 @@ export interface ReplicatedTag {
   readonly repository: string;
   readonly tag: string;
   readonly state: 'waiting' | 'done' | 'failed';
+  /** By this node, and now: the target did not have it. */
+  readonly copied: boolean;
   readonly error: string | null;
 }
 

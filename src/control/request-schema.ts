@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { charterPublishRequest } from './charter-operation.ts';
 import type { OperationName, Operations } from './operations.ts';
 import { replicateRunRequest } from './replicate-operation.ts';
 import { seedRequest } from './seed-operation.ts';
@@ -22,6 +23,8 @@ export const requestSchemas: { readonly [N in OperationName]: z.ZodType<Operatio
   purge: z.strictObject({ reference: text, everywhere: z.boolean().optional(), zone: text.optional(), dryRun }),
   gc: z.strictObject({ maxAgeMs: count.optional(), targetBytes: count.optional(), dryRun }),
   verify: z.strictObject({ dryRun, repair: z.boolean().optional() }),
+  charter: nothing,
+  'charter-publish': charterPublishRequest,
   seed: seedRequest,
   'replicate-run': replicateRunRequest,
 };

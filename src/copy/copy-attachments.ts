@@ -17,11 +17,12 @@ const MAX_ATTACHMENTS = 2000;
 /**
  * Copies what refers to an image: its referrers, theirs in turn, and the tags that are named after its digests. At a registry
  * that lists referrers by itself nothing else is needed; elsewhere the referrers tag is kept (distribution-spec 1.1, "Pushing
- * Manifests with Subject"). @returns how many manifests
+ * Manifests with Subject"). @returns how many manifests were not there as they are now
  */
 export async function copyAttachments(source: ImageSource, attachments: Attachments, target: CopyTarget, image: CollectedImage, options: CopyOptions): Promise<number> {
   const { signal } = options;
   const done = new Set<string>();
+  const changed = new Set<string>();
 
   async function visit(subject: Digest, depth: number): Promise<void> {
     const tags = await attachments.tags(subject, signal);
@@ -44,16 +45,17 @@ export async function copyAttachments(source: ImageSource, attachments: Attachme
     if (done.size >= MAX_ATTACHMENTS) throw new LayerswarmError('too-large', `more than ${MAX_ATTACHMENTS} artifacts refer to the image`);
     done.add(key);
     const raw = await source.manifest(digest, signal);
-    const processed = await copyWhole(source, target, raw, { ...options, tag, conflict: 'overwrite' });
+    const { processed, isNew } = await copyWhole(source, target, raw, { ...options, tag, conflict: 'overwrite' });
+    if (isNew) changed.add(digest.toString());
     return { raw, processed };
   }
 
   for (const { raw } of image.manifests) await visit(raw.digest, 1);
-  return new Set([...done].map((key) => key.split(' ', 1)[0])).size;
+  return changed.size;
 }
 
-/** One artifact with its blobs. @returns whether the registry lists it among the referrers of its subject by itself */
-async function copyWhole(source: ImageSource, target: CopyTarget, root: RawManifest, options: CopyOptions): Promise<boolean> {
+/** One artifact with its blobs. `processed`: the registry lists it among the referrers of its subject by itself. */
+async function copyWhole(source: ImageSource, target: CopyTarget, root: RawManifest, options: CopyOptions): Promise<{ processed: boolean; isNew: boolean }> {
   const { repository, tag, signal } = options;
   const image = await collectImage(source, root, signal);
   const plan = await planCopy(image, target, options, signal);
@@ -63,11 +65,13 @@ async function copyWhole(source: ImageSource, target: CopyTarget, root: RawManif
     const { subjectProcessed } = await target.writer.putManifest(repository, raw, undefined, signal);
     if (manifest.subject !== undefined && !subjectProcessed) processed = false;
   }
-  if (tag !== undefined && plan.tag.kind !== 'same') await target.writer.putManifest(repository, root, tag, signal);
+  const isTagged = tag !== undefined && plan.tag.kind !== 'same';
+  if (isTagged) await target.writer.putManifest(repository, root, tag, signal);
   const { subject } = parseManifest(root.bytes, root.mediaType);
-  if (plan.manifests.length > 0 || subject === undefined) return processed;
+  const isNew = isTagged || plan.manifests.length > 0;
+  if (plan.manifests.length > 0 || subject === undefined) return { processed, isNew };
   // it was there already, maybe without being listed: a copy may have ended between the two
-  return (await target.reader.referrers(repository, subject.digest, undefined, signal)) !== undefined;
+  return { processed: (await target.reader.referrers(repository, subject.digest, undefined, signal)) !== undefined, isNew };
 }
 
 /** Adds manifests to the list that stands in for the referrers API. */

@@ -17,8 +17,9 @@ interface Place {
 /**
  * Bounds the connections of a server, so that those of one address leave room for others. Where there is none, the connection that
  * has been idle for the longest goes: of the same address, or else of the one that has the most. One that is being answered never does.
+ * @returns how many there are
  */
-export function limitPlaces(server: Server, { total, perAddress }: PlaceLimits): void {
+export function limitPlaces(server: Server, { total, perAddress }: PlaceLimits): () => number {
   // in the order in which they were last used
   const places = new Map<Socket, Place>();
   const counts = new Map<string, number>();
@@ -61,6 +62,7 @@ export function limitPlaces(server: Server, { total, perAddress }: PlaceLimits):
     touch(socket, 1);
     response.once('close', () => touch(socket, -1));
   });
+  return () => places.size;
 }
 
 /** An IPv4 address, also as IPv6 writes it; of IPv6 the network, since a host has all of that. */

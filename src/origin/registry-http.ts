@@ -99,9 +99,9 @@ export class RegistryHttp implements BlobHttp {
     this.rates = [this.rate === undefined ? undefined : new ByteRate(this.rate, clock), options.sharedRate].filter((rate) => rate !== undefined);
     this.#timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
     this.#retry = { ...DEFAULT_RETRY, ...options.retry };
-    const { caFile, clientCert, isNamed = true, redirects = [] } = options;
+    const { caFile, caText, clientCert, isNamed = true, redirects = [] } = options;
     this.#admits = admittedBy(this.url, true, redirects);
-    this.connections = { url: this.url.href, isNamed, redirects, connectMs: this.#timeouts.connectMs, caFile, clientCert };
+    this.connections = { url: this.url.href, isNamed, redirects, connectMs: this.#timeouts.connectMs, caFile, caText, clientCert };
     this.#dispatchers = dispatchers ?? makeDispatchers(this.connections);
     this.#transport = async (way, request) => await exchange(this.#dispatchers[way], request);
     this.#ownsDispatchers = dispatchers === undefined;

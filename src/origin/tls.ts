@@ -7,6 +7,8 @@ import { admittedBy, guardedLookup, type Admits } from './guarded-lookup.ts';
 export interface TlsOptions {
   /** PEM file of authorities to trust beside the system's. */
   readonly caFile?: string | undefined;
+  /** PEM text of more of them. */
+  readonly caText?: string | undefined;
   /** PEM files of a certificate that the registry asks its clients for. */
   readonly clientCert?: { readonly certFile: string; readonly keyFile: string } | undefined;
 }
@@ -42,8 +44,9 @@ export interface Dispatchers {
  * always checked; whoever wants no TLS says http:// in the URL. HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured where they are set.
  * @throws LayerswarmError `config-invalid` when a file cannot be read
  */
-export function makeDispatchers({ url, isNamed, redirects, connectMs, caFile, clientCert }: ConnectionOptions): Dispatchers {
-  const ca = caFile === undefined ? {} : { ca: readPem(caFile, 'CA certificates') };
+export function makeDispatchers({ url, isNamed, redirects, connectMs, caFile, caText, clientCert }: ConnectionOptions): Dispatchers {
+  const authorities = [...(caFile === undefined ? [] : [readPem(caFile, 'CA certificates')]), ...(caText === undefined ? [] : [caText])];
+  const ca = authorities.length === 0 ? {} : { ca: authorities.join('\n') };
   const storage = makeAgent(ca, connectMs, admittedBy(new URL(url), isNamed, redirects));
   if (!isNamed) return { registry: storage, storage };
   if (clientCert === undefined) return { registry: makeAgent(ca, connectMs), storage };

@@ -17,10 +17,10 @@ export interface NamespaceOptions {
   readonly registryName: () => string | undefined;
   /** What the origin's repositories begin with in references where it is under a path: empty, or with a slash at its end. */
   readonly repositoryPrefix?: () => string;
-  /** Other registries that the origin stands for, such as `docker.io` where it mirrors Docker Hub. */
-  readonly aliases: readonly string[];
+  /** Other registries that the origin stands for, such as `docker.io` where it mirrors Docker Hub. Lower case. */
+  readonly aliases: () => readonly string[];
   /** Registries that this node mirrors beside the origin, each from an upstream of its own. Lower case. */
-  readonly mirrors?: readonly string[];
+  readonly mirrors?: () => readonly string[];
 }
 
 /**
@@ -30,13 +30,13 @@ export interface NamespaceOptions {
 export class Namespaces {
   readonly #registryName: () => string | undefined;
   readonly #repositoryPrefix: () => string;
-  readonly #aliases: readonly string[];
-  readonly #mirrors: readonly string[];
+  readonly #aliases: () => readonly string[];
+  readonly #mirrors: () => readonly string[];
 
-  constructor({ registryName, repositoryPrefix = () => '', aliases, mirrors = [] }: NamespaceOptions) {
+  constructor({ registryName, repositoryPrefix = () => '', aliases, mirrors = () => [] }: NamespaceOptions) {
     this.#repositoryPrefix = repositoryPrefix;
     this.#registryName = registryName;
-    this.#aliases = aliases.map((alias) => alias.toLowerCase());
+    this.#aliases = aliases;
     this.#mirrors = mirrors;
   }
 
@@ -48,10 +48,10 @@ export class Namespaces {
     checkRepositoryName(name);
     const namespace = query.get('ns')?.toLowerCase();
     if (namespace === undefined) {
-      const mirrored = splitMirrorPath(name, this.#mirrors);
+      const mirrored = splitMirrorPath(name, this.#mirrors());
       return mirrored === undefined ? this.#own(name) : fullName(mirrored.registry, mirrored.repository);
     }
-    if (namespace !== this.#registryName() && this.#mirrors.includes(namespace)) return fullName(namespace, name);
+    if (namespace !== this.#registryName() && this.#mirrors().includes(namespace)) return fullName(namespace, name);
     this.#requireOwn(namespace);
     return this.#own(name);
   }
@@ -72,8 +72,8 @@ export class Namespaces {
 
   #requireOwn(namespace: string): void {
     const registry = this.#registryName();
-    if (namespace === registry || this.#aliases.includes(namespace)) return;
-    const served = [...(registry === undefined ? [] : [registry]), ...this.#aliases, ...this.#mirrors];
+    if (namespace === registry || this.#aliases().includes(namespace)) return;
+    const served = [...(registry === undefined ? [] : [registry]), ...this.#aliases(), ...this.#mirrors()];
     throw new OciError(404, 'NAME_UNKNOWN', `this node mirrors ${served.join(', ')}, not ${quote(namespace)}`);
   }
 }

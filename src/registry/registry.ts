@@ -7,7 +7,7 @@ import { type EndpointObserver, HttpEndpoint } from './http/endpoint.ts';
 import type { ListenAddress } from '../http/listen.ts';
 import type { RegistryLog } from './http/message.ts';
 import { ImageResolver, type ImageTiming } from './images/image-resolver.ts';
-import type { TagWitnesses } from './images/tag-resolver.ts';
+import type { TagRules, TagWitnesses } from './images/tag-resolver.ts';
 import { Namespaces, type Repository } from './namespace.ts';
 import type { LazyObserver, PullObserver, StoreObserver } from './pull/pull-context.ts';
 import { pullRoutes } from './pull/pull-routes.ts';
@@ -30,12 +30,12 @@ export interface RegistryOptions {
   /** See `NamespaceOptions`. */
   readonly repositoryPrefix?: () => string;
   /** Other registries that the origin stands for, lower case, such as `docker.io`: the allow-list of `ns`. */
-  readonly aliases: readonly string[];
+  readonly aliases: () => readonly string[];
   readonly tagMemory: TagWitnesses;
   /** Repositories (as at the origin) that are never shared in the swarm. */
   readonly isExcluded: (repository: string) => boolean;
   /** Registries that this node mirrors beside the origin. */
-  readonly mirrors?: readonly MirroredRegistry[];
+  readonly mirrors?: () => readonly MirroredRegistry[];
   /** Where this node is the origin: it takes pushes here, and keeps unfinished uploads in the folder. Else the endpoint is read-only. */
   readonly embedded?: { readonly origin: EmbeddedOrigin; readonly uploadsFolder: string; readonly makeRoom?: MakeRoom };
   /** See `PullContext`; false unless given. */
@@ -45,10 +45,14 @@ export interface RegistryOptions {
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
   readonly timing?: Partial<ImageTiming>;
+  /** See `ImageResolverOptions`. */
+  readonly tagRules?: () => TagRules;
   /** Milliseconds until the headers of an answer must be on their way. */
   readonly deadlineMs?: number;
   /** Milliseconds for which a client may take no byte of its answer. */
   readonly stallTimeoutMs?: number;
+  /** Connections of clients at a time. */
+  readonly maxConnections?: number;
 }
 
 /** A registry with an upstream of its own. */
@@ -74,21 +78,23 @@ export interface RegistryCounters extends EndpointObserver, PullObserver, StoreO
 export class Registry {
   readonly namespaces: Namespaces;
   readonly #own: Upstream;
-  readonly #mirrors: ReadonlyMap<string, Upstream>;
+  readonly #mirrors: () => readonly MirroredRegistry[];
+  readonly #upstreams = new WeakMap<MirroredRegistry, Upstream>();
+  readonly #openMirror: (mirror: MirroredRegistry) => Upstream;
   readonly #endpoint: HttpEndpoint;
   readonly #uploads: UploadSessions | undefined;
 
   constructor(options: RegistryOptions) {
     const { counters } = options;
     const now = options.now ?? Date.now;
-    const { mirrors = [] } = options;
-    this.namespaces = new Namespaces({ ...options, mirrors: mirrors.map(({ name }) => name) });
+    this.#mirrors = options.mirrors ?? (() => []);
+    this.namespaces = new Namespaces({ ...options, mirrors: () => this.#mirrors().map(({ name }) => name) });
     const onStale = (): void => counters.staleTag();
     this.#own = { resolver: new ImageResolver({ ...options, now, onStale }), exchange: options.exchange, origin: () => options.origin() };
-    this.#mirrors = new Map(mirrors.map(({ name, origin, tagMemory, isExcluded }) => {
+    this.#openMirror = ({ origin, tagMemory, isExcluded }) => {
       const exchange = new MirrorExchange(options.exchange, origin);
-      return [name, { resolver: new ImageResolver({ ...options, exchange, origin: () => origin, tagMemory, isExcluded, now, onStale }), exchange, origin: () => origin }];
-    }));
+      return { resolver: new ImageResolver({ ...options, exchange, origin: () => origin, tagMemory, isExcluded, now, onStale }), exchange, origin: () => origin };
+    };
     const { namespaces } = this;
     const { embedded } = options;
     this.#uploads = embedded === undefined ? undefined : new UploadSessions({ folder: embedded.uploadsFolder, now, ...(embedded.makeRoom === undefined ? {} : { makeRoom: embedded.makeRoom }) });
@@ -101,18 +107,29 @@ export class Registry {
       routes: [...pullRoutes({ ...options, namespaces, upstreamOf: (repository) => this.upstreamOf(repository), observer: counters, lazyRanges: options.lazyRanges ?? false, deadlineMs: options.deadlineMs ?? DEADLINE_MS }), ...pushRoutes],
       log: options.log,
       observer: counters,
+      maxConnections: options.maxConnections,
       ...(options.stallTimeoutMs === undefined ? {} : { stallTimeoutMs: options.stallTimeoutMs }),
     });
   }
 
   /** What answers for a repository, for clients and for whoever prefetches without one. */
   upstreamOf({ full }: Repository): Upstream {
-    return this.#mirrors.get(full.slice(0, full.indexOf('/'))) ?? this.#own;
+    const name = full.slice(0, full.indexOf('/'));
+    const mirror = this.#mirrors().find((candidate) => candidate.name === name);
+    if (mirror === undefined) return this.#own;
+    const upstream = this.#upstreams.get(mirror) ?? this.#openMirror(mirror);
+    this.#upstreams.set(mirror, upstream);
+    return upstream;
   }
 
   /** `http://host:port`, after `start`. */
   get url(): string {
     return this.#endpoint.url;
+  }
+
+  /** What clients take up now. */
+  get use(): { readonly connections: number; readonly uploads: number } {
+    return { connections: this.#endpoint.connections, uploads: this.#uploads?.count ?? 0 };
   }
 
   /** @throws LayerswarmError `port-taken`, `config-invalid`, `store-unwritable` */

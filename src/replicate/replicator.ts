@@ -1,5 +1,5 @@
 import { collectImage } from '../copy/collect-image.ts';
-import { copyImage } from '../copy/copy-image.ts';
+import { copyImage, type CopyReport } from '../copy/copy-image.ts';
 import type { CopyTarget } from '../copy/copy-target.ts';
 import type { ImageSource } from '../copy/image-source.ts';
 import { planCopy } from '../copy/plan-copy.ts';
@@ -21,6 +21,8 @@ const LONGEST_SLEEP = 60_000;
 export interface Carriers {
   /** Peer id of who carries; undefined for this node itself. */
   carrier(fingerprint: string, repository: string): string | undefined;
+  /** How people know that member. */
+  called(peerId: string): string;
   /** Hands a job over, or asks how it is. @throws when the member does not answer */
   ask(peerId: string, job: HandedOver, signal: AbortSignal): Promise<JobAnswer>;
 }
@@ -52,7 +54,8 @@ export interface ReplicatorOptions {
 }
 
 export type Outcome =
-  | { readonly kind: 'done' }
+  /** `copied`: by this node, and something was missing there. */
+  | { readonly kind: 'done'; readonly copied: boolean }
   | { readonly kind: 'waiting' }
   | { readonly kind: 'failed'; readonly error: LayerswarmError };
 
@@ -188,8 +191,9 @@ export class Replicator {
     }
     if (answer.state === 'waiting') queue.postpone(job, ASK_AGAIN);
     else if (answer.state === 'done') queue.finish(job, job.digest, false);
-    else queue.fail(job, { message: `the member ${carrier}: ${answer.error ?? 'it failed'}`, code: 'unavailable' });
-    return answer.state === 'failed' ? { kind: 'failed', error: new LayerswarmError('unavailable', answer.error ?? 'it failed') } : { kind: answer.state };
+    else queue.fail(job, { message: `the member ${carriers.called(carrier)}: ${answer.error ?? 'it failed'}`, code: 'unavailable' });
+    if (answer.state === 'failed') return { kind: 'failed', error: new LayerswarmError('unavailable', answer.error ?? 'it failed') };
+    return answer.state === 'done' ? { kind: 'done', copied: false } : { kind: 'waiting' };
   }
 
   async #copy(route: Route, job: Job, signal: AbortSignal): Promise<Outcome> {
@@ -202,7 +206,7 @@ export class Replicator {
     } catch (error) {
       if (errorCode(error) !== 'not-found') throw error;
       queue.drop(job);
-      return { kind: 'done' };
+      return { kind: 'done', copied: false };
     }
     const { source, root, digest } = opened;
     try {
@@ -213,9 +217,10 @@ export class Replicator {
         },
         mountFrom: (blob) => repositoriesOf(blob).filter((name) => matchesRepository(policy, name)).map((name) => targetRepository(policy, name)),
       });
-      queue.finish(job, digest);
-      onCopied(route, job.repository, job.tag, digest, report.uploaded.bytes);
-      return { kind: 'done' };
+      const copied = hasChanged(report);
+      queue.finish(job, digest, copied);
+      if (copied) onCopied(route, job.repository, job.tag, digest, report.uploaded.bytes);
+      return { kind: 'done', copied };
     } finally {
       await source.close();
     }
@@ -241,4 +246,9 @@ export class Replicator {
   #tell(job: Job, outcome: Outcome): void {
     for (const watcher of this.#watchers) watcher(job, outcome);
   }
+}
+
+/** What the target has now it did not have before. */
+function hasChanged({ tag, manifests, uploaded, mounted, attachments }: CopyReport): boolean {
+  return tag === 'new' || tag === 'move' || manifests + uploaded.blobs + mounted.blobs + attachments > 0;
 }

@@ -33,13 +33,17 @@ export class EventStream {
     this.#listeners.attach(request, response, () => this.#event(this.#source.status()));
   }
 
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
   close(): void {
     this.#listeners.close();
   }
 
   #tick(): void {
     const document = this.#source.status();
-    const key = JSON.stringify({ ...document, uptimeSeconds: 0 });
+    const key = JSON.stringify({ ...document, uptimeSeconds: 0, limits: [] });
     const now = performance.now();
     if (key === this.#last && now - this.#toldAt < KEEP_ALIVE_MS) return;
     this.#toldAt = now;

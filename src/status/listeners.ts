@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-const MAX_LISTENERS = 32;
+export const MAX_LISTENERS = 32;
 
 export interface ListenersOptions {
   /** Of this node's API, for whoever finds no place. */
@@ -19,6 +19,10 @@ export class Listeners {
 
   constructor(options: ListenersOptions) {
     this.#options = options;
+  }
+
+  get size(): number {
+    return this.#listeners.size;
   }
 
   /** `first`: what a new listener is told at once. */

@@ -116,6 +116,8 @@ export class Metrics {
       this.#registry.registerMetric(new Gauge({ name, help, registers: [], collect() { this.set(value(status())); } }));
     };
     gauge('layerswarm_peers', 'Members that this node is connected to.', ({ peers }) => peers.length);
+    gauge('layerswarm_charter_serial', 'Serial of the charter that this node follows, 0 without one.', ({ charter }) => charter?.serial ?? 0);
+    gauge('layerswarm_charter_behind_peers', 'Members that follow an older charter than this node, or none.', ({ charter }) => charter?.behind.length ?? 0);
     gauge('layerswarm_banned_peers', 'Peers that this node refuses.', ({ bans }) => bans.length);
     gauge('layerswarm_store_blobs', 'Complete blobs on disk.', ({ store }) => store.blobs);
     gauge('layerswarm_store_bytes', 'Bytes of complete blobs on disk.', ({ store }) => store.bytes);
@@ -196,6 +198,7 @@ export class Metrics {
     counter('layerswarm_pieces_rejected_total', 'Pieces from members that turned out wrong.', ({ traffic }) => traffic.rejectedPieces);
     labelledCounter('layerswarm_peer_faults_total', 'Peers that were cut: for what they sent, for not saying hello in time, for not reading, for silence, for making this node work beyond their share.', ['kind'], ({ membership }) =>
       Object.entries(membership.peerFaults).map(([kind, value]) => [{ kind }, value]));
+    counter('layerswarm_unknown_messages_total', 'Messages of types that this version does not know, which it passed over.', ({ membership }) => membership.unknownMessages);
     counter('layerswarm_stray_errors_total', 'Failures that nobody waited for: each is a bug, and in the log with its stack.', ({ strayErrors }) => strayErrors);
     counter('layerswarm_peers_sent_bytes_total', 'Blob bytes sent to members.', ({ traffic }) => traffic.toPeersBytes);
     counter('layerswarm_clients_sent_bytes_total', 'Blob bytes given to clients of the registry endpoint.', ({ traffic }) => traffic.toClientsBytes);

@@ -15,6 +15,8 @@ export interface StatusDocument {
   readonly registries: readonly RegistryStatus[];
   readonly trust: TrustStatus;
   readonly origin: OriginStatus;
+  /** null where the configuration names no operator. */
+  readonly charter: CharterStatus | null;
   readonly store: StoreStatus;
   /** null where the node does not follow a containerd. */
   readonly containerd: ContainerdStatus | null;
@@ -25,8 +27,21 @@ export interface StatusDocument {
   readonly replication: ReplicationStatus;
   /** Failures that nobody waited for, since the start; see the log. */
   readonly strayErrors: number;
-  readonly bans: readonly { readonly peerId: string; readonly reason: string; readonly until: string }[];
+  readonly bans: readonly { readonly peerId: string; readonly name: string; readonly reason: string; readonly until: string }[];
+  /** What is bounded, and what of it is used now; docs/limits.md has what happens beyond. */
+  readonly limits: readonly LimitStatus[];
 }
+
+export interface LimitStatus {
+  readonly name: LimitName;
+  readonly used: number;
+  /** null without one. */
+  readonly limit: number | null;
+  /** The setting that changes it; null for a fixed one. */
+  readonly setting: string | null;
+}
+
+export type LimitName = 'members' | 'strangers' | 'bans' | 'clients' | 'uploads' | 'statusConnections' | 'eventListeners' | 'storeBytes' | 'files' | 'heapBytes';
 
 /** Copies to other registries; empty where none are configured. */
 export interface ReplicationStatus {
@@ -75,6 +90,23 @@ export interface OriginStatus {
   readonly bytes: number;
   /** When it last did what it was asked; null before the first time since the start. */
   readonly reachedAt: string | null;
+}
+
+/** What the swarm's operator signed for all nodes. */
+export interface CharterStatus {
+  readonly swarm: string;
+  /** The operator's public key. */
+  readonly key: string;
+  /** null while this node has met none. */
+  readonly serial: number | null;
+  /** Of the program, as the charter wants it; null where it does not say. */
+  readonly version: string | null;
+  /** Members that follow an older one; null: none of this operator. */
+  readonly behind: readonly { readonly peerId: string; readonly name: string; readonly serial: number | null }[];
+  /** Members, this node included, that run another version than the charter wants. */
+  readonly otherVersions: readonly { readonly peerId: string; readonly name: string; readonly agent: string }[];
+  /** Why the last one that was offered was refused; null once one was taken. */
+  readonly refused: string | null;
 }
 
 /** A registry whose images this node serves. */
@@ -135,6 +167,8 @@ export interface MembershipStatus {
   readonly handshakeFailures: { readonly other_key: number; readonly broken: number };
   /** Peers that were cut since the start, by what they did. */
   readonly peerFaults: { readonly invalid_message: number; readonly no_hello: number; readonly does_not_read: number; readonly silent: number; readonly over_share: number };
+  /** Messages of types that this version does not know, and passed over, since the start: of members that run a later one. */
+  readonly unknownMessages: number;
   /** Hosts that showed another swarm key in the last hour, the latest first. */
   readonly strangers: readonly StrangerStatus[];
 }

@@ -15,7 +15,8 @@ const REQUEST_TIMEOUT_MS = 15_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 /** Of a pull: the node that made it, and its id. */
 const PULL_PATH = /^\/api\/v1\/swarm\/pulls\/([A-Za-z0-9]{1,128})\/([0-9a-f]{12})$/;
-const PLACES = { total: 256, perAddress: 128 };
+export const MAX_STATUS_CONNECTIONS = 256;
+const PLACES = { total: MAX_STATUS_CONNECTIONS, perAddress: 128 };
 
 export interface StatusServerOptions {
   readonly listen: ListenAddress;
@@ -42,6 +43,7 @@ export class StatusServer {
   readonly #server: Server;
   readonly #events: EventStream;
   readonly #swarmEvents: SwarmEvents;
+  readonly #used: () => number;
   #port = 0;
 
   constructor(options: StatusServerOptions) {
@@ -55,12 +57,17 @@ export class StatusServer {
         else send(request, response, text(500, 'internal error, see the log of the agent'));
       });
     });
-    limitPlaces(this.#server, PLACES);
+    this.#used = limitPlaces(this.#server, PLACES);
   }
 
   /** `http://host:port`, after `start`. */
   get url(): string {
     return `http://${urlAuthority({ host: this.#options.listen.host, port: this.#port })}`;
+  }
+
+  /** Connections now, and listeners of events among them. */
+  get connections(): { readonly all: number; readonly events: number } {
+    return { all: this.#used(), events: this.#events.listeners };
   }
 
   /** @throws LayerswarmError `port-taken`, `config-invalid` */

@@ -120,11 +120,12 @@ export function chooseOrigin(said: OperatorsWord, record: OriginRecord, members:
   const heard = [...new Set(members.flatMap(({ origin, address }) => credible(normalized(origin?.url), address) ?? []))].sort();
   const operators = operatorsChoice(said);
   if (operators !== undefined) {
-    const others = said.configured === undefined || said.charter === undefined ? [] : [said.configured, said.charter];
     const { url } = operators;
+    // whoever says otherwise than the charter is behind, which is no contradiction
+    const others = url.startsWith('embedded:') ? [...heard, ...(said.charter === undefined ? [] : [said.charter])] : said.charter === undefined ? heard : [];
     // from now on this is what the node knows, also where the word is taken back
     const keep = url.startsWith('embedded:') || (record.url === url && record.contested.length === 0) ? record : { url, learnedAt: 0, contested: [] };
-    return { state: stateOf(operators, [...heard, ...others]), record: keep };
+    return { state: stateOf(operators, others), record: keep };
   }
   if (record.contested.length > 0) {
     const contested = merged([...record.contested, ...heard]);

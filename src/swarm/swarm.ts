@@ -40,6 +40,14 @@ export interface BlobRequest {
   readonly sources?: 'any' | 'peers';
 }
 
+/** What a client waits for. */
+export interface WantedPart {
+  /** Of the bytes that it asked for. */
+  readonly end: number;
+  /** It wants all of the rest in the end: while others fetch the blob, too, the origin is read only in turn. */
+  readonly isPatient: boolean;
+}
+
 export interface BlobFetch {
   readonly digest: Digest;
   /** Known as soon as anybody knows it. @throws `not-found`, `origin-…`, `unavailable` */
@@ -48,6 +56,11 @@ export interface BlobFetch {
   done(): Promise<void>;
   /** Proven bytes of [start, end) as they can be given to a client; see "What a client gets" in the design. */
   read(start: number, end: number, signal: AbortSignal, options?: StreamOptions): AsyncIterable<Uint8Array>;
+  /**
+   * Bytes from `offset` to the end of its piece while the blob is not proven, where they are vouched for. With `wanted` they are asked for
+   * before all others: of members that hold them, else of the origin where whole pieces are wanted.
+   */
+  vouchedPiece(offset: number, wanted?: WantedPart): Promise<Uint8Array | undefined>;
   progress(): TransferStatus;
   /** This caller is no longer interested. Idempotent. */
   release(): void;

@@ -47,14 +47,14 @@ const MEMBERS_FOR_TWO_WITNESSES = 3;
 /** What tags meant while the origin could be reached, kept by all members together. */
 export class TagMemory {
   readonly #network: Network;
-  readonly #witnesses: number | undefined;
+  readonly #witnesses: () => number | undefined;
   readonly #now: () => number;
   readonly #random: () => number;
 
   /** `witnesses`: how many members on different hosts must agree; by the size of the swarm where it is not given. */
-  constructor(network: Network, lookup: TagLookup, options: { witnesses?: number | undefined; now?: () => number; random?: () => number } = {}) {
+  constructor(network: Network, lookup: TagLookup, options: { witnesses?: () => number | undefined; now?: () => number; random?: () => number } = {}) {
     this.#network = network;
-    this.#witnesses = options.witnesses;
+    this.#witnesses = options.witnesses ?? (() => undefined);
     this.#now = options.now ?? Date.now;
     this.#random = options.random ?? Math.random;
     network.handle('get-tag', ({ origin, repository, tag }) => {
@@ -75,7 +75,7 @@ export class TagMemory {
       .slice(0, MAX_ASKED)
       .map(async ({ peer }) => await this.#askOne(peer, { origin, repository, tag }, timeoutMs, options.signal));
     const statements = (await Promise.all(asked)).filter((statement) => statement !== undefined);
-    const wanted = this.#witnesses ?? (members.length >= MEMBERS_FOR_TWO_WITNESSES ? 2 : 1);
+    const wanted = this.#witnesses() ?? (members.length >= MEMBERS_FOR_TWO_WITNESSES ? 2 : 1);
     return { agreed: weigh(statements, wanted), heard: statements.length, wanted };
   }
 

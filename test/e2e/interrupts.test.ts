@@ -49,6 +49,8 @@ test('every operation may be given up at any moment, again and again, and the ag
     gc: () => ({}),
     verify: () => ({}),
     seed: (index) => ({ source: `tar:${tarballs[index % TARBALLS]!}`, as: `team/seed-${index % TARBALLS}:1` }),
+    charter: () => ({}),
+    'charter-publish': () => ({ text: 'none' }),
     'replicate-run': () => ({}),
   };
   const giveUp = async (name: OperationName, index: number): Promise<void> => {

@@ -134,6 +134,8 @@ test('images and what refers to them arrive at every target, whatever state it i
   const { tags } = await agent.cliJson<ReplicateRunResult>(['replicate', 'run', '--json']);
   t.deepEqual(tags.filter(({ state }) => state !== 'done'), []);
   t.is(tags.length, 6, 'two tags at three targets; denied tags and other repositories stay');
+  t.true(tags.every(({ target, copied }) => target === 'down' || !copied), 'what was there before is not counted');
+  t.regex((await agent.cliOk(['replicate', 'run'])).stdout, /^0 of 6 tags copied, 6 up to date/);
 
   for (const registry of [flaky, back]) {
     for (const repository of ['mirror/team/app', 'mirror/team/second']) t.is(await digestAt(registry, repository, 'v1'), index.digest);

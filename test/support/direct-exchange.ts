@@ -39,6 +39,7 @@ export class DirectExchange implements BlobExchange {
       size: () => joined.size,
       done: () => joined.done,
       read: (start, end, signal) => joined.read(start, end, signal),
+      vouchedPiece: () => Promise.resolve(undefined),
       progress: () => joined.progress(),
       release: () => {
         if (!isReleased) this.interested--;

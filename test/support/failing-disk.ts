@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Cleanup } from './cleanup.ts';
 import { run, runOk } from './process.ts';
@@ -9,6 +9,8 @@ export interface FailingDisk {
   readonly path: string;
   /** The kernel finds an error in the file system, and makes it read-only under whoever has files open there. */
   breakNow(): void;
+  /** Its second half cannot be read or written any more, until it is there again, empty. */
+  setHalf(there: boolean): void;
 }
 
 /** An ext4 file system of its own, that can be made to fail as a bad disk does. Root only. */
@@ -24,5 +26,10 @@ export async function mountFailingDisk(cleanup: Cleanup, megabytes: number): Pro
   const device = basename((await runOk('findmnt', ['-n', '-o', 'SOURCE', path])).stdout.trim());
   const trigger = join('/sys/fs/ext4', device, 'trigger_fs_error');
   if (!readdirSync('/sys/fs/ext4').includes(device)) throw new Error(`the kernel shows no ext4 on ${device}`);
-  return { path, breakNow: () => { writeFileSync(trigger, '1'); } };
+  return {
+    path,
+    breakNow: () => { writeFileSync(trigger, '1'); },
+    // the loop device has an error for what its file ends before
+    setHalf: (there) => { truncateSync(image, megabytes * (there ? 1 : 0.5) * 2 ** 20); },
+  };
 }

@@ -16,6 +16,8 @@ export type Fault =
   | { readonly kind: 'reset' }
   /** First byte of the answer after `ms`. */
   | { readonly kind: 'delay'; readonly ms: number }
+  /** The same once it is opened. */
+  | { readonly kind: 'gate'; readonly opened: Promise<void> }
   /** A complete answer with fewer bytes than there are. */
   | { readonly kind: 'short'; readonly bytes: number }
   /** A complete answer with more bytes than there are. */
@@ -132,6 +134,10 @@ async function answeredByItself(fault: Fault, seen: SeenRequest, response: Serve
     }
     case 'delay': {
       await delay(fault.ms);
+      break;
+    }
+    case 'gate': {
+      await fault.opened;
       break;
     }
     case 'short': case 'overlong': case 'cut': case 'stall': case 'corrupt': case 'slow': case 'norange': case 'lyingrange': case 'headers': break;

@@ -31,6 +31,7 @@ export interface Status {
   readonly transfers: readonly { readonly digest: string; readonly haveBytes: number; readonly state: string }[];
   readonly images: readonly { readonly reference: string; readonly digest: string; readonly sizeBytes: number; readonly complete: boolean }[];
   readonly bans: readonly { readonly peerId: string; readonly reason: string }[];
+  readonly strayErrors: number;
 }
 
 export interface AgentOptions {

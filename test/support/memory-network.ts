@@ -4,7 +4,7 @@ import { LayerswarmError } from '../../src/errors.ts';
 import type { Lane, LaneSource } from '../../src/swarm/lane/lane.ts';
 import { Conversation } from '../../src/swarm/network/conversation.ts';
 import { MessageHandlers, type MessageHandler } from '../../src/swarm/network/handlers.ts';
-import type { Ban, Network, OriginAnnouncement, Peer } from '../../src/swarm/network/network.ts';
+import type { Ban, CharterAnnouncement, Network, OriginAnnouncement, Peer } from '../../src/swarm/network/network.ts';
 import { PeerKey, verifySignature } from '../../src/swarm/network/peer-key.ts';
 import { decodeFrame, encodeFrame, type Frame, type UnknownFrame } from '../../src/swarm/protocol/frame.ts';
 import type { Message, MessageOf, MessageType } from '../../src/swarm/protocol/message.ts';
@@ -103,6 +103,7 @@ export class MemoryNetwork implements Network {
   /** Every message that this node sent, for assertions. */
   readonly sent: { to: string; message: Message }[] = [];
   #origin: OriginAnnouncement | undefined;
+  #charter: CharterAnnouncement | undefined;
   readonly #swarm: MemorySwarm;
   readonly #key: PeerKey;
   readonly #handlers = new MessageHandlers();
@@ -153,6 +154,11 @@ export class MemoryNetwork implements Network {
   announceOrigin(origin: OriginAnnouncement | undefined): void {
     this.#origin = origin;
     for (const entry of this.#peers.values()) entry.conversation.send({ type: 'origin-changed', origin });
+  }
+
+  announceCharter(charter: CharterAnnouncement): void {
+    this.#charter = charter;
+    for (const entry of this.#peers.values()) entry.conversation.send({ type: 'charter-changed', charter });
   }
 
   // oxlint-disable-next-line typescript/require-await -- the interface allows for a dial
@@ -231,7 +237,7 @@ export class MemoryNetwork implements Network {
 
   attach(remote: MemoryNetwork, direction: Peer['direction'], connection: AbortController): void {
     const peer: MemoryPeer['peer'] = {
-      peerId: remote.self, address: `/memory/${remote.self}`, direction, zone: remote.zone, name: '', agent: '', clockAheadMs: 0, origin: remote.#origin, latencyMs: 0, lane: 'none', sentBytes: 0, receivedBytes: 0,
+      peerId: remote.self, address: `/memory/${remote.self}`, direction, zone: remote.zone, name: '', agent: '', clockAheadMs: 0, origin: remote.#origin, charter: remote.#charter, latencyMs: 0, lane: 'none', sentBytes: 0, receivedBytes: 0,
     };
     const conversation = new Conversation(peer, this.#handlers, (frame) => { this.#deliver(entry, frame); });
     const entry: MemoryPeer = { peer, remote, conversation, connection, delivered: Promise.resolve(), lane: undefined };
@@ -288,6 +294,7 @@ export class MemoryNetwork implements Network {
     entry.peer.receivedBytes += bytes;
     if (frame.message === undefined) throw new Error('a node sent a message that none knows');
     if (frame.message.type === 'origin-changed') entry.peer.origin = frame.message.origin;
+    if (frame.message.type === 'charter-changed') entry.peer.charter = frame.message.charter;
     void entry.conversation.receive(frame);
   }
 }

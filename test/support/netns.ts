@@ -26,10 +26,16 @@ export interface Host {
   bytes(): Promise<LinkBytes>;
   /** Pulls the cable, or plugs it in again. */
   setLink(state: 'up' | 'down'): Promise<void>;
+  /** Bits a second of a line that was limited when the host was added, both ways. */
+  setRate(rate: number): Promise<void>;
+  /** Loses every packet to these addresses from now on, or none: whoever sends hears nothing of it. */
+  setLost(addresses: readonly string[], lost: boolean): Promise<void>;
 }
 
 const TBF_BURST = '128kb';
 const TBF_LATENCY = '100ms';
+/** Nobody has it. */
+const LOST_ETHER = '02:00:00:00:00:99';
 
 /**
  * Machines on one Ethernet, for tests that run as root: nothing of it is in the machine's own network namespace, so
@@ -82,6 +88,16 @@ export class TestNetwork {
       runOk: (command, args, options = {}) => runOk(command, args, { ...options, netns }),
       bytes: () => linkBytes(netns),
       setLink: (state) => ip('-n', this.#bridge, 'link', 'set', port, state),
+      setRate: async (rate) => {
+        await limit(netns, 'eth0', rate, 'change');
+        await limit(this.#bridge, port, rate, 'change');
+      },
+      setLost: async (addresses, lost) => {
+        for (const to of addresses) {
+          if (lost) await ip('-n', netns, 'neigh', 'replace', to, 'lladdr', LOST_ETHER, 'dev', 'eth0', 'nud', 'permanent');
+          else await run('ip', ['-n', netns, 'neigh', 'del', to, 'dev', 'eth0']);
+        }
+      },
     };
   }
 
@@ -106,8 +122,8 @@ async function inNamespace(netns: string, command: string, ...args: string[]): P
   await runOk(command, args, { netns });
 }
 
-async function limit(netns: string, device: string, rate: number): Promise<void> {
-  await inNamespace(netns, 'tc', 'qdisc', 'add', 'dev', device, 'root', 'tbf', 'rate', `${rate}bit`, 'burst', TBF_BURST, 'latency', TBF_LATENCY);
+async function limit(netns: string, device: string, rate: number, how: 'add' | 'change' = 'add'): Promise<void> {
+  await inNamespace(netns, 'tc', 'qdisc', how, 'dev', device, 'root', 'tbf', 'rate', `${rate}bit`, 'burst', TBF_BURST, 'latency', TBF_LATENCY);
 }
 
 async function linkBytes(netns: string): Promise<LinkBytes> {

@@ -70,7 +70,7 @@ export async function startRegistryNode(cleanup: Cleanup, options: RegistryNodeO
   };
   const registry = new Registry({
     listen: { host: '127.0.0.1', port: 0 },
-    aliases: [],
+    aliases: () => [],
     tagMemory: () => Promise.resolve(undefined),
     isExcluded: () => false,
     // a busy machine is no fault; tests of time-outs set them

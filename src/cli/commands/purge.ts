@@ -2,7 +2,7 @@ import { formatBytes } from '../../quantity.ts';
 import type { PurgeReport } from '../../control/keep-operation.ts';
 import { connectToAgent } from '../agent-client.ts';
 import type { DefineCommand } from '../command.ts';
-import { shortAddress, shortDigest } from '../format.ts';
+import { nodeName, shortAddress, shortDigest } from '../format.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { table } from '../table.ts';
 
@@ -26,7 +26,7 @@ function formatPurge({ reference, digest, dryRun, nodes }: PurgeReport): string 
   return [
     `${reference}  ${shortDigest(digest)}${dryRun ? '  (dry run: nothing was removed)' : ''}`,
     table([
-      { label: 'NODE', value: ({ peerId }) => peerId },
+      { label: 'NODE', value: nodeName },
       { label: 'ADDRESS', value: ({ address }) => shortAddress(address) },
       { label: 'STATE', value: ({ state }) => state },
       { label: dryRun ? 'WOULD REMOVE' : 'REMOVED', value: ({ state, removed }) => (state === 'done' ? String(removed) : ''), align: 'right' },

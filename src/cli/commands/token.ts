@@ -27,7 +27,7 @@ export const define: DefineCommand = (command, context) => {
       const lifetime = parseDuration(options.expires);
       if (lifetime === undefined) throw new LayerswarmError('usage', `--expires: expected a duration such as 30m or 7d, received ${options.expires}`);
       const agent = await connectToAgent(context);
-      const { multiaddrs, peers, origin } = await agent.call('status', {});
+      const { multiaddrs, peers, origin, charter } = await agent.call('status', {});
       const config = await loadConfig({ flags: context.data === undefined ? {} : { data: context.data }, file: context.configFile });
       const file = options.swarmKey ?? config.swarmKey[0];
       if (file === undefined) throw new LayerswarmError('usage', 'this node has no swarm key in its configuration, so that there is nothing to join with: name the key file with --swarm-key');
@@ -43,6 +43,7 @@ export const define: DefineCommand = (command, context) => {
         addresses,
         ...(origin.url?.startsWith('http') === true ? { origin: origin.url } : {}),
         ...(ca === undefined ? {} : { originCa: await readFile(ca, 'utf8') }),
+        ...(charter === null ? {} : { charterKey: charter.key }),
         ...(expires === undefined ? {} : { expires }),
       });
       context.output.result({ token, addresses, origin: origin.url, expires: expires === undefined ? null : new Date(expires * 1000).toISOString() }, (made) => made.token);

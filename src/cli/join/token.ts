@@ -11,6 +11,7 @@ const schema = z.object({
   addresses: z.array(z.string().max(300)).min(1).max(16),
   origin: z.string().max(300).regex(/^https?:\/\/[^/@\s]+$/).optional(),
   originCa: z.string().max(32_768).optional(),
+  charterKey: z.string().max(128).optional(),
   expires: z.int().min(0).optional(),
 });
 
@@ -24,6 +25,8 @@ export interface JoinToken {
   readonly origin?: string | undefined;
   /** PEM certificates. */
   readonly originCa?: string | undefined;
+  /** The operator's public key, where the swarm has a charter. */
+  readonly charterKey?: string | undefined;
   /** Seconds since 1970 after which `join` refuses it; undefined for never. */
   readonly expires?: number | undefined;
 }

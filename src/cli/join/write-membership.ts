@@ -33,13 +33,14 @@ export async function writeMembership(token: JoinToken, config: string, data: st
   return { config, swarmKey: keyFile, keyId };
 }
 
-function edit(before: FileState, path: string, { addresses, origin, originCa, keyFile, caFile }: JoinToken & { keyFile: string; caFile: string }): FileState {
+function edit(before: FileState, path: string, { addresses, origin, originCa, charterKey, keyFile, caFile }: JoinToken & { keyFile: string; caFile: string }): FileState {
   const document = parseDocument(before.kind === 'file' ? before.content.toString('utf8') : '');
   if (document.errors.length > 0 || (document.contents !== null && !isMap(document.contents))) throw new LayerswarmError('config-invalid', `${path}: expected a map of settings in YAML, received something else: mend it first`);
   document.set('swarmKey', [keyFile]);
   document.set('bootstrap', [...addresses]);
   if (origin !== undefined) document.set('origin', origin);
   if (originCa !== undefined) document.set('originCa', caFile);
+  if (charterKey !== undefined) document.set('charterKey', charterKey);
   const { mode, uid, gid } = before.kind === 'file' ? before : { mode: 0o644, ...owner() };
   return { kind: 'file', content: Buffer.from(document.toString({ lineWidth: 0 })), mode, uid, gid };
 }

@@ -15,7 +15,9 @@ const MAX_TARGET_LENGTH = 8 * 1024;
 const HEADERS_TIMEOUT_MS = 20_000;
 /** Above the 90 s for which Go's HTTP client keeps idle connections, so that it never writes into one that is being closed. */
 const KEEP_ALIVE_MS = 120_000;
-const PLACES = { total: 4096, perAddress: 1024 };
+export const DEFAULT_CONNECTIONS = 4096;
+/** What one address may have of them, or one IPv6 network: others come too. */
+const SHARE_OF_ONE = 0.25;
 const STALL_TIMEOUT_MS = 60_000;
 const FLUSH_TIMEOUT_MS = 5_000;
 
@@ -26,6 +28,8 @@ export interface EndpointOptions {
   readonly routes: readonly Route[];
   readonly log: RegistryLog;
   readonly observer: EndpointObserver;
+  /** Connections at a time. */
+  readonly maxConnections?: number | undefined;
   /** Milliseconds for which a client may take no byte of its answer. */
   readonly stallTimeoutMs?: number;
 }
@@ -45,6 +49,7 @@ export interface EndpointObserver {
 export class HttpEndpoint {
   readonly #options: EndpointOptions;
   readonly #servers: Server[] = [];
+  readonly #used: (() => number)[] = [];
   readonly #stopping = new AbortController();
   #port = 0;
 
@@ -55,6 +60,11 @@ export class HttpEndpoint {
   /** `http://host:port`, after `start`. */
   get url(): string {
     return `http://${urlAuthority({ host: this.#options.listen.host, port: this.#port })}`;
+  }
+
+  /** Connections now. */
+  get connections(): number {
+    return this.#used.reduce((sum, used) => sum + used(), 0);
   }
 
   /** @throws LayerswarmError `port-taken`, `config-invalid` */
@@ -107,7 +117,8 @@ export class HttpEndpoint {
         response.destroy();
       });
     });
-    limitPlaces(server, PLACES);
+    const { maxConnections: total = DEFAULT_CONNECTIONS } = this.#options;
+    this.#used.push(limitPlaces(server, { total, perAddress: Math.ceil(total * SHARE_OF_ONE) }));
     server.on('clientError', (error, socket) => {
       const kind = refuseConnection(error, socket);
       if (kind === 'gone') return;

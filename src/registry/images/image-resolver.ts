@@ -11,7 +11,7 @@ import { BlobAccess } from './blob-access.ts';
 import { ManifestSource } from './manifest-source.ts';
 import { OriginCalls } from './origin-calls.ts';
 import { RepositoryAccess } from './repository-access.ts';
-import { type ResolvedTag, TagResolver, type TagWitnesses } from './tag-resolver.ts';
+import { type ResolvedTag, TagResolver, type TagRules, type TagWitnesses } from './tag-resolver.ts';
 
 export interface ImageResolverOptions {
   readonly store: BlobStore;
@@ -25,6 +25,8 @@ export interface ImageResolverOptions {
   /** Called for each answer that rests on a tag whose mapping the origin could not confirm. */
   readonly onStale: () => void;
   readonly timing?: Partial<ImageTiming>;
+  /** In place of `tagTtl` and `tagMaxStale`, where they may change. */
+  readonly tagRules?: () => TagRules;
 }
 
 /** All in milliseconds. */
@@ -77,7 +79,7 @@ export class ImageResolver {
     const repositories = new RepositoryAccess({ ...options, calls: this.calls, ttlMs: timing.accessTtl, maxStaleMs: timing.accessMaxStale });
     const shared = { ...options, calls: this.calls, repositories };
     this.access = new BlobAccess({ ...shared, ttlMs: timing.accessTtl, maxStaleMs: timing.accessMaxStale });
-    this.#tags = new TagResolver({ ...shared, ttlMs: timing.tagTtl, maxStaleMs: timing.tagMaxStale, memoryTimeoutMs: timing.memoryTimeout });
+    this.#tags = new TagResolver({ ...shared, rules: options.tagRules ?? (() => ({ ttl: timing.tagTtl, staleFor: timing.tagMaxStale })), memoryTimeoutMs: timing.memoryTimeout });
     this.#manifests = new ManifestSource({ ...shared, headStartMs: timing.headStart, timeoutMs: timing.manifestTimeout });
     this.availability = new Availability(shared);
   }

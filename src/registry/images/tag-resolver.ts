@@ -14,13 +14,18 @@ export interface TagResolverOptions {
   readonly repositories: RepositoryAccess;
   readonly tagMemory: TagWitnesses;
   readonly now: () => number;
-  /** Milliseconds for which the origin's word on a tag holds. */
-  readonly ttlMs: number;
-  /** Oldest mapping, in milliseconds, that is served while the origin is away. */
-  readonly maxStaleMs: number;
+  readonly rules: () => TagRules;
   /** Milliseconds that members are given to remember. */
   readonly memoryTimeoutMs: number;
   readonly onStale: () => void;
+}
+
+/** All in milliseconds. */
+export interface TagRules {
+  /** For how long the origin's word on a tag holds. */
+  readonly ttl: number;
+  /** Age of the oldest mapping that is served while the origin is away. */
+  readonly staleFor: number;
 }
 
 export type ResolvedTag =
@@ -42,9 +47,9 @@ export class TagResolver {
 
   /** @throws LayerswarmError `not-found`, `origin-unauthorized`, `origin-denied`; why the origin is away when nobody remembers the tag */
   async resolve(repository: Repository, tag: string, signal: AbortSignal): Promise<ResolvedTag> {
-    const { images, now, ttlMs, onStale } = this.#options;
+    const { images, now, rules, onStale } = this.#options;
     const own = images.tag(repository.full, tag);
-    if (own !== undefined && Math.abs(now() - own.checkedAt) < ttlMs) return { kind: 'fresh', digest: own.digest };
+    if (own !== undefined && Math.abs(now() - own.checkedAt) < rules().ttl) return { kind: 'fresh', digest: own.digest };
     const resolved = await this.#flights.run(`${repository.full}:${tag}`, () => this.#ask(repository, tag), signal);
     if (resolved.kind === 'stale') onStale();
     return resolved;
@@ -64,7 +69,8 @@ export class TagResolver {
   }
 
   async #remember(repository: Repository, tag: string, away: LayerswarmError): Promise<ResolvedTag> {
-    const { images, now, maxStaleMs } = this.#options;
+    const { images, now, rules } = this.#options;
+    const maxStaleMs = rules().staleFor;
     const own = images.tag(repository.full, tag);
     if (own !== undefined && now() - own.checkedAt <= maxStaleMs) {
       return { kind: 'stale', digest: own.digest, checkedAt: own.checkedAt, witnesses: undefined, reason: away.message };

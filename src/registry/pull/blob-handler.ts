@@ -102,12 +102,10 @@ async function fetchBlob(context: PullContext, wanted: WantedBlob, known: number
   }
 }
 
-/** A part at once, with the fetch of the whole going on behind it; undefined where no registry can give it. */
+/** A part at once, with the fetch of the whole going on behind it; undefined where nobody can give it. */
 async function lazyBlob(context: PullContext, { upstream, request, repository, digest }: WantedBlob, fetch: BlobFetch, size: number, range: ByteRange): Promise<ServedBlob | undefined> {
-  const origin = upstream.origin();
-  if (origin === undefined) return undefined;
   const ended = new AbortController();
-  const blob = { origin, repository: repository.name, digest, size };
+  const blob = { origin: upstream.origin(), repository: repository.name, digest, size };
   const stream = lazyRange(fetch, blob, range, (bytes) => context.observer.vouchedToClient(bytes), ended.signal);
   const first = await abortable(stream.next(), request.signal).catch(() => undefined);
   if (first === undefined || first.done === true) {

@@ -2,50 +2,38 @@ import type { BlobFetch } from '../../swarm/swarm.ts';
 import type { ByteRange } from '../http/range.ts';
 import type { PassThroughBlob } from './pass-through.ts';
 
-/** Milliseconds for which a part that is on its way is waited for, where much of the blob is here. */
-const PATIENCE_MS = 100;
 /** Bytes read past the fetch before what has come meanwhile is looked at again. */
 const STRIDE = 4 * 1024 * 1024;
 
+export interface LazyBlob extends Omit<PassThroughBlob, 'origin'> {
+  /** Undefined where no registry can be asked. */
+  readonly origin: PassThroughBlob['origin'] | undefined;
+}
+
 /**
  * A part of a blob that is not here, for clients that check parts by themselves (stargz-snapshotter, SOCI, nydus, containerd's
- * parallel reads): what the fetch has brought of it, and else what the registry says, before everything in front of it is proven.
- * @param onVouched told the bytes that come from the registry directly; the fetch counts its own
+ * parallel reads), before everything in front of it is proven: pieces that the fetch brings first, from members that vouch for them or
+ * from the registry; what does not fill a piece, and no member brings, straight from the registry.
+ * @param onVouched told the bytes that are not proven
+ * Ends without a byte where nobody can be asked for it out of turn.
  * @throws what the registry and the fetch throw
  */
-export async function* lazyRange(fetch: BlobFetch, { origin, repository, digest, size }: PassThroughBlob, { start, end }: ByteRange, onVouched: (bytes: number) => void, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
-  let position = start;
-  while (position < end) {
-    if (fetch.progress().haveBytes >= size / 2) {
-      for await (const chunk of arrived(fetch, position, end, signal)) {
-        position += chunk.length;
-        yield chunk;
-      }
-      if (position >= end) return;
+export async function* lazyRange(fetch: BlobFetch, { origin, repository, digest, size }: LazyBlob, { start, end }: ByteRange, onVouched: (bytes: number) => void, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+  let isHere = false;
+  void fetch.done().then(() => (isHere = true), () => undefined);
+  for (let position = start; position < end;) {
+    signal.throwIfAborted();
+    const piece = await fetch.vouchedPiece(position, { end, isPatient: false });
+    if (piece === undefined && origin === undefined && !isHere && position === start) return;
+    if (piece === undefined && (isHere || origin === undefined)) {
+      yield* fetch.read(position, end, signal);
+      return;
     }
-    for await (const chunk of origin.readBlob(repository, digest, { start: position, end: Math.min(end, position + STRIDE), size }, signal)) {
+    const part = { start: position, end: Math.min(end, position + STRIDE), size };
+    for await (const chunk of piece === undefined ? origin!.readBlob(repository, digest, part, signal) : [piece.subarray(0, end - position)]) {
       position += chunk.length;
       onVouched(chunk.length);
       yield chunk;
     }
-  }
-}
-
-/** What the fetch gives from `start` on, until that takes longer than is worth waiting for. */
-async function* arrived(fetch: BlobFetch, start: number, end: number, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
-  const late = new AbortController();
-  const chunks = fetch.read(start, end, AbortSignal.any([signal, late.signal]), { reuse: true })[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const timer = setTimeout(() => late.abort(), PATIENCE_MS);
-      const { value, done } = await chunks.next() as IteratorResult<Uint8Array, undefined>;
-      clearTimeout(timer);
-      if (done === true) return;
-      yield value;
-    }
-  } catch (error) {
-    if (!late.signal.aborted || signal.aborted) throw error;
-  } finally {
-    await chunks.return?.();
   }
 }

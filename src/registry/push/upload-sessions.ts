@@ -5,7 +5,7 @@ import { LayerswarmError } from '../../errors.ts';
 import { OciError } from '../http-error.ts';
 import { UploadSession } from './upload-session.ts';
 
-const MAX_SESSIONS = 256;
+export const MAX_SESSIONS = 256;
 const MAX_IDLE_MS = 3_600_000;
 const SWEEP_MS = 60_000;
 const SESSION_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -32,6 +32,11 @@ export class UploadSessions {
 
   constructor(options: UploadSessionsOptions) {
     this.#options = options;
+  }
+
+  /** Uploads that are under way. */
+  get count(): number {
+    return this.#sessions.size;
   }
 
   /** @throws LayerswarmError `store-unwritable` */

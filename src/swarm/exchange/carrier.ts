@@ -3,11 +3,11 @@ import { errorCode, LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
 import { MAX_NOTE_BYTES } from '../lane/frame.ts';
-import type { ByteSource, LaneAnswer } from '../lane/lane.ts';
+import type { ByteSource, Lane, LaneAnswer } from '../lane/lane.ts';
 import type { BlobNetwork } from '../network/network.ts';
 import type { BlobOrigin } from '../swarm.ts';
 import type { Run } from './core/bitfield.ts';
-import type { Download, FetchOutcome } from './core/download.ts';
+import type { ArrivedBy, Download, FetchOutcome } from './core/download.ts';
 import type { Fetch } from './core/neighbour.ts';
 import type { Read } from './core/read-plan.ts';
 import type { PieceVerifier } from './piece-verifier.ts';
@@ -37,7 +37,7 @@ export interface CarrierOptions {
   /** Something changed that the choices depend on. */
   readonly wake: () => void;
   /** A piece is whole and has its grade. */
-  completed(): void;
+  completed(piece: number, grade: Grade): void;
   originFailed(error: unknown): void;
   leaseEnded(read: Read, done: Run[], outcome: 'done' | 'failed'): void;
 }
@@ -203,39 +203,61 @@ export class Carrier {
 
   /** Single pieces, a few at once: each comes with its statement, and can be passed on when it is here. */
   async #readHolder(read: Read, holder: string): Promise<void> {
-    const { digest, download, meter, network, now, provenance, signal, verifier, wake } = this.#options;
+    const { download, network, signal } = this.#options;
     const lane = await network.lane(holder, signal);
     const pieces = Array.from({ length: read.extent.count }, (_, i) => read.extent.first + i).filter((piece) => !download.have.has(piece));
     const next = pieces.values();
     const readPieces = async (): Promise<void> => {
-      for (const piece of next) {
-        const range = download.layout.range(piece);
-        let statement: Statement | undefined;
-        const target = this.#writer.target(range.start, {
-          hashed: true,
-          onPiece: (_, sha256) => {
-            provenance.set(piece, holder, statement);
-            if (statement !== undefined && !statement.sha256.equals(sha256!)) {
-              verifier.contradictsItself(holder, piece);
-              return;
-            }
-            this.#complete(piece, Grade.received);
-            download.arrived(piece, { read }, false, now());
-            meter.fromPeer(holder, range.end - range.start);
-            if (statement !== undefined) void verifier.fits(piece, statement).then(wake);
-          },
-        });
-        try {
-          await lane.request(digest, range, {
-            write: (offset, chunk) => target.write(offset, chunk),
-            noted: (note) => { for (const [of, its] of this.#statementsIn(note)) if (of === piece) statement = its; },
-          }, signal);
-        } finally {
-          target.release();
-        }
-      }
+      for (const piece of next) await this.#readPiece(lane, piece, { read }, signal);
     };
     await Promise.all(Array.from({ length: HOLDER_REQUESTS }, readPieces));
+  }
+
+  /** One piece before all others; what its sender says of it is checked when this resolves. Never throws. */
+  async bring(peer: string, piece: number, signal: AbortSignal): Promise<void> {
+    const { download, network, now, wake } = this.#options;
+    download.claim([piece, 1]);
+    try {
+      const { checked } = await this.#readPiece(await network.lane(peer, signal), piece, {}, signal);
+      await checked;
+    } catch {
+      if (!this.#options.signal.aborted) download.neighbours.get(peer)?.failed(now());
+    } finally {
+      download.release([piece, 1]);
+      wake();
+    }
+  }
+
+  /** `checked`: the statement that came along, where there was one. */
+  async #readPiece(lane: Lane, piece: number, by: ArrivedBy, signal: AbortSignal): Promise<{ readonly checked: Promise<void> | undefined }> {
+    const { digest, download, meter, now, provenance, verifier, wake } = this.#options;
+    const sender = lane.peerId;
+    const range = download.layout.range(piece);
+    let statement: Statement | undefined;
+    let checked: Promise<void> | undefined;
+    const target = this.#writer.target(range.start, {
+      hashed: true,
+      onPiece: (_, sha256) => {
+        provenance.set(piece, sender, statement);
+        if (statement !== undefined && !statement.sha256.equals(sha256!)) {
+          verifier.contradictsItself(sender, piece);
+          return;
+        }
+        this.#complete(piece, Grade.received);
+        download.arrived(piece, by, false, now());
+        meter.fromPeer(sender, range.end - range.start);
+        if (statement !== undefined) checked = verifier.fits(piece, statement).then(wake);
+      },
+    });
+    try {
+      await lane.request(digest, range, {
+        write: (offset, chunk) => target.write(offset, chunk),
+        noted: (note) => { for (const [of, its] of this.#statementsIn(note)) if (of === piece) statement = its; },
+      }, signal);
+    } finally {
+      target.release();
+    }
+    return { checked };
   }
 
   /** [start, end) as it can be served before the blob is proven, with the note that goes with it; undefined when it cannot. */
@@ -267,7 +289,7 @@ export class Carrier {
 
   #complete(piece: number, grade: Grade): void {
     this.#options.partial.complete(piece, grade);
-    this.#options.completed();
+    this.#options.completed(piece, grade);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Digest } from '../../oci/digest.ts';
 import type { BlobStore, StreamOptions } from '../../store/blob-store.ts';
+import type { WantedPart } from '../swarm.ts';
 
 /**
  * `proven`: a client gets bytes once the whole blob is proven; while it waits, one vouched piece each 20 s keeps its own time-out
@@ -22,8 +23,8 @@ export interface BlobOnItsWay {
   readonly digest: Digest;
   /** It is in the store, proven. */
   done(): Promise<void>;
-  /** Bytes from `offset` to the end of its piece while the blob is not proven, where they are vouched for. */
-  vouchedPiece(offset: number): Promise<Uint8Array | undefined>;
+  /** As `BlobFetch.vouchedPiece`. */
+  vouchedPiece(offset: number, wanted?: WantedPart): Promise<Uint8Array | undefined>;
 }
 
 /** Bytes [start, end) of the blob that `transfer` brings, as a client may have them. */
@@ -31,6 +32,8 @@ export async function* clientBytes(
   transfer: BlobOnItsWay, blobs: BlobStore, start: number, end: number, options: ClientReadOptions, signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let position = start;
+  // containerd's parallel reads begin anywhere, name no end, and are cut where the next begins
+  const asked = options.emit === 'vouched' && start > 0 ? { end, isPatient: true } : undefined;
   const proven = transfer.done().then(() => true);
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
@@ -39,7 +42,7 @@ export async function* clientBytes(
   signal.throwIfAborted();
   while (position < end && !(await Promise.race([proven, aborted, after(options.emit === 'proven' ? TRICKLE_MS : VOUCHED_POLL_MS)]))) {
     do {
-      const piece = await transfer.vouchedPiece(position);
+      const piece = await transfer.vouchedPiece(position, asked);
       if (piece === undefined) break;
       const bytes = piece.subarray(0, end - position);
       options.onVouched(bytes.length);

@@ -2,6 +2,7 @@ import { errorCode, type ErrorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
 import type { BlobNetwork } from '../network/network.ts';
+import type { WantedPart } from '../swarm.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
 import { Carrier } from './carrier.ts';
 import type { Coordinators } from './coordinators.ts';
@@ -11,7 +12,9 @@ import { Download, type Command } from './core/download.ts';
 import type { NeighbourRole } from './core/neighbour.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import { farZone } from './core/zone-budget.ts';
+import { isLeased } from './core/read-plan.ts';
 import type { OriginAccess } from './origin-access.ts';
+import { OutOfTurn } from './out-of-turn.ts';
 import { PieceVerifier } from './piece-verifier.ts';
 import { Provenance } from './provenance.ts';
 import { makeStatement } from './statement.ts';
@@ -46,8 +49,8 @@ export interface SessionOptions {
   readonly strikes: Strikes;
   /** Pieces that the peer is answerable for turned out wrong. */
   broughtWrong(peer: string, pieces: number): void;
-  /** Answers of members are still awaited: too early to say that nobody can help. */
-  expecting(): boolean;
+  /** Answers of members that are awaited: too early to say that nobody can help. */
+  readonly pending: ReadonlySet<Promise<void>>;
   reach(): CrowdReach;
   /** Every byte is here and hashed; `partial.verdict` says how. */
   hashed(): void;
@@ -65,6 +68,7 @@ export class DownloadSession {
   readonly carrier: Carrier;
   readonly #options: SessionOptions;
   readonly #abort = new AbortController();
+  readonly #outOfTurn: OutOfTurn;
   readonly #tick: NodeJS.Timeout;
   readonly #begunAt: number;
   #planned = false;
@@ -80,7 +84,10 @@ export class DownloadSession {
     this.download = download;
     this.verifier = new PieceVerifier({ network, now, strikes: options.strikes }, digest, partial, layout, provenance, {
       vouched: (pieces) => {
-        for (const piece of pieces) download.makeServable(piece);
+        for (const piece of pieces) {
+          download.makeServable(piece);
+          this.#outOfTurn.vouched(piece);
+        }
       },
       discarded: (pieces) => {
         download.forget(pieces);
@@ -103,15 +110,22 @@ export class DownloadSession {
       network, now, digest, repository, download, partial, provenance, verifier: this.verifier, meter, signal: this.#abort.signal,
       origin: () => origin.usable,
       wake: () => this.wake(),
-      completed: () => void this.advance(),
+      completed: (piece, grade) => {
+        if (grade >= Grade.vouched) this.#outOfTurn.vouched(piece);
+        void this.advance();
+      },
       originFailed: (error) => {
         origin.failed(error);
         meter.stalled(errorCode(error) === 'timeout');
       },
       leaseEnded: (read, done, outcome) => {
         if (outcome === 'done') origin.succeeded();
-        options.coordinators.report(digest, read.extent, done, outcome);
+        if (isLeased(read)) options.coordinators.report(digest, read.extent, done, outcome);
       },
+    });
+    this.#outOfTurn = new OutOfTurn({
+      network, digest, now, download, partial, carrier: this.carrier, verifier: this.verifier, pending: options.pending, signal: this.#abort.signal,
+      originUsable: () => origin.usable !== undefined,
     });
     this.#restore(provenance);
     this.#tick = setInterval(() => this.wake(), TICK_MS);
@@ -162,6 +176,11 @@ export class DownloadSession {
     return await partial.read(offset, layout.range(piece).end - offset);
   }
 
+  /** As `OutOfTurn.bring`. */
+  async bring(start: number, wanted: WantedPart): Promise<void> {
+    await this.#outOfTurn.bring(start, wanted);
+  }
+
   // Choosing and doing
 
   wake(): void {
@@ -189,7 +208,7 @@ export class DownloadSession {
     this.#plannedAt = now;
     const coordinator = coordinators.coordinator(digest);
     this.download.coordinator = coordinator === network.self ? undefined : coordinator;
-    const isEarly = now - this.#begunAt < HEAD_START_MS && this.#options.expecting();
+    const isEarly = now - this.#begunAt < HEAD_START_MS && this.#options.pending.size > 0;
     this.download.originUsable = origin.usable !== undefined && !isEarly;
     this.download.reach = this.#options.reach();
     for (const command of this.download.plan(now)) this.#execute(command);
@@ -200,7 +219,7 @@ export class DownloadSession {
   #watch(now: number): void {
     const { origin } = this.#options;
     const helpless = origin.error !== undefined || origin.known === undefined;
-    if (!helpless || this.#options.expecting() || !this.download.idle(now)) {
+    if (!helpless || this.#options.pending.size > 0 || !this.download.idle(now)) {
       this.#idleSince = undefined;
       return;
     }

@@ -46,10 +46,7 @@ interface Active {
 }
 
 /** A fetch as this thread has it. */
-export interface ExchangeFetch extends Omit<BlobFetch, 'read'> {
-  /** Bytes from `offset` to the end of its piece while the blob is not proven, where they are vouched for. */
-  vouchedPiece(offset: number): Promise<Buffer | undefined>;
-}
+export type ExchangeFetch = Omit<BlobFetch, 'read'>;
 
 /** The blobs of this node among its peers: fetches missing ones, serves those it has, and answers who has what. */
 export class Exchange {
@@ -180,7 +177,10 @@ export class Exchange {
       digest: transfer.digest,
       size: () => transfer.size(),
       done: () => transfer.done(),
-      vouchedPiece: (offset) => transfer.vouchedPiece(offset),
+      vouchedPiece: async (offset, wanted) => {
+        if (wanted !== undefined) await transfer.bring(offset, wanted);
+        return await transfer.vouchedPiece(offset);
+      },
       progress: () => transfer.status(),
       release: () => {
         if (!released) release();

@@ -92,6 +92,19 @@ export class PieceVerifier {
     this.#hooks.vouched([piece]);
   }
 
+  /** A piece is here, and this is what a member that holds it says of it, whose signature is checked. */
+  async confirm(piece: number, statement: Statement): Promise<void> {
+    const bytes = await this.#read(piece);
+    const origin = this.#provenance.get(piece);
+    if (this.#stopped || origin === undefined || origin.statement !== undefined) return;
+    if (sha256(bytes).equals(statement.sha256)) {
+      this.#provenance.set(piece, origin.sender, statement);
+      await this.fits(piece, statement);
+    } else if (origin.sender === statement.signer) {
+      this.contradictsItself(statement.signer, piece);
+    }
+  }
+
   /** The sender brought a piece that is not what the statement says that it sent along: evidence without the blob being proven. */
   contradictsItself(sender: string, piece: number): void {
     this.#discardFrom(sender, piece).catch((error: unknown) => {

@@ -4,7 +4,7 @@ import type { PartialBlob } from '../../store/blob-store.ts';
 import type { LaneAnswer } from '../lane/lane.ts';
 import type { BlobNetwork } from '../network/network.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
-import type { BlobOrigin, BlobRequest, TransferStatus } from '../swarm.ts';
+import type { BlobOrigin, BlobRequest, TransferStatus, WantedPart } from '../swarm.ts';
 import { BlobFinding } from './blob-finding.ts';
 import { BlobSources } from './blob-sources.ts';
 import type { Coordinators } from './coordinators.ts';
@@ -54,6 +54,8 @@ export class Transfer {
   readonly #abort = new AbortController();
   readonly #sized = Promise.withResolvers<number>();
   readonly #done = Promise.withResolvers<void>();
+  /** There are pieces, or nothing more to wait for. */
+  readonly #begun = Promise.withResolvers<void>();
   readonly #over = Promise.withResolvers<void>();
   #state: State = { kind: 'finding' };
   #size: number | undefined;
@@ -164,6 +166,12 @@ export class Transfer {
     return this.#state.kind === 'fetching' ? await this.#state.session.vouchedPiece(offset) : undefined;
   }
 
+  /** As `OutOfTurn.bring`, once there are pieces to ask for. */
+  async bring(start: number, wanted: WantedPart): Promise<void> {
+    await this.#begun.promise;
+    await this.#session()?.bring(start, wanted);
+  }
+
   // What peers tell
 
   onPeerJoined(peerId: string): void {
@@ -237,7 +245,7 @@ export class Transfer {
     const session = new DownloadSession({
       network, coordinators, now, random, strikes, zone, digest: this.digest, repository: this.repository, layout, partial, origin: this.#origin, meter: this.meter,
       broughtWrong: (peer, pieces) => this.#context.broughtWrong(peer, pieces),
-      expecting: () => this.#joins.pending.size > 0,
+      pending: this.#joins.pending,
       reach: () => this.#joins.reach,
       hashed: () => {
         this.#prove().catch((error: unknown) => this.#fail(error));
@@ -251,6 +259,7 @@ export class Transfer {
     this.#state = { kind: 'fetching', partial, session };
     for (const [peerId, { holding, wants }] of this.#finding.takeAnswers()) this.#met(peerId, holding, wants);
     session.wake();
+    this.#begun.resolve();
     await session.advance();
   }
 
@@ -337,6 +346,7 @@ export class Transfer {
 
   async #end(partial?: PartialBlob): Promise<void> {
     if (this.#isOver) return;
+    this.#begun.resolve();
     const session = this.#session();
     this.#isOver = true;
     this.#abort.abort();

@@ -3,7 +3,7 @@ import { addressGroup, isLoopback } from './address.ts';
 import type { Ban } from './network.ts';
 import { readStateFile, writeStateFile } from './state-file.ts';
 
-const MAX_BANS = 1000;
+export const MAX_BANS = 1000;
 /** Who holds the swarm key can make identities at will: an address that had this many banned is refused as a whole. */
 const BANS_AN_ADDRESS = 3;
 

@@ -22,7 +22,7 @@ import { MemberStreams } from './member-streams.ts';
 import type { MemberPeer } from './member-peer.ts';
 import { NeighbourKeeper } from './neighbour-keeper.ts';
 import { checkReachable, staysOnThisHost, type NetworkOptions } from './network-options.ts';
-import type { Ban, Network, OriginAnnouncement, Peer } from './network.ts';
+import type { Ban, CharterAnnouncement, Network, OriginAnnouncement, Peer } from './network.ts';
 import { PeerKey, verifySignature } from './peer-key.ts';
 import { findClosest, findProviders, type MemberSearchOptions } from './provider-search.ts';
 import { PROTOCOL_VERSION, type Session } from './session.ts';
@@ -66,6 +66,7 @@ export class Libp2pNetwork implements Network {
   #state: State = { kind: 'new' };
   readonly #streams = new MemberStreams();
   #origin: OriginAnnouncement | undefined;
+  #charter: CharterAnnouncement | undefined;
   /** What the store held before the network started. */
   readonly #toProvide = new Set<string>();
 
@@ -143,6 +144,11 @@ export class Libp2pNetwork implements Network {
     return this.#state.kind === 'running' ? { ...this.#state.parts.members.counts } : { invalidMessages: 0, helloTimeouts: 0, queueOverflows: 0, silent: 0, unknownMessages: 0 };
   }
 
+  /** Connections that have not shown the key yet. */
+  get strangers(): number {
+    return this.#gater.places.taken;
+  }
+
   peers(): readonly Peer[] {
     return this.#neighbours();
   }
@@ -172,6 +178,12 @@ export class Libp2pNetwork implements Network {
     this.#origin = origin;
     if (this.#state.kind !== 'running') return;
     for (const session of this.#state.parts.members.joined()) session.send({ type: 'origin-changed', origin });
+  }
+
+  announceCharter(charter: CharterAnnouncement): void {
+    this.#charter = charter;
+    if (this.#state.kind !== 'running') return;
+    for (const session of this.#state.parts.members.joined()) session.send({ type: 'charter-changed', charter });
   }
 
   /** Streams for lanes to members. */
@@ -304,7 +316,7 @@ export class Libp2pNetwork implements Network {
 
   #hello(): MessageOf<'hello'> {
     const { zone = '', name = '', agent = 'layerswarm' } = this.#options;
-    return { type: 'hello', version: PROTOCOL_VERSION, agent, zone, name, time: Date.now(), origin: this.#origin, listen: this.multiaddrs().slice(0, MAX_LISTEN_ADDRESSES) };
+    return { type: 'hello', version: PROTOCOL_VERSION, agent, zone, name, time: Date.now(), origin: this.#origin, charter: this.#charter, listen: this.multiaddrs().slice(0, MAX_LISTEN_ADDRESSES) };
   }
 
   async #dial(node: Node, candidate: Candidate, signal: AbortSignal, onAnswer: () => void): Promise<string> {
@@ -338,7 +350,8 @@ export class Libp2pNetwork implements Network {
   #onCut(peerId: string, reason: LayerswarmError): void {
     if (reason.code === 'peer-misbehaved') {
       this.#gater.penalize(peerId);
-      this.#warn(`peer ${peerId} is cut: ${reason.message}`);
+      const name = this.peer(peerId)?.name ?? '';
+      this.#warn(`peer ${name === '' ? peerId : `${name} (${peerId})`} is cut: ${reason.message}`);
     }
     if (reason.code === 'unsupported') this.#refuseVersion(peerId, reason);
     if (this.#state.kind === 'running') this.#state.parts.discovery.onGone(peerId, false);

@@ -1,7 +1,7 @@
 import type { Connection } from '@libp2p/interface';
 import type { LaneUse } from '../lane/lane-sessions.ts';
 import type { MessageOf } from '../protocol/message.ts';
-import type { OriginAnnouncement, Peer } from './network.ts';
+import type { CharterAnnouncement, OriginAnnouncement, Peer } from './network.ts';
 
 const NAME = /^[A-Za-z0-9._-]{1,100}$/;
 
@@ -16,6 +16,7 @@ export class MemberPeer implements Peer {
   name = '';
   agent = '';
   origin: OriginAnnouncement | undefined;
+  charter: CharterAnnouncement | undefined;
   latencyMs: number | undefined;
   /** Bytes of frames on the control stream. */
   readonly control = { sent: 0, received: 0 };
@@ -43,11 +44,12 @@ export class MemberPeer implements Peer {
   }
 
   /** What the peer says of itself. Names come from strangers: what could not be one is left out. */
-  greeted({ zone, name = '', agent, time, origin }: MessageOf<'hello'>): void {
+  greeted({ zone, name = '', agent, time, origin, charter }: MessageOf<'hello'>): void {
     this.zone = zone;
     this.name = NAME.test(name) ? name : '';
     this.agent = agent;
     this.origin = origin;
+    this.charter = charter;
     this.#clockOffset = time === undefined ? undefined : time - performance.now();
   }
 

@@ -30,6 +30,8 @@ export interface Network {
   handle<T extends MessageType>(type: T, handler: (message: MessageOf<T>, from: Peer) => Promise<Message | undefined> | Message | undefined): void;
   /** Says to every member, and to those who join later, which origin this node uses or has learned. They see it in `Peer.origin`. */
   announceOrigin(origin: OriginAnnouncement | undefined): void;
+  /** Says to every member, and to those who join later, which charter this node follows. They see it in `Peer.charter`. */
+  announceCharter(charter: CharterAnnouncement): void;
   /** Signs with the peer key (Ed25519: 64 bytes). */
   sign(bytes: Uint8Array): Promise<Uint8Array>;
   /** Checks a signature by the peer, who need not be connected (an Ed25519 peer id holds its public key). */
@@ -76,6 +78,8 @@ export interface Peer {
   readonly clockAheadMs: number | undefined;
   /** The origin that it said it uses, or has learned; undefined while it knows none. */
   readonly origin: OriginAnnouncement | undefined;
+  /** The charter that it said it follows; undefined where it knows of no operator. */
+  readonly charter: CharterAnnouncement | undefined;
   /** Round-trip time; undefined before the first measurement. */
   readonly latencyMs: number | undefined;
   readonly lane: 'none' | 'stream' | 'tls';
@@ -88,6 +92,13 @@ export interface OriginAnnouncement {
   /** `https://host:port`, or `embedded:<peer id>`. */
   readonly url: string;
   readonly source: 'configured' | 'learned';
+}
+
+export interface CharterAnnouncement {
+  /** The operator's public key, as nodes are given it. */
+  readonly key: string;
+  /** 0 while it follows none. */
+  readonly serial: number;
 }
 
 export interface Ban {

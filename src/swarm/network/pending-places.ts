@@ -1,7 +1,7 @@
 import { addressGroup, isLoopback } from './address.ts';
 
 /** Connections that have not shown yet that they hold the key: of everybody, and of one address or /64. */
-const MAX_PENDING = 100;
+export const MAX_PENDING = 100;
 const MAX_PENDING_OF_ONE = 8;
 /** Members start again together, behind one address too. */
 const MAX_PENDING_OF_KNOWN = 32;
@@ -53,6 +53,11 @@ export class PendingPlaces {
     this.#places.set(address, { group, connection });
     connection.addEventListener('close', () => { this.leave(address); });
     return true;
+  }
+
+  /** Taken, whoever by. */
+  get taken(): number {
+    return this.#places.size;
   }
 
   /** It has shown the key, or is gone. */

@@ -139,6 +139,7 @@ export class Session implements ChannelOwner {
 
   async #take(frame: Frame): Promise<void> {
     if (frame.message.type === 'origin-changed' && frame.kind !== 'answer') this.peer.origin = frame.message.origin;
+    if (frame.message.type === 'charter-changed' && frame.kind !== 'answer') this.peer.charter = frame.message.charter;
     await this.#conversation.receive(frame);
   }
 }

@@ -19,7 +19,12 @@ export async function readStateFile<T extends z.ZodType>(path: string, schema: T
 
 /** Replaces the file as a whole: a reader, or a crash, finds the old content or the new. @throws `store-unwritable`, `disk-full` */
 export async function writeStateFile(path: string, content: unknown): Promise<void> {
-  await writeBeside(path, `${JSON.stringify(content)}\n`, 0o644, rename);
+  await writeStateText(path, `${JSON.stringify(content)}\n`);
+}
+
+/** The same of what is no JSON. @throws `store-unwritable`, `disk-full` */
+export async function writeStateText(path: string, content: string): Promise<void> {
+  await writeBeside(path, content, 0o644, rename);
 }
 
 /** Makes a file that only its owner can read. @throws `usage` when there is one already; `store-unwritable` */

@@ -25,6 +25,8 @@ const repository = z.string().max(255);
 const tag = z.string().max(128);
 const peerId = z.string().max(128);
 const origin = z.object({ url: z.string().max(512), source: z.enum(['configured', 'learned']) });
+/** Which charter the sender follows: the operator's public key, and the serial; 0 for none yet. */
+const charter = z.object({ key: z.string().max(128), serial: size });
 /** What lets the peer that it is given to open one TLS lane to the giver. */
 const bulkOffer = z.object({
   /** `HOST:PORT`, best first. */
@@ -75,12 +77,17 @@ export const messageSchema = z.discriminatedUnion('type', [
     /** The sender's clock, in ms since the epoch. */
     time: milliseconds.optional(),
     origin: origin.optional(),
+    charter: charter.optional(),
     /** Multiaddrs where the sender can be dialled, with its peer id. */
     listen: z.array(z.string().max(256)).max(16).optional(),
   }),
   /** Answered `ok`: the connection lives, and how long a round trip takes. */
   z.object({ type: z.literal('ping') }),
   z.object({ type: z.literal('origin-changed'), origin: origin.optional() }),
+  z.object({ type: z.literal('charter-changed'), charter }),
+  z.object({ type: z.literal('get-charter') }),
+  /** The file as its operator signed it; empty where there is none. */
+  z.object({ type: z.literal('charter'), text: z.string().max(32_768) }),
   z.object({ type: z.literal('get-peers') }),
   z.object({ type: z.literal('peers'), addresses: z.array(z.string().max(256)).max(128) }),
 

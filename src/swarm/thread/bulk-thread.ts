@@ -11,7 +11,7 @@ import type { Bandwidth } from '../lane/pace/bandwidth.ts';
 import type { LaneStreams } from '../lane/stream-lane-hub.ts';
 import type { Network } from '../network/network.ts';
 import type { RecordedHosts } from '../network/own-offers.ts';
-import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, ExchangeTotals, TransferStatus } from '../swarm.ts';
+import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, ExchangeTotals, TransferStatus, WantedPart } from '../swarm.ts';
 import { PortRpc } from './port-rpc.ts';
 import { ThreadNetwork } from './thread-network.ts';
 import { ThreadOrigins } from './thread-origins.ts';
@@ -143,7 +143,7 @@ export class BulkThread implements BlobExchange {
       digest,
       size: async (): Promise<number> => size ?? await begun.then(async () => await worker.call('size', { id })),
       done: async () => { await done; },
-      vouchedPiece: async (offset: number) => await worker.call('vouched', { id, offset }),
+      vouchedPiece: async (offset: number, wanted?: WantedPart) => await worker.call('vouched', { id, offset, wanted }),
       read: (start: number, end: number, signal: AbortSignal, stream?: StreamOptions) => clientBytes(fetch, this.#options.blobs, start, end, {
         ...stream,
         emit: this.#options.emit ?? 'proven',

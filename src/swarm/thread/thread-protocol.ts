@@ -7,7 +7,7 @@ import type { LaneUse } from '../lane/lane-sessions.ts';
 import type { SharedBandwidth } from '../lane/pace/bandwidth.ts';
 import type { Ban, Peer } from '../network/network.ts';
 import type { Message, MessageType } from '../protocol/message.ts';
-import type { TransferStatus } from '../swarm.ts';
+import type { TransferStatus, WantedPart } from '../swarm.ts';
 
 /** What a new bulk thread is given. */
 export interface BulkWorkerOptions {
@@ -94,8 +94,8 @@ export interface WorkerMethods {
   size: Method<{ id: number }, number>;
   done: Method<{ id: number }>;
   release: Method<{ id: number }>;
-  /** Bytes from `offset` to the end of its piece, where they are vouched for. */
-  vouched: Method<{ id: number; offset: number }, Uint8Array | undefined>;
+  /** As `BlobFetch.vouchedPiece`. */
+  vouched: Method<{ id: number; offset: number; wanted: WantedPart | undefined }, Uint8Array | undefined>;
   /** The swarm's own origin is another from now on. */
   originIs: Method<{ origin: OriginRef | undefined }>;
   peerJoined: Method<{ peer: PeerSnapshot }>;

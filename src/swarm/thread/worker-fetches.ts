@@ -3,7 +3,7 @@ import { Digest } from '../../oci/digest.ts';
 import type { Exchange, ExchangeFetch } from '../exchange/exchange.ts';
 
 import type { ProgressReports } from './progress-reports.ts';
-import type { FetchParams } from './thread-protocol.ts';
+import type { FetchParams, WorkerMethods } from './thread-protocol.ts';
 import type { WorkerOrigins } from './worker-origins.ts';
 
 /** What the main thread has asked the exchange for, and still wants. */
@@ -41,7 +41,7 @@ export class WorkerFetches {
       this.#fetches.get(id)?.release();
       this.#fetches.delete(id);
     },
-    vouched: async ({ id, offset }: { id: number; offset: number }): Promise<Uint8Array | undefined> => await this.#fetches.get(id)?.vouchedPiece(offset),
+    vouched: async ({ id, offset, wanted }: WorkerMethods['vouched']['params']): Promise<Uint8Array | undefined> => await this.#fetches.get(id)?.vouchedPiece(offset, wanted),
   };
 
   #get(id: number): ExchangeFetch {

@@ -48,7 +48,7 @@ export class WorkerNetwork implements BlobNetwork {
   readonly handlers = {
     peerJoined: ({ peer }: { peer: PeerSnapshot }): void => {
       if (this.#peers.has(peer.peerId)) return;
-      const joined = { ...peer, clockAheadMs: undefined, lane: 'none' as const, sentBytes: 0, receivedBytes: 0 };
+      const joined = { ...peer, clockAheadMs: undefined, charter: undefined, lane: 'none' as const, sentBytes: 0, receivedBytes: 0 };
       this.#peers.set(peer.peerId, joined);
       this.#tell('joined', joined);
     },

@@ -66,7 +66,7 @@ test('a misspelt variable is warned of, and those that Kubernetes makes of servi
 
 test('limits are rates in bytes or bits a second', async (t) => {
   const { limits, warnings } = await loadConfig({ ...NO_FILE, flags: { limitsUpload: '50MB/s', limitsDownload: '400Mbit/s', limitsHost: '1MiB/s' } });
-  t.deepEqual(limits, { upload: 50e6, download: 50e6, host: 1 << 20, origin: 0, originConnections: 16 });
+  t.deepEqual(limits, { upload: 50e6, download: 50e6, host: 1 << 20, origin: 0, originConnections: 16, members: 256, clients: 4096 });
   t.deepEqual(warnings, []);
 });
 

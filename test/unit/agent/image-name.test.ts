@@ -1,7 +1,7 @@
 import test from 'ava';
 import { parseImageName, type ImageNameOptions } from '../../../src/agent/image-name.ts';
 
-const options: ImageNameOptions = { registryName: () => 'registry.example:5000', mirrors: ['docker.io'], endpoint: () => '127.0.0.1:5050' };
+const options: ImageNameOptions = { registryName: () => 'registry.example:5000', mirrors: () => ['docker.io'], endpoint: () => '127.0.0.1:5050' };
 
 const names: readonly [typed: string, reference: string][] = [
   ['team/app', 'registry.example:5000/team/app:latest'],
@@ -35,7 +35,7 @@ test('without an origin nothing can be named, and a malformed reference is still
 });
 
 test('the registry of a reference chooses the upstream', (t) => {
-  const mirroring = { ...options, upstreams: ['quay.io', 'private.example:443'] };
+  const mirroring = { ...options, upstreams: () => ['quay.io', 'private.example:443'] };
   t.is(parseImageName('quay.io/team/app:1', mirroring).full, 'quay.io/team/app');
   t.is(parseImageName('private.example:443/team/app', mirroring).reference.toString(), 'private.example:443/team/app:latest');
   t.is(parseImageName('127.0.0.1:5050/quay.io/team/app:1', mirroring).full, 'quay.io/team/app', 'as this node names it');

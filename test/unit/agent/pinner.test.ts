@@ -28,8 +28,8 @@ async function join(t: ExecutionContext, swarm: MemorySwarm, options: { zone?: s
   t.teardown(() => store.close());
   const told: string[] = [];
   const pinner = new Pinner({
-    network, store, zone, allowed, targets: await CopyTargets.open(data),
-    names: { registryName: () => 'registry.example', mirrors: [], upstreams: [], endpoint: () => '127.0.0.1:5050' },
+    network, store, name: 'here', zone, allowed, targets: await CopyTargets.open(data),
+    names: { registryName: () => 'registry.example', mirrors: () => [], upstreams: () => [], endpoint: () => '127.0.0.1:5050' },
     upstreamOf: () => ({
       resolver: {
         manifest: async ({ full }, reference) => {
@@ -69,6 +69,7 @@ test('pin everywhere pins on every member that allows it, and says of each what 
     t.deepEqual(found.get(node.network.self), ['refused', false, false]);
     t.deepEqual(node.store.images.pins(), []);
   }
+  t.is(nodes!.find(({ peerId }) => peerId === own.network.self)!.name, 'here');
   t.is(nodes!.find(({ peerId }) => peerId === refusing.network.self)!.reason, 'this node lets nobody pin (allow.pin: false)');
   for (const node of [own, whole, empty]) t.deepEqual(node.store.images.pins(), [NAME]);
   t.deepEqual([whole.told, refusing.told], [[`+${NAME}`], []]);

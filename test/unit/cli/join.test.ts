@@ -9,7 +9,8 @@ import { tempDir } from '../../support/temp-dir.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../../src/cli/layerswarm.sh', import.meta.url));
 const KEY = Buffer.from(Array.from({ length: 32 }, (_, index) => index * 7 & 0xff));
-const TOKEN = { key: KEY, addresses: ['/ip4/192.0.2.10/tcp/4001'], origin: 'https://registry.example:5000', originCa: 'PEM', expires: 2_000 };
+const CHARTER_KEY = `prod:${KEY.toString('base64url')}`;
+const TOKEN = { key: KEY, addresses: ['/ip4/192.0.2.10/tcp/4001'], origin: 'https://registry.example:5000', originCa: 'PEM', charterKey: CHARTER_KEY, expires: 2_000 };
 
 test('a token says what was put in, until its time is over', (t) => {
   t.deepEqual(decodeToken(`${encodeToken(TOKEN)}\n`, 1_999_999), TOKEN);
@@ -30,7 +31,7 @@ for (const [title, change] of [
 
 test('a second host joins with the token alone, which no process list shows', async (t) => {
   const key = await makeSwarmKey(t);
-  const first = await startAgent(t, { origin: 'embedded', swarmKey: key, args: ['--zone', 'a'] });
+  const first = await startAgent(t, { origin: 'embedded', swarmKey: key, args: ['--zone', 'a', '--charter-key', CHARTER_KEY] });
   const made = await first.cliJson<{ token: string; addresses: string[] }>(['token', '--swarm-key', key, '--expires', '1h']);
   t.true(made.addresses.length > 0);
 
@@ -45,6 +46,7 @@ test('a second host joins with the token alone, which no process list shows', as
   t.is(statSync(join(dir, 'swarm.key')).mode & 0o777, 0o600);
   t.deepEqual(readFileSync(join(dir, 'swarm.key')), readFileSync(key));
   t.regex(readFileSync(config, 'utf8'), /^# mine\nzone: b\n/);
+  t.true(readFileSync(config, 'utf8').includes(`charterKey: ${CHARTER_KEY}\n`));
 
   const second = await startAgent(t, { data, args: ['--config', config] });
   const { code, stdout, stderr } = await joining.finished;

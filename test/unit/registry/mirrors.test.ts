@@ -1,6 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { staticCredentials } from '../../../src/origin/credentials.ts';
 import { RegistryOrigin } from '../../../src/origin/registry-origin.ts';
+import type { MirroredRegistry } from '../../../src/registry/registry.ts';
 import { type DockerRegistry, REGISTRY_USER, startDockerRegistry } from '../../support/docker-registry.ts';
 import { send } from '../../support/raw-http.ts';
 import { type PushedImage, pushImage } from '../../support/registry-content.ts';
@@ -24,11 +25,8 @@ async function start(t: ExecutionContext, options: Partial<RegistryNodeOptions> 
   const origin = new RegistryOrigin({ url: open.url });
   const upstream = new RegistryOrigin({ url: closed.url, credentials: staticCredentials(REGISTRY_USER.username, REGISTRY_USER.password) });
   t.teardown(async () => { await Promise.all([origin.close(), upstream.close()]); });
-  const node = await startRegistryNode(t, {
-    ...options,
-    origin,
-    mirrors: [{ name: 'private.example', origin: upstream, tagMemory: () => Promise.resolve(undefined), isExcluded: (repository) => repository === options.excluded }],
-  });
+  const mirrors: readonly MirroredRegistry[] = [{ name: 'private.example', origin: upstream, tagMemory: () => Promise.resolve(undefined), isExcluded: (repository) => repository === options.excluded }];
+  const node = await startRegistryNode(t, { ...options, origin, mirrors: () => mirrors });
   return { node, open: { registry: open, image: images[0] }, closed: { registry: closed, image: images[1] } };
 }
 

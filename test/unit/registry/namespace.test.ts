@@ -3,7 +3,7 @@ import { errorCode } from '../../../src/errors.ts';
 import { registryNameOf } from '../../../src/origin/registry-name.ts';
 import { Namespaces } from '../../../src/registry/namespace.ts';
 
-const namespaces = new Namespaces({ registryName: () => 'registry.example:5000', aliases: ['docker.io', 'Quay.io'] });
+const namespaces = new Namespaces({ registryName: () => 'registry.example:5000', aliases: () => ['docker.io', 'quay.io'] });
 
 const ROWS: readonly (readonly [query: string, isServed: boolean])[] = [
   ['', true],
@@ -28,7 +28,7 @@ for (const [query, isServed] of ROWS) {
 }
 
 test('without an origin nothing has a name', (t) => {
-  const unknown = new Namespaces({ registryName: () => undefined, aliases: [] });
+  const unknown = new Namespaces({ registryName: () => undefined, aliases: () => [] });
   t.is(errorCode(t.throws(() => unknown.repository('team/app', new URLSearchParams()))), 'origin-unknown');
 });
 
@@ -47,7 +47,7 @@ for (const [url, name] of [
   test(`images of ${url} are kept under ${name}`, (t) => t.is(registryNameOf(url), name));
 }
 
-const mirroring = new Namespaces({ registryName: () => 'registry.example:5000', aliases: ['docker.io'], mirrors: ['quay.io', 'private.example:443', 'docker.io.example'] });
+const mirroring = new Namespaces({ registryName: () => 'registry.example:5000', aliases: () => ['docker.io'], mirrors: () => ['quay.io', 'private.example:443', 'docker.io.example'] });
 
 const MIRROR_ROWS: readonly (readonly [name: string, query: string, full: string | undefined])[] = [
   ['team/app', '', 'registry.example:5000/team/app'],
@@ -77,7 +77,7 @@ test('pushes are for the origin alone', (t) => {
 });
 
 test('a mirror is served while no origin is known', (t) => {
-  const alone = new Namespaces({ registryName: () => undefined, aliases: [], mirrors: ['docker.io'] });
+  const alone = new Namespaces({ registryName: () => undefined, aliases: () => [], mirrors: () => ['docker.io'] });
   t.deepEqual(alone.repository('library/app', new URLSearchParams('ns=docker.io')), { name: 'library/app', full: 'docker.io/library/app' });
   t.deepEqual(alone.repository('docker.io/app', new URLSearchParams()), { name: 'library/app', full: 'docker.io/library/app' });
 });

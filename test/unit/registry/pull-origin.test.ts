@@ -481,7 +481,7 @@ real('referrers of an origin that is away are not said to be none', async (t) =>
 });
 
 real('a strange namespace is refused without any request', async (t) => {
-  const { get, faults } = await start(t, { aliases: ['docker.io'] });
+  const { get, faults } = await start(t, { aliases: () => ['docker.io'] });
   const before = faults.requests.length;
   for (const ns of ['169.254.169.254', 'evil.example', 'localhost:2375']) {
     for (const path of ['manifests/v1', 'tags/list', `blobs/${Digest.of(randomBytes(8)).toString()}`]) {

@@ -49,7 +49,7 @@ async function startProxy(t: ExecutionContext, originUrl: string, options: { isE
   const proxy = new PushProxy({
     listen: { host: '127.0.0.1', port: 0 },
     upstream: () => ({ url: originUrl, dispatcher }),
-    namespaces: new Namespaces({ registryName: () => registryNameOf(originUrl), aliases: [] }),
+    namespaces: new Namespaces({ registryName: () => registryNameOf(originUrl), aliases: () => [] }),
     store,
     images: opened.images,
     isExcluded: options.isExcluded ?? (() => false),

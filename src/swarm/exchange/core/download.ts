@@ -2,7 +2,7 @@ import type { Bitfield, Run } from './bitfield.ts';
 import { Announcer } from './announcer.ts';
 import { ArrivalRate } from './arrival-rate.ts';
 import type { CrowdReach } from './crowd-search.ts';
-import { isEndgame, LONGEST_RUN, planFetches, RUNS_ASKED, superfluous } from './fetch-plan.ts';
+import { compareLoad, isEndgame, LONGEST_RUN, planFetches, RUNS_ASKED, superfluous } from './fetch-plan.ts';
 import type { Extent } from './lease-table.ts';
 import { DOWNLOAD_LIMITS, type DownloadLimits } from './limits.ts';
 import type { Fetch, Neighbour, NeighbourRole } from './neighbour.ts';
@@ -54,6 +54,8 @@ export class Download {
   #leasePending = false;
   #leaseWaitUntil = 0;
   #nextFetch = 1;
+  /** Ids of reads under no lease are below those of leases. */
+  #nextOutOfTurn = -1;
   /** Pieces asked of members that fetch themselves. */
   #asked = 0;
   readonly #rate = new ArrivalRate();
@@ -87,6 +89,11 @@ export class Download {
 
   get neighbours(): ReadonlyMap<string, Neighbour> {
     return this.#neighbourhood.all;
+  }
+
+  /** Others fetch the blob, too. */
+  get isShared(): boolean {
+    return this.#neighbourhood.fetching.length > 0;
   }
 
   // Neighbours
@@ -161,10 +168,7 @@ export class Download {
     const commands: Command[] = [];
     for (const extent of extents) {
       if (extent.first + extent.count > this.layout.pieceCount || extent.count === 0) continue;
-      const read: Read = { extent, source: this.#leaseSource(now), startedAt: now, toldFirst: oneOfEachZone(this.#neighbourhood.fetching, this.#random).map(({ peer }) => peer), arrived: 0 };
-      this.#reads.begin(read);
-      this.#table.claim([extent.first, extent.count]);
-      commands.push({ type: 'read', read });
+      commands.push({ type: 'read', read: this.#beginRead(extent, this.#leaseSource(now), now) });
     }
     return commands;
   }
@@ -176,6 +180,32 @@ export class Download {
 
   readEnded(read: Read, now: number): void {
     if (this.#reads.end(read, now)) this.#table.release([read.extent.first, read.extent.count]);
+  }
+
+  // Out of turn
+
+  /** Members that have the piece and may be asked for it now: those near first, then those with the least to do. */
+  holdersOf(piece: number, now: number): Neighbour[] {
+    const { holders, relays } = this.#neighbourhood;
+    return [...holders, ...relays].filter(({ bits, pausedUntil }) => pausedUntil <= now && bits.has(piece)).sort(compareLoad);
+  }
+
+  /** Somebody brings these, whatever is chosen here. */
+  claim(run: Run): void {
+    this.#table.claim(run);
+  }
+
+  release(run: Run): void {
+    this.#table.release(run);
+  }
+
+  /** A client waits for pieces from `first` on: as many of `count` as nobody brings are read at once, under no lease. Undefined where that is none. */
+  readOutOfTurn(first: number, count: number, now: number): Read | undefined {
+    let length = 0;
+    while (length < count && this.#table.wanted(first + length)) length++;
+    if (length === 0) return undefined;
+    const extent = { id: this.#nextOutOfTurn--, first, count: length, expiresInMs: 0 };
+    return this.#beginRead(extent, undefined, now);
   }
 
   // Choosing
@@ -196,6 +226,13 @@ export class Download {
   idle(now: number): boolean {
     if (this.have.isFull || this.#reads.reads.size > 0 || this.#leasePending || this.#leaseWaitUntil > now) return false;
     return [...this.neighbours.values()].every(({ fetches }) => fetches.size === 0);
+  }
+
+  #beginRead(extent: Extent, source: string | undefined, now: number): Read {
+    const read: Read = { extent, source, startedAt: now, toldFirst: oneOfEachZone(this.#neighbourhood.fetching, this.#random).map(({ peer }) => peer), arrived: 0 };
+    this.#reads.begin(read);
+    this.#table.claim([extent.first, extent.count]);
+    return read;
   }
 
   #planLeases(now: number, commands: Command[]): void {

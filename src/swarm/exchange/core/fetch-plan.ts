@@ -83,7 +83,8 @@ function leastBusy(sources: readonly Neighbour[], random: () => number): Neighbo
   return best;
 }
 
-function compareLoad(a: Neighbour, b: Neighbour): number {
+/** Near ones first, then those with the least to do, then the fastest. */
+export function compareLoad(a: Neighbour, b: Neighbour): number {
   return Number(b.near) - Number(a.near) || a.fetches.size - b.fetches.size || b.rate - a.rate;
 }
 

@@ -2,7 +2,7 @@ import type { PieceLayout } from './piece-layout.ts';
 import type { Extent } from './lease-table.ts';
 import type { DownloadLimits } from './limits.ts';
 
-/** An extent that is being read under a lease, from a peer that has all of it or (undefined) from the origin. */
+/** An extent that is being read, from a peer that has all of it or (undefined) from the origin: under a lease, or for a client that waits (`isLeased`). */
 export interface Read {
   readonly extent: Extent;
   readonly source: string | undefined;
@@ -10,6 +10,10 @@ export interface Read {
   /** Of each other zone the one member that is told of its pieces at once, to fetch them for all there. */
   readonly toldFirst: readonly string[];
   arrived: number;
+}
+
+export function isLeased({ extent }: Read): boolean {
+  return extent.id >= 0;
 }
 
 /** A guess before the first extent was read, in bytes a second. */

@@ -57,7 +57,7 @@ test('a rate is known from the second look on, and is of the last seconds', (t) 
 test('a job is shown while it runs and for a while after, however it ends', async (t) => {
   let now = 0;
   const board = new JobBoard(() => now);
-  const outcome: NodeOutcome = { peerId: 'p', address: '', zone: '', state: 'done', reason: null, sizeBytes: 10, haveBytes: 10, fromOriginBytes: 0, fromPeersBytes: 0, seconds: 0 };
+  const outcome: NodeOutcome = { peerId: 'p', name: 'node-1', address: '', zone: '', state: 'done', reason: null, sizeBytes: 10, haveBytes: 10, fromOriginBytes: 0, fromPeersBytes: 0, seconds: 0 };
   t.is(await board.run('preheat', 'team/app:1', (report) => {
     report(progressOfWave({ reference: '', digest: '', nodes: [outcome, { ...outcome, state: 'running', haveBytes: 4 }] }));
     t.like(board.list()[0], { state: 'running', step: '1 of 2 nodes have it', doneBytes: 14, totalBytes: 20, nodesDone: 1, nodes: 2 });

@@ -66,7 +66,7 @@ test('whatever texts and numbers of things a node has, its summary fits the mess
         ...statusSample, version: name, health: { ...statusSample.health, sentence, parts: Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`${name}${index}`, part])) },
         registries: statusSample.registries.map((registry) => ({ ...registry, name, reason: sentence })),
         images: Array.from({ length: count }, (_, index) => ({ ...statusSample.images[0]!, reference: `${name}:${index}` })),
-        bans: Array.from({ length: 40 }, () => ({ peerId: 'p', reason: sentence, until: 'never' })),
+        bans: Array.from({ length: 40 }, () => ({ peerId: 'p', name, reason: sentence, until: 'never' })),
       },
       transfers: Array.from({ length: 30 }, () => transfer(name, 40)),
       receipts: Array.from({ length: 30 }, () => ({ ...receiptSample, reference: name, verdict: sentence, client: name, seconds: 0.1234567 })),

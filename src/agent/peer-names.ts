@@ -1,0 +1,41 @@
+import type { Network, Peer } from '../swarm/network/network.ts';
+
+/** Names of members that are remembered after they left. */
+const MAX_NAMES = 1000;
+
+/** What members call themselves, also those that have left or were banned: people know hosts by name. */
+export class PeerNames {
+  readonly #network: Pick<Network, 'peer' | 'onPeer'>;
+  readonly #left = new Map<string, string>();
+  readonly #unsubscribe: () => void;
+
+  constructor(network: Pick<Network, 'peer' | 'onPeer'>) {
+    this.#network = network;
+    this.#unsubscribe = network.onPeer((event, peer) => {
+      if (event === 'left') this.#remember(peer);
+    });
+  }
+
+  /** Empty for one that has said none. */
+  of(peerId: string): string {
+    return this.#network.peer(peerId)?.name ?? this.#left.get(peerId) ?? '';
+  }
+
+  /** The name, else the peer id. */
+  called(peerId: string): string {
+    const name = this.of(peerId);
+    return name === '' ? peerId : name;
+  }
+
+  [Symbol.dispose](): void {
+    this.#unsubscribe();
+  }
+
+  #remember({ peerId, name }: Peer): void {
+    if (name === '') return;
+    // The last to leave is the last to be forgotten.
+    this.#left.delete(peerId);
+    this.#left.set(peerId, name);
+    if (this.#left.size > MAX_NAMES) this.#left.delete(this.#left.keys().next().value!);
+  }
+}

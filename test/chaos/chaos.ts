@@ -1,0 +1,63 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { CleanupStack } from '../support/cleanup.ts';
+import { makeOriginImages } from './origin-images.ts';
+import { drawPlan, type Plan, readPlan, stepText } from './plan.ts';
+import { play } from './play.ts';
+import { shrink } from './shrink.ts';
+
+// Breaks real agents in network namespaces by random schedules, and looks whether what must hold did. As root.
+//   npm run chaos -- [--runs 10] [--seed N] [--plan FILE] [--liars] [--patience 1] [--shrink 8] [--out DIR]
+// Run i has the seed N + i: a run that failed is had again by its own seed, or by the plan that it leaves in DIR with what all nodes said.
+
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '10' }, seed: { type: 'string' }, plan: { type: 'string' }, liars: { type: 'boolean' },
+    patience: { type: 'string', default: '1' }, shrink: { type: 'string', default: '8' }, out: { type: 'string', default: join(tmpdir(), 'layerswarm-chaos') },
+  },
+});
+const FIRST_SEED = Number(values.seed ?? Date.now() % 2 ** 32);
+const patience = Number(values.patience);
+// Agents start in half the time when what they compile is kept.
+process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'layerswarm-chaos-cache');
+
+const cleanup = new CleanupStack();
+let failures = 0;
+try {
+  const plans = values.plan === undefined
+    ? Array.from({ length: Number(values.runs) }, (_, i) => drawPlan(FIRST_SEED + i, values.liars === true ? { withLiars: true } : {}))
+    : Array.from({ length: Number(values.runs) }, () => readPlan(readFileSync(values.plan!, 'utf8')));
+  const images = await makeOriginImages(cleanup, [...new Set(plans.flatMap((plan) => plan.images))]);
+  const playOnce = async (plan: Plan): Promise<readonly string[]> => {
+    const { broken, seconds, logs } = await play(plan, images, { patience, log: (line) => { console.log(`  ${line}`); } });
+    console.log(`  ${broken.length === 0 ? 'held' : 'BROKEN'} after ${seconds.toFixed(0)} s${broken.map((line) => `\n    ${line.replaceAll('\n', '\n      ')}`).join('')}`);
+    if (broken.length > 0) keep(plan, broken, logs);
+    return broken;
+  };
+  for (const plan of plans) {
+    console.log(`seed ${plan.seed}: ${plan.nodes} nodes at ${plan.rate / 1e6} Mbit/s, images ${plan.images.join(', ')}${plan.auto.length === 0 ? '' : `, auto ${plan.auto.join(', ')}`}${plan.liars.map(({ node, lies }) => `, node ${node} lies (${lies.join(', ')})`).join('')}`);
+    for (const step of plan.steps) console.log(`  ${stepText(step)}`);
+    if ((await playOnce(plan)).length === 0) continue;
+    failures += 1;
+    if (Number(values.shrink) === 0) continue;
+    const smallest = await shrink(plan, async (candidate) => (await playOnce(candidate)).length > 0, Number(values.shrink));
+    console.log(`  the smallest plan of seed ${plan.seed} that failed: ${keep(smallest, [], [], 'smallest-')}\n${smallest.steps.map((step) => `    ${stepText(step)}`).join('\n')}`);
+  }
+  console.log(`${plans.length} schedules, ${failures} broken`);
+} finally {
+  await cleanup.undo();
+}
+if (failures > 0) process.exitCode = 1;
+
+/** Path of the plan's file. */
+function keep(plan: Plan, broken: readonly string[], logs: readonly string[], prefix = ''): string {
+  const folder = join(values.out, `${prefix}${plan.seed}`);
+  mkdirSync(folder, { recursive: true });
+  const file = join(folder, 'plan.json');
+  writeFileSync(file, JSON.stringify(plan, undefined, 2));
+  if (broken.length > 0) writeFileSync(join(folder, 'broken.txt'), `${broken.join('\n')}\n`);
+  for (const [i, log] of logs.entries()) writeFileSync(join(folder, `node${i}.log`), log);
+  return file;
+}
