@@ -37,7 +37,7 @@ export interface LaneWordsOptions {
   /** What a peer said is no word. */
   misbehaved(peerId: string, error: LayerswarmError): void;
   /** Milliseconds. */
-  now?(): number;
+  readonly now?: () => number;
 }
 
 interface Talk {
