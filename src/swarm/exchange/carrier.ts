@@ -94,7 +94,10 @@ export class Carrier {
     try {
       const lane = await this.#options.network.lane(fetch.peer, signal);
       await lane.request(digest, range, {
-        write: (offset, chunk) => target.write(offset, chunk),
+        write: (offset, chunk) => {
+          download.heard({ fetch }, now());
+          return target.write(offset, chunk);
+        },
         noted: (note) => { for (const [piece, statement] of this.#statementsIn(note)) statements.set(piece, statement); },
       }, signal);
     } catch (error) {
@@ -157,6 +160,7 @@ export class Carrier {
     let offset = range.start;
     try {
       for await (const chunk of origin.readBlob(this.#options.repository, this.#options.digest, { ...range, size: download.layout.size }, this.#options.signal)) {
+        download.heard({ read }, this.#options.now());
         await target.write(offset, chunk);
         offset += chunk.length;
         this.#options.meter.fromOrigin(chunk.length);
@@ -229,7 +233,10 @@ export class Carrier {
     });
     try {
       await lane.request(digest, range, {
-        write: (offset, chunk) => target.write(offset, chunk),
+        write: (offset, chunk) => {
+          download.heard(by, now());
+          return target.write(offset, chunk);
+        },
         noted: (note) => { for (const [of, its] of this.#statementsIn(note)) if (of === piece) statement = its; },
       }, signal);
     } finally {

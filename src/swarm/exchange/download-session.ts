@@ -101,6 +101,10 @@ export class DownloadSession {
         download.distrust(peer, now());
         options.coordinators.distrust(digest, peer);
       },
+      forgiven: (peer) => {
+        download.forgive(peer, now());
+        this.wake();
+      },
       replaced: () => void this.advance(),
       broughtWrong: (peer, pieces) => options.broughtWrong(peer, pieces),
       failed: (error) => options.failed(error),
@@ -233,7 +237,7 @@ export class DownloadSession {
   }
 
   #execute(command: Command): void {
-    const { coordinators, digest, network } = this.#options;
+    const { coordinators, digest, meter, network } = this.#options;
     const blob = digest.toString();
     switch (command.type) {
       case 'have': {
@@ -251,6 +255,11 @@ export class DownloadSession {
         break;
       case 'ask-lease':
         void this.#askLease(command);
+        break;
+      case 'silent':
+        meter.stalled(true);
+        // Leases are of no use to one whose reading does not get on.
+        if (command.read !== undefined && isLeased(command.read)) coordinators.report(digest, command.read.extent, [], 'failed');
         break;
       case 'read':
         void this.carrier.read(command.read);

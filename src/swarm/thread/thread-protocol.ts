@@ -3,6 +3,7 @@ import type { Failure } from '../../origin/origin-error.ts';
 import type { BlobRequest, RemoteReads } from '../../origin/remote-reads.ts';
 import type { Dispatchers } from '../../origin/tls.ts';
 import type { Answer, Exchange } from '../../origin/transport.ts';
+import type { Checkpoints } from '../../store/blob-store.ts';
 import type { SlowPeer } from '../exchange/peer-rates.ts';
 import type { LaneUse } from '../lane/lane-sessions.ts';
 import type { SharedBandwidth } from '../lane/pace/bandwidth.ts';
@@ -58,6 +59,8 @@ export interface FetchParams {
   readonly repository: string;
   readonly origin: OriginRef | undefined;
   readonly shared: boolean;
+  /** The store does not have it. */
+  readonly isAbsent: boolean;
   readonly sources: 'any' | 'peers' | undefined;
   readonly pull: string | undefined;
 }
@@ -75,6 +78,8 @@ export interface ProgressReport {
   readonly activity: ExchangeActivity;
   readonly slow: readonly SlowPeer[];
   readonly lanes: readonly LaneUse[];
+  /** Bytes read from origins since the last report. */
+  readonly read: readonly { readonly origin: number; readonly bytes: number }[];
   /** Peers that were cut for making this node work more than their share. */
   readonly overShare: number;
   /** Pieces that turned out wrong since start, by who answers for them. */
@@ -85,6 +90,10 @@ export interface PortCheckpoints {
   readonly size: number;
   readonly checkpointLength: number;
   readonly digests: readonly Uint8Array[];
+}
+
+export function fromPort(checkpoints: PortCheckpoints): Checkpoints {
+  return { ...checkpoints, digests: checkpoints.digests.map((digest) => Buffer.from(digest)) };
 }
 
 interface Method<P, R = void> {
@@ -134,6 +143,8 @@ export interface WorkerMethods {
 /** What the main thread does for the bulk thread. */
 export interface MainMethods {
   said: Method<{ readonly message: string; readonly fields: Parameters<Say>[1] }>;
+  /** A failure that nobody waited for. */
+  strayed: Method<{ readonly message: string; readonly stack: string | undefined }>;
   progress: Method<ProgressReport>;
 
   send: Method<{ peerId: string; message: Message }>;
@@ -161,6 +172,11 @@ export interface MainMethods {
   /** It counts as in use until `closeBlob`. @throws `not-found` */
   openBlob: Method<{ digest: string }, { readonly handle: number; readonly size: number; readonly path: string }>;
   closeBlob: Method<{ handle: number }>;
+  /** As `FileGuard.expected`, `right` and `wrong`, and `GuardedBlobs.doubt`. */
+  expectedOf: Method<{ digest: string; file: string }, PortCheckpoints | 'unknown' | undefined>;
+  foundRight: Method<{ digest: string; file: string; found: PortCheckpoints }>;
+  foundWrong: Method<{ digest: string }>;
+  doubtBlob: Method<{ digest: string }>;
   writeBlob: Method<{ digest: string; bytes: Uint8Array }>;
   checkpoints: Method<{ digest: string }, PortCheckpoints | undefined>;
   openPartial: Method<
@@ -177,7 +193,5 @@ export interface MainMethods {
   originSend: Method<{ origin: number; request: number; what: BlobRequest }, number>;
   /** The body of an answer is read, given up or cut. */
   originClosed: Method<{ answer: number }>;
-  /** Bytes were read from it. */
-  originBytes: Method<{ readonly origin: number; bytes: number }>;
   originRanges: Method<{ origin: number; heeded: boolean }>;
 }

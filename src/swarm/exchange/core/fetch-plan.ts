@@ -39,7 +39,7 @@ export interface FetchPlan {
 export function planFetches(plan: FetchPlan): void {
   const { now, table } = plan;
   const isEnd = isEndgame(table);
-  const sources = plan.sources.filter(({ pausedUntil }) => pausedUntil <= now);
+  const sources = plan.sources.filter(({ isSilent, pausedUntil }) => pausedUntil <= now && !isSilent);
   for (const source of sources) if (source.forZone.size > 0) fetchForZone(plan, source);
   const idle = sources.filter(({ fetches }) => fetches.size < REQUESTS_PER_PEER);
   const importable = idle.every(({ near }) => near) ? undefined : plan.guard.importable(table, sources, now);
