@@ -31,8 +31,7 @@ export async function startThread(network: Libp2pNetwork, store: Store, options:
 }
 
 /** Members over libp2p on loopback, each with a store and a bulk thread of its own. */
-export async function threadNodes(t: ExecutionContext, count: number, options: (i: number) => Partial<BulkThreadOptions> = () => ({})): Promise<ThreadNode[]> {
-  const swarm = new Libp2pSwarm();
+export async function threadNodes(t: ExecutionContext, count: number, options: (i: number) => Partial<BulkThreadOptions> = () => ({}), swarm = new Libp2pSwarm()): Promise<ThreadNode[]> {
   t.teardown(async () => { await swarm.stop(); });
   const nodes: ThreadNode[] = [];
   for (let i = 0; i < count; i++) {

@@ -2,7 +2,11 @@ import { randomBytes } from 'node:crypto';
 import type { Worker } from 'node:worker_threads';
 import test from 'ava';
 import { Digest } from '../../../../src/oci/digest.ts';
+import { encodeFrame } from '../../../../src/swarm/lane/frame.ts';
+import { LANE_PROTOCOL } from '../../../../src/swarm/network/member-streams.ts';
+import { Libp2pSwarm } from '../../../support/libp2p-swarm.ts';
 import { memoryRegistry } from '../../../support/memory-registry.ts';
+import { framed, HELLO, RawPeer } from '../../../support/raw-peer.ts';
 import { once, pullThrough, threadNodes } from '../../../support/thread-nodes.ts';
 import { connected } from '../../../support/wait-for-peers.ts';
 import { waitFor } from '../../../support/wait-for.ts';
@@ -24,6 +28,19 @@ test('a blob comes from a member over TLS, or over a stream where one has no bul
     t.is([...transfer!.fromPeers.values()].reduce((sum, bytes) => sum + bytes, 0), blob.length);
   }
   await waitFor('what was given to be counted', () => holder!.thread.totals().toPeersBytes + tls!.thread.totals().toPeersBytes >= 2 * blob.length);
+});
+
+test('a member that says rubbish on a lane is cut, and the invalid message counted', async (t) => {
+  const swarm = new Libp2pSwarm();
+  const [node] = await threadNodes(t, 1, undefined, swarm);
+  const peer = await RawPeer.connect(node!.network, [swarm.key]);
+  t.teardown(async () => { await peer.stop(); });
+  (await peer.open()).send(framed({ kind: 'note', id: 0, message: HELLO }));
+  await connected(node!.network, peer.peerId);
+  const lane = await peer.connection.newStream(LANE_PROTOCOL);
+  lane.send(encodeFrame({ type: 'note', id: 0, word: Buffer.from('rubbish') }));
+  await peer.cut;
+  t.is(node!.network.counts().invalidMessages, 1);
 });
 
 test('what a member has read can be evicted as soon as nobody reads it', async (t) => {
