@@ -16,6 +16,8 @@ export interface ClientReadOptions extends StreamOptions {
   readonly emit: EmitPolicy;
   /** Told the bytes that were given out before they were proven. */
   readonly onVouched: (bytes: number) => void;
+  /** A client of `proven` bytes gets a vouched piece this often while it waits. */
+  readonly trickleMs?: number;
 }
 
 /** A blob on its way. */
@@ -32,23 +34,28 @@ export async function* clientBytes(
   transfer: BlobOnItsWay, blobs: BlobStore, start: number, end: number, options: ClientReadOptions, signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let position = start;
-  // containerd's parallel reads begin anywhere, name no end, and are cut where the next begins
-  const asked = options.emit === 'vouched' && start > 0 ? { end, isPatient: true } : undefined;
+  const { emit, trickleMs = TRICKLE_MS } = options;
+  const wanted = (): WantedPart | undefined => {
+    // Its turn has come: whoever has the piece is asked for it before all others, or it may be the last to arrive.
+    if (emit === 'proven') return { end: position + 1, isPatient: true };
+    // containerd's parallel reads begin anywhere, name no end, and are cut where the next begins
+    return start > 0 ? { end, isPatient: true } : undefined;
+  };
   const proven = transfer.done().then(() => true);
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
   });
   aborted.catch(() => undefined);
   signal.throwIfAborted();
-  while (position < end && !(await Promise.race([proven, aborted, after(options.emit === 'proven' ? TRICKLE_MS : VOUCHED_POLL_MS)]))) {
+  while (position < end && !(await Promise.race([proven, aborted, after(emit === 'proven' ? trickleMs : VOUCHED_POLL_MS)]))) {
     do {
-      const piece = await transfer.vouchedPiece(position, asked);
+      const piece = await transfer.vouchedPiece(position, wanted());
       if (piece === undefined) break;
       const bytes = piece.subarray(0, end - position);
       options.onVouched(bytes.length);
       position += bytes.length;
       yield bytes;
-    } while (options.emit === 'vouched' && position < end);
+    } while (emit === 'vouched' && position < end);
   }
   if (position >= end) return;
   const reader = await blobs.open(transfer.digest);
