@@ -16,6 +16,7 @@ import { Bandwidth } from '../swarm/lane/pace/bandwidth.ts';
 import { Libp2pNetwork } from '../swarm/network/libp2p-network.ts';
 import { OriginDirectory } from '../swarm/origin-directory.ts';
 import { serveOrigin } from '../swarm/origin-service.ts';
+import type { Say } from '../swarm/swarm.ts';
 import { BulkThread } from '../swarm/thread/bulk-thread.ts';
 import { TagMemory } from '../swarm/tag-memory.ts';
 import { version } from '../version.ts';
@@ -140,6 +141,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     zone: config.zone,
     emit: config.emit,
     listen: config.bulk,
+    say: config.log.level === 'debug' ? sayOf(log.for('swarm'), peers) : undefined,
     onLanes: (uses) => { network.showLanes(uses); },
     onFailure: (error) => {
       log.for('swarm').error('the bulk thread ended by itself and is started again; its transfers have failed', { reason: error.cause instanceof Error ? error.cause.message : error.message });
@@ -301,4 +303,9 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
 
   const running = parts.move();
   return { file, stop: () => running.disposeAsync() };
+}
+
+/** Decisions of transfers, a line each, with the names of the nodes that they are about. */
+function sayOf(log: Logger, peers: PeerNames): Say {
+  return (message, { peer, ...fields }) => log.debug(message, { ...fields, node: peer === undefined ? undefined : peers.called(String(peer)) });
 }

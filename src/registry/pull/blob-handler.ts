@@ -98,6 +98,7 @@ async function fetchBlob(context: PullContext, wanted: WantedBlob, known: number
     digest,
     repository: repository.name,
     shared: !resolver.isExcluded(repository.name),
+    pull: context.observer.pullOf(repository.full, digest),
     ...(known === undefined ? {} : { size: known }),
   });
   const release = (): void => fetch.release();

@@ -4,11 +4,12 @@ import { Grade, type PartialBlob } from '../../store/blob-store.ts';
 import { MAX_NOTE_BYTES } from '../lane/frame.ts';
 import type { ByteSource, Lane, LaneAnswer } from '../lane/lane.ts';
 import type { BlobNetwork } from '../network/network.ts';
-import type { BlobOrigin } from '../swarm.ts';
+import type { BlobOrigin, Say } from '../swarm.ts';
 import type { Run } from './core/bitfield.ts';
 import type { ArrivedBy, Download, FetchOutcome } from './core/download.ts';
 import type { Fetch } from './core/neighbour.ts';
 import type { Read } from './core/read-plan.ts';
+import type { PeerRates } from './peer-rates.ts';
 import type { PieceVerifier } from './piece-verifier.ts';
 import { PieceWriter } from './piece-writer.ts';
 import type { PieceOrigin, Provenance } from './provenance.ts';
@@ -28,6 +29,8 @@ export interface CarrierOptions {
   readonly provenance: Provenance;
   readonly verifier: PieceVerifier;
   readonly meter: TransferMeter;
+  readonly rates: PeerRates;
+  readonly say: Say | undefined;
   /** Ends everything that is under way. */
   readonly signal: AbortSignal;
   readonly origin: () => BlobOrigin | undefined;
@@ -99,10 +102,14 @@ export class Carrier {
       }, signal);
     } catch (error) {
       outcome = signal.aborted ? 'cancelled' : errorCode(error) === 'not-found' ? 'absent' : 'failed';
-      if (outcome !== 'cancelled') meter.stalled(errorCode(error) === 'timeout');
+      if (outcome !== 'cancelled') {
+        meter.stalled(errorCode(error) === 'timeout');
+        this.#options.say?.('a source is left', { peer: fetch.peer, first: fetch.first, pieces: fetch.count, reason: errorCode(error) });
+      }
     } finally {
       target.release();
       this.#fetches.delete(fetch.id);
+      this.#options.rates.measured(fetch.peer, download.layout.bytes(fetch.first, fetch.arrived), now() - fetch.startedAt, outcome === 'done');
       download.fetchEnded(fetch, outcome, now());
       this.#options.wake();
     }
@@ -125,6 +132,7 @@ export class Carrier {
       else await this.#readHolder(read, read.source);
     } catch (error) {
       outcome = 'failed';
+      this.#options.say?.('a read failed', { peer: read.source, from: read.source === undefined ? 'origin' : undefined, first: read.extent.first, pieces: read.extent.count, reason: errorCode(error) });
       if (read.source === undefined && !this.#options.signal.aborted) this.#options.originFailed(error);
       else download.neighbours.get(read.source ?? '')?.failed(this.#options.now());
     } finally {

@@ -41,13 +41,15 @@ export async function* clientBytes(
     // containerd's parallel reads begin anywhere, name no end, and are cut where the next begins
     return start > 0 ? { end, isPatient: true } : undefined;
   };
+  let pollMs = emit === 'proven' ? trickleMs : start > 0 ? 0 : VOUCHED_POLL_MS;
   const proven = transfer.done().then(() => true);
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
   });
   aborted.catch(() => undefined);
   signal.throwIfAborted();
-  while (position < end && !(await Promise.race([proven, aborted, after(emit === 'proven' ? trickleMs : VOUCHED_POLL_MS)]))) {
+  while (position < end && !(await Promise.race([proven, aborted, after(pollMs)]))) {
+    if (emit === 'vouched') pollMs = VOUCHED_POLL_MS;
     do {
       const piece = await transfer.vouchedPiece(position, wanted());
       if (piece === undefined) break;
@@ -55,7 +57,7 @@ export async function* clientBytes(
       options.onVouched(bytes.length);
       position += bytes.length;
       yield bytes;
-    } while (emit === 'vouched' && position < end);
+    } while (options.emit === 'vouched' && position < end);
   }
   if (position >= end) return;
   const reader = await blobs.open(transfer.digest);

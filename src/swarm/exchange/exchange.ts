@@ -3,12 +3,13 @@ import { Digest } from '../../oci/digest.ts';
 import type { BlobReader } from '../../store/blob-store.ts';
 import type { BlobNetwork, Peer } from '../network/network.ts';
 import { MAX_INLINE_BYTES, type Holding, type Message, type MessageOf } from '../protocol/message.ts';
-import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeTotals, TransferStatus } from '../swarm.ts';
+import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, Say, TransferStatus } from '../swarm.ts';
 import { BlobServer } from './blob-server.ts';
 import { Coordinators } from './coordinators.ts';
 import { CountedHandlers, runWork, WORK } from './counted-handlers.ts';
 import { pieceLengthFor } from './core/piece-layout.ts';
 import type { ExchangeStore } from './exchange-store.ts';
+import { PeerRates, type SlowPeer } from './peer-rates.ts';
 import { PeerWork } from './peer-work.ts';
 import { signList } from './prefix-list.ts';
 import { encodeNote } from './statement.ts';
@@ -34,6 +35,7 @@ export interface ExchangeOptions {
   origin(): BlobOrigin | undefined;
   /** Whether members may have this blob; false for those of excluded repositories only. */
   mayShare?(blob: Digest): Promise<boolean> | boolean;
+  readonly say?: Say;
   /** This node's own: members of it are asked first. */
   readonly zone?: string;
   readonly now?: () => number;
@@ -61,7 +63,7 @@ export class Exchange {
   readonly #sweeper: NodeJS.Timeout;
   readonly #work: PeerWork;
   readonly #unsubscribe: (() => void)[] = [];
-  readonly #totals: Omit<ExchangeTotals, 'vouchedBytes'> = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0 };
+  readonly #totals: Omit<ExchangeTotals, 'vouchedBytes'> = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0 };
   #closed = false;
 
   constructor(options: ExchangeOptions) {
@@ -75,7 +77,7 @@ export class Exchange {
     this.#work = new PeerWork({ now, cut: (peerId, until) => { network.ban(peerId, 'makes this node do more than its share of work', until); } });
     const { handle } = new CountedHandlers(network, this.#work);
     const coordinators = new Coordinators({ handle, network, now, strikes, random: options.random ?? Math.random });
-    this.#context = { network, store, coordinators, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, strikes, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
+    this.#context = { network, store, coordinators, rates: new PeerRates(now), say: options.say, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, strikes, proven: (pieces) => { this.#totals.verifiedPieces += pieces; }, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
     this.server = new BlobServer({
       network, store,
       transfer: (blob) => this.#active.get(blob.toString())?.transfer,
@@ -115,6 +117,16 @@ export class Exchange {
     const totals = { ...this.#totals };
     for (const { transfer } of this.#active.values()) addBytes(totals, transfer.status());
     return totals;
+  }
+
+  /** Members that give far less than others do. */
+  slowPeers(): readonly SlowPeer[] {
+    return this.#context.rates.slow();
+  }
+
+  activity(): Pick<ExchangeActivity, 'leases' | 'reads'> {
+    const reads = [...this.#active.values()].reduce((sum, { transfer }) => sum + transfer.reads, 0);
+    return { leases: this.#context.coordinators.leases, reads };
   }
 
   /** Pieces of the peer that turned out wrong since start. */

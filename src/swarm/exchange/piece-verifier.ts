@@ -2,7 +2,7 @@ import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
 import { Accusations, sha256, type AccusationsContext } from './accusations.ts';
-import type { BlobOrigin } from '../swarm.ts';
+import type { BlobOrigin, Say } from '../swarm.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import { ListInUse } from './list-in-use.ts';
 import type { PrefixList } from './prefix-list.ts';
@@ -31,6 +31,7 @@ export interface VerifierHooks {
   /** Members that fetch the same blob. */
   rivals(): string[];
   readonly meter: TransferMeter;
+  readonly say: Say | undefined;
 }
 
 /**
@@ -118,6 +119,7 @@ export class PieceVerifier {
   async settle(): Promise<void> {
     this.#settling ??= this.#settle().finally(() => {
       this.#settling = undefined;
+      this.#hooks.say?.('a dispute is over', { settlements: this.#settlements });
     });
     await this.#settling;
   }

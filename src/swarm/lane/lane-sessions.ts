@@ -83,6 +83,11 @@ export class LaneSessions {
     }
   }
 
+  /** As `UploadSlots.load`. */
+  get load(): UploadSlots['load'] {
+    return this.#slots.load;
+  }
+
   /** A lane to the peer that is open, whoever opened it. */
   anyOpen(peerId: string): SessionLane | undefined {
     for (const lane of this.#peers.get(peerId)?.open ?? []) if (lane.isOpen) return lane;

@@ -5,6 +5,7 @@ import type { BlobStore, StreamOptions } from '../../store/blob-store.ts';
 import type { GuardedBlobs } from '../../store/disk-blob-store.ts';
 import type { PartialLender } from '../../store/partial-owner.ts';
 import { clientBytes, type EmitPolicy } from '../exchange/client-read.ts';
+import type { SlowPeer } from '../exchange/peer-rates.ts';
 import { someoneHas } from '../exchange/lookup.ts';
 import type { ByteRange } from '../lane/lane.ts';
 import type { LaneUse } from '../lane/lane-sessions.ts';
@@ -12,7 +13,7 @@ import type { Bandwidth } from '../lane/pace/bandwidth.ts';
 import type { LaneStreams } from '../lane/stream-lane-hub.ts';
 import type { Network } from '../network/network.ts';
 import type { RecordedHosts } from '../network/own-offers.ts';
-import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, ExchangeTotals, TransferStatus, WantedPart } from '../swarm.ts';
+import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, Say, TransferStatus, WantedPart } from '../swarm.ts';
 import { PortRpc } from './port-rpc.ts';
 import { ThreadNetwork } from './thread-network.ts';
 import { ThreadOrigins } from './thread-origins.ts';
@@ -39,6 +40,8 @@ export interface BulkThreadOptions {
   readonly idleMs?: number | undefined;
   /** What this thread may use together with the others; without it there is no limit. */
   readonly bandwidth?: Bandwidth | undefined;
+  /** Told of each decision of a transfer. */
+  readonly say?: Say | undefined;
   /** What went over lanes, for whoever shows it. */
   onLanes?(uses: readonly LaneUse[]): void;
   /** The thread died by itself; another takes its place, and its transfers have failed. */
@@ -52,6 +55,9 @@ const RESTART_MS = 500;
 const REFRESH_MS = 250;
 /** What another part of the program reads from a member comes over in parts of this many bytes. */
 const MEMBER_READ_BYTES = 1 << 20;
+const NOTHING_YET: ProgressReport = {
+  transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0, activity: { leases: 0, reads: 0, sending: 0, waiting: 0 }, slow: [], lanes: [], overShare: 0, wrong: [],
+};
 /** Compiled, this file and the worker's are `.js`. */
 const WORKER_FILE = new URL(import.meta.url.endsWith('.ts') ? './bulk-worker.ts' : './bulk-worker.js', import.meta.url);
 
@@ -74,11 +80,11 @@ export class BulkThread implements BlobExchange {
   #nextFetch = 0;
   /** Fetches that somebody holds. */
   #held = 0;
-  #progress: ProgressReport = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], overShare: 0, wrong: [] };
+  #progress: ProgressReport = NOTHING_YET;
   #transfers: readonly TransferStatus[] = [];
   #vouchedBytes = 0;
   /** Of threads that died. */
-  #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, overShare: 0 };
+  #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0, overShare: 0 };
 
   private constructor(options: BulkThreadOptions) {
     this.#options = options;
@@ -121,12 +127,12 @@ export class BulkThread implements BlobExchange {
 
   fetch(request: BlobRequest): BlobFetch {
     if (this.#stopping) throw new LayerswarmError('unavailable', 'this node is stopping');
-    const { digest, size, repository, origin, sources } = request;
+    const { digest, size, repository, origin, pull, sources } = request;
     const worker = this.#worker;
     const id = this.#nextFetch++;
     this.#tellNews();
     const begun = worker.call('fetch', {
-      id, digest: digest.toString(), size, repository, sources,
+      id, digest: digest.toString(), size, repository, sources, pull,
       origin: origin === undefined ? undefined : this.#origins.ref(origin),
       shared: request.shared ?? this.#options.mayShare(digest),
     });
@@ -186,13 +192,23 @@ export class BulkThread implements BlobExchange {
   }
 
   totals(): Readonly<ExchangeTotals> {
-    const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.#progress;
+    const { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces } = this.#progress;
     return {
       fromOriginBytes: this.#before.fromOriginBytes + fromOriginBytes,
       fromPeersBytes: this.#before.fromPeersBytes + fromPeersBytes,
       toPeersBytes: this.#before.toPeersBytes + toPeersBytes,
+      verifiedPieces: this.#before.verifiedPieces + verifiedPieces,
       vouchedBytes: this.#vouchedBytes,
     };
+  }
+
+  /** Members that give far less than others do. */
+  slowPeers(): readonly SlowPeer[] {
+    return this.#progress.slow.filter(({ until }) => until > Date.now());
+  }
+
+  activity(): ExchangeActivity {
+    return this.#progress.activity;
   }
 
   /** Pieces of the peer that turned out wrong since start. */
@@ -242,12 +258,14 @@ export class BulkThread implements BlobExchange {
       peerKey, zone, stallMs, idleMs,
       listen: listen === undefined ? undefined : { ...listen, port: this.#port ?? listen.port },
       bandwidth: bandwidth?.shared,
+      isTraced: this.#options.say !== undefined,
     };
     const thread = new Worker(WORKER_FILE, { workerData, name: 'bulk' });
     const exited = Promise.withResolvers<void>();
     const worker = new PortRpc<MainMethods, WorkerMethods>(thread, {
       ...this.#network.handlers, ...this.#store.handlers, ...this.#origins.handlers,
       progress: (report) => { this.#onProgress(report); },
+      said: ({ message, fields }) => { this.#options.say?.(message, fields); },
     });
     this.#thread = thread;
     this.#worker = worker;
@@ -268,9 +286,9 @@ export class BulkThread implements BlobExchange {
   async #onExit(error: LayerswarmError): Promise<void> {
     this.#network.drop();
     this.#origins.drop();
-    const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.totals();
-    this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes, overShare: this.peersOverShare };
-    this.#progress = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], overShare: 0, wrong: [] };
+    const { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces } = this.totals();
+    this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces, overShare: this.peersOverShare };
+    this.#progress = NOTHING_YET;
     this.#transfers = [];
     await this.#store.close();
     if (this.#stopping) return;

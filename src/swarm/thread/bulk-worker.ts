@@ -35,6 +35,7 @@ const exchange = new Exchange({
   origin: () => origins.own(),
   mayShare: async (blob) => await main.call('mayShare', { digest: blob.toString() }),
   ...(options.zone === undefined ? {} : { zone: options.zone }),
+  ...(options.isTraced ? { say: (message, fields) => { main.notify('said', { message, fields }); } } : {}),
 });
 const sessions = new LaneSessions({
   source: exchange.server,

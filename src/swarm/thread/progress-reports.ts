@@ -1,5 +1,6 @@
 import type { Exchange } from '../exchange/exchange.ts';
 import type { LaneSessions, LaneUse } from '../lane/lane-sessions.ts';
+import type { ExchangeActivity } from '../swarm.ts';
 import type { ProgressReport } from './thread-protocol.ts';
 
 /** The main thread hears this often of what goes on, while something does. */
@@ -12,6 +13,7 @@ export class ProgressReports {
   readonly #send: (report: ProgressReport) => void;
   readonly #timer: NodeJS.Timeout;
   #lastUses = '';
+  #lastActivity = '';
   #wasBusy = false;
 
   constructor(exchange: Exchange, sessions: LaneSessions, send: (report: ProgressReport) => void) {
@@ -33,16 +35,22 @@ export class ProgressReports {
   #tick(): void {
     const uses = [...this.#sessions.uses()];
     const seen = uses.map(({ peerId, kind, sentBytes, receivedBytes }) => `${peerId} ${kind} ${sentBytes} ${receivedBytes}`).join();
+    const activity = JSON.stringify(this.#activity());
     const isBusy = this.#exchange.isBusy;
-    if (!isBusy && !this.#wasBusy && seen === this.#lastUses) return;
+    if (!isBusy && !this.#wasBusy && seen === this.#lastUses && activity === this.#lastActivity) return;
     this.#wasBusy = isBusy;
     this.#lastUses = seen;
+    this.#lastActivity = activity;
     this.#report(uses);
   }
 
   #report(lanes: readonly LaneUse[]): void {
-    const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.#exchange.totals();
+    const { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces } = this.#exchange.totals();
     const transfers = this.#exchange.transfers().map((status) => ({ ...status, digest: status.digest.toString() }));
-    this.#send({ transfers, fromOriginBytes, fromPeersBytes, toPeersBytes, lanes, overShare: this.#exchange.peersOverShare, wrong: [...this.#exchange.wrongPieces()] });
+    this.#send({ transfers, fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces, activity: this.#activity(), slow: this.#exchange.slowPeers(), lanes, overShare: this.#exchange.peersOverShare, wrong: [...this.#exchange.wrongPieces()] });
+  }
+
+  #activity(): ExchangeActivity {
+    return { ...this.#exchange.activity(), ...this.#sessions.load };
   }
 }

@@ -4,11 +4,12 @@ import type { BlobRequest, RemoteReads } from '../../origin/remote-reads.ts';
 import type { Dispatchers } from '../../origin/tls.ts';
 import type { Answer, Exchange } from '../../origin/transport.ts';
 import type { Checkpoints } from '../../store/blob-store.ts';
+import type { SlowPeer } from '../exchange/peer-rates.ts';
 import type { LaneUse } from '../lane/lane-sessions.ts';
 import type { SharedBandwidth } from '../lane/pace/bandwidth.ts';
 import type { Ban, Peer } from '../network/network.ts';
 import type { Message, MessageType } from '../protocol/message.ts';
-import type { TransferStatus, WantedPart } from '../swarm.ts';
+import type { ExchangeActivity, Say, TransferStatus, WantedPart } from '../swarm.ts';
 
 /** What a new bulk thread is given. */
 export interface BulkWorkerOptions {
@@ -20,6 +21,8 @@ export interface BulkWorkerOptions {
   readonly stallMs: number | undefined;
   readonly idleMs: number | undefined;
   readonly bandwidth: SharedBandwidth | undefined;
+  /** Decisions are to be told. */
+  readonly isTraced: boolean;
 }
 
 /** What the main thread hands over of what members say. The rest of what they say about blobs they say on lanes. */
@@ -57,6 +60,7 @@ export interface FetchParams {
   readonly origin: OriginRef | undefined;
   readonly shared: boolean;
   readonly sources: 'any' | 'peers' | undefined;
+  readonly pull: string | undefined;
 }
 
 /** `TransferStatus`, for the way between the threads. */
@@ -68,10 +72,13 @@ export interface ProgressReport {
   readonly fromOriginBytes: number;
   readonly fromPeersBytes: number;
   readonly toPeersBytes: number;
+  readonly verifiedPieces: number;
+  readonly activity: ExchangeActivity;
+  readonly slow: readonly SlowPeer[];
   readonly lanes: readonly LaneUse[];
-  /** Pieces that turned out wrong since start, by who answers for them. */
   /** Peers that were cut for making this node work more than their share. */
   readonly overShare: number;
+  /** Pieces that turned out wrong since start, by who answers for them. */
   readonly wrong: readonly (readonly [string, number])[];
 }
 
@@ -131,6 +138,7 @@ export interface WorkerMethods {
 
 /** What the main thread does for the bulk thread. */
 export interface MainMethods {
+  said: Method<{ readonly message: string; readonly fields: Parameters<Say>[1] }>;
   progress: Method<ProgressReport>;
 
   send: Method<{ peerId: string; message: Message }>;

@@ -108,6 +108,11 @@ export class Download {
     return this.#neighbourhood.fetching.length > 0;
   }
 
+  /** Extents that are being read. */
+  get reading(): number {
+    return this.#reads.reads.size;
+  }
+
   // Neighbours
 
   meet(peer: string, role: NeighbourRole, bits: Bitfield | undefined, now: number, farZone?: string): void {

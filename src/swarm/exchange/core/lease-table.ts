@@ -110,6 +110,11 @@ export class LeaseTable {
     this.#leased = new Uint32Array(layout.pieceCount);
   }
 
+  /** Leases that are given out. */
+  get leases(): number {
+    return this.#leases.size;
+  }
+
   /** The member asks for `pieces` or fewer; `bits` is what it has, `active` what it is reading under earlier leases. */
   request(member: string, bits: Bitfield, active: readonly Run[], pieces: number, now: number, { doubted, ranges }: LeaseCircumstances = {}): LeaseAnswer {
     this.touchedAt = now;

@@ -16,6 +16,8 @@ test('a blob comes from a member over TLS, or over a stream where one has no bul
     await waitFor('the lane in the status', () => node.network.peer(holder!.network.self)!.lane === kind);
     await waitFor('the bytes to be counted', () => node.network.peers().reduce((sum, { receivedBytes }) => sum + receivedBytes, 0) >= blob.length);
     t.is(node.thread.totals().fromPeersBytes, blob.length);
+    t.is(node.thread.totals().verifiedPieces, Math.ceil(blob.length / 65_536));
+    t.deepEqual(node.thread.activity(), { leases: 0, reads: 0, sending: 0, waiting: 0 });
     const [transfer] = node.thread.transfers();
     t.is(transfer?.state, 'done');
     t.is([...transfer!.fromPeers.values()].reduce((sum, bytes) => sum + bytes, 0), blob.length);
