@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { errorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { PartialBlob } from '../../store/blob-store.ts';
@@ -6,7 +5,7 @@ import type { BlobNetwork } from '../network/network.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import type { PrefixList } from './prefix-list.ts';
 import type { Provenance } from './provenance.ts';
-import { parseNote, statementIsSigned, type Statement } from './statement.ts';
+import { parseNote, sha256, statementIsSigned, type Statement } from './statement.ts';
 import type { Strikes } from './strikes.ts';
 
 /** How long evidence bans for. */
@@ -162,8 +161,4 @@ export class Accusations {
 function rangesOf(pieces: readonly number[]): number {
   const known = new Set(pieces);
   return [...known].filter((piece) => !known.has(piece - 1)).length;
-}
-
-export function sha256(bytes: Uint8Array): Buffer {
-  return createHash('sha256').update(bytes).digest();
 }

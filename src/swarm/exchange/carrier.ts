@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode, LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
@@ -13,11 +14,13 @@ import type { PeerRates } from './peer-rates.ts';
 import type { PieceVerifier } from './piece-verifier.ts';
 import { PieceWriter } from './piece-writer.ts';
 import type { PieceOrigin, Provenance } from './provenance.ts';
-import { encodeNote, parseNote, signStatement, type Statement } from './statement.ts';
+import { encodeNote, MAX_SIGNED, parseNote, signStatements, type Statement } from './statement.ts';
 import type { TransferMeter } from './transfer-meter.ts';
 
 /** Pieces of an extent that are asked of a holder at once. */
 const HOLDER_REQUESTS = 3;
+/** Pieces that are read within so little time are signed together, though the first after a pause at once. */
+const SIGN_GATHER_MS = 15;
 
 export interface CarrierOptions {
   readonly network: BlobNetwork;
@@ -50,20 +53,33 @@ export class Carrier {
   readonly #options: CarrierOptions;
   readonly #writer: PieceWriter;
   readonly #fetches = new Map<number, AbortController>();
+  /** Read, and not signed yet; those of them that the next signature is for. */
+  readonly #unsigned = new Set<number>();
+  #toSign: { readonly piece: number; readonly sha256: Buffer; readonly read: Read }[] = [];
+  #signing: Promise<void> | undefined;
+  #signedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: CarrierOptions) {
     this.#options = options;
     const { download, partial } = options;
-    // Both: a piece that is being replaced has no grade for a moment, one whose statement is awaited does not count as here yet.
-    this.#writer = new PieceWriter(partial, download.layout, (piece) => download.have.has(piece) || partial.grade(piece) !== Grade.missing);
+    // All: a piece that is being replaced has no grade for a moment, one that is not signed yet must not change below its hash.
+    this.#writer = new PieceWriter(partial, download.layout, (piece) => download.have.has(piece) || partial.grade(piece) !== Grade.missing || this.#unsigned.has(piece));
   }
 
   cancel(fetch: Fetch): void {
     this.#fetches.get(fetch.id)?.abort();
   }
 
-  /** As `signal` ends the rest: a signal that joins both would cost each request more than its frames do. */
-  cancelAll(): void {
+  /** Before `signal`, and before the unfinished blob is closed. What was read and is not signed yet is kept for the next time. */
+  stop(): void {
+    const { download, partial } = this.#options;
+    try {
+      for (const piece of this.#unsigned) if (!download.have.has(piece)) partial.complete(piece, Grade.origin);
+    } catch {
+      // The store takes nothing more: they are read again.
+    }
+    this.#unsigned.clear();
+    // A signal that joins each with the rest would cost a request more than its frames do.
     for (const abort of this.#fetches.values()) abort.abort();
   }
 
@@ -153,8 +169,9 @@ export class Carrier {
     const target = this.#writer.target(range.start, {
       hashed: true,
       onPiece: (piece, sha256) => {
-        const signed = this.#sign(piece, sha256!, read).finally(() => { signing.delete(signed); });
-        signing.add(signed);
+        this.#unsigned.add(piece);
+        this.#toSign.push({ piece, sha256: sha256!, read });
+        signing.add(this.#signing ??= this.#signSoon());
       },
     });
     let offset = range.start;
@@ -171,15 +188,28 @@ export class Carrier {
     }
   }
 
-  /** A piece that this node read from the origin: it answers for it from now on. */
-  async #sign(piece: number, sha256: Buffer, read: Read): Promise<void> {
-    const { digest, download, network, now, provenance, wake } = this.#options;
-    const { start, end } = download.layout.range(piece);
-    const statement = await signStatement(network, digest, { start, length: end - start, sha256 });
-    if (this.#options.signal.aborted) return;
-    provenance.set(piece, undefined, statement);
-    this.#complete(piece, Grade.origin);
-    download.arrived(piece, { read }, true, now());
+  /** Pieces that this node read from the origin: it answers for them from now on. */
+  async #signSoon(): Promise<void> {
+    const { digest, download, network, now, provenance, wake, signal } = this.#options;
+    await delay(Math.max(0, this.#signedAt + SIGN_GATHER_MS - performance.now()));
+    const pieces = this.#toSign;
+    this.#toSign = [];
+    this.#signing = undefined;
+    this.#signedAt = performance.now();
+    for (let i = 0; i < pieces.length; i += MAX_SIGNED) {
+      const together = pieces.slice(i, i + MAX_SIGNED);
+      const statements = await signStatements(network, digest, together.map(({ piece, sha256 }) => {
+        const { start, end } = download.layout.range(piece);
+        return { start, length: end - start, sha256 };
+      }));
+      if (signal.aborted) return;
+      for (const [j, { piece, read }] of together.entries()) {
+        this.#unsigned.delete(piece);
+        provenance.set(piece, undefined, statements[j]);
+        this.#complete(piece, Grade.origin);
+        download.arrived(piece, { read }, true, now());
+      }
+    }
     wake();
   }
 

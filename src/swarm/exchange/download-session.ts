@@ -142,8 +142,8 @@ export class DownloadSession {
   close(): void {
     clearInterval(this.#tick);
     this.verifier.stop();
+    if (!this.#abort.signal.aborted) this.carrier.stop();
     this.#abort.abort();
-    this.carrier.cancelAll();
   }
 
   // What peers tell

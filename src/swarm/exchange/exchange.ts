@@ -1,6 +1,5 @@
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
-import type { BlobReader } from '../../store/blob-store.ts';
 import type { BlobNetwork, Peer } from '../network/network.ts';
 import { MAX_INLINE_BYTES, type Holding, type Message, type MessageOf } from '../protocol/message.ts';
 import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, Say, TransferStatus } from '../swarm.ts';
@@ -48,6 +47,12 @@ interface Active {
   linger: NodeJS.Timeout | undefined;
 }
 
+/** A request as this thread is told it. */
+export interface ExchangeRequest extends BlobRequest {
+  /** Whoever asks has looked: the store does not have it. */
+  readonly isAbsent?: boolean;
+}
+
 /** A fetch as this thread has it. */
 export type ExchangeFetch = Omit<BlobFetch, 'read'>;
 
@@ -92,7 +97,7 @@ export class Exchange {
     this.#sweeper = setInterval(() => coordinators.sweep(), SWEEP_MS).unref();
   }
 
-  fetch(request: BlobRequest): ExchangeFetch {
+  fetch(request: ExchangeRequest): ExchangeFetch {
     if (this.#closed) throw new LayerswarmError('unavailable', 'this node is stopping');
     const key = request.digest.toString();
     let active = this.#active.get(key);
@@ -157,12 +162,12 @@ export class Exchange {
   }
 
   /** @param former what held the blob before: nobody may have its file while it is being closed */
-  #begin(request: BlobRequest, former: Transfer | undefined): Active {
+  #begin(request: ExchangeRequest, former: Transfer | undefined): Active {
     const key = request.digest.toString();
     const transfer = new Transfer(this.#context, request);
     const active: Active = { transfer, interested: 0, linger: undefined };
     this.#active.set(key, active);
-    transfer.start(former?.over());
+    transfer.start(former?.over(), request.isAbsent === true);
     void this.#watch(key, active);
     return active;
   }
@@ -272,14 +277,15 @@ export class Exchange {
     const blob = digest.toString();
     const transfer = this.#active.get(blob)?.transfer;
     if (transfer?.isUnderWay === true) return transfer.shared ? transfer.holding() : { blob, state: 'none' };
-    const size = await this.#mayShare(digest) ? await this.#options.store.size(digest) : undefined;
-    if (size === undefined) return { blob, state: 'none' };
-    const holding: Holding = { blob, state: 'complete', size, pieceLength: pieceLengthFor(size) };
-    if (!inline || size > MAX_INLINE_BYTES) return holding;
-    let reader: BlobReader | undefined;
+    const { store } = this.#options;
+    // All at once: each may be a question to another thread.
+    const [mayShare, size, reader] = await Promise.all([
+      this.#mayShare(digest), store.size(digest), inline ? store.open(digest).catch(() => undefined) : undefined,
+    ]);
     try {
-      reader = await this.#options.store.open(digest);
-      return { ...holding, inline: Uint8Array.from(await reader.read(0, size)) };
+      if (!mayShare || size === undefined) return { blob, state: 'none' };
+      const holding: Holding = { blob, state: 'complete', size, pieceLength: pieceLengthFor(size) };
+      return reader === undefined || size > MAX_INLINE_BYTES ? holding : { ...holding, inline: Uint8Array.from(await reader.read(0, size)) };
     } catch {
       // Evicted, or found damaged: the answer is about other blobs as well.
       return { blob, state: 'none' };

@@ -1,14 +1,14 @@
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
-import { Accusations, sha256, type AccusationsContext } from './accusations.ts';
+import { Accusations, type AccusationsContext } from './accusations.ts';
 import type { BlobOrigin, Say } from '../swarm.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import { ListInUse } from './list-in-use.ts';
 import type { PrefixList } from './prefix-list.ts';
 import type { Provenance } from './provenance.ts';
 import { SecondReading } from './second-reading.ts';
-import { makeStatement, statementIsSigned, type Statement } from './statement.ts';
+import { makeStatement, sha256, statementIsSigned, type Statement } from './statement.ts';
 import type { TransferMeter } from './transfer-meter.ts';
 
 export interface VerifierHooks {

@@ -125,9 +125,12 @@ export class Transfer {
     return this.#state.kind !== 'done' && this.#state.kind !== 'failed';
   }
 
-  /** @param former resolves when nobody else has the blob's file any more */
-  start(former: Promise<void> | undefined): void {
-    this.#run(former).catch((error: unknown) => this.#fail(error));
+  /**
+   * @param former resolves when nobody else has the blob's file any more
+   * @param isAbsent whoever asks has looked: the store does not have it
+   */
+  start(former: Promise<void> | undefined, isAbsent: boolean): void {
+    this.#run(former, isAbsent).catch((error: unknown) => this.#fail(error));
   }
 
   /** Another caller takes part: what the first one may not read at the origin, or ask of members, it may. */
@@ -226,10 +229,10 @@ export class Transfer {
 
   // The run
 
-  async #run(former: Promise<void> | undefined): Promise<void> {
+  async #run(former: Promise<void> | undefined, isAbsent: boolean): Promise<void> {
     await former;
     const { store } = this.#context;
-    const here = await store.size(this.digest);
+    const here = isAbsent && former === undefined ? undefined : await store.size(this.digest);
     if (this.#state.kind !== 'finding') return;
     if (here !== undefined) {
       this.#foundSize(here);
@@ -237,7 +240,7 @@ export class Transfer {
       return;
     }
     if (this.shared) {
-      if (await this.#findInline()) return;
+      if (await this.#findSmall()) return;
       this.#joins.start();
     }
     const size = await this.#finding.size();
@@ -303,8 +306,8 @@ export class Transfer {
     await this.#finish();
   }
 
-  async #findInline(): Promise<boolean> {
-    const found = await this.#finding.inline();
+  async #findSmall(): Promise<boolean> {
+    const found = await this.#finding.small();
     if (found === undefined || this.#state.kind !== 'finding') return false;
     this.#foundSize(found.bytes.length);
     this.meter.fromPeer(found.peer, found.bytes.length);
@@ -382,9 +385,10 @@ export class Transfer {
     session?.close();
     try {
       await partial?.close();
-    } finally {
-      this.#over.resolve();
+    } catch {
+      // It has failed as it is, also where its file cannot even be closed.
     }
+    this.#over.resolve();
   }
 
   #session(): DownloadSession | undefined {

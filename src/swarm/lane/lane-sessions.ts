@@ -53,7 +53,7 @@ export class LaneSessions {
     const lanes = this.#of(peerId);
     const session = new LaneSession(transport, {
       peerId, role, host, stallMs, idleMs, bandwidth,
-      source: { read: async (blob, range) => await source.read(peerId, blob, range) },
+      source: { read: (blob, range) => source.read(peerId, blob, range) },
       words: {
         heard: (frame) => words?.heard(peerId, frame),
         awaits: (id) => words?.awaits(peerId, id) === true,

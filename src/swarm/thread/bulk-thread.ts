@@ -1,3 +1,5 @@
+import { getCompileCacheDir } from 'node:module';
+import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
@@ -55,8 +57,9 @@ const RESTART_MS = 500;
 const REFRESH_MS = 250;
 /** What another part of the program reads from a member comes over in parts of this many bytes. */
 const MEMBER_READ_BYTES = 1 << 20;
+/** Before a thread has said anything. */
 const NOTHING_YET: ProgressReport = {
-  transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0, activity: { leases: 0, reads: 0, sending: 0, waiting: 0 }, slow: [], lanes: [], overShare: 0, wrong: [],
+  transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0, activity: { leases: 0, reads: 0, sending: 0, waiting: 0 }, slow: [], lanes: [], overShare: 0, read: [], wrong: [],
 };
 /** Compiled, this file and the worker's are `.js`. */
 const WORKER_FILE = new URL(import.meta.url.endsWith('.ts') ? './bulk-worker.ts' : './bulk-worker.js', import.meta.url);
@@ -133,6 +136,7 @@ export class BulkThread implements BlobExchange {
     this.#tellNews();
     const begun = worker.call('fetch', {
       id, digest: digest.toString(), size, repository, sources, pull,
+      isAbsent: this.#options.blobs.size(digest) === undefined,
       origin: origin === undefined ? undefined : this.#origins.ref(origin),
       shared: request.shared ?? this.#options.mayShare(digest),
     });
@@ -237,11 +241,6 @@ export class BulkThread implements BlobExchange {
     await this.kill();
   }
 
-  /** Ends the thread as it is, with its transfers; another takes its place. */
-  async restart(): Promise<void> {
-    await this.#thread?.terminate();
-  }
-
   /** Ends the thread as it is. */
   async kill(): Promise<void> {
     this.#stopping = true;
@@ -260,12 +259,17 @@ export class BulkThread implements BlobExchange {
       bandwidth: bandwidth?.shared,
       isTraced: this.#options.say !== undefined,
     };
-    const thread = new Worker(WORKER_FILE, { workerData, name: 'bulk' });
+    const cache = getCompileCacheDir();
+    // It has to be told where the cache is, that this thread uses.
+    const env = cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) };
+    const thread = new Worker(WORKER_FILE, { workerData, name: 'bulk', env });
     const exited = Promise.withResolvers<void>();
     const worker = new PortRpc<MainMethods, WorkerMethods>(thread, {
       ...this.#network.handlers, ...this.#store.handlers, ...this.#origins.handlers,
       progress: (report) => { this.#onProgress(report); },
       said: ({ message, fields }) => { this.#options.say?.(message, fields); },
+      // As if it were this thread's own: the process has a net for those.
+      strayed: ({ message, stack }) => { void Promise.reject(Object.assign(new LayerswarmError('internal', `in the bulk thread: ${message}`), { stack })); },
     });
     this.#thread = thread;
     this.#worker = worker;
@@ -314,6 +318,7 @@ export class BulkThread implements BlobExchange {
 
   #onProgress(report: ProgressReport): void {
     this.#progress = report;
+    this.#origins.count(report.read);
     this.#transfers = report.transfers.map((status) => ({ ...status, digest: Digest.parse(status.digest) }));
     this.#options.onLanes?.(report.lanes);
   }

@@ -59,6 +59,8 @@ export interface FetchParams {
   readonly repository: string;
   readonly origin: OriginRef | undefined;
   readonly shared: boolean;
+  /** The store does not have it. */
+  readonly isAbsent: boolean;
   readonly sources: 'any' | 'peers' | undefined;
   readonly pull: string | undefined;
 }
@@ -76,6 +78,8 @@ export interface ProgressReport {
   readonly activity: ExchangeActivity;
   readonly slow: readonly SlowPeer[];
   readonly lanes: readonly LaneUse[];
+  /** Bytes read from origins since the last report. */
+  readonly read: readonly { readonly origin: number; readonly bytes: number }[];
   /** Peers that were cut for making this node work more than their share. */
   readonly overShare: number;
   /** Pieces that turned out wrong since start, by who answers for them. */
@@ -139,6 +143,8 @@ export interface WorkerMethods {
 /** What the main thread does for the bulk thread. */
 export interface MainMethods {
   said: Method<{ readonly message: string; readonly fields: Parameters<Say>[1] }>;
+  /** A failure that nobody waited for. */
+  strayed: Method<{ readonly message: string; readonly stack: string | undefined }>;
   progress: Method<ProgressReport>;
 
   send: Method<{ peerId: string; message: Message }>;
@@ -187,7 +193,5 @@ export interface MainMethods {
   originSend: Method<{ origin: number; request: number; what: BlobRequest }, number>;
   /** The body of an answer is read, given up or cut. */
   originClosed: Method<{ answer: number }>;
-  /** Bytes were read from it. */
-  originBytes: Method<{ readonly origin: number; bytes: number }>;
   originRanges: Method<{ origin: number; heeded: boolean }>;
 }

@@ -2,7 +2,7 @@ import type { Bitfield, Run } from './bitfield.ts';
 import { Announcer } from './announcer.ts';
 import { ArrivalRate } from './arrival-rate.ts';
 import type { CrowdReach } from './crowd-search.ts';
-import { compareLoad, isEndgame, planFetches, RUNS_ASKED, superfluous } from './fetch-plan.ts';
+import { compareLoad, isEndgame, LONGEST_RUN, planFetches, RUNS_ASKED, superfluous } from './fetch-plan.ts';
 import type { Extent } from './lease-table.ts';
 import { DOWNLOAD_LIMITS, type DownloadLimits } from './limits.ts';
 import type { Fetch, Neighbour, NeighbourRole } from './neighbour.ts';
@@ -325,7 +325,7 @@ export class Download {
     const relayed = (offered.size > 0 && room > 0) || isEndgame(this.#table) || relays.some(({ forZone }) => forZone.size > 0) ? relays : [];
     if (direct.length === 0 && relayed.length === 0) return;
     planFetches({
-      table: this.#table, sources: direct.length === 0 ? relayed : [...direct, ...relayed], room, longest: Math.floor(most / RUNS_ASKED), limits: this.#limits, guard: this.#guard,
+      table: this.#table, sources: direct.length === 0 ? relayed : [...direct, ...relayed], room, longest: Math.min(LONGEST_RUN, Math.floor(most / RUNS_ASKED)), limits: this.#limits, guard: this.#guard,
       patienceMs: this.#patienceMs, now, random: this.#random,
       begin: (source, [first, count]) => {
         const fetch: Fetch = { id: this.#nextFetch++, peer: source.peer, first, count, startedAt: now, relayed: source.relays, arrived: 0, ...awaitedSince(now) };
