@@ -18,8 +18,13 @@ export interface BlobExchange {
   transfers(): readonly TransferStatus[];
 }
 
+/** `ignored`: the origin gives blobs whole, whatever part is asked for. `unknown` before it was asked for any. */
+export type RangeUse = 'heeded' | 'ignored' | 'unknown';
+
 /** What of an origin blobs are read with. */
 export interface BlobOrigin extends Pick<Origin, 'url' | 'blobSize' | 'readBlob'> {
+  /** Whether it heeds Range, as far as that was seen here; absent where parts can always be had. */
+  readonly ranges?: RangeUse;
   /** How the bulk thread reads its blobs; absent where that is over a member's lane. */
   readonly reads?: RemoteReads;
   /** So many bytes of blobs were read from it by other ways than `readBlob`. */

@@ -1,7 +1,7 @@
 import { errorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { BlobRange } from '../../origin/blob-reader.ts';
-import type { BlobOrigin, BlobRequest } from '../swarm.ts';
+import type { BlobOrigin, BlobRequest, RangeUse } from '../swarm.ts';
 
 interface Source {
   readonly repository: string;
@@ -36,6 +36,10 @@ export class BlobSources implements BlobOrigin {
 
   get url(): string {
     return this.#sources()[0]?.origin.url ?? '';
+  }
+
+  get ranges(): RangeUse {
+    return this.#sources()[0]?.origin.ranges ?? 'heeded';
   }
 
   async blobSize(_repository: string, digest: Digest, signal?: AbortSignal): Promise<number> {

@@ -16,6 +16,8 @@ export interface ClientReadOptions extends StreamOptions {
   readonly emit: EmitPolicy;
   /** Told the bytes that were given out before they were proven. */
   readonly onVouched: (bytes: number) => void;
+  /** A client of `proven` bytes gets a vouched piece this often while it waits. */
+  readonly trickleMs?: number;
 }
 
 /** A blob on its way. */
@@ -32,9 +34,14 @@ export async function* clientBytes(
   transfer: BlobOnItsWay, blobs: BlobStore, start: number, end: number, options: ClientReadOptions, signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let position = start;
-  // containerd's parallel reads begin anywhere, name no end, and are cut where the next begins
-  const asked = options.emit === 'vouched' && start > 0 ? { end, isPatient: true } : undefined;
-  let pollMs = options.emit === 'proven' ? TRICKLE_MS : asked === undefined ? VOUCHED_POLL_MS : 0;
+  const { emit, trickleMs = TRICKLE_MS } = options;
+  const wanted = (): WantedPart | undefined => {
+    // Its turn has come: whoever has the piece is asked for it before all others, or it may be the last to arrive.
+    if (emit === 'proven') return { end: position + 1, isPatient: true };
+    // containerd's parallel reads begin anywhere, name no end, and are cut where the next begins
+    return start > 0 ? { end, isPatient: true } : undefined;
+  };
+  let pollMs = emit === 'proven' ? trickleMs : start > 0 ? 0 : VOUCHED_POLL_MS;
   const proven = transfer.done().then(() => true);
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
@@ -42,9 +49,9 @@ export async function* clientBytes(
   aborted.catch(() => undefined);
   signal.throwIfAborted();
   while (position < end && !(await Promise.race([proven, aborted, after(pollMs)]))) {
-    if (options.emit === 'vouched') pollMs = VOUCHED_POLL_MS;
+    if (emit === 'vouched') pollMs = VOUCHED_POLL_MS;
     do {
-      const piece = await transfer.vouchedPiece(position, asked);
+      const piece = await transfer.vouchedPiece(position, wanted());
       if (piece === undefined) break;
       const bytes = piece.subarray(0, end - position);
       options.onVouched(bytes.length);

@@ -5,6 +5,7 @@ import type { Message, MessageOf } from '../protocol/message.ts';
 import { Bitfield, type Run } from './core/bitfield.ts';
 import { MemberDistance } from './core/distance.ts';
 import { LeaseTable, type Extent, type LeaseAnswer } from './core/lease-table.ts';
+import type { RangeUse } from '../swarm.ts';
 import { PieceLayout } from './core/piece-layout.ts';
 import { pieceWork, runWork, WORK, type CountedHandlers } from './counted-handlers.ts';
 import type { Strikes } from './strikes.ts';
@@ -39,6 +40,8 @@ export interface LeaseRequest {
   readonly active: readonly Run[];
   readonly pieces: number;
   readonly urgent: boolean;
+  /** What this node saw of the origin. */
+  readonly ranges?: RangeUse | undefined;
 }
 
 interface MadeTable {
@@ -97,10 +100,10 @@ export class Coordinators {
    * Asks for an extent of up to `pieces`; goes to the next member when the coordinator is silent. A coordinator that is not connected
    * is left to its neighbours, who read for the whole crowd, unless the need is `urgent`: nobody else brings pieces here. Never throws.
    */
-  async ask(blob: Digest, { layout, bits, active, pieces, urgent }: LeaseRequest, signal: AbortSignal): Promise<LeaseAnswer> {
+  async ask(blob: Digest, { layout, bits, active, pieces, ranges, urgent }: LeaseRequest, signal: AbortSignal): Promise<LeaseAnswer> {
     const message: MessageOf<'lease-request'> = {
       type: 'lease-request', blob: blob.toString(), size: layout.size, pieceLength: layout.pieceLength,
-      bits: Uint8Array.from(bits.toBytes()), active: active.map(([first, count]): Run => [first, count]), pieces,
+      bits: Uint8Array.from(bits.toBytes()), active: active.map(([first, count]): Run => [first, count]), pieces, ...(ranges === undefined ? {} : { ranges }),
     };
     this.#elsewhere.delete(message.blob);
     let insists = false;
@@ -109,7 +112,7 @@ export class Coordinators {
       if (member === this.#network.self) {
         await this.#lookUp(blob);
         member = this.#closest(blob);
-        if (member === this.#network.self) return this.#table(message.blob, layout, member).request(member, bits, active, pieces, this.#now(), this.#doubted);
+        if (member === this.#network.self) return this.#table(message.blob, layout, member).request(member, bits, active, pieces, this.#now(), { doubted: this.#doubted, ranges });
       }
       try {
         const grant: MessageOf<'lease-grant'> = await this.#network.request(member, insists ? { ...message, insists } : message, 'lease-grant', { signal, timeoutMs: LEASE_TIMEOUT_MS });
@@ -211,7 +214,7 @@ export class Coordinators {
       if (redirect !== undefined) return { type: 'lease-grant', blob: message.blob, extents: [], redirect };
     }
     // Whoever insists is served all the same: a lease too many is only a copy.
-    const answer = this.#table(message.blob, layout, from.peerId).request(from.peerId, bits, message.active, message.pieces, this.#now(), this.#doubted);
+    const answer = this.#table(message.blob, layout, from.peerId).request(from.peerId, bits, message.active, message.pieces, this.#now(), { doubted: this.#doubted, ranges: message.ranges });
     return 'extents' in answer
       ? { type: 'lease-grant', blob: message.blob, extents: [...answer.extents] }
       : { type: 'lease-grant', blob: message.blob, extents: [], waitMs: Math.ceil(answer.waitMs) };

@@ -270,8 +270,8 @@ export class DownloadSession {
   }
 
   async #askLease({ active, pieces, urgent }: Extract<Command, { type: 'ask-lease' }>): Promise<void> {
-    const { coordinators, digest, layout } = this.#options;
-    const answer = await coordinators.ask(digest, { layout, bits: this.download.have, active, pieces, urgent }, this.#abort.signal);
+    const { coordinators, digest, layout, origin } = this.#options;
+    const answer = await coordinators.ask(digest, { layout, bits: this.download.have, active, pieces, urgent, ranges: origin.known?.ranges }, this.#abort.signal);
     if (this.#abort.signal.aborted) return;
     const now = this.#options.now();
     if ('extents' in answer) {

@@ -51,7 +51,7 @@ const WORDS = {
    * Leases on extents that nobody has. `active`: what the sender is reading under leases of an earlier coordinator. `insists`: whoever is closer
    * to the digest is silent or out of reach, so that the receiver is to grant leases itself.
    */
-  'lease-request': { blob, size, pieceLength, pieces: uint(2, MAX_PIECES, 1), insists: optional(flag), bits: bytesUpTo(MAX_PIECES / 8), active: runs },
+  'lease-request': { blob, size, pieceLength, pieces: uint(2, MAX_PIECES, 1), insists: optional(flag), ranges: optional(oneOf('heeded', 'ignored', 'unknown')), bits: bytesUpTo(MAX_PIECES / 8), active: runs },
   'lease-grant': {
     blob,
     extents: listOf(record({ id: leaseId, first: piece, count: piece, expiresInMs: uint(4, 600_000, 1) }), 64),

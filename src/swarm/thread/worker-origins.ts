@@ -55,27 +55,30 @@ export class WorkerOrigins {
   get(ref: OriginRef): BlobOrigin {
     let origin = this.#origins.get(ref.id);
     if (origin === undefined) {
-      origin = {
+      // Assigned, not spread: what it says of ranges changes.
+      origin = Object.assign(this.#reader(ref), {
         url: ref.url,
-        blobSize: async (repository, digest, signal) => await this.#main().call('originSize', { origin: ref.id, repository, digest: digest.toString() }, { signal }),
-        readBlob: this.#reader(ref),
-      };
+        blobSize: async (repository: string, digest: Digest, signal?: AbortSignal) => await this.#main().call('originSize', { origin: ref.id, repository, digest: digest.toString() }, { signal }),
+      });
       this.#origins.set(ref.id, origin);
     }
     return origin;
   }
 
-  #reader(ref: OriginRef): BlobOrigin['readBlob'] {
+  #reader(ref: OriginRef): Pick<BlobOrigin, 'readBlob' | 'ranges'> {
     const { reads, url } = ref;
     const member = embeddedOriginPeer(url);
-    if (member !== undefined) return (_repository, digest, range, signal) => this.#readMember(ref, member, digest, range, signal);
+    if (member !== undefined) return { readBlob: (_repository, digest, range, signal) => this.#readMember(ref, member, digest, range, signal) };
     if (reads === undefined) throw new LayerswarmError('internal', `there is no way to read blobs of ${url}`);
     const options = { origin: ref, reads, answers: this.#answers, sharedRate: this.#rate, main: this.#main, count: (bytes: number) => { this.#count(ref, bytes); } };
     let registry: WorkerRegistry | undefined;
-    return async function* (repository, digest, range, signal) {
-      const { WorkerRegistry: Registry } = await httpReader();
-      registry ??= new Registry(options);
-      yield* registry.read(repository, digest, range, signal);
+    return {
+      get ranges() { return registry?.ranges ?? 'unknown'; },
+      readBlob: async function* (repository, digest, range, signal) {
+        const { WorkerRegistry: Registry } = await httpReader();
+        registry ??= new Registry(options);
+        yield* registry.read(repository, digest, range, signal);
+      },
     };
   }
 

@@ -7,6 +7,7 @@ import type { RegistryRequest } from '../../origin/registry-request.ts';
 import type { RemoteReads } from '../../origin/remote-reads.ts';
 import { type Dispatchers, makeDispatchers } from '../../origin/tls.ts';
 import type { Answer } from '../../origin/transport.ts';
+import type { RangeUse } from '../swarm.ts';
 import type { PortRpc } from './port-rpc.ts';
 import type { MainMethods, OriginRef, WorkerMethods } from './thread-protocol.ts';
 import type { WorkerAnswers } from './worker-answers.ts';
@@ -55,6 +56,10 @@ export class WorkerRegistry implements BlobHttp {
 
   countBytes(bytes: number): void {
     this.#options.count(bytes);
+  }
+
+  get ranges(): RangeUse {
+    return this.#heedsRanges === undefined ? 'unknown' : this.#heedsRanges ? 'heeded' : 'ignored';
   }
 
   tellRanges(heeded: boolean): void {

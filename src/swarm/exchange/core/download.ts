@@ -13,6 +13,9 @@ import { ReadPlan, type Read } from './read-plan.ts';
 import { awaitedSince, Silence } from './silence.ts';
 import { ImportGuard, oneOfEachZone } from './zone-budget.ts';
 
+/** Choices are made this often at least, where nothing keeps this node from it. */
+const LOOK_MS = 250;
+
 /** What the download wants done. Whoever carries it out (the node, the simulator) reports back through the methods. */
 export type Command =
   | { readonly type: 'fetch'; readonly fetch: Fetch }
@@ -64,6 +67,8 @@ export class Download {
   readonly #rate = new ArrivalRate();
   readonly #fetchSilence: Silence;
   readonly #readSilence: Silence;
+  /** When it was last looked who is silent. */
+  #lookedAt: number | undefined;
   /** When the last piece came, or the first choice was made. */
   #arrivedAt: number | undefined;
   /** A piece came while somebody else was bringing it, too. */
@@ -75,8 +80,8 @@ export class Download {
     this.#reads = new ReadPlan(layout, limits);
     this.#announcer = new Announcer(limits);
     this.#random = random;
-    this.#fetchSilence = new Silence(limits);
-    this.#readSilence = new Silence(limits);
+    this.#fetchSilence = new Silence(limits, limits.silenceMs);
+    this.#readSilence = new Silence(limits, limits.originSilenceMs);
     this.#guard = new ImportGuard(layout.pieceCount, random);
     this.#limits = limits;
   }
@@ -274,8 +279,12 @@ export class Download {
 
   /** What somebody owes who has fallen silent is wanted from others; it is waited for all the same, for it may be all that there is. */
   #noticeSilence(now: number, commands: Command[]): void {
+    // What came while nobody looked is not taken in yet: a node that was stopped or starved itself hears nobody.
+    const absentMs = Math.max(0, now - (this.#lookedAt ?? now) - LOOK_MS);
+    this.#lookedAt = now;
     for (const neighbour of this.neighbours.values()) {
       for (const fetch of neighbour.fetches.values()) {
+        fetch.heardAt += absentMs;
         if (!this.#fetchSilence.begins(fetch, now)) continue;
         this.#giveUp(fetch);
         this.#neighbourhood.mute(neighbour, now);
@@ -283,6 +292,7 @@ export class Download {
       }
     }
     for (const read of this.#reads.reads.values()) {
+      read.heardAt += absentMs;
       const mayTake = this.#readSilence.isMeasured ? 0 : this.have.count > 0 ? this.#limits.firstReadMs : Infinity;
       if (now - read.heardAt <= mayTake || !this.#readSilence.begins(read, now)) continue;
       this.#table.release([read.extent.first, read.extent.count]);

@@ -1,5 +1,6 @@
 import { ArrivalRate } from './arrival-rate.ts';
 import { Bitfield, piecesOf, runsWhere, type Run } from './bitfield.ts';
+import type { RangeUse } from '../../swarm.ts';
 import type { PieceLayout } from './piece-layout.ts';
 
 /** What one member may read from the origin: pieces [first, first + count). */
@@ -8,6 +9,14 @@ export interface Extent {
   readonly first: number;
   readonly count: number;
   readonly expiresInMs: number;
+}
+
+/** What else decides who reads what. */
+export interface LeaseCircumstances {
+  /** Members that are to leave the reading to others, as long as those get on with it. */
+  readonly doubted?: (member: string) => boolean;
+  /** What the asker saw of the origin; absent where parts can always be had. */
+  readonly ranges?: RangeUse | undefined;
 }
 
 export type LeaseAnswer = { readonly extents: readonly Extent[] } | { readonly waitMs: number };
@@ -85,6 +94,9 @@ export class LeaseTable {
   readonly #waiting = new Map<string, { readonly since: number; readonly pieces: number }>();
   readonly #createdAt: number;
   #takingOver: boolean | undefined;
+  #ranges: RangeUse = 'unknown';
+  /** Who reads alone, while the origin gives blobs whole or may do so. */
+  #reader: string | undefined;
   #nextId = 1;
   /** When anybody last asked or reported: an idle table is dropped by its owner. */
   touchedAt: number;
@@ -103,12 +115,11 @@ export class LeaseTable {
     return this.#leases.size;
   }
 
-  /**
-   * The member asks for `pieces` or fewer; `bits` is what it has, `active` what it is reading under earlier leases. Members that are `doubted`
-   * are to leave the reading to others, as long as those get on with it.
-   */
-  request(member: string, bits: Bitfield, active: readonly Run[], pieces: number, now: number, doubted: (member: string) => boolean = () => false): LeaseAnswer {
+  /** The member asks for `pieces` or fewer; `bits` is what it has, `active` what it is reading under earlier leases. */
+  request(member: string, bits: Bitfield, active: readonly Run[], pieces: number, now: number, { doubted, ranges }: LeaseCircumstances = {}): LeaseAnswer {
     this.touchedAt = now;
+    // Whoever knows says it again each time; before anybody does, one reads to find out.
+    if (ranges !== 'unknown') this.#ranges = ranges ?? 'heeded';
     if (this.#members.get(member)?.completed !== undefined) this.#members.delete(member);
     this.#lose(member, bits);
     this.have(member, bits.runs(), now);
@@ -119,7 +130,7 @@ export class LeaseTable {
     const paused = this.#pausedUntil.get(member) ?? 0;
     if (paused > now && this.#fetching > 1) return { waitMs: Math.min(1000, paused - now) };
 
-    if (doubted(member) && this.#leavesToOthers(member, bits, doubted, now)) return { waitMs: this.#limits.takeoverMs };
+    if (doubted?.(member) === true && this.#leavesToOthers(member, bits, doubted, now)) return { waitMs: this.#limits.takeoverMs };
 
     let free = this.#sawSomebodyComplete(member) ? [] : runsWhere(this.layout.pieceCount, (piece) => this.#held[piece] === 0 && this.#leased[piece] === 0);
     if (free.length > 0) this.#waiting.delete(member);
@@ -132,6 +143,13 @@ export class LeaseTable {
     const most = this.#mostLeases;
     if (run === undefined || this.#leases.size >= most) return { waitMs: this.#limits.retryMs * Math.ceil(this.#fetching / most) };
     const freePieces = free.reduce((sum, [, length]) => sum + length, 0);
+    if (this.#ranges !== 'heeded') {
+      if (this.#leases.size > 0 || !this.#mayRead(member, now)) return { waitMs: this.#limits.retryMs };
+      this.#reader = member;
+      const [last, length] = free.at(-1)!;
+      // Of what comes whole one member takes all that is missing, in one go.
+      if (this.#ranges === 'ignored') return { extents: [this.#grant(member, run[0], last + length - run[0], now)] };
+    }
     // Shorter towards the end, so that all finish together.
     const share = Math.max(1, Math.ceil(freePieces / (2 * this.#fetching)));
     return { extents: [this.#grant(member, run[0], Math.min(run[1], pieces, share), now)] };
@@ -196,6 +214,12 @@ export class LeaseTable {
         this.#held[piece]!--;
       }
     }
+  }
+
+  /** Nobody else has the origin's answer open, to read on in it. */
+  #mayRead(member: string, now: number): boolean {
+    const reader = this.#reader === undefined ? undefined : this.#members.get(this.#reader);
+    return this.#reader === member || reader === undefined || reader.completed !== undefined || now - reader.heardAt >= this.#limits.stuckMs;
   }
 
   /** Others fetch whom nothing speaks against, or may be about to say so. */

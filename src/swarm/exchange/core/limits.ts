@@ -40,6 +40,8 @@ export interface DownloadLimits {
   /** Who gives no byte for this long, or for as many times as a piece usually takes, is silent: what it was to bring is had from others. */
   readonly silenceMs: number;
   readonly silencePieces: number;
+  /** The same of the origin, where all wait for one: another who reads there gains little, and reads some of it again. */
+  readonly originSilenceMs: number;
   /** A reading of the origin may take this long to its first byte, while pieces come from members; while none come it is waited for. */
   readonly firstReadMs: number;
   /** A request older than this, at the end, is made a second time. */
@@ -72,6 +74,7 @@ export const DOWNLOAD_LIMITS: DownloadLimits = {
   maxExtentBytes: 16 << 20,
   silenceMs: 2000,
   silencePieces: 8,
+  originSilenceMs: 4000,
   firstReadMs: 6000,
   endgameMs: 1000,
   patienceRounds: 32,

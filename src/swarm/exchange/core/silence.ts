@@ -16,12 +16,14 @@ export function awaitedSince(now: number): Awaited {
 
 /** How long sources of one kind usually take for a piece, and so when one of them has fallen silent. */
 export class Silence {
-  readonly #limits: DownloadLimits;
+  readonly #leastMs: number;
+  readonly #pieces: number;
   /** Time from one piece of a request to the next, smoothed; undefined before the first. */
   #usualMs: number | undefined;
 
-  constructor(limits: DownloadLimits) {
-    this.#limits = limits;
+  constructor({ silencePieces }: DownloadLimits, leastMs: number) {
+    this.#leastMs = leastMs;
+    this.#pieces = silencePieces;
   }
 
   get isMeasured(): boolean {
@@ -38,7 +40,7 @@ export class Silence {
 
   /** True once, when the source has given no byte for too long. */
   begins(awaited: Awaited, now: number): boolean {
-    if (awaited.isSilent || now - awaited.heardAt <= Math.max(this.#limits.silenceMs, this.#limits.silencePieces * (this.#usualMs ?? 0))) return false;
+    if (awaited.isSilent || now - awaited.heardAt <= Math.max(this.#leastMs, this.#pieces * (this.#usualMs ?? 0))) return false;
     awaited.isSilent = true;
     return true;
   }

@@ -363,3 +363,31 @@ test('a client is given no byte before the blob is proven', async (t) => {
   t.true(Buffer.concat(chunks).equals(blob.subarray(10, 1_999_990)));
   fetch.release();
 });
+
+for (const count of [3, 8]) {
+  test(`in a cold crowd every client of every node sees progress while its blob is coming: ${count} nodes`, async (t) => {
+    const swarm = await swarmFor(t);
+    const origin = new MemoryOrigin();
+    const blob = randomBytes(96 * 65_536);
+    const digest = origin.add(blob);
+    const gate = Promise.withResolvers<void>();
+    // Half of it has come, and nothing can be proven before the rest does.
+    origin.chunk = async (_digest, offset, bytes) => {
+      if (offset >= blob.length / 2) await gate.promise;
+      return bytes;
+    };
+    const nodes = await swarm.addAll(count, origin);
+    const trickled = nodes.map(() => 0);
+    const clients = nodes.map(async (node, i) => {
+      const fetch = node.exchange.fetch({ digest, size: blob.length, repository: 'test/image' });
+      const chunks: Buffer[] = [];
+      const options = { emit: 'proven', trickleMs: 20, onVouched: () => { trickled[i]!++; } } as const;
+      for await (const chunk of clientBytes(fetch, node.store.blobs, 0, blob.length, options, new AbortController().signal)) chunks.push(Buffer.from(chunk));
+      fetch.release();
+      return Buffer.concat(chunks);
+    });
+    await waitFor('each client to get some pieces', () => trickled.every((pieces) => pieces >= 5), { interval: 5 });
+    gate.resolve();
+    for (const bytes of await Promise.all(clients)) t.true(bytes.equals(blob));
+  });
+}

@@ -15,6 +15,13 @@ function download(): Download {
   return new Download(LAYOUT, () => 0.5);
 }
 
+/** Looks as often as a node does, and gives what was chosen since. */
+function planTo(choices: Download, from: number, to: number): Command[] {
+  const commands: Command[] = [];
+  for (let now = from; now < to; now += 200) commands.push(...choices.plan(now));
+  return [...commands, ...choices.plan(to)];
+}
+
 const fetchesOf = (commands: readonly Command[]): Fetch[] => commands.flatMap((command) => (command.type === 'fetch' ? [command.fetch] : []));
 const silences = (commands: readonly Command[]): number => commands.filter(({ type }) => type === 'silent').length;
 
@@ -22,7 +29,7 @@ test('what a member was to bring that sends no byte is asked of another, and of 
   const choices = download();
   choices.meet('a', 'fetching', Bitfield.full(8), 0);
   t.true(fetchesOf(choices.plan(0)).length > 0);
-  t.is(silences(choices.plan(1900)), 0);
+  t.is(silences(planTo(choices, 100, 1900)), 0);
   choices.meet('b', 'fetching', Bitfield.full(8), 2050);
   const commands = choices.plan(2100);
   t.true(silences(commands) > 0);
@@ -36,9 +43,9 @@ test('bytes that come put silence off, also within a piece; a member that is hea
   const asked = fetchesOf(choices.plan(0));
   for (let now = 1500; now < 9000; now += 1500) {
     for (const fetch of asked) choices.heard({ fetch }, now);
-    t.is(silences(choices.plan(now + 1400)), 0);
+    t.is(silences(planTo(choices, now, now + 1400)), 0);
   }
-  t.is(silences(choices.plan(20_000)), asked.length);
+  t.is(silences(planTo(choices, 9000, 20_000)), asked.length);
   for (const fetch of asked) choices.heard({ fetch }, 20_001);
   for (const fetch of asked) for (let piece = fetch.first; piece < fetch.first + fetch.count; piece++) choices.arrived(piece, { fetch }, true, 20_002);
   for (const fetch of asked) choices.fetchEnded(fetch, 'done', 20_003);
@@ -57,8 +64,17 @@ test('where pieces take their time nobody is silent before eight times that', (t
   const [first, second] = fetchesOf(choices.plan(0));
   choices.arrived(first!.first, { fetch: first! }, true, 1500);
   for (const fetch of [first!, second!]) choices.heard({ fetch }, 1500);
-  t.is(silences(choices.plan(1500 + DOWNLOAD_LIMITS.silencePieces * 1500 - 100)), 0);
-  t.true(silences(choices.plan(1500 + DOWNLOAD_LIMITS.silencePieces * 1500 + 100)) > 0);
+  const limit = 1500 + DOWNLOAD_LIMITS.silencePieces * 1500;
+  t.is(silences(planTo(choices, 0, limit - 100)), 0);
+  t.true(silences(planTo(choices, limit, limit + 100)) > 0);
+});
+
+test('a node that did not look for a while takes nobody for silent because of that', (t) => {
+  const choices = download();
+  choices.meet('a', 'fetching', Bitfield.full(8), 0);
+  choices.plan(0);
+  t.is(silences(choices.plan(30_000)), 0);
+  t.true(silences(planTo(choices, 30_000, 32_500)) > 0);
 });
 
 test('a reading of the origin that is silent from the start is waited for while nothing else comes, and given up to others once pieces do', (t) => {
@@ -66,7 +82,7 @@ test('a reading of the origin that is silent from the start is waited for while 
   choices.plan(0);
   const [command] = choices.leased([{ id: 1, first: 0, count: 4, expiresInMs: 6000 }], 0);
   const { read } = command as { read: Read };
-  t.is(silences(choices.plan(60_000)), 0);
+  t.is(silences(planTo(choices, 0, 60_000)), 0);
   choices.meet('a', 'fetching', Bitfield.full(8), 60_000);
   const fetches = fetchesOf(choices.plan(60_001));
   t.true(fetches.every(({ first }) => first >= 4));

@@ -12,7 +12,7 @@ const wireForms: readonly (readonly [Word, string])[] = [
   [{ type: 'ok' }, '00'],
   [{ type: 'error', code: 'not-found', message: 'no' }, '01 0009 6e6f742d666f756e64 0002 6e6f'],
   [{ type: 'have', blob, forZone: true, runs: [[3, 1], [16_000, 384]] }, `02 ${raw} 01 0002 0003 0001 3e80 0180`],
-  [{ type: 'lease-request', blob, size: 1 << 30, pieceLength: 1 << 20, pieces: 4, insists: true, bits: Buffer.of(0x80, 0), active: [[0, 2]] }, `03 ${raw} 000040000000 00100000 0004 0101 000002 8000 0001 0000 0002`],
+  [{ type: 'lease-request', blob, size: 1 << 30, pieceLength: 1 << 20, pieces: 4, insists: true, ranges: 'ignored', bits: Buffer.of(0x80, 0), active: [[0, 2]] }, `03 ${raw} 000040000000 00100000 0004 0101 0101 000002 8000 0001 0000 0002`],
   [{ type: 'lease-grant', blob: blob512, extents: [{ id: 7, first: 1, count: 2, expiresInMs: 6000 }] }, `04 ${raw512} 0001 000000000007 0001 0002 00001770 00 00`],
   [{ type: 'lease-grant', blob, extents: [], waitMs: 250, redirect: 'peer' }, `04 ${raw} 0000 01 00fa 01 0004 70656572`],
   [{ type: 'lease-report', blob, id: 7, outcome: 'released', done: [] }, `05 ${raw} 000000000007 02 0000`],

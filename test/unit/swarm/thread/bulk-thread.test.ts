@@ -71,7 +71,7 @@ test('a crowd shares what it reads from the origin, and its clients get proven b
     t.is(fetch.progress().state, 'done');
     fetch.release();
   }));
-  t.true(content.copies(digest) < 2, `${content.copies(digest)} copies`);
+  t.true(content.copies(digest) <= 1.1, `${content.copies(digest)} copies`);
 });
 
 test('what nobody has is said so, and what it had begun on is kept for the next', async (t) => {

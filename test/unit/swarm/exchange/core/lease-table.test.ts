@@ -176,3 +176,28 @@ test('a member that makes progress waits on', (t) => {
     bits.set(piece);
   }
 });
+
+test('of an origin that gives blobs whole one member reads all that is missing, and the others wait for it', (t) => {
+  const table = new LeaseTable(layout, 0);
+  t.deepEqual(extent(table.request('a', nothing(), [], 4, 1, { ranges: 'unknown' })).first, 0);
+  // Nobody knows yet: the first finds out.
+  t.true('waitMs' in table.request('b', nothing(), [], 4, 2, { ranges: 'unknown' }));
+  table.have('a', [[0, 4]], 100);
+  table.end('a', 1, 'done', 100);
+  t.true('waitMs' in table.request('b', nothing(), [], 4, 101, { ranges: 'unknown' }));
+  const bits = nothing();
+  bits.setRun(0, 4);
+  const { first, count } = extent(table.request('a', bits, [], 4, 102, { ranges: 'ignored' }));
+  t.deepEqual([first, count], [4, layout.pieceCount - 4]);
+  t.true('waitMs' in table.request('b', nothing(), [], 4, 103, { ranges: 'unknown' }));
+  table.leave('a');
+  t.deepEqual(extent(table.request('b', nothing(), [], 4, 104, { ranges: 'unknown' })), { id: 3, first: 0, count: layout.pieceCount, expiresInMs: LEASE_LIMITS.expireAfterMs });
+});
+
+test('once somebody saw the origin heed Range all read at once', (t) => {
+  const table = new LeaseTable(layout, 0);
+  extent(table.request('a', nothing(), [], 4, 1, { ranges: 'unknown' }));
+  t.true('waitMs' in table.request('b', nothing(), [], 4, 2, { ranges: 'unknown' }));
+  extent(table.request('c', nothing(), [], 4, 3, { ranges: 'heeded' }));
+  extent(table.request('b', nothing(), [], 4, 4, { ranges: 'unknown' }));
+});
