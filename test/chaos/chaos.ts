@@ -4,17 +4,17 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CleanupStack } from '../support/cleanup.ts';
 import { makeOriginImages } from './origin-images.ts';
-import { drawPlan, type Plan, readPlan, stepText } from './plan.ts';
+import { drawPlan, type Plan, readPlan, stepText, without } from './plan.ts';
 import { play } from './play.ts';
 import { shrink } from './shrink.ts';
 
 // Breaks real agents in network namespaces by random schedules, and looks whether what must hold did. As root.
-//   npm run chaos -- [--runs 10] [--seed N] [--plan FILE] [--liars] [--patience 1] [--shrink 8] [--out DIR]
+//   npm run chaos -- [--runs 10] [--seed N] [--plan FILE] [--liars] [--without KIND…] [--patience 1] [--shrink 8] [--out DIR]
 // Run i has the seed N + i: a run that failed is had again by its own seed, or by the plan that it leaves in DIR with what all nodes said.
 
 const { values } = parseArgs({
   options: {
-    runs: { type: 'string', default: '10' }, seed: { type: 'string' }, plan: { type: 'string' }, liars: { type: 'boolean' },
+    runs: { type: 'string', default: '10' }, seed: { type: 'string' }, plan: { type: 'string' }, liars: { type: 'boolean' }, without: { type: 'string', multiple: true, default: [] },
     patience: { type: 'string', default: '1' }, shrink: { type: 'string', default: '8' }, out: { type: 'string', default: join(tmpdir(), 'layerswarm-chaos') },
   },
 });
@@ -24,20 +24,28 @@ const patience = Number(values.patience);
 process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'layerswarm-chaos-cache');
 
 const cleanup = new CleanupStack();
+/** Of the schedule that runs. */
+let running = new CleanupStack();
 let failures = 0;
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    void Promise.allSettled([running.undo(), cleanup.undo()]).then(() => process.exit(130));
+  });
+}
 try {
   const plans = values.plan === undefined
-    ? Array.from({ length: Number(values.runs) }, (_, i) => drawPlan(FIRST_SEED + i, values.liars === true ? { withLiars: true } : {}))
+    ? Array.from({ length: Number(values.runs) }, (_, i) => without(drawPlan(FIRST_SEED + i, values.liars === true ? { withLiars: true } : {}), values.without))
     : Array.from({ length: Number(values.runs) }, () => readPlan(readFileSync(values.plan!, 'utf8')));
   const images = await makeOriginImages(cleanup, [...new Set(plans.flatMap((plan) => plan.images))]);
   const playOnce = async (plan: Plan): Promise<readonly string[]> => {
-    const { broken, seconds, logs } = await play(plan, images, { patience, log: (line) => { console.log(`  ${line}`); } });
+    running = new CleanupStack();
+    const { broken, seconds, logs } = await play(plan, images, { patience, cleanup: running, log: (line) => { console.log(`  ${line}`); } });
     console.log(`  ${broken.length === 0 ? 'held' : 'BROKEN'} after ${seconds.toFixed(0)} s${broken.map((line) => `\n    ${line.replaceAll('\n', '\n      ')}`).join('')}`);
     if (broken.length > 0) keep(plan, broken, logs);
     return broken;
   };
   for (const plan of plans) {
-    console.log(`seed ${plan.seed}: ${plan.nodes} nodes at ${plan.rate / 1e6} Mbit/s, images ${plan.images.join(', ')}${plan.auto.length === 0 ? '' : `, auto ${plan.auto.join(', ')}`}${plan.liars.map(({ node, lies }) => `, node ${node} lies (${lies.join(', ')})`).join('')}`);
+    console.log(`seed ${plan.seed}: ${plan.nodes} nodes at ${plan.rate / 1e6} Mbit/s, images ${plan.images.join(', ')}${plan.tokenMs === undefined ? '' : `, tokens for ${plan.tokenMs} ms`}${plan.auto.length === 0 ? '' : `, auto ${plan.auto.join(', ')}`}${plan.liars.map(({ node, lies }) => `, node ${node} lies (${lies.join(', ')})`).join('')}`);
     for (const step of plan.steps) console.log(`  ${stepText(step)}`);
     if ((await playOnce(plan)).length === 0) continue;
     failures += 1;

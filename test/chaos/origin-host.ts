@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:net';
 import { CleanupStack } from '../support/cleanup.ts';
 import { isBlobRead } from '../support/docker-registry.ts';
 import { type Fault, startFaultProxy } from '../support/fault-proxy.ts';
+import { serve } from '../support/http-server.ts';
 
 /** What the machine of the origin is told: each line of its control socket is one, and is answered with a line. */
 export type OriginCommand =
@@ -15,6 +17,8 @@ export interface OriginHostOptions {
   readonly port: number;
   /** A port that nobody has a reason to connect to. */
   readonly doorPort: number;
+  /** Where tokens are given, and for how many milliseconds they are good; none are asked for without. */
+  readonly tokens: { readonly port: number; readonly lifetimeMs: number } | undefined;
   /** Where tags mean other images. */
   readonly falsePort: number;
   readonly upstream: string;
@@ -29,6 +33,7 @@ const options = JSON.parse(process.argv[2] ?? '') as OriginHostOptions;
 const cleanup = new CleanupStack();
 const proxy = await startFaultProxy(cleanup, options.upstream, { host: options.address, port: options.port });
 await startFalseRegistry();
+if (options.tokens !== undefined) await demandTokens(options.tokens);
 const healers = new Map<number, () => void>();
 let knocks = 0;
 createServer((socket) => {
@@ -56,6 +61,22 @@ function obey(command: OriginCommand): unknown {
       return {};
     case 'knocks': return { knocks };
   }
+}
+
+/** What a token service says of its tokens' lives, in seconds. */
+const SAID_LIFETIME = 300;
+
+async function demandTokens({ port, lifetimeMs }: NonNullable<OriginHostOptions['tokens']>): Promise<void> {
+  const ends = new Map<string, number>();
+  const { url } = await serve(cleanup, (_request, response) => {
+    const token = randomUUID();
+    ends.set(`Bearer ${token}`, performance.now() + lifetimeMs);
+    response.setHeader('content-type', 'application/json').end(JSON.stringify({ token, expires_in: SAID_LIFETIME }));
+  }, { host: options.address, port });
+  proxy.inject(
+    { kind: 'status', status: 401, headers: { 'www-authenticate': `Bearer realm="${url}/token",service="chaos"` } },
+    { match: ({ headers }) => (ends.get(headers.authorization ?? '') ?? 0) < performance.now() },
+  );
 }
 
 /** The registry itself, but that each tag means another image of its own. */

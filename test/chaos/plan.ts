@@ -47,6 +47,8 @@ export interface Plan {
   readonly rate: number;
   /** Indices of `IMAGES`. */
   readonly images: readonly number[];
+  /** The origin asks for a token, which ends after so many milliseconds, long before it says that it does. */
+  readonly tokenMs?: number | undefined;
   /** Nodes that are told no origin, and learn it. */
   readonly auto: readonly number[];
   readonly liars: readonly { readonly node: number; readonly lies: readonly Lie[] }[];
@@ -108,7 +110,7 @@ export function drawPlan(seed: number, { withLiars }: { withLiars?: boolean } = 
   ];
   const faultSteps = Array.from({ length: 1 + upTo(7) }, () => pick(kinds)());
   const steps = [...pulls, ...faultSteps].sort((a, b) => a.at - b.at);
-  return { seed, nodes, rate: pick([40, 100, 400]) * MBIT, images, auto, liars, steps };
+  return { seed, nodes, rate: pick([40, 100, 400]) * MBIT, images, ...(random() < 0.25 ? { tokenMs: duration() } : {}), auto, liars, steps };
 }
 
 function faults(random: () => number): Fault[] {
@@ -119,6 +121,12 @@ function faults(random: () => number): Fault[] {
     { kind: 'hang' }, { kind: 'reset' }, { kind: 'delay', ms: 3000 }, { kind: 'short', bytes: at }, { kind: 'overlong', extra: 100 }, { kind: 'cut', after: at },
     { kind: 'stall', after: at }, { kind: 'corrupt', at }, { kind: 'slow', bytesPerSecond: 200_000 }, { kind: 'norange' }, { kind: 'lyingrange' },
   ];
+}
+
+/** The same plan without steps of some kinds, or lies: for troubles that are known, and hide others. */
+export function without(plan: Plan, kinds: readonly string[]): Plan {
+  const liars = plan.liars.map(({ node, lies }) => ({ node, lies: lies.filter((lie) => !kinds.includes(lie)) })).filter(({ lies }) => lies.length > 0);
+  return { ...plan, liars, steps: plan.steps.filter(({ kind }) => !kinds.includes(kind)) };
 }
 
 /** One line of a step, for people. */

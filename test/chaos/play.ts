@@ -11,6 +11,8 @@ export interface PlayOptions {
   /** Every bound is longer by this factor: for a busy machine. */
   readonly patience?: number;
   readonly log?: (line: string) => void;
+  /** Where what is started is left, for whoever may have to end it in the middle. */
+  readonly cleanup?: CleanupStack;
 }
 
 export interface Outcome {
@@ -25,9 +27,8 @@ export interface Outcome {
 const CALM_MS = 60_000;
 
 /** Plays a plan, takes everything back, has every node pull everything, and looks at what is left. */
-export async function play(plan: Plan, images: OriginImages, { patience = 1, log = () => undefined }: PlayOptions = {}): Promise<Outcome> {
+export async function play(plan: Plan, images: OriginImages, { patience = 1, log = () => undefined, cleanup = new CleanupStack() }: PlayOptions = {}): Promise<Outcome> {
   const begun = performance.now();
-  const cleanup = new CleanupStack();
   let world: World | undefined;
   const logsOf = (): string[] => world?.nodes.map((node) => [...node.logs, node.agent?.program.stderr ?? ''].join('\n')) ?? [];
   const seconds = (): number => (performance.now() - begun) / 1000;
@@ -39,7 +40,8 @@ export async function play(plan: Plan, images: OriginImages, { patience = 1, log
     log(`everything is taken back after ${seconds().toFixed(0)} s`);
     for (const node of world.nodes) await node.do(() => node.start());
     pulls.push(...await pullAll(cleanup, world, plan, patience));
-    log(`everything is pulled after ${seconds().toFixed(0)} s`);
+    const [slowest] = pulls.toSorted((a, b) => b.result.seconds - a.result.seconds);
+    log(`everything is pulled after ${seconds().toFixed(0)} s; the slowest pull, ${slowest === undefined ? 'none' : `of image ${slowest.image} by ${slowest.node.name} (${slowest.manner}), took ${slowest.result.seconds.toFixed(1)} s`}`);
     const broken = await judge(world, plan, pulls, before, patience);
     return { broken, seconds: seconds(), logs: logsOf() };
   } catch (error) {

@@ -16,6 +16,7 @@ import type { Plan } from './plan.ts';
 
 const ORIGIN_PORT = 5000;
 const REGISTRY_PORT = 5001;
+const TOKEN_PORT = 5002;
 const FALSE_PORT = 5009;
 const DOOR_PORT = 9999;
 const SWARM_PORT = 4001;
@@ -44,7 +45,7 @@ export async function makeWorld(cleanup: Cleanup, plan: Plan, images: OriginImag
     registry ??= await startDockerRegistry(cleanup, { folder: images.folder, host: '127.0.0.1', port: REGISTRY_PORT, netns: originHost.netns });
   };
   await startOrigin();
-  const origin = await startOriginHost(cleanup, originHost, images);
+  const origin = await startOriginHost(cleanup, originHost, images, plan);
   const url = `http://${originHost.address}:${ORIGIN_PORT}`;
 
   const swarmKey = await makeSwarmKey(cleanup);
@@ -81,10 +82,11 @@ function sizeOf(plan: Plan, { images }: OriginImages): number {
   return plan.images.reduce((sum, image) => sum + images[image]!.blobs.reduce((bytes, { size }) => bytes + size, 0), 0);
 }
 
-async function startOriginHost(cleanup: Cleanup, host: Host, images: OriginImages): Promise<World['origin']> {
+async function startOriginHost(cleanup: Cleanup, host: Host, images: OriginImages, { tokenMs }: Plan): Promise<World['origin']> {
   const control = join(tempDir(cleanup, 'origin'), 'control');
   const known = images.images.filter(({ digest }) => digest !== '');
   const options: OriginHostOptions = {
+    tokens: tokenMs === undefined ? undefined : { port: TOKEN_PORT, lifetimeMs: tokenMs },
     address: host.address, port: ORIGIN_PORT, doorPort: DOOR_PORT, falsePort: FALSE_PORT, upstream: `http://127.0.0.1:${REGISTRY_PORT}`, control,
     // each tag means the digest of none that is there
     lies: Object.fromEntries(known.map(({ repository }, i) => [repository, known[(i + 1) % known.length]!.digest])),

@@ -29,7 +29,7 @@ const PLANS: Readonly<Record<string, Plan>> = {
     ],
   },
   'a member that signs wrong bytes, lies about tags and knocks at doors, and strangers': {
-    seed: 0, nodes: 4, rate: LINE, images: [2, 3], auto: [1], liars: [{ node: 3, lies: ['forgetful', 'tags', 'dial'] }],
+    seed: 0, nodes: 4, rate: LINE, images: [2, 3], tokenMs: 1500, auto: [1], liars: [{ node: 3, lies: ['forgetful', 'tags', 'dial'] }],
     steps: [
       { at: 0, kind: 'strangers', node: 0, for: 5000 },
       { at: 0, kind: 'pull', node: 3, image: 3, manner: 'plain' },

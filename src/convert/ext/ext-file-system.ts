@@ -102,7 +102,7 @@ export class ExtFileSystem {
   #readTables(superblock: Buffer, descriptorBytes: number): number[] {
     const firstData = superblock.readUInt32LE(0x14);
     const blocksPerGroup = superblock.readUInt32LE(0x20);
-    if (this.#inodesPerGroup === 0 || blocksPerGroup === 0 || this.#inodeBytes < 128 || this.#inodeBytes > this.blockBytes || descriptorBytes < 32 || descriptorBytes > this.blockBytes || firstData > 1) throw damaged('its superblock');
+    if (this.#inodesPerGroup === 0 || blocksPerGroup === 0 || this.#inodeBytes < 128 || this.#inodeBytes > this.blockBytes || (this.#inodeBytes & (this.#inodeBytes - 1)) !== 0 || descriptorBytes < 32 || descriptorBytes > this.blockBytes || firstData > 1) throw damaged('its superblock');
     const groups = Math.ceil((this.blocks - firstData) / blocksPerGroup);
     if (groups > 2 ** 24 || Math.ceil(this.#inodes / this.#inodesPerGroup) > groups) throw damaged('its superblock');
     const perBlock = Math.floor(this.blockBytes / descriptorBytes);

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { drawPlan, IMAGES, LIES, type Plan, readPlan, stepText } from '../../chaos/plan.ts';
+import { drawPlan, IMAGES, LIES, type Plan, readPlan, stepText, without } from '../../chaos/plan.ts';
 import { shrink } from '../../chaos/shrink.ts';
 
 test('a seed is a plan, whenever it is drawn, and a plan survives its file', (t) => {
@@ -9,6 +9,13 @@ test('a seed is a plan, whenever it is drawn, and a plan survives its file', (t)
   }
   t.notDeepEqual(drawPlan(1).steps, drawPlan(2).steps);
   t.throws(() => readPlan('{"seed": 1}'), { message: /nodes/ });
+});
+
+test('what is known to be broken can be left out of a plan', (t) => {
+  const plan = { ...drawPlan(1), liars: [{ node: 3, lies: ['flood', 'dial'] }, { node: 2, lies: ['flood'] }] } satisfies Plan;
+  const left = without(plan, ['flood', 'flip']);
+  t.deepEqual(left.liars, [{ node: 3, lies: ['dial'] }]);
+  t.deepEqual(left.steps, plan.steps.filter(({ kind }) => kind !== 'flip'));
 });
 
 test('a thousand plans have every kind of trouble, and none that cannot be played', (t) => {
