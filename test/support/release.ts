@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { version } from '../../src/version.ts';
 import type { Cleanup } from './cleanup.ts';
 import { runOk } from './process.ts';
@@ -42,5 +42,5 @@ export async function makeRelease(args: readonly string[], env: Readonly<Record<
 export async function unpackArchive(cleanup: Cleanup, archive: string): Promise<string> {
   const dir = tempDir(cleanup, 'arc');
   await runOk('tar', ['-xzf', archive, '-C', dir]);
-  return join(dir, `layerswarm-${version}-linux-x64/bin/layerswarm`);
+  return join(dir, basename(archive, '.tar.gz'), 'bin/layerswarm');
 }
