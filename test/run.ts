@@ -22,7 +22,8 @@ const E2E_AT_ONCE = 2;
 const isCI = process.env['CI'] === 'true';
 const id = `lsw${process.pid.toString(36)}${Math.floor(Math.random() * 46_656).toString(36)}`;
 const marks: RunMarks = { id, tempDir: join(tmpdir(), id) };
-const environment: NodeJS.ProcessEnv = { ...process.env, TMPDIR: marks.tempDir, SWARM_TEST_RUN: id, NO_COLOR: '1', FORCE_COLOR: undefined };
+// With a cache a program of ours starts in a third of the time, and the tests start more than a thousand.
+const environment: NodeJS.ProcessEnv = { ...process.env, TMPDIR: marks.tempDir, SWARM_TEST_RUN: id, NODE_COMPILE_CACHE: join(marks.tempDir, 'compile-cache'), NO_COLOR: '1', FORCE_COLOR: undefined };
 const counts = { passed: 0, failed: 0, skipped: 0 };
 /** The titles of tests that passed only on their second run. */
 const flaky: string[] = [];

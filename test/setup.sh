@@ -50,6 +50,7 @@ setfacl            acl
 setfattr           attr
 guestmount         guestmount
 pvcreate           lvm2
+cryptsetup         cryptsetup-bin
 sfdisk             fdisk
 '
 

@@ -14,7 +14,7 @@ import { stageProgram } from './program.ts';
 import { run } from './run.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const KINDS = ['archive', 'debian', 'image'] as const;
+const KINDS = ['archive', 'debian', 'image', 'chart'] as const;
 type Kind = typeof KINDS[number];
 
 async function main(): Promise<void> {
@@ -32,6 +32,7 @@ async function main(): Promise<void> {
       const image = await releaseFor(machine, { kinds, output, work, date });
       if (image !== undefined) images.push(image);
     }
+    if (kinds.includes('chart')) await (await import('./chart.ts')).writeChart({ output, work, date });
     if (images.length > 1) await (await import('./image.ts')).writeMultiArchImage(images, { output, work, date });
   } finally {
     rmSync(work, { recursive: true, force: true });

@@ -16,6 +16,7 @@ import { Bandwidth } from '../swarm/lane/pace/bandwidth.ts';
 import { Libp2pNetwork } from '../swarm/network/libp2p-network.ts';
 import { OriginDirectory } from '../swarm/origin-directory.ts';
 import { serveOrigin } from '../swarm/origin-service.ts';
+import type { Say } from '../swarm/swarm.ts';
 import { BulkThread } from '../swarm/thread/bulk-thread.ts';
 import { TagMemory } from '../swarm/tag-memory.ts';
 import { version } from '../version.ts';
@@ -30,7 +31,7 @@ import { ExcludedRepositories } from './excluded-repositories.ts';
 import { DiskWatch } from './health/disk-watch.ts';
 import { RuntimeWatch } from './health/runtime-watch.ts';
 import { ImageList } from './image-list.ts';
-import { makeKeeping } from './keeping.ts';
+import { makeKeeping, type Keeping } from './keeping.ts';
 import { limitsOf } from './limits.ts';
 import { mirroredRegistry } from './mirrored-registries.ts';
 import { NodeView } from './node-view.ts';
@@ -72,7 +73,8 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   const bandwidth = new Bandwidth(config.limits);
 
   // What is kept. The store's lock makes this the only agent of the folder, so what a dead one left there may go.
-  const own = await openStore(config.data, { maxBytes: await storeLimitBytes(config.data, config.store.maxBytes), onRepair: (line) => log.for('store').error(line) });
+  let onDamaged: Keeping['damaged'] | undefined;
+  const own = await openStore(config.data, { maxBytes: await storeLimitBytes(config.data, config.store.maxBytes), checkedForMs: config.store.checkedFor, onRepair: (line) => log.for('store').error(line), onDamaged: (...damage) => onDamaged?.(...damage) });
   parts.defer(() => own.close());
   // gRPC takes its time to load, and most hosts do without.
   const host = config.containerd.socket === undefined ? undefined : (await import('./host-content.ts')).openHostContent(config.data, { ...config.containerd, socket: config.containerd.socket }, own, log.for('containerd'));
@@ -139,6 +141,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     zone: config.zone,
     emit: config.emit,
     listen: config.bulk,
+    say: config.log.level === 'debug' ? sayOf(log.for('swarm'), peers) : undefined,
     onLanes: (uses) => { network.showLanes(uses); },
     onFailure: (error) => {
       log.for('swarm').error('the bulk thread ended by itself and is started again; its transfers have failed', { reason: error.cause instanceof Error ? error.cause.message : error.message });
@@ -241,6 +244,8 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     config, network, peers, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, keep: recorder.keep, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, closeIdle: () => exchange.closeIdle(), log: log.for('keep'),
   });
   parts.use(keeping);
+  onDamaged = (...damage) => { keeping.damaged(...damage); };
+  onDamaged = (...damage) => { keeping.damaged(...damage); };
 
   const status = config.status === undefined ? undefined : new StatusServer({
     listen: config.status,
@@ -298,4 +303,9 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
 
   const running = parts.move();
   return { file, stop: () => running.disposeAsync() };
+}
+
+/** Decisions of transfers, a line each, with the names of the nodes that they are about. */
+function sayOf(log: Logger, peers: PeerNames): Say {
+  return (message, { peer, ...fields }) => log.debug(message, { ...fields, node: peer === undefined ? undefined : peers.called(String(peer)) });
 }

@@ -25,7 +25,7 @@ export class BlobPull {
   }
 
   /** waiting -> here, or waiting -> fetching -> done. @throws what the exchange throws, or the signal's reason */
-  async run(exchange: BlobExchange, wanted: Pick<BlobRequest, 'repository' | 'shared' | 'sources'>, signal: AbortSignal): Promise<void> {
+  async run(exchange: BlobExchange, wanted: Pick<BlobRequest, 'repository' | 'shared' | 'sources' | 'pull'>, signal: AbortSignal): Promise<void> {
     if (this.#state.kind !== 'waiting') throw new LayerswarmError('internal', `a blob that is ${this.#state.kind} cannot be started`);
     signal.throwIfAborted();
     const { digest, size } = this.#descriptor;

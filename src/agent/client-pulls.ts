@@ -110,6 +110,10 @@ export class ClientPulls implements PullObserver, Disposable {
   /** What passes through leaves nothing here that a receipt could tell of. */
   blobServed({ repository, digest, size, source }: Parameters<PullObserver['blobServed']>[0]): string | undefined {
     if (source !== 'origin') this.#told = this.#told.then(() => this.#asked(repository, digest, size, source === 'store'));
+    return this.pullOf(repository, digest);
+  }
+
+  pullOf(repository: string, digest: Digest): string | undefined {
     return this.#of(repository, digest.toString())?.id;
   }
 

@@ -152,6 +152,8 @@ export const configSchema = z.strictObject({
       'Blobs that nobody used for this long are evicted.'),
     gcInterval: setting(quantity(parseInterval).prefault('1h'), 'a duration from 1s to 24d such as 1h',
       'How often the store is cleaned of what is old, idle or over its limit.'),
+    checkedFor: setting(quantity(parseDuration).prefault('1d'), 'a duration such as 1d, or 0 to compare them each time',
+      'How long a file that was read and found right is given out without its bytes being compared again, while nobody writes to it. Before that no byte of it leaves uncompared: a disk may lose a bit.'),
     scrubInterval: setting(quantity(parseDuration).prefault('7d'), 'a duration such as 7d, or 0 for never',
       'How often every blob is read again in the background, slowly, and fetched anew where the disk gives other bytes than were proven.'),
   }).prefault({}).describe('What is kept on disk.'),

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Logger } from '../log.ts';
 import type { Receipt } from '../status/status-document.ts';
 import type { GcOptions, GcReport } from '../store/garbage.ts';
+import type { DamagedBlob } from '../store/disk-blob-store.ts';
 import type { Store } from '../store/store.ts';
 import type { Network } from '../swarm/network/network.ts';
 import type { AgentConfig } from './config.ts';
@@ -16,7 +17,7 @@ import { PrefetchService } from './prefetch-service.ts';
 import { Preheat } from './preheat.ts';
 import type { Puller, UpstreamOf } from './puller.ts';
 import { Purger } from './purger.ts';
-import { verifyAndRepair } from './repair.ts';
+import { mendDamaged, verifyAndRepair } from './repair.ts';
 import { every } from './schedule.ts';
 import { SCRUB_LOOK_MS, scrubWhenDue } from './scrub.ts';
 
@@ -42,6 +43,8 @@ export interface KeepingParts {
 export interface Keeping extends AsyncDisposable {
   readonly preheat: Preheat;
   readonly handlers: ReturnType<typeof keepHandlers>;
+  /** As `StoreOptions.onDamaged`. */
+  damaged(blob: DamagedBlob, gone: Promise<void>): void;
 }
 
 /** Copies are counted this often, beside when members come and go. */
@@ -81,12 +84,27 @@ export async function makeKeeping(parts: KeepingParts): Promise<Keeping> {
     path: join(config.data, 'scrub.json'), intervalMs: config.store.scrubInterval, log, now: Date.now,
     verify: (aborted, rest) => verifyAndRepair(parts, { dryRun: false, repair: true, signal: aborted, onProgress: () => undefined, rest }),
   }, signal));
+  const ended = new AbortController();
+  const mending = new Set<Promise<void>>();
+  const mend = async (blob: DamagedBlob, gone: Promise<void>): Promise<void> => {
+    const digest = blob.digest.toString();
+    log.error('the disk gave other bytes of a blob than were proven; the copy is put aside and fetched anew', { digest });
+    const reason = await mendDamaged(parts, blob, gone, { signal: ended.signal }).catch((error: unknown) => String(error));
+    if (ended.signal.aborted) return;
+    if (reason === undefined) log.info('fetched a damaged blob anew', { digest });
+    else log.error('could not fetch a damaged blob anew', { digest, reason });
+  };
   return {
     preheat,
+    damaged: (blob, gone) => {
+      const work = mend(blob, gone).finally(() => { mending.delete(work); });
+      mending.add(work);
+    },
     handlers: keepHandlers({ ...parts, purger, pinner, gc }),
     async [Symbol.asyncDispose]() {
       pinner.close();
-      await Promise.all([looking[Symbol.asyncDispose](), cleaning[Symbol.asyncDispose](), scrubbing[Symbol.asyncDispose](), prefetches.close(), keeper.close()]);
+      ended.abort();
+      await Promise.all([looking[Symbol.asyncDispose](), cleaning[Symbol.asyncDispose](), scrubbing[Symbol.asyncDispose](), prefetches.close(), keeper.close(), ...mending]);
     },
   };
 }

@@ -76,7 +76,8 @@ export class NodeView implements StatusSource {
   status(): StatusDocument {
     const { config, rules, network, peers, origins, store, exchange, images, tally, mirrors, excluded } = this.#parts;
     const { blobs, bytes, maxBytes, partials } = store.stats();
-    const { fromOriginBytes, fromPeersBytes, toPeersBytes, vouchedBytes } = exchange.totals();
+    const { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces, vouchedBytes } = exchange.totals();
+    const { leases, reads, sending, waiting } = exchange.activity();
     return {
       version,
       peerId: network.self,
@@ -92,7 +93,8 @@ export class NodeView implements StatusSource {
       trust: { excludePatterns: rules.exclude.length, excludedRepositories: excluded.count(store.images.repositories()), sharedWith: network.peers().length },
       store: { blobs, bytes, maxBytes: Number.isFinite(maxBytes) ? maxBytes : null, partial: partials, pinned: store.images.pins().length, removed: this.#removed, ...this.#space(), state: this.#parts.storeHealth.reason === undefined ? 'ok' : 'degraded', reason: this.#parts.storeHealth.reason ?? null },
       containerd: this.#containerd(),
-      traffic: { fromOriginBytes, fromPeersBytes, toPeersBytes, toClientsBytes: tally.toClientsBytes, vouchedBytes: vouchedBytes + tally.vouchedBytes, rejectedPieces: this.#rejectedPieces() },
+      traffic: { fromOriginBytes, fromPeersBytes, toPeersBytes, toClientsBytes: tally.toClientsBytes, vouchedBytes: vouchedBytes + tally.vouchedBytes, rejectedPieces: this.#rejectedPieces(), verifiedPieces },
+      activity: { leases, reads, uploads: { sending, waiting } },
       peers: network.peers().map(({ peerId, name, agent, address, zone, direction, lane, latencyMs, sentBytes, receivedBytes }) => (
         { peerId, name, agent, address, zone, direction, lane, latencyMs: latencyMs ?? null, sentBytes, receivedBytes, badPieces: exchange.badPieces(peerId) })),
       transfers: exchange.transfers().flatMap((transfer): TransferDocument[] => {
@@ -138,10 +140,11 @@ export class NodeView implements StatusSource {
   #find(): Record<string, Finding> {
     const { config, network, origins, mirrors, disk, storeHealth, runtimes, keyIds } = this.#parts;
     const peers = network.peers();
+    const { strangers, slow } = this.#membership();
     return {
       origin: findOrigin(this.#origin()),
       ...Object.fromEntries(mirrors().map(({ name, origin }) => [`mirror ${name}`, findMirror(name, origin.url, origin.health)])),
-      members: findMembers({ peers, strangers: this.#membership().strangers, keyId: keyIds[0], uptimeMs: performance.now() - this.#started }),
+      members: findMembers({ peers, strangers, slow, keyId: keyIds[0], uptimeMs: performance.now() - this.#started }),
       store: findStore(disk.space, disk.reserveBytes, config.data, storeHealth.reason),
       clock: findClock(peers, origins.get()?.health.clockAheadMs),
       runtimes: runtimes.find(),
@@ -149,11 +152,13 @@ export class NodeView implements StatusSource {
   }
 
   #membership(): MembershipStatus {
-    const { network, keyIds } = this.#parts;
+    const { exchange, network, peers, keyIds } = this.#parts;
     const { handshakes } = network;
     const { invalidMessages, helloTimeouts, queueOverflows, silent, unknownMessages } = network.counts();
     return {
-      keyIds, handshakeFailures: { ...handshakes.failures }, peerFaults: { invalid_message: invalidMessages, no_hello: helloTimeouts, does_not_read: queueOverflows, silent, over_share: this.#parts.exchange.peersOverShare }, unknownMessages,
+      keyIds,
+      slow: exchange.slowPeers().map(({ peerId, bytesPerSecond, othersBytesPerSecond }) => ({ peerId, name: peers.of(peerId), bytesPerSecond, othersBytesPerSecond })),
+      bansByReason: Object.fromEntries(network.banCounts()), handshakeFailures: { ...handshakes.failures }, peerFaults: { invalid_message: invalidMessages, no_hello: helloTimeouts, does_not_read: queueOverflows, silent, over_share: exchange.peersOverShare }, unknownMessages,
       strangers: handshakes.strangers().map(({ lastAt, ...stranger }) => ({ ...stranger, lastAt: new Date(lastAt).toISOString() })),
     };
   }

@@ -139,7 +139,7 @@ export class Puller {
     const waiting = blobs.values();
     const work = async (): Promise<void> => {
       for (const blob of waiting) {
-        await blob.run(this.#options.upstreamOf(image).exchange, { repository: image.name, shared: !this.#options.isExcluded(image.full) }, signal);
+        await blob.run(this.#options.upstreamOf(image).exchange, { pull: run.id, repository: image.name, shared: !this.#options.isExcluded(image.full) }, signal);
       }
     };
     try {

@@ -1,4 +1,5 @@
 import type { LayerswarmError } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
 import type { ClientName } from '../registry/client-name.ts';
 import type { PullObserver } from '../registry/pull/pull-context.ts';
 import type { RegistryCounters } from '../registry/registry.ts';
@@ -76,6 +77,10 @@ export class RegistryTally implements RegistryCounters {
   blobServed(served: Parameters<PullObserver['blobServed']>[0]): string | undefined {
     this.#metrics?.blobServed(served.source);
     return this.#pulls.blobServed(served);
+  }
+
+  pullOf(repository: string, digest: Digest): string | undefined {
+    return this.#pulls.pullOf(repository, digest);
   }
 
   blobFailed(failed: Parameters<PullObserver['blobFailed']>[0]): void {

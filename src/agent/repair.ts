@@ -2,8 +2,8 @@ import type { VerifyProgress, VerifyReport } from '../control/keep-operation.ts'
 import { LayerswarmError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { MAX_MANIFEST_BYTES, rawManifest } from '../oci/manifest.ts';
+import type { DamagedBlob } from '../store/disk-blob-store.ts';
 import type { Store } from '../store/store.ts';
-import type { VerifyResult } from '../store/verify-blobs.ts';
 import { BlobPull } from './blob-pull.ts';
 import type { HostContent } from './host-content.ts';
 import type { UpstreamOf } from './puller.ts';
@@ -22,12 +22,10 @@ export interface RepairParts {
   readonly embedded: boolean;
 }
 
-export interface VerifyRun {
+export interface VerifyRun extends MendRun {
   readonly dryRun: boolean;
   readonly repair: boolean;
-  readonly signal: AbortSignal;
   readonly onProgress: (progress: VerifyProgress) => void;
-  readonly stallMs?: number;
   /** Waited for after each blob, with the milliseconds that it took. */
   readonly rest?: (tookMs: number) => Promise<void>;
 }
@@ -52,7 +50,7 @@ export async function verifyAndRepair(parts: RepairParts, run: VerifyRun): Promi
   const listed = Array.from(store.blobs.list(), ({ digest }) => digest);
   for (const digest of listed) {
     const startedAt = performance.now();
-    const links: Links = { repositories: store.images.repositoriesOf(digest), isManifest: store.images.isManifest(digest) };
+    const links = linksOf(parts, digest);
     for await (const result of store.verify({ digests: [digest], dryRun: run.dryRun, signal: run.signal })) {
       blobs++;
       bytes += result.size;
@@ -81,8 +79,24 @@ export async function verifyAndRepair(parts: RepairParts, run: VerifyRun): Promi
   return { blobs, bytes, corrupt, repaired, unrepaired };
 }
 
+export interface MendRun {
+  readonly signal: AbortSignal;
+  readonly stallMs?: number;
+}
+
+/** Fetches a blob anew that turned out to be damaged as it was read, once the copy is put aside. Why it could not be; undefined when it was. */
+export async function mendDamaged(parts: RepairParts, broken: DamagedBlob, gone: Promise<void>, run: MendRun): Promise<string | undefined> {
+  const links = linksOf(parts, broken.digest);
+  await gone;
+  return await repair(parts, run, broken, links);
+}
+
+function linksOf({ store: { images } }: RepairParts, digest: Digest): Links {
+  return { repositories: images.repositoriesOf(digest), isManifest: images.isManifest(digest) };
+}
+
 /** Why it could not be repaired; undefined when it was. */
-async function repair(parts: RepairParts, run: VerifyRun, broken: VerifyResult, links: Links): Promise<string | undefined> {
+async function repair(parts: RepairParts, run: MendRun, broken: DamagedBlob, links: Links): Promise<string | undefined> {
   const { store } = parts;
   const { digest, origin } = broken;
   if (links.repositories.length === 0) return 'no image names it, so it is not needed';
@@ -97,7 +111,7 @@ async function repair(parts: RepairParts, run: VerifyRun, broken: VerifyResult, 
   }
 }
 
-async function fetchAgain({ store, upstreamOf, isExcluded, embedded }: RepairParts, run: VerifyRun, { digest, size }: VerifyResult, repository: { name: string; full: string }, isManifest: boolean): Promise<void> {
+async function fetchAgain({ store, upstreamOf, isExcluded, embedded }: RepairParts, run: MendRun, { digest, size }: DamagedBlob, repository: { name: string; full: string }, isManifest: boolean): Promise<void> {
   const { resolver, exchange } = upstreamOf(repository);
   const stalled = new AbortController();
   const signal = AbortSignal.any([run.signal, stalled.signal]);

@@ -21,7 +21,7 @@ export interface StagingOptions {
 }
 
 const noop = (): void => undefined;
-const NO_COUNTERS: RegistryCounters = { answered: noop, sentToClient: noop, cut: noop, refused: noop, manifestServed: () => '', manifestFailed: noop, blobServed: () => undefined, blobFailed: noop, storeRefused: noop, vouchedToClient: noop, staleTag: noop };
+const NO_COUNTERS: RegistryCounters = { answered: noop, sentToClient: noop, cut: noop, refused: noop, manifestServed: () => '', manifestFailed: noop, blobServed: () => undefined, pullOf: () => undefined, blobFailed: noop, storeRefused: noop, vouchedToClient: noop, staleTag: noop };
 
 /** A registry on loopback that lives for one push of the Docker Engine; what is pushed goes into the node's store. */
 export async function openStaging({ store, exchange, log, tempFolder, repository, tag }: StagingOptions): Promise<Staging> {

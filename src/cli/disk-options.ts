@@ -12,6 +12,7 @@ export interface DiskFlags {
   readonly format?: DiskFormat;
   readonly backing: readonly string[];
   readonly disk: readonly string[];
+  readonly keyFile: readonly string[];
   readonly extents: readonly string[];
   readonly member?: string;
   readonly maxDiskSize?: number;
@@ -38,6 +39,7 @@ export function addDiskOptions(command: Command): Command {
     .option('--trust', 'let the kernel read the disk\'s file systems: needs root; faster, and for btrfs the only way')
     .addOption(new Option('--backend <backend>', 'how to read the disk; chosen by what the host has otherwise').choices(BACKENDS))
     .option('--disk <file>', 'a further disk of the same machine, such as its /home or the rest of its volume group; for each, in their order', collect, [])
+    .option('--key-file <file>', 'a file with the passphrase of a LUKS volume, as cryptsetup takes it; for each', collect, [])
     .option('--backing <file>', 'a file that the disk is the difference to; for each of the chain, nearest first', collect, [])
     .option('--extents <file>', 'an extent of a split VMDK that is not in its folder; for each', collect, [])
     .option('--member <name>', 'which file of an archive is the disk, where several could be')
@@ -59,8 +61,8 @@ export function compressionOption(): Option {
   return new Option('--compression <how>', 'of the layers (default: gzip; none for tar:)').choices(COMPRESSIONS);
 }
 
-export function openOptions({ disk: moreDisks, ...flags }: DiskFlags): OpenOptions {
-  return { ...flags, moreDisks };
+export function openOptions({ disk: moreDisks, keyFile: keyFiles, ...flags }: DiskFlags): OpenOptions {
+  return { ...flags, moreDisks, keyFiles };
 }
 
 export function convertOptions(flags: DiskFlags & ImageFlags): ConvertOptions {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { LayerswarmError } from '../errors.ts';
 import { chooseBackend, hostAbilities, type Backend, type BackendName } from './backend.ts';
 import { makeScratch, type Cleanup } from './cleanup.ts';
+import { unlockVolumes } from './luks/unlock-volumes.ts';
 import type { DiskFile } from './map/disk-file.ts';
 import type { MappedDisk } from './map/volume.ts';
 import type { Surroundings } from './program/run-program.ts';
@@ -16,6 +17,8 @@ export interface OpenOptions extends SourceOptions {
   readonly trust?: boolean | undefined;
   /** Which root, where several are there: `p2`, `vg/root`, `p3:@`. */
   readonly root?: string | undefined;
+  /** Files with the passphrases of LUKS volumes. */
+  readonly keyFiles?: readonly string[] | undefined;
   /** Folder for temporary files; the system's own otherwise. */
   readonly scratch?: string | undefined;
   /** Whether other processes of the host have to see the mounts. */
@@ -42,7 +45,7 @@ export async function openSystem(image: string, options: OpenOptions, cleanup: C
   const files = await openSources(image, where, options, cleanup);
   const backend = chooseBackend({ wanted: options.backend, trust: options.trust ?? false, compressed: files.some(({ header }) => header.compressed) }, hostAbilities());
   const context = { where, cleanup, signal };
-  const disk = await backend.map(files, context);
+  const disk = await unlockVolumes(await backend.map(files, context), { where, keyFiles: options.keyFiles ?? [], signal });
   const find = { where, mounter: backend.mounter(context), wanted: options.root, note: onNote, signal };
   const found = await findRoot(disk, find);
   const assembled = await assemble(found, find);

@@ -99,7 +99,7 @@ export class DockerEngine {
     try {
       await this.#follow(await this.#docker.pull(reference, signal === undefined ? {} : { abortSignal: signal }), undefined, `pulling ${reference}`);
     } catch (error) {
-      throw this.#explain(error, `pulling ${reference}`, signal);
+      throw this.#explain(error, `${reference}, nor can it pull that`, signal);
     }
   }
 
@@ -199,9 +199,11 @@ export class DockerEngine {
   #explain(error: unknown, what: string, signal: AbortSignal | undefined): LayerswarmError {
     if (error instanceof LayerswarmError) return error;
     if (signal?.aborted === true) return new LayerswarmError('aborted', `${what}: given up by whoever asked`, { cause: error });
-    const { statusCode, code, reason, message } = error as Error & { statusCode?: number; code?: string; reason?: string };
-    if (statusCode === 404) return new LayerswarmError('not-found', `the Docker Engine at ${this.#where} does not have ${what}`, { cause: error });
-    if (statusCode !== undefined) return new LayerswarmError('unavailable', `the Docker Engine refused ${what}: ${reason ?? message}`, { cause: error });
+    const { statusCode, code, json, message } = error as Error & { statusCode?: number; code?: string; json?: { message?: string } | null };
+    // dockerode puts its own words before those of an answer that is a stream
+    const said = (json?.message ?? message.replace(/^\(HTTP code \d+\) .*? - /, '')).trim().replace(/\p{Cc}+/gu, ' ').slice(0, 300);
+    if (statusCode === 404) return new LayerswarmError('not-found', `the Docker Engine at ${this.#where} does not have ${what}: ${said}`, { cause: error });
+    if (statusCode !== undefined) return new LayerswarmError('unavailable', `the Docker Engine refused ${what}: ${said}`, { cause: error });
     if (code === 'EACCES') return new LayerswarmError('denied', `this user may not use the Docker Engine at ${this.#where}: add it to the engine's group`, { cause: error });
     return new LayerswarmError('unavailable', `the Docker Engine at ${this.#where} does not answer (${code ?? message}): check that it runs, or set DOCKER_HOST`, { cause: error });
   }

@@ -63,7 +63,7 @@ export class Metrics {
       this.#requestSeconds.zero({ route, method: 'GET', code: '200' });
     }
     for (const reason of ['stalled-client', 'no-progress']) this.#cuts.inc({ reason }, 0);
-    for (const source of ['store', 'swarm']) this.#blobs.inc({ source }, 0);
+    for (const source of ['store', 'swarm', 'origin']) this.#blobs.inc({ source }, 0);
     for (const client of clients) {
       for (const result of PULL_RESULTS) this.#pulls.inc({ client, result }, 0);
       this.#pullSeconds.zero({ client });
@@ -116,6 +116,7 @@ export class Metrics {
       this.#registry.registerMetric(new Gauge({ name, help, registers: [], collect() { this.set(value(status())); } }));
     };
     gauge('layerswarm_peers', 'Members that this node is connected to.', ({ peers }) => peers.length);
+    gauge('layerswarm_slow_peers', 'Members that lately gave far less than others did.', ({ membership }) => membership.slow.length);
     gauge('layerswarm_charter_serial', 'Serial of the charter that this node follows, 0 without one.', ({ charter }) => charter?.serial ?? 0);
     gauge('layerswarm_charter_behind_peers', 'Members that follow an older charter than this node, or none.', ({ charter }) => charter?.behind.length ?? 0);
     gauge('layerswarm_banned_peers', 'Peers that this node refuses.', ({ bans }) => bans.length);
@@ -132,6 +133,12 @@ export class Metrics {
     gauge('layerswarm_ready', 'Whether pulls can be served.', ({ health }) => Number(health.ready));
     gauge('layerswarm_store_free_bytes', 'Free bytes of the file system of the store.', ({ store }) => store.freeBytes ?? Number.NaN);
     gauge('layerswarm_store_reserve_bytes', 'Of these, what the store leaves free.', ({ store }) => store.reserveBytes);
+    gauge('layerswarm_leases', 'Extents of blobs that this node has given members, or itself, to read from the origin.', ({ activity }) => activity.leases);
+    gauge('layerswarm_reads', 'Extents that this node is reading.', ({ activity }) => activity.reads);
+    this.#labelled('layerswarm_uploads', 'Ranges that members asked for: on their way, or waiting for their turn.', ['state'], ({ activity: { uploads } }) =>
+      Object.entries(uploads).map(([state, value]) => [{ state }, value]));
+    this.#labelled('layerswarm_replication_queue', 'Tags on their way to other registries.', ['state'], ({ replication: { targets } }) =>
+      (['waiting', 'running', 'failed'] as const).map((state) => [{ state }, targets.reduce((sum, target) => sum + target[state], 0)]));
     this.#labelled('layerswarm_health', 'How each part of the node is: 1 for its level.', ['part', 'level'], ({ health }) =>
       Object.entries(health.parts).flatMap(([part, { level }]) => HEALTH_LEVELS.map((candidate) => [{ part, level: candidate }, Number(candidate === level)])));
     this.#labelled('layerswarm_swarm_key_info', 'Ids of the swarm keys that this node accepts.', ['key'], ({ membership }) => membership.keyIds.map((key) => [{ key }, 1]));
@@ -195,6 +202,9 @@ export class Metrics {
     counter('layerswarm_peers_received_bytes_total', 'Blob bytes received from members.', ({ traffic }) => traffic.fromPeersBytes);
     counter('layerswarm_saved_bytes_total', 'Bytes given to clients and members that were not read from the origin for them.', ({ traffic }) => Math.max(0, traffic.toClientsBytes + traffic.toPeersBytes - traffic.fromOriginBytes));
     counter('layerswarm_store_evicted_blobs_total', 'Blobs that left the store to make room, with age, or since they were purged or found damaged.', ({ store }) => store.removed);
+    counter('layerswarm_pieces_verified_total', 'Pieces of blobs that came, from wherever, and were proven.', ({ traffic }) => traffic.verifiedPieces);
+    labelledCounter('layerswarm_bans_total', 'Peers that were banned, by reason.', ['reason'], ({ membership }) =>
+      Object.entries(membership.bansByReason).map(([reason, value]) => [{ reason }, value]));
     counter('layerswarm_pieces_rejected_total', 'Pieces from members that turned out wrong.', ({ traffic }) => traffic.rejectedPieces);
     labelledCounter('layerswarm_peer_faults_total', 'Peers that were cut: for what they sent, for not saying hello in time, for not reading, for silence, for making this node work beyond their share.', ['kind'], ({ membership }) =>
       Object.entries(membership.peerFaults).map(([kind, value]) => [{ kind }, value]));

@@ -28,7 +28,7 @@ export function pageHtml({ style, script, icon }: PageAddresses): string {
   <p id="health" class="health"></p>
   <p id="saved" class="saved"></p>
 </header>
-<div class="bar">
+<div class="bar" role="search">
   <label for="filter" class="hidden">Filter nodes, transfers, pulls and images</label>
   <input id="filter" type="search" placeholder="Filter nodes, pulls, images …" autocomplete="off" spellcheck="false" aria-describedby="filter-hint">
   <span id="filter-hint" class="soft" role="status"></span>

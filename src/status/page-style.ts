@@ -57,6 +57,7 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 h2 { font-size: .95rem; font-weight: 650; margin-bottom: .6rem; }
 .pair { display: grid; gap: 1rem; grid-template-columns: minmax(0, 7fr) minmax(0, 5fr); }
 .empty { padding: .25rem 0; }
+.pair .empty { display: grid; place-items: center; min-height: 9rem; text-align: center; }
 .number { text-align: right; }
 .bad { color: var(--bad); }
 
@@ -177,7 +178,7 @@ footer { margin-top: 1.2rem; font-size: .9rem; }
   #pulls .row .cells, #images .row .cells, #registries .row .cells { display: flex; flex-wrap: wrap; gap: .05rem .9rem; padding: .5rem 0 .5rem 1.1rem; }
   #registries .row .cells { padding-left: 0; }
   .row .cell, #pulls .row .cell:nth-child(n) { display: flex; gap: .4rem; white-space: normal; overflow-wrap: anywhere; text-align: left; color: var(--soft); }
-  .row .cell.name { flex: 0 0 100%; font-weight: 600; color: var(--ink); }
+  .row .cell.name, #pulls .row .cell.name:nth-child(n) { flex: 0 0 100%; font-weight: 600; color: var(--ink); }
   #pulls .row .cell:nth-child(7) .label, #images .row .cell:nth-child(n+4) .label, #registries .row .cell:nth-child(n+3) .label { position: static; width: auto; height: auto; clip-path: none; flex: none; }
   .line .number { margin-left: 0; }
 }

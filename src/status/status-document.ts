@@ -21,6 +21,7 @@ export interface StatusDocument {
   /** null where the node does not follow a containerd. */
   readonly containerd: ContainerdStatus | null;
   readonly traffic: TrafficStatus;
+  readonly activity: ActivityStatus;
   readonly peers: readonly PeerStatus[];
   readonly transfers: readonly TransferDocument[];
   readonly images: readonly ImageStatus[];
@@ -171,6 +172,10 @@ export interface MembershipStatus {
   readonly unknownMessages: number;
   /** Hosts that showed another swarm key in the last hour, the latest first. */
   readonly strangers: readonly StrangerStatus[];
+  /** Members that lately gave far less than others did. */
+  readonly slow: readonly { readonly peerId: string; readonly name: string; readonly bytesPerSecond: number; readonly othersBytesPerSecond: number }[];
+  /** Peers that were banned since the start, by reason. */
+  readonly bansByReason: Readonly<Record<string, number>>;
 }
 
 export interface StrangerStatus {
@@ -198,6 +203,18 @@ export interface TrafficStatus {
   readonly vouchedBytes: number;
   /** Pieces from members that turned out wrong, of members that are remembered. */
   readonly rejectedPieces: number;
+  /** Pieces of blobs that came and were proven. */
+  readonly verifiedPieces: number;
+}
+
+/** What goes on now. */
+export interface ActivityStatus {
+  /** Extents that this node has given members, or itself, to read from the origin. */
+  readonly leases: number;
+  /** Extents that it reads. */
+  readonly reads: number;
+  /** Ranges that members asked for: those on their way, and those that wait for their turn. */
+  readonly uploads: { readonly sending: number; readonly waiting: number };
 }
 
 export interface PeerStatus {

@@ -179,6 +179,7 @@ export class BlobCatalog {
     for (const sql of [
       'DELETE FROM blobs WHERE digest = ?',
       'DELETE FROM checkpoints WHERE digest = ?',
+      'DELETE FROM checked_files WHERE digest = ?',
       'DELETE FROM repository_blobs WHERE blob = ?',
       'DELETE FROM manifest_links WHERE manifest = ?',
       'DELETE FROM repository_manifests WHERE manifest = ?',

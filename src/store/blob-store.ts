@@ -58,6 +58,10 @@ export interface BlobReader {
   readInto(bytes: Uint8Array, offset: number): Promise<void>;
   /** `start` inclusive, `end` exclusive. Reads no further than it is asked. */
   stream(start?: number, end?: number, options?: StreamOptions): AsyncIterable<Buffer>;
+  /** Compares the bytes before `end` with what was proven, as reading them does. @throws `digest-mismatch`: the copy is out of the store then */
+  check(end: number): Promise<void>;
+  /** What was found right before counts no more. */
+  doubt(): void;
   close(): Promise<void>;
 }
 

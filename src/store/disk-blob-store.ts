@@ -2,10 +2,12 @@ import { access, constants, rename, rm, statfs } from 'node:fs/promises';
 import { LayerswarmError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { BlobCatalog, BlobRecord } from './blob-catalog.ts';
+import { BlobChecks, identityAt, type FileGuard, type FileIdentity } from './blob-check.ts';
 import { FileBlobReader } from './blob-reader.ts';
 import type { BlobChange, BlobReader, BlobStore, Checkpoints, PartialBlob, WriteOptions } from './blob-store.ts';
 import { writeTempBlob } from './blob-writer.ts';
 import { removeFile, syncFolder } from './durable-file.ts';
+import type { CheckedFiles } from './checked-files.ts';
 import { chooseEvictions, type EvictionCandidate } from './eviction.ts';
 import { KeyedQueue } from './keyed-queue.ts';
 import type { Metadata } from './metadata.ts';
@@ -42,16 +44,35 @@ interface Parts {
   readonly now: () => number;
   /** Digests that are reachable from pinned references. */
   readonly pinned: () => ReadonlySet<string>;
+  readonly checked: CheckedFiles;
+  /** A blob whose file is not what was proven, while it is still in the books; `gone` resolves when it is not any more. */
+  readonly onDamaged?: ((blob: DamagedBlob, gone: Promise<void>) => void) | undefined;
+}
+
+export interface DamagedBlob {
+  readonly digest: Digest;
+  readonly size: number;
+  /** It was held as embedded origin, which whoever brings it back has to say again. */
+  readonly origin: boolean;
+}
+
+/** A store whose files may be read elsewhere. */
+export interface GuardedBlobs {
+  /** Of a blob's file; undefined where somebody else sees to it that its bytes are right. */
+  guard(digest: Digest): FileGuard | undefined;
+  /** Somebody got wrong bytes of it, as it seems: what was found right before counts no more. */
+  doubt(digest: Digest): void;
 }
 
 /** `BlobStore` in a folder. */
-export class DiskBlobStore implements BlobStore, PartialLender {
+export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
   readonly #parts: Parts;
   readonly #partials: PartialSet;
   /** Sizes of the writes under way, where they are known. */
   #reservedBytes = 0;
   /** One change of a blob's name at a time. */
   readonly #names = new KeyedQueue();
+  readonly #checks = new BlobChecks();
   readonly #listeners = new Set<(change: BlobChange) => void>();
 
   private constructor(parts: Parts) {
@@ -74,7 +95,8 @@ export class DiskBlobStore implements BlobStore, PartialLender {
     for (const { digest, size } of this.#parts.catalog.all()) yield { digest, size };
   }
 
-  async open(digest: Digest): Promise<BlobReader> {
+  /** @param options.unchecked the bytes as they are, for whoever looks whether they are right */
+  async open(digest: Digest, options: { unchecked?: boolean } = {}): Promise<BlobReader> {
     const record = this.#parts.catalog.get(digest);
     if (record === undefined) throw notFound(digest);
     record.readers++;
@@ -83,7 +105,8 @@ export class DiskBlobStore implements BlobStore, PartialLender {
       if (this.#parts.catalog.get(digest) === record) this.#parts.catalog.touch(record, this.#parts.now());
     };
     try {
-      return await FileBlobReader.open(this.#parts.layout.blob(digest), record.size, release);
+      const guard = this.guard(digest);
+      return await FileBlobReader.open(this.#parts.layout.blob(digest), record.size, release, options.unchecked === true ? undefined : { begin: (file, anew) => this.#checks.of(digest, record.size, file, guard, anew) });
     } catch (error) {
       release();
       if (!isMissing(error)) throw storeError(error, `open ${digest.toString()}`);
@@ -137,6 +160,40 @@ export class DiskBlobStore implements BlobStore, PartialLender {
   onChange(listener: (change: BlobChange) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  guard(digest: Digest): FileGuard {
+    const { checked, catalog } = this.#parts;
+    return {
+      expected: (file) => {
+        const record = catalog.get(digest);
+        return record === undefined || checked.has(digest, file) ? undefined : catalog.checkpoints(record) ?? 'unknown';
+      },
+      right: (file, found) => { this.#foundRight(digest, file, found); },
+      wrong: () => this.#damaged(digest),
+    };
+  }
+
+  doubt(digest: Digest): void {
+    this.#parts.checked.forget(digest);
+  }
+
+  /** Its file was read whole, and is right. */
+  #foundRight(digest: Digest, file: FileIdentity, found: Checkpoints): void {
+    const { checked, catalog } = this.#parts;
+    const record = catalog.get(digest);
+    if (record === undefined) return;
+    checked.add(digest, file);
+    if (catalog.checkpoints(record) === undefined) catalog.setCheckpoints(digest, found);
+  }
+
+  async #damaged(digest: Digest): Promise<void> {
+    const record = this.#parts.catalog.get(digest);
+    if (record === undefined) return;
+    const gone = Promise.withResolvers<void>();
+    this.#parts.onDamaged?.({ digest, size: record.size, origin: record.origin }, gone.promise);
+    await this.quarantine(digest);
+    gone.resolve();
   }
 
   /** Moves a blob whose bytes are wrong out of the way. */
@@ -260,6 +317,7 @@ export class DiskBlobStore implements BlobStore, PartialLender {
     await this.#names.run(digest.toString(), async () => {
       const { layout, catalog } = this.#parts;
       const isNew = catalog.get(digest) === undefined;
+      const file = await identityAt(path);
       const record = catalog.prepare(digest, checkpoints, { origin, now: this.#parts.now() });
       try {
         await rename(path, layout.blob(digest));
@@ -269,6 +327,7 @@ export class DiskBlobStore implements BlobStore, PartialLender {
         throw error;
       }
       catalog.remember(record);
+      this.#parts.checked.add(digest, file);
       if (isNew) this.#tell({ kind: 'added', digest, size: checkpoints.size });
     });
   }

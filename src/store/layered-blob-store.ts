@@ -1,17 +1,19 @@
 import { errorCode } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { BlobChange, BlobReader, BlobStore, Checkpoints, PartialBlob, WriteOptions } from './blob-store.ts';
+import type { FileGuard } from './blob-check.ts';
+import type { GuardedBlobs } from './disk-blob-store.ts';
 import type { OpenPartial, OwnedPartial, PartialLender } from './partial-owner.ts';
 
 /** The part of `BlobStore` that a store of somebody else has. */
 export type ReadableBlobs = Pick<BlobStore, 'size' | 'list' | 'open' | 'checkpoints' | 'onChange'>;
 
 /** This node's own store over a read-only one: what either holds is here; what is written, goes into the own one. */
-export class LayeredBlobStore implements BlobStore, PartialLender {
-  readonly #own: BlobStore & PartialLender;
+export class LayeredBlobStore implements BlobStore, PartialLender, GuardedBlobs {
+  readonly #own: BlobStore & PartialLender & GuardedBlobs;
   readonly #other: ReadableBlobs;
 
-  constructor(own: BlobStore & PartialLender, other: ReadableBlobs) {
+  constructor(own: BlobStore & PartialLender & GuardedBlobs, other: ReadableBlobs) {
     this.#own = own;
     this.#other = other;
   }
@@ -48,6 +50,15 @@ export class LayeredBlobStore implements BlobStore, PartialLender {
 
   partials(): Iterable<{ digest: Digest; size: number; haveBytes: number }> {
     return this.#own.partials();
+  }
+
+  /** Of what is this node's own: the other store sees to its files itself. */
+  guard(digest: Digest): FileGuard | undefined {
+    return this.#own.size(digest) === undefined ? undefined : this.#own.guard(digest);
+  }
+
+  doubt(digest: Digest): void {
+    this.#own.doubt(digest);
   }
 
   /** Only what is this node's own. */

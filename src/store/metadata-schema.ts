@@ -31,6 +31,7 @@ PRAGMA user_version = ${SCHEMA_VERSION};
 
 /** Tables that databases of the same version may lack, since they came later and older programs do without them. */
 export const LATER_TABLES = `
+CREATE TABLE IF NOT EXISTS checked_files (digest TEXT PRIMARY KEY, file TEXT NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS repository_access (
   repository TEXT PRIMARY KEY, granted INTEGER NOT NULL, checked_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;

@@ -3,7 +3,8 @@ import { dirname } from 'node:path';
 import type { Digest } from '../oci/digest.ts';
 import { BlobCatalog } from './blob-catalog.ts';
 import type { BlobStore } from './blob-store.ts';
-import { DiskBlobStore, type BlobStoreStats } from './disk-blob-store.ts';
+import { CheckedFiles } from './checked-files.ts';
+import { DiskBlobStore, type BlobStoreStats, type DamagedBlob, type GuardedBlobs } from './disk-blob-store.ts';
 import { FolderLock } from './folder-lock.ts';
 import { collectGarbage, type GcOptions, type GcReport } from './garbage.ts';
 import type { ImageStore } from './image-store.ts';
@@ -21,6 +22,7 @@ import { SyncPolicy } from './sync-policy.ts';
 import { verifyBlobs, type VerifyOptions, type VerifyResult } from './verify-blobs.ts';
 
 const MIB = 1024 * 1024;
+const DAY_MS = 24 * 3600_000;
 /** What the store leaves free of its file system. */
 export const RESERVE_BYTES = 256 * MIB;
 
@@ -37,12 +39,16 @@ export interface StoreOptions {
   indexDelayMs?: number;
   /** Told of what had to be repaired while the store is in use, a line for the log. */
   onRepair?: (line: string) => void;
+  /** A file that was read and found right is read without a look at its bytes for so many milliseconds, while it is not written; a day by default. */
+  checkedForMs?: number;
+  /** A blob turned out not to be what was proven, as it was read: still in the books; `gone` resolves when it is not any more. */
+  onDamaged?: (blob: DamagedBlob, gone: Promise<void>) => void;
   /** Milliseconds since the epoch. */
   now?: () => number;
 }
 
 export interface Store {
-  readonly blobs: BlobStore & PartialLender;
+  readonly blobs: BlobStore & PartialLender & GuardedBlobs;
   readonly images: ImageStore;
   /** What opening had to repair, each a line for the log; mostly empty. */
   readonly repairs: readonly string[];
@@ -133,6 +139,8 @@ async function assemble({ layout, lock, metadata, fresh, damaged }: Opened, opti
     limits: { maxBytes, reserveBytes: options.reserveBytes ?? RESERVE_BYTES },
     sync: new SyncPolicy({ bytes: options.syncBytes ?? 64 * MIB, intervalMs: options.syncIntervalMs ?? 5000 }),
     pinned: () => pins.reachable(),
+    checked: new CheckedFiles(metadata, options.checkedForMs ?? DAY_MS, now),
+    onDamaged: options.onDamaged,
   });
   const index = new LayoutIndex({ layout, metadata, delayMs: options.indexDelayMs ?? 1000 });
   await index.write();

@@ -36,6 +36,8 @@ export interface BlobRequest {
   readonly origin?: BlobOrigin;
   /** False where the operator excluded the repository from the swarm: read from the origin only, and not announced. */
   readonly shared?: boolean;
+  /** Id of the pull that wants it, for the log. */
+  readonly pull?: string | undefined;
   /** `peers`: never read from the origin; ends with `not-found` when no member has it. For manifests, which origins do not serve as blobs. */
   readonly sources?: 'any' | 'peers';
 }
@@ -66,8 +68,24 @@ export interface BlobFetch {
   release(): void;
 }
 
+/** Told of a decision of a transfer; absent where nobody listens. `peer`: an id. */
+export type Say = (message: string, fields: Readonly<Record<string, string | number | undefined>>) => void;
+
+/** What goes on now, for metrics. */
+export interface ExchangeActivity {
+  /** Extents that this node, as the coordinator of their blobs, has given out to be read. */
+  readonly leases: number;
+  /** Extents that this node reads. */
+  readonly reads: number;
+  /** Ranges that members asked for: those on their way, and those that wait for their turn. */
+  readonly sending: number;
+  readonly waiting: number;
+}
+
 /** Bytes moved since start, for metrics. */
 export interface ExchangeTotals {
+  /** Pieces of blobs that came and were proven. */
+  verifiedPieces: number;
   fromOriginBytes: number;
   fromPeersBytes: number;
   toPeersBytes: number;

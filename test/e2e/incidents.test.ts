@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { startDockerRegistry } from '../support/docker-registry.ts';
@@ -7,6 +8,7 @@ import { type Agent, bootstrapOf, makeSwarmKey, startAgent } from '../support/la
 import { TestNetwork } from '../support/netns.ts';
 import { metric, readiness } from '../support/observe.ts';
 import { runOk } from '../support/process.ts';
+import { pushImage } from '../support/registry-content.ts';
 import { pullEverything } from '../support/registry-client.ts';
 import { requireTool } from '../support/require-tool.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -106,4 +108,23 @@ test('a data disk below its reserve', async (t) => {
   await isSeen(t, agent, { part: 'store', level: 'bad', sentence: /below the reserve of 256 MiB/, code: 200, series: 'layerswarm_store_reserve_bytes', value: 2 ** 28 });
   rmSync(ballast);
   await isSeen(t, agent, { part: 'store', level: 'ok', sentence: /has (6\d\d|700) MiB free/, code: 200, series: 'layerswarm_store_reserve_bytes', value: 2 ** 28 });
+});
+
+test('a slow host', async (t) => {
+  if (!requireTool(t, 'docker-registry')) return;
+  const origin = await startDockerRegistry(t);
+  await pushImage(origin, 'team/app', 'v1', [randomBytes(24_000_000)]);
+  const swarmKey = await makeSwarmKey(t);
+  const holders: Agent[] = [];
+  for (const [name, args] of [['node-a', []], ['node-b', []], ['node-c', ['--limits-upload', '50kB/s']]] as const) {
+    const holder = await startAgent(t, { origin: origin.url, swarmKey, bootstrap: bootstrapOf(...holders), args: ['--name', name, ...args] });
+    await holder.waitForPeers(holders.length);
+    await holder.cliOk(['pull', 'team/app:v1']);
+    holders.push(holder);
+  }
+  const agent = await startAgent(t, { origin: origin.url, swarmKey, bootstrap: bootstrapOf(...holders), args: ['--name', 'node-d'] });
+  await agent.waitForPeers(3);
+  await agent.cliOk(['pull', 'team/app:v1']);
+  await isSeen(t, agent, { part: 'members', level: 'ok', sentence: /3 members are connected; node-c is slow: it gives \S+ [KM]?i?B\/s where others give/, code: 200, series: 'layerswarm_slow_peers', value: 1 });
+  t.regex((await agent.cliOk(['status'])).stdout, /node-c is slow/);
 });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { CleanupStack } from '../support/cleanup.ts';
 import { type Containerd, startContainerd } from '../support/containerd.ts';
 import { type DockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
+import { startDockerd } from '../support/dockerd.ts';
 import { type Fault, type FaultProxy, type SeenRequest, startFaultProxy } from '../support/fault-proxy.ts';
 import { pushLayout } from '../support/images.ts';
 import { type Agent, startAgent } from '../support/layerswarm.ts';
@@ -134,6 +135,22 @@ test.serial('a registry under a path is an origin and a mirror, for references t
     const { images } = await agent.status();
     t.true(images.every(({ complete }) => complete) && images.length > 0);
     await agent.stop();
+  }
+});
+
+test.serial('dockerd and podman pull through the node although ranges and HEADs fail', async (t) => {
+  if (!requireTool(t, ...TOOLS, 'podman', 'dockerd', 'docker')) return;
+  const { faults, agent, stack } = t.context;
+  const { dockerOk } = await startDockerd(stack);
+  for (const [index, { title, fault, on }] of CASES.filter(({ fault: { kind }, mended, on: hits }) => mended === true && (kind === 'norange' || hits === isManifestHead)).slice(0, 2).entries()) {
+    for (const client of ['dockerd', 'podman'] as const) {
+      const repository = `team/engine${index}-${client}`;
+      await pushNew(t.context, repository);
+      const heal = faults.inject(fault, { match: (request) => request.url.includes(`/v2/${repository}/`) && on(request) });
+      // by the node's own address there is no next host
+      await t.notThrowsAsync(client === 'podman' ? pull(t.context, 'podman', repository) : dockerOk(['pull', `${agent.registryHost}/${repository}:v1`]), `${client}, ${title}`);
+      heal();
+    }
   }
 });
 

@@ -23,7 +23,7 @@ test('every pull leaves a receipt, a line and a count, whoever asked and however
   const registry = await startDockerRegistry(t);
   await pushImage(registry, 'team/app', 'v1', [randomBytes(3_000_000)]);
   const first = await startAgent(t, { origin: registry.url, args: ['--name', 'node-a'] });
-  const agent = await startAgent(t, { origin: registry.url, bootstrap: bootstrapOf(first), args: ['--name', 'node-b'] });
+  const agent = await startAgent(t, { origin: registry.url, bootstrap: bootstrapOf(first), args: ['--name', 'node-b', '--log-level', 'debug'] });
   await agent.waitForPeers(1);
   await first.cliOk(['pull', 'team/app:v1']);
   await agent.cliOk(['pull', 'team/app:v1']);
@@ -46,6 +46,12 @@ test('every pull leaves a receipt, a line and a count, whoever asked and however
   t.deepEqual(Object.values(of('cli', 'done').peerNames), ['node-a']);
   t.regex(of('cli', 'failed').verdict, /^it failed: .*connection refused|is down/);
   t.regex(agent.program.stderr, new RegExp(`INFO +pull: pulled \\S+/team/app:v1 pull=${id!} client=containerd `));
+  // each decision of a transfer is a line, with the pull's id
+  const { id: pulled } = of('cli', 'done');
+  t.regex(agent.program.stderr, new RegExp(`DEBUG +swarm: fetching a blob pull=${pulled} blob=sha256:\\S+ bytes=3000000 `));
+  t.regex(agent.program.stderr, new RegExp(`DEBUG +swarm: found a member pull=${pulled} .*holds=complete .*node=node-a`));
+  t.regex(agent.program.stderr, new RegExp(`DEBUG +swarm: a blob is proven pull=${pulled} .*fromPeers=3000000`));
+  t.notRegex(first.program.stderr, /DEBUG/);
   t.regex(agent.program.stderr, /WARN +pull: the pull of \S+\/team\/app:none failed reason=/);
   t.is(await metric(agent, 'layerswarm_pulls_total{client="containerd",result="done"}'), 1);
   t.is(await metric(agent, 'layerswarm_pulls_total{client="cli",result="failed"}'), 1);

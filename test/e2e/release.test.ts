@@ -1,10 +1,11 @@
 import anyTest, { type TestFn } from 'ava';
-import { readFileSync, readdirSync } from 'node:fs';
+import { chmodSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { version } from '../../src/version.ts';
 import { CleanupStack } from '../support/cleanup.ts';
 import { startDockerd } from '../support/dockerd.ts';
-import { agentCommand, type AgentInfo } from '../support/layerswarm.ts';
+import { agentCommand, type AgentInfo, makeSwarmKey } from '../support/layerswarm.ts';
+import { dockerRun, manifests, podOf } from '../support/pod.ts';
 import { runOk, startProgram } from '../support/process.ts';
 import { makeRelease, type Release, release, unpackArchive } from '../support/release.ts';
 import { findTool, requireTool } from '../support/require-tool.ts';
@@ -65,7 +66,7 @@ test.serial('refuses what it does not know', async (t) => {
   await t.throwsAsync(makeRelease(['--machine', 'mips']), { message: /--machine: expected x64, arm64, received mips/ });
 });
 
-test.serial('the container image is small, runs as nobody on a read-only root, tells of its health, and is distributed by itself', async (t) => {
+test.serial('the container image is small, runs as the pod of Kubernetes does, tells of its health, and is distributed by itself', async (t) => {
   if (!requireTool(t, 'root', 'apt-get', 'dpkg-deb', 'dockerd', 'docker', 'containerd', 'runc')) return;
   t.timeout(300_000);
   const { dockerOk } = await startDockerd(t);
@@ -77,14 +78,22 @@ test.serial('the container image is small, runs as nobody on a read-only root, t
 
   // a member that is its own registry, from the archive, holds the image
   const command = await unpackArchive(t, t.context.archive);
-  const { args, env, data } = agentCommand(t, { origin: 'embedded' });
+  const swarmKey = await makeSwarmKey(t);
+  const { args, env, data } = agentCommand(t, { origin: 'embedded', swarmKey });
   const first = startProgram(t, command, args, { env });
   const info = await first.waitFor('agent.json', () => JSON.parse(readFileSync(join(data, 'agent.json'), 'utf8')) as AgentInfo);
   await runOk(command, ['--data', data, 'seed', `oci-archive:${t.context.image}`, '--as', `team/layerswarm:${version}`], { env });
 
-  const flags = ['--network', 'host', '--read-only', '--cap-drop', 'ALL', '--security-opt', 'no-new-privileges', '--health-interval', '1s', '--env', 'LAYERSWARM_REGISTRY=127.0.0.1:0', '--env', 'LAYERSWARM_STATUS=127.0.0.1:0'];
-  const agent = ['agent', '--listen', '/ip4/127.0.0.1/tcp/0', '--bulk', '127.0.0.1:0', '--no-mdns', '--bootstrap', info.multiaddrs[0]!];
-  await dockerOk(['run', '--detach', '--name', 'node', ...flags, name, ...agent]);
+  // what the pod has of its node and its cluster, in folders; its ports are free ones here
+  const folders = Object.fromEntries(['config', 'key', 'data', 'runtime'].map((volume) => [volume, tempDir(t, volume)])) as Record<'config' | 'key' | 'data' | 'runtime', string>;
+  for (const [file, text] of Object.entries(manifests('layerswarm.yaml').find(({ kind }) => kind === 'ConfigMap')!.data!)) writeFileSync(join(folders.config, file), text);
+  await runOk('install', ['-m', '0440', '-g', '65532', swarmKey, join(folders.key, 'swarm.key')]);
+  for (const folder of Object.values(folders)) chmodSync(folder, 0o755);
+  const settings = { REGISTRY: '127.0.0.1:0', STATUS: '127.0.0.1:0', LISTEN: '/ip4/127.0.0.1/tcp/0', BULK: '127.0.0.1:0', BOOTSTRAP: info.multiaddrs[0]!, ORIGIN: 'auto' };
+  const pod = podOf('layerswarm.yaml');
+  for (const container of pod.initContainers!) await dockerOk(dockerRun(container, pod, folders, ['--rm']));
+  t.deepEqual(readdirSync(join(folders.runtime, 'certs.d')).sort(), ['docker.io', 'registry.example']);
+  await dockerOk(dockerRun(pod.containers[0]!, pod, folders, ['--detach', '--name', 'node', '--health-interval', '1s', ...Object.entries(settings).flatMap(([key, value]) => ['--env', `LAYERSWARM_${key}=${value}`])]));
   await waitFor('the container to be healthy', async () => (await dockerOk(['inspect', '--format', '{{.State.Health.Status}}', 'node'])).stdout.trim() === 'healthy', { deadline: 90_000 });
   t.is((await dockerOk(['exec', 'node', 'id', '-u'])).stdout.trim(), '65532');
   t.not((await dockerOk(['exec', 'node', 'sh', '-c', 'touch /x 2>&1 || true'])).stdout, '');
@@ -99,5 +108,10 @@ test.serial('the container image is small, runs as nobody on a read-only root, t
   t.regex((await other.dockerOk(['run', '--rm', '--network', 'none', '--read-only', reference, 'version'])).stdout, /^layerswarm /);
   await dockerOk(['stop', 'node']);
   t.is((await dockerOk(['inspect', '--format', '{{.State.ExitCode}}', 'node'])).stdout.trim(), '0');
+  t.notRegex((await dockerOk(['logs', 'node'])).stderr, /can be read by others/, 'a key of root that the pod\'s own group may read');
   await dockerOk(['rm', '--force', '--volumes', 'node']);
+  const undo = podOf('undo.yaml');
+  for (const container of undo.initContainers!) await dockerOk(dockerRun(container, undo, folders, ['--rm']));
+  t.deepEqual(readdirSync(folders.runtime), [], 'the runtime is as it was before');
+  t.is((await dockerOk(dockerRun({ ...undo.containers[0]!, command: [...undo.containers[0]!.command!.slice(0, -1), '0'] }, undo, folders, ['--rm']))).stdout, '');
 });

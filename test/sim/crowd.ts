@@ -62,18 +62,20 @@ class Crowd implements World {
     const { coordinatorDiesMs, hosts, size } = this.#scenario;
     for (const [i, host] of this.#hosts.entries()) {
       this.queue.after(host.arrivedAt, () => this.#arrive(host));
-      const { dieMs } = hosts[i]!;
+      const { dieMs, stopMs } = hosts[i]!;
+      if (stopMs !== undefined) this.queue.after(stopMs, () => this.#stop(host));
       if (dieMs !== undefined) this.queue.after(dieMs, () => this.#die(host));
     }
     if (coordinatorDiesMs !== undefined) this.queue.after(coordinatorDiesMs, () => this.#die(this.#coordinator));
     this.queue.run(() => this.#living === 0, LONGEST_MS);
     const mean = (sum: (host: Host) => number): number => this.#hosts.reduce((total, host) => total + sum(host), 0) / this.#hosts.length;
-    const living = this.#hosts.filter(({ alive }) => alive);
+    const living = this.#hosts.filter(({ alive, port }) => alive && !port.stopped);
     return {
       seconds: this.#hosts.map(({ arrivedAt, finishedAt }) => (finishedAt === undefined ? undefined : (finishedAt - arrivedAt) / 1000)),
       lastSeconds: living.reduce((last, { finishedAt }) => Math.max(last, finishedAt ?? Infinity), 0) / 1000,
       originCopies: this.origin.sentBytes / size,
       duplicates: mean(({ duplicateBytes }) => duplicateBytes) / size,
+      silences: mean(({ silences }) => silences),
       messages: mean(({ messages }) => messages),
       controlBytes: mean((host) => host.controlBytes),
       mostMessages: this.#hosts.reduce((most, { received }) => Math.max(most, received), 0),
@@ -100,7 +102,7 @@ class Crowd implements World {
   }
 
   get #coordinator(): Host {
-    return this.#ranked.find(({ alive }) => alive)!;
+    return this.#ranked.find(({ alive, port }) => alive && !port.stopped)!;
   }
 
   get #connections(): number {
@@ -125,6 +127,11 @@ class Crowd implements World {
       if (fits(host)) chosen.add(host);
     }
     return [...chosen];
+  }
+
+  #stop(host: Host): void {
+    host.port.stopped = true;
+    if (!host.complete) this.#living--;
   }
 
   #die(host: Host): void {

@@ -47,6 +47,8 @@ export class Host {
   controlBytes = 0;
   received = 0;
   duplicateBytes = 0;
+  /** Times that it took a source for silent. */
+  silences = 0;
   readonly #world: World;
   readonly #search: CrowdSearch;
   readonly #fetches = new Set<Fetch>();
@@ -122,7 +124,7 @@ export class Host {
 
   happen(): void {
     this.#planned = false;
-    if (!this.alive) return;
+    if (!this.alive || this.port.stopped) return;
     const leases = this.#world.leases(this);
     this.download.coordinator = leases === 'elsewhere' || leases.at === this ? undefined : leases.at.id;
     this.#carryOut(this.download.plan(this.#now));
@@ -132,7 +134,7 @@ export class Host {
   post(to: Host, kind: ControlKind, then: () => void, runs = 0, extraBytes = 0): void {
     this.#count(kind, runs, extraBytes);
     this.#world.queue.after(this.#world.latencyMs, () => {
-      if (!to.alive) return;
+      if (!to.alive || to.port.stopped) return;
       to.received++;
       then();
     });
@@ -160,6 +162,7 @@ export class Host {
         case 'ask-lease': this.#askLease(command); break;
         case 'read': this.#read(command.read); break;
         case 'fetch': this.#fetch(this.#world.host(command.fetch.peer), command.fetch); break;
+        case 'silent': this.#silent(command.read); break;
         case 'cancel': this.#cancelled.add(command.fetch); break;
         default: command satisfies never;
       }
@@ -218,6 +221,13 @@ export class Host {
         }));
       }
     });
+  }
+
+  #silent(read: Read | undefined): void {
+    this.silences++;
+    const leases = this.#world.leases(this);
+    if (read === undefined || leases === 'elsewhere') return;
+    this.post(leases.at, 'leaseReport', () => { leases.table.end(this.id, read.extent.id, 'failed', this.#now); });
   }
 
   #endRead(read: Read): void {

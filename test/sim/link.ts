@@ -59,6 +59,8 @@ export class Port {
   readonly options: PortOptions;
   sentBytes = 0;
   alive = true;
+  /** Sends nothing more. */
+  stopped = false;
   readonly #queue: EventQueue;
   readonly #flows = new Map<Port, Flow>();
   readonly #turn: Flow[] = [];
@@ -82,7 +84,7 @@ export class Port {
   }
 
   #next(): void {
-    while (!this.#sending && this.alive && this.#turn.length > 0) {
+    while (!this.#sending && this.alive && !this.stopped && this.#turn.length > 0) {
       const flow = this.#turn.shift()!;
       if (flow.waiting >= WINDOW_BYTES) {
         flow.blocked = true;

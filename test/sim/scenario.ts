@@ -7,6 +7,8 @@ export interface HostScenario {
   /** When it begins to want the blob; it is a member of the swarm before that. */
   readonly arriveMs?: number;
   readonly dieMs?: number;
+  /** When it stops, as with SIGSTOP: nobody is told, and nothing goes out any more. */
+  readonly stopMs?: number;
   readonly zone?: number;
 }
 
@@ -37,6 +39,8 @@ export interface CrowdResult {
   readonly originCopies: number;
   /** Bytes received more than once, as a share of the blob, mean over hosts. */
   readonly duplicates: number;
+  /** Times that sources were taken for silent, mean over hosts. */
+  readonly silences: number;
   /** Control messages sent, and their bytes, mean over hosts. */
   readonly messages: number;
   readonly controlBytes: number;

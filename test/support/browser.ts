@@ -1,3 +1,6 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { AxeResults } from 'axe-core';
 import { chromium, type BrowserContext, type Page } from 'playwright-core';
 import type { Cleanup } from './cleanup.ts';
 import { findTool } from './require-tool.ts';
@@ -30,4 +33,12 @@ export async function openPage(browser: BrowserContext, url: string, { width, he
   await page.emulateMedia({ colorScheme: scheme });
   await page.goto(url);
   return { page, errors };
+}
+
+/** What a person with a screen reader, a keyboard or weak eyes would trip over: axe's findings, a line each. */
+export async function axeViolations(page: Page): Promise<string[]> {
+  // evaluated by the debugger, for which the page's own policy does not hold
+  await page.evaluate(readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
+  const { violations } = await page.evaluate<AxeResults>('axe.run(document, { resultTypes: ["violations"] })');
+  return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map(({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary ?? ''}`).join(' | ')}`);
 }

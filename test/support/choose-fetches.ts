@@ -3,6 +3,7 @@ import { DOWNLOAD_LIMITS, type DownloadLimits } from '../../src/swarm/exchange/c
 import type { Fetch, Neighbour } from '../../src/swarm/exchange/core/neighbour.ts';
 import type { PieceTable } from '../../src/swarm/exchange/core/piece-table.ts';
 import { ImportGuard } from '../../src/swarm/exchange/core/zone-budget.ts';
+import { awaitedSince } from '../../src/swarm/exchange/core/silence.ts';
 
 let nextId = 0;
 
@@ -17,7 +18,7 @@ export function chooseFetches(
   planFetches({
     table, sources, room: Infinity, longest: Math.floor(limits.maxRunBytes / table.layout.pieceLength), limits, guard, patienceMs: 0, now, random,
     begin: (source, [first, count]) => {
-      const fetch: Fetch = { id: nextId++, peer: source.peer, first, count, startedAt: now, relayed: source.relays, arrived: 0 };
+      const fetch: Fetch = { id: nextId++, peer: source.peer, first, count, startedAt: now, relayed: source.relays, arrived: 0, ...awaitedSince(now) };
       source.fetches.set(fetch.id, fetch);
       table.claim([first, count]);
       chosen.push(fetch);

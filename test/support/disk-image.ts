@@ -22,7 +22,7 @@ export function sparseFile(path: string, bytes: number): string {
 }
 
 /** An image of one file system with the files of a folder: ext from mkfs itself, the others through a mount (root). */
-export async function makeFileSystem(cleanup: Cleanup, tree: string | undefined, { type = 'ext4', sizeMiB = type === 'ext4' ? 48 : type === 'xfs' ? 320 : 128, uuid, args = [] }: FileSystemOptions = {}): Promise<string> {
+export async function makeFileSystem(cleanup: Cleanup, tree: string | undefined, { type = 'ext4', sizeMiB = type === 'ext4' ? 8 : type === 'xfs' ? 320 : 128, uuid, args = [] }: FileSystemOptions = {}): Promise<string> {
   const image = sparseFile(join(tempDir(cleanup, 'fs'), 'fs.raw'), sizeMiB * MIB);
   const isExt = type.startsWith('ext');
   const flags = isExt

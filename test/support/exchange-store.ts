@@ -1,8 +1,9 @@
 import type { BlobStore } from '../../src/store/blob-store.ts';
+import type { GuardedBlobs } from '../../src/store/disk-blob-store.ts';
 import type { ExchangeStore } from '../../src/swarm/exchange/exchange-store.ts';
 
 /** A store of this thread for an exchange of this thread. */
-export function exchangeStore(blobs: BlobStore): ExchangeStore {
+export function exchangeStore(blobs: BlobStore & GuardedBlobs): ExchangeStore {
   return {
     size: (digest) => blobs.size(digest),
     open: async (digest) => await blobs.open(digest),
@@ -11,6 +12,7 @@ export function exchangeStore(blobs: BlobStore): ExchangeStore {
     },
     openPartial: async (digest, size, pieceLength) => await blobs.openPartial(digest, size, pieceLength),
     checkpoints: async (digest) => await blobs.checkpoints(digest),
+    doubt: (digest) => { blobs.doubt(digest); },
     onRemoved: (listener) => {
       blobs.onChange(({ kind, digest }) => { if (kind === 'removed') listener(digest); });
     },

@@ -28,7 +28,13 @@ export function originThread(cleanup: Cleanup, origin: RegistryOrigin): OriginTh
   const reader = worker.get(main.ref(origin));
   const reads: Partial<Origin> = {
     blobSize: (...args) => reader.blobSize(...args),
-    readBlob: (...args) => reader.readBlob(...args),
+    async *readBlob(...args) {
+      try {
+        yield* reader.readBlob(...args);
+      } finally {
+        main.count(worker.takeRead());
+      }
+    },
   };
   return {
     origin: new Proxy(origin, {

@@ -105,6 +105,7 @@ function recordingCounters(): RecordingCounters {
     manifestServed: () => 'pull-1',
     manifestFailed: () => undefined,
     blobServed: () => undefined,
+    pullOf: () => undefined,
     blobFailed: () => undefined,
   };
   return counters;

@@ -13,7 +13,7 @@ export const healthSample: NodeHealth = {
 export const statusSample: StatusDocument = {
   version: '0.1.0', peerId: '12D3KooWSelf', name: 'node-1', zone: 'rack-1', uptimeSeconds: 61, multiaddrs: ['/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWSelf'],
   health: healthSample,
-  membership: { keyIds: ['0123456789abcdef'], handshakeFailures: { other_key: 3, broken: 1 }, peerFaults: { invalid_message: 1, no_hello: 2, does_not_read: 0, silent: 0, over_share: 0 }, unknownMessages: 2, strangers: [{ address: '192.0.2.9', failures: 3, lastAt: SINCE }] },
+  membership: { keyIds: ['0123456789abcdef'], slow: [{ peerId: '12D3KooWPeer', name: 'node-2', bytesPerSecond: 100, othersBytesPerSecond: 9000 }], bansByReason: { 'forged piece': 1 }, handshakeFailures: { other_key: 3, broken: 1 }, peerFaults: { invalid_message: 1, no_hello: 2, does_not_read: 0, silent: 0, over_share: 0 }, unknownMessages: 2, strangers: [{ address: '192.0.2.9', failures: 3, lastAt: SINCE }] },
   origin: { url: 'https://registry.example', source: 'configured', state: 'ok', reason: null, bytes: 1000, reachedAt: SINCE },
   charter: {
     swarm: 'prod', key: 'prod:oZ7Ng3tXN6QF2jzq0a2k3U1f4n9b8c7d6e5f4a3b2c1', serial: 7, version: '0.2.0', refused: 'the charter 9 that member 12D3KooWPeer named is refused',
@@ -27,7 +27,8 @@ export const statusSample: StatusDocument = {
   trust: { excludePatterns: 1, excludedRepositories: 2, sharedWith: 1 },
   store: { blobs: 2, bytes: 3000, maxBytes: 10_000, partial: 1, pinned: 1, removed: 6, state: 'ok', reason: null, freeBytes: 9000, reserveBytes: 500 },
   containerd: { state: 'ok', reason: null, blobs: 4, bytes: 7000 },
-  traffic: { fromOriginBytes: 1000, fromPeersBytes: 2000, toPeersBytes: 500, toClientsBytes: 3000, vouchedBytes: 0, rejectedPieces: 4 },
+  traffic: { fromOriginBytes: 1000, fromPeersBytes: 2000, toPeersBytes: 500, toClientsBytes: 3000, vouchedBytes: 0, rejectedPieces: 4, verifiedPieces: 70 },
+  activity: { leases: 3, reads: 2, uploads: { sending: 5, waiting: 1 } },
   peers: [{ peerId: '12D3KooWPeer', name: 'node-2', agent: 'layerswarm/0.1.0', address: '/ip4/127.0.0.1/tcp/4011', zone: 'rack-2', direction: 'outbound', lane: 'tls', latencyMs: 1.25, sentBytes: 500, receivedBytes: 2000, badPieces: 0 }],
   transfers: [{ digest: DIGEST, repository: 'team/app', sizeBytes: 5000, haveBytes: 3000, fromOriginBytes: 1000, fromPeersBytes: 2000, bytesPerSecond: 100, state: 'fetching' }],
   images: [{ reference: 'registry.example/team/app:1', digest: DIGEST, sizeBytes: 5000, complete: false }],

@@ -101,7 +101,7 @@ export class SwarmSample implements SwarmSource {
 function makeNode(number: number, count: number, isMoving: boolean, now: number): SwarmNode {
   const bad = number === 3;
   return {
-    number, peerId: peerIdOf(number), name: `node-${number}`, zone: `rack-${Math.ceil((number / count) * Math.min(12, Math.ceil(count / 3)))}`, isSelf: number === 1, answer: number === 5 ? 'silent' : 'told', version: '0.1.0',
+    number, peerId: peerIdOf(number), name: `node-${number}`, zone: `rack-${Math.ceil((number / count) * Math.min(12, Math.ceil(count / 4)))}`, isSelf: number === 1, answer: number === 8 ? 'silent' : 'told', version: '0.1.0',
     level: bad ? 'bad' : 'ok', sentence: bad ? 'the disk is below its reserve' : 'the origin answers', startedAt: now - (number * 37 + 5) * 600_000, latencyMs: number === 1 ? null : 0.4 + (number % 9) / 10,
     storeBytes: (80 + ((number * 13) % 60)) * GIB, storeMaxBytes: 200 * GIB, blobs: 900 + number, images: 40 + (number % 7), transfers: isMoving ? 2 : 0,
     fromOrigin: isMoving ? 4 * MIB : 0, fromPeers: isMoving ? 22 * MIB : 0, toPeers: isMoving ? (18 + (number % 5)) * MIB : 0,

@@ -3,7 +3,6 @@ import type { Digest } from '../../src/oci/digest.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import type { LayerswarmError } from '../../src/errors.ts';
 import type { Libp2pNetwork } from '../../src/swarm/network/libp2p-network.ts';
-import type { BlobOrigin } from '../../src/swarm/swarm.ts';
 import { BulkThread, type BulkThreadOptions } from '../../src/swarm/thread/bulk-thread.ts';
 import { Libp2pSwarm } from './libp2p-swarm.ts';
 import { tempDir } from './temp-dir.ts';
@@ -15,9 +14,24 @@ export interface ThreadNode {
   readonly failures: LayerswarmError[];
 }
 
+/** The bulk thread of a member, with a bulk port on loopback unless the options say otherwise. */
+export async function startThread(network: Libp2pNetwork, store: Store, options: Partial<BulkThreadOptions> = {}): Promise<BulkThread> {
+  return await BulkThread.start({
+    network,
+    streams: network.streams,
+    recordedHosts: (peerId) => network.recordedHosts(peerId),
+    blobs: store.blobs,
+    origin: () => undefined,
+    mayShare: () => true,
+    peerKey: network.peerKey,
+    listen: { host: '127.0.0.1', port: 0 },
+    onLanes: (uses) => { network.showLanes(uses); },
+    ...options,
+  });
+}
+
 /** Members over libp2p on loopback, each with a store and a bulk thread of its own. */
-export async function threadNodes(t: ExecutionContext, count: number, options: (i: number) => Partial<BulkThreadOptions> & { origin?: () => BlobOrigin | undefined } = () => ({})): Promise<ThreadNode[]> {
-  const swarm = new Libp2pSwarm();
+export async function threadNodes(t: ExecutionContext, count: number, options: (i: number) => Partial<BulkThreadOptions> = () => ({}), swarm = new Libp2pSwarm()): Promise<ThreadNode[]> {
   t.teardown(async () => { await swarm.stop(); });
   const nodes: ThreadNode[] = [];
   for (let i = 0; i < count; i++) {
@@ -25,19 +39,7 @@ export async function threadNodes(t: ExecutionContext, count: number, options: (
     const store = await openStore(tempDir(t));
     t.teardown(() => store.close());
     const failures: LayerswarmError[] = [];
-    const thread = await BulkThread.start({
-      network,
-      streams: network.streams,
-      recordedHosts: (peerId) => network.recordedHosts(peerId),
-      blobs: store.blobs,
-      origin: () => undefined,
-      mayShare: () => true,
-      peerKey: network.peerKey,
-      listen: { host: '127.0.0.1', port: 0 },
-      onLanes: (uses) => { network.showLanes(uses); },
-      onFailure: (error) => { failures.push(error); },
-      ...options(i),
-    });
+    const thread = await startThread(network, store, { onFailure: (error) => { failures.push(error); }, ...options(i) });
     t.teardown(() => thread.close());
     nodes.push({ network, store, thread, failures });
   }

@@ -1,5 +1,5 @@
 import type { OriginHealth } from '../../origin/origin.ts';
-import type { OriginStatus, StrangerStatus } from '../../status/status-document.ts';
+import type { MembershipStatus, OriginStatus, StrangerStatus } from '../../status/status-document.ts';
 import type { Peer } from '../../swarm/network/network.ts';
 import { formatBytes } from '../../quantity.ts';
 import type { DiskSpace } from './disk-watch.ts';
@@ -30,17 +30,26 @@ export interface MembersSeen {
   readonly peers: readonly Pick<Peer, 'name'>[];
   /** Hosts that showed another key lately, the latest first. */
   readonly strangers: readonly StrangerStatus[];
+  /** Those that lately gave far less than others did. */
+  readonly slow: MembershipStatus['slow'];
   /** Of the own key. */
   readonly keyId: string | undefined;
   readonly uptimeMs: number;
 }
 
-export function findMembers({ peers, strangers, keyId, uptimeMs }: MembersSeen): Finding {
+export function findMembers({ peers, strangers, slow, keyId, uptimeMs }: MembersSeen): Finding {
   const [first, ...others] = strangers;
   const met = first === undefined ? '' : `a node at ${first.address} has another swarm key${others.length === 0 ? '' : `, and ${others.length} more have too`}`;
-  if (peers.length > 0) return ok(`${peers.length} ${peers.length === 1 ? 'member is' : 'members are'} connected${met === '' ? '' : `; ${met}`}`);
+  if (peers.length > 0) return ok(`${peers.length} ${peers.length === 1 ? 'member is' : 'members are'} connected${[met, slowOnes(slow)].map((more) => (more === '' ? '' : `; ${more}`)).join('')}`);
   if (met !== '') return bad(`no member is connected: ${met}; this node has ${keyId ?? 'none'}`);
   return uptimeMs < LOOKING_MS ? unknown('looking for members') : degraded('no member is connected: see --bootstrap');
+}
+
+function slowOnes([first, ...others]: MembershipStatus['slow']): string {
+  if (first === undefined) return '';
+  const { name, peerId, bytesPerSecond, othersBytesPerSecond } = first;
+  const more = others.length === 0 ? '' : `, and ${others.length} more are slow`;
+  return `${name === '' ? peerId : name} is slow: it gives ${formatBytes(bytesPerSecond)}/s where others give ${formatBytes(othersBytesPerSecond)}/s${more}`;
 }
 
 /** `refusing`: why the store takes no new blobs, where it does not. */

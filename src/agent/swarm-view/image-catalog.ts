@@ -12,7 +12,8 @@ interface Entry {
   readonly key: string;
   readonly reference: string;
   readonly digest: string;
-  readonly sizeBytes: number;
+  /** 0 while nobody knew it. */
+  sizeBytes: number;
   readonly holds: Set<number>;
   readonly partly: Set<number>;
 }
@@ -21,6 +22,12 @@ interface Entry {
 export class ImageCatalog {
   readonly #entries = new Map<string, Entry>();
   readonly #ofNode = new Map<number, readonly Entry[]>();
+  #version = 0;
+
+  /** Another one after each change. */
+  get version(): number {
+    return this.#version;
+  }
 
   set(node: number, images: NonNullable<Summary['images']>): void {
     this.drop(node);
@@ -35,6 +42,7 @@ export class ImageCatalog {
   }
 
   drop(node: number): void {
+    this.#version += 1;
     for (const entry of this.#ofNode.get(node) ?? []) {
       entry.holds.delete(node);
       entry.partly.delete(node);
@@ -64,6 +72,7 @@ export class ImageCatalog {
   #entry({ reference, digest, size }: NonNullable<Summary['images']>[number]): Entry | undefined {
     const key = `${shown(reference)}@${digest}`;
     const known = this.#entries.get(key);
+    if (known?.sizeBytes === 0) known.sizeBytes = size;
     if (known !== undefined || this.#entries.size >= MAX_KNOWN) return known;
     const entry: Entry = { key, reference: shown(reference), digest, sizeBytes: size, holds: new Set(), partly: new Set() };
     this.#entries.set(key, entry);

@@ -52,9 +52,9 @@ export function mergeSwarm({ status, told, images, now }: MergeOptions): SwarmDo
       hour: mergeHours(summaries.map(({ summary }) => summary.hour)),
     },
     nodes: Object.fromEntries(told.map((one) => [one.node.peerId, nodeOf(one)])),
-    flows: byKey(mostOf(summaries.flatMap(flowsOf), MAX_FLOWS, ({ bytesPerSecond }) => bytesPerSecond), ({ from, to }) => `${from}>${to}`),
+    flows: byKey(mostOf(summaries.flatMap(flowsOf), MAX_FLOWS, ({ bytesPerSecond }) => bytesPerSecond).map((flow) => ({ ...flow, from: shown(flow.from) })), ({ from, to }) => `${from}>${to}`),
     transfers: byKey(mostOf(summaries.flatMap(transfersOf), MAX_TRANSFERS, ({ bytesPerSecond }) => bytesPerSecond), ({ node, digest }) => `${node}/${digest}`),
-    pulls: byKey(mostOf(told.flatMap(({ node, pulls }) => pulls.map((pull) => pullOf(node.peerId, pull, now))), MAX_PULLS, ({ finishedAt }) => finishedAt), ({ node, id }) => `${node}/${id}`),
+    pulls: byKey(lastPulls(told, now), ({ node, id }) => `${node}/${id}`),
     images,
     registries: mergeRegistries(status, summaries.map(({ summary }) => summary)),
     troubles: byKey(summaries.flatMap(({ node, summary }) => troublesOf(node.peerId, summary)).slice(0, MAX_TROUBLES), ({ node, kind, subject }) => `${node}/${kind}/${subject}`),
@@ -84,10 +84,9 @@ export function mergeHours(hours: readonly Summary['hour'][]): AboutHour {
     const behind = minute - hour.minute;
     const shift = Math.abs(behind) <= CLOSE_MINUTES ? behind : 0;
     for (const kind of ['origin', 'peers'] as const) {
-      for (const [index, bytes] of hour[kind].entries()) {
-        const at = MINUTES - hour[kind].length + index - shift;
-        if (at >= 0 && at < MINUTES) totals[kind][at]! += plausible(bytes, 60);
-      }
+      const [minutes, sums] = [hour[kind], totals[kind]];
+      const start = MINUTES - minutes.length - shift;
+      for (let index = Math.max(0, -start); index < minutes.length && start + index < MINUTES; index++) sums[start + index]! += plausible(minutes[index]!, 60);
     }
   }
   return { minute, ...totals };
@@ -116,7 +115,7 @@ interface Named {
 
 function flowsOf({ node: { peerId }, summary: { flows, rates } }: Named): SwarmFlow[] {
   const fromOrigin = rates.origin > 0 ? [{ from: 'origin', bytesPerSecond: rates.origin }] : [];
-  return [...fromOrigin, ...flows.filter(({ from }) => from !== peerId && from !== 'origin')].map(({ from, bytesPerSecond }) => ({ from: shown(from), to: peerId, bytesPerSecond: plausible(bytesPerSecond, 1) }));
+  return [...fromOrigin, ...flows.filter(({ from }) => from !== peerId && from !== 'origin')].map(({ from, bytesPerSecond }) => ({ from, to: peerId, bytesPerSecond: plausible(bytesPerSecond, 1) }));
 }
 
 function transfersOf({ node: { peerId }, summary: { transfers } }: Named): SwarmTransfer[] {
@@ -124,6 +123,12 @@ function transfersOf({ node: { peerId }, summary: { transfers } }: Named): Swarm
     node: peerId, digest: blob, repository: shown(repository), state, sizeBytes: size ?? null, haveBytes, bytesPerSecond: plausible(bytesPerSecond, 1),
     sources: sources.map(({ source, bytes }) => ({ source: shown(source), bytes })),
   }));
+}
+
+/** Of thousands only the last are looked at closely. */
+function lastPulls(told: readonly Told[], now: number): SwarmPull[] {
+  const all = told.flatMap(({ node: { peerId }, pulls }) => pulls.map((pull) => ({ peerId, pull })));
+  return mostOf(all, MAX_PULLS, ({ pull }) => Math.min(pull.finishedAt, now)).map(({ peerId, pull }) => pullOf(peerId, pull, now));
 }
 
 function pullOf(node: string, { id, client, result, reference, verdict, finishedAt, elapsedMs, bytes, fromStoreBytes, fromOriginBytes, fromPeersBytes }: NonNullable<Summary['pulls']>[number], now: number): SwarmPull {

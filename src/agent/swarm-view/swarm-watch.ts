@@ -9,9 +9,9 @@ import { ImageCatalog } from './image-catalog.ts';
 import { mergeSwarm, pullDetail, type Told } from './merge.ts';
 import type { PullDetail, Summary, WholeSummary } from './summary.ts';
 
-/** Whether somebody is due is looked at this often, and so many are asked at once: of a few hundred members each in a quarter of a minute. */
+/** Whether somebody is due is looked at this often, and so many are asked at once: of a few hundred members each three times a minute. */
 const TURN_MS = 250;
-const AT_ONCE = 5;
+const AT_ONCE = 4;
 const TIMEOUT_MS = 3000;
 /** What was told is kept this long after the last who looked, for one who reloads the page. */
 const KEPT_MS = 30_000;
@@ -55,7 +55,7 @@ export class SwarmWatch implements SwarmSource, Disposable {
   readonly #time: () => number;
   readonly #members = new Map<string, Member>();
   #images = new ImageCatalog();
-  #listed: { readonly at: number; readonly images: SwarmDocument['images'] } | undefined;
+  #listed: { readonly at: number; readonly version: number; readonly images: SwarmDocument['images'] } | undefined;
   #ownImagesKey = '';
   #nextNumber = 1;
   #looking = 0;
@@ -181,7 +181,7 @@ export class SwarmWatch implements SwarmSource, Disposable {
 
   #imageList(): SwarmDocument['images'] {
     const now = this.#now();
-    if (this.#listed === undefined || now - this.#listed.at >= IMAGES_MS) this.#listed = { at: now, images: this.#images.list() };
+    if (this.#listed === undefined || (this.#listed.version !== this.#images.version && now - this.#listed.at >= IMAGES_MS)) this.#listed = { at: now, version: this.#images.version, images: this.#images.list() };
     return this.#listed.images;
   }
 

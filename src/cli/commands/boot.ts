@@ -12,9 +12,10 @@ interface Flags extends DiskFlags, ImageFlags {
   readonly timeout: number;
 }
 
-export const define: DefineCommand = (command, { output }) => {
+export const define: DefineCommand = (command, context) => {
+  const { output } = context;
   addImageOptions(addDiskOptions(command
-    .argument('<disk-or-reference>', 'a VM disk image\'s file, or an image that the Docker Engine has or can pull')
+    .argument('<disk-or-reference>', 'a VM disk image\'s file, or an image: the Docker Engine\'s own, else by the agent of this host, else what the engine can pull')
     .description('Starts a container of a VM disk image or an image made of one, with its own init as PID 1, and waits until its system is up.')
     .option('--name <name>', 'of the container')
     .option('--live', 'start from the mapped disk itself, without converting: needs root, and stays until the container ends')
@@ -23,6 +24,7 @@ export const define: DefineCommand = (command, { output }) => {
     .action(async (source: string, flags: Flags) => {
       const { name, live, network, timeout, ...rest } = flags;
       const progress = convertProgress(process.stderr);
+      const signal = onInterrupt();
       const options = {
         ...convertOptions(rest),
         containerName: name,
@@ -30,7 +32,8 @@ export const define: DefineCommand = (command, { output }) => {
         timeoutMs: timeout * 1000,
         // The digest is for images that go elsewhere.
         sourceDigest: false,
-        signal: onInterrupt(),
+        signal,
+        bring: async (reference: string) => await (await import('../bring-image.ts')).bringImage(reference, context, signal),
         onProgress: progress.show,
         onUnpack: progress.unpack,
         onNote: (line: string) => {

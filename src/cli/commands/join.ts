@@ -24,7 +24,7 @@ interface Options {
 export const define: DefineCommand = (command, context) => {
   command
     .argument('[token]', 'what "layerswarm token" printed on a member, or - to read it from standard input')
-    .description('Makes this host a member of a swarm: writes its key and configuration, starts its unit or says how to start the agent, and ends when the node is in and has its origin.')
+    .description('Makes this host a member of a swarm: writes its key and configuration, starts its unit or says how to start the agent, and ends when the node is in and has its origin, with what "layerswarm doctor" finds wrong.')
     .option('--token-file <file>', 'file that holds the token')
     .option('--no-start', 'do not start the unit')
     .option('--no-wait', 'end when the files are written')
@@ -44,7 +44,12 @@ export const define: DefineCommand = (command, context) => {
       const started = options.start && config === SYSTEM_CONFIG && await startUnit();
       if (!started) context.output.diagnostic(`${written.config} is ready: start the node with "layerswarm agent${config === SYSTEM_CONFIG ? '' : ` --config ${config}`}"${options.wait ? '; waiting for it' : ''}`);
       const node = options.wait ? await untilIn(context, config, limit) : null;
-      context.output.result({ ...written, started, node }, (joined) => (joined.node === null ? `${joined.config}: written, with swarm key ${joined.keyId}` : `this host is a member with swarm key ${joined.keyId}: ${joined.node.peers} peers, origin ${joined.node.origin}`));
+      const checks = node === null ? [] : await (await import('../doctor/look.ts')).lookAtNode({ ...context, configFile: config });
+      const { formatChecks } = await import('../doctor/format-checks.ts');
+      context.output.result({ ...written, started, node, checks }, (joined) => (joined.node === null ? `${joined.config}: written, with swarm key ${joined.keyId}` : [
+        `this host is a member with swarm key ${joined.keyId}: ${joined.node.peers} peers, origin ${joined.node.origin}`,
+        ...joined.checks.filter(({ level }) => level !== 'ok').map((check) => formatChecks([check])),
+      ].join('\n')));
     });
 };
 

@@ -13,6 +13,11 @@ export interface BootOptions extends ConvertOptions {
   readonly containerName?: string | undefined;
   /** Docker's network mode; its default otherwise. */
   readonly network?: string | undefined;
+  /**
+   * Brings an image that the engine does not have into it, and says what it is called there; undefined where nobody here has it either,
+   * so that the engine is to pull it.
+   */
+  readonly bring?: ((reference: string) => Promise<string | undefined>) | undefined;
   /** How long the system may take to come up. */
   readonly timeoutMs?: number | undefined;
 }
@@ -41,7 +46,7 @@ export async function boot(source: string, options: BootOptions): Promise<BootRe
   await checkName(engine, options.containerName, signal);
   const stat = statSync(source, { throwIfNoEntry: false });
   const isDisk = stat?.isFile() === true || stat?.isBlockDevice() === true;
-  const image = isDisk ? await loadDisk(engine, source, options) : await pulled(engine, source, signal);
+  const image = isDisk ? await loadDisk(engine, source, options) : await present(engine, source, options);
   const container = await engine.create(options.containerName, systemContainer({ image, cgroupV1, network: options.network }));
   return await startAndWait(container, image, options);
 }
@@ -73,7 +78,16 @@ async function failedUnits(container: Docker.Container): Promise<string[]> {
   return lines.split(/\r?\n/).map((line) => line.trim().split(/\s+/, 1)[0]!).filter((unit) => unit !== '');
 }
 
-async function pulled(engine: DockerEngine, reference: string, signal: AbortSignal | undefined): Promise<string> {
+/** What the engine calls the image, once it has it. */
+async function present(engine: DockerEngine, reference: string, { bring, signal }: BootOptions): Promise<string> {
+  try {
+    await engine.inspect(reference, signal);
+    return reference;
+  } catch (error) {
+    if (errorCode(error) !== 'not-found') throw error;
+  }
+  const brought = await bring?.(reference);
+  if (brought !== undefined) return brought;
   try {
     await engine.ensure(reference, signal);
   } catch (error) {

@@ -4,6 +4,7 @@ import { LayerswarmError } from '../../errors.ts';
 import { chooseBackend, hostAbilities } from '../backend.ts';
 import { Cleanup, findScratch, keepScratch, makeScratch, dismantle } from '../cleanup.ts';
 import { FileSource } from '../header/byte-source.ts';
+import { unlockVolumes } from '../luks/unlock-volumes.ts';
 import { diskFileName, findVolumes, type DiskImage } from '../map/find-volumes.ts';
 import { fileNames, mapByExport } from '../map/map-by-export.ts';
 import type { MappedDisk, Volume } from '../map/volume.ts';
@@ -83,6 +84,7 @@ export async function mountDisk(source: string, folder: string, options: OpenOpt
       for (const daemon of mapped.daemons) daemon.release();
       disk = mapped;
     }
+    disk = await unlockVolumes(disk, { where, keyFiles: options.keyFiles ?? [], signal: options.signal });
     const context = { where, cleanup, signal: options.signal, outlive: true };
     const byKernel = root && (trust || options.backend === 'loop');
     const plain = options.backend === 'guestfs' ? new GuestMounter(context) : byKernel ? new LoopMounter(context, trust) : new FuseMounter(context);

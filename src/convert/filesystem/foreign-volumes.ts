@@ -5,7 +5,7 @@ export type Remedy = 'mount' | 'unlock' | 'assemble' | 'none';
 
 export const REMEDIES: Readonly<Record<Exclude<Remedy, 'none'>, string>> = {
   mount: 'mount it where it came from, and seed its files: tar -C FOLDER --xattrs -cpf root.tar . && layerswarm seed tar:root.tar',
-  unlock: 'unlock it on a host that you trust (cryptsetup open --readonly), and convert the device /dev/mapper/NAME',
+  unlock: 'name a file with its passphrase with --key-file, or unlock it on a host that you trust (cryptsetup open --readonly), and convert the device /dev/mapper/NAME',
   assemble: 'assemble it on a host that you trust, read-only, and convert the device that comes of it',
 };
 

@@ -5,7 +5,7 @@ import { LayerswarmError } from '../../errors.ts';
 import { FileSource } from '../header/byte-source.ts';
 import { runProgram, type Surroundings } from '../program/run-program.ts';
 import { blockNode, type DiskFile } from './disk-file.ts';
-import { diskFileName, findVolumes, type DiskImage } from './find-volumes.ts';
+import { diskFileName, findVolumes, type DiskImage, type DiskPlan } from './find-volumes.ts';
 import { joinedNode, writeJoinedExtents } from './joined-extents.ts';
 import type { MappedDisk, Volume } from './volume.ts';
 
@@ -26,6 +26,15 @@ export async function mapByCopy(files: readonly DiskFile[], where: Surroundings,
   }
   const plan = findVolumes(images);
 
+  const volumes = await copyVolumes(plan, disks, where, signal);
+  return { disks, volumes, unreadable: plan.unreadable, warnings: plan.warnings };
+}
+
+/**
+ * The volumes in raw files: each where it lies, or copied together where it is in pieces.
+ * @param disks files in the scratch folder, by their names there
+ */
+export async function copyVolumes(plan: DiskPlan, disks: readonly Pick<Volume, 'name' | 'file'>[], where: Surroundings, signal: AbortSignal | undefined): Promise<Volume[]> {
   const volumes: Volume[] = [];
   for (const [i, { name, extents, ...rest }] of plan.volumes.entries()) {
     if (extents.length === 1) {
@@ -33,13 +42,13 @@ export async function mapByCopy(files: readonly DiskFile[], where: Surroundings,
       volumes.push({ name, file: disks[disk]!.file, offset, size, ...rest });
       continue;
     }
-    const descriptor = join(where.scratch, `joined${i}.vmdk`);
-    const joined = join(where.scratch, `joined${i}`);
+    const descriptor = join(where.scratch, `${disks[0]!.name}-joined${i}.vmdk`);
+    const joined = join(where.scratch, `${disks[0]!.name}-joined${i}`);
     writeJoinedExtents(descriptor, disks.map(({ name }) => name), extents);
     await convertToRaw(where, joinedNode(descriptor), joined, signal);
     volumes.push({ name, file: joined, offset: 0, size: statSync(joined).size, ...rest });
   }
-  return { disks, volumes, unreadable: plan.unreadable, warnings: plan.warnings };
+  return volumes;
 }
 
 async function convertToRaw(where: Surroundings, node: Record<string, unknown>, target: string, signal: AbortSignal | undefined): Promise<void> {

@@ -12,6 +12,8 @@ export interface Volume {
   readonly partition?: Partition;
   /** Of several disks of one machine, which: from 0. Unset where there is only one. */
   readonly diskNumber?: number;
+  /** Set for what was in a LUKS volume: its id. */
+  readonly luks?: string;
   /** Set for an LVM logical volume. */
   readonly logical?: { readonly group: string; readonly groupId: string; readonly name: string };
 }

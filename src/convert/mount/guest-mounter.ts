@@ -34,7 +34,7 @@ export class GuestMounter implements Mounter {
     if (isPacked(filesystem)) return await this.#unpacker.mount(volume, filesystem, at);
     const refusal = this.refuses(filesystem);
     if (refusal !== undefined || (filesystem.kind !== 'ext' && filesystem.kind !== 'xfs')) throw new LayerswarmError('denied', refusal ?? filesystem.kind);
-    if (volume.offset !== 0) throw new LayerswarmError('internal', 'a virtual machine is given whole files');
+    if (volume.offset !== 0) throw new LayerswarmError('unsupported', `a virtual machine is given whole files, and ${volume.name} is a part of one: leave out --backend`);
     const { where, signal } = this.#options;
     await replayExtJournal(where, volume, filesystem, signal);
     const path = at ?? join(where.scratch, `tree${this.#mounts++}`);

@@ -41,9 +41,9 @@ export function programEnvironment(scratch: string): NodeJS.ProcessEnv {
   return { ...LIBGUESTFS, PATH: PROGRAM_PATH, LC_ALL: 'C', TZ: 'UTC', HOME: scratch, TMPDIR: scratch, [SCRATCH_MARK]: scratch, ...inherited() };
 }
 
-/** Marks of a test run, by which it finds what was left behind; and how this host runs libguestfs, which has no other configuration. */
+/** Marks of a test run, by which it finds what was left behind; where Node keeps what it has compiled; and how this host runs libguestfs, which has no other configuration. */
 function inherited(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => name === 'SWARM_TEST_RUN' || name.startsWith('LIBGUESTFS_') || name.startsWith('SUPERMIN_')));
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => name === 'SWARM_TEST_RUN' || name === 'NODE_COMPILE_CACHE' || name.startsWith('LIBGUESTFS_') || name.startsWith('SUPERMIN_')));
 }
 
 /**

@@ -43,6 +43,7 @@ export function meansVolume(spec: string, volume: Volume, filesystem: FileSystem
       default: return value !== '' && value === volume.partition?.label;
     }
   }
+  if (volume.luks !== undefined) return spec === `/dev/mapper/luks-${volume.luks}`;
   if (volume.logical !== undefined) {
     const { group, name } = volume.logical;
     // device-mapper doubles dashes in names.

@@ -33,7 +33,7 @@ export async function getBlob(context: PullContext, request: RegistryRequest, pa
       failed(error);
       throw error;
     })
-    : await storedBlob(request, digest, reader);
+    : await storedBlob(context, { upstream, request, repository, digest, headersDue, failed }, reader);
   const pull = context.observer.blobServed({ repository: repository.full, digest, size: served.size, source: served.source });
   return pull === undefined ? served.response : { ...served.response, headers: { ...served.response.headers, [PULL_HEADER]: pull } };
 }
@@ -44,17 +44,38 @@ interface ServedBlob {
   readonly response: RegistryResponse;
 }
 
-async function storedBlob(request: RegistryRequest, digest: Digest, reader: BlobReader): Promise<ServedBlob> {
+async function storedBlob(context: PullContext, wanted: WantedBlob, reader: BlobReader): Promise<ServedBlob> {
   const release = (): Promise<void> => reader.close();
   try {
-    const response = blobResponse(request, digest, reader.size, (range) => ({
+    const response = blobResponse(wanted.request, wanted.digest, reader.size, (range) => ({
       length: range.end - range.start,
-      bytes: () => reader.stream(range.start, range.end, { reuse: true }),
+      bytes: (signal) => storedBytes(context, wanted, reader, range, signal),
     }), release);
     return { size: reader.size, source: 'store', response };
   } catch (error) {
     await release();
     throw error;
+  }
+}
+
+/** The bytes of a blob that is here; where the disk turns out to have changed them, it is put aside, and the rest comes as that of any other. */
+async function* storedBytes(context: PullContext, wanted: WantedBlob, reader: BlobReader, { start, end }: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  let position = start;
+  try {
+    for await (const chunk of reader.stream(start, end, { reuse: true })) {
+      yield chunk;
+      position += chunk.length;
+    }
+    return;
+  } catch (error) {
+    if (errorCode(error) !== 'digest-mismatch') throw error;
+  }
+  const { upstream: { exchange, resolver }, repository, digest } = wanted;
+  const fetch = exchange.fetch({ digest, repository: repository.name, shared: !resolver.isExcluded(repository.name), size: reader.size });
+  try {
+    yield* telling(mended(context, wanted, fetch, { start: position, end }, signal), wanted.failed);
+  } finally {
+    fetch.release();
   }
 }
 
@@ -77,6 +98,7 @@ async function fetchBlob(context: PullContext, wanted: WantedBlob, known: number
     digest,
     repository: repository.name,
     shared: !resolver.isExcluded(repository.name),
+    pull: context.observer.pullOf(repository.full, digest),
     ...(known === undefined ? {} : { size: known }),
   });
   const release = (): void => fetch.release();

@@ -37,6 +37,8 @@ export interface PullObserver {
   manifestFailed(failed: { repository: string; reference: string; client: ClientName; error: string }): void;
   /** The answer to a blob request began. Returns the id of the pull, where one is known. */
   blobServed(served: { repository: string; digest: Digest; size: number; source: BlobServedFrom }): string | undefined;
+  /** Id of the pull that a blob is part of, where one is known. */
+  pullOf(repository: string, digest: Digest): string | undefined;
   blobFailed(failed: { repository: string; digest: Digest; error: string }): void;
 }
 

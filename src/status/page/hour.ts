@@ -31,7 +31,7 @@ export function showHour(model: Model): void {
     const bar = (kind: string, y: number, height: number): SVGElement[] => (height <= 0 ? [] : [svg('rect', { class: kind, x: x.toFixed(1), y: (y - Math.max(1, height)).toFixed(1), width: Math.max(1, step - 1.5).toFixed(1), height: Math.max(1, height).toFixed(1) })]);
     return [...bar('from-origin', HEIGHT, low), ...bar('from-peers', HEIGHT - low, high)];
   });
-  const label = `In the last hour ${size(totals[1])} came from peers and ${size(totals[0])} from the origin; the busiest minute had ${rate(most / 60)}.`;
+  const label = `In the last hour ${size(totals[1])} came from peers and ${size(totals[0])} from the origin; the busiest minute had ${size(most)}.`;
   body.replaceChildren(
     el('div', { class: 'chart' },
       svg('svg', { width, height: HEIGHT + 2, viewBox: `0 0 ${width} ${HEIGHT + 2}`, role: 'img', 'aria-label': label, 'data-minute': minute },
@@ -42,7 +42,7 @@ export function showHour(model: Model): void {
     el('dl', { class: 'facts' }, ...[
       ['Now from peers', rate(now[1])], ['Now from the origin', rate(now[0])],
       ['Today from peers', size(model.today.peersBytes)], ['Today from the origin', size(model.today.originBytes)],
-      ['From peers, last hour', percent(totals[1], totals[0] + totals[1])], ['Busiest minute', rate(most / 60)],
+      ['From peers, last hour', percent(totals[1], totals[0] + totals[1])], ['Busiest minute', size(most)],
     ].map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value)))),
   );
 }

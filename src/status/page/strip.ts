@@ -38,12 +38,14 @@ export function updateStrip(element: Element, { sources, haveBytes, sizeBytes }:
 
 /** Who the letters of a strip are. */
 export function legendOf({ sources, haveBytes }: Given, marks: Marks, nameOf: (source: string) => string): Node[] {
-  const most = [...sources].sort((a, b) => b.bytes - a.bytes);
+  const most = [...sources].sort((a, b) => Number(b.source === 'origin') - Number(a.source === 'origin') || b.bytes - a.bytes);
+  const here = haveBytes - sources.reduce((sum, { bytes }) => sum + bytes, 0);
   return [
     ...most.slice(0, LEGEND).map(({ source, bytes }) => {
       const { letter, colour } = marks.of(source);
       return el('li', {}, el('i', { class: `key ${colour}`, attributes: { 'aria-hidden': 'true' } }, letter), el('bdi', {}, nameOf(source)), el('span', { class: 'soft' }, percent(bytes, haveBytes)));
     }),
     ...(most.length > LEGEND ? [el('li', { class: 'soft' }, `and ${most.length - LEGEND} more`)] : []),
+    ...(here > haveBytes / 100 ? [el('li', {}, el('i', { class: 'key c-here', attributes: { 'aria-hidden': 'true' } }, '='), 'was here', el('span', { class: 'soft' }, percent(here, haveBytes)))] : []),
   ];
 }

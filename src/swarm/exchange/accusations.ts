@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { errorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { PartialBlob } from '../../store/blob-store.ts';
@@ -6,7 +5,7 @@ import type { BlobNetwork } from '../network/network.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import type { PrefixList } from './prefix-list.ts';
 import type { Provenance } from './provenance.ts';
-import { parseNote, statementIsSigned, type Statement } from './statement.ts';
+import { parseNote, sha256, statementIsSigned, type Statement } from './statement.ts';
 import type { Strikes } from './strikes.ts';
 
 /** How long evidence bans for. */
@@ -62,9 +61,9 @@ export class Accusations {
     this.#lists.push(list);
   }
 
-  /** It sent bytes that do not fit the statement that it sent with them, or that its own disk does not hold. */
-  ownBytes(accused: string, piece: number): void {
-    void this.#sentenceHolder(accused, piece);
+  /** It sent bytes that do not fit the statement that it sent with them. True when its disk was at fault, and it has seen to that. */
+  async ownBytes(accused: string, piece: number): Promise<boolean> {
+    return await this.#sentenceHolder(accused, piece);
   }
 
   /**
@@ -125,11 +124,11 @@ export class Accusations {
   }
 
   /** Whoever sent bytes of its own copy. One whose disk is wrong says that it has the piece no more; a right copy gives no wrong bytes. */
-  async #sentenceHolder(accused: string, piece: number): Promise<void> {
+  async #sentenceHolder(accused: string, piece: number): Promise<boolean> {
     const now = await this.#askAgain(accused, piece);
-    if (typeof now === 'object' || this.#strike(accused, [this.#context.network.self, ...this.#context.network.peers().map(({ peerId }) => peerId)])) {
-      this.#ban(accused, 'sent bytes that are not the blob\'s, and not those of its own copy');
-    }
+    const isBanned = typeof now === 'object' || this.#strike(accused, [this.#context.network.self, ...this.#context.network.peers().map(({ peerId }) => peerId)]);
+    if (isBanned) this.#ban(accused, 'sent bytes that are not the blob\'s, and not those of its own copy');
+    return !isBanned && now === 'nothing';
   }
 
   #strike(accused: string, others: Iterable<string>): boolean {
@@ -162,8 +161,4 @@ export class Accusations {
 function rangesOf(pieces: readonly number[]): number {
   const known = new Set(pieces);
   return [...known].filter((piece) => !known.has(piece - 1)).length;
-}
-
-export function sha256(bytes: Uint8Array): Buffer {
-  return createHash('sha256').update(bytes).digest();
 }

@@ -1,9 +1,9 @@
 import { LayerswarmError } from '../../errors.ts';
 import type { BlobNetwork } from '../network/network.ts';
-import { MAX_INLINE_BYTES, type Holding, type MessageOf } from '../protocol/message.ts';
+import type { Holding, MessageOf } from '../protocol/message.ts';
 import type { BlobRequest } from '../swarm.ts';
 import type { BlobSources } from './blob-sources.ts';
-import { findInline } from './lookup.ts';
+import { findSmall, MAX_WHOLE_BYTES } from './lookup.ts';
 import type { OriginAccess } from './origin-access.ts';
 
 /** Bounds what is kept of members that have not said yet what they have. */
@@ -65,11 +65,11 @@ export class BlobFinding {
     return answers;
   }
 
-  /** A small blob that a near member holds comes with its answer: one round trip. */
-  async inline(): Promise<{ bytes: Uint8Array; peer: string } | undefined> {
+  /** A small blob that a near member holds comes with its answer, or whole from it alone: a round trip or two. */
+  async small(): Promise<{ bytes: Uint8Array; peer: string } | undefined> {
     const { network, request: { digest, size, sources }, signal } = this.#options;
-    if (size === undefined ? sources !== 'peers' : size > MAX_INLINE_BYTES) return undefined;
-    return await findInline(network, digest, signal);
+    if (size === undefined ? sources !== 'peers' : size > MAX_WHOLE_BYTES) return undefined;
+    return await findSmall(network, digest, size, signal);
   }
 
   /** As the request says; from the origin; else, while that is away, what a member says that holds it: the digest will tell. */

@@ -1,4 +1,6 @@
+import { errorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
+import type { BlobReader } from '../../store/blob-store.ts';
 import type { ByteRange, LaneAnswer, LaneSource } from '../lane/lane.ts';
 import type { BlobNetwork } from '../network/network.ts';
 import { PieceLayout, pieceLengthFor } from './core/piece-layout.ts';
@@ -17,6 +19,8 @@ export interface BlobServerOptions {
   sent(bytes: number): void;
 }
 
+const DOUBT_EVERY_MS = 60_000;
+const MAX_DOUBTED = 1024;
 /** Blobs that one member may say it is fetching. */
 const MAX_FETCHED = 1024;
 
@@ -27,6 +31,8 @@ export class BlobServer implements LaneSource {
   readonly #fetching = new Map<string, Set<string>>();
   readonly #fetchedBy = new Map<string, Set<string>>();
   readonly #open: OpenBlobs;
+  /** Blobs that were compared again since somebody disputed them, and when. */
+  readonly #doubted = new Map<string, number>();
 
   constructor(options: BlobServerOptions) {
     this.#options = options;
@@ -62,18 +68,37 @@ export class BlobServer implements LaneSource {
     return served ?? (transfer.state === 'done' ? this.#readComplete(blob, range) : undefined);
   }
 
-  /** A statement on a piece from what is proven here, else from another reading of the origin. */
+  /**
+   * A statement on a piece from what is proven here, else from another reading of the origin. Somebody got other bytes of it: what is here
+   * is compared again first, whatever was found before, and is dropped where it is wrong.
+   */
   async lookAgain(blob: Digest, piece: number): Promise<Statement | undefined> {
     const open = await this.#open.use(blob);
     if (open === undefined) return await this.#options.transfer(blob)?.lookAgain(piece);
     try {
+      await this.#doubt(blob, open.reader);
       const layout = new PieceLayout(open.reader.size);
       if (piece >= layout.pieceCount) return undefined;
       const { start, end } = layout.range(piece);
       return await makeStatement(this.#options.network, blob, start, await open.reader.read(start, end - start));
+    } catch (error) {
+      if (errorCode(error) === 'digest-mismatch') return undefined;
+      throw error;
     } finally {
       open.release();
     }
+  }
+
+  /** Once in a while: whoever asks makes this node read the blob. */
+  async #doubt(blob: Digest, reader: BlobReader): Promise<void> {
+    const key = blob.toString();
+    const now = performance.now();
+    if (now - (this.#doubted.get(key) ?? -Infinity) < DOUBT_EVERY_MS) return;
+    this.#doubted.delete(key);
+    this.#doubted.set(key, now);
+    if (this.#doubted.size > MAX_DOUBTED) this.#doubted.delete(this.#doubted.keys().next().value!);
+    await this.#options.store.doubt(blob);
+    reader.doubt();
   }
 
   /** Closes what members read and nobody reads just now: open blobs are never evicted. */

@@ -1,22 +1,26 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode, LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
 import { MAX_NOTE_BYTES } from '../lane/frame.ts';
 import type { ByteSource, Lane, LaneAnswer } from '../lane/lane.ts';
 import type { BlobNetwork } from '../network/network.ts';
-import type { BlobOrigin } from '../swarm.ts';
+import type { BlobOrigin, Say } from '../swarm.ts';
 import type { Run } from './core/bitfield.ts';
 import type { ArrivedBy, Download, FetchOutcome } from './core/download.ts';
 import type { Fetch } from './core/neighbour.ts';
 import type { Read } from './core/read-plan.ts';
+import type { PeerRates } from './peer-rates.ts';
 import type { PieceVerifier } from './piece-verifier.ts';
 import { PieceWriter } from './piece-writer.ts';
 import type { PieceOrigin, Provenance } from './provenance.ts';
-import { encodeNote, parseNote, signStatement, type Statement } from './statement.ts';
+import { encodeNote, MAX_SIGNED, parseNote, signStatements, type Statement } from './statement.ts';
 import type { TransferMeter } from './transfer-meter.ts';
 
 /** Pieces of an extent that are asked of a holder at once. */
 const HOLDER_REQUESTS = 3;
+/** Pieces that are read within so little time are signed together, though the first after a pause at once. */
+const SIGN_GATHER_MS = 15;
 
 export interface CarrierOptions {
   readonly network: BlobNetwork;
@@ -28,6 +32,8 @@ export interface CarrierOptions {
   readonly provenance: Provenance;
   readonly verifier: PieceVerifier;
   readonly meter: TransferMeter;
+  readonly rates: PeerRates;
+  readonly say: Say | undefined;
   /** Ends everything that is under way. */
   readonly signal: AbortSignal;
   readonly origin: () => BlobOrigin | undefined;
@@ -47,20 +53,33 @@ export class Carrier {
   readonly #options: CarrierOptions;
   readonly #writer: PieceWriter;
   readonly #fetches = new Map<number, AbortController>();
+  /** Read, and not signed yet; those of them that the next signature is for. */
+  readonly #unsigned = new Set<number>();
+  #toSign: { readonly piece: number; readonly sha256: Buffer; readonly read: Read }[] = [];
+  #signing: Promise<void> | undefined;
+  #signedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: CarrierOptions) {
     this.#options = options;
     const { download, partial } = options;
-    // Both: a piece that is being replaced has no grade for a moment, one whose statement is awaited does not count as here yet.
-    this.#writer = new PieceWriter(partial, download.layout, (piece) => download.have.has(piece) || partial.grade(piece) !== Grade.missing);
+    // All: a piece that is being replaced has no grade for a moment, one that is not signed yet must not change below its hash.
+    this.#writer = new PieceWriter(partial, download.layout, (piece) => download.have.has(piece) || partial.grade(piece) !== Grade.missing || this.#unsigned.has(piece));
   }
 
   cancel(fetch: Fetch): void {
     this.#fetches.get(fetch.id)?.abort();
   }
 
-  /** As `signal` ends the rest: a signal that joins both would cost each request more than its frames do. */
-  cancelAll(): void {
+  /** Before `signal`, and before the unfinished blob is closed. What was read and is not signed yet is kept for the next time. */
+  stop(): void {
+    const { download, partial } = this.#options;
+    try {
+      for (const piece of this.#unsigned) if (!download.have.has(piece)) partial.complete(piece, Grade.origin);
+    } catch {
+      // The store takes nothing more: they are read again.
+    }
+    this.#unsigned.clear();
+    // A signal that joins each with the rest would cost a request more than its frames do.
     for (const abort of this.#fetches.values()) abort.abort();
   }
 
@@ -91,15 +110,22 @@ export class Carrier {
     try {
       const lane = await this.#options.network.lane(fetch.peer, signal);
       await lane.request(digest, range, {
-        write: (offset, chunk) => target.write(offset, chunk),
+        write: (offset, chunk) => {
+          download.heard({ fetch }, now());
+          return target.write(offset, chunk);
+        },
         noted: (note) => { for (const [piece, statement] of this.#statementsIn(note)) statements.set(piece, statement); },
       }, signal);
     } catch (error) {
       outcome = signal.aborted ? 'cancelled' : errorCode(error) === 'not-found' ? 'absent' : 'failed';
-      if (outcome !== 'cancelled') meter.stalled(errorCode(error) === 'timeout');
+      if (outcome !== 'cancelled') {
+        meter.stalled(errorCode(error) === 'timeout');
+        this.#options.say?.('a source is left', { peer: fetch.peer, first: fetch.first, pieces: fetch.count, reason: errorCode(error) });
+      }
     } finally {
       target.release();
       this.#fetches.delete(fetch.id);
+      this.#options.rates.measured(fetch.peer, download.layout.bytes(fetch.first, fetch.arrived), now() - fetch.startedAt, outcome === 'done');
       download.fetchEnded(fetch, outcome, now());
       this.#options.wake();
     }
@@ -122,6 +148,7 @@ export class Carrier {
       else await this.#readHolder(read, read.source);
     } catch (error) {
       outcome = 'failed';
+      this.#options.say?.('a read failed', { peer: read.source, from: read.source === undefined ? 'origin' : undefined, first: read.extent.first, pieces: read.extent.count, reason: errorCode(error) });
       if (read.source === undefined && !this.#options.signal.aborted) this.#options.originFailed(error);
       else download.neighbours.get(read.source ?? '')?.failed(this.#options.now());
     } finally {
@@ -142,13 +169,15 @@ export class Carrier {
     const target = this.#writer.target(range.start, {
       hashed: true,
       onPiece: (piece, sha256) => {
-        const signed = this.#sign(piece, sha256!, read).finally(() => { signing.delete(signed); });
-        signing.add(signed);
+        this.#unsigned.add(piece);
+        this.#toSign.push({ piece, sha256: sha256!, read });
+        signing.add(this.#signing ??= this.#signSoon());
       },
     });
     let offset = range.start;
     try {
       for await (const chunk of origin.readBlob(this.#options.repository, this.#options.digest, { ...range, size: download.layout.size }, this.#options.signal)) {
+        download.heard({ read }, this.#options.now());
         await target.write(offset, chunk);
         offset += chunk.length;
         this.#options.meter.fromOrigin(chunk.length);
@@ -159,15 +188,28 @@ export class Carrier {
     }
   }
 
-  /** A piece that this node read from the origin: it answers for it from now on. */
-  async #sign(piece: number, sha256: Buffer, read: Read): Promise<void> {
-    const { digest, download, network, now, provenance, wake } = this.#options;
-    const { start, end } = download.layout.range(piece);
-    const statement = await signStatement(network, digest, { start, length: end - start, sha256 });
-    if (this.#options.signal.aborted) return;
-    provenance.set(piece, undefined, statement);
-    this.#complete(piece, Grade.origin);
-    download.arrived(piece, { read }, true, now());
+  /** Pieces that this node read from the origin: it answers for them from now on. */
+  async #signSoon(): Promise<void> {
+    const { digest, download, network, now, provenance, wake, signal } = this.#options;
+    await delay(Math.max(0, this.#signedAt + SIGN_GATHER_MS - performance.now()));
+    const pieces = this.#toSign;
+    this.#toSign = [];
+    this.#signing = undefined;
+    this.#signedAt = performance.now();
+    for (let i = 0; i < pieces.length; i += MAX_SIGNED) {
+      const together = pieces.slice(i, i + MAX_SIGNED);
+      const statements = await signStatements(network, digest, together.map(({ piece, sha256 }) => {
+        const { start, end } = download.layout.range(piece);
+        return { start, length: end - start, sha256 };
+      }));
+      if (signal.aborted) return;
+      for (const [j, { piece, read }] of together.entries()) {
+        this.#unsigned.delete(piece);
+        provenance.set(piece, undefined, statements[j]);
+        this.#complete(piece, Grade.origin);
+        download.arrived(piece, { read }, true, now());
+      }
+    }
     wake();
   }
 
@@ -221,7 +263,10 @@ export class Carrier {
     });
     try {
       await lane.request(digest, range, {
-        write: (offset, chunk) => target.write(offset, chunk),
+        write: (offset, chunk) => {
+          download.heard(by, now());
+          return target.write(offset, chunk);
+        },
         noted: (note) => { for (const [of, its] of this.#statementsIn(note)) if (of === piece) statement = its; },
       }, signal);
     } finally {

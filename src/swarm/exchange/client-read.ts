@@ -34,13 +34,15 @@ export async function* clientBytes(
   let position = start;
   // containerd's parallel reads begin anywhere, name no end, and are cut where the next begins
   const asked = options.emit === 'vouched' && start > 0 ? { end, isPatient: true } : undefined;
+  let pollMs = options.emit === 'proven' ? TRICKLE_MS : asked === undefined ? VOUCHED_POLL_MS : 0;
   const proven = transfer.done().then(() => true);
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
   });
   aborted.catch(() => undefined);
   signal.throwIfAborted();
-  while (position < end && !(await Promise.race([proven, aborted, after(options.emit === 'proven' ? TRICKLE_MS : VOUCHED_POLL_MS)]))) {
+  while (position < end && !(await Promise.race([proven, aborted, after(pollMs)]))) {
+    if (options.emit === 'vouched') pollMs = VOUCHED_POLL_MS;
     do {
       const piece = await transfer.vouchedPiece(position, asked);
       if (piece === undefined) break;

@@ -157,6 +157,13 @@ export class Coordinators {
     this.#passedOver.set(member, this.#now() + PASSED_OVER_MS);
   }
 
+  /** Leases of this node's books. */
+  get leases(): number {
+    let count = 0;
+    for (const tables of this.#tables.values()) for (const { table } of tables.values()) count += table.leases;
+    return count;
+  }
+
   /** Drops what nobody uses any more. */
   sweep(): void {
     for (const [blob, tables] of this.#tables) {

@@ -2,7 +2,7 @@ import { errorCode, type ErrorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
 import type { BlobNetwork } from '../network/network.ts';
-import type { WantedPart } from '../swarm.ts';
+import type { Say, WantedPart } from '../swarm.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
 import { Carrier } from './carrier.ts';
 import type { Coordinators } from './coordinators.ts';
@@ -15,6 +15,7 @@ import { farZone } from './core/zone-budget.ts';
 import { isLeased } from './core/read-plan.ts';
 import type { OriginAccess } from './origin-access.ts';
 import { OutOfTurn } from './out-of-turn.ts';
+import type { PeerRates } from './peer-rates.ts';
 import { PieceVerifier } from './piece-verifier.ts';
 import { Provenance } from './provenance.ts';
 import { makeStatement } from './statement.ts';
@@ -46,6 +47,8 @@ export interface SessionOptions {
   readonly partial: PartialBlob;
   readonly origin: OriginAccess;
   readonly meter: TransferMeter;
+  readonly rates: PeerRates;
+  readonly say: Say | undefined;
   readonly strikes: Strikes;
   /** Pieces that the peer is answerable for turned out wrong. */
   broughtWrong(peer: string, pieces: number): void;
@@ -98,16 +101,21 @@ export class DownloadSession {
         download.distrust(peer, now());
         options.coordinators.distrust(digest, peer);
       },
+      forgiven: (peer) => {
+        download.forgive(peer, now());
+        this.wake();
+      },
       replaced: () => void this.advance(),
       broughtWrong: (peer, pieces) => options.broughtWrong(peer, pieces),
       failed: (error) => options.failed(error),
       origin: () => origin.usable,
       repository,
       rivals: () => this.#rivals(),
+      say: options.say,
       meter,
     });
     this.carrier = new Carrier({
-      network, now, digest, repository, download, partial, provenance, verifier: this.verifier, meter, signal: this.#abort.signal,
+      network, now, digest, repository, download, partial, provenance, verifier: this.verifier, meter, rates: options.rates, say: options.say, signal: this.#abort.signal,
       origin: () => origin.usable,
       wake: () => this.wake(),
       completed: (piece, grade) => {
@@ -134,8 +142,8 @@ export class DownloadSession {
   close(): void {
     clearInterval(this.#tick);
     this.verifier.stop();
+    if (!this.#abort.signal.aborted) this.carrier.stop();
     this.#abort.abort();
-    this.carrier.cancelAll();
   }
 
   // What peers tell
@@ -229,7 +237,7 @@ export class DownloadSession {
   }
 
   #execute(command: Command): void {
-    const { coordinators, digest, network } = this.#options;
+    const { coordinators, digest, meter, network } = this.#options;
     const blob = digest.toString();
     switch (command.type) {
       case 'have': {
@@ -248,6 +256,11 @@ export class DownloadSession {
       case 'ask-lease':
         void this.#askLease(command);
         break;
+      case 'silent':
+        meter.stalled(true);
+        // Leases are of no use to one whose reading does not get on.
+        if (command.read !== undefined && isLeased(command.read)) coordinators.report(digest, command.read.extent, [], 'failed');
+        break;
       case 'read':
         void this.carrier.read(command.read);
         break;
@@ -261,8 +274,14 @@ export class DownloadSession {
     const answer = await coordinators.ask(digest, { layout, bits: this.download.have, active, pieces, urgent }, this.#abort.signal);
     if (this.#abort.signal.aborted) return;
     const now = this.#options.now();
-    if ('extents' in answer) for (const command of this.download.leased(answer.extents, now)) this.#execute(command);
-    else this.download.leaseDelayed(answer.waitMs, now);
+    if ('extents' in answer) {
+      for (const command of this.download.leased(answer.extents, now)) {
+        if (command.type === 'read') this.#options.say?.('got a lease', { first: command.read.extent.first, pieces: command.read.extent.count, peer: command.read.source, from: command.read.source === undefined ? 'origin' : undefined });
+        this.#execute(command);
+      }
+    } else {
+      this.download.leaseDelayed(answer.waitMs, now);
+    }
     this.wake();
   }
 

@@ -13,6 +13,8 @@ export interface ExchangeStore {
   openPartial(digest: Digest, size: number, pieceLength: number): Promise<PartialBlob>;
   /** As `BlobStore.checkpoints`. */
   checkpoints(digest: Digest): Promise<Checkpoints | undefined>;
+  /** As `GuardedBlobs.doubt`. */
+  doubt(digest: Digest): Promise<void> | void;
   /** Told when a blob goes away. */
   onRemoved(listener: (digest: Digest) => void): void;
 }

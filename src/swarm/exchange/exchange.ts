@@ -2,12 +2,13 @@ import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
 import type { BlobNetwork, Peer } from '../network/network.ts';
 import { MAX_INLINE_BYTES, type Holding, type Message, type MessageOf } from '../protocol/message.ts';
-import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeTotals, TransferStatus } from '../swarm.ts';
+import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, Say, TransferStatus } from '../swarm.ts';
 import { BlobServer } from './blob-server.ts';
 import { Coordinators } from './coordinators.ts';
 import { CountedHandlers, runWork, WORK } from './counted-handlers.ts';
 import { pieceLengthFor } from './core/piece-layout.ts';
 import type { ExchangeStore } from './exchange-store.ts';
+import { PeerRates, type SlowPeer } from './peer-rates.ts';
 import { PeerWork } from './peer-work.ts';
 import { signList } from './prefix-list.ts';
 import { encodeNote } from './statement.ts';
@@ -33,6 +34,7 @@ export interface ExchangeOptions {
   origin(): BlobOrigin | undefined;
   /** Whether members may have this blob; false for those of excluded repositories only. */
   mayShare?(blob: Digest): Promise<boolean> | boolean;
+  readonly say?: Say;
   /** This node's own: members of it are asked first. */
   readonly zone?: string;
   readonly now?: () => number;
@@ -43,6 +45,12 @@ interface Active {
   readonly transfer: Transfer;
   interested: number;
   linger: NodeJS.Timeout | undefined;
+}
+
+/** A request as this thread is told it. */
+export interface ExchangeRequest extends BlobRequest {
+  /** Whoever asks has looked: the store does not have it. */
+  readonly isAbsent?: boolean;
 }
 
 /** A fetch as this thread has it. */
@@ -60,7 +68,7 @@ export class Exchange {
   readonly #sweeper: NodeJS.Timeout;
   readonly #work: PeerWork;
   readonly #unsubscribe: (() => void)[] = [];
-  readonly #totals: Omit<ExchangeTotals, 'vouchedBytes'> = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0 };
+  readonly #totals: Omit<ExchangeTotals, 'vouchedBytes'> = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0 };
   #closed = false;
 
   constructor(options: ExchangeOptions) {
@@ -74,7 +82,7 @@ export class Exchange {
     this.#work = new PeerWork({ now, cut: (peerId, until) => { network.ban(peerId, 'makes this node do more than its share of work', until); } });
     const { handle } = new CountedHandlers(network, this.#work);
     const coordinators = new Coordinators({ handle, network, now, strikes, random: options.random ?? Math.random });
-    this.#context = { network, store, coordinators, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, strikes, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
+    this.#context = { network, store, coordinators, rates: new PeerRates(now), say: options.say, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, strikes, proven: (pieces) => { this.#totals.verifiedPieces += pieces; }, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
     this.server = new BlobServer({
       network, store,
       transfer: (blob) => this.#active.get(blob.toString())?.transfer,
@@ -89,7 +97,7 @@ export class Exchange {
     this.#sweeper = setInterval(() => coordinators.sweep(), SWEEP_MS).unref();
   }
 
-  fetch(request: BlobRequest): ExchangeFetch {
+  fetch(request: ExchangeRequest): ExchangeFetch {
     if (this.#closed) throw new LayerswarmError('unavailable', 'this node is stopping');
     const key = request.digest.toString();
     let active = this.#active.get(key);
@@ -114,6 +122,16 @@ export class Exchange {
     const totals = { ...this.#totals };
     for (const { transfer } of this.#active.values()) addBytes(totals, transfer.status());
     return totals;
+  }
+
+  /** Members that give far less than others do. */
+  slowPeers(): readonly SlowPeer[] {
+    return this.#context.rates.slow();
+  }
+
+  activity(): Pick<ExchangeActivity, 'leases' | 'reads'> {
+    const reads = [...this.#active.values()].reduce((sum, { transfer }) => sum + transfer.reads, 0);
+    return { leases: this.#context.coordinators.leases, reads };
   }
 
   /** Pieces of the peer that turned out wrong since start. */
@@ -144,12 +162,12 @@ export class Exchange {
   }
 
   /** @param former what held the blob before: nobody may have its file while it is being closed */
-  #begin(request: BlobRequest, former: Transfer | undefined): Active {
+  #begin(request: ExchangeRequest, former: Transfer | undefined): Active {
     const key = request.digest.toString();
     const transfer = new Transfer(this.#context, request);
     const active: Active = { transfer, interested: 0, linger: undefined };
     this.#active.set(key, active);
-    transfer.start(former?.over());
+    transfer.start(former?.over(), request.isAbsent === true);
     void this.#watch(key, active);
     return active;
   }
@@ -259,15 +277,20 @@ export class Exchange {
     const blob = digest.toString();
     const transfer = this.#active.get(blob)?.transfer;
     if (transfer?.isUnderWay === true) return transfer.shared ? transfer.holding() : { blob, state: 'none' };
-    const size = await this.#mayShare(digest) ? await this.#options.store.size(digest) : undefined;
-    if (size === undefined) return { blob, state: 'none' };
-    const holding: Holding = { blob, state: 'complete', size, pieceLength: pieceLengthFor(size) };
-    if (!inline || size > MAX_INLINE_BYTES) return holding;
-    const reader = await this.#options.store.open(digest);
+    const { store } = this.#options;
+    // All at once: each may be a question to another thread.
+    const [mayShare, size, reader] = await Promise.all([
+      this.#mayShare(digest), store.size(digest), inline ? store.open(digest).catch(() => undefined) : undefined,
+    ]);
     try {
-      return { ...holding, inline: Uint8Array.from(await reader.read(0, size)) };
+      if (!mayShare || size === undefined) return { blob, state: 'none' };
+      const holding: Holding = { blob, state: 'complete', size, pieceLength: pieceLengthFor(size) };
+      return reader === undefined || size > MAX_INLINE_BYTES ? holding : { ...holding, inline: Uint8Array.from(await reader.read(0, size)) };
+    } catch {
+      // Evicted, or found damaged: the answer is about other blobs as well.
+      return { blob, state: 'none' };
     } finally {
-      await reader.close();
+      await reader?.close();
     }
   }
 

@@ -3,7 +3,7 @@ import type { PartialBlob } from '../../store/blob-store.ts';
 import type { BlobNetwork } from '../network/network.ts';
 import { parseList, type PrefixList } from './prefix-list.ts';
 
-const LIST_TIMEOUT_MS = 5000;
+const LIST_TIMEOUT_MS = 3000;
 
 /** The signed list of prefix digests that an unfinished blob is compared with, and the members that have one to give. */
 export class ListInUse {

@@ -1,14 +1,14 @@
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
-import { Accusations, sha256, type AccusationsContext } from './accusations.ts';
-import type { BlobOrigin } from '../swarm.ts';
+import { Accusations, type AccusationsContext } from './accusations.ts';
+import type { BlobOrigin, Say } from '../swarm.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import { ListInUse } from './list-in-use.ts';
 import type { PrefixList } from './prefix-list.ts';
 import type { Provenance } from './provenance.ts';
 import { SecondReading } from './second-reading.ts';
-import { makeStatement, statementIsSigned, type Statement } from './statement.ts';
+import { makeStatement, sha256, statementIsSigned, type Statement } from './statement.ts';
 import type { TransferMeter } from './transfer-meter.ts';
 
 export interface VerifierHooks {
@@ -18,6 +18,8 @@ export interface VerifierHooks {
   discarded(pieces: number[]): void;
   /** This peer brought wrong bytes, as it seems: nothing more from it. */
   accused(peer: string): void;
+  /** Its disk was at fault, and it has seen to that. */
+  forgiven(peer: string): void;
   /** So many pieces that it is answerable for differ from what the origin gives, or from its own statement. */
   broughtWrong(peer: string, pieces: number): void;
   /** Pieces have other bytes than before: the hash has to go on. */
@@ -29,6 +31,7 @@ export interface VerifierHooks {
   /** Members that fetch the same blob. */
   rivals(): string[];
   readonly meter: TransferMeter;
+  readonly say: Say | undefined;
 }
 
 /**
@@ -116,6 +119,7 @@ export class PieceVerifier {
   async settle(): Promise<void> {
     this.#settling ??= this.#settle().finally(() => {
       this.#settling = undefined;
+      this.#hooks.say?.('a dispute is over', { settlements: this.#settlements });
     });
     await this.#settling;
   }
@@ -132,6 +136,7 @@ export class PieceVerifier {
 
   /** What the origin says of a piece when it is read once more, signed; undefined when it cannot be. Read once for all who ask. */
   async lookAgain(piece: number): Promise<Statement | undefined> {
+    if (await this.#isDamaged(piece)) return undefined;
     let reading = this.#lookedAgain.get(piece);
     if (reading === undefined) {
       reading = this.#lookAgain(piece);
@@ -140,6 +145,17 @@ export class PieceVerifier {
       reading.catch(() => { this.#lookedAgain.delete(piece); });
     }
     return await reading;
+  }
+
+  /** The bytes on the disk are not those that came any more: they are thrown away, and nothing is said of them. */
+  async #isDamaged(piece: number): Promise<boolean> {
+    const statement = this.#provenance.get(piece)?.statement;
+    if (statement === undefined || this.#stopped || this.#partial.grade(piece) === Grade.missing) return false;
+    if (sha256(await this.#read(piece)).equals(statement.sha256) || this.#provenance.get(piece)?.statement !== statement) return false;
+    this.#provenance.delete(piece);
+    await this.#partial.discard([piece]);
+    this.#hooks.discarded([piece]);
+    return true;
   }
 
   async #settle(): Promise<void> {
@@ -325,10 +341,10 @@ export class PieceVerifier {
     // Its own statement against its own bytes is evidence without the blob being proven.
     this.#hooks.broughtWrong(sender, 1);
     this.#hooks.accused(sender);
-    this.#accusations.ownBytes(sender, piece);
     await this.#partial.discard([piece]);
     this.#provenance.delete(piece);
     this.#hooks.discarded([piece]);
+    if (await this.#accusations.ownBytes(sender, piece) && !this.#stopped) this.#hooks.forgiven(sender);
   }
 
   async #askForList(): Promise<void> {

@@ -1,10 +1,14 @@
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { BlobNetwork } from '../network/network.ts';
-import { DISPUTE_TIMEOUT_MS } from './accusations.ts';
 import { MemberDistance } from './core/distance.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import { parseNote, statementHolds, statementIsSigned, type Statement } from './statement.ts';
+
+/** The one who is asked reads a checkpoint's pieces first; then it is the next one's turn. */
+const ANSWER_TIMEOUT_MS = 5000;
+/** Without a byte for this long the bytes are had from somebody else. */
+const SILENCE_MS = 3000;
 
 /**
  * Who reads a disputed range from the origin once more: one member for all that fetch the blob, so that the origin is read once
@@ -40,7 +44,7 @@ export class SecondReading {
 
   /** What `reader` says of each piece after another reading, in order. @throws `unavailable`, and what the request does */
   async ask(reader: string, first: number, count: number): Promise<Statement[]> {
-    const answer = await this.#network.request(reader, { type: 'dispute', blob: this.#blob.toString(), runs: [[first, count]] }, 'statements', { timeoutMs: DISPUTE_TIMEOUT_MS });
+    const answer = await this.#network.request(reader, { type: 'dispute', blob: this.#blob.toString(), runs: [[first, count]] }, 'statements', { timeoutMs: ANSWER_TIMEOUT_MS });
     const said = answer.statements.flatMap((note) => parseNote(note));
     return await Promise.all(Array.from({ length: count }, async (_, i) => {
       const { start, end } = this.#layout.range(first + i);
@@ -54,11 +58,19 @@ export class SecondReading {
   async bytes(statement: Statement): Promise<Buffer | undefined> {
     const bytes = Buffer.alloc(statement.length);
     const range = { start: statement.start, end: statement.start + statement.length };
+    const silent = new AbortController();
+    const timer = setTimeout(() => { silent.abort(); }, SILENCE_MS);
     try {
       const lane = await this.#network.lane(statement.signer);
-      await lane.request(this.#blob, range, { write: (offset, chunk) => { bytes.set(chunk, offset - range.start); } }, AbortSignal.timeout(DISPUTE_TIMEOUT_MS));
+      const write = (offset: number, chunk: Uint8Array): void => {
+        bytes.set(chunk, offset - range.start);
+        timer.refresh();
+      };
+      await lane.request(this.#blob, range, { write }, silent.signal);
     } catch {
       return undefined;
+    } finally {
+      clearTimeout(timer);
     }
     return (await statementHolds(this.#network, this.#blob, statement, bytes)) ? bytes : undefined;
   }

@@ -1,10 +1,10 @@
-import { LayerswarmError } from '../../errors.ts';
+import { errorCode, LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { PartialBlob } from '../../store/blob-store.ts';
 import type { LaneAnswer } from '../lane/lane.ts';
 import type { BlobNetwork } from '../network/network.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
-import type { BlobOrigin, BlobRequest, TransferStatus, WantedPart } from '../swarm.ts';
+import type { BlobOrigin, BlobRequest, Say, TransferStatus, WantedPart } from '../swarm.ts';
 import { BlobFinding } from './blob-finding.ts';
 import { BlobSources } from './blob-sources.ts';
 import type { Coordinators } from './coordinators.ts';
@@ -13,6 +13,7 @@ import { PieceLayout } from './core/piece-layout.ts';
 import { DownloadSession } from './download-session.ts';
 import type { ExchangeStore } from './exchange-store.ts';
 import { OriginAccess } from './origin-access.ts';
+import type { PeerRates } from './peer-rates.ts';
 import type { Statement } from './statement.ts';
 import type { Strikes } from './strikes.ts';
 import { TransferMeter } from './transfer-meter.ts';
@@ -22,11 +23,15 @@ export interface TransferContext {
   readonly network: BlobNetwork;
   readonly store: ExchangeStore;
   readonly coordinators: Coordinators;
+  readonly rates: PeerRates;
+  readonly say: Say | undefined;
   origin(): BlobOrigin | undefined;
   readonly now: () => number;
   readonly random: () => number;
   readonly zone: string | undefined;
   readonly strikes: Strikes;
+  /** So many pieces came, and are the blob's. */
+  proven(pieces: number): void;
   /** Pieces that the peer is answerable for turned out wrong. */
   broughtWrong(peer: string, pieces: number): void;
 }
@@ -61,6 +66,7 @@ export class Transfer {
   #size: number | undefined;
   #isOver = false;
   #settlements = 0;
+  readonly #say: Say | undefined;
   readonly #joins: CrowdJoins;
   readonly #finding: BlobFinding;
 
@@ -70,6 +76,8 @@ export class Transfer {
     this.repository = request.repository;
     this.#shared = request.shared !== false;
     this.meter = new TransferMeter(context.now);
+    const { say } = context;
+    this.#say = say === undefined ? undefined : (message, fields) => say(message, { pull: request.pull, blob: this.digest.toString(), ...fields });
     this.#sources = new BlobSources(() => context.origin());
     this.#sources.add(request);
     this.#origin = new OriginAccess(() => (this.#sources.isKnown ? this.#sources : undefined), context.now);
@@ -117,9 +125,12 @@ export class Transfer {
     return this.#state.kind !== 'done' && this.#state.kind !== 'failed';
   }
 
-  /** @param former resolves when nobody else has the blob's file any more */
-  start(former: Promise<void> | undefined): void {
-    this.#run(former).catch((error: unknown) => this.#fail(error));
+  /**
+   * @param former resolves when nobody else has the blob's file any more
+   * @param isAbsent whoever asks has looked: the store does not have it
+   */
+  start(former: Promise<void> | undefined, isAbsent: boolean): void {
+    this.#run(former, isAbsent).catch((error: unknown) => this.#fail(error));
   }
 
   /** Another caller takes part: what the first one may not read at the origin, or ask of members, it may. */
@@ -172,6 +183,11 @@ export class Transfer {
     await this.#session()?.bring(start, wanted);
   }
 
+  /** Extents that are being read. */
+  get reads(): number {
+    return this.#session()?.download.reading ?? 0;
+  }
+
   // What peers tell
 
   onPeerJoined(peerId: string): void {
@@ -213,10 +229,10 @@ export class Transfer {
 
   // The run
 
-  async #run(former: Promise<void> | undefined): Promise<void> {
+  async #run(former: Promise<void> | undefined, isAbsent: boolean): Promise<void> {
     await former;
     const { store } = this.#context;
-    const here = await store.size(this.digest);
+    const here = isAbsent && former === undefined ? undefined : await store.size(this.digest);
     if (this.#state.kind !== 'finding') return;
     if (here !== undefined) {
       this.#foundSize(here);
@@ -224,7 +240,7 @@ export class Transfer {
       return;
     }
     if (this.shared) {
-      if (await this.#findInline()) return;
+      if (await this.#findSmall()) return;
       this.#joins.start();
     }
     const size = await this.#finding.size();
@@ -236,14 +252,16 @@ export class Transfer {
 
   /** finding -> fetching */
   async #begin(layout: PieceLayout): Promise<void> {
-    const { store, coordinators, network, now, random, strikes, zone } = this.#context;
+    const { store, coordinators, network, now, random, rates, strikes, zone } = this.#context;
     const partial = await store.openPartial(this.digest, layout.size, layout.pieceLength);
     if (this.#state.kind !== 'finding') {
       await partial.close();
       return;
     }
+    this.#say?.('fetching a blob', { bytes: layout.size, pieces: layout.pieceCount, here: partial.haveBytes() });
     const session = new DownloadSession({
-      network, coordinators, now, random, strikes, zone, digest: this.digest, repository: this.repository, layout, partial, origin: this.#origin, meter: this.meter,
+      say: this.#say,
+      network, coordinators, rates, now, random, strikes, zone, digest: this.digest, repository: this.repository, layout, partial, origin: this.#origin, meter: this.meter,
       broughtWrong: (peer, pieces) => this.#context.broughtWrong(peer, pieces),
       pending: this.#joins.pending,
       reach: () => this.#joins.reach,
@@ -284,11 +302,12 @@ export class Transfer {
     session.verifier.stop();
     await partial.commit();
     session.close();
+    this.#context.proven(session.download.layout.pieceCount);
     await this.#finish();
   }
 
-  async #findInline(): Promise<boolean> {
-    const found = await this.#finding.inline();
+  async #findSmall(): Promise<boolean> {
+    const found = await this.#finding.small();
     if (found === undefined || this.#state.kind !== 'finding') return false;
     this.#foundSize(found.bytes.length);
     this.meter.fromPeer(found.peer, found.bytes.length);
@@ -301,6 +320,7 @@ export class Transfer {
   }
 
   #met(peerId: string, holding: Holding, wants: boolean): void {
+    if (holding.state !== 'none' || wants) this.#say?.('found a member', { peer: peerId, holds: holding.state });
     const session = this.#session();
     if (session === undefined) {
       this.#finding.answered(peerId, { holding, wants });
@@ -312,6 +332,7 @@ export class Transfer {
 
   async #writeWhole(bytes: Uint8Array): Promise<void> {
     await this.#context.store.write(bytes, this.digest);
+    this.#context.proven(1);
     await this.#finish();
   }
 
@@ -326,6 +347,7 @@ export class Transfer {
     const blob = this.digest.toString();
     this.#state = { kind: 'done' };
     this.meter.finished();
+    this.#sayEnd('a blob is proven', undefined);
     coordinators.heard(blob, network.self, 'complete');
     if (this.shared) for (const { peerId } of network.peers()) network.send(peerId, { type: 'leave', blob, complete: true });
     this.#done.resolve();
@@ -338,10 +360,20 @@ export class Transfer {
     const partial = 'partial' in this.#state ? this.#state.partial : undefined;
     this.#session()?.close();
     this.#state = { kind: 'failed', error };
+    this.#sayEnd('a blob is given up', error);
     this.#sized.reject(error);
     this.#done.reject(error);
     if (this.shared) for (const { peerId } of network.peers()) network.send(peerId, { type: 'leave', blob: this.digest.toString(), complete: false });
     void this.#end(partial);
+  }
+
+  #sayEnd(message: string, error: unknown): void {
+    if (this.#say === undefined) return;
+    const { fromOriginBytes, fromPeers, startedAt } = this.meter.snapshot();
+    this.#say(message, {
+      fromOrigin: fromOriginBytes, fromPeers: [...fromPeers.values()].reduce((sum, bytes) => sum + bytes, 0), peers: fromPeers.size, ms: this.#context.now() - startedAt,
+      reason: error === undefined ? undefined : error instanceof Error ? error.message : errorCode(error),
+    });
   }
 
   async #end(partial?: PartialBlob): Promise<void> {
@@ -353,9 +385,10 @@ export class Transfer {
     session?.close();
     try {
       await partial?.close();
-    } finally {
-      this.#over.resolve();
+    } catch {
+      // It has failed as it is, also where its file cannot even be closed.
     }
+    this.#over.resolve();
   }
 
   #session(): DownloadSession | undefined {

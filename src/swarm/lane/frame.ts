@@ -49,7 +49,7 @@ export type RefuseReason = 'not-found' | 'unavailable' | 'cancelled';
 export const LANE_VERSION = 3;
 export const HEADER_BYTES = 8;
 export const MAX_DATA_BYTES = 128 * 1024;
-export const MAX_NOTE_BYTES = 4096;
+export const MAX_NOTE_BYTES = 16 * 1024;
 export const MAX_ID = 0xffff_ffff;
 
 const RANGE_BYTES = 16;

@@ -21,7 +21,7 @@ export const DEFAULT_IDLE_MS = 120_000;
 
 /** What the node serves to the peer of one lane; as `LaneSource`. */
 export interface SessionSource {
-  read(blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined>;
+  read(blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> | LaneAnswer | undefined;
 }
 
 /** Who takes what the peer says about blobs. */
@@ -167,8 +167,8 @@ export class LaneSession {
     this.#fail(error);
   }
 
-  async read(blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> {
-    return await this.#options.source.read(blob, range);
+  read(blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> | LaneAnswer | undefined {
+    return this.#options.source.read(blob, range);
   }
 
   enterSlot(begin: () => void, refuse: () => void): Slot {

@@ -53,7 +53,7 @@ export class LaneSessions {
     const lanes = this.#of(peerId);
     const session = new LaneSession(transport, {
       peerId, role, host, stallMs, idleMs, bandwidth,
-      source: { read: async (blob, range) => await source.read(peerId, blob, range) },
+      source: { read: (blob, range) => source.read(peerId, blob, range) },
       words: {
         heard: (frame) => words?.heard(peerId, frame),
         awaits: (id) => words?.awaits(peerId, id) === true,
@@ -81,6 +81,11 @@ export class LaneSessions {
       }
       yield { peerId, kind, sentBytes, receivedBytes };
     }
+  }
+
+  /** As `UploadSlots.load`. */
+  get load(): UploadSlots['load'] {
+    return this.#slots.load;
   }
 
   /** A lane to the peer that is open, whoever opened it. */

@@ -41,7 +41,7 @@ export interface ByteSource {
   readInto(bytes: Uint8Array, offset: number): Promise<void> | void;
 }
 
-/** The bytes that answer a request. `note` travels with them (the lease holder's statement, say): opaque, at most 4 KiB. */
+/** The bytes that answer a request. `note` travels with them (the lease holder's statement, say): opaque, at most 16 KiB. */
 export type LaneAnswer =
   | { readonly bytes: Uint8Array; readonly note: Uint8Array }
   /** `close` is called once when the lane needs the source no longer, so that it can count as in use until then. */

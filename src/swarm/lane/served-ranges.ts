@@ -9,7 +9,7 @@ import type { Slot } from './upload-slots.ts';
 export interface ServingSession {
   readonly queue: SendQueue;
   send(frame: Frame): void;
-  read(blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined>;
+  read(blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> | LaneAnswer | undefined;
   reader(answer: LaneAnswer): ByteReader;
   /** As `UploadSlots.enter`. */
   enterSlot(begin: () => void, refuse: () => void): Slot;
@@ -45,7 +45,7 @@ export class ServedRanges {
       outgoing: {
         id,
         length: range.end - range.start,
-        open: async () => await this.#open(id, blob, range),
+        open: () => this.#open(id, blob, range),
         ended: (outcome) => { this.#ended(id, outcome); },
       },
       slot: undefined,
@@ -76,9 +76,11 @@ export class ServedRanges {
     this.#served.clear();
   }
 
-  async #open(id: number, blob: Digest, range: ByteRange): Promise<OpenRange | undefined> {
-    const answer = await this.#session.read(blob, range);
-    return answer === undefined ? undefined : { head: { type: 'answer', id, note: answer.note }, reader: this.#session.reader(answer) };
+  /** At once where the answer is at hand. */
+  #open(id: number, blob: Digest, range: ByteRange): Promise<OpenRange | undefined> | OpenRange | undefined {
+    const open = (answer: LaneAnswer | undefined): OpenRange | undefined => (answer === undefined ? undefined : { head: { type: 'answer', id, note: answer.note }, reader: this.#session.reader(answer) });
+    const answer = this.#session.read(blob, range);
+    return answer instanceof Promise ? answer.then(open) : open(answer);
   }
 
   #ended(id: number, outcome: Outcome): void {

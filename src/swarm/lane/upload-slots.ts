@@ -59,6 +59,13 @@ export class UploadSlots {
     return this.#slots;
   }
 
+  /** Ranges that are being sent, and those that wait. */
+  get load(): { readonly sending: number; readonly waiting: number } {
+    let waiting = 0;
+    for (const entries of this.#waiting.values()) waiting += entries.length;
+    return { sending: this.#held.size, waiting };
+  }
+
   /** Calls `begin`, now or later, when a range of the lane may be sent; or `refuse` when it has waited too long. */
   enter(lane: SlotLane, begin: () => void, refuse: () => void): Slot {
     const entry: Entry = { lane, since: this.#now(), begin, refuse };

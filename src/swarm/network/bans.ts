@@ -4,6 +4,9 @@ import type { Ban } from './network.ts';
 import { readStateFile, writeStateFile } from './state-file.ts';
 
 export const MAX_BANS = 1000;
+/** Reasons are this program's own words, and few; were they more, the rest would count as one. */
+const MAX_REASONS = 16;
+const OTHER_REASONS = 'other';
 /** Who holds the swarm key can make identities at will: an address that had this many banned is refused as a whole. */
 const BANS_AN_ADDRESS = 3;
 
@@ -23,6 +26,8 @@ export class Bans {
   readonly #now: () => number;
   readonly #onWarning: (line: string) => void;
   readonly #entries = new Map<string, Entry>();
+  /** Bans since the start, by reason. */
+  readonly counts = new Map<string, number>();
   #saving: Promise<void> = Promise.resolve();
 
   constructor(path: string, now: () => number, onWarning: (line: string) => void) {
@@ -40,6 +45,8 @@ export class Bans {
   /** `address`: the multiaddr that the peer was connected from, where it is known. */
   add(ban: Ban, address: string | undefined): void {
     this.#expire();
+    const counted = this.counts.has(ban.reason) || this.counts.size < MAX_REASONS ? ban.reason : OTHER_REASONS;
+    this.counts.set(counted, (this.counts.get(counted) ?? 0) + 1);
     this.#entries.delete(ban.peerId);
     if (this.#entries.size >= MAX_BANS) this.#entries.delete(this.#entries.keys().next().value!);
     const group = address === undefined ? undefined : addressGroup(address);

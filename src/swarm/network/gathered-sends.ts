@@ -23,13 +23,15 @@ export function gatherSends(connection: MessageStream): MessageStream {
   let heldWindow = 0;
   let flushedAt = 0;
   let soon: NodeJS.Timeout | undefined;
+  let turn: NodeJS.Immediate | undefined;
   let later: NodeJS.Timeout | undefined;
   let saturated = false;
 
   const flush = (): void => {
     clearTimeout(soon);
+    clearImmediate(turn);
     clearTimeout(later);
-    soon = later = undefined;
+    soon = later = turn = undefined;
     heldWindow = 0;
     flushedAt = performance.now();
     if (waiting.byteLength === 0) return;
@@ -40,6 +42,7 @@ export function gatherSends(connection: MessageStream): MessageStream {
   connection.addEventListener('drain', () => { saturated = false; });
   connection.addEventListener('close', () => {
     clearTimeout(soon);
+    clearImmediate(turn);
     clearTimeout(later);
   });
   connection.send = (data) => {
@@ -48,7 +51,11 @@ export function gatherSends(connection: MessageStream): MessageStream {
     heldWindow += window ?? 0;
     if (waiting.byteLength >= BULK_BYTES || heldWindow >= HELD_WINDOW_BYTES) flush();
     else if (window !== undefined) later ??= setTimeout(flush, HOLD_MS).unref();
-    else soon ??= setTimeout(flush, GATHER_MS - Math.min(GATHER_MS, performance.now() - flushedAt));
+    else if (soon === undefined && turn === undefined) {
+      const wait = GATHER_MS - (performance.now() - flushedAt);
+      if (wait > 0) soon = setTimeout(flush, wait);
+      else turn = setImmediate(flush);
+    }
     return !saturated;
   };
   connection.close = async (options) => {

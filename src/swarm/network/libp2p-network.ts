@@ -227,6 +227,11 @@ export class Libp2pNetwork implements Network {
     if (this.#state.kind === 'running') this.#state.parts.members.cut(peerId, new LayerswarmError('peer-gone', `peer ${peerId} is banned: ${reason}`));
   }
 
+  /** Since the start, by reason. */
+  banCounts(): ReadonlyMap<string, number> {
+    return this.#bans.counts;
+  }
+
   cut(peerId: string, reason: LayerswarmError): void {
     if (this.#state.kind === 'running') this.#state.parts.members.cut(peerId, reason);
   }

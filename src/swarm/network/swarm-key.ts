@@ -22,12 +22,14 @@ export interface SwarmKey {
 
 /** @throws `key-invalid`, with a line that says what to do; the content never appears in it */
 export async function readSwarmKey(path: string): Promise<{ key: SwarmKey; warning?: string }> {
-  const { content, mode } = await readBounded(path);
+  const { content, mode, uid, gid } = await readBounded(path);
   if ((mode & 0o022) !== 0) {
     throw new LayerswarmError('key-invalid', `the swarm key ${path} can be written by others on this host (mode ${(mode & 0o777).toString(8)}), who could let anybody in: chmod 600 ${path}`);
   }
   const key = parseSwarmKey(content, path);
-  if ((mode & 0o077) === 0) return { key };
+  // of a user that owns no file, such as one in a pod, root lets the group read it
+  const others = uid === 0 && process.getuid?.() !== 0 && gid === process.getgid?.() ? 0o007 : 0o077;
+  if ((mode & others) === 0) return { key };
   return { key, warning: `the swarm key ${path} can be read by others on this host (mode ${(mode & 0o777).toString(8)}): chmod 600 ${path}` };
 }
 
@@ -66,12 +68,13 @@ function derive(purpose: string, secret: Uint8Array): Buffer {
   return createHash('sha256').update(`layerswarm swarm key 1, ${purpose}\0`).update(secret).digest();
 }
 
-async function readBounded(path: string): Promise<{ content: Uint8Array; mode: number }> {
+async function readBounded(path: string): Promise<{ content: Uint8Array; mode: number; uid: number; gid: number }> {
   try {
     await using file = await open(path, 'r');
     const buffer = Buffer.alloc(MAX_FILE_BYTES);
     const { bytesRead } = await file.read(buffer, 0, MAX_FILE_BYTES, 0);
-    return { content: buffer.subarray(0, bytesRead), mode: (await file.stat()).mode };
+    const { mode, uid, gid } = await file.stat();
+    return { content: buffer.subarray(0, bytesRead), mode, uid, gid };
   } catch (cause) {
     throw new LayerswarmError('key-invalid', `cannot read the swarm key ${path}: ${(cause as NodeJS.ErrnoException).code ?? 'unknown error'}; make one with "layerswarm key FILE"`, { cause });
   }

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { LayerswarmError } from '../../errors.ts';
 
 /** One value of a word: how it is written, and how it is read, strictly. All integers are big-endian. */
@@ -66,14 +67,18 @@ export function bytesOf(length: number): Field<Uint8Array> {
   return { write: (value) => value, read: (from) => Uint8Array.from(from.take(length)) };
 }
 
-/** Bytes of UTF-8. */
+/** `most`: bytes of UTF-8. */
 export function textUpTo(most: number): Field<string> {
   return {
     write: (value) => {
-      const bytes = Buffer.from(value).subarray(0, most);
+      const bytes = Buffer.from(value);
       return Buffer.concat([encodeUint(bytes.length, 2), bytes]);
     },
-    read: (from) => from.take(from.uint(2, most)).toString(),
+    read: (from) => {
+      const bytes = from.take(from.uint(2, most));
+      if (!isUtf8(bytes)) throw malformed('holds text that is no UTF-8');
+      return bytes.toString();
+    },
   };
 }
 

@@ -77,22 +77,25 @@ const CODECS = new Map<string, { readonly number: number; readonly fields: Field
   NAMES.map((name, number) => [name, { number, fields: record(WORDS[name]) }]),
 );
 
-/** Words as they were encoded: one `have` goes to every neighbour of a download, and would be encoded for each. */
-const encoded = new WeakMap<object, Uint8Array>();
+/** News as it was encoded: it goes to every neighbour of a download, and would be encoded for each. */
+const encodedNews = new WeakMap<object, Uint8Array>();
 
 export function isWord(message: { readonly type: string }): message is Word {
   return CODECS.has(message.type);
 }
 
-/** A word must not change after it was encoded for the first time. @throws `too-large` */
+/** News must not change after it was encoded for the first time. @throws `too-large` */
 export function encodeWord(word: Word): Uint8Array {
-  let bytes = encoded.get(word);
-  if (bytes === undefined) {
-    const { number, fields } = CODECS.get(word.type)!;
-    bytes = Buffer.concat([Uint8Array.of(number), fields.write(word)]);
-    if (bytes.length > MAX_REPLY_BYTES) throw new LayerswarmError('too-large', `"${word.type}" of ${bytes.length} bytes is over the limit of ${MAX_REPLY_BYTES}`);
-    encoded.set(word, bytes);
-  }
+  if (word.type !== 'have') return encodeAnew(word);
+  const bytes = encodedNews.get(word) ?? encodeAnew(word);
+  encodedNews.set(word, bytes);
+  return bytes;
+}
+
+function encodeAnew(word: Word): Uint8Array {
+  const { number, fields } = CODECS.get(word.type)!;
+  const bytes = Buffer.concat([Uint8Array.of(number), fields.write(word)]);
+  if (bytes.length > MAX_REPLY_BYTES) throw new LayerswarmError('too-large', `"${word.type}" of ${bytes.length} bytes is over the limit of ${MAX_REPLY_BYTES}`);
   return bytes;
 }
 

@@ -1,9 +1,13 @@
+import { getCompileCacheDir } from 'node:module';
+import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
 import type { BlobStore, StreamOptions } from '../../store/blob-store.ts';
+import type { GuardedBlobs } from '../../store/disk-blob-store.ts';
 import type { PartialLender } from '../../store/partial-owner.ts';
 import { clientBytes, type EmitPolicy } from '../exchange/client-read.ts';
+import type { SlowPeer } from '../exchange/peer-rates.ts';
 import { someoneHas } from '../exchange/lookup.ts';
 import type { ByteRange } from '../lane/lane.ts';
 import type { LaneUse } from '../lane/lane-sessions.ts';
@@ -11,7 +15,7 @@ import type { Bandwidth } from '../lane/pace/bandwidth.ts';
 import type { LaneStreams } from '../lane/stream-lane-hub.ts';
 import type { Network } from '../network/network.ts';
 import type { RecordedHosts } from '../network/own-offers.ts';
-import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, ExchangeTotals, TransferStatus, WantedPart } from '../swarm.ts';
+import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, Say, TransferStatus, WantedPart } from '../swarm.ts';
 import { PortRpc } from './port-rpc.ts';
 import { ThreadNetwork } from './thread-network.ts';
 import { ThreadOrigins } from './thread-origins.ts';
@@ -23,7 +27,7 @@ export interface BulkThreadOptions {
   readonly streams: LaneStreams;
   /** Where a peer may have its bulk port, beside the host that it is connected from. */
   readonly recordedHosts: RecordedHosts;
-  readonly blobs: BlobStore & PartialLender;
+  readonly blobs: BlobStore & PartialLender & GuardedBlobs;
   /** The origin that the swarm uses now; undefined while none is known. */
   origin(): BlobOrigin | undefined;
   /** Whether members may have this blob; false for those of excluded repositories only. */
@@ -38,6 +42,8 @@ export interface BulkThreadOptions {
   readonly idleMs?: number | undefined;
   /** What this thread may use together with the others; without it there is no limit. */
   readonly bandwidth?: Bandwidth | undefined;
+  /** Told of each decision of a transfer. */
+  readonly say?: Say | undefined;
   /** What went over lanes, for whoever shows it. */
   onLanes?(uses: readonly LaneUse[]): void;
   /** The thread died by itself; another takes its place, and its transfers have failed. */
@@ -51,6 +57,10 @@ const RESTART_MS = 500;
 const REFRESH_MS = 250;
 /** What another part of the program reads from a member comes over in parts of this many bytes. */
 const MEMBER_READ_BYTES = 1 << 20;
+/** Before a thread has said anything. */
+const NOTHING_YET: ProgressReport = {
+  transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0, activity: { leases: 0, reads: 0, sending: 0, waiting: 0 }, slow: [], lanes: [], overShare: 0, read: [], wrong: [],
+};
 /** Compiled, this file and the worker's are `.js`. */
 const WORKER_FILE = new URL(import.meta.url.endsWith('.ts') ? './bulk-worker.ts' : './bulk-worker.js', import.meta.url);
 
@@ -73,11 +83,11 @@ export class BulkThread implements BlobExchange {
   #nextFetch = 0;
   /** Fetches that somebody holds. */
   #held = 0;
-  #progress: ProgressReport = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], overShare: 0, wrong: [] };
+  #progress: ProgressReport = NOTHING_YET;
   #transfers: readonly TransferStatus[] = [];
   #vouchedBytes = 0;
   /** Of threads that died. */
-  #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, overShare: 0 };
+  #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0, overShare: 0 };
 
   private constructor(options: BulkThreadOptions) {
     this.#options = options;
@@ -120,12 +130,13 @@ export class BulkThread implements BlobExchange {
 
   fetch(request: BlobRequest): BlobFetch {
     if (this.#stopping) throw new LayerswarmError('unavailable', 'this node is stopping');
-    const { digest, size, repository, origin, sources } = request;
+    const { digest, size, repository, origin, pull, sources } = request;
     const worker = this.#worker;
     const id = this.#nextFetch++;
     this.#tellNews();
     const begun = worker.call('fetch', {
-      id, digest: digest.toString(), size, repository, sources,
+      id, digest: digest.toString(), size, repository, sources, pull,
+      isAbsent: this.#options.blobs.size(digest) === undefined,
       origin: origin === undefined ? undefined : this.#origins.ref(origin),
       shared: request.shared ?? this.#options.mayShare(digest),
     });
@@ -185,13 +196,23 @@ export class BulkThread implements BlobExchange {
   }
 
   totals(): Readonly<ExchangeTotals> {
-    const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.#progress;
+    const { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces } = this.#progress;
     return {
       fromOriginBytes: this.#before.fromOriginBytes + fromOriginBytes,
       fromPeersBytes: this.#before.fromPeersBytes + fromPeersBytes,
       toPeersBytes: this.#before.toPeersBytes + toPeersBytes,
+      verifiedPieces: this.#before.verifiedPieces + verifiedPieces,
       vouchedBytes: this.#vouchedBytes,
     };
+  }
+
+  /** Members that give far less than others do. */
+  slowPeers(): readonly SlowPeer[] {
+    return this.#progress.slow.filter(({ until }) => until > Date.now());
+  }
+
+  activity(): ExchangeActivity {
+    return this.#progress.activity;
   }
 
   /** Pieces of the peer that turned out wrong since start. */
@@ -220,11 +241,6 @@ export class BulkThread implements BlobExchange {
     await this.kill();
   }
 
-  /** Ends the thread as it is, with its transfers; another takes its place. */
-  async restart(): Promise<void> {
-    await this.#thread?.terminate();
-  }
-
   /** Ends the thread as it is. */
   async kill(): Promise<void> {
     this.#stopping = true;
@@ -241,12 +257,19 @@ export class BulkThread implements BlobExchange {
       peerKey, zone, stallMs, idleMs,
       listen: listen === undefined ? undefined : { ...listen, port: this.#port ?? listen.port },
       bandwidth: bandwidth?.shared,
+      isTraced: this.#options.say !== undefined,
     };
-    const thread = new Worker(WORKER_FILE, { workerData, name: 'bulk' });
+    const cache = getCompileCacheDir();
+    // It has to be told where the cache is, that this thread uses.
+    const env = cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) };
+    const thread = new Worker(WORKER_FILE, { workerData, name: 'bulk', env });
     const exited = Promise.withResolvers<void>();
     const worker = new PortRpc<MainMethods, WorkerMethods>(thread, {
       ...this.#network.handlers, ...this.#store.handlers, ...this.#origins.handlers,
       progress: (report) => { this.#onProgress(report); },
+      said: ({ message, fields }) => { this.#options.say?.(message, fields); },
+      // As if it were this thread's own: the process has a net for those.
+      strayed: ({ message, stack }) => { void Promise.reject(Object.assign(new LayerswarmError('internal', `in the bulk thread: ${message}`), { stack })); },
     });
     this.#thread = thread;
     this.#worker = worker;
@@ -267,9 +290,9 @@ export class BulkThread implements BlobExchange {
   async #onExit(error: LayerswarmError): Promise<void> {
     this.#network.drop();
     this.#origins.drop();
-    const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.totals();
-    this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes, overShare: this.peersOverShare };
-    this.#progress = { transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, lanes: [], overShare: 0, wrong: [] };
+    const { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces } = this.totals();
+    this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces, overShare: this.peersOverShare };
+    this.#progress = NOTHING_YET;
     this.#transfers = [];
     await this.#store.close();
     if (this.#stopping) return;
@@ -295,6 +318,7 @@ export class BulkThread implements BlobExchange {
 
   #onProgress(report: ProgressReport): void {
     this.#progress = report;
+    this.#origins.count(report.read);
     this.#transfers = report.transfers.map((status) => ({ ...status, digest: Digest.parse(status.digest) }));
     this.#options.onLanes?.(report.lanes);
   }

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Digest } from '../../oci/digest.ts';
 import { Exchange } from '../exchange/exchange.ts';
@@ -23,6 +24,12 @@ import { WorkerStreams } from './worker-streams.ts';
 // The bulk thread: the transfers of blobs whole, from the choosing to the file, with the lanes that their bytes come and go on.
 if (parentPort === null) throw new Error('this file is a thread of its own');
 
+// A promise that was left alone breaks nothing; the main thread says what becomes of it.
+process.on('unhandledRejection', (reason) => {
+  const { message, stack } = reason instanceof Error ? reason : new Error(String(reason));
+  main.notify('strayed', { message, stack });
+});
+
 const options = workerData as BulkWorkerOptions;
 const toMain = (): PortRpc<WorkerMethods, MainMethods> => main;
 const network = new WorkerNetwork(await PeerKey.fromPem(options.peerKey), toMain);
@@ -35,6 +42,7 @@ const exchange = new Exchange({
   origin: () => origins.own(),
   mayShare: async (blob) => await main.call('mayShare', { digest: blob.toString() }),
   ...(options.zone === undefined ? {} : { zone: options.zone }),
+  ...(options.isTraced ? { say: (message, fields) => { main.notify('said', { message, fields }); } } : {}),
 });
 const sessions = new LaneSessions({
   source: exchange.server,
@@ -43,7 +51,7 @@ const sessions = new LaneSessions({
   idleMs: options.idleMs,
   bandwidth,
 });
-const progress = new ProgressReports(exchange, sessions, (report) => { main.notify('progress', report); });
+const progress = new ProgressReports(exchange, sessions, origins, (report) => { main.notify('progress', report); });
 const fetches = new WorkerFetches(exchange, origins, progress);
 let port: BulkPort | undefined;
 
@@ -68,6 +76,7 @@ const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
       hub.forget(peerId);
       sessions.forget(peerId);
     });
+    setImmediate(flushCompileCache);
     return port?.port;
   },
   closeIdle: async () => { await exchange.server.closeIdle(); },
@@ -76,5 +85,7 @@ const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
     port?.close();
     await exchange.close();
     await sessions.close();
+    // With what was loaded since.
+    flushCompileCache();
   },
 });

@@ -32,14 +32,15 @@ interface PendingCall {
   readonly reject: (error: LayerswarmError) => void;
 }
 
-/** While messages come thick and fast they are gathered this long; after a pause the first one goes at once. */
+/** While notes come thick and fast they are gathered this long; after a pause the first one goes at once. */
 const GATHER_MS = 3;
 /** For notifications: to make one for each costs as much as most of them do. */
 const NEVER = new AbortController().signal;
 
 /**
- * Calls between two threads. Everything goes over in the order in which it was said, and what is said within three milliseconds
- * together: to wake the other thread for one message costs as much as hashing several kilobytes.
+ * Calls between two threads. Everything goes over in the order in which it was said, and notes that are said within three milliseconds
+ * together: to wake the other thread for one costs as much as hashing several kilobytes. Calls and what they bring are waited for: they go
+ * in the next turn of the event loop, with all that waits.
  */
 export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote>> {
   readonly #port: Port | undefined;
@@ -48,7 +49,8 @@ export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote
   readonly #running = new Map<number, AbortController>();
   #outbox: PortMessage[] = [];
   #transfers: Transferable[] = [];
-  #scheduled = false;
+  #scheduled: 'gather' | 'turn' | undefined;
+  #gathering: NodeJS.Timeout | undefined;
   #flushedAt = 0;
   #nextId = 0;
   #closed: LayerswarmError | undefined;
@@ -115,15 +117,20 @@ export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote
     if (this.#closed !== undefined) return;
     this.#outbox.push(message);
     if (transfer !== undefined) this.#transfers.push(...transfer);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    const sinceFlush = performance.now() - this.#flushedAt;
-    if (sinceFlush >= GATHER_MS) setImmediate(() => { this.#flush(); });
-    else setTimeout(() => { this.#flush(); }, GATHER_MS - sinceFlush);
+    if (this.#scheduled === 'turn') return;
+    const gatherMs = message.type === 'notify' ? GATHER_MS - (performance.now() - this.#flushedAt) : 0;
+    if (gatherMs <= 0) {
+      clearTimeout(this.#gathering);
+      this.#scheduled = 'turn';
+      setImmediate(() => { this.#flush(); });
+    } else if (this.#scheduled === undefined) {
+      this.#scheduled = 'gather';
+      this.#gathering = setTimeout(() => { this.#flush(); }, gatherMs);
+    }
   }
 
   #flush(): void {
-    this.#scheduled = false;
+    this.#scheduled = undefined;
     this.#flushedAt = performance.now();
     const [messages, transfers] = [this.#outbox, this.#transfers];
     this.#outbox = [];

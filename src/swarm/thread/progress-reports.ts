@@ -1,6 +1,8 @@
 import type { Exchange } from '../exchange/exchange.ts';
 import type { LaneSessions, LaneUse } from '../lane/lane-sessions.ts';
+import type { ExchangeActivity } from '../swarm.ts';
 import type { ProgressReport } from './thread-protocol.ts';
+import type { WorkerOrigins } from './worker-origins.ts';
 
 /** The main thread hears this often of what goes on, while something does. */
 const INTERVAL_MS = 100;
@@ -9,14 +11,17 @@ const INTERVAL_MS = 100;
 export class ProgressReports {
   readonly #exchange: Exchange;
   readonly #sessions: LaneSessions;
+  readonly #origins: Pick<WorkerOrigins, 'takeRead'>;
   readonly #send: (report: ProgressReport) => void;
   readonly #timer: NodeJS.Timeout;
   #lastUses = '';
+  #lastActivity = '';
   #wasBusy = false;
 
-  constructor(exchange: Exchange, sessions: LaneSessions, send: (report: ProgressReport) => void) {
+  constructor(exchange: Exchange, sessions: LaneSessions, origins: Pick<WorkerOrigins, 'takeRead'>, send: (report: ProgressReport) => void) {
     this.#exchange = exchange;
     this.#sessions = sessions;
+    this.#origins = origins;
     this.#send = send;
     this.#timer = setInterval(() => { this.#tick(); }, INTERVAL_MS).unref();
   }
@@ -33,16 +38,25 @@ export class ProgressReports {
   #tick(): void {
     const uses = [...this.#sessions.uses()];
     const seen = uses.map(({ peerId, kind, sentBytes, receivedBytes }) => `${peerId} ${kind} ${sentBytes} ${receivedBytes}`).join();
+    const activity = JSON.stringify(this.#activity());
     const isBusy = this.#exchange.isBusy;
-    if (!isBusy && !this.#wasBusy && seen === this.#lastUses) return;
+    if (!isBusy && !this.#wasBusy && seen === this.#lastUses && activity === this.#lastActivity) return;
     this.#wasBusy = isBusy;
     this.#lastUses = seen;
+    this.#lastActivity = activity;
     this.#report(uses);
   }
 
   #report(lanes: readonly LaneUse[]): void {
-    const { fromOriginBytes, fromPeersBytes, toPeersBytes } = this.#exchange.totals();
+    const { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces } = this.#exchange.totals();
     const transfers = this.#exchange.transfers().map((status) => ({ ...status, digest: status.digest.toString() }));
-    this.#send({ transfers, fromOriginBytes, fromPeersBytes, toPeersBytes, lanes, overShare: this.#exchange.peersOverShare, wrong: [...this.#exchange.wrongPieces()] });
+    this.#send({
+      transfers, fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces, activity: this.#activity(), slow: this.#exchange.slowPeers(), lanes,
+      overShare: this.#exchange.peersOverShare, read: this.#origins.takeRead(), wrong: [...this.#exchange.wrongPieces()],
+    });
+  }
+
+  #activity(): ExchangeActivity {
+    return { ...this.#exchange.activity(), ...this.#sessions.load };
   }
 }

@@ -6,9 +6,9 @@ import { Answer, type Transport } from '../../origin/transport.ts';
 import type { BlobOrigin } from '../swarm.ts';
 import type { Handlers, PortRpc } from './port-rpc.ts';
 import { RemoteBody } from './remote-body.ts';
-import type { MainMethods, OriginRef, WorkerMethods } from './thread-protocol.ts';
+import type { MainMethods, OriginRef, ProgressReport, WorkerMethods } from './thread-protocol.ts';
 
-type OriginMethods = Pick<MainMethods, 'originSize' | 'originSend' | 'originClosed' | 'originBytes' | 'originRanges'>;
+type OriginMethods = Pick<MainMethods, 'originSize' | 'originSend' | 'originClosed' | 'originRanges'>;
 
 /** The registries that the bulk thread reads blobs from: their clients, and the logins, stay on this side; the connections are over there. */
 export class ThreadOrigins {
@@ -35,9 +35,13 @@ export class ThreadOrigins {
       this.#bodies.get(answer)?.close();
       this.#bodies.delete(answer);
     },
-    originBytes: ({ origin, bytes }) => { this.#get(origin).readElsewhere?.(bytes); },
     originRanges: ({ origin, heeded }) => { this.#reads(origin).tellRanges(heeded); },
   };
+
+  /** The thread has read so much. */
+  count(read: ProgressReport['read']): void {
+    for (const { origin, bytes } of read) this.#origins.get(origin)?.deref()?.readElsewhere?.(bytes);
+  }
 
   ref(origin: BlobOrigin): OriginRef {
     let ref = this.#refs.get(origin);

@@ -3,11 +3,13 @@ import type { Failure } from '../../origin/origin-error.ts';
 import type { BlobRequest, RemoteReads } from '../../origin/remote-reads.ts';
 import type { Dispatchers } from '../../origin/tls.ts';
 import type { Answer, Exchange } from '../../origin/transport.ts';
+import type { Checkpoints } from '../../store/blob-store.ts';
+import type { SlowPeer } from '../exchange/peer-rates.ts';
 import type { LaneUse } from '../lane/lane-sessions.ts';
 import type { SharedBandwidth } from '../lane/pace/bandwidth.ts';
 import type { Ban, Peer } from '../network/network.ts';
 import type { Message, MessageType } from '../protocol/message.ts';
-import type { TransferStatus, WantedPart } from '../swarm.ts';
+import type { ExchangeActivity, Say, TransferStatus, WantedPart } from '../swarm.ts';
 
 /** What a new bulk thread is given. */
 export interface BulkWorkerOptions {
@@ -19,6 +21,8 @@ export interface BulkWorkerOptions {
   readonly stallMs: number | undefined;
   readonly idleMs: number | undefined;
   readonly bandwidth: SharedBandwidth | undefined;
+  /** Decisions are to be told. */
+  readonly isTraced: boolean;
 }
 
 /** What the main thread hands over of what members say. The rest of what they say about blobs they say on lanes. */
@@ -55,7 +59,10 @@ export interface FetchParams {
   readonly repository: string;
   readonly origin: OriginRef | undefined;
   readonly shared: boolean;
+  /** The store does not have it. */
+  readonly isAbsent: boolean;
   readonly sources: 'any' | 'peers' | undefined;
+  readonly pull: string | undefined;
 }
 
 /** `TransferStatus`, for the way between the threads. */
@@ -67,10 +74,15 @@ export interface ProgressReport {
   readonly fromOriginBytes: number;
   readonly fromPeersBytes: number;
   readonly toPeersBytes: number;
+  readonly verifiedPieces: number;
+  readonly activity: ExchangeActivity;
+  readonly slow: readonly SlowPeer[];
   readonly lanes: readonly LaneUse[];
-  /** Pieces that turned out wrong since start, by who answers for them. */
+  /** Bytes read from origins since the last report. */
+  readonly read: readonly { readonly origin: number; readonly bytes: number }[];
   /** Peers that were cut for making this node work more than their share. */
   readonly overShare: number;
+  /** Pieces that turned out wrong since start, by who answers for them. */
   readonly wrong: readonly (readonly [string, number])[];
 }
 
@@ -78,6 +90,10 @@ export interface PortCheckpoints {
   readonly size: number;
   readonly checkpointLength: number;
   readonly digests: readonly Uint8Array[];
+}
+
+export function fromPort(checkpoints: PortCheckpoints): Checkpoints {
+  return { ...checkpoints, digests: checkpoints.digests.map((digest) => Buffer.from(digest)) };
 }
 
 interface Method<P, R = void> {
@@ -126,6 +142,9 @@ export interface WorkerMethods {
 
 /** What the main thread does for the bulk thread. */
 export interface MainMethods {
+  said: Method<{ readonly message: string; readonly fields: Parameters<Say>[1] }>;
+  /** A failure that nobody waited for. */
+  strayed: Method<{ readonly message: string; readonly stack: string | undefined }>;
   progress: Method<ProgressReport>;
 
   send: Method<{ peerId: string; message: Message }>;
@@ -153,6 +172,11 @@ export interface MainMethods {
   /** It counts as in use until `closeBlob`. @throws `not-found` */
   openBlob: Method<{ digest: string }, { readonly handle: number; readonly size: number; readonly path: string }>;
   closeBlob: Method<{ handle: number }>;
+  /** As `FileGuard.expected`, `right` and `wrong`, and `GuardedBlobs.doubt`. */
+  expectedOf: Method<{ digest: string; file: string }, PortCheckpoints | 'unknown' | undefined>;
+  foundRight: Method<{ digest: string; file: string; found: PortCheckpoints }>;
+  foundWrong: Method<{ digest: string }>;
+  doubtBlob: Method<{ digest: string }>;
   writeBlob: Method<{ digest: string; bytes: Uint8Array }>;
   checkpoints: Method<{ digest: string }, PortCheckpoints | undefined>;
   openPartial: Method<
@@ -169,7 +193,5 @@ export interface MainMethods {
   originSend: Method<{ origin: number; request: number; what: BlobRequest }, number>;
   /** The body of an answer is read, given up or cut. */
   originClosed: Method<{ answer: number }>;
-  /** Bytes were read from it. */
-  originBytes: Method<{ readonly origin: number; bytes: number }>;
   originRanges: Method<{ origin: number; heeded: boolean }>;
 }

@@ -1,15 +1,16 @@
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
 import type { BlobReader, BlobStore } from '../../store/blob-store.ts';
+import type { GuardedBlobs } from '../../store/disk-blob-store.ts';
 import type { PartialLender } from '../../store/partial-owner.ts';
 import { LentPartial } from './lent-partial.ts';
 import type { Handlers, PortRpc } from './port-rpc.ts';
-import type { MainMethods, WorkerMethods } from './thread-protocol.ts';
+import { fromPort, type MainMethods, type WorkerMethods } from './thread-protocol.ts';
 
-type StoreMethods = Pick<MainMethods, 'blobSize' | 'mayShare' | 'openBlob' | 'closeBlob' | 'writeBlob' | 'checkpoints' | 'openPartial' | 'publishPartial' | 'partialClosed'>;
+type StoreMethods = Pick<MainMethods, 'blobSize' | 'mayShare' | 'openBlob' | 'closeBlob' | 'expectedOf' | 'foundRight' | 'foundWrong' | 'doubtBlob' | 'writeBlob' | 'checkpoints' | 'openPartial' | 'publishPartial' | 'partialClosed'>;
 
 export interface ThreadStoreOptions {
-  readonly blobs: BlobStore & PartialLender;
+  readonly blobs: BlobStore & PartialLender & GuardedBlobs;
   /** Whether members may have this blob. */
   mayShare(blob: Digest): boolean;
   /** Bytes of an unfinished blob, as the thread last said. */
@@ -46,6 +47,10 @@ export class ThreadStore {
       this.#closing.add(closing);
       await closing;
     },
+    expectedOf: async ({ digest, file }) => await this.#options.blobs.guard(Digest.parse(digest))?.expected(file),
+    foundRight: ({ digest, file, found }) => { this.#options.blobs.guard(Digest.parse(digest))?.right(file, fromPort(found)); },
+    foundWrong: async ({ digest }) => { await this.#options.blobs.guard(Digest.parse(digest))?.wrong(); },
+    doubtBlob: ({ digest }) => { this.#options.blobs.doubt(Digest.parse(digest)); },
     writeBlob: async ({ digest, bytes }) => { await this.#options.blobs.write(once(bytes), { expected: Digest.parse(digest) }); },
     checkpoints: async ({ digest }) => await this.#options.blobs.checkpoints(Digest.parse(digest)),
     openPartial: async ({ digest: text, size, pieceLength }) => {

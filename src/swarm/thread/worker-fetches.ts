@@ -20,9 +20,9 @@ export class WorkerFetches {
   }
 
   readonly handlers = {
-    fetch: ({ id, digest, size, repository, origin, shared, sources }: FetchParams): void => {
+    fetch: ({ id, digest, size, repository, origin, shared, isAbsent, sources, pull }: FetchParams): void => {
       this.#fetches.set(id, this.#exchange.fetch({
-        digest: Digest.parse(digest), repository, shared,
+        digest: Digest.parse(digest), repository, shared, isAbsent, pull,
         ...(size === undefined ? {} : { size }),
         ...(origin === undefined ? {} : { origin: this.#origins.get(origin) }),
         ...(sources === undefined ? {} : { sources }),

@@ -7,7 +7,7 @@ import { embeddedOriginPeer } from '../member-origin.ts';
 import type { BlobNetwork } from '../network/network.ts';
 import type { BlobOrigin } from '../swarm.ts';
 import type { PortRpc } from './port-rpc.ts';
-import type { MainMethods, OriginRef, WorkerMethods } from './thread-protocol.ts';
+import type { MainMethods, OriginRef, ProgressReport, WorkerMethods } from './thread-protocol.ts';
 import { WorkerAnswers } from './worker-answers.ts';
 import type { WorkerRegistry } from './worker-registry.ts';
 
@@ -18,6 +18,8 @@ export class WorkerOrigins {
   readonly #network: Pick<BlobNetwork, 'lane'>;
   readonly #rate: Bandwidth['originRate'];
   readonly #answers: WorkerAnswers;
+  /** Bytes that the main thread has not been told of, by origin. */
+  readonly #read = new Map<number, number>();
   #own: OriginRef | undefined;
 
   constructor(main: () => PortRpc<WorkerMethods, MainMethods>, network: Pick<BlobNetwork, 'lane'>, bandwidth: Bandwidth | undefined) {
@@ -32,6 +34,13 @@ export class WorkerOrigins {
   }
 
   readonly handlers;
+
+  /** What was read since this was asked last. */
+  takeRead(): ProgressReport['read'] {
+    const read = [...this.#read].map(([origin, bytes]) => ({ origin, bytes }));
+    this.#read.clear();
+    return read;
+  }
 
   /** The swarm's own, while one is known. */
   own(): BlobOrigin | undefined {
@@ -76,10 +85,6 @@ export class WorkerOrigins {
   }
 
   #count({ id }: OriginRef, bytes: number): void {
-    this.#main().notify('originBytes', { origin: id, bytes }, (waiting) => {
-      if (waiting.origin !== id) return false;
-      waiting.bytes += bytes;
-      return true;
-    });
+    this.#read.set(id, (this.#read.get(id) ?? 0) + bytes);
   }
 }

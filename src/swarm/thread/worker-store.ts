@@ -1,4 +1,5 @@
 import { Digest } from '../../oci/digest.ts';
+import { BlobChecks, type FileGuard } from '../../store/blob-check.ts';
 import { FileBlobReader } from '../../store/blob-reader.ts';
 import type { BlobReader, Checkpoints, PartialBlob } from '../../store/blob-store.ts';
 import { PartialFile } from '../../store/partial-file.ts';
@@ -6,12 +7,13 @@ import type { OwnedPartial } from '../../store/partial-owner.ts';
 import { SyncPolicy } from '../../store/sync-policy.ts';
 import type { ExchangeStore } from '../exchange/exchange-store.ts';
 import type { PortRpc } from './port-rpc.ts';
-import type { MainMethods, WorkerMethods } from './thread-protocol.ts';
+import { fromPort, type MainMethods, type WorkerMethods } from './thread-protocol.ts';
 
 /** The store as the bulk thread sees it: the main thread keeps the books, this one has the files of unfinished blobs. */
 export class WorkerStore implements ExchangeStore {
   readonly #main: () => PortRpc<WorkerMethods, MainMethods>;
   readonly #partials = new Map<number, PartialFile>();
+  readonly #checks = new BlobChecks();
   readonly #removed = new Set<(digest: Digest) => void>();
   /** One for all, so that their syncs take turns. */
   #sync: SyncPolicy | undefined;
@@ -36,7 +38,7 @@ export class WorkerStore implements ExchangeStore {
     const { handle, path, size } = await this.#main().call('openBlob', { digest: digest.toString() });
     const release = (): void => { this.#main().notify('closeBlob', { handle }); };
     try {
-      return await FileBlobReader.open(path, size, release);
+      return await FileBlobReader.open(path, size, release, { begin: (file, anew) => this.#checks.of(digest, size, file, this.#guard(digest), anew) });
     } catch (error) {
       release();
       throw error;
@@ -49,11 +51,28 @@ export class WorkerStore implements ExchangeStore {
 
   async checkpoints(digest: Digest): Promise<Checkpoints | undefined> {
     const found = await this.#main().call('checkpoints', { digest: digest.toString() });
-    return found === undefined ? undefined : { ...found, digests: found.digests.map((prefix) => Buffer.from(prefix)) };
+    return found === undefined ? undefined : fromPort(found);
+  }
+
+  async doubt(digest: Digest): Promise<void> {
+    await this.#main().call('doubtBlob', { digest: digest.toString() });
   }
 
   onRemoved(listener: (digest: Digest) => void): void {
     this.#removed.add(listener);
+  }
+
+  #guard(digest: Digest): FileGuard {
+    const main = this.#main();
+    const blob = { digest: digest.toString() };
+    return {
+      expected: async (file) => {
+        const expected = await main.call('expectedOf', { ...blob, file });
+        return typeof expected === 'object' ? fromPort(expected) : expected;
+      },
+      right: (file, found) => { main.notify('foundRight', { ...blob, file, found }); },
+      wrong: async () => { await main.call('foundWrong', blob); },
+    };
   }
 
   async openPartial(digest: Digest, size: number, pieceLength: number): Promise<PartialBlob> {

@@ -4,7 +4,7 @@ import { Digest } from '../../../src/oci/digest.ts';
 import { openStore } from '../../../src/store/store.ts';
 import { Libp2pNetwork } from '../../../src/swarm/network/libp2p-network.ts';
 import { deriveSwarmKey } from '../../../src/swarm/network/swarm-key.ts';
-import { BulkThread } from '../../../src/swarm/thread/bulk-thread.ts';
+import { startThread } from '../../support/thread-nodes.ts';
 import { connected } from '../../support/wait-for-peers.ts';
 import { startCounting } from './measure.ts';
 
@@ -16,15 +16,8 @@ const network = await Libp2pNetwork.create({
   bootstrap: role === 'receive' ? [rest[3]!] : [],
 });
 const store = await openStore(folder);
-const thread = await BulkThread.start({
-  network,
-  streams: network.streams,
-  recordedHosts: (peerId) => network.recordedHosts(peerId),
-  blobs: store.blobs,
-  origin: () => undefined,
-  mayShare: () => true,
-  peerKey: network.peerKey,
-  listen: kind === 'tls' ? { host: '127.0.0.1', port: 0 } : undefined,
+const thread = await startThread(network, store, {
+  ...(kind === 'tls' ? {} : { listen: undefined }),
   onFailure: (error) => { throw error; },
 });
 await network.start();

@@ -146,7 +146,7 @@ test('--no-adapt leaves one layer, and another image of a layout stays', async (
 
 test('compressed layers unpack to the same tar', async (t) => {
   if (!requireConversion(t, 'zstd')) return;
-  const disk = await makeFileSystem(t, makeGuestTree(t, { files: { big: Buffer.alloc(9_000_000, 'some text ') } }));
+  const disk = await makeFileSystem(t, makeGuestTree(t, { files: { big: Buffer.alloc(9_000_000, 'some text ') } }), { sizeMiB: 24 });
   const plain = await convertToTar(t, disk);
   for (const [compression, program] of [['gzip', 'gzip'], ['zstd', 'zstd']] as const) {
     const { file, diffId } = await convertToTar(t, disk, { compression });

@@ -16,7 +16,7 @@ async function write(file: string, offset: number, bytes: string): Promise<void>
 
 /** Incompatible features of the future, without the checksum that would tell them from damage. */
 async function newerExt(t: ExecutionContext, tree?: string): Promise<string> {
-  const image = await makeFileSystem(t, tree, { sizeMiB: 48, uuid: DATA, args: ['-O', '^metadata_csum'] });
+  const image = await makeFileSystem(t, tree, { sizeMiB: 8, uuid: DATA, args: ['-O', '^metadata_csum'] });
   await write(image, 1024 + 0x60 + 3, '\x40');
   return image;
 }
@@ -38,15 +38,15 @@ test('what is damaged, newer or unknown beside the root is left out with a word,
   const luks = sparseFile(join(tempDir(t, 'luks'), 'luks'), 8 * MIB);
   await write(luks, 0, 'LUKS\xba\xbe\0\x02');
   const disk = await makeDisk(t, [
-    { image: root, sizeMiB: 48 },
-    { image: await newerExt(t), sizeMiB: 48 },
+    { image: root, sizeMiB: 8 },
+    { image: await newerExt(t), sizeMiB: 8 },
     { image: await damagedLvm(t), sizeMiB: 8 },
     { image: luks, sizeMiB: 8, name: 'luks' },
     { image: made, sizeMiB: 8, name: 'made' },
-    { image: root, sizeMiB: 48 },
+    { image: root, sizeMiB: 8 },
   ]);
   // The last one is cut short, with the backup of the table.
-  await runOk('truncate', ['--size=-30M', disk]);
+  await runOk('truncate', ['--size=-5M', disk]);
   for (const options of [{}, { root: 'p1' }]) {
     const { root, notes, file } = await convertToTar(t, disk, options);
     t.is(root, 'p1');
@@ -65,9 +65,9 @@ test('what is needed and cannot be read is an error that says which part, what i
   const newer = await newerExt(t, makeGuestTree(t));
   const other = await makeFileSystem(t, undefined, { sizeMiB: 8 });
   const message = /the ext file system of p1 cannot be read: it is damaged, or newer than the programs here; repair it .*--trust.*unsupported feature/;
-  const disk = await makeDisk(t, [{ image: newer, sizeMiB: 48 }, { image: other, sizeMiB: 8 }]);
+  const disk = await makeDisk(t, [{ image: newer, sizeMiB: 8 }, { image: other, sizeMiB: 8 }]);
   await refused(t, disk, 'unsupported', message);
   await refused(t, disk, 'unsupported', message, { root: 'p1' });
   const usr = await makeFileSystem(t, makeGuestTree(t, { fstab: `UUID=${DATA} /usr ext4 defaults 0 2\n` }));
-  await refused(t, await makeDisk(t, [{ image: newer, sizeMiB: 48 }, { image: usr, sizeMiB: 48 }]), 'unsupported', message);
+  await refused(t, await makeDisk(t, [{ image: newer, sizeMiB: 8 }, { image: usr, sizeMiB: 8 }]), 'unsupported', message);
 });

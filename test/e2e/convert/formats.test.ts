@@ -13,7 +13,7 @@ const CANARY = 'a secret of this host';
 
 async function tinyDisk(cleanup: Cleanup): Promise<string> {
   const image = await makeFileSystem(cleanup, makeGuestTree(cleanup, { files: { 'etc/motd': 'hello' } }));
-  return await makeDisk(cleanup, [{ image, sizeMiB: 48 }]);
+  return await makeDisk(cleanup, [{ image, sizeMiB: 8 }]);
 }
 
 test('every format of one disk gives one layer', async (t) => {

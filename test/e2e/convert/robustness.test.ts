@@ -1,9 +1,10 @@
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { convertDisk } from '../../../src/convert/convert.ts';
 import { LayerswarmError } from '../../../src/errors.ts';
+import { CleanupStack } from '../../support/cleanup.ts';
 import { MAIN } from '../../support/cli.ts';
 import { leftovers, requireConversion, withoutLeaks } from '../../support/conversion.ts';
 import { makeFileSystem, toFormat } from '../../support/disk-image.ts';
@@ -16,17 +17,26 @@ import { waitFor } from '../../support/wait-for.ts';
 const READERS = { fuse: ['qemu-storage-daemon', 'MainThread'], loop: ['qemu-storage-daemon', 'tar'], raw: ['MainThread'] } as const;
 const BACKENDS = ['fuse', 'loop', 'raw'] as const;
 
-/** Large enough that something can happen while it is packed. */
-async function largeDisk(t: ExecutionContext): Promise<string> {
-  const files = Object.fromEntries(Array.from({ length: 24 }, (_, i) => [`var/data/${i}`, randomBytes(4 * 1024 * 1024)]));
-  return await toFormat(t, await makeFileSystem(t, makeGuestTree(t, { files }), { sizeMiB: 160 }), 'qcow2');
+const fixtures = new CleanupStack();
+let large: Promise<string> | undefined;
+
+/** Large enough that something can happen while it is packed; the same for every test. */
+async function largeDisk(): Promise<string> {
+  large ??= (async () => {
+    const files = Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`var/data/${i}`, randomBytes(4 * 1024 * 1024)]));
+    return await toFormat(fixtures, await makeFileSystem(fixtures, makeGuestTree(fixtures, { files }), { sizeMiB: 80 }), 'qcow2');
+  })();
+  return await large;
 }
+
+test.after.always(async () => { await fixtures.undo(); });
 
 /** Process ids of the programs of a conversion, by what they are. */
 function programsOf(scratch: string, name: string): number[] {
   return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid)).filter((pid) => {
     try {
-      return readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith(name.slice(0, 15)) && readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`LAYERSWARM_SCRATCH=${scratch}`);
+      // In this order: a child that has not yet become its program has our name, and then not our environment.
+      return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`LAYERSWARM_SCRATCH=${scratch}`) && readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith(name.slice(0, 15));
     } catch {
       return false; // It has ended.
     }
@@ -36,7 +46,7 @@ function programsOf(scratch: string, name: string): number[] {
 for (const backend of BACKENDS) {
   test(`a reader that is killed mid-way is an error of the ${backend} backend, and nothing is left`, async (t) => {
     if (!requireConversion(t, 'root')) return;
-    const disk = await largeDisk(t);
+    const disk = await largeDisk();
     const out = tempDir(t, 'out');
     for (const victim of READERS[backend]) {
       const error = await t.throwsAsync(withoutLeaks(t, async (scratch) => {
@@ -63,7 +73,7 @@ for (const backend of BACKENDS) {
     if (!requireConversion(t, 'root')) return;
     const scratch = tempDir(t, 'scr');
     const out = tempDir(t, 'out');
-    const program = startProgram(t, process.execPath, [MAIN, 'convert', await largeDisk(t), '--backend', backend, '--scratch', scratch, '--output', `oci:${join(out, 'layout')}`]);
+    const program = startProgram(t, process.execPath, [MAIN, 'convert', await largeDisk(), '--backend', backend, '--scratch', scratch, '--output', `oci:${join(out, 'layout')}`]);
     await program.waitFor('what packs', () => programsOf(scratch, READERS[backend].at(-1)!).length > 0);
     process.kill(program.pid, 'SIGINT');
     const { code, stderr } = await program.finished;
@@ -78,7 +88,7 @@ for (const backend of BACKENDS) {
     if (!requireConversion(t, 'root')) return;
     const scratch = tempDir(t, 'scr');
     const out = tempDir(t, 'out');
-    const program = startProgram(t, process.execPath, [MAIN, 'convert', await largeDisk(t), '--backend', backend, '--scratch', scratch, '--output', `oci:${join(out, 'layout')}`]);
+    const program = startProgram(t, process.execPath, [MAIN, 'convert', await largeDisk(), '--backend', backend, '--scratch', scratch, '--output', `oci:${join(out, 'layout')}`]);
     await program.waitFor('what packs', () => programsOf(scratch, READERS[backend].at(-1)!).length > 0);
     // The converter alone: what it started must notice.
     process.kill(program.pid, 'SIGKILL');
@@ -114,10 +124,10 @@ test('a copy of the disk that is killed or interrupted is an error, and nothing 
 
 test('a full disk is an error with its own code, and takes what was written away', async (t) => {
   if (!requireConversion(t, 'root')) return;
-  const disk = await largeDisk(t);
+  const disk = await largeDisk();
   const small = join(tempDir(t, 'small'), 'mnt');
   mkdirSync(small);
-  await runOk('mount', ['-t', 'tmpfs', '-o', 'size=40m', 'layerswarm-test', small]);
+  await runOk('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'layerswarm-test', small]);
   try {
     for (const output of [{ kind: 'tar', file: join(small, 'a.tar') }, { kind: 'layout', dir: join(small, 'layout') }] as const) {
       const error = await t.throwsAsync(withoutLeaks(t, (scratch) => convertDisk(disk, output, { scratch })), { instanceOf: LayerswarmError });

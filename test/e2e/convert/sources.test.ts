@@ -13,7 +13,7 @@ import { tempDir } from '../../support/temp-dir.ts';
 const TOOLS = ['gzip', 'xz', 'zstd', 'bzip2', 'lz4', 'zip'];
 
 async function tinyDisk(t: ExecutionContext, name = 'Tiny Linux 1'): Promise<string> {
-  return await makeDisk(t, [{ image: await makeFileSystem(t, makeGuestTree(t, { name, files: { 'etc/motd': 'hello' } })), sizeMiB: 48 }]);
+  return await makeDisk(t, [{ image: await makeFileSystem(t, makeGuestTree(t, { name, files: { 'etc/motd': 'hello' } })), sizeMiB: 8 }]);
 }
 
 interface OvaOptions {

@@ -1,9 +1,10 @@
 import test from 'ava';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mapDisk, mountDisk, unmountDisk } from '../../../src/convert/disk/persistent.ts';
 import { convertToTar, leftovers, listTar, readFromTar, refused, requireConversion, sha256 } from '../../support/conversion.ts';
 import { copyInto, makeDisk, makeFileSystem, sparseFile, toFormat } from '../../support/disk-image.ts';
+import { fillLuks, makeLuks } from '../../support/luks.ts';
 import { makeGuestTree } from '../../support/guest-tree.ts';
 import { runOk } from '../../support/process.ts';
 import { raidSuperblock } from '../../support/raid-superblock.ts';
@@ -59,8 +60,8 @@ interface LogicalRun {
 }
 
 /** Physical volumes with a group `vg` and the volume `root` in the given pieces. */
-async function makeGroup(dir: string, names: readonly string[], image: string, { extents }: LogicalRun): Promise<string[]> {
-  const files = names.map((name) => sparseFile(join(dir, name), 96 * MIB));
+async function makeGroup(dir: string, names: readonly string[], image: string, { extents }: LogicalRun, sizeMiB = 96): Promise<string[]> {
+  const files = names.map((name) => sparseFile(join(dir, name), sizeMiB * MIB));
   const devices: string[] = [];
   try {
     for (const file of files) devices.push((await runOk('losetup', ['--show', '--find', file])).stdout.trim());
@@ -156,6 +157,27 @@ test('two groups of one name on one disk are told apart', async (t) => {
   t.is(name, 'the system');
 });
 
+test('LUKS is read with its passphrase: the root in it, or a volume group with the root', async (t) => {
+  if (!requireConversion(t, 'root', 'losetup', 'pvcreate', 'cryptsetup')) return;
+  const root = await makeFileSystem(t, makeGuestTree(t, { fstab: 'UUID=1 / ext4\n' }), { sizeMiB: 8 });
+  const { diffId } = await convertToTar(t, root);
+  const luks2 = await makeLuks(t, ['--type', 'luks2', '--pbkdf', 'argon2id', '--pbkdf-memory', '32', '--pbkdf-parallel', '1', '--pbkdf-force-iterations', '4'], { dataBytes: 8 * MIB });
+  fillLuks(luks2, root, 4096);
+  // LVM in it; and a newline that an editor left at the end of the passphrase.
+  const keyFile = join(tempDir(t, 'key'), 'passphrase');
+  writeFileSync(keyFile, 'another one\n');
+  const luks1 = await makeLuks(t, ['--type', 'luks1', '--pbkdf-force-iterations', '1000'], { dataBytes: 24 * MIB, passphrase: 'another one' });
+  fillLuks(luks1, (await makeGroup(tempDir(t, 'lvm'), ['pv'], root, { extents: [[3, 1], [1, 1]] }, 24))[0]!, 512);
+  for (const [image, file, name, backend] of [[luks2.file, luks2.keyFile, 'p2', 'fuse'], [luks1.file, keyFile, 'vg/root', 'raw']] as const) {
+    const disk = await makeDisk(t, [{ image: await makeFileSystem(t, undefined, { sizeMiB: 8 }), sizeMiB: 8 }, { image, sizeMiB: Math.ceil(statSync(image).size / MIB) }]);
+    const converted = await convertToTar(t, disk, { keyFiles: [file], backend });
+    t.is(converted.root, name);
+    t.is(converted.diffId, diffId, name);
+  }
+  await refused(t, luks2.file, 'unsupported', /disk: LUKS encryption, which no --key-file opens/, { keyFiles: [keyFile] });
+  await refused(t, luks2.file, 'not-found', /there is no key file/, { keyFiles: [`${keyFile}.none`] });
+});
+
 test('LUKS, NTFS, swap and volumes of other kinds are refused by name', async (t) => {
   if (!requireConversion(t)) return;
   const filled = async (at: number, magic: string): Promise<string> => {
@@ -171,7 +193,7 @@ test('LUKS, NTFS, swap and volumes of other kinds are refused by name', async (t
   const swap = sparseFile(join(tempDir(t, 'x'), 'swap.raw'), 8 * MIB);
   await runOk('mkswap', [swap]);
   for (const [image, message] of [
-    [await filled(0, 'LUKS\xba\xbe\0\x02'), /no operating system.*p1: LUKS encryption \(what to do: unlock it .*cryptsetup/],
+    [await filled(0, 'LUKS\xba\xbe\0\x02'), /no operating system.*p1: LUKS encryption \(what to do: name a file with its passphrase with --key-file, or unlock it .*cryptsetup/],
     [await made('mkfs.bfs'), /p1: bfs \(what to do: mount it where it came from.*layerswarm seed tar:/],
     [await made('mkfs.minix'), /p1: MINIX \(what to do: mount it/],
     [await filled(3, 'NTFS    '), /p1: NTFS \(Windows\)/],
@@ -189,7 +211,7 @@ test('a partition that the disk no longer has is an error', async (t) => {
   if (!requireConversion(t)) return;
   const scratch = tempDir(t, 'scr');
   const disk = await makeDisk(t, [{ image: await makeFileSystem(t, makeGuestTree(t)), sizeMiB: 48 }]);
-  await runOk('truncate', ['--size=20M', disk]);
+  await runOk('truncate', ['--size=5M', disk]);
   await refused(t, disk, 'size-mismatch', /cut short/, { scratch });
   t.deepEqual(leftovers(scratch), []);
 });
@@ -199,16 +221,16 @@ test('one half of a software RAID 1 is read, with a warning', async (t) => {
   const root = await makeFileSystem(t, makeGuestTree(t));
   const { diffId } = await convertToTar(t, root);
   for (const [version, offset] of [['1.2', MIB], ['1.0', 0], ['0.90', 0]] as const) {
-    const half = sparseFile(join(tempDir(t, 'raid'), 'half'), 52 * MIB);
-    const { at, block } = raidSuperblock(52 * MIB, { version, offset, bytes: 48 * MIB });
+    const half = sparseFile(join(tempDir(t, 'raid'), 'half'), 12 * MIB);
+    const { at, block } = raidSuperblock(12 * MIB, { version, offset, bytes: 8 * MIB });
     await runOk('dd', [`of=${half}`, 'bs=512', `seek=${at / 512}`, 'conv=notrunc', 'status=none'], { input: block });
     await copyInto(root, half, offset);
-    const converted = await convertToTar(t, await makeDisk(t, [{ image: half, sizeMiB: 52 }]));
+    const converted = await convertToTar(t, await makeDisk(t, [{ image: half, sizeMiB: 12 }]));
     t.is(converted.diffId, diffId, version);
     t.true(converted.notes.some((line) => line.startsWith('p1 is read as one of the 2 mirrors of a RAID 1')));
   }
   // What an array of before left behind a file system of today is not believed.
-  const stale = raidSuperblock(48 * MIB, { version: '1.0', level: 5, bytes: 40 * MIB });
+  const stale = raidSuperblock(8 * MIB, { version: '1.0', level: 5, bytes: 4 * MIB });
   await runOk('dd', [`of=${root}`, 'bs=512', `seek=${stale.at / 512}`, 'conv=notrunc', 'status=none'], { input: stale.block });
   t.is((await convertToTar(t, root)).root, 'disk');
 });

@@ -52,6 +52,8 @@ test('a second host joins with the token alone, which no process list shows', as
   const { code, stdout, stderr } = await joining.finished;
   t.is(code, 0, stderr);
   t.like(JSON.parse(stdout), { started: false, node: { peerId: second.info.peerId, peers: 1 } });
+  const { checks } = JSON.parse(stdout) as { checks: { check: string; level: string }[] };
+  t.is(checks.find(({ check }) => check === 'agent')?.level, 'ok', 'the doctor looked');
   t.false(`${stdout}${stderr}${second.program.stderr}${first.program.stderr}`.includes(readFileSync(key).toString('base64').slice(0, 16)));
 
   const other = await run(LAUNCHER, ['join', '-', '--config', config, '--data', data, '--no-wait'], { env, input: encodeToken({ ...TOKEN, expires: undefined }) });

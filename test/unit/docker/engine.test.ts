@@ -24,6 +24,13 @@ test('an image is inspected by its whole name', async (t) => {
   t.regex(error.message, /team\/other/);
 });
 
+test('what the engine says when it refuses is passed on, in one line', async (t) => {
+  const { host } = await startFakeEngine(t, ({ path }) => (path === '/images/create' ? { status: 404, json: { message: 'pull access denied for team/other,\nrepository does not exist' } } : path === '/info' ? { status: 500, json: { message: 'driver failed' } } : undefined));
+  const engine = DockerEngine.at(host);
+  await t.throwsAsync(engine.ensure('team/other:1'), { code: 'not-found', message: /does not have team\/other:1, nor can it pull that: pull access denied for team\/other, repository does not exist$/ });
+  await t.throwsAsync(engine.mirrors(), { code: 'unavailable', message: /refused its mirrors: driver failed$/ });
+});
+
 test('what was only built has no registry digests', async (t) => {
   const { host } = await startFakeEngine(t, () => ({ json: { Id: ID, Size: 1 } }));
   t.deepEqual(await DockerEngine.at(host).inspect('built'), { id: ID, repoDigests: [], layers: 0, size: 1, labels: {} });

@@ -97,7 +97,7 @@ test('the status document has exactly the keys that are promised', async (t) => 
   const url = await serve(t);
   const document = JSON.parse((await ask(`${url}/api/v1/status`)).body) as Record<string, unknown>;
   t.deepEqual(document, structuredClone(statusSample) as unknown as Record<string, unknown>);
-  t.deepEqual(Object.keys(document), ['version', 'peerId', 'name', 'zone', 'uptimeSeconds', 'multiaddrs', 'health', 'membership', 'origin', 'charter', 'registries', 'trust', 'store', 'containerd', 'traffic', 'peers', 'transfers', 'images', 'replication', 'strayErrors', 'bans', 'limits']);
+  t.deepEqual(Object.keys(document), ['version', 'peerId', 'name', 'zone', 'uptimeSeconds', 'multiaddrs', 'health', 'membership', 'origin', 'charter', 'registries', 'trust', 'store', 'containerd', 'traffic', 'activity', 'peers', 'transfers', 'images', 'replication', 'strayErrors', 'bans', 'limits']);
 });
 
 for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {

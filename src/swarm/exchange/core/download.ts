@@ -2,7 +2,7 @@ import type { Bitfield, Run } from './bitfield.ts';
 import { Announcer } from './announcer.ts';
 import { ArrivalRate } from './arrival-rate.ts';
 import type { CrowdReach } from './crowd-search.ts';
-import { compareLoad, isEndgame, planFetches, RUNS_ASKED, superfluous } from './fetch-plan.ts';
+import { compareLoad, isEndgame, LONGEST_RUN, planFetches, RUNS_ASKED, superfluous } from './fetch-plan.ts';
 import type { Extent } from './lease-table.ts';
 import { DOWNLOAD_LIMITS, type DownloadLimits } from './limits.ts';
 import type { Fetch, Neighbour, NeighbourRole } from './neighbour.ts';
@@ -10,6 +10,7 @@ import { Neighbourhood } from './neighbourhood.ts';
 import type { PieceLayout } from './piece-layout.ts';
 import { PieceTable } from './piece-table.ts';
 import { ReadPlan, type Read } from './read-plan.ts';
+import { awaitedSince, Silence } from './silence.ts';
 import { ImportGuard, oneOfEachZone } from './zone-budget.ts';
 
 /** What the download wants done. Whoever carries it out (the node, the simulator) reports back through the methods. */
@@ -17,6 +18,8 @@ export type Command =
   | { readonly type: 'fetch'; readonly fetch: Fetch }
   | { readonly type: 'cancel'; readonly fetch: Fetch }
   | { readonly type: 'read'; readonly read: Read }
+  /** A source has fallen silent, and others are asked. `read`: what it was to read, where it was that. */
+  | { readonly type: 'silent'; readonly read: Read | undefined }
   /** `urgent`: few or none bring pieces here, so that this node cannot leave the reading to others. */
   | { readonly type: 'ask-lease'; readonly pieces: number; readonly active: readonly Run[]; readonly urgent: boolean }
   /** `forZone`: each of the peers is to fetch them for its zone. */
@@ -59,6 +62,8 @@ export class Download {
   /** Pieces asked of members that fetch themselves. */
   #asked = 0;
   readonly #rate = new ArrivalRate();
+  readonly #fetchSilence: Silence;
+  readonly #readSilence: Silence;
   /** When the last piece came, or the first choice was made. */
   #arrivedAt: number | undefined;
   /** A piece came while somebody else was bringing it, too. */
@@ -70,6 +75,8 @@ export class Download {
     this.#reads = new ReadPlan(layout, limits);
     this.#announcer = new Announcer(limits);
     this.#random = random;
+    this.#fetchSilence = new Silence(limits);
+    this.#readSilence = new Silence(limits);
     this.#guard = new ImportGuard(layout.pieceCount, random);
     this.#limits = limits;
   }
@@ -96,6 +103,11 @@ export class Download {
     return this.#neighbourhood.fetching.length > 0;
   }
 
+  /** Extents that are being read. */
+  get reading(): number {
+    return this.#reads.reads.size;
+  }
+
   // Neighbours
 
   meet(peer: string, role: NeighbourRole, bits: Bitfield | undefined, now: number, farZone?: string): void {
@@ -112,6 +124,11 @@ export class Download {
     this.#neighbourhood.distrust(peer, now);
   }
 
+  /** It brought wrong bytes, and is not to blame. */
+  forgive(peer: string, now: number): void {
+    this.#neighbourhood.forgive(peer, now);
+  }
+
   /** True when there is something new to choose. `forZone`: as in the command. */
   gained(peer: string, runs: readonly Run[], forZone: boolean, now: number): boolean {
     const neighbour = this.neighbours.get(peer);
@@ -124,10 +141,15 @@ export class Download {
 
   /** A piece is here. `servable`: its bytes are vouched for, so that others may have it. */
   arrived(piece: number, by: ArrivedBy, servable: boolean, now: number): void {
-    if (by.read !== undefined) by.read.arrived++;
+    this.heard(by, now);
+    if (by.read !== undefined) {
+      by.read.arrived++;
+      this.#readSilence.arrived(by.read, now);
+    }
     if (by.fetch !== undefined) {
       by.fetch.arrived++;
       if (by.fetch.relayed) this.#asked--;
+      this.#fetchSilence.arrived(by.fetch, now);
     }
     if (!this.#table.got(piece)) return;
     this.#rate.add(this.layout.bytes(piece), now);
@@ -149,10 +171,10 @@ export class Download {
 
   /** A request is over, whole or not; what of it did not arrive is wanted again. `absent`: the peer has not got it any more. */
   fetchEnded(fetch: Fetch, outcome: FetchOutcome, now: number): void {
-    this.#table.release([fetch.first, fetch.count]);
-    if (fetch.relayed) this.#asked -= fetch.count - fetch.arrived;
+    if (!fetch.isSilent) this.#giveUp(fetch);
     const neighbour = this.neighbours.get(fetch.peer);
     if (neighbour === undefined || !neighbour.fetches.delete(fetch.id)) return;
+    if (fetch.isSilent) this.#neighbourhood.unmute(neighbour, now);
     if (outcome === 'failed' || outcome === 'absent') neighbour.failed(now);
     if (outcome === 'absent' && neighbour.relays) this.#neighbourhood.lacks(neighbour, [fetch.first, fetch.count], now);
     if (outcome === 'done') {
@@ -179,7 +201,21 @@ export class Download {
   }
 
   readEnded(read: Read, now: number): void {
-    if (this.#reads.end(read, now)) this.#table.release([read.extent.first, read.extent.count]);
+    if (this.#reads.end(read, now) && !read.isSilent) this.#table.release([read.extent.first, read.extent.count]);
+  }
+
+  /** Bytes of it came, not yet a whole piece. */
+  heard(by: ArrivedBy, now: number): void {
+    const { fetch, read } = by;
+    if (read !== undefined) read.heardAt = now;
+    if (fetch === undefined) return;
+    fetch.heardAt = now;
+    if (!fetch.isSilent) return;
+    fetch.isSilent = false;
+    this.#table.claim([fetch.first, fetch.count]);
+    if (fetch.relayed) this.#asked += fetch.count - fetch.arrived;
+    const neighbour = this.neighbours.get(fetch.peer);
+    if (neighbour !== undefined) this.#neighbourhood.unmute(neighbour, now);
   }
 
   // Out of turn
@@ -214,6 +250,7 @@ export class Download {
     const commands: Command[] = [];
     this.#arrivedAt ??= now;
     if (!this.have.isFull) {
+      this.#noticeSilence(now, commands);
       this.#planLeases(now, commands);
       this.#planFetches(now, commands);
     }
@@ -229,10 +266,34 @@ export class Download {
   }
 
   #beginRead(extent: Extent, source: string | undefined, now: number): Read {
-    const read: Read = { extent, source, startedAt: now, toldFirst: oneOfEachZone(this.#neighbourhood.fetching, this.#random).map(({ peer }) => peer), arrived: 0 };
+    const read: Read = { extent, source, startedAt: now, toldFirst: oneOfEachZone(this.#neighbourhood.fetching, this.#random).map(({ peer }) => peer), arrived: 0, ...awaitedSince(now) };
     this.#reads.begin(read);
     this.#table.claim([extent.first, extent.count]);
     return read;
+  }
+
+  /** What somebody owes who has fallen silent is wanted from others; it is waited for all the same, for it may be all that there is. */
+  #noticeSilence(now: number, commands: Command[]): void {
+    for (const neighbour of this.neighbours.values()) {
+      for (const fetch of neighbour.fetches.values()) {
+        if (!this.#fetchSilence.begins(fetch, now)) continue;
+        this.#giveUp(fetch);
+        this.#neighbourhood.mute(neighbour, now);
+        commands.push({ type: 'silent', read: undefined });
+      }
+    }
+    for (const read of this.#reads.reads.values()) {
+      const mayTake = this.#readSilence.isMeasured ? 0 : this.have.count > 0 ? this.#limits.firstReadMs : Infinity;
+      if (now - read.heardAt <= mayTake || !this.#readSilence.begins(read, now)) continue;
+      this.#table.release([read.extent.first, read.extent.count]);
+      this.neighbours.get(read.source ?? '')?.failed(now);
+      commands.push({ type: 'silent', read });
+    }
+  }
+
+  #giveUp(fetch: Fetch): void {
+    this.#table.release([fetch.first, fetch.count]);
+    if (fetch.relayed) this.#asked -= fetch.count - fetch.arrived;
   }
 
   #planLeases(now: number, commands: Command[]): void {
@@ -242,7 +303,7 @@ export class Download {
     if (pieces === 0) return;
     this.#leasePending = true;
     const urgent = this.reach !== 'some' || now - (this.#arrivedAt ?? now) > this.#limits.urgentAfterMs;
-    commands.push({ type: 'ask-lease', pieces, urgent, active: [...this.#reads.reads.values()].map(({ extent }): Run => [extent.first, extent.count]) });
+    commands.push({ type: 'ask-lease', pieces, urgent, active: [...this.#reads.reads.values()].filter(({ isSilent }) => !isSilent).map(({ extent }): Run => [extent.first, extent.count]) });
   }
 
   #planFetches(now: number, commands: Command[]): void {
@@ -254,10 +315,10 @@ export class Download {
     const relayed = (offered.size > 0 && room > 0) || isEndgame(this.#table) || relays.some(({ forZone }) => forZone.size > 0) ? relays : [];
     if (direct.length === 0 && relayed.length === 0) return;
     planFetches({
-      table: this.#table, sources: direct.length === 0 ? relayed : [...direct, ...relayed], room, longest: Math.floor(most / RUNS_ASKED), limits: this.#limits, guard: this.#guard,
+      table: this.#table, sources: direct.length === 0 ? relayed : [...direct, ...relayed], room, longest: Math.min(LONGEST_RUN, Math.floor(most / RUNS_ASKED)), limits: this.#limits, guard: this.#guard,
       patienceMs: this.#patienceMs, now, random: this.#random,
       begin: (source, [first, count]) => {
-        const fetch: Fetch = { id: this.#nextFetch++, peer: source.peer, first, count, startedAt: now, relayed: source.relays, arrived: 0 };
+        const fetch: Fetch = { id: this.#nextFetch++, peer: source.peer, first, count, startedAt: now, relayed: source.relays, arrived: 0, ...awaitedSince(now) };
         source.fetches.set(fetch.id, fetch);
         this.#table.claim([first, count]);
         if (fetch.relayed) this.#asked += count;
@@ -299,7 +360,7 @@ export class Download {
 
   /** A holder, drawn by chance so that they share the work, or undefined: the origin. */
   #leaseSource(now: number): string | undefined {
-    const holders = this.#neighbourhood.holders.filter(({ pausedUntil }) => pausedUntil <= now);
+    const holders = this.#neighbourhood.holders.filter(({ isSilent, pausedUntil }) => pausedUntil <= now && !isSilent);
     return holders.length === 0 ? undefined : holders[Math.floor(this.#random() * holders.length)]!.peer;
   }
 }

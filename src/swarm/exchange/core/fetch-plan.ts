@@ -10,6 +10,8 @@ import { farRequests, type ImportGuard } from './zone-budget.ts';
 const REQUESTS_PER_PEER = 2;
 /** What may be asked of members that fetch themselves is spread over this many requests. */
 export const RUNS_ASKED = 8;
+/** Pieces of one of these at most: each comes with what its reader signed. */
+export const LONGEST_RUN = 32;
 /** Pieces missing at most for a slow request to be made a second time. */
 const ENDGAME_PIECES = 64;
 
@@ -39,7 +41,7 @@ export interface FetchPlan {
 export function planFetches(plan: FetchPlan): void {
   const { now, table } = plan;
   const isEnd = isEndgame(table);
-  const sources = plan.sources.filter(({ pausedUntil }) => pausedUntil <= now);
+  const sources = plan.sources.filter(({ isSilent, pausedUntil }) => pausedUntil <= now && !isSilent);
   for (const source of sources) if (source.forZone.size > 0) fetchForZone(plan, source);
   const idle = sources.filter(({ fetches }) => fetches.size < REQUESTS_PER_PEER);
   const importable = idle.every(({ near }) => near) ? undefined : plan.guard.importable(table, sources, now);

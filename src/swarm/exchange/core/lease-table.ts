@@ -26,6 +26,8 @@ interface Member {
   readonly bits: Bitfield;
   /** The order in which members came and completed. */
   readonly came: number;
+  /** When it last said anything. */
+  heardAt: number;
   completed?: number;
 }
 
@@ -96,6 +98,11 @@ export class LeaseTable {
     this.#leased = new Uint32Array(layout.pieceCount);
   }
 
+  /** Leases that are given out. */
+  get leases(): number {
+    return this.#leases.size;
+  }
+
   /**
    * The member asks for `pieces` or fewer; `bits` is what it has, `active` what it is reading under earlier leases. Members that are `doubted`
    * are to leave the reading to others, as long as those get on with it.
@@ -116,7 +123,11 @@ export class LeaseTable {
 
     let free = this.#sawSomebodyComplete(member) ? [] : runsWhere(this.layout.pieceCount, (piece) => this.#held[piece] === 0 && this.#leased[piece] === 0);
     if (free.length > 0) this.#waiting.delete(member);
-    else if (this.#isStuck(member, bits, now)) free = runsWhere(this.layout.pieceCount, (piece) => !bits.has(piece) && this.#leased[piece] === 0);
+    else if (this.#isStuck(member, bits, now)) {
+      this.#leaveMute(member, now);
+      free = runsWhere(this.layout.pieceCount, (piece) => this.#held[piece] === 0 && this.#leased[piece] === 0);
+      if (free.length === 0) free = runsWhere(this.layout.pieceCount, (piece) => !bits.has(piece) && this.#leased[piece] === 0);
+    }
     const run = free[0];
     const most = this.#mostLeases;
     if (run === undefined || this.#leases.size >= most) return { waitMs: this.#limits.retryMs * Math.ceil(this.#fetching / most) };
@@ -129,7 +140,9 @@ export class LeaseTable {
   /** Pieces that a member has now. */
   have(member: string, runs: readonly Run[], now: number): void {
     this.touchedAt = now;
-    const bits = this.#member(member).bits;
+    const known = this.#member(member);
+    const { bits } = known;
+    known.heardAt = now;
     for (const piece of piecesOf(runs, this.layout.pieceCount)) if (bits.set(piece)) this.#held[piece]!++;
     for (const lease of this.#leases.values()) {
       if (lease.holder !== member) continue;
@@ -200,6 +213,13 @@ export class LeaseTable {
     return false;
   }
 
+  /** Somebody is stuck: those who fetch and said nothing all that time are taken for gone, and what only they had or read is free. */
+  #leaveMute(asker: string, now: number): void {
+    for (const [member, { completed, heardAt }] of this.#members) {
+      if (member !== asker && completed === undefined && now - heardAt >= this.#limits.stuckMs) this.leave(member);
+    }
+  }
+
   /** Members that fetch. */
   get #fetching(): number {
     let count = 0;
@@ -210,7 +230,7 @@ export class LeaseTable {
   #member(member: string): Member {
     let known = this.#members.get(member);
     if (known === undefined) {
-      known = { bits: new Bitfield(this.layout.pieceCount), came: ++this.#order };
+      known = { bits: new Bitfield(this.layout.pieceCount), came: ++this.#order, heardAt: this.touchedAt };
       this.#members.set(member, known);
     }
     return known;

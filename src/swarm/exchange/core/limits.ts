@@ -37,6 +37,11 @@ export interface DownloadLimits {
   /** Pieces of the first extent, before anything was measured. */
   readonly firstExtentPieces: number;
   readonly maxExtentBytes: number;
+  /** Who gives no byte for this long, or for as many times as a piece usually takes, is silent: what it was to bring is had from others. */
+  readonly silenceMs: number;
+  readonly silencePieces: number;
+  /** A reading of the origin may take this long to its first byte, while pieces come from members; while none come it is waited for. */
+  readonly firstReadMs: number;
   /** A request older than this, at the end, is made a second time. */
   readonly endgameMs: number;
   /** The same in times that a piece takes to everyone, where that is longer: on slow lines all requests are old. */
@@ -65,6 +70,9 @@ export const DOWNLOAD_LIMITS: DownloadLimits = {
   extentMs: 500,
   firstExtentPieces: 4,
   maxExtentBytes: 16 << 20,
+  silenceMs: 2000,
+  silencePieces: 8,
+  firstReadMs: 6000,
   endgameMs: 1000,
   patienceRounds: 32,
 };

@@ -1,7 +1,8 @@
 import type { Bitfield } from './bitfield.ts';
+import type { Awaited } from './silence.ts';
 
 /** A request for pieces that a neighbour has been asked for. */
-export interface Fetch {
+export interface Fetch extends Awaited {
   readonly id: number;
   readonly peer: string;
   readonly first: number;
@@ -53,7 +54,7 @@ export class Neighbour {
 
   /** It says anew what it has. */
   become(role: NeighbourRole, bits: Bitfield): void {
-    this.relays = this.#trusted && (role === 'fetching' || (role === 'complete' && this.relays));
+    this.relays = this.#trusted && !this.isSilent && (role === 'fetching' || (role === 'complete' && this.relays));
     this.role = role;
     this.bits = bits;
     this.forZone.clear();
@@ -74,6 +75,12 @@ export class Neighbour {
     this.#rate = this.#rate === undefined ? rate : this.#rate * 0.7 + rate * 0.3;
   }
 
+  /** It owes what it was asked for, and is not asked for more meanwhile. */
+  get isSilent(): boolean {
+    for (const { isSilent } of this.fetches.values()) if (isSilent) return true;
+    return false;
+  }
+
   succeeded(): void {
     this.#failures = 0;
   }
@@ -89,5 +96,16 @@ export class Neighbour {
     this.relays = false;
     this.forZone.clear();
     this.pausedUntil = Infinity;
+  }
+
+  forgive(): void {
+    this.#trusted = true;
+    this.pausedUntil = 0;
+    this.heardAgain();
+  }
+
+  /** What it has counts again, as long as nothing else speaks against it. */
+  heardAgain(): void {
+    this.relays = this.#trusted && !this.isSilent && this.role === 'fetching';
   }
 }

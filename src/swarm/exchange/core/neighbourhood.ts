@@ -55,6 +55,31 @@ export class Neighbourhood {
     this.#sort();
   }
 
+  /** It is to be asked again for what it says that it has. */
+  forgive(peer: string, now: number): void {
+    const neighbour = this.all.get(peer);
+    if (neighbour !== undefined) this.#ask(neighbour, () => { neighbour.forgive(); }, now);
+  }
+
+  /** It has fallen silent: what it has is had from others, or read. */
+  mute(neighbour: Neighbour, now: number): void {
+    if (neighbour.relays) this.#count(neighbour.bits, -1, now);
+    neighbour.relays = false;
+    this.#sort();
+  }
+
+  /** It is heard again. */
+  unmute(neighbour: Neighbour, now: number): void {
+    this.#ask(neighbour, () => { neighbour.heardAgain(); }, now);
+  }
+
+  #ask(neighbour: Neighbour, again: () => void, now: number): void {
+    if (neighbour.relays) return;
+    again();
+    if (neighbour.relays) this.#count(neighbour.bits, 1, now);
+    this.#sort();
+  }
+
   /** It turned out not to have these. */
   lacks(neighbour: Neighbour, [first, count]: Run, now: number): void {
     for (let piece = first; piece < first + count; piece++) if (neighbour.bits.clear(piece)) this.#table.seen(piece, -1, now);
@@ -68,7 +93,7 @@ export class Neighbourhood {
 
   #isCrowdOf(fits: (neighbour: Neighbour) => boolean, now: number): boolean {
     const count = (neighbours: readonly Neighbour[]): number => neighbours.reduce((sum, neighbour) => sum + Number(fits(neighbour)), 0);
-    const holding = count(this.holders.filter(({ pausedUntil }) => pausedUntil <= now)) + count(this.relays) - count(this.fetching);
+    const holding = count(this.holders.filter(({ isSilent, pausedUntil }) => pausedUntil <= now && !isSilent)) + count(this.relays) - count(this.fetching);
     return count(this.fetching) + 1 > holding;
   }
 

@@ -1,9 +1,10 @@
 import type { PieceLayout } from './piece-layout.ts';
 import type { Extent } from './lease-table.ts';
 import type { DownloadLimits } from './limits.ts';
+import type { Awaited } from './silence.ts';
 
 /** An extent that is being read, from a peer that has all of it or (undefined) from the origin: under a lease, or for a client that waits (`isLeased`). */
-export interface Read {
+export interface Read extends Awaited {
   readonly extent: Extent;
   readonly source: string | undefined;
   readonly startedAt: number;
@@ -63,7 +64,7 @@ export class ReadPlan {
 
   #remainingBytes(): number {
     let bytes = 0;
-    for (const { extent, arrived } of this.reads.values()) bytes += Math.max(0, extent.count - arrived) * this.#layout.pieceLength;
+    for (const { extent, arrived, isSilent } of this.reads.values()) if (!isSilent) bytes += Math.max(0, extent.count - arrived) * this.#layout.pieceLength;
     return bytes;
   }
 }

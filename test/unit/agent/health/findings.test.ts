@@ -8,7 +8,7 @@ const MIB = 2 ** 20;
 const disk = (freeBytes: number, freeInodes?: number): Finding => findStore({ kind: 'known', freeBytes, freeInodes }, 256 * MIB, '/data');
 const peer = (clockAheadMs?: number): { name: string; peerId: string; clockAheadMs: number | undefined } => ({ name: 'n', peerId: 'p', clockAheadMs });
 const stranger = (address: string): { address: string; failures: number; lastAt: string } => ({ address, failures: 1, lastAt: '' });
-const members = { strangers: [], keyId: '0123', uptimeMs: 60_000, peers: [] };
+const members = { strangers: [], slow: [], keyId: '0123', uptimeMs: 60_000, peers: [] };
 
 const FINDINGS: readonly (readonly [title: string, finding: Finding, level: Finding['level'], sentence: RegExp])[] = [
   ['an origin that answers', findOrigin(origin({})), 'ok', /https:\/\/r answers/],
@@ -21,6 +21,7 @@ const FINDINGS: readonly (readonly [title: string, finding: Finding, level: Find
   ['a mirror that is away', findMirror('quay.io', 'https://q', { state: 'unreachable', reason: 'x', bytes: 0, reachedAt: 1 }), 'degraded', /^quay\.io at https:\/\/q is unreachable: x$/],
   ['members', findMembers({ ...members, peers: [peer(), peer()] }), 'ok', /^2 members are connected$/],
   ['members, and a stranger', findMembers({ ...members, peers: [peer()], strangers: [stranger('10.0.0.11')] }), 'ok', /1 member is connected; a node at 10\.0\.0\.11 has another swarm key$/],
+  ['members, one of them slow', findMembers({ ...members, peers: [peer(), peer()], slow: [{ peerId: 'p', name: 'node-7', bytesPerSecond: 2 ** 17, othersBytesPerSecond: 2 ** 23 }] }), 'ok', /^2 members are connected; node-7 is slow: it gives 128 KiB\/s where others give 8\.00 MiB\/s$/],
   ['strangers alone', findMembers({ ...members, strangers: [stranger('10.0.0.11'), stranger('10.0.0.12')] }), 'bad', /no member is connected: a node at 10\.0\.0\.11 has another swarm key, and 1 more have too; this node has 0123/],
   ['nobody', findMembers(members), 'degraded', /no member is connected/],
   ['nobody yet', findMembers({ ...members, uptimeMs: 1000 }), 'unknown', /looking/],

@@ -124,6 +124,16 @@ test('a pull of a member is asked for there, and by no other name', async (t) =>
   await t.throwsAsync(watching.pull('12D3KooWNobody', receiptSample.id), { code: 'peer-gone' });
 });
 
+test('a member that asks without end is answered no more, and others are', async (t) => {
+  const [self, greedy, other] = await new MemorySwarm().joinAll(3);
+  serve(self!);
+  const ask = async (from: MemoryNetwork): Promise<string> => await from.request(self!.self, { type: 'get-summary' }, 'summary').then(() => 'told', (error: unknown) => (error as LayerswarmError).code);
+  const answers = await Promise.all(Array.from({ length: 60 }, () => ask(greedy!)));
+  t.true(answers.filter((answer) => answer === 'told').length < 30);
+  t.is(answers.at(-1), 'unavailable');
+  t.is(await ask(other!), 'told');
+});
+
 test('whoever was never asked comes first, then who waits for the longest, the busy ones sooner', (t) => {
   const member = (name: string, askedAt: number | undefined, more = {}): { name: string; askedAt: number | undefined; isAsking: boolean; isBusy: boolean } => ({ name, askedAt, isAsking: false, isBusy: false, ...more });
   const members = [member('fresh', 9000), member('old', 1000), member('busy', 6000, { isBusy: true }), member('new', undefined), member('open', 0, { isAsking: true })];
@@ -136,11 +146,11 @@ test('images are counted by who holds them, and one member cannot crowd out what
   const image = (reference: string, complete = true): NonNullable<Summary['images']>[number] => ({ reference, digest: DIGEST, size: 5, complete });
   for (let liar = 100; liar < 110; liar++) catalog.set(liar, Array.from({ length: 500 }, (_, index) => image(`made-up/${liar}-${index}:1`)));
   catalog.drop(109);
-  catalog.set(1, [image('team/app:1')]);
+  catalog.set(1, [{ ...image('team/app:1'), size: 0 }]);
   catalog.set(2, [image('team/app:1', false)]);
   const list = Object.values(catalog.list());
   t.is(list.length, 1000);
-  t.like(list[0], { reference: 'team/app:1', holds: 1, partly: 1, lacks: 9, holdsNodes: [1], partlyNodes: [2] });
+  t.like(list[0], { reference: 'team/app:1', sizeBytes: 5, holds: 1, partly: 1, lacks: 9, holdsNodes: [1], partlyNodes: [2] });
   for (let node = 100; node < 110; node++) catalog.drop(node);
   catalog.set(2, []);
   t.is(catalog.countOf(1), 1);

@@ -1,7 +1,8 @@
 import test from 'ava';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { GuestTree } from '../../../../src/convert/root/guest-tree.ts';
+import { systemName } from '../../../../src/convert/root/os-release.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
 
 test('paths resolve inside the root, whatever links say', (t) => {
@@ -38,4 +39,13 @@ test('a file system that belongs below the root is looked into from its place on
   t.false(tree.isDirectory('/usr/hidden'));
   t.is(tree.resolve('/usr/up')?.path, '/escape');
   t.is(tree.resolve('/usr/lib/..')?.path, '/usr');
+});
+
+test('of a file of any length no more than a beginning is read', (t) => {
+  const root = tempDir(t);
+  writeFileSync(join(root, 'os-release'), 'PRETTY_NAME=Huge\n');
+  truncateSync(join(root, 'os-release'), 16_000_000_000);
+  const text = new GuestTree(root).readText('/os-release');
+  t.is(text?.length, 1024 * 1024);
+  t.is(systemName(text), 'Huge');
 });

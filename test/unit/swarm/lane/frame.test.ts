@@ -99,7 +99,7 @@ const MALFORMED: Readonly<Record<string, string>> = {
   'a note over 64 KiB': '08010001 00000000',
   'data without a byte': '03000000 00000000',
   'data over 128 KiB': '03020001 00000000',
-  'a note over 4 KiB': '02001001 00000000',
+  'a note over 16 KiB': '02004001 00000000',
   'an end with a payload': '04000001 00000000 00',
   'a digest of an unknown algorithm': `01000031 00000000 03 ${'00'.repeat(48)}`,
   'a request cut short for its digest': `01000031 00000000 02 ${'00'.repeat(48)}`,

@@ -85,3 +85,12 @@ test('loopback is known by what it is', (t) => {
 test('an address of any other form is no TCP address', (t) => {
   for (const text of ['/ip4/1.2.3.4', '/ip4/1.2.3.4/tcp/1/p2p/rubbish', '/ip4/1.2.3.4/tcp/1/ws', '/unix/tmp', `/dns4/${'a'.repeat(300)}/tcp/1`]) t.is(parseTcpAddress(text), undefined, text);
 });
+
+test('bans are counted by reason, of which there are few', async (t) => {
+  const bans = new Bans(join(tempDir(t), 'bans.json'), () => 0, fail);
+  for (const peerId of ['a', 'b']) bans.add({ peerId, reason: 'forged a list', until: 100 }, undefined);
+  for (let i = 0; i < 20; i++) bans.add({ peerId: `c${i}`, reason: `another ${i}`, until: 100 }, undefined);
+  t.is(bans.counts.get('forged a list'), 2);
+  t.is(bans.counts.get('other'), 5);
+  await bans.close();
+});

@@ -73,6 +73,7 @@ const hostile: Readonly<Record<string, string>> = {
   'a lease on no piece': `03 ${raw} 000040000000 00100000 0000 00 000000 0000`,
   'pieces of 1 byte': `03 ${raw} 000040000000 00000001 0001 00 000000 0000`,
   'a bitfield beyond any blob': `03 ${raw} 000040000000 00100000 0001 00 000801 ${'00'.repeat(2049)} 0000`,
+  'text that is no UTF-8': '01 0001 ff 0000',
   'an outcome that is none': `05 ${raw} 000000000007 03 0000`,
 };
 for (const [what, hex] of Object.entries(hostile)) {
@@ -89,7 +90,7 @@ test('the longest news fits into what anybody may say, and the longest list into
   t.throws(() => encodeWord(list(2 << 20)), { code: 'too-large' });
 });
 
-test('a word is encoded once for all that get it', (t) => {
+test('news is encoded once for all that get it', (t) => {
   const word: Word = { type: 'have', blob, runs: [[1, 2]], forZone: false };
   t.is(encodeWord(word), encodeWord(word));
 });

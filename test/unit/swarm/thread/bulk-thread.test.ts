@@ -1,7 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import type { Worker } from 'node:worker_threads';
 import test from 'ava';
 import { Digest } from '../../../../src/oci/digest.ts';
+import { encodeFrame } from '../../../../src/swarm/lane/frame.ts';
+import { LANE_PROTOCOL } from '../../../../src/swarm/network/member-streams.ts';
+import { Libp2pSwarm } from '../../../support/libp2p-swarm.ts';
 import { memoryRegistry } from '../../../support/memory-registry.ts';
+import { framed, HELLO, RawPeer } from '../../../support/raw-peer.ts';
 import { once, pullThrough, threadNodes } from '../../../support/thread-nodes.ts';
 import { connected } from '../../../support/wait-for-peers.ts';
 import { waitFor } from '../../../support/wait-for.ts';
@@ -16,11 +21,26 @@ test('a blob comes from a member over TLS, or over a stream where one has no bul
     await waitFor('the lane in the status', () => node.network.peer(holder!.network.self)!.lane === kind);
     await waitFor('the bytes to be counted', () => node.network.peers().reduce((sum, { receivedBytes }) => sum + receivedBytes, 0) >= blob.length);
     t.is(node.thread.totals().fromPeersBytes, blob.length);
+    t.is(node.thread.totals().verifiedPieces, Math.ceil(blob.length / 65_536));
+    t.deepEqual(node.thread.activity(), { leases: 0, reads: 0, sending: 0, waiting: 0 });
     const [transfer] = node.thread.transfers();
     t.is(transfer?.state, 'done');
     t.is([...transfer!.fromPeers.values()].reduce((sum, bytes) => sum + bytes, 0), blob.length);
   }
   await waitFor('what was given to be counted', () => holder!.thread.totals().toPeersBytes + tls!.thread.totals().toPeersBytes >= 2 * blob.length);
+});
+
+test('a member that says rubbish on a lane is cut, and the invalid message counted', async (t) => {
+  const swarm = new Libp2pSwarm();
+  const [node] = await threadNodes(t, 1, undefined, swarm);
+  const peer = await RawPeer.connect(node!.network, [swarm.key]);
+  t.teardown(async () => { await peer.stop(); });
+  (await peer.open()).send(framed({ kind: 'note', id: 0, message: HELLO }));
+  await connected(node!.network, peer.peerId);
+  const lane = await peer.connection.newStream(LANE_PROTOCOL);
+  lane.send(encodeFrame({ type: 'note', id: 0, word: Buffer.from('rubbish') }));
+  await peer.cut;
+  t.is(node!.network.counts().invalidMessages, 1);
 });
 
 test('what a member has read can be evicted as soon as nobody reads it', async (t) => {
@@ -34,7 +54,7 @@ test('what a member has read can be evicted as soon as nobody reads it', async (
   t.deepEqual(removed.map((each) => each.digest.toString()), [digest.toString()]);
 });
 
-test('a crowd reads each byte from the origin once, and its clients get proven bytes', async (t) => {
+test('a crowd shares what it reads from the origin, and its clients get proven bytes', async (t) => {
   const { content, client } = await memoryRegistry(t);
   const blob = randomBytes(6_000_000);
   const digest = content.add(blob);
@@ -51,7 +71,7 @@ test('a crowd reads each byte from the origin once, and its clients get proven b
     t.is(fetch.progress().state, 'done');
     fetch.release();
   }));
-  t.true(content.copies(digest) <= 1.1, `${content.copies(digest)} copies`);
+  t.true(content.copies(digest) < 2, `${content.copies(digest)} copies`);
 });
 
 test('what nobody has is said so, and what it had begun on is kept for the next', async (t) => {
@@ -62,11 +82,15 @@ test('what nobody has is said so, and what it had begun on is kept for the next'
   fetch.release();
 });
 
-test('a thread that dies fails its transfers, and another takes its place', async (t) => {
+test.serial('a thread that dies fails its transfers, and another takes its place', async (t) => {
   const { content, client } = await memoryRegistry(t);
   const origin = client();
   const blob = randomBytes(4_000_000);
   const digest = content.add(blob);
+  const threads: Worker[] = [];
+  const onWorker = (worker: Worker): void => { threads.push(worker); };
+  process.on('worker', onWorker);
+  t.teardown(() => { process.off('worker', onWorker); });
   const [node] = await threadNodes(t, 1, () => ({ origin: () => origin }));
   const stuck = Promise.withResolvers<undefined>();
   content.chunk = async (_digest, offset, bytes) => {
@@ -75,7 +99,7 @@ test('a thread that dies fails its transfers, and another takes its place', asyn
   };
   const fetch = node!.thread.fetch({ digest, repository: 'test/image', size: blob.length });
   await waitFor('some bytes', () => fetch.progress().haveBytes > 0);
-  await node!.thread.restart();
+  await threads.at(-1)!.terminate();
   await t.throwsAsync(fetch.done(), { code: 'unavailable' });
   fetch.release();
   stuck.resolve(undefined);

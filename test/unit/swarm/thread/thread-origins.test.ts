@@ -64,7 +64,7 @@ for (const [title, fault, match, times] of FAULTS) {
     proxy.inject(fault, { match, times });
     t.true((await read(0, 100_000)).equals(layer.subarray(0, 100_000)));
     t.true((await read(100_000, 300_000)).equals(layer.subarray(100_000, 300_000)));
-    await waitFor('the count', () => origin.health.bytes >= 300_000);
+    t.true(origin.health.bytes >= 300_000);
     t.is(origin.health.state, 'ok');
     await waitFor('what it does with ranges', () => origin.health.ranges === (times === 1));
   });

@@ -6,6 +6,7 @@ import { PieceLayout } from '../../../../../src/swarm/exchange/core/piece-layout
 import { PieceTable } from '../../../../../src/swarm/exchange/core/piece-table.ts';
 import { farRequests, farZone, ImportGuard, oneOfEachZone } from '../../../../../src/swarm/exchange/core/zone-budget.ts';
 import { chooseFetches } from '../../../../support/choose-fetches.ts';
+import { awaitedSince } from '../../../../../src/swarm/exchange/core/silence.ts';
 
 const PIECES = 4096;
 const LAYOUT = new PieceLayout(PIECES * 65_536);
@@ -28,7 +29,7 @@ function ask(table: PieceTable, sources: readonly Neighbour[], now: number): { n
 
 function begin(source: Neighbour, [first, count]: Run, now: number): void {
   const id = nextId++;
-  source.fetches.set(id, { id, peer: source.peer, first, count, startedAt: now, relayed: false, arrived: 0 });
+  source.fetches.set(id, { id, peer: source.peer, first, count, startedAt: now, relayed: false, arrived: 0, ...awaitedSince(now) });
 }
 
 test('while the own zone delivers, one request in a few crosses zones, and always one', (t) => {

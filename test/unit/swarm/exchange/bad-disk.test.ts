@@ -1,0 +1,97 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import type { Digest } from '../../../../src/oci/digest.ts';
+import { ExchangeSwarm, pull, type ExchangeNode } from '../../../support/exchange-nodes.ts';
+import { flipBit } from '../../../support/flip-bit.ts';
+import { MemoryOrigin } from '../../../support/memory-origin.ts';
+import { waitFor } from '../../../support/wait-for.ts';
+
+interface Scene {
+  readonly swarm: ExchangeSwarm;
+  readonly origin: MemoryOrigin;
+  readonly blob: Buffer;
+  readonly digest: Digest;
+}
+
+function scene(t: ExecutionContext, size: number): Scene {
+  const swarm = new ExchangeSwarm();
+  t.teardown(() => swarm.close());
+  const origin = new MemoryOrigin();
+  const blob = randomBytes(size);
+  return { swarm, origin, blob, digest: origin.add(blob) };
+}
+
+const pathOf = (node: ExchangeNode, { digest }: Scene): string => join(node.folder, 'blobs', 'sha256', digest.hex);
+
+test('a holder whose disk changed a bit drops its copy instead of giving it, is not banned, and the members get the blob', async (t) => {
+  const s = scene(t, 5_000_000);
+  const holder = await s.swarm.add(s.origin);
+  await pull(holder, s.digest);
+  flipBit(pathOf(holder, s), 3_000_000);
+  const member = await s.swarm.add(s.origin);
+  t.true(s.blob.equals(await pull(member, s.digest, s.blob.length)));
+  t.deepEqual(member.network.bans(), []);
+  t.is(member.exchange.badPieces(holder.network.self), 0);
+  t.is(holder.store.blobs.size(s.digest), undefined);
+  t.true(s.blob.equals(await pull(holder, s.digest)));
+});
+
+test('a holder that gave a bit which its disk changed unseen is told, finds it, drops its copy and is not banned', async (t) => {
+  const s = scene(t, 5_000_000);
+  const [holder, other] = await s.swarm.addAll(2, s.origin);
+  await pull(holder!, s.digest);
+  await pull(other!, s.digest);
+  flipBit(pathOf(holder!, s), 3_000_000, { silently: true });
+  // The other holder gives no bytes, only its list: the victim has to take them from the one with the bad disk.
+  s.swarm.swarm.faults.chunk = (from, _to, chunk) => {
+    if (from === other!.network.self) throw new Error('its line is down');
+    return chunk;
+  };
+  const victim = await s.swarm.add(s.origin);
+  t.true(s.blob.equals(await pull(victim, s.digest, s.blob.length)));
+  t.true(victim.exchange.badPieces(holder!.network.self) > 0);
+  await waitFor('the holder to have dropped its copy', () => holder!.store.blobs.size(s.digest) === undefined, { interval: 5 });
+  t.deepEqual(victim.network.bans(), []);
+});
+
+test('a member that stands by bytes that its right copy does not hold is banned', async (t) => {
+  const s = scene(t, 5_000_000);
+  const [liar, other] = await s.swarm.addAll(2, s.origin);
+  for (const node of [liar!, other!]) await pull(node, s.digest);
+  s.swarm.swarm.faults.chunk = (from, _to, chunk) => {
+    if (from === other!.network.self) throw new Error('its line is down');
+    return from === liar!.network.self ? Buffer.alloc(chunk.length, 5) : chunk;
+  };
+  const victim = await s.swarm.add(s.origin);
+  t.true(s.blob.equals(await pull(victim, s.digest, s.blob.length)));
+  await waitFor('the liar to be banned', () => victim.network.bans().length > 0, { interval: 5 });
+  t.deepEqual(victim.network.bans().map(({ peerId }) => peerId), [liar!.network.self]);
+});
+
+test('a member whose disk changes a piece of its unfinished copy fetches that anew, and is not banned by those who got it', async (t) => {
+  const s = scene(t, 3_000_000);
+  const gate = Promise.withResolvers<void>();
+  s.origin.chunk = async (_digest, offset, bytes) => {
+    if (offset >= 1_000_000) await gate.promise;
+    return bytes;
+  };
+  const first = await s.swarm.add(s.origin);
+  const firstPull = pull(first, s.digest, s.blob.length);
+  await waitFor('the first pieces', () => first.exchange.transfers()[0]!.haveBytes > 900_000, { interval: 5 });
+  flipBit(join(first.folder, 'partial', `sha256-${s.digest.hex}.data`), 100);
+  // Whatever it gets before that comes from the first.
+  const silent = new MemoryOrigin();
+  silent.add(s.blob);
+  silent.chunk = async (_digest, _offset, bytes) => {
+    await gate.promise;
+    return bytes;
+  };
+  const second = await s.swarm.add(silent);
+  const secondPull = pull(second, s.digest, s.blob.length);
+  await waitFor('the changed piece to be noticed', () => second.exchange.badPieces(first.network.self) > 0, { interval: 5 });
+  gate.resolve();
+  t.true(s.blob.equals(await firstPull));
+  t.true(s.blob.equals(await secondPull));
+  t.deepEqual([...first.network.bans(), ...second.network.bans()], []);
+});
