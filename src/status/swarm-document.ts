@@ -175,8 +175,10 @@ export interface SwarmTrouble {
   readonly node: string;
   readonly kind: 'health' | 'ban';
   readonly level: HealthLevel;
-  /** Of health its part, of a ban who is banned. */
+  /** Of health its part, of a ban the peer id of who is banned. */
   readonly subject: string;
+  /** What who is banned was called; empty where nobody knows. */
+  readonly name: string;
   readonly sentence: string;
   readonly since: number;
 }

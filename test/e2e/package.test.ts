@@ -95,8 +95,10 @@ async function useAsCommand(t: ExecutionContext, command: string): Promise<void>
   t.is((await run(command, ['status', '--data', data], { env: plain })).code, 4);
   t.is((await run(command, ['agent', '--registry', 'x'], { env: plain })).code, 2);
   const agent = startProgram(t, command, args, { env: plain });
-  const { pid } = await agent.waitFor('agent.json', () => JSON.parse(readFileSync(join(data, 'agent.json'), 'utf8')) as { pid: number });
+  const { pid, status } = await agent.waitFor('agent.json', () => JSON.parse(readFileSync(join(data, 'agent.json'), 'utf8')) as { pid: number; status: string });
   t.is(pid, agent.pid, 'the process that was started is the agent itself');
+  const script = /<script type="module" src="([^"]+)">/.exec(await (await fetch(status)).text())?.[1];
+  t.regex(await (await fetch(new URL(script!, status))).text(), /from '\.\/feed\.[jt]s'/, 'the page finds its modules, compiled or not');
   t.regex(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), /node-linux-\w+\/bin\/node\0/);
   const { code, signal } = await agent.stop();
   t.deepEqual([code, signal], [0, null]);

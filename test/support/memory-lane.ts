@@ -31,11 +31,13 @@ export class MemoryLane implements Lane {
   }
 
   async request(blob: Digest, range: ByteRange, target: RangeTarget, signal: AbortSignal): Promise<Uint8Array> {
+    let isWanted = true;
     const answer = await this.#unlessEnded(signal, async () => {
       const answer = await this.#remote.source?.read(this.#self.self, blob, range);
+      if (!isWanted && answer !== undefined) answerReader(answer).close();
       if (answer === undefined) throw new LayerswarmError('not-found', `peer ${this.peerId} has not all of ${range.start}-${range.end} of ${blob.toString()}`);
       return answer;
-    });
+    }).finally(() => { isWanted = false; });
     target.noted?.(answer.note);
     const reader = answerReader(answer);
     let offset = range.start;

@@ -49,8 +49,8 @@ export function makeSwarm({ nodes: count, images, moving = 0, now = Date.now() }
       { name: 'quay.io', kind: 'mirror' as const, url: 'https://quay.io', state: 'unreachable', reason: 'no route to it', bytes: 3 * GIB, nodes: count, failing: Math.min(2, count) },
     ], ({ name }) => name),
     troubles: count < 3 ? {} : keyed([
-      { node: peerIdOf(3), kind: 'health' as const, level: 'bad' as const, subject: 'store', sentence: 'the disk of /var/lib/layerswarm has 120 MiB free, below the reserve of 256 MiB: nothing new is kept, and images pass through from their registry; make room on it', since: now - 22 * 60_000 },
-      { node: peerIdOf(2), kind: 'ban' as const, level: 'degraded' as const, subject: '12D3KooWStranger', sentence: 'sent pieces that its own signature contradicts', since: now + 40 * 60_000 },
+      { node: peerIdOf(3), kind: 'health' as const, level: 'bad' as const, subject: 'store', name: '', sentence: 'the disk of /var/lib/layerswarm has 120 MiB free, below the reserve of 256 MiB: nothing new is kept, and images pass through from their registry; make room on it', since: now - 22 * 60_000 },
+      { node: peerIdOf(2), kind: 'ban' as const, level: 'degraded' as const, subject: '12D3KooWStranger', name: 'build-runner-17', sentence: 'sent pieces that its own signature contradicts', since: now + 40 * 60_000 },
     ], ({ node, kind, subject }) => `${node}/${kind}/${subject}`),
     jobs: moving === 0 ? {} : {
       [`${peerIdOf(2)}/1`]: { node: peerIdOf(2), kind: 'preheat', title: 'registry.example/ml/training-cuda12:v7', state: 'running', step: `${Math.floor(count / 3)} of ${count} nodes have it`, doneBytes: 61 * GIB, totalBytes: 97 * GIB, nodesDone: Math.floor(count / 3), nodes: count, startedAt: now - 95_000, endedAt: null },

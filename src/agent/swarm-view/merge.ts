@@ -138,8 +138,8 @@ function pullOf(node: string, { id, client, result, reference, verdict, finished
 
 function troublesOf(node: string, { troubles, bans }: Summary): SwarmTrouble[] {
   return [
-    ...troubles.map(({ part, level, sentence, since }): SwarmTrouble => ({ node, kind: 'health', level, subject: shown(part), sentence: shown(sentence), since })),
-    ...bans.map(({ peerId, reason, until }): SwarmTrouble => ({ node, kind: 'ban', level: 'degraded', subject: shown(peerId), sentence: shown(reason), since: until })),
+    ...troubles.map(({ part, level, sentence, since }): SwarmTrouble => ({ node, kind: 'health', level, subject: shown(part), name: '', sentence: shown(sentence), since })),
+    ...bans.map(({ peerId, name, reason, until }): SwarmTrouble => ({ node, kind: 'ban', level: 'degraded', subject: shown(peerId), name: shown(name ?? ''), sentence: shown(reason), since: until })),
   ];
 }
 

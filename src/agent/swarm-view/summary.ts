@@ -74,7 +74,7 @@ export function makeSummary({ status, transfers, receipts, today, hour, jobs, ra
     transferCount: running.length,
     transfers: [...running].sort((a, b) => b.bytesPerSecond - a.bytesPerSecond).slice(0, MAX_TRANSFERS).map(transferOf),
     registries: status.registries.flatMap(registryOf(status.origin.state)).slice(0, MAX_REGISTRIES),
-    bans: status.bans.slice(0, MAX_BANS).map(({ peerId, reason, until }) => ({ peerId, reason: clip(reason), until: timeOf(until) })),
+    bans: status.bans.slice(0, MAX_BANS).map(({ peerId, name, reason, until }) => ({ peerId, ...(name === '' ? {} : { name: clip(name, 100) }), reason: clip(reason), until: timeOf(until) })),
     jobs: jobs.filter(({ title }) => maySee.reference(title)).map(({ endedAt, ...job }) => ({ ...job, title: clip(job.title), step: clip(job.step, 200), ...(endedAt === undefined ? {} : { endedAt }) })),
     imagesKey: keyOf(images),
     images,

@@ -12,6 +12,8 @@ export interface FileSystem {
   readonly size: number;
   /** Whether a journal or log has to be replayed before its newest data can be read. */
   readonly dirty: boolean;
+  /** btrfs: over how many devices it is spread, where there are several. */
+  readonly devices?: number;
 }
 
 export type Probe =
@@ -68,7 +70,8 @@ function probeXfs(volume: ByteSource): FileSystem | undefined {
 function probeBtrfs(volume: ByteSource): FileSystem | undefined {
   const block = readIfThere(volume, 65536, SUPERBLOCK_BYTES);
   if (block === undefined || block.toString('latin1', 0x40, 0x48) !== '_BHRfS_M') return undefined;
-  return { kind: 'btrfs', uuid: formatUuid(block, 0x20), label: cString(block, 0x12b, 256), size: u64le(block, 0x70), dirty: u64le(block, 0x60) !== 0 };
+  const devices = u64le(block, 0x88);
+  return { kind: 'btrfs', uuid: formatUuid(block, 0x20), label: cString(block, 0x12b, 256), size: u64le(block, 0x70), dirty: u64le(block, 0x60) !== 0, ...(devices > 1 && { devices }) };
 }
 
 /** Version 4; kernel's fs/squashfs/squashfs_fs.h, struct squashfs_super_block. */

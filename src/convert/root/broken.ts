@@ -6,8 +6,9 @@ import type { Volume } from '../map/volume.ts';
 /** Errors that are a part of the disk's own, and not those of this host or of the person. */
 const OF_THE_DISK = new Set(['unsupported', 'size-mismatch', 'internal']);
 
-/** More bytes than its volume has: the disk was cut short. */
-export function cutShort({ name, size }: Volume, filesystem: FileSystem): LayerswarmError | undefined {
+/** More bytes than its volume has: the disk was cut short, or the others that it is spread over are missing. */
+export function incomplete({ name, size }: Volume, filesystem: FileSystem): LayerswarmError | undefined {
+  if (filesystem.devices !== undefined) return new LayerswarmError('unsupported', `the btrfs file system of ${name} is spread over ${filesystem.devices} devices, which are not put together here: mount it where it came from, and seed its files (layerswarm seed tar:FILE)`);
   if (filesystem.size <= size) return undefined;
   return new LayerswarmError('size-mismatch', `the disk is cut short: the ${filesystem.kind} file system of ${name} has ${formatBytes(filesystem.size)}, and the last ${formatBytes(filesystem.size - size)} of it are not there; copy it again`);
 }

@@ -6,7 +6,7 @@ import { FileSource, WindowSource } from '../header/byte-source.ts';
 import type { MappedDisk, Volume } from '../map/volume.ts';
 import type { MountedTree, Mounter } from '../mount/mounter.ts';
 import type { Surroundings } from '../program/run-program.ts';
-import { cutShort, noRootBut, unreadable } from './broken.ts';
+import { incomplete, noRootBut, unreadable } from './broken.ts';
 import { choose, onlyUsr, withoutOldDeployments, withoutOldSlots } from './choose-root.ts';
 import { gatherEvidence, score, type Evidence } from './evidence.ts';
 import { GuestTree, latin1 } from './guest-tree.ts';
@@ -127,7 +127,7 @@ async function probeAll(disk: MappedDisk, { where, mounter, signal }: FindOption
     }
     if (probe.found !== 'filesystem') continue;
     const { filesystem } = probe;
-    const broken = cutShort(volume, filesystem);
+    const broken = incomplete(volume, filesystem);
     volumes.push({ volume, filesystem, refused: broken?.message ?? mounter.refuses(filesystem), ...(broken && { broken }) });
   }
   return { volumes, other };

@@ -88,9 +88,9 @@ export class LaneSessions {
     return this.#slots.load;
   }
 
-  /** A lane to the peer that is open, whoever opened it. */
-  anyOpen(peerId: string): SessionLane | undefined {
-    for (const lane of this.#peers.get(peerId)?.open ?? []) if (lane.isOpen) return lane;
+  /** A lane to the peer, whoever opened it, on which nothing would have to wait behind bytes that the peer asked for. */
+  idle(peerId: string): SessionLane | undefined {
+    for (const lane of this.#peers.get(peerId)?.open ?? []) if (lane.isOpen && lane.isIdle) return lane;
     return undefined;
   }
 

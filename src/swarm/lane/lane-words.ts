@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { LayerswarmError } from '../../errors.ts';
 import { Conversation } from '../network/conversation.ts';
 import type { MessageHandlers } from '../network/handlers.ts';
@@ -13,6 +14,8 @@ const WORDS_PER_SECOND = 2000;
 const WORDS_AT_ONCE = 4000;
 /** Asks of one peer that are being answered at a time; over it, no more is read from it. */
 const MAX_HANDLING = 256;
+/** Whoever asks waits this long for a lane; the time for the answer begins when it is open. On a busy host a handshake takes its time. */
+const OPENING_MS = 4000;
 /** Bytes that wait for a lane to be opened. */
 const MAX_WAITING_BYTES = 1 << 20;
 
@@ -33,6 +36,8 @@ export interface LaneWordsOptions {
   open(peerId: string): Promise<unknown>;
   /** What a peer said is no word. */
   misbehaved(peerId: string, error: LayerswarmError): void;
+  /** Milliseconds. */
+  readonly now?: () => number;
 }
 
 interface Talk {
@@ -43,7 +48,7 @@ interface Talk {
   handled: PromiseWithResolvers<void> | undefined;
   waiting: WordFrame[];
   waitingBytes: number;
-  opening: boolean;
+  opening: Promise<void> | undefined;
 }
 
 /** What is said about blobs, from bulk thread to bulk thread, on whichever lane there is; one is opened where there is none. */
@@ -63,6 +68,11 @@ export class LaneWords {
   async request<T extends MessageType>(peerId: string, word: Word, answer: T, options?: { signal?: AbortSignal; timeoutMs?: number }): Promise<MessageOf<T>> {
     const talk = this.#talk(peerId);
     if (talk === undefined) throw gone(peerId);
+    if (this.#options.current(peerId) === undefined) {
+      talk.opening ??= this.#open(peerId, talk);
+      await Promise.race([talk.opening, delay(OPENING_MS, undefined, { ref: false })]);
+      if (this.#options.current(peerId) === undefined) throw gone(peerId);
+    }
     return await talk.conversation.request(word, answer, options);
   }
 
@@ -82,10 +92,10 @@ export class LaneWords {
       if (error instanceof LayerswarmError) this.#options.misbehaved(peerId, error);
       throw error;
     }
-    talk.bucket.take(Date.now());
+    talk.bucket.take(this.#now());
     void this.#handle(talk, { kind: KINDS[type], id, message });
     if (talk.handling >= MAX_HANDLING) return (talk.handled ??= Promise.withResolvers<void>()).promise;
-    const waitMs = talk.bucket.waitMs(Date.now());
+    const waitMs = talk.bucket.waitMs(this.#now());
     return waitMs === 0 ? undefined : new Promise((resolve) => { setTimeout(resolve, waitMs); });
   }
 
@@ -115,35 +125,37 @@ export class LaneWords {
       conversation: new Conversation(peer, this.#options.handlers, ({ kind, id, message }) => {
         this.#say(peerId, talk, { type: TYPES[kind], id, word: encodeWord(message as Word) });
       }),
-      bucket: new TokenBucket(WORDS_PER_SECOND, WORDS_AT_ONCE, Date.now()),
-      handling: 0, handled: undefined, waiting: [], waitingBytes: 0, opening: false,
+      bucket: new TokenBucket(WORDS_PER_SECOND, WORDS_AT_ONCE, this.#now()),
+      handling: 0, handled: undefined, waiting: [], waitingBytes: 0, opening: undefined,
     };
     this.#talks.set(peerId, talk);
     return talk;
   }
 
   #say(peerId: string, talk: Talk, frame: WordFrame): void {
-    if (!talk.opening && this.#options.current(peerId)?.say(frame) === true) return;
+    if (talk.opening === undefined && this.#options.current(peerId)?.say(frame) === true) return;
     talk.waitingBytes += frame.word.length;
     // It cannot be told in order any more; and who is that far behind is not worth telling.
     if (talk.waitingBytes > MAX_WAITING_BYTES) this.#giveUp(peerId, talk);
     else talk.waiting.push(frame);
-    if (!talk.opening) void this.#open(peerId, talk);
+    talk.opening ??= this.#open(peerId, talk);
   }
 
   async #open(peerId: string, talk: Talk): Promise<void> {
-    talk.opening = true;
     try {
       await this.#options.open(peerId);
     } catch {
       this.#giveUp(peerId, talk);
-    } finally {
-      talk.opening = false;
     }
+    talk.opening = undefined;
     const { waiting } = talk;
     talk.waiting = [];
     talk.waitingBytes = 0;
     for (const frame of waiting) this.#options.current(peerId)?.say(frame);
+  }
+
+  #now(): number {
+    return (this.#options.now ?? Date.now)();
   }
 
   /** Whoever waits for an answer looks elsewhere. */

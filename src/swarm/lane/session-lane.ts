@@ -41,6 +41,11 @@ export class SessionLane implements Lane {
     return await this.#session.request(blob, range, target, signal);
   }
 
+  /** All that is to be sent was given to the transport. */
+  get isIdle(): boolean {
+    return this.#session.queue.isEmpty;
+  }
+
   /** False when it can be said no more. */
   say(frame: WordFrame): boolean {
     return this.#session.say(frame);

@@ -1,27 +1,23 @@
 import { join } from 'node:path';
-import type { Connection } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
-import { multiaddr } from '@multiformats/multiaddr';
 import { LayerswarmError } from '../../errors.ts';
 import type { LaneUse } from '../lane/lane-sessions.ts';
 import type { LaneStreams } from '../lane/stream-lane-hub.ts';
 import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
 import { parseTcpAddress } from './address.ts';
 import { Bans } from './bans.ts';
-import { ContentRouting } from './content-routing.ts';
+import type { ContentRouting } from './content-routing.ts';
 import { parseBootstrapAddress, type BootstrapAddress } from './discovery/bootstrap-address.ts';
-import type { Candidate } from './discovery/candidates.ts';
-import { Discovery } from './discovery/discovery.ts';
-import { SYSTEM_RESOLVER } from './discovery/dns-names.ts';
+import type { Discovery } from './discovery/discovery.ts';
 import { Gater } from './gater.ts';
 import { Handshakes } from './handshakes.ts';
 import { MessageHandlers, type MessageHandler } from './handlers.ts';
-import { createNode, DIAL_TIMEOUT_MS, type Node } from './libp2p-node.ts';
-import { CONTROL_PROTOCOL, DEFAULT_MEMBER_LIMITS, Members, type MemberCounts } from './members.ts';
+import { createNode, type Node } from './libp2p-node.ts';
+import { CONTROL_PROTOCOL, type MemberCounts } from './members.ts';
 import { MemberStreams } from './member-streams.ts';
 import type { MemberPeer } from './member-peer.ts';
-import { NeighbourKeeper } from './neighbour-keeper.ts';
 import { checkReachable, staysOnThisHost, type NetworkOptions } from './network-options.ts';
+import { makeParts, type NetworkParts } from './network-parts.ts';
 import type { Ban, CharterAnnouncement, Network, OriginAnnouncement, Peer } from './network.ts';
 import { PeerKey, verifySignature } from './peer-key.ts';
 import { findClosest, findProviders, type MemberSearchOptions } from './provider-search.ts';
@@ -33,21 +29,11 @@ const DEFAULT_MAX_NEIGHBOURS = 256;
 const SPARE_CONNECTIONS = 64;
 /** A node dials until it has this part of its neighbours, and leaves the rest of the places to those who dial it. */
 const DIALLED_SHARE = 0.75;
-const DEFAULT_NEIGHBOUR_GRACE_MS = 10_000;
-const DEFAULT_PROVIDE_INTERVAL_MS = 1000;
 const MAX_LISTEN_ADDRESSES = 16;
 /** Peers of older versions that are remembered as such. */
 const MAX_TOO_OLD = 1000;
 
-interface Running {
-  readonly node: Node;
-  readonly members: Members;
-  readonly discovery: Discovery;
-  readonly content: ContentRouting;
-  readonly neighbours: NeighbourKeeper;
-}
-
-type State = { readonly kind: 'new' } | { readonly kind: 'starting' } | { readonly kind: 'running'; readonly parts: Running } | { readonly kind: 'stopped' };
+type State = { readonly kind: 'new' } | { readonly kind: 'starting' } | { readonly kind: 'running'; readonly parts: NetworkParts } | { readonly kind: 'stopped' };
 
 /** The network over libp2p. */
 export class Libp2pNetwork implements Network {
@@ -100,7 +86,16 @@ export class Libp2pNetwork implements Network {
     const { listen, announce = [], swarmKeys = [], agent = 'layerswarm' } = this.#options;
     checkReachable(this.#options);
     const node = await createNode({ peerKey: this.#key, swarmKeys, listen, announce, maxConnections: this.#maxNeighbours + SPARE_CONNECTIONS, gater: this.#gater, leadsOut: (host) => this.#gater.leadsOut(host), agent, handshakes: this.handshakes });
-    const parts = this.#makeParts(node);
+    const parts = makeParts(node, {
+      self: this.self, options: this.#options, bootstrap: this.#bootstrap, gater: this.#gater, handlers: this.#handlers, maxNeighbours: this.#maxNeighbours, dialled: this.#dialled,
+      hello: () => this.#hello(),
+      warn: (line) => { this.#warn(line); },
+      events: {
+        onJoined: (session) => { this.#onJoined(session); },
+        onLeft: (session) => { this.#onLeft(session); },
+        onCut: (peerId, reason) => { this.#onCut(peerId, reason); },
+      },
+    });
     try {
       this.#state = { kind: 'running', parts };
       node.addEventListener('connection:open', (event) => { parts.members.onConnection(event.detail); });
@@ -277,62 +272,9 @@ export class Libp2pNetwork implements Network {
     };
   }
 
-  #makeParts(node: Node): Running {
-    const target = this.#dialled;
-    const members = new Members({
-      self: this.self,
-      handlers: this.#handlers,
-      hello: () => this.#hello(),
-      limits: { ...DEFAULT_MEMBER_LIMITS, ...this.#options.limits },
-      events: {
-        onJoined: (session) => { this.#onJoined(session); },
-        onLeft: (session) => { this.#onLeft(session); },
-        onCut: (peerId, reason) => { this.#onCut(peerId, reason); },
-      },
-    });
-    const discovery = new Discovery({
-      self: this.self,
-      bootstrap: this.#bootstrap,
-      resolver: this.#options.resolver ?? SYSTEM_RESOLVER,
-      lan: this.#options.mdns !== false && !staysOnThisHost(this.#options),
-      rememberedPath: join(this.#options.dataDir, 'network', 'members.json'),
-      targetMembers: target,
-      ownAddresses: () => this.multiaddrs(),
-      members: () => Array.from(members.joined(), (session) => ({ peerId: session.peer.peerId, listen: session.hello?.listen ?? [] })),
-      isConnected: (peerId) => members.has(peerId),
-      dial: async (candidate, signal, onAnswer) => await this.#dial(node, candidate, signal, onAnswer),
-      askPeers: async (peerId) => await this.request(peerId, { type: 'get-peers' }, 'peers'),
-      onWarning: (line) => { this.#warn(line); },
-    });
-    const content = new ContentRouting({
-      dht: node.services.dht,
-      memberCount: () => this.peers().length,
-      provideIntervalMs: this.#options.provideIntervalMs ?? DEFAULT_PROVIDE_INTERVAL_MS,
-    });
-    const neighbours = new NeighbourKeeper({
-      max: this.#maxNeighbours,
-      graceMs: this.#options.neighbourGraceMs ?? DEFAULT_NEIGHBOUR_GRACE_MS,
-      target,
-      neighbours: () => this.#neighbours(),
-      letGo: (peerId) => { members.cut(peerId, new LayerswarmError('peer-gone', 'this node has neighbours enough')); },
-    });
-    return { node, members, discovery, content, neighbours };
-  }
-
   #hello(): MessageOf<'hello'> {
     const { zone = '', name = '', agent = 'layerswarm' } = this.#options;
     return { type: 'hello', version: PROTOCOL_VERSION, agent, zone, name, time: Date.now(), origin: this.#origin, charter: this.#charter, listen: this.multiaddrs().slice(0, MAX_LISTEN_ADDRESSES) };
-  }
-
-  async #dial(node: Node, candidate: Candidate, signal: AbortSignal, onAnswer: () => void): Promise<string> {
-    if (candidate.source === 'configured' || candidate.source === 'dns') for (const address of candidate.addresses) this.#gater.allow(address);
-    const suffix = candidate.peerId === undefined ? '' : `/p2p/${candidate.peerId}`;
-    const addresses = candidate.addresses.map((address) => multiaddr(`${address}${suffix}`));
-    const connection: Connection = await node.dial(addresses, {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)]),
-      onProgress: (event) => { if (event.type === 'upgrader:encrypt-outbound-connection') onAnswer(); },
-    });
-    return connection.remotePeer.toString();
   }
 
   #onJoined(session: Session): void {
@@ -400,7 +342,7 @@ export class Libp2pNetwork implements Network {
     return this.#state.parts.members.require(peerId);
   }
 
-  #running(): Running {
+  #running(): NetworkParts {
     if (this.#state.kind !== 'running') throw new LayerswarmError('unavailable', 'the network is not running');
     return this.#state.parts;
   }

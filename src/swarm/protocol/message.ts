@@ -163,7 +163,7 @@ export const messageSchema = z.discriminatedUnion('type', [
       sources: z.array(z.object({ source, bytes: size })).max(24),
     })).max(12),
     registries: z.array(z.object({ name: z.string().max(256), kind: z.enum(['origin', 'mirror']), state: z.enum(['unknown', 'ok', 'unreachable', 'unauthorized', 'conflict']), reason: sentence.optional() })).max(32),
-    bans: z.array(z.object({ peerId, reason: sentence, until: milliseconds })).max(16),
+    bans: z.array(z.object({ peerId, name: z.string().max(100).optional(), reason: sentence, until: milliseconds })).max(16),
     /** What an operator started there, and how far it is. */
     jobs: z.array(z.object({
       id: z.int().min(1), kind: z.enum(['seed', 'preheat']), title: shownName, state: z.enum(['running', 'done', 'failed']), step: z.string().max(200),

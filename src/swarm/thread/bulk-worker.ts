@@ -68,7 +68,7 @@ const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
       port === undefined ? undefined : new TlsLaneHub(port, ownOffersOnly(network, async (peerId) => await main.call('recordedHosts', { peerId }))),
     );
     network.lanes = {
-      current: (peerId) => hub.current(peerId) ?? sessions.anyOpen(peerId),
+      current: (peerId) => hub.current(peerId) ?? sessions.idle(peerId),
       lane: async (peerId, signal) => await hub.lane(peerId, signal),
     };
     network.onPeer((event, { peerId }) => {

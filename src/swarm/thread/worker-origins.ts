@@ -29,7 +29,11 @@ export class WorkerOrigins {
     this.#answers = new WorkerAnswers(main);
     this.handlers = {
       ...this.#answers.handlers,
-      originIs: ({ origin }: { origin: OriginRef | undefined }): void => { this.#own = origin; },
+      originIs: async ({ origin }: { origin: OriginRef | undefined }): Promise<void> => {
+        this.#own = origin;
+        // It takes a tenth of a second, which the first pull need not wait for.
+        if (origin?.reads !== undefined) await httpReader();
+      },
     };
   }
 
@@ -69,8 +73,7 @@ export class WorkerOrigins {
     const options = { origin: ref, reads, answers: this.#answers, sharedRate: this.#rate, main: this.#main, count: (bytes: number) => { this.#count(ref, bytes); } };
     let registry: WorkerRegistry | undefined;
     return async function* (repository, digest, range, signal) {
-      // An HTTP client is loaded where one is needed.
-      const { WorkerRegistry: Registry } = await import('./worker-registry.ts');
+      const { WorkerRegistry: Registry } = await httpReader();
       registry ??= new Registry(options);
       yield* registry.read(repository, digest, range, signal);
     };
@@ -87,4 +90,9 @@ export class WorkerOrigins {
   #count({ id }: OriginRef, bytes: number): void {
     this.#read.set(id, (this.#read.get(id) ?? 0) + bytes);
   }
+}
+
+/** An HTTP client is loaded where there is an origin to read with it. */
+async function httpReader(): Promise<{ WorkerRegistry: typeof WorkerRegistry }> {
+  return await import('./worker-registry.ts');
 }

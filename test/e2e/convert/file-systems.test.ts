@@ -2,7 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { convertToTar, DESCRIBE, describeTree, listTar, readFromTar, refused, requireConversion, sha256, unpack } from '../../support/conversion.ts';
-import { inMounted, makeDisk, makeFileSystem, ODD_THINGS, toFormat, type FileSystemOptions } from '../../support/disk-image.ts';
+import { inMounted, makeDisk, makeFileSystem, ODD_THINGS, sparseFile, toFormat, type FileSystemOptions } from '../../support/disk-image.ts';
 import { makeGuestTree } from '../../support/guest-tree.ts';
 import { run, runOk } from '../../support/process.ts';
 import { tempDir } from '../../support/temp-dir.ts';
@@ -175,6 +175,13 @@ test('a btrfs gives the subvolumes that fstab names, and no snapshot', async (t)
   t.true(notes.some((line) => /^disk: left out 1 read-only snapshot: "@\/snapshot" of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC; --root disk:NAME takes one$/.test(line)), notes.join('; '));
   t.is((await convertToTar(t, image, { trust: true, root: 'disk:@/snapshot' })).root, 'disk:@/snapshot');
   t.is((await convertToTar(t, image, { trust: true, root: 'disk:writable' })).root, 'disk:writable');
+});
+
+test('a btrfs that is spread over several devices is refused in words', async (t) => {
+  if (!requireConversion(t, ...TOOLS)) return;
+  const [image, second] = [sparseFile(join(tempDir(t, 'b'), 'b'), 128 * 1024 * 1024), sparseFile(join(tempDir(t, 'b'), 'b'), 128 * 1024 * 1024)];
+  await runOk('mkfs.btrfs', ['-q', '-m', 'single', image, second]);
+  await refused(t, image, 'unsupported', /^the btrfs file system of disk is spread over 2 devices, which are not put together here: mount it/);
 });
 
 test('a default subvolume other than the top level is the root', async (t) => {

@@ -2,7 +2,7 @@ import test from 'ava';
 import { copyFileSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LayerswarmError } from '../../../src/errors.ts';
-import { convertToTar, listTar, readFromTar, refused, requireConversion, sha256 } from '../../support/conversion.ts';
+import { convertToTar, listTar, readFromTar, refused, requireConversion, sha256, virtualDiskDigest } from '../../support/conversion.ts';
 import { copyOf, makeDisk, makeFileSystem, sparseFile, toFormat } from '../../support/disk-image.ts';
 import { makeGuestTree } from '../../support/guest-tree.ts';
 import { runOk } from '../../support/process.ts';
@@ -85,10 +85,11 @@ test('file names that qemu would interpret are only names', async (t) => {
   if (!requireConversion(t)) return;
   const disk = await toFormat(t, await tinyDisk(t), 'qcow2');
   const { diffId } = await convertToTar(t, disk);
+  const bytes = await virtualDiskDigest(t, disk);
   for (const name of ['json:{"driver":"file"}', 'nbd:localhost:10809', 'a:b,c=d.qcow2', 'with space\nand newline', '-rf']) {
     const copy = copyOf(t, disk, name);
     t.is((await convertToTar(t, copy)).diffId, diffId, name);
-    t.is((await convertToTar(t, copy, { backend: 'raw' })).diffId, diffId, name);
+    t.is(await virtualDiskDigest(t, copy), bytes, name);
   }
   const link = join(tempDir(t, 'lnk'), 'link');
   symlinkSync(disk, link);

@@ -1,8 +1,11 @@
 import test, { type ExecutionContext } from 'ava';
 import { linkSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { overlaySystem } from '../../../src/convert/boot/overlay.ts';
+import { Cleanup } from '../../../src/convert/cleanup.ts';
+import { openSystem } from '../../../src/convert/open-system.ts';
 import { MAIN } from '../../support/cli.ts';
-import { convertToTar, listTar, readFromTar, refused, requireConversion, sha256 } from '../../support/conversion.ts';
+import { convertToTar, listTar, readFromTar, refused, requireConversion, sha256, withoutLeaks } from '../../support/conversion.ts';
 import { makeDisk, makeFileSystem } from '../../support/disk-image.ts';
 import { makeGuestTree } from '../../support/guest-tree.ts';
 import { runOk } from '../../support/process.ts';
@@ -154,6 +157,14 @@ test('a disk with nothing but versions of a /usr gives the newest, with a root a
   t.is(root, 'p1');
   t.is(system, 'Flat 10');
   t.true((await listTar(file)).includes('./etc/'));
+  await withoutLeaks(t, async (scratch) => {
+    await using cleanup = new Cleanup();
+    const { tree, folders } = await overlaySystem(await openSystem(disk, { scratch, visible: true }, cleanup), true, cleanup);
+    t.deepEqual(folders.map(({ at }) => at), ['/', '/usr'], 'and so does a live container');
+    for (const name of ['bin', 'etc', 'var']) t.true(tree.list('/').includes(name), name);
+    t.is(tree.resolve('/bin/sh')?.path, '/usr/bin/sh');
+    t.true(tree.isFile('/etc/fstab'), 'the adaptation');
+  });
   const dir = tempDir(t, 'user');
   await runOk('chmod', ['a+rwx', dir, join(disk, '..')]);
   await runOk('setpriv', ['--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, MAIN, 'convert', disk, '--output', `tar:${join(dir, 'layer.tar')}`, '--scratch', dir], { env: { HOME: dir, TMPDIR: dir } });

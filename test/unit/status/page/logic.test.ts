@@ -58,7 +58,7 @@ test('flows that are too many to tell apart are put together, and none of their 
 });
 
 test('what many nodes say of one thing is one line, the worst first', (t) => {
-  const trouble = (node: string, more: Partial<SwarmTrouble>): SwarmTrouble => ({ node, kind: 'health', level: 'bad', subject: 'origin', sentence: 'the origin is unreachable', since: 10, ...more });
+  const trouble = (node: string, more: Partial<SwarmTrouble>): SwarmTrouble => ({ node, kind: 'health', level: 'bad', subject: 'origin', name: '', sentence: 'the origin is unreachable', since: 10, ...more });
   const grouped = groupTroubles([trouble('a', { level: 'degraded', subject: 'clock', sentence: 'the clock is behind' }), trouble('b', {}), trouble('c', { since: 5 }), trouble('self', { subject: 'store', sentence: 'full' })], 'self');
   t.deepEqual(grouped.map(({ subject, nodes, since }) => [subject, nodes.join(), since]), [['store', 'self', 10], ['origin', 'b,c', 5], ['clock', 'a', 10]]);
 });

@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { LayerswarmError } from '../../../../src/errors.ts';
 import type { WordFrame } from '../../../../src/swarm/lane/frame.ts';
@@ -34,6 +34,8 @@ class Side {
         await this.opening;
         this.isOpen = true;
       },
+      // The same time always.
+      now: () => 1000,
       misbehaved: (peerId) => { this.misbehaved.push(peerId); },
     });
   }
@@ -85,6 +87,17 @@ test('a lane is opened where there is none, and what waited for it is said in or
   await Promise.resolve();
   t.deepEqual(seen, [0, 1, 2, 3]);
   t.is(a.opened, 1);
+});
+
+test('the time for an answer begins when the lane is open', async (t) => {
+  const [a, b] = pair();
+  b.handlers.set('dispute', () => ({ type: 'ok' }));
+  const opening = Promise.withResolvers<void>();
+  [a.isOpen, a.opening] = [false, opening.promise];
+  const asked = a.words.request('b', { type: 'dispute', blob, runs: [] }, 'ok', { timeoutMs: 1 });
+  await delay(2);
+  opening.resolve();
+  t.deepEqual(await asked, { type: 'ok' });
 });
 
 test('whoever asks a member that takes no lane, or leaves, is told so', async (t) => {
