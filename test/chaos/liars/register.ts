@@ -5,7 +5,8 @@ import type { Lie } from '../plan.ts';
 const STAND_INS: readonly { readonly module: string; readonly liar: string; readonly lies: readonly Lie[] }[] = [
   { module: '/src/swarm/exchange/blob-server.ts', liar: './blob-server.ts', lies: ['bytes', 'forgetful'] },
   { module: '/src/swarm/tag-memory.ts', liar: './tag-memory.ts', lies: ['tags'] },
-  { module: '/src/swarm/network/libp2p-network.ts', liar: './libp2p-network.ts', lies: ['dial', 'flood'] },
+  { module: '/src/swarm/network/libp2p-network.ts', liar: './libp2p-network.ts', lies: ['dial'] },
+  { module: '/src/swarm/thread/worker-network.ts', liar: './worker-network.ts', lies: ['flood'] },
 ];
 
 // `--import register.ts?lies=A,B&…`: makes of the program a member that lies, in its main thread and in those that it starts.

@@ -64,7 +64,10 @@ export const messageTargets: readonly FuzzTarget[] = [
     name: 'words',
     seeds: () => WORDS.map((word) => encodeWord(word)),
     run(input) {
-      check(Buffer.from(encodeWord(decodeWord(input))).equals(input), 'a word that is another one once it is sent on');
+      const word = decodeWord(input);
+      // text that is no UTF-8 is another one once it was read, and nobody sends it on
+      if (word.type === 'error' || word.type === 'lease-grant') return;
+      check(Buffer.from(encodeWord(word)).equals(input), 'a word that is another one once it is sent on');
     },
   },
   {
@@ -208,7 +211,7 @@ function laneFrames(input: Buffer, chunkBytes: number): string {
         if (frame.type !== 'data' || frame.id !== data) text += `\n${frame.type} ${frame.id} `;
         data = frame.type === 'data' ? frame.id : -1;
         const { type: _type, id: _id, ...rest } = frame;
-        text += 'bytes' in rest ? Buffer.from(rest.bytes).toString('hex') : JSON.stringify(rest);
+        text += Object.values(rest).map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString('hex') : JSON.stringify(value))).join(' ');
       }
       parser.compact();
     }
