@@ -1,8 +1,8 @@
 import type { Handlers } from '../control/control-server.ts';
 import type { StatusSource } from '../status/status-source.ts';
-import { parseImageName, type ImageNameOptions } from './image-name.ts';
-import { parsePlatforms, type Preheat } from './preheat.ts';
-import type { Puller } from './puller.ts';
+import { parseImageName, type ImageNameOptions } from './pull/image-name.ts';
+import { parsePlatforms, type Preheat } from './keep/preheat.ts';
+import type { Puller } from './pull/puller.ts';
 import { type JobBoard, progressOfWave } from './swarm-view/job-board.ts';
 
 export interface OperationParts {

@@ -7,7 +7,7 @@ import type { CommandContext } from './command.ts';
  * host, which root runs. @throws `agent-unreachable`
  */
 export async function connectToAgent(context: CommandContext): Promise<ControlClient> {
-  const [{ dataDirectory, defaultData }, { ControlClient }] = await Promise.all([import('../agent/data-directory.ts'), import('../control/control-client.ts')]);
+  const [{ dataDirectory, defaultData }, { ControlClient }] = await Promise.all([import('../agent/config/data-directory.ts'), import('../control/control-client.ts')]);
   const data = await dataDirectory({ flag: context.data, file: context.configFile });
   const uid = process.getuid?.() ?? 0;
   try {

@@ -1,4 +1,4 @@
-import { dataDirectory } from '../agent/data-directory.ts';
+import { dataDirectory } from '../agent/config/data-directory.ts';
 import { DockerEngine } from '../docker/engine.ts';
 import { errorCode, LayerswarmError } from '../errors.ts';
 import { connectToAgent } from './agent-client.ts';

@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
-import { settings } from '../agent/config-schema.ts';
-import type { FlagValues } from '../agent/config-sources.ts';
+import { settings } from '../agent/config/config-schema.ts';
+import type { FlagValues } from '../agent/config/config-sources.ts';
 import type { CommandContext } from './command.ts';
 
 /** Adds one flag for each setting that can be one; `--data` is there for every command. */

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { errorCode, LayerswarmError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Digest } from '../oci/digest.ts';
-import { FileBlobReader } from '../store/blob-reader.ts';
+import { FileBlobReader } from '../store/blobs/blob-reader.ts';
 import type { BlobChange, BlobReader, Checkpoints } from '../store/blob-store.ts';
-import type { ReadableBlobs } from '../store/layered-blob-store.ts';
-import { PrefixHash } from '../store/prefix-hash.ts';
+import type { ReadableBlobs } from '../store/blobs/layered-blob-store.ts';
+import { PrefixHash } from '../store/partial/prefix-hash.ts';
 import { isMissing, storeError } from '../store/store-error.ts';
 import type { FileIdentity, VerifiedFiles } from './verified-files.ts';
 

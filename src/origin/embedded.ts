@@ -4,7 +4,7 @@ import { linkedDescriptors, type RawManifest, rawManifest, statedMediaType } fro
 import { checkRepositoryName, checkTag } from '../oci/name.ts';
 import { referrersIndex } from '../oci/referrers.ts';
 import type { BlobStore } from '../store/blob-store.ts';
-import type { ImageStore } from '../store/image-store.ts';
+import type { ImageStore } from '../store/images/image-store.ts';
 import { abortedError } from './origin-error.ts';
 import type { Origin, OriginHealth } from './origin.ts';
 import { registryNameOf } from './registry-name.ts';

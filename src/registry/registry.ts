@@ -1,7 +1,7 @@
 import type { EmbeddedOrigin } from '../origin/embedded.ts';
 import type { Origin } from '../origin/origin.ts';
 import type { BlobStore } from '../store/blob-store.ts';
-import type { ImageStore } from '../store/image-store.ts';
+import type { ImageStore } from '../store/images/image-store.ts';
 import type { BlobExchange } from '../swarm/swarm.ts';
 import { type EndpointObserver, HttpEndpoint } from './http/endpoint.ts';
 import type { ListenAddress } from '../http/listen.ts';

@@ -12,7 +12,7 @@ import type { Digest } from '../oci/digest.ts';
 import { linkedDescriptors, parseManifest } from '../oci/manifest.ts';
 import { Reference } from '../oci/reference.ts';
 import type { BlobStore } from '../store/blob-store.ts';
-import type { ImageStore } from '../store/image-store.ts';
+import type { ImageStore } from '../store/images/image-store.ts';
 import { type EngineSourceOptions, findEngineImage, type Identity, type Staging } from './engine-source.ts';
 import { ImportedImage, importImage, readEither } from './import-image.ts';
 import { isPlainLayer, layersOf as layersWithDiffIds } from './image-layers.ts';

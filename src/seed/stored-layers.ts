@@ -1,7 +1,7 @@
 import type { Digest } from '../oci/digest.ts';
 import { type Manifest, parseManifest } from '../oci/manifest.ts';
 import type { BlobStore } from '../store/blob-store.ts';
-import type { ImageStore } from '../store/image-store.ts';
+import type { ImageStore } from '../store/images/image-store.ts';
 import { isPlainLayer, layersOf, MAX_CONFIG_BYTES } from './image-layers.ts';
 import type { KnownLayer } from './known-images.ts';
 

@@ -1,5 +1,5 @@
 import type { BlobStore } from '../../src/store/blob-store.ts';
-import type { GuardedBlobs } from '../../src/store/disk-blob-store.ts';
+import type { GuardedBlobs } from '../../src/store/blobs/disk-blob-store.ts';
 import type { ExchangeStore } from '../../src/swarm/exchange/exchange-store.ts';
 
 /** A store of this thread for an exchange of this thread. */

@@ -4,7 +4,7 @@ import type { Origin } from '../../src/origin/origin.ts';
 import { registryNameOf } from '../../src/origin/registry-name.ts';
 import { Registry, type RegistryCounters, type RegistryOptions } from '../../src/registry/registry.ts';
 import type { BlobStore } from '../../src/store/blob-store.ts';
-import type { ImageStore } from '../../src/store/image-store.ts';
+import type { ImageStore } from '../../src/store/images/image-store.ts';
 import { openStore } from '../../src/store/store.ts';
 import type { Cleanup } from './cleanup.ts';
 import { DirectExchange } from './direct-exchange.ts';

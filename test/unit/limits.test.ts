@@ -1,7 +1,7 @@
 import test from 'ava';
 import { readFileSync } from 'node:fs';
-import { settings } from '../../src/agent/config-schema.ts';
-import { limitsOf } from '../../src/agent/limits.ts';
+import { settings } from '../../src/agent/config/config-schema.ts';
+import { limitsOf } from '../../src/agent/view/limits.ts';
 import { DEFAULT_MAX_VIRTUAL_SIZE } from '../../src/convert/header/disk-header.ts';
 import { MAX_PARTITIONS } from '../../src/convert/partition/partition.ts';
 import { MAX_MANIFEST_BYTES } from '../../src/oci/manifest.ts';

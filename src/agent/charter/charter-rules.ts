@@ -3,8 +3,8 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { LayerswarmError } from '../../errors.ts';
 import { parseDuration } from '../../quantity.ts';
-import { CERTIFICATE } from '../config-files.ts';
-import { mirrorText, quantity, registryHost, registryUrl, repositoryPattern } from '../config-schema.ts';
+import { CERTIFICATE } from '../config/config-files.ts';
+import { mirrorText, quantity, registryHost, registryUrl, repositoryPattern } from '../config/config-schema.ts';
 
 /** What a charter says all nodes read from. What it leaves out is each node's own affair. */
 export interface CharterRules {

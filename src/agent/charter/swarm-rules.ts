@@ -1,5 +1,5 @@
 import { normalizeOriginUrl } from '../../swarm/origin-directory.ts';
-import type { AgentConfig, UpstreamConfig } from '../config.ts';
+import type { AgentConfig, UpstreamConfig } from '../config/config.ts';
 import { type CharterRules, NO_RULES } from './charter-rules.ts';
 
 /** A mirrored registry whose certificates may come from the charter. */

@@ -14,7 +14,7 @@ export const define: DefineCommand = (command, context) => {
     .description('Runs this host\'s node until SIGTERM or SIGINT.')
     .action(async () => {
       keepYoungGenerationSmall();
-      const { loadConfig } = await import('../../agent/config.ts');
+      const { loadConfig } = await import('../../agent/config/config.ts');
       const config = await loadConfig({ flags: flagsOf(command, context), file: context.configFile });
       const { createLogger } = await import('../../log.ts');
       const log = createLogger({ ...config.log, journal: process.env['JOURNAL_STREAM'] !== undefined && !process.stderr.isTTY, write: (line) => process.stderr.write(line) });

@@ -19,12 +19,12 @@ export const define: DefineCommand = (command, context) => {
     .option('--schema', 'print the JSON Schema of the file instead')
     .action(async (options: Options) => {
       if (options.example === true || options.schema === true) {
-        const { configExample, configJsonSchema } = await import('../../agent/config-document.ts');
+        const { configExample, configJsonSchema } = await import('../../agent/config/config-document.ts');
         process.stdout.write(options.schema === true ? configJsonSchema() : configExample());
         return;
       }
       const [{ problemsOf, readConfig }, { lookIntoFiles }, { effectiveConfig }, { stringify }] = await Promise.all([
-        import('../../agent/config.ts'), import('../../agent/config-files.ts'), import('../../agent/config-document.ts'), import('yaml'),
+        import('../../agent/config/config.ts'), import('../../agent/config/config-files.ts'), import('../../agent/config/config-document.ts'), import('yaml'),
       ]);
       const { config, raw } = await readConfig({ flags: flagsOf(command, context), file: context.configFile }).catch((error: unknown) => {
         const problems = problemsOf(error);

@@ -33,7 +33,7 @@ export const define: DefineCommand = (command, context) => {
       // Node writes over its command line, which others on this host can read
       process.title = 'layerswarm join';
       const [{ decodeToken }, { writeMembership }, { parseDuration }, { dataDirectory }] = await Promise.all([
-        import('../join/token.ts'), import('../join/write-membership.ts'), import('../../quantity.ts'), import('../../agent/data-directory.ts'),
+        import('../join/token.ts'), import('../join/write-membership.ts'), import('../../quantity.ts'), import('../../agent/config/data-directory.ts'),
       ]);
       const limit = parseDuration(options.timeout);
       if (limit === undefined) throw new LayerswarmError('usage', `--timeout: expected a duration such as 5m, received ${options.timeout}`);

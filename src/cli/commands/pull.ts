@@ -72,7 +72,7 @@ async function runOf(agent: ControlClient, flags: Flags, context: CommandContext
   const [{ formatReceipt, formatPlan }, { formatPrefetch, WaveView }, { progressView }] = await Promise.all([import('../format.ts'), import('../wave-view.ts'), import('../progress-bars.ts')]);
   const load = async <Pulled extends { readonly reference: string; readonly digest: string }>(pulled: Pulled): Promise<Pulled & { readonly docker?: LoadedImage }> => {
     if (flags.docker !== true || flags.dryRun === true) return pulled;
-    const [{ loadIntoDocker }, { dataDirectory }] = await Promise.all([import('../load-into-docker.ts'), import('../../agent/data-directory.ts')]);
+    const [{ loadIntoDocker }, { dataDirectory }] = await Promise.all([import('../load-into-docker.ts'), import('../../agent/config/data-directory.ts')]);
     return { ...pulled, docker: await loadIntoDocker(await dataDirectory({ flag: context.data, file: context.configFile }), pulled, platforms[0], signal) };
   };
   const loaded = (result: object): string => ('docker' in result ? `\n  in the Docker Engine as ${(result.docker as LoadedImage).name}  ${(result.docker as LoadedImage).id}` : '');

@@ -22,7 +22,7 @@ export const define: DefineCommand = (command, context) => {
     .option('--address <multiaddr>', 'a member\'s address instead of those that the agent knows; for each', collect, [] as readonly string[])
     .action(async (options: Options) => {
       const [{ loadConfig }, { readSwarmKey }, { parseDuration }, { encodeToken }] = await Promise.all([
-        import('../../agent/config.ts'), import('../../swarm/network/swarm-key.ts'), import('../../quantity.ts'), import('../join/token.ts'),
+        import('../../agent/config/config.ts'), import('../../swarm/network/swarm-key.ts'), import('../../quantity.ts'), import('../join/token.ts'),
       ]);
       const lifetime = parseDuration(options.expires);
       if (lifetime === undefined) throw new LayerswarmError('usage', `--expires: expected a duration such as 30m or 7d, received ${options.expires}`);

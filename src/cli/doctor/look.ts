@@ -1,4 +1,4 @@
-import { loadConfig, problemsOf } from '../../agent/config.ts';
+import { loadConfig, problemsOf } from '../../agent/config/config.ts';
 import { errorCode } from '../../errors.ts';
 import type { StatusDocument } from '../../status/status-document.ts';
 import { connectToAgent } from '../agent-client.ts';

@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { dataDirectory } from '../../agent/data-directory.ts';
+import { dataDirectory } from '../../agent/config/data-directory.ts';
 import { LayerswarmError } from '../../errors.ts';
 import type { SetupPlace } from '../../setup/setup.ts';
 import type { CommandContext } from '../command.ts';

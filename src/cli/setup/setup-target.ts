@@ -1,7 +1,7 @@
 import { errorCode, LayerswarmError } from '../../errors.ts';
-import { type ConfigOptions, loadConfig } from '../../agent/config.ts';
-import { dataDirectory } from '../../agent/data-directory.ts';
-import { configuredRegistries } from '../../agent/served-registries.ts';
+import { type ConfigOptions, loadConfig } from '../../agent/config/config.ts';
+import { dataDirectory } from '../../agent/config/data-directory.ts';
+import { configuredRegistries } from '../../agent/origins/served-registries.ts';
 import { readAgentFile } from '../../control/agent-file.ts';
 import type { SetupTarget } from '../../setup/runtime.ts';
 import type { RegistryStatus } from '../../status/status-document.ts';

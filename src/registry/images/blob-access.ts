@@ -1,7 +1,7 @@
 import { errorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
-import type { ImageStore } from '../../store/image-store.ts';
+import type { ImageStore } from '../../store/images/image-store.ts';
 import type { Repository } from '../namespace.ts';
 import { BoundedMap } from './bounded-map.ts';
 import { isOriginAway, type OriginCalls } from './origin-calls.ts';

@@ -3,7 +3,7 @@ import { linkedDescriptors, type AnyManifest, type RawManifest } from '../../oci
 import { checkTag } from '../../oci/name.ts';
 import type { Origin } from '../../origin/origin.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
-import type { ImageStore } from '../../store/image-store.ts';
+import type { ImageStore } from '../../store/images/image-store.ts';
 import type { BlobExchange } from '../../swarm/swarm.ts';
 import type { Repository } from '../namespace.ts';
 import { Availability } from './availability.ts';

@@ -2,7 +2,7 @@ import { errorCode, LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { linkedDescriptors, MAX_MANIFEST_BYTES, rawManifest, readManifest, type AnyManifest, type RawManifest } from '../../oci/manifest.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
-import type { ImageStore } from '../../store/image-store.ts';
+import type { ImageStore } from '../../store/images/image-store.ts';
 import { keepIfTaken } from '../../store/store-error.ts';
 import type { BlobExchange } from '../../swarm/swarm.ts';
 import type { Repository } from '../namespace.ts';

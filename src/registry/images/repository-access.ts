@@ -1,6 +1,6 @@
 import { errorCode, LayerswarmError } from '../../errors.ts';
 import type { Origin } from '../../origin/origin.ts';
-import type { AccessRecord, ImageStore } from '../../store/image-store.ts';
+import type { AccessRecord, ImageStore } from '../../store/images/image-store.ts';
 import { keepIfTaken } from '../../store/store-error.ts';
 import type { Repository } from '../namespace.ts';
 import { isOriginAway, type OriginCalls } from './origin-calls.ts';

@@ -1,6 +1,6 @@
 import { errorCode, LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
-import type { ImageStore } from '../../store/image-store.ts';
+import type { ImageStore } from '../../store/images/image-store.ts';
 import { keepIfTaken } from '../../store/store-error.ts';
 import type { Testimony } from '../../swarm/tag-memory.ts';
 import type { Repository } from '../namespace.ts';

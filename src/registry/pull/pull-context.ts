@@ -1,7 +1,7 @@
 import { errorCode, type LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
-import type { ImageStore } from '../../store/image-store.ts';
+import type { ImageStore } from '../../store/images/image-store.ts';
 import type { ClientName } from '../client-name.ts';
 import { OciError } from '../http-error.ts';
 import type { Namespaces, Repository } from '../namespace.ts';

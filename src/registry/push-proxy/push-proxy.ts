@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
 import { LayerswarmError } from '../../errors.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
-import type { ImageStore } from '../../store/image-store.ts';
+import type { ImageStore } from '../../store/images/image-store.ts';
 import { type EndpointObserver, HttpEndpoint } from '../http/endpoint.ts';
 import type { ListenAddress } from '../../http/listen.ts';
 import type { RegistryLog, RegistryRequest, RegistryResponse } from '../http/message.ts';

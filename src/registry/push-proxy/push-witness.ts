@@ -4,7 +4,7 @@ import { MAX_MANIFEST_BYTES, rawManifest } from '../../oci/manifest.ts';
 import { mediaTypeEssence } from '../../oci/media-type.ts';
 import { isTag } from '../../oci/name.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
-import type { ImageStore } from '../../store/image-store.ts';
+import type { ImageStore } from '../../store/images/image-store.ts';
 import type { RegistryLog, RegistryRequest, RegistryResponse } from '../http/message.ts';
 import { hasBody, readBody, readWholeBody } from '../http/read-body.ts';
 import type { Repository } from '../namespace.ts';

@@ -1,5 +1,5 @@
 import type { Digest } from '../../oci/digest.ts';
-import type { OwnedPartial, PartialOwner } from '../../store/partial-owner.ts';
+import type { OwnedPartial, PartialOwner } from '../../store/partial/partial-owner.ts';
 
 export interface LentPartialParts {
   readonly digest: Digest;

@@ -1,8 +1,8 @@
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
 import type { BlobReader, BlobStore } from '../../store/blob-store.ts';
-import type { GuardedBlobs } from '../../store/disk-blob-store.ts';
-import type { PartialLender } from '../../store/partial-owner.ts';
+import type { GuardedBlobs } from '../../store/blobs/disk-blob-store.ts';
+import type { PartialLender } from '../../store/partial/partial-owner.ts';
 import { LentPartial } from './lent-partial.ts';
 import type { Handlers, PortRpc } from './port-rpc.ts';
 import { fromPort, type MainMethods, type WorkerMethods } from './thread-protocol.ts';

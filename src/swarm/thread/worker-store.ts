@@ -1,10 +1,10 @@
 import { Digest } from '../../oci/digest.ts';
-import { BlobChecks, type FileGuard } from '../../store/blob-check.ts';
-import { FileBlobReader } from '../../store/blob-reader.ts';
+import { BlobChecks, type FileGuard } from '../../store/blobs/blob-check.ts';
+import { FileBlobReader } from '../../store/blobs/blob-reader.ts';
 import type { BlobReader, Checkpoints, PartialBlob } from '../../store/blob-store.ts';
-import { PartialFile } from '../../store/partial-file.ts';
-import type { OwnedPartial } from '../../store/partial-owner.ts';
-import { SyncPolicy } from '../../store/sync-policy.ts';
+import { PartialFile } from '../../store/partial/partial-file.ts';
+import type { OwnedPartial } from '../../store/partial/partial-owner.ts';
+import { SyncPolicy } from '../../store/disk/sync-policy.ts';
 import type { ExchangeStore } from '../exchange/exchange-store.ts';
 import type { PortRpc } from './port-rpc.ts';
 import { fromPort, type MainMethods, type WorkerMethods } from './thread-protocol.ts';

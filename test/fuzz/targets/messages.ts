@@ -2,7 +2,7 @@ import { encode } from 'cborg';
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfig } from '../../../src/agent/config.ts';
+import { loadConfig } from '../../../src/agent/config/config.ts';
 import { decodeToken, encodeToken } from '../../../src/cli/join/token.ts';
 import { decodeContentList } from '../../../src/containerd/content-client.ts';
 import { readManifest, linkedDescriptors } from '../../../src/oci/manifest.ts';

@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
-import { PrefetchService, type PullImage } from '../../../src/agent/prefetch-service.ts';
-import { prefetchOnMembers } from '../../../src/agent/prefetch-wave.ts';
+import { PrefetchService, type PullImage } from '../../../src/agent/keep/prefetch-service.ts';
+import { prefetchOnMembers } from '../../../src/agent/keep/prefetch-wave.ts';
 import type { NodeOutcome } from '../../../src/control/prefetch-operation.ts';
 import { LayerswarmError } from '../../../src/errors.ts';
 import type { Receipt } from '../../../src/status/status-document.ts';

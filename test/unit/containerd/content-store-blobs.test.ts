@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ContentStoreBlobs } from '../../../src/containerd/content-store-blobs.ts';
 import { VerifiedFiles } from '../../../src/containerd/verified-files.ts';
 import { createLogger } from '../../../src/log.ts';
-import { LayeredBlobStore } from '../../../src/store/layered-blob-store.ts';
+import { LayeredBlobStore } from '../../../src/store/blobs/layered-blob-store.ts';
 import { openStore } from '../../../src/store/store.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { blobStoreConformance, chunks, readAll, sample } from '../store/conformance.ts';

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import test from 'ava';
 import { parse } from 'yaml';
 import { chartDigest, CHART, RENDERED } from '../../../config/helm/chart.ts';
-import { loadConfig } from '../../../src/agent/config.ts';
+import { loadConfig } from '../../../src/agent/config/config.ts';
 import { version } from '../../../src/version.ts';
 import { type Manifest, manifests } from '../../support/pod.ts';
 import { tempDir } from '../../support/temp-dir.ts';

@@ -9,7 +9,7 @@ import { registryNameOf } from '../../../src/origin/registry-name.ts';
 import { Namespaces } from '../../../src/registry/namespace.ts';
 import { PushProxy } from '../../../src/registry/push-proxy/push-proxy.ts';
 import type { BlobStore } from '../../../src/store/blob-store.ts';
-import type { ImageStore } from '../../../src/store/image-store.ts';
+import type { ImageStore } from '../../../src/store/images/image-store.ts';
 import { openStore } from '../../../src/store/store.ts';
 import { type DockerRegistry, REGISTRY_USER, startDockerRegistry } from '../../support/docker-registry.ts';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';

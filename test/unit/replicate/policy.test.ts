@@ -1,6 +1,6 @@
 import test from 'ava';
 import { errorCode } from '../../../src/errors.ts';
-import { replicationSchema } from '../../../src/agent/replication-schema.ts';
+import { replicationSchema } from '../../../src/agent/config/replication-schema.ts';
 import { matchesRepository, matchesTag, routesOf, targetRepository } from '../../../src/replicate/policy.ts';
 
 const globs: readonly [allow: string[], deny: string[], name: string, fits: boolean][] = [

@@ -2,8 +2,8 @@ import { closeSync, cpSync, existsSync, openSync, statSync, writeSync } from 'no
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { isDamage, Metadata } from '../../../src/store/metadata.ts';
-import { StoreLayout } from '../../../src/store/store-layout.ts';
+import { isDamage, Metadata } from '../../../src/store/db/metadata.ts';
+import { StoreLayout } from '../../../src/store/disk/store-layout.ts';
 import { openStore } from '../../../src/store/store.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { waitFor } from '../../support/wait-for.ts';

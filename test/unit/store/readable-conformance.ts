@@ -1,7 +1,7 @@
 import type { ExecutionContext, TestFn } from 'ava';
 import type { Digest } from '../../../src/oci/digest.ts';
 import type { BlobChange } from '../../../src/store/blob-store.ts';
-import type { ReadableBlobs } from '../../../src/store/layered-blob-store.ts';
+import type { ReadableBlobs } from '../../../src/store/blobs/layered-blob-store.ts';
 import { assertCheckpoints, concat, readAll, sample } from './sample-blob.ts';
 
 const KIB = 1024;

@@ -7,7 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { Digest } from '../../../src/oci/digest.ts';
 import { Grade, type BlobChange } from '../../../src/store/blob-store.ts';
 import { openStore, type Store, type StoreOptions } from '../../../src/store/store.ts';
-import type { VerifyResult } from '../../../src/store/verify-blobs.ts';
+import type { VerifyResult } from '../../../src/store/care/verify-blobs.ts';
 import { startProgram } from '../../support/process.ts';
 import { requireTool } from '../../support/require-tool.ts';
 import { skopeoOk } from '../../support/skopeo.ts';

@@ -1,0 +1,34 @@
+import type { Logger } from '../../log.ts';
+import type { LayerswarmError } from '../../errors.ts';
+import type { Store } from '../../store/store.ts';
+
+/** Whether the store takes what is pulled. What it does not take is passed through from the registry, so pulls go on meanwhile. */
+export class StoreHealth {
+  readonly #store: Pick<Store, 'takes'>;
+  readonly #log: Logger;
+  #refusal: { readonly reason: string; readonly size: number } | undefined;
+
+  constructor(store: Pick<Store, 'takes'>, log: Logger) {
+    this.#store = store;
+    this.#log = log;
+  }
+
+  /** Why the store takes no new blobs; undefined while it does. */
+  get reason(): string | undefined {
+    return this.#refusal?.reason;
+  }
+
+  /** A blob of `size` bytes was refused. Said once in the log, until the store takes such a blob again. */
+  refused(error: LayerswarmError, size: number): void {
+    if (this.#refusal === undefined) this.#log.warn(`the store takes no new blobs, which pass through from their registry to clients until it does: ${error.message}`);
+    this.#refusal = { reason: error.message, size: Math.min(size, this.#refusal?.size ?? Number.POSITIVE_INFINITY) };
+  }
+
+  /** Looks whether what was refused would be taken now. */
+  async look(): Promise<void> {
+    const refusal = this.#refusal;
+    if (refusal === undefined || !(await this.#store.takes(refusal.size)) || this.#refusal !== refusal) return;
+    this.#refusal = undefined;
+    this.#log.info('the store takes new blobs again');
+  }
+}

@@ -1,0 +1,302 @@
+import type { Digest } from '../../oci/digest.ts';
+import { linkedDescriptors, parseManifest } from '../../oci/manifest.ts';
+import type { ClientName } from '../../registry/client-name.ts';
+import type { PullObserver } from '../../registry/pull/pull-context.ts';
+import type { Receipt, ReceiptBlob } from '../../status/status-document.ts';
+import type { BlobStore } from '../../store/blob-store.ts';
+import type { ImageStore } from '../../store/images/image-store.ts';
+import type { BlobExchange, TransferStatus } from '../../swarm/swarm.ts';
+import { makeReceipt, pullId, StateClock } from './receipt.ts';
+
+/** Clients ask for all layers within moments of the manifest; when none came for this long and all are here, the pull is over. */
+const QUIET_MS = 3000;
+/** Clients ask again after a failure, dockerd up to 25 s later. */
+const FAILED_QUIET_MS = 30_000;
+/** A client that was cut off comes back, or not. */
+const ABANDONED_MS = 30 * 60_000;
+const LOOK_MS = 500;
+const MAX_PULLS = 200;
+const MAX_NAMES = 2000;
+/** Requests of one pull follow each other: an id that was given for a manifest is not that of a pull minutes later. */
+const ID_MS = 60_000;
+
+type AskedBlob =
+  | { readonly kind: 'stored'; readonly size: number }
+  | { readonly kind: 'coming'; readonly digest: Digest; readonly size: number; readonly error?: string }
+  | { readonly kind: 'arrived'; readonly digest: Digest; readonly size: number; readonly at: number };
+
+interface Pull {
+  readonly id: string;
+  readonly client: ClientName;
+  readonly reference: string;
+  readonly digest: string;
+  readonly repository: string;
+  readonly startedAt: number;
+  /** What the manifest names. */
+  readonly blobs: ReadonlySet<string>;
+  /** What the client asked for of them. */
+  readonly asked: Map<string, AskedBlob>;
+  readonly clocks: Map<string, StateClock>;
+  firstByteAt: number | undefined;
+  lastAskedAt: number;
+}
+
+/** `reference`: the tag that a manifest was asked for by, itself or the index that names it; undefined while only its digest was said. */
+interface Name {
+  readonly reference: string | undefined;
+  readonly id: string;
+  readonly at: number;
+}
+
+/** A manifest that a client could not be given. */
+interface Failure {
+  readonly id: string;
+  readonly client: ClientName;
+  readonly reference: string;
+  readonly startedAt: number;
+  readonly error: string;
+  readonly lastAt: number;
+}
+
+export interface ClientPullsOptions {
+  readonly images: Pick<ImageStore, 'manifest'>;
+  readonly store: Pick<BlobStore, 'size' | 'onChange'>;
+  readonly exchange: Pick<BlobExchange, 'transfers'>;
+  readonly keep: (receipt: Receipt) => void;
+  readonly now: () => number;
+}
+
+/**
+ * Receipts of what container runtimes pull through the registry endpoint. They say neither when a pull begins nor when it ends: it
+ * is taken to last from the manifest to the last of the blobs that the client then asked for.
+ */
+export class ClientPulls implements PullObserver, Disposable {
+  readonly #options: ClientPullsOptions;
+  readonly #pulls = new Map<string, Pull>();
+  readonly #failures = new Map<string, Failure>();
+  /** `repository@digest` to the reference that it was asked for by, and the pull's id: runtimes resolve a tag first and then ask by digest. */
+  readonly #names = new Map<string, Name>();
+  readonly #unsubscribe: () => void;
+  /** What was told, in its order: a manifest is read before the blobs that were asked for after it are counted. */
+  #told: Promise<void> = Promise.resolve();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: ClientPullsOptions) {
+    this.#options = options;
+    this.#unsubscribe = options.store.onChange(({ kind, digest }) => {
+      if (kind === 'added') this.#arrived(digest.toString());
+    });
+  }
+
+  manifestServed({ repository, reference, digest, isHead, client }: Parameters<PullObserver['manifestServed']>[0]): string {
+    const key = `${repository}@${digest.toString()}`;
+    const name: Name = { reference: reference.includes(':') ? this.#names.get(key)?.reference : `${repository}:${reference}`, id: this.#idFor(key), at: this.#options.now() };
+    this.#remember(key, name);
+    this.#failures.delete(`${repository} ${reference}`);
+    // A manifest that is damaged or gone by now makes no receipt.
+    if (!isHead) this.#told = this.#told.then(() => this.#begin(repository, digest, client)).catch(() => undefined);
+    return name.id;
+  }
+
+  manifestFailed({ repository, reference, client, error }: Parameters<PullObserver['manifestFailed']>[0]): void {
+    const now = this.#options.now();
+    const key = `${repository} ${reference}`;
+    const before = this.#failures.get(key);
+    if (before === undefined && this.#failures.size >= MAX_PULLS) return;
+    this.#failures.set(key, { id: before?.id ?? pullId(), client, reference: `${repository}${reference.includes(':') ? '@' : ':'}${reference}`, startedAt: before?.startedAt ?? now, error, lastAt: now });
+    this.#watch();
+  }
+
+  /** What passes through leaves nothing here that a receipt could tell of. */
+  blobServed({ repository, digest, size, source }: Parameters<PullObserver['blobServed']>[0]): string | undefined {
+    if (source !== 'origin') this.#told = this.#told.then(() => this.#asked(repository, digest, size, source === 'store'));
+    return this.pullOf(repository, digest);
+  }
+
+  pullOf(repository: string, digest: Digest): string | undefined {
+    return this.#of(repository, digest.toString())?.id;
+  }
+
+  blobFailed({ repository, digest, error }: Parameters<PullObserver['blobFailed']>[0]): void {
+    this.#told = this.#told.then(() => this.#failed(repository, digest, error));
+  }
+
+  /** Resolves when all that was told so far is counted. */
+  settled(): Promise<void> {
+    return this.#told;
+  }
+
+  [Symbol.dispose](): void {
+    this.#unsubscribe();
+    clearInterval(this.#timer);
+  }
+
+  /** Ends the pulls that are over; called by a timer while there are any. */
+  look(): void {
+    const now = this.#options.now();
+    const transfers = new Map(this.#options.exchange.transfers().map((transfer) => [transfer.digest.toString(), transfer]));
+    for (const [key, pull] of this.#pulls) {
+      sample(pull, transfers, now);
+      if (!this.#isOver(pull, transfers, now)) continue;
+      this.#pulls.delete(key);
+      this.#names.delete(key);
+      if (pull.asked.size > 0) this.#finish(pull, transfers);
+    }
+    for (const [key, failure] of this.#failures) {
+      if (now - failure.lastAt < FAILED_QUIET_MS) continue;
+      this.#failures.delete(key);
+      this.#options.keep(receiptOfFailure(failure));
+    }
+    if (this.#pulls.size + this.#failures.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #isOver({ asked, lastAskedAt }: Pull, transfers: ReadonlyMap<string, TransferStatus>, now: number): boolean {
+    const quietMs = now - lastAskedAt;
+    if (quietMs < QUIET_MS) return false;
+    const coming = [...asked].filter(([, { kind }]) => kind === 'coming');
+    if (coming.length === 0 || quietMs >= ABANDONED_MS) return true;
+    // Nothing brings them any more: the client left, or was refused.
+    return quietMs >= FAILED_QUIET_MS && coming.every(([digest]) => !isRunning(transfers.get(digest)));
+  }
+
+  async #begin(repository: string, digest: Digest, client: ClientName): Promise<void> {
+    const { images, now } = this.#options;
+    const key = `${repository}@${digest.toString()}`;
+    const startedAt = now();
+    const name = this.#names.get(key);
+    const raw = await images.manifest(repository, digest);
+    if (raw === undefined || name === undefined || this.#pulls.has(key) || this.#pulls.size >= MAX_PULLS) return;
+    const manifest = parseManifest(raw.bytes, raw.mediaType);
+    const { blobs, children } = linkedDescriptors(manifest);
+    // The child that the client asks for next is called by the name of the index.
+    for (const { digest: child } of children) {
+      const childKey = `${repository}@${child.toString()}`;
+      this.#remember(childKey, { ...name, id: this.#names.get(childKey)?.id ?? name.id });
+    }
+    if (manifest.kind === 'index') return;
+    this.#pulls.set(key, {
+      id: name.id, client, reference: name.reference ?? key, digest: digest.toString(), repository, startedAt,
+      blobs: new Set(blobs.map((blob) => blob.digest.toString())), asked: new Map(), clocks: new Map(), firstByteAt: undefined, lastAskedAt: startedAt,
+    });
+    this.#watch();
+  }
+
+  #asked(repository: string, digest: Digest, size: number, fromStore: boolean): void {
+    const { now, store } = this.#options;
+    const key = digest.toString();
+    for (const pull of this.#pulls.values()) {
+      if (pull.repository !== repository || !pull.blobs.has(key)) continue;
+      pull.lastAskedAt = now();
+      const before = pull.asked.get(key);
+      if (before !== undefined && (before.kind !== 'coming' || before.error === undefined)) continue;
+      // The first blob may be brought before the manifest is answered: then this pull fetched it, although it is here by now.
+      const isOld = fromStore && !this.#options.exchange.transfers().some((transfer) => transfer.digest.equals(digest) && transfer.startedAt >= pull.startedAt);
+      if (fromStore) pull.firstByteAt ??= now();
+      const coming: AskedBlob = store.size(digest) === undefined ? { kind: 'coming', digest, size } : { kind: 'arrived', digest, size, at: now() };
+      pull.asked.set(key, isOld ? { kind: 'stored', size } : coming);
+    }
+  }
+
+  #failed(repository: string, digest: Digest, error: string): void {
+    const pull = this.#of(repository, digest.toString());
+    if (pull === undefined) return;
+    pull.lastAskedAt = this.#options.now();
+    const before = pull.asked.get(digest.toString());
+    if (before === undefined || before.kind === 'coming') pull.asked.set(digest.toString(), { kind: 'coming', digest, size: before?.size ?? 0, error });
+  }
+
+  #arrived(key: string): void {
+    for (const pull of this.#pulls.values()) {
+      const blob = pull.asked.get(key);
+      if (blob?.kind !== 'coming') continue;
+      const at = this.#options.now();
+      pull.firstByteAt ??= at;
+      pull.asked.set(key, { kind: 'arrived', digest: blob.digest, size: blob.size, at });
+    }
+  }
+
+  #finish(pull: Pull, transfers: ReadonlyMap<string, TransferStatus>): void {
+    const blobs = [...pull.asked].map(([digest, blob]) => blobReceipt(pull, digest, blob, transfers.get(digest)));
+    const missing = [...pull.asked.values()].flatMap((blob) => (blob.kind === 'coming' ? [blob] : []));
+    const error = missing.find((blob) => blob.error !== undefined)?.error;
+    const endedAt = Math.max(pull.startedAt, missing.length > 0 ? pull.lastAskedAt : 0, ...[...pull.asked.values()].flatMap((blob) => (blob.kind === 'arrived' ? [blob.at] : [])));
+    const seconds = (endedAt - pull.startedAt) / 1000;
+    this.#options.keep(makeReceipt({
+      id: pull.id,
+      client: pull.client,
+      result: missing.length === 0 ? 'done' : error === undefined ? 'aborted' : 'failed',
+      error: missing.length === 0 ? null : error ?? 'the client went away before all was here',
+      reference: pull.reference,
+      digest: pull.digest,
+      startedAt: new Date(pull.startedAt).toISOString(),
+      finishedAt: new Date(endedAt).toISOString(),
+      seconds,
+      firstByteSeconds: pull.firstByteAt === undefined ? null : (pull.firstByteAt - pull.startedAt) / 1000,
+      peerNames: {},
+      verified: missing.length === 0,
+      stale: false,
+      phases: [{ name: 'blobs', seconds }],
+      blobs,
+    }));
+  }
+
+  #of(repository: string, blob: string): Pull | undefined {
+    return [...this.#pulls.values()].find((pull) => pull.repository === repository && pull.blobs.has(blob));
+  }
+
+  #idFor(key: string): string {
+    const name = this.#names.get(key);
+    return this.#pulls.get(key)?.id ?? (name !== undefined && this.#options.now() - name.at < ID_MS ? name.id : pullId());
+  }
+
+  #watch(): void {
+    this.#timer ??= setInterval(() => this.look(), LOOK_MS);
+  }
+
+  #remember(key: string, name: Name): void {
+    if (this.#names.size >= MAX_NAMES) this.#names.clear();
+    this.#names.set(key, name);
+  }
+}
+
+function isRunning(transfer: TransferStatus | undefined): boolean {
+  return transfer !== undefined && transfer.state !== 'done' && transfer.state !== 'failed';
+}
+
+/** Looks how far the blobs are that the client waits for. */
+function sample(pull: Pull, transfers: ReadonlyMap<string, TransferStatus>, now: number): void {
+  for (const [digest, { kind }] of pull.asked) {
+    const transfer = transfers.get(digest);
+    if (kind !== 'coming' || transfer === undefined) continue;
+    if (transfer.haveBytes > 0) pull.firstByteAt ??= now;
+    const clock = pull.clocks.get(digest) ?? new StateClock();
+    pull.clocks.set(digest, clock);
+    clock.look(transfer.state, now);
+  }
+}
+
+function blobReceipt({ startedAt, clocks }: Pull, digest: string, blob: AskedBlob, found: TransferStatus | undefined): ReceiptBlob {
+  const transfer = blob.kind === 'stored' ? undefined : found;
+  return {
+    digest,
+    bytes: blob.kind === 'coming' ? transfer?.haveBytes ?? 0 : blob.size,
+    source: blob.kind === 'stored' ? 'store' : 'swarm',
+    fromOriginBytes: transfer?.fromOriginBytes ?? 0,
+    fromPeersBytes: [...transfer?.fromPeers.values() ?? []].reduce((sum, bytes) => sum + bytes, 0),
+    peers: Object.fromEntries(transfer?.fromPeers ?? []),
+    seconds: blob.kind === 'arrived' ? Math.max(0, blob.at - Math.max(startedAt, transfer?.startedAt ?? 0)) / 1000 : 0,
+    waitedSeconds: clocks.get(digest)?.seconds('finding') ?? 0,
+    verifySeconds: clocks.get(digest)?.seconds('verifying') ?? 0,
+    stalls: transfer?.stalls ?? 0,
+    retries: transfer?.retries ?? 0,
+  };
+}
+
+function receiptOfFailure({ id, client, reference, startedAt, error, lastAt }: Failure): Receipt {
+  return makeReceipt({
+    id, client, result: 'failed', error, reference, digest: '', startedAt: new Date(startedAt).toISOString(), finishedAt: new Date(lastAt).toISOString(), seconds: (lastAt - startedAt) / 1000,
+    firstByteSeconds: null, peerNames: {}, verified: false, stale: false, phases: [{ name: 'resolve', seconds: (lastAt - startedAt) / 1000 }], blobs: [],
+  });
+}
