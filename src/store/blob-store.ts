@@ -1,7 +1,7 @@
 import type { Digest } from '../oci/digest.ts';
 
 /**
- * How far a range of an unfinished blob can be trusted; see "Verification" in the design.
+ * How far a range of an unfinished blob can be trusted; see "Why it is like this" in ARCHITECTURE.md.
  * `received`: came from a peer, nothing says it is right. `vouched`: agrees with a signed list, or its lease holder
  * signed it. `origin`: this node read it from the origin. `proven`: the prefix up to its end closed to the OCI digest.
  * The values are on disk.

@@ -61,7 +61,7 @@ export interface BlobFetch {
   size(): Promise<number>;
   /** The blob is in the store, proven. @throws as `size`, and `verification-failed`, `disk-full` */
   done(): Promise<void>;
-  /** Proven bytes of [start, end) as they can be given to a client; see "What a client gets" in the design. */
+  /** Proven bytes of [start, end) as they can be given to a client; see "What always holds" in ARCHITECTURE.md. */
   read(start: number, end: number, signal: AbortSignal, options?: StreamOptions): AsyncIterable<Uint8Array>;
   /**
    * Bytes from `offset` to the end of its piece while the blob is not proven, where they are vouched for. With `wanted` they are asked for

@@ -28,12 +28,32 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   agent: ['registry', 'status', 'control', 'containerd', 'docker', 'convert', 'copy', 'seed', 'replicate', 'setup', 'swarm', 'store', 'origin', 'oci'],
   cli: ['agent', 'control', 'convert', 'docker', 'oci', 'origin', 'swarm', 'store', 'type:status', 'setup'],
 };
+/**
+ * The rooms of a part, each with those that it may import; the files beside them put the part together and may import all. `common` are
+ * those of them that every room may import.
+ */
+const ROOMS: Readonly<Record<string, { readonly common: readonly string[]; readonly rooms: Readonly<Record<string, readonly string[]>> }>> = {
+  agent: {
+    common: ['peer-names.ts', 'schedule.ts'],
+    rooms: {
+      config: [], charter: ['config'], health: ['config'], 'swarm-view': [],
+      origins: ['config', 'charter', 'health'], pull: [], keep: ['config', 'pull'], seed: ['config', 'origins', 'keep', 'swarm-view'], replicate: [],
+      view: ['config', 'charter', 'health', 'origins', 'pull', 'keep'],
+    },
+  },
+  store: {
+    common: ['blob-store.ts', 'store-error.ts'],
+    rooms: { disk: [], db: ['disk'], partial: ['disk', 'type:blobs'], blobs: ['disk', 'db', 'partial'], images: ['db', 'blobs'], care: ['disk', 'db', 'partial', 'blobs', 'images'] },
+  },
+};
 const COMMON = new Set(['errors.ts', 'log.ts', 'quantity.ts', 'version.ts']);
 
 interface Import {
   readonly from: string;
   readonly to: string;
   readonly isType: boolean;
+  /** Loaded when it is needed: `import('…')`. */
+  readonly isLazy: boolean;
 }
 
 function imports(): Import[] {
@@ -41,7 +61,7 @@ function imports(): Import[] {
   return files.flatMap((file) => {
     const text = readFileSync(file, 'utf8');
     const found = [...text.matchAll(/(?:^|\n)\s*(?:import|export)\s+(type\s)?[^;'"]*?from\s+'(\.[^']+)'/g), ...text.matchAll(/\bimport\((')(\.[^']+)'\)/g)];
-    return found.map(([, type, to]): Import => ({ from: relative(SRC, file), to: relative(SRC, resolve(dirname(file), to!)), isType: type?.trim() === 'type' }));
+    return found.map(([, type, to]): Import => ({ from: relative(SRC, file), to: relative(SRC, resolve(dirname(file), to!)), isType: type?.trim() === 'type', isLazy: type === "'" }));
   });
 }
 
@@ -84,4 +104,31 @@ test('the bulk thread and the main thread share no code of their own, and nobody
     if (IN_BULK.test(to)) t.regex(from, IN_BULK);
     if (to.startsWith('swarm/thread/') && !from.startsWith('swarm/thread/')) t.is(to, 'swarm/thread/bulk-thread.ts', `${from} must not import ${to}`);
   }
+});
+
+test('the rooms of a part import each other one way', (t) => {
+  const all = imports();
+  for (const [part, { common, rooms }] of Object.entries(ROOMS)) {
+    const roomOf = (path: string): string | undefined => path.split('/').length > 2 ? path.split('/')[1] : undefined;
+    for (const { from, to, isType } of all.filter((each) => partOf(each.from) === part && partOf(each.to) === part)) {
+      const [room, target] = [roomOf(from), roomOf(to)];
+      if (room === undefined || room === target) continue;
+      const allowed = rooms[room];
+      t.truthy(allowed, `${from}: the room "${room}" has no place in the direction of imports`);
+      if (target === undefined) t.true(common.some((file) => to === `${part}/${file}`), `${from} must not import ${to}`);
+      else t.true(allowed?.includes(target) === true || (isType && allowed?.includes(`type:${target}`) === true), `${from} must not import ${to}`);
+    }
+  }
+});
+
+test('no file needs itself to be loaded', (t) => {
+  const needs = Map.groupBy(imports().filter(({ isType, isLazy }) => !isType && !isLazy), ({ from }) => from);
+  const done = new Set<string>();
+  const visit = (file: string, way: readonly string[]): void => {
+    t.false(way.includes(file), [...way.slice(way.indexOf(file)), file].join(' -> '));
+    if (done.has(file) || way.includes(file)) return;
+    for (const { to } of needs.get(file) ?? []) visit(to, [...way, file]);
+    done.add(file);
+  };
+  for (const file of needs.keys()) visit(file, []);
 });
