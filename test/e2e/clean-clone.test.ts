@@ -33,6 +33,7 @@ async function copySources(target: string): Promise<void> {
   const { stdout } = await runOk('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: ROOT });
   for (const file of stdout.split('\0').filter((name) => name !== '' && existsSync(join(ROOT, name)))) {
     mkdirSync(dirname(join(target, file)), { recursive: true });
-    cpSync(join(ROOT, file), join(target, file), { verbatimSymlinks: true });
+    // A link to a folder is listed, and copied, as the link.
+    cpSync(join(ROOT, file), join(target, file), { recursive: true, verbatimSymlinks: true });
   }
 }
