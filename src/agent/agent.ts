@@ -282,7 +282,8 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   replication.start();
   await view.lookAround();
   parts.use(every(LOOK_MS, 'later', () => view.lookAround()));
-  parts.use(every(ORIGIN_PROBE_MS, 'now', (signal) => view.probeOrigins(signal)));
+  const probing = parts.use(every(ORIGIN_PROBE_MS, 'now', (signal) => view.probeOrigins(signal)));
+  parts.defer(directory.onChange(() => { probing.run(); }));
   if (charter !== undefined) parts.use(every(LOOK_MS, 'later', () => charter.catchUp()));
   parts.use(every(STORE_LOOK_MS, 'later', () => storeHealth.look()));
 

@@ -6,11 +6,16 @@ export const LOOK_MS = 5000;
 /** How soon it is noticed that a store which refused blobs has room again. */
 export const STORE_LOOK_MS = 5_000;
 
+export interface Repeated extends AsyncDisposable {
+  /** Once more, out of turn; not while it runs. */
+  run(): void;
+}
+
 /**
  * Runs `job` at an interval, never twice at the same time, until it is disposed of; then the run under way is aborted and awaited.
  * What a job throws is its own concern: it must not.
  */
-export function every(intervalMs: number, first: 'now' | 'later', job: (signal: AbortSignal) => Promise<unknown>): AsyncDisposable {
+export function every(intervalMs: number, first: 'now' | 'later', job: (signal: AbortSignal) => Promise<unknown>): Repeated {
   const stopped = new AbortController();
   let running: Promise<unknown> | undefined;
   const run = (): void => {
@@ -21,6 +26,7 @@ export function every(intervalMs: number, first: 'now' | 'later', job: (signal: 
   const timer = setInterval(run, intervalMs);
   if (first === 'now') run();
   return {
+    run,
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
       stopped.abort();

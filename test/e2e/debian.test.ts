@@ -29,7 +29,7 @@ test('on a Debian it installs, is the command, keeps a changed configuration in 
   await runOk('cp', ['-a', '--reflink=auto', await debianTree(), root]);
   cpSync(debian, join(root, basename(debian)));
   // a mount namespace of its own: nothing stays mounted
-  const inside = async (script: string): Promise<string> => (await runOk('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', 'mount -t proc proc "$0/proc" && exec chroot "$0" /bin/sh -ec "$1"', root, script], { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' } })).stdout;
+  const inside = async (script: string): Promise<string> => (await runOk('unshare', ['--mount', '--propagation', 'private', 'sh', '-c', 'mount -t proc proc "$0/proc" && exec chroot "$0" /bin/sh -ec "$1"', root, script], { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8', NODE_COMPILE_CACHE: undefined } })).stdout;
   const files = 'find / -xdev ! -path "/proc/*" ! -path "/var/lib/dpkg/*" ! -path "/var/log/*" ! -path "/var/cache/*" ! -name "passwd*" ! -name "shadow*" ! -name "group*" ! -name "gshadow*" ! -name "subuid*" ! -name "subgid*" | sort';
   const before = await inside(files);
   await inside(`dpkg -i /${basename(debian)}`);
