@@ -62,9 +62,10 @@ test('a bit that flipped on a member\'s disk never reaches a client, and the ori
   t.true((await readBlob({ bytes, ...rest })).equals(bytes));
   await rest.taker.cliOk(['pull', 'team/app:v1']);
   await rest.taker.cliOk(['verify']);
-  const { bans } = await rest.taker.waitForStatus('the ban', (status) => status.bans.length > 0);
-  t.is(bans[0]?.peerId, rest.corrupt.info.peerId);
-  t.regex(bans[0]?.reason ?? '', /bytes/);
+  // A disk that was at fault is no lie: its node found out before the bytes left, puts the copy aside, and has the blob anew when it is wanted.
+  t.deepEqual((await rest.taker.status()).bans, []);
+  await rest.corrupt.cliOk(['pull', 'team/app:v1']);
+  await rest.corrupt.cliOk(['verify', '--no-repair']);
 });
 
 test('with the origin away a client gets a proven beginning or nothing of it, never the wrong bit', async (t) => {

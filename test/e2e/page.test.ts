@@ -91,6 +91,7 @@ test('a person finds things by keyboard: skips to the swarm, filters, opens, tur
   await page.waitForFunction(() => document.getElementById('filter-hint')?.textContent?.startsWith('1\u00a0node,'));
   await page.locator('.zone summary').focus();
   await page.keyboard.press('Enter');
+  await page.waitForSelector('.tile');
   t.is(await page.locator('.tile').count(), 1);
   t.regex(await page.locator('.tile').innerText(), /node-217/);
   await page.locator('#filter').focus();
@@ -99,7 +100,7 @@ test('a person finds things by keyboard: skips to the swarm, filters, opens, tur
   t.is(await page.locator('#images .row').count(), 15);
   await page.locator('#images .pager button').nth(1).focus();
   await page.keyboard.press('Enter');
-  t.is(await page.locator('#images .pager span').innerText(), '16–30 of 400');
+  await page.waitForFunction(() => document.querySelector('#images .pager span')?.textContent === '16–30 of 400');
   await page.locator('#images summary').first().focus();
   await page.keyboard.press('Enter');
   await page.waitForSelector('#images details[open] .more p');
