@@ -7,7 +7,7 @@ export const LOOK_MS = 5000;
 export const STORE_LOOK_MS = 5_000;
 
 export interface Repeated extends AsyncDisposable {
-  /** Once more, out of turn; not while it runs. */
+  /** Once more, out of turn: now, or when the one under way has ended. */
   run(): void;
 }
 
@@ -18,15 +18,22 @@ export interface Repeated extends AsyncDisposable {
 export function every(intervalMs: number, first: 'now' | 'later', job: (signal: AbortSignal) => Promise<unknown>): Repeated {
   const stopped = new AbortController();
   let running: Promise<unknown> | undefined;
+  let isWanted = false;
   const run = (): void => {
     running ??= job(stopped.signal).finally(() => {
       running = undefined;
+      if (!isWanted || stopped.signal.aborted) return;
+      isWanted = false;
+      run();
     });
   };
   const timer = setInterval(run, intervalMs);
   if (first === 'now') run();
   return {
-    run,
+    run: () => {
+      isWanted = running !== undefined;
+      run();
+    },
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
       stopped.abort();
