@@ -279,10 +279,9 @@ export class Exchange {
     if (transfer?.isUnderWay === true) return transfer.shared ? transfer.holding() : { blob, state: 'none' };
     const { store } = this.#options;
     // All at once: each may be a question to another thread.
-    const [mayShare, size, reader] = await Promise.all([
-      this.#mayShare(digest), store.size(digest), inline ? store.open(digest).catch(() => undefined) : undefined,
-    ]);
+    const opened = inline ? store.open(digest).catch(() => undefined) : undefined;
     try {
+      const [mayShare, size, reader] = await Promise.all([this.#mayShare(digest), store.size(digest), opened]);
       if (!mayShare || size === undefined) return { blob, state: 'none' };
       const holding: Holding = { blob, state: 'complete', size, pieceLength: pieceLengthFor(size) };
       return reader === undefined || size > MAX_INLINE_BYTES ? holding : { ...holding, inline: Uint8Array.from(await reader.read(0, size)) };
@@ -290,7 +289,7 @@ export class Exchange {
       // Evicted, or found damaged: the answer is about other blobs as well.
       return { blob, state: 'none' };
     } finally {
-      await reader?.close();
+      await (await opened)?.close();
     }
   }
 
