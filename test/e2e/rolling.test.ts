@@ -10,8 +10,9 @@ import { release, unpackArchive } from '../support/release.ts';
 import { requireTool } from '../support/require-tool.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-const IMAGES = 4;
-const NODES = 3;
+/** Without a divisor in common with the nodes: each node gets every image. */
+const IMAGES = 5;
+const NODES = 6;
 
 /**
  * Nodes that are restarted one after the other while clients pull through all of them. A client does as containerd does with a
