@@ -1,6 +1,7 @@
-import { closeSync, existsSync, openSync, readdirSync, readSync, statSync, writeSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { flipBit } from '../support/flip-bit.ts';
 import { CleanupStack } from '../support/cleanup.ts';
 import type { Host } from '../support/netns.ts';
 import type { ChaosNode } from './node.ts';
@@ -109,14 +110,5 @@ function flip(node: ChaosNode, { place, random }: StepOf<'flip'>): void {
   const file = files[Math.floor(random * files.length)];
   const size = file === undefined ? 0 : statSync(file).size;
   if (file === undefined || size === 0) return;
-  const at = Math.floor((random * 1009 % 1) * size);
-  const fd = openSync(file, 'r+');
-  try {
-    const byte = Buffer.alloc(1);
-    readSync(fd, byte, 0, 1, at);
-    byte[0]! ^= 0x10;
-    writeSync(fd, byte, 0, 1, at);
-  } finally {
-    closeSync(fd);
-  }
+  flipBit(file, Math.floor((random * 1009 % 1) * size));
 }

@@ -1,7 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { randomBytes } from 'node:crypto';
-import { open } from 'node:fs/promises';
 import { type DockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
+import { flipBit } from '../support/flip-bit.ts';
 import { type Agent, bootstrapOf, startAgent } from '../support/layerswarm.ts';
 import { pushImage } from '../support/registry-content.ts';
 import { requireTool } from '../support/require-tool.ts';
@@ -25,22 +25,10 @@ async function scene(t: ExecutionContext): Promise<Scene> {
   const layer = image.layers[0]!.digest.toString();
   const corrupt = await startAgent(t, { origin: registry.url });
   await corrupt.cliOk(['pull', 'team/app:v1']);
-  await flip(corrupt.blobPath(layer));
+  flipBit(corrupt.blobPath(layer), FLIPPED_AT);
   const taker = await startAgent(t, { origin: registry.url, bootstrap: bootstrapOf(corrupt) });
   await taker.waitForPeers(1);
   return { registry, bytes, layer, corrupt, taker };
-}
-
-async function flip(file: string): Promise<void> {
-  const handle = await open(file, 'r+');
-  try {
-    const byte = Buffer.alloc(1);
-    await handle.read(byte, 0, 1, FLIPPED_AT);
-    byte[0]! ^= 0x04;
-    await handle.write(byte, 0, 1, FLIPPED_AT);
-  } finally {
-    await handle.close();
-  }
 }
 
 /** Everything that a client got before the answer ended, in order or not. */

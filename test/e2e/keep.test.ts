@@ -1,12 +1,13 @@
 import test, { type ExecutionContext } from 'ava';
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { open, readFile, stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PinReport, PurgeReport, VerifyReport } from '../../src/control/keep-operation.ts';
 import type { PrefetchReport, PullPlan } from '../../src/control/prefetch-operation.ts';
 import { type DockerRegistry, isBlobRead, startDockerRegistry } from '../support/docker-registry.ts';
 import { startDockerd } from '../support/dockerd.ts';
+import { flipBit } from '../support/flip-bit.ts';
 import { multiPlatformImage, pushLayout } from '../support/images.ts';
 import { type Agent, bootstrapOf, startAgent } from '../support/layerswarm.ts';
 import { pushImage } from '../support/registry-content.ts';
@@ -22,18 +23,9 @@ async function swarm(t: ExecutionContext, zones: readonly string[], args: readon
   return { registry, agents: [first, ...rest] };
 }
 
-/** Flips a bit in the middle of a file. */
+/** In its middle. */
 async function flip(file: string): Promise<void> {
-  const handle = await open(file, 'r+');
-  try {
-    const at = Math.floor((await handle.stat()).size / 2);
-    const byte = Buffer.alloc(1);
-    await handle.read(byte, 0, 1, at);
-    byte[0]! ^= 0x10;
-    await handle.write(byte, 0, 1, at);
-  } finally {
-    await handle.close();
-  }
+  flipBit(file, Math.floor((await stat(file)).size / 2));
 }
 
 async function isThere(file: string): Promise<boolean> {

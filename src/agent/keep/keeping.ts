@@ -1,38 +1,26 @@
 import { join } from 'node:path';
 import type { Logger } from '../../log.ts';
-import type { Receipt } from '../../status/status-document.ts';
 import type { GcOptions, GcReport } from '../../store/care/garbage.ts';
 import type { DamagedBlob } from '../../store/blobs/disk-blob-store.ts';
 import type { Store } from '../../store/store.ts';
-import type { Network } from '../../swarm/network/network.ts';
 import type { AgentConfig } from '../config/config.ts';
 import { CopyKeeper } from './copy-keeper.ts';
 import { CopyTargets } from './copy-targets.ts';
 import type { HostContent } from './host-content.ts';
-import type { ImageNameOptions } from '../pull/image-name.ts';
 import { keepHandlers } from './keep-operations.ts';
 import type { PeerNames } from '../peer-names.ts';
 import { Pinner } from './pinner.ts';
 import { PrefetchService } from './prefetch-service.ts';
-import { Preheat } from './preheat.ts';
-import type { Puller, UpstreamOf } from '../pull/puller.ts';
+import { Preheat, type PreheatParts } from './preheat.ts';
 import { Purger } from './purger.ts';
 import { mendDamaged, verifyAndRepair } from './repair.ts';
 import { every } from '../schedule.ts';
 import { SCRUB_LOOK_MS, scrubWhenDue } from './scrub.ts';
 
-export interface KeepingParts {
+export interface KeepingParts extends Omit<PreheatParts, 'name' | 'zone'> {
   readonly config: Pick<AgentConfig, 'data' | 'name' | 'zone' | 'allow' | 'store'>;
-  readonly network: Network;
   readonly peers: PeerNames;
   readonly store: Store;
-  readonly puller: Puller;
-  readonly upstreamOf: UpstreamOf;
-  readonly names: ImageNameOptions;
-  /** Keeps a receipt, and gives it back as it is kept. */
-  readonly keep: (receipt: Receipt) => Receipt;
-  /** Of a full name. */
-  readonly isExcluded: (repository: string) => boolean;
   readonly embedded: boolean;
   readonly host: HostContent | undefined;
   /** Closes the blobs that members have read, and do not read just now. */

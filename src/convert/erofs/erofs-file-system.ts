@@ -1,5 +1,5 @@
 import { LayerswarmError } from '../../errors.ts';
-import type { InodeType } from '../ext/inode.ts';
+import type { InodeType } from '../reader/file-tree.ts';
 import type { ByteSource } from '../header/byte-source.ts';
 import { u64le } from '../header/disk-header.ts';
 import type { TreeInode } from '../reader/file-tree.ts';

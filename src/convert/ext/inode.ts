@@ -1,25 +1,11 @@
+import type { InodeType, TreeInode } from '../reader/file-tree.ts';
 /** linux/fs/ext4/ext4.h, struct ext4_inode, and the flags of it that decide how its content lies. */
 const FLAG = { extents: 0x8_0000, hugeFile: 0x4_0000, inlineData: 0x1000_0000 } as const;
 const TYPES: Readonly<Record<number, InodeType>> = { 0o01: 'p', 0o02: 'c', 0o04: 'd', 0o06: 'b', 0o10: 'f', 0o12: 'l', 0o14: 's' };
 /** Bytes that every version has; what follows says itself how long it is. */
 const BASE_BYTES = 128;
 
-/** As find writes it. */
-export type InodeType = 'p' | 'c' | 'd' | 'b' | 'f' | 'l' | 's';
-
-export interface Inode {
-  readonly number: number;
-  /** Undefined: none that a file can have. */
-  readonly type: InodeType | undefined;
-  /** Permissions, with setuid, setgid and sticky. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  /** Bytes. */
-  readonly size: number;
-  /** Seconds. */
-  readonly mtime: number;
-  readonly links: number;
+export interface Inode extends TreeInode {
   /** Units of 512 bytes. */
   readonly sectors: number;
   readonly layout: 'extents' | 'map' | 'inline';

@@ -1,5 +1,7 @@
 import type { Attribute } from '../ext/attributes.ts';
-import type { InodeType } from '../ext/inode.ts';
+
+/** As find writes it. */
+export type InodeType = 'p' | 'c' | 'd' | 'b' | 'f' | 'l' | 's';
 
 /** What every file system that is read here says of a file. */
 export interface TreeInode {

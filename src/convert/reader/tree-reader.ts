@@ -3,7 +3,7 @@ import { FileSource, WindowSource } from '../header/byte-source.ts';
 import { TAR_BLOCK } from '../pack/tar-header.ts';
 import { ErofsTree } from '../erofs/erofs-tree.ts';
 import { ExtTree } from '../ext/ext-tree.ts';
-import type { InodeType } from '../ext/inode.ts';
+import type { InodeType } from './file-tree.ts';
 import type { FileTree, Found, TreeInode } from './file-tree.ts';
 import type { ReaderTask } from './reader-task.ts';
 import { tarHeaders, type TarEntry } from './tar-writer.ts';

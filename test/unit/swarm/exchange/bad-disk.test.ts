@@ -1,26 +1,10 @@
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
-import type { Digest } from '../../../../src/oci/digest.ts';
-import { ExchangeSwarm, pull, type ExchangeNode } from '../../../support/exchange-nodes.ts';
+import test from 'ava';
+import { pull, type ExchangeNode } from '../../../support/exchange-nodes.ts';
+import { scene, type Scene } from '../../../support/exchange-scene.ts';
 import { flipBit } from '../../../support/flip-bit.ts';
 import { MemoryOrigin } from '../../../support/memory-origin.ts';
 import { waitFor } from '../../../support/wait-for.ts';
-
-interface Scene {
-  readonly swarm: ExchangeSwarm;
-  readonly origin: MemoryOrigin;
-  readonly blob: Buffer;
-  readonly digest: Digest;
-}
-
-function scene(t: ExecutionContext, size: number): Scene {
-  const swarm = new ExchangeSwarm();
-  t.teardown(() => swarm.close());
-  const origin = new MemoryOrigin();
-  const blob = randomBytes(size);
-  return { swarm, origin, blob, digest: origin.add(blob) };
-}
 
 const pathOf = (node: ExchangeNode, { digest }: Scene): string => join(node.folder, 'blobs', 'sha256', digest.hex);
 

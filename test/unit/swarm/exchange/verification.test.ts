@@ -1,26 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import test, { type ExecutionContext } from 'ava';
-import type { Digest } from '../../../../src/oci/digest.ts';
+import test from 'ava';
 import type { MessageOf } from '../../../../src/swarm/protocol/message.ts';
 import { signList } from '../../../../src/swarm/exchange/prefix-list.ts';
-import { ExchangeSwarm, pull, type ExchangeNode } from '../../../support/exchange-nodes.ts';
+import { pull, type ExchangeNode } from '../../../support/exchange-nodes.ts';
+import { scene, type Scene } from '../../../support/exchange-scene.ts';
 import { MemoryOrigin } from '../../../support/memory-origin.ts';
 import { waitFor } from '../../../support/wait-for.ts';
-
-interface Scene {
-  readonly swarm: ExchangeSwarm;
-  readonly origin: MemoryOrigin;
-  readonly blob: Buffer;
-  readonly digest: Digest;
-}
-
-function scene(t: ExecutionContext, size: number): Scene {
-  const swarm = new ExchangeSwarm();
-  t.teardown(() => swarm.close());
-  const origin = new MemoryOrigin();
-  const blob = randomBytes(size);
-  return { swarm, origin, blob, digest: origin.add(blob) };
-}
 
 function banned(node: ExchangeNode): string[] {
   return node.network.bans().map(({ peerId }) => peerId);
