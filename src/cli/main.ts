@@ -7,4 +7,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(1);
 });
 
+/** What nobody reads any more must not be an error that is told there in turn, without end. */
+process.stderr.on('error', () => undefined);
+
 process.exitCode = await run(process.argv.slice(2));
