@@ -15,6 +15,8 @@ import type { TestResult } from './runner/tap.ts';
 const MINUTE = 60_000;
 /** More failures than this are no accident. */
 const MOST_TRIED_AGAIN = 6;
+/** So many failures are said again at the end. */
+const MOST_TOLD_AGAIN = 20;
 /** More tests than this that pass only on their second run fail the run. */
 const MOST_FLAKY = 5;
 const E2E_OPTIONS = ['--serial', '--timeout=5m'];
@@ -27,6 +29,8 @@ const environment: NodeJS.ProcessEnv = { ...process.env, TMPDIR: marks.tempDir, 
 const counts = { passed: 0, failed: 0, skipped: 0 };
 /** The titles of tests that passed only on their second run. */
 const flaky: string[] = [];
+/** What failed for good, said again at the end: of a long run, often only the end is kept. */
+const failures: Pick<TestResult, 'title' | 'detail'>[] = [];
 const running = new Set<ChildProcess>();
 let interrupted = false;
 
@@ -53,25 +57,30 @@ async function command(title: string, file: string, args: readonly string[], dea
   const begin = performance.now();
   const lines: string[] = [];
   const code = await runLines(file, args, deadline, (line) => lines.push(line));
-  report({ title, outcome: code === 0 ? 'passed' : 'failed', detail: code === 0 ? [] : lines.slice(-200) }, (performance.now() - begin) / 1000);
+  const result = { title, outcome: code === 0 ? 'passed' : 'failed', detail: code === 0 ? [] : lines.slice(-200) } as const;
+  report(result, (performance.now() - begin) / 1000);
+  if (code !== 0) failures.push(result);
 }
 
 /** Failures are tried again, alone: a machine that was busy elsewhere for a moment is no defect. What passes only then is named and counted. */
 async function suite(dir: string, options: readonly string[], run: (onResult: (result: TestResult, seconds?: number) => void) => Promise<void>): Promise<void> {
   const before = counts.passed;
   const begin = performance.now();
-  const failed: string[] = [];
+  const failed: TestResult[] = [];
   await run((result, seconds) => {
     report(result, seconds);
-    if (result.outcome === 'failed') failed.push(result.title);
+    if (result.outcome === 'failed') failed.push(result);
   });
-  if (failed.length > 0 && failed.length <= MOST_TRIED_AGAIN && !interrupted) {
-    const passed = await runAgain(runLines, dir, options, failed);
-    for (const title of failed.filter((each) => passed.has(each))) {
-      counts.failed--;
-      counts.passed++;
-      flaky.push(title);
+  const again = failed.length <= MOST_TRIED_AGAIN && !interrupted ? failed.map(({ title }) => title) : [];
+  const passed = await runAgain(runLines, dir, options, again);
+  for (const result of failed) {
+    if (!passed.has(result.title)) {
+      failures.push(result);
+      continue;
     }
+    counts.failed--;
+    counts.passed++;
+    flaky.push(result.title);
   }
   console.log(`  ${counts.passed - before} passed (${((performance.now() - begin) / 1000).toFixed(1)} s)`);
 }
@@ -105,7 +114,9 @@ async function leakCheck(): Promise<void> {
     await remove().catch((error: unknown) => detail.push(`cannot remove ${what}: ${String(error)}`));
   }
   rmSync(marks.tempDir, { recursive: true, force: true, maxRetries: 10 });
-  report({ title: 'no process, mount, loop device or network namespace is left behind', outcome: leaks.length === 0 ? 'passed' : 'failed', detail }, 0);
+  const title = 'no process, mount, loop device or network namespace is left behind';
+  report({ title, outcome: leaks.length === 0 ? 'passed' : 'failed', detail }, 0);
+  if (leaks.length > 0) failures.push({ title, detail });
 }
 
 const wanted = process.argv.slice(2);
@@ -129,6 +140,8 @@ for (const [name, part] of Object.entries(PARTS)) {
 }
 console.log('after the run');
 await leakCheck();
+if (failures.length > 0) console.log('what failed');
+for (const { title, detail } of failures.slice(0, MOST_TOLD_AGAIN)) console.log([`  ✘ ${title}`, ...detail.slice(0, 40).map((line) => `      ${line}`)].join('\n'));
 if (flaky.length > 0) console.log(`flaky: ${flaky.join('; ')}`);
 console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
 process.exitCode = interrupted ? 130 : counts.failed > 0 || flaky.length > MOST_FLAKY || (isCI && counts.skipped > 0) ? 1 : 0;

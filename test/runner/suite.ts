@@ -6,6 +6,8 @@ import { TapReader, type TestResult } from './tap.ts';
 export type RunLines = (file: string, args: readonly string[], deadline: number, onLine: (line: string) => void) => Promise<number | null>;
 
 const MINUTE = 60_000;
+/** How much of a run that ended by itself is shown. */
+const LINES_KEPT = 40;
 /** Test files of one kind that share something of the machine: never two of them at once. */
 const ROOMS: readonly (readonly [room: string, files: RegExp])[] = [
   ['disks', /^convert\//],
@@ -51,14 +53,20 @@ export async function runSideBySide(
   await Promise.all(Array.from({ length: atOnce }, work));
 }
 
-/** The files of these tests once more, one after the other. Returns the titles, whole, of those that passed now. */
+/**
+ * The files of these failures once more, one after the other. Returns the titles of those whose file had no failure now. AVA does not say in
+ * which file of a suite an error came that no test caught: then all of them are run.
+ */
 export async function runAgain(runLines: RunLines, dir: string, options: readonly string[], titles: readonly string[]): Promise<Set<string>> {
-  const names = new Set(globSync(`${dir}/**/*.test.ts`).map((file) => nameOf(dir, file)).filter((name) => titles.some((title) => title.startsWith(titlePrefix(name)))));
+  const names = globSync(`${dir}/**/*.test.ts`).map((file) => nameOf(dir, file));
   const passed = new Set<string>();
-  for (const name of names) {
-    await runFiles(runLines, `${dir}/${name}.test.ts`, options, 10 * MINUTE, titlePrefix(name), ({ title, outcome }) => {
-      if (outcome === 'passed') passed.add(title);
+  for (const [name, ofFile] of Map.groupBy(titles, (title) => names.find((each) => title.startsWith(titlePrefix(each))))) {
+    const file = name === undefined ? `${dir}/**/*.test.ts` : `${dir}/${name}.test.ts`;
+    let failures = 0;
+    await runFiles(runLines, file, options, 10 * MINUTE, '', ({ outcome }) => {
+      if (outcome === 'failed') failures++;
     });
+    if (failures === 0) for (const title of ofFile) passed.add(title);
   }
   return passed;
 }
@@ -66,14 +74,19 @@ export async function runAgain(runLines: RunLines, dir: string, options: readonl
 /** AVA names the file in a title only where it runs several. */
 async function runFiles(runLines: RunLines, files: string, options: readonly string[], deadline: number, prefix: string, onResult: (result: TestResult) => void): Promise<void> {
   let failed = false;
+  const last: string[] = [];
   const reader = new TapReader((result) => {
     failed ||= result.outcome === 'failed';
     onResult({ ...result, title: `${prefix}${result.title}` });
   });
-  const code = await runLines('ava', ['--tap', ...options, files], deadline, (line) => reader.line(line));
+  const code = await runLines('ava', ['--tap', ...options, files], deadline, (line) => {
+    last.push(line);
+    if (last.length > LINES_KEPT) last.shift();
+    reader.line(line);
+  });
   reader.end();
   if (reader.complete && (code === 0 || failed)) return;
-  onResult({ title: `${prefix}the run itself`, outcome: 'failed', at: performance.now(), detail: [`ava ended with ${code ?? 'a signal'}`] });
+  onResult({ title: `${prefix}the run itself`, outcome: 'failed', at: performance.now(), detail: [`ava ended with ${code ?? 'a signal'}; its last lines:`, ...last] });
 }
 
 function nameOf(dir: string, file: string): string {
