@@ -95,6 +95,8 @@ async function startOriginHost(cleanup: Cleanup, host: Host, images: OriginImage
   await program.waitForOutput(/ready/);
   const socket = connect(control);
   await once(socket, 'connect');
+  // the program may end before its connection does
+  socket.on('error', () => undefined);
   cleanup.teardown(() => { socket.destroy(); });
   const lines = createInterface({ input: socket })[Symbol.asyncIterator]();
   let last: Promise<unknown> = Promise.resolve();

@@ -43,6 +43,7 @@ export async function* clientBytes(
   };
   let pollMs = emit === 'proven' ? trickleMs : start > 0 ? 0 : VOUCHED_POLL_MS;
   const proven = transfer.done().then(() => true);
+  proven.catch(() => undefined);
   const aborted = new Promise<never>((_, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
   });
