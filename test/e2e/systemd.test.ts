@@ -36,6 +36,8 @@ test('two empty Debian hosts: install, join, pull through the swarm, watchdog, u
   const [first, second] = await Promise.all(['first', 'second'].map(async (name) => {
     const system = await bootSystem(t, await network.addHost(name), CONTAINERD);
     await system.ok('systemd-run --quiet --unit containerd /usr/bin/containerd');
+    // what it makes at its start is there before anything is compared
+    await waitFor('containerd', async () => (await system.sh('ctr version')).code === 0);
     cpSync(debian, join(system.root, 'opt/layerswarm.deb'));
     return system;
   })) as [SystemHost, SystemHost];
