@@ -86,6 +86,8 @@ async function suite(dir: string, options: readonly string[], run: (onResult: (r
 }
 
 async function runLines(file: string, args: readonly string[], deadline: number, onLine: (line: string) => void): Promise<number | null> {
+  // what is next in line is not begun after an interrupt
+  if (interrupted) return null;
   const child = spawn(file, args, { env: environment, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   running.add(child);
   const end = setTimeout(() => {
