@@ -73,8 +73,8 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   const bandwidth = new Bandwidth(config.limits);
 
   // What is kept. The store's lock makes this the only agent of the folder, so what a dead one left there may go.
-  let onDamaged: Keeping['damaged'] | undefined;
-  const own = await openStore(config.data, { maxBytes: await storeLimitBytes(config.data, config.store.maxBytes), checkedForMs: config.store.checkedFor, onRepair: (line) => log.for('store').error(line), onDamaged: (...damage) => onDamaged?.(...damage) });
+  let onDamaged: Keeping['damaged'] = () => undefined;
+  const own = await openStore(config.data, { maxBytes: await storeLimitBytes(config.data, config.store.maxBytes), checkedForMs: config.store.checkedFor, onRepair: (line) => log.for('store').error(line), onDamaged: (...damage) => { onDamaged(...damage); } });
   parts.defer(() => own.close());
   // gRPC takes its time to load, and most hosts do without.
   const host = config.containerd.socket === undefined ? undefined : (await import('./keep/host-content.ts')).openHostContent(config.data, { ...config.containerd, socket: config.containerd.socket }, own, log.for('containerd'));
@@ -244,7 +244,6 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     config, network, peers, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, keep: recorder.keep, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, closeIdle: () => exchange.closeIdle(), log: log.for('keep'),
   });
   parts.use(keeping);
-  onDamaged = (...damage) => { keeping.damaged(...damage); };
   onDamaged = (...damage) => { keeping.damaged(...damage); };
 
   const status = config.status === undefined ? undefined : new StatusServer({

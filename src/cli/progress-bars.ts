@@ -1,4 +1,4 @@
-import type { BlobProgress, PullProgress } from '../control/operations.ts';
+import type { BlobProgress, PullProgress } from '../control/pull-operation.ts';
 import { formatBytes } from '../quantity.ts';
 import { shortDigest } from './format.ts';
 import { bar, timeLeft } from './status-screen.ts';

@@ -1,8 +1,10 @@
 import type {
   GcRequest, GcSummary, PinReport, PinRequest, PinStatus, PurgeReport, PurgeRequest, UnpinReport, UnpinRequest, VerifyProgress, VerifyReport, VerifyRequest,
 } from './keep-operation.ts';
+import type { Operation } from './operation.ts';
 import type { CharterOperation, CharterPublishOperation } from './charter-operation.ts';
 import type { PrefetchProgress, PrefetchReport, PrefetchRequest, PullPlan } from './prefetch-operation.ts';
+import type { PullProgress, PullRequest, PullResult } from './pull-operation.ts';
 import type { ReplicateRunOperation } from './replicate-operation.ts';
 import type { SeedOperation } from './seed-operation.ts';
 import type { Receipt, StatusDocument } from '../status/status-document.ts';
@@ -31,37 +33,7 @@ export interface Operations {
   'replicate-run': ReplicateRunOperation;
 }
 
-export interface Operation<Request, Progress, Result> {
-  readonly request: Request;
-  readonly progress: Progress;
-  readonly result: Result;
-}
-
 export type OperationName = keyof Operations;
-
-export interface PullRequest {
-  readonly reference: string;
-  /** `linux/arm64` and the like, or `all` for every child of an index; the host's own when absent. */
-  readonly platforms?: readonly string[] | undefined;
-}
-
-export interface PullResult {
-  readonly receipt: Receipt;
-}
-
-export type PullProgress =
-  | { readonly kind: 'resolved'; readonly reference: string; readonly digest: string; readonly stale: boolean }
-  | { readonly kind: 'blobs'; readonly blobs: readonly BlobProgress[] };
-
-export interface BlobProgress {
-  readonly digest: string;
-  readonly sizeBytes: number;
-  readonly haveBytes: number;
-  readonly fromOriginBytes: number;
-  readonly fromPeersBytes: number;
-  readonly bytesPerSecond: number;
-  readonly state: 'waiting' | 'finding' | 'fetching' | 'verifying' | 'done' | 'failed';
-}
 
 /** A line of the answer: any number of progress lines, then one of the others. */
 export type AnswerLine<N extends OperationName> =

@@ -1,4 +1,4 @@
-import type { PullRequest } from './operations.ts';
+import type { PullRequest } from './pull-operation.ts';
 
 export interface PullPlan {
   readonly reference: string;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Operation } from './operations.ts';
+import type { Operation } from './operation.ts';
 import type { NodeOutcome, PrefetchProgress } from './prefetch-operation.ts';
 
 export interface SeedRequest {

@@ -8,7 +8,8 @@ import type { MappedDisk } from './map/volume.ts';
 import type { Surroundings } from './program/run-program.ts';
 import { hostSurroundings, privateSurroundings } from './program/surroundings.ts';
 import { assemble, type Assembled } from './root/assemble.ts';
-import { findRoot, type Candidate } from './root/find-root.ts';
+import type { Candidate } from './root/candidate.ts';
+import { findRoot } from './root/find-root.ts';
 import { openSources, type SourceOptions } from './source/open-source.ts';
 
 export interface OpenOptions extends SourceOptions {

@@ -4,6 +4,7 @@ import { checkRepositoryName } from '../oci/name.ts';
 import type { ByteRate } from './budget.ts';
 import type { Clock } from './clock.ts';
 import type { Failure } from './origin-error.ts';
+import type { BlobRange } from './origin.ts';
 import { Pace } from './pace.ts';
 import { backoff, DEFAULT_RETRY } from './retry.ts';
 import type { RegistryRequest } from './registry-request.ts';
@@ -31,17 +32,6 @@ export function parseContentRange(header: string | undefined): ContentRange | un
   const [start, last] = [Number(match[1]), Number(match[2])];
   const total = match[3] === '*' ? undefined : Number(match[3]);
   return last >= start && (total === undefined || last < total) ? { start, end: last + 1, total } : undefined;
-}
-
-/** A part of a blob. */
-export interface BlobRange {
-  readonly start: number;
-  /** Exclusive. */
-  readonly end: number;
-  /** Bytes of the whole blob, where they are known. */
-  readonly size?: number;
-  /** Whole, by a plain GET: what a registry gives by ranges has turned out wrong. */
-  readonly plain?: boolean;
 }
 
 /** What blobs are read with: the client of a registry, here or in another thread. */

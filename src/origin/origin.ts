@@ -1,6 +1,5 @@
 import type { Digest } from '../oci/digest.ts';
 import type { RawManifest } from '../oci/manifest.ts';
-import type { BlobRange } from './blob-reader.ts';
 
 /**
  * The one registry that decides what a tag means and holds every blob. Repositories are named without the registry host, as in
@@ -31,6 +30,17 @@ export interface Origin {
   /** A light request that brings `health` up to date; never throws. */
   probe(signal?: AbortSignal): Promise<OriginHealth>;
   close(): Promise<void>;
+}
+
+/** A part of a blob. */
+export interface BlobRange {
+  readonly start: number;
+  /** Exclusive. */
+  readonly end: number;
+  /** Bytes of the whole blob, where they are known. */
+  readonly size?: number;
+  /** Whole, by a plain GET: what a registry gives by ranges has turned out wrong. */
+  readonly plain?: boolean;
 }
 
 export interface OriginHealth {

@@ -5,9 +5,9 @@ import { MAX_MANIFEST_BYTES, parseManifest, type RawManifest, rawManifest } from
 import { MANIFEST_ACCEPT, MediaType, mediaTypeEssence } from '../oci/media-type.ts';
 import { checkRepositoryName, checkTag, isRepositoryName, isTag } from '../oci/name.ts';
 import type { Access } from './auth.ts';
-import { type BlobRange, BlobReader, parseContentRange } from './blob-reader.ts';
+import { BlobReader, parseContentRange } from './blob-reader.ts';
 import { nextPage } from './link-header.ts';
-import type { Origin, OriginHealth } from './origin.ts';
+import type { BlobRange, Origin, OriginHealth } from './origin.ts';
 import { RegistryHttp, type RegistryOptions } from './registry-http.ts';
 import { RegistryUploads } from './registry-uploads.ts';
 import { remoteReads, type RemoteReads } from './remote-reads.ts';

@@ -13,7 +13,8 @@ import type { LazyObserver, PullObserver, StoreObserver } from './pull/pull-cont
 import { pullRoutes } from './pull/pull-routes.ts';
 import { embeddedPushRoutes } from './push/embedded-push-routes.ts';
 import { readOnlyRoutes } from './push/read-only-routes.ts';
-import { type MakeRoom, UploadSessions } from './push/upload-sessions.ts';
+import type { MakeRoom } from './push/upload-session.ts';
+import { UploadSessions } from './push/upload-sessions.ts';
 import { MirrorExchange, type Upstream } from './upstream.ts';
 
 export interface RegistryOptions {

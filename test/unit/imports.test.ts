@@ -26,6 +26,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   convert: ['docker', 'store', 'origin', 'oci'],
   replicate: ['copy', 'store', 'origin', 'oci'],
   agent: ['registry', 'status', 'control', 'containerd', 'docker', 'convert', 'copy', 'seed', 'replicate', 'setup', 'swarm', 'store', 'origin', 'oci'],
+  // what others build on: nobody here imports it
+  library: ['agent', 'control', 'convert', 'origin', 'oci'],
   cli: ['agent', 'control', 'convert', 'docker', 'oci', 'origin', 'swarm', 'store', 'type:status', 'setup'],
 };
 /**
@@ -121,8 +123,8 @@ test('the rooms of a part import each other one way', (t) => {
   }
 });
 
-test('no file needs itself to be loaded', (t) => {
-  const needs = Map.groupBy(imports().filter(({ isType, isLazy }) => !isType && !isLazy), ({ from }) => from);
+test('no file imports itself by way of others, not even its types', (t) => {
+  const needs = Map.groupBy(imports().filter(({ isLazy }) => !isLazy), ({ from }) => from);
   const done = new Set<string>();
   const visit = (file: string, way: readonly string[]): void => {
     t.false(way.includes(file), [...way.slice(way.indexOf(file)), file].join(' -> '));

@@ -3,11 +3,11 @@ import { resolve } from 'node:path';
 import type { z } from 'zod';
 import { LayerswarmError } from '../../errors.ts';
 import { registryNameOf } from '../../origin/registry-name.ts';
-import { configSchema, FILE_ONLY, settings, type HostPort, type ParsedConfig } from './config-schema.ts';
+import { configSchema, FILE_ONLY, settings, type ConfigInput, type HostPort, type ParsedConfig } from './config-schema.ts';
 import { get, readSources, type FlagValues, type RawConfig } from './config-sources.ts';
 import { configFile, defaultData } from './data-directory.ts';
 
-export type { HostPort, StoreLimit } from './config-schema.ts';
+export type { ConfigInput, HostPort, StoreLimit } from './config-schema.ts';
 
 /** What an agent runs with: the parsed settings, with everything filled in that depends on the host or on other settings. */
 export interface AgentConfig extends Omit<ParsedConfig, 'push' | 'status' | 'bulk' | 'mirrors' | 'name'> {
@@ -53,11 +53,20 @@ export async function readConfig(options: ConfigOptions): Promise<{ config: Agen
   const env = options.env ?? process.env;
   const file = await configFile(options.file, env);
   const raw = await readSources({ flags: options.flags ?? {}, env, file });
+  return { config: check(raw, options.uid ?? process.getuid?.() ?? 0, env), raw };
+}
+
+/** Settings as a file has them, given by a program: nothing else is read. @throws as `loadConfig` */
+export function configOf(settings: ConfigInput): AgentConfig {
+  return check({ values: settings, sources: new Map(), warnings: [] }, process.getuid?.() ?? 0, process.env);
+}
+
+function check(raw: RawConfig, uid: number, env: NodeJS.ProcessEnv): AgentConfig {
   const parsed = parse(raw);
-  const config = fillIn(parsed, raw.warnings, options.uid ?? process.getuid?.() ?? 0, env);
+  const config = fillIn(parsed, raw.warnings, uid, env);
   const [problem, ...others] = [...mirrorProblems(parsed), ...contradictions(config)];
   if (problem !== undefined) throw invalid([problem, ...others]);
-  return { config, raw };
+  return config;
 }
 
 function parse(raw: RawConfig): ParsedConfig {

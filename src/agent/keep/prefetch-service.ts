@@ -1,4 +1,4 @@
-import type { PullProgress } from '../../control/operations.ts';
+import type { PullProgress } from '../../control/pull-operation.ts';
 import { LayerswarmError } from '../../errors.ts';
 import type { Receipt } from '../../status/status-document.ts';
 import type { Network } from '../../swarm/network/network.ts';

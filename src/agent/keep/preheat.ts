@@ -1,4 +1,4 @@
-import type { PullProgress } from '../../control/operations.ts';
+import type { PullProgress } from '../../control/pull-operation.ts';
 import type { NodeOutcome, PrefetchProgress, PrefetchReport } from '../../control/prefetch-operation.ts';
 import { LayerswarmError } from '../../errors.ts';
 import type { Platform } from '../../oci/descriptor.ts';

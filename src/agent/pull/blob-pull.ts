@@ -1,4 +1,4 @@
-import type { BlobProgress } from '../../control/operations.ts';
+import type { BlobProgress } from '../../control/pull-operation.ts';
 import { LayerswarmError } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import type { ReceiptBlob } from '../../status/status-document.ts';

@@ -1,4 +1,4 @@
-import type { BlobProgress, PullProgress } from '../../control/operations.ts';
+import type { BlobProgress, PullProgress } from '../../control/pull-operation.ts';
 import type { PullPlan } from '../../control/prefetch-operation.ts';
 import { LayerswarmError } from '../../errors.ts';
 import type { Descriptor, Platform } from '../../oci/descriptor.ts';

@@ -1,4 +1,4 @@
-import type { Attribute } from '../ext/attributes.ts';
+import type { Attribute } from '../reader/file-tree.ts';
 import { damagedErofs, type ErofsFileSystem, type ErofsInode } from './erofs-file-system.ts';
 
 /** Kernel's fs/erofs/erofs_fs.h, EROFS_XATTR_INDEX_*. */

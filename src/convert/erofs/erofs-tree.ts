@@ -1,6 +1,5 @@
-import type { Attribute } from '../ext/attributes.ts';
 import type { ByteSource } from '../header/byte-source.ts';
-import type { FileTree, Found } from '../reader/file-tree.ts';
+import type { Attribute, FileTree, Found } from '../reader/file-tree.ts';
 import { walkTree } from '../reader/walk-tree.ts';
 import { readErofsAttributes } from './attributes.ts';
 import { damagedErofs, ErofsFileSystem, type ErofsInode } from './erofs-file-system.ts';

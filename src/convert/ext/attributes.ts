@@ -1,3 +1,4 @@
+import type { Attribute } from '../reader/file-tree.ts';
 import { blockContent } from './blocks.ts';
 import { damaged, type ExtFileSystem } from './ext-file-system.ts';
 import type { Inode } from './inode.ts';
@@ -7,12 +8,6 @@ const MAGIC = 0xea02_0000;
 const PREFIXES: Readonly<Record<number, string>> = { 1: 'user.', 2: 'system.posix_acl_access', 3: 'system.posix_acl_default', 4: 'trusted.', 6: 'security.', 7: 'system.' };
 const MAX_VALUE_BYTES = 1024 * 1024;
 const ACL = { user: 0x02, group: 0x08, noId: 0xffff_ffff } as const;
-
-export interface Attribute {
-  /** latin1 */
-  readonly name: string;
-  readonly value: Buffer;
-}
 
 /** The extended attributes in the order in which the kernel lists them: those in the inode, then those in its block. */
 export function readAttributes(fs: ExtFileSystem, { number, rest, attributeBlock }: Inode): Attribute[] {

@@ -1,6 +1,6 @@
 import type { ByteSource } from '../header/byte-source.ts';
-import type { FileTree, Found } from '../reader/file-tree.ts';
-import { readAttributes, type Attribute } from './attributes.ts';
+import type { Attribute, FileTree, Found } from '../reader/file-tree.ts';
+import { readAttributes } from './attributes.ts';
 import { BlockBudget } from './block-budget.ts';
 import { content, linkTarget } from './content.ts';
 import { ExtFileSystem } from './ext-file-system.ts';

@@ -1,26 +1,18 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { mountsBelow, type Cleanup } from '../cleanup.ts';
+import { mountsBelow } from '../cleanup.ts';
 import { ExtFileSystem } from '../ext/ext-file-system.ts';
 import { FileSource, WindowSource } from '../header/byte-source.ts';
 import type { FileSystem } from '../filesystem/probe.ts';
 import type { Volume } from '../map/volume.ts';
 import type { Program } from '../program/find-programs.ts';
 import { runProgram, startDaemon, type Surroundings } from '../program/run-program.ts';
-import type { ReadVolume, Mounter, MountedTree } from './mounter.ts';
+import type { ReadVolume, Mounter, MounterOptions, MountedTree } from './mounter.ts';
 import { replayExtJournal } from './replay-journal.ts';
 import { isPacked, Unpacker } from './unpacker.ts';
 
 const UNMOUNTED_GRACE_MS = 5_000;
-
-export interface MounterOptions {
-  readonly where: Surroundings;
-  readonly cleanup: Cleanup;
-  readonly signal?: AbortSignal | undefined;
-  /** Whether the mounts stay when this process ends. */
-  readonly outlive?: boolean;
-}
 
 /** Reads ext file systems in a process without privileges in the kernel: needs no root, and a hostile file system no trust. */
 export class FuseMounter implements Mounter {

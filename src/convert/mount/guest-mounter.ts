@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
 import type { FileSystem } from '../filesystem/probe.ts';
 import type { Volume } from '../map/volume.ts';
-import { serveFuse, untrusted, type MounterOptions } from './fuse-mounter.ts';
-import type { Mounter, MountedTree } from './mounter.ts';
+import { serveFuse, untrusted } from './fuse-mounter.ts';
+import type { Mounter, MountedTree, MounterOptions } from './mounter.ts';
 import { replayExtJournal } from './replay-journal.ts';
 import { isPacked, Unpacker } from './unpacker.ts';
 

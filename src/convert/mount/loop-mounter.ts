@@ -4,8 +4,8 @@ import { LayerswarmError } from '../../errors.ts';
 import type { FileSystem } from '../filesystem/probe.ts';
 import type { Volume } from '../map/volume.ts';
 import { runProgram } from '../program/run-program.ts';
-import { untrusted, type MounterOptions } from './fuse-mounter.ts';
-import type { Mounter, MountedTree } from './mounter.ts';
+import { untrusted } from './fuse-mounter.ts';
+import type { Mounter, MountedTree, MounterOptions } from './mounter.ts';
 import { replayExtJournal } from './replay-journal.ts';
 import { isPacked, Unpacker } from './unpacker.ts';
 

@@ -1,5 +1,7 @@
+import type { Cleanup } from '../cleanup.ts';
 import type { FileSystem } from '../filesystem/probe.ts';
 import type { Volume } from '../map/volume.ts';
+import type { Surroundings } from '../program/run-program.ts';
 
 /** A file system's files, read-only. */
 export interface MountedTree {
@@ -29,4 +31,12 @@ export interface Mounter {
    * @param at an empty folder to mount at; a new one in the scratch folder unless given
    */
   mount(volume: Volume, filesystem: FileSystem, subvolume?: number, at?: string): Promise<MountedTree>;
+}
+
+export interface MounterOptions {
+  readonly where: Surroundings;
+  readonly cleanup: Cleanup;
+  readonly signal?: AbortSignal | undefined;
+  /** Whether the mounts stay when this process ends. */
+  readonly outlive?: boolean;
 }

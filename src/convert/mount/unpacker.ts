@@ -10,8 +10,7 @@ import type { Volume } from '../map/volume.ts';
 import { hasProgram, requirePrograms } from '../program/find-programs.ts';
 import { runProgram, type Surroundings } from '../program/run-program.ts';
 import { SparseFile } from '../source/sparse-file.ts';
-import type { MounterOptions } from './fuse-mounter.ts';
-import type { MountedTree } from './mounter.ts';
+import type { MountedTree, MounterOptions } from './mounter.ts';
 
 /** Less than this left after a failure means that the disk was full. */
 const FULL_BYTES = 16 * 1024 * 1024;

@@ -1,5 +1,3 @@
-import type { Attribute } from '../ext/attributes.ts';
-
 /** As find writes it. */
 export type InodeType = 'p' | 'c' | 'd' | 'b' | 'f' | 'l' | 's';
 
@@ -17,6 +15,13 @@ export interface TreeInode {
   /** Seconds. */
   readonly mtime: number;
   readonly links: number;
+}
+
+/** An extended attribute. */
+export interface Attribute {
+  /** latin1 */
+  readonly name: string;
+  readonly value: Buffer;
 }
 
 export interface Found<I extends TreeInode> {

@@ -6,7 +6,7 @@ import { unreadable } from './broken.ts';
 import { chooseSlot } from './choose-slot.ts';
 import { goTogether, isAutomatic, roleOf, varPartitionId } from './discoverable.ts';
 import type { MountedTree } from '../mount/mounter.ts';
-import type { FindOptions, FoundRoot, ReadableVolume } from './find-root.ts';
+import type { FindOptions, FoundRoot, ReadableVolume } from './candidate.ts';
 import { meansVolume, mountOption, type FstabEntry } from './fstab.ts';
 import { GuestTree, latin1 } from './guest-tree.ts';
 import { listSubvolumes, TOP_LEVEL } from './subvolumes.ts';

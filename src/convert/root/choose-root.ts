@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
 import { chooseSlot } from './choose-slot.ts';
 import { goTogether } from './discoverable.ts';
-import type { Candidate, FindOptions, FoundRoot, ReadableVolume } from './find-root.ts';
+import type { Candidate, FindOptions, FoundRoot, ReadableVolume } from './candidate.ts';
 import { GuestTree } from './guest-tree.ts';
 import { systemName } from './os-release.ts';
 import { bootedDeployment } from './ostree.ts';

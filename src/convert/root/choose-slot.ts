@@ -1,5 +1,5 @@
 import { LayerswarmError } from '../../errors.ts';
-import type { FindOptions, ReadableVolume } from './find-root.ts';
+import type { FindOptions, ReadableVolume } from './candidate.ts';
 import { GuestTree } from './guest-tree.ts';
 import { readOsRelease, systemName } from './os-release.ts';
 import { activeSlot } from './slots.ts';

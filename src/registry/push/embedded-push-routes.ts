@@ -1,16 +1,7 @@
-import type { EmbeddedOrigin } from '../../origin/embedded.ts';
 import { REGISTRY_PATHS, type Route } from '../http/router.ts';
-import type { Namespaces } from '../namespace.ts';
+import type { EmbeddedPushContext } from './embedded-push-context.ts';
 import { deleteBlob, deleteManifest, putManifest } from './manifest-handlers.ts';
 import { appendUpload, cancelUpload, finishUpload, startUpload, uploadStatus } from './upload-handlers.ts';
-import type { UploadSessions } from './upload-sessions.ts';
-
-/** What the handlers that write into the embedded origin work with. */
-export interface EmbeddedPushContext {
-  readonly origin: EmbeddedOrigin;
-  readonly uploads: UploadSessions;
-  readonly namespaces: Namespaces;
-}
 
 /** Push and content management of the distribution specification 1.1, into this node's own origin. */
 export function embeddedPushRoutes(context: EmbeddedPushContext): readonly Route[] {

@@ -6,7 +6,7 @@ import type { PushReference } from '../../origin/embedded.ts';
 import type { RegistryRequest, RegistryResponse } from '../http/message.ts';
 import { readWholeBody } from '../http/read-body.ts';
 import type { Parameters } from '../http/router.ts';
-import type { EmbeddedPushContext } from './embedded-push-routes.ts';
+import type { EmbeddedPushContext } from './embedded-push-context.ts';
 
 /** `PUT /v2/<name>/manifests/<reference>`. */
 export async function putManifest({ origin, namespaces }: EmbeddedPushContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {

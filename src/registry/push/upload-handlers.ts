@@ -6,7 +6,7 @@ import { OciError } from '../http-error.ts';
 import type { RegistryRequest, RegistryResponse } from '../http/message.ts';
 import { hasBody, readBody } from '../http/read-body.ts';
 import type { Parameters } from '../http/router.ts';
-import type { EmbeddedPushContext } from './embedded-push-routes.ts';
+import type { EmbeddedPushContext } from './embedded-push-context.ts';
 import type { UploadSession } from './upload-session.ts';
 
 /** `POST /v2/<name>/blobs/uploads/`: starts an upload, mounts a blob of another repository, or takes a whole blob at once. */

@@ -2,7 +2,9 @@ import { constants, createReadStream } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { LayerswarmError } from '../../errors.ts';
 import { storeError } from '../../store/store-error.ts';
-import type { MakeRoom } from './upload-sessions.ts';
+
+/** Makes room for so many bytes more on the disk of the store. @throws LayerswarmError `disk-full` */
+export type MakeRoom = (bytes: number) => Promise<void>;
 
 /** Bytes that room is made for at a time. */
 const ROOM_STEP = 16 * 1024 * 1024;

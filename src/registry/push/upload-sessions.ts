@@ -3,15 +3,12 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
 import { OciError } from '../http-error.ts';
-import { UploadSession } from './upload-session.ts';
+import { type MakeRoom, UploadSession } from './upload-session.ts';
 
 export const MAX_SESSIONS = 256;
 const MAX_IDLE_MS = 3_600_000;
 const SWEEP_MS = 60_000;
 const SESSION_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-
-/** Makes room for so many bytes more on the disk of the store. @throws LayerswarmError `disk-full` */
-export type MakeRoom = (bytes: number) => Promise<void>;
 
 export interface UploadSessionsOptions {
   /** Holds the files of unfinished uploads and nothing else; emptied at start, since clients do not go on with an upload of an earlier run. */

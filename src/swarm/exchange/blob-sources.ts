@@ -1,6 +1,6 @@
 import { errorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
-import type { BlobRange } from '../../origin/blob-reader.ts';
+import type { BlobRange } from '../../origin/origin.ts';
 import type { BlobOrigin, BlobRequest, RangeUse } from '../swarm.ts';
 
 interface Source {

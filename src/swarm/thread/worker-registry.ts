@@ -1,5 +1,6 @@
 import type { Digest } from '../../oci/digest.ts';
-import { type BlobHttp, type BlobRange, BlobReader } from '../../origin/blob-reader.ts';
+import { type BlobHttp, BlobReader } from '../../origin/blob-reader.ts';
+import type { BlobRange } from '../../origin/origin.ts';
 import { ByteRate } from '../../origin/budget.ts';
 import { systemClock } from '../../origin/clock.ts';
 import { type Failure, transportFailure } from '../../origin/origin-error.ts';

@@ -8,7 +8,7 @@ import test, { type ExecutionContext } from 'ava';
 import { readAgentFile, removeAgentFile, writeAgentFile, type AgentFile } from '../../../src/control/agent-file.ts';
 import { ControlClient } from '../../../src/control/control-client.ts';
 import { ControlServer, type Handlers } from '../../../src/control/control-server.ts';
-import type { PullProgress } from '../../../src/control/operations.ts';
+import type { PullProgress } from '../../../src/control/pull-operation.ts';
 import { controlSocketPath } from '../../../src/control/socket-path.ts';
 import { LayerswarmError } from '../../../src/errors.ts';
 import { receiptSample, statusSample } from '../../support/status-sample.ts';

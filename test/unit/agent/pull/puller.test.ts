@@ -1,6 +1,6 @@
 import test from 'ava';
 import { Puller, type ManifestResolver, type PullOptions } from '../../../../src/agent/pull/puller.ts';
-import type { PullProgress } from '../../../../src/control/operations.ts';
+import type { PullProgress } from '../../../../src/control/pull-operation.ts';
 import { LayerswarmError } from '../../../../src/errors.ts';
 import { Digest } from '../../../../src/oci/digest.ts';
 import { rawManifest, type RawManifest } from '../../../../src/oci/manifest.ts';
