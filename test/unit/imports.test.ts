@@ -48,7 +48,7 @@ const ROOMS: Readonly<Record<string, { readonly common: readonly string[]; reado
     rooms: { disk: [], db: ['disk'], partial: ['disk', 'type:blobs'], blobs: ['disk', 'db', 'partial'], images: ['db', 'blobs'], care: ['disk', 'db', 'partial', 'blobs', 'images'] },
   },
 };
-const COMMON = new Set(['errors.ts', 'log.ts', 'quantity.ts', 'version.ts']);
+const COMMON = new Set(['bounded-map.ts', 'errors.ts', 'glob.ts', 'log.ts', 'quantity.ts', 'version.ts']);
 
 interface Import {
   readonly from: string;
