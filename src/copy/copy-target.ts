@@ -4,7 +4,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { ByteRate } from '../origin/budget.ts';
 import type { Origin } from '../origin/origin.ts';
 import type { RegistryWriter } from '../origin/registry-writer.ts';
-import { KeyedQueue } from '../store/disk/keyed-queue.ts';
+import { KeyedQueue } from '../async/keyed-queue.ts';
 
 /** Blobs whose place at a registry is remembered. */
 const MAX_PLACES = 50_000;

@@ -9,7 +9,7 @@ import { writeTempBlob } from './blob-writer.ts';
 import { removeFile, syncFolder } from '../disk/durable-file.ts';
 import type { CheckedFiles } from './checked-files.ts';
 import { chooseEvictions, type EvictionCandidate } from './eviction.ts';
-import { KeyedQueue } from '../disk/keyed-queue.ts';
+import { KeyedQueue } from '../../async/keyed-queue.ts';
 import type { Metadata } from '../db/metadata.ts';
 import type { OpenPartial, OwnedPartial, PartialLender } from '../partial/partial-owner.ts';
 import { PartialFile } from '../partial/partial-file.ts';
