@@ -1,6 +1,6 @@
 import type { PullProgress } from '../../control/pull-operation.ts';
 import { LayerswarmError } from '../../errors.ts';
-import type { Receipt } from '../../status/status-document.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
 import type { Network } from '../../swarm/network/network.ts';
 import type { MessageOf } from '../../swarm/protocol/message.ts';
 

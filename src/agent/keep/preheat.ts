@@ -4,7 +4,7 @@ import { LayerswarmError } from '../../errors.ts';
 import type { Platform } from '../../oci/descriptor.ts';
 import { parsePlatform } from '../../oci/platform.ts';
 import { Reference } from '../../oci/reference.ts';
-import type { Receipt } from '../../status/status-document.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
 import type { Network } from '../../swarm/network/network.ts';
 import { parseImageName, type ImageName, type ImageNameOptions } from '../pull/image-name.ts';
 import { prefetchOnMembers } from './prefetch-wave.ts';

@@ -2,7 +2,7 @@ import { unlessAborted } from '../../async/abort.ts';
 import type { BlobProgress } from '../../control/pull-operation.ts';
 import { LayerswarmError } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
-import type { ReceiptBlob } from '../../status/status-document.ts';
+import type { ReceiptBlob } from '../../status/receipt-document.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
 import type { BlobExchange, BlobFetch, BlobRequest, TransferStatus } from '../../swarm/swarm.ts';
 import { StateClock } from './receipt.ts';

@@ -1,7 +1,7 @@
 import { appendFile, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoundedMap } from '../../bounded-map.ts';
-import type { Receipt } from '../../status/status-document.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
 
 /** Receipts that are kept, whatever they are of. */
 const LAST = 200;

@@ -1,5 +1,5 @@
 import { LayerswarmError } from '../../errors.ts';
-import type { Receipt } from '../../status/status-document.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
 import type { Network, Peer } from '../../swarm/network/network.ts';
 import { TokenBucket } from '../../swarm/network/rate-limit.ts';
 import { makePullDetail, makeSummary, newsOf, type MaySee, type PullDetail, type SummaryFacts, type WholeSummary } from './summary.ts';

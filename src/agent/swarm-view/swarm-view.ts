@@ -1,5 +1,6 @@
 import type { Logger } from '../../log.ts';
-import type { Receipt, StatusDocument } from '../../status/status-document.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
+import type { StatusDocument } from '../../status/status-document.ts';
 import type { ExchangeTotals, TransferStatus } from '../../swarm/swarm.ts';
 import type { Network } from '../../swarm/network/network.ts';
 import { every } from '../schedule.ts';
