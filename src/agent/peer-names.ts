@@ -1,16 +1,16 @@
 import { BoundedMap } from '../bounded-map.ts';
-import type { Network, Peer } from '../swarm/network/network.ts';
+import type { ConnectedPeers, Peer } from '../swarm/network/network.ts';
 
 /** Names of members that are remembered after they left. */
 const MAX_NAMES = 1000;
 
 /** What members call themselves, also those that have left or were banned: people know hosts by name. */
 export class PeerNames {
-  readonly #network: Pick<Network, 'peer' | 'onPeer'>;
+  readonly #network: Pick<ConnectedPeers, 'peer' | 'onPeer'>;
   readonly #left = new BoundedMap<string, string>(MAX_NAMES);
   readonly #unsubscribe: () => void;
 
-  constructor(network: Pick<Network, 'peer' | 'onPeer'>) {
+  constructor(network: Pick<ConnectedPeers, 'peer' | 'onPeer'>) {
     this.#network = network;
     this.#unsubscribe = network.onPeer((event, peer) => {
       if (event === 'left') this.#remember(peer);

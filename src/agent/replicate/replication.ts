@@ -20,7 +20,7 @@ import { type Outcome, Replicator } from '../../replicate/replicator.ts';
 import { onSchedule } from '../../replicate/schedule.ts';
 import type { ReplicationStatus } from '../../status/status-document.ts';
 import type { ImageStore } from '../../store/images/image-store.ts';
-import type { Network } from '../../swarm/network/network.ts';
+import type { PeerNetwork } from '../../swarm/network/network.ts';
 import type { BlobExchange } from '../../swarm/swarm.ts';
 import { ReplicationMembers } from './replication-members.ts';
 
@@ -33,7 +33,7 @@ const MAX_TROUBLED = 20;
 export interface ReplicationParts {
   readonly config: ReplicationConfig;
   readonly data: string;
-  readonly network: Network;
+  readonly network: PeerNetwork;
   readonly peers: PeerNames;
   readonly images: ImageStore;
   readonly exchange: BlobExchange;
