@@ -194,19 +194,14 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
 
   // What container runtimes talk to
   const registry = new Registry({
-    listen: config.registry,
-    hostNames: config.hostNames,
-    maxConnections: config.limits.clients,
-    store: store.blobs,
-    images: store.images,
-    exchange,
-    origin,
-    registryName,
-    repositoryPrefix,
-    aliases: () => rules.aliases,
+    server: { listen: config.registry, hostNames: config.hostNames, maxConnections: config.limits.clients },
+    content: { store: store.blobs, images: store.images, exchange },
+    own: {
+      origin, registryName, repositoryPrefix, isExcluded,
+      aliases: () => rules.aliases,
+      tagMemory: async (repository, tag, signal) => (origin() === undefined ? undefined : tags.ask(origin()!.url, repository, tag, { signal })),
+    },
     mirrors: () => mirrors.list(),
-    tagMemory: async (repository, tag, signal) => (origin() === undefined ? undefined : tags.ask(origin()!.url, repository, tag, { signal })),
-    isExcluded,
     ...(embedded === undefined ? {} : { embedded: { origin: embedded, uploadsFolder: join(config.data, 'uploads'), makeRoom: (bytes) => own.makeRoom(bytes) } }),
     log: log.for('registry'),
     counters: tally,

@@ -1,15 +1,16 @@
-import type { Network, Peer } from '../swarm/network/network.ts';
+import { BoundedMap } from '../bounded-map.ts';
+import type { ConnectedPeers, Peer } from '../swarm/network/network.ts';
 
 /** Names of members that are remembered after they left. */
 const MAX_NAMES = 1000;
 
 /** What members call themselves, also those that have left or were banned: people know hosts by name. */
 export class PeerNames {
-  readonly #network: Pick<Network, 'peer' | 'onPeer'>;
-  readonly #left = new Map<string, string>();
+  readonly #network: Pick<ConnectedPeers, 'peer' | 'onPeer'>;
+  readonly #left = new BoundedMap<string, string>(MAX_NAMES);
   readonly #unsubscribe: () => void;
 
-  constructor(network: Pick<Network, 'peer' | 'onPeer'>) {
+  constructor(network: Pick<ConnectedPeers, 'peer' | 'onPeer'>) {
     this.#network = network;
     this.#unsubscribe = network.onPeer((event, peer) => {
       if (event === 'left') this.#remember(peer);
@@ -34,8 +35,6 @@ export class PeerNames {
   #remember({ peerId, name }: Peer): void {
     if (name === '') return;
     // The last to leave is the last to be forgotten.
-    this.#left.delete(peerId);
     this.#left.set(peerId, name);
-    if (this.#left.size > MAX_NAMES) this.#left.delete(this.#left.keys().next().value!);
   }
 }

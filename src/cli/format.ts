@@ -1,4 +1,5 @@
-import type { NodeHealth, Receipt, StatusDocument } from '../status/status-document.ts';
+import type { Receipt } from '../status/receipt-document.ts';
+import type { NodeHealth, StatusDocument } from '../status/status-document.ts';
 import type { PullPlan } from '../control/prefetch-operation.ts';
 import { formatBytes } from '../quantity.ts';
 import { printable, table } from './table.ts';

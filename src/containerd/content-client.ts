@@ -1,5 +1,6 @@
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import protobuf from 'protobufjs/light.js';
+import { onAbort } from '../async/abort.ts';
 import { LayerswarmError } from '../errors.ts';
 import { Digest } from '../oci/digest.ts';
 
@@ -47,8 +48,7 @@ export class ContentClient implements ContentList {
     const metadata = new Metadata();
     metadata.set('containerd-namespace', namespace);
     const call = this.#client.makeServerStreamRequest(LIST, (request: object) => Buffer.from(requestType.encode(request).finish()), decodeContentList, { filters: [] }, metadata, { deadline: Date.now() + TIMEOUT_MS });
-    const cancel = (): void => call.cancel();
-    signal.addEventListener('abort', cancel, { once: true });
+    using _ = onAbort(signal, () => { call.cancel(); });
     const found: ContentInfo[] = [];
     try {
       for await (const response of call as AsyncIterable<ListResponse>) {
@@ -65,7 +65,6 @@ export class ContentClient implements ContentList {
       const { code, details } = error as ServiceError;
       throw new LayerswarmError('unavailable', `containerd at ${this.#socket} does not list its content: ${status[code] ?? ''} ${details ?? String(error)}`.trim(), { cause: error });
     } finally {
-      signal.removeEventListener('abort', cancel);
       call.cancel();
     }
   }

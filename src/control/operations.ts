@@ -7,11 +7,12 @@ import type { PrefetchProgress, PrefetchReport, PrefetchRequest, PullPlan } from
 import type { PullProgress, PullRequest, PullResult } from './pull-operation.ts';
 import type { ReplicateRunOperation } from './replicate-operation.ts';
 import type { SeedOperation } from './seed-operation.ts';
-import type { Receipt, StatusDocument } from '../status/status-document.ts';
+import type { Receipt } from '../status/receipt-document.ts';
+import type { StatusDocument } from '../status/status-document.ts';
 
 /**
  * Everything that the command line can ask of an agent, as request, progress lines and result. To add one: a line here, its
- * request's schema in `request-schema.ts`, and its handler in `src/agent/operations.ts`.
+ * request's schema in `request-schema.ts`, and its handler in the room of `src/agent` that does it, which `agent.ts` gives to the server.
  */
 export interface Operations {
   status: Operation<Record<string, never>, never, StatusDocument>;

@@ -1,4 +1,4 @@
-import type { Receipt } from '../status/status-document.ts';
+import type { Receipt } from '../status/receipt-document.ts';
 
 export interface PullRequest {
   readonly reference: string;

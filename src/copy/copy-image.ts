@@ -6,7 +6,7 @@ import { copyBlob, type CopyOptions } from './copy-blob.ts';
 import { type CollectedImage, collectImage } from './collect-image.ts';
 import type { CopyTarget } from './copy-target.ts';
 import type { ImageSource } from './image-source.ts';
-import { inParallel } from './in-parallel.ts';
+import { inParallel } from '../async/in-parallel.ts';
 import { type CopyPlan, planCopy } from './plan-copy.ts';
 
 const UPLOADS_AT_ONCE = 4;

@@ -1,9 +1,10 @@
+import { BoundedMap } from '../bounded-map.ts';
 import { errorCode } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { ByteRate } from '../origin/budget.ts';
 import type { Origin } from '../origin/origin.ts';
 import type { RegistryWriter } from '../origin/registry-writer.ts';
-import { KeyedQueue } from '../store/disk/keyed-queue.ts';
+import { KeyedQueue } from '../async/keyed-queue.ts';
 
 /** Blobs whose place at a registry is remembered. */
 const MAX_PLACES = 50_000;
@@ -20,7 +21,7 @@ export class CopyTarget {
   /** Of uploads; undefined for no limit. */
   readonly rate: ByteRate | undefined;
   readonly #blobs = new KeyedQueue();
-  readonly #places = new Map<string, Set<string>>();
+  readonly #places = new BoundedMap<string, Set<string>>(MAX_PLACES);
 
   constructor(parts: { reader: TargetReader; writer: RegistryWriter; rate?: ByteRate | undefined }) {
     this.reader = parts.reader;
@@ -38,10 +39,7 @@ export class CopyTarget {
     const key = blob.toString();
     const repositories = this.#places.get(key) ?? new Set();
     repositories.add(repository);
-    this.#places.delete(key);
     this.#places.set(key, repositories);
-    const [oldest] = this.#places.keys();
-    if (this.#places.size > MAX_PLACES && oldest !== undefined) this.#places.delete(oldest);
   }
 
   /** Other repositories from which the blob may be mounted, the surest first. */

@@ -3,7 +3,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { CollectedImage, CollectedManifest } from './collect-image.ts';
 import type { CopyTarget } from './copy-target.ts';
-import { inParallel } from './in-parallel.ts';
+import { inParallel } from '../async/in-parallel.ts';
 
 const HEADS_AT_ONCE = 8;
 

@@ -1,5 +1,6 @@
 import Docker from 'dockerode';
 import type { Readable } from 'node:stream';
+import { onAbort, unlessAborted } from '../async/abort.ts';
 import { errorCode, LayerswarmError } from '../errors.ts';
 
 /** Milliseconds for a question to the engine. */
@@ -155,14 +156,12 @@ export class DockerEngine {
     archive.once('error', broken.reject);
     broken.promise.catch(() => undefined);
     const stop = (): void => void archive.destroy(new LayerswarmError('aborted', `${what}: given up by whoever asked`));
-    signal?.addEventListener('abort', stop, { once: true });
+    using _ = onAbort(signal, stop);
     try {
       const stream = await Promise.race([begin(), broken.promise]);
       await Promise.race([this.#follow(stream, undefined, what), broken.promise]);
     } catch (error) {
       throw this.#explain(error, what, signal);
-    } finally {
-      signal?.removeEventListener('abort', stop);
     }
   }
 
@@ -184,15 +183,10 @@ export class DockerEngine {
   async #ask<T>(what: string, signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
     const timeout = AbortSignal.timeout(ASK_TIMEOUT);
     const ended = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
-    const { promise, reject } = Promise.withResolvers<never>();
-    const onAbort = (): void => reject(ended.reason as Error);
-    ended.addEventListener('abort', onAbort, { once: true });
     try {
-      return await Promise.race([run(), promise]);
+      return await unlessAborted(run(), ended);
     } catch (error) {
       throw this.#explain(error, what, signal);
-    } finally {
-      ended.removeEventListener('abort', onAbort);
     }
   }
 

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../bounded-map.ts';
 import { LayerswarmError } from '../errors.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
 import type { Clock } from './clock.ts';
@@ -48,7 +49,7 @@ export class Authenticator {
   readonly #credentials: CredentialsProvider;
   readonly #health: Health;
   readonly #clock: Clock;
-  readonly #tokens = new Map<string, HeldToken>();
+  readonly #tokens = new BoundedMap<string, HeldToken>(MAX_TOKENS);
   #scheme: Scheme = { kind: 'none' };
 
   constructor(options: { registry: URL; dispatchers: Dispatchers; admits: Admits; credentials: CredentialsProvider; health: Health; clock: Clock }) {
@@ -131,9 +132,7 @@ export class Authenticator {
     if (held !== undefined && this.#clock.now() < held.renewAt) return `Bearer ${(await held.token).value}`;
     const token = this.#fetchToken(service, access, scopes);
     const entry: HeldToken = { token, since: this.#clock.now(), renewAt: Number.POSITIVE_INFINITY, value: undefined };
-    this.#tokens.delete(key);
     this.#tokens.set(key, entry);
-    this.#forgetOldest();
     try {
       const { value, lifetimeMs } = await token;
       entry.value = value;
@@ -192,11 +191,6 @@ export class Authenticator {
     const message = `${this.#registry.host} ${why}`;
     this.#health.refused(message);
     return new LayerswarmError('origin-unauthorized', message);
-  }
-
-  #forgetOldest(): void {
-    const [oldest] = this.#tokens.keys();
-    if (this.#tokens.size > MAX_TOKENS && oldest !== undefined) this.#tokens.delete(oldest);
   }
 }
 

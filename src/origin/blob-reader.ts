@@ -1,3 +1,4 @@
+import { BoundedMap } from '../bounded-map.ts';
 import { LayerswarmError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import { checkRepositoryName } from '../oci/name.ts';
@@ -70,7 +71,7 @@ export class BlobReader {
   readonly #http: BlobHttp;
   readonly #whole = new WholeBlobs();
   /** How blobs begin that were read of late. */
-  readonly #heads = new Map<string, Buffer>();
+  readonly #heads = new BoundedMap<string, Buffer>(MAX_HEADS);
   readonly #pace: Pace;
   #wholeUntil = Number.NEGATIVE_INFINITY;
 
@@ -151,8 +152,6 @@ export class BlobReader {
     const begin = chunk.subarray(0, HEAD_BYTES);
     if (begin.length < HEAD_BYTES) return;
     if (position === 0) {
-      const [oldest] = this.#heads.keys();
-      if (this.#heads.size >= MAX_HEADS && oldest !== undefined) this.#heads.delete(oldest);
       this.#heads.set(key, Buffer.from(begin));
     } else if (this.#heads.get(key)?.equals(begin) === true && begin.some((byte) => byte !== begin[0])) throw new UnusableRange();
   }

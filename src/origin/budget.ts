@@ -1,54 +1,5 @@
 import type { Clock } from './clock.ts';
 
-/** At most so many at a time; the rest wait in the order of arrival. */
-export class Semaphore {
-  #free: number;
-  readonly #waiting = new Set<() => void>();
-
-  constructor(permits: number) {
-    this.#free = permits;
-  }
-
-  /** Resolves with what gives the permit back (idempotent). Rejects with the signal's reason. */
-  async acquire(signal?: AbortSignal): Promise<() => void> {
-    signal?.throwIfAborted();
-    if (this.#free > 0) this.#free -= 1;
-    else await this.#turn(signal);
-    let held = true;
-    return () => {
-      if (!held) return;
-      held = false;
-      this.#passOn();
-    };
-  }
-
-  async #turn(signal: AbortSignal | undefined): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const granted = (): void => resolve();
-    const aborted = (): void => {
-      this.#waiting.delete(granted);
-      reject(signal?.reason as Error);
-    };
-    this.#waiting.add(granted);
-    signal?.addEventListener('abort', aborted, { once: true });
-    try {
-      await promise;
-    } finally {
-      signal?.removeEventListener('abort', aborted);
-    }
-  }
-
-  #passOn(): void {
-    const [next] = this.#waiting;
-    if (next === undefined) {
-      this.#free += 1;
-    } else {
-      this.#waiting.delete(next);
-      next();
-    }
-  }
-}
-
 /** What threads share of a rate: all that are given the same memory keep it together. */
 export interface RateState {
   readonly bytesPerSecond: number;

@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici';
+import { BoundedMap } from '../bounded-map.ts';
 import { isRepositoryName } from '../oci/name.ts';
 import { type Access, Authenticator } from './auth.ts';
 import type { Clock } from './clock.ts';
@@ -19,7 +20,7 @@ export interface OtherRegistriesOptions {
 export class OtherRegistries {
   readonly #options: OtherRegistriesOptions;
   /** By scheme, host and port. */
-  readonly #authenticators = new Map<string, Authenticator>();
+  readonly #authenticators = new BoundedMap<string, Authenticator>(MAX_REGISTRIES);
 
   constructor(options: OtherRegistriesOptions) {
     this.#options = options;
@@ -42,8 +43,6 @@ export class OtherRegistries {
     const registry = new URL(origin);
     const authenticator = new Authenticator({ registry, dispatchers: { registry: dispatcher, storage: dispatcher }, admits, credentials: credentialsFor(registry), health: new Health(registry.host, clock), clock });
     this.#authenticators.set(origin, authenticator);
-    const [oldest] = this.#authenticators.keys();
-    if (this.#authenticators.size > MAX_REGISTRIES && oldest !== undefined) this.#authenticators.delete(oldest);
     return authenticator;
   }
 }

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../bounded-map.ts';
 import { LayerswarmError } from '../errors.ts';
 import { quote } from '../oci/name.ts';
 import type { Clock } from './clock.ts';
@@ -29,7 +30,7 @@ const MAX_LOCATIONS = 1_000;
 /** Where the registry last redirected reads of a blob to, so that reading its parts does not ask the registry for each. */
 export class LocationCache {
   readonly #clock: Clock;
-  readonly #locations = new Map<string, { readonly url: URL; readonly until: number }>();
+  readonly #locations = new BoundedMap<string, { readonly url: URL; readonly until: number }>(MAX_LOCATIONS);
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -41,10 +42,7 @@ export class LocationCache {
   }
 
   set(key: string, url: URL): void {
-    this.#locations.delete(key);
     this.#locations.set(key, { url, until: this.#clock.now() + LOCATION_TTL });
-    const [oldest] = this.#locations.keys();
-    if (this.#locations.size > MAX_LOCATIONS && oldest !== undefined) this.#locations.delete(oldest);
   }
 
   delete(key: string): void {

@@ -1,7 +1,9 @@
+import { Semaphore } from '../async/semaphore.ts';
+import { unlessAborted } from '../async/abort.ts';
 import { errorCode, LayerswarmError } from '../errors.ts';
 import { type Access, Authenticator } from './auth.ts';
 import type { BlobHttp } from './blob-reader.ts';
-import { ByteRate, newRate, type RateState, Semaphore } from './budget.ts';
+import { ByteRate, newRate, type RateState } from './budget.ts';
 import { type Clock, systemClock } from './clock.ts';
 import type { CredentialsProvider } from './credentials.ts';
 import { dockerConfigCredentials } from './docker-config.ts';
@@ -207,18 +209,18 @@ export class RegistryHttp implements BlobHttp {
   async #authenticated(request: RegistryRequest): Promise<Answer> {
     const { signal, what } = request;
     const access = this.#placed(request.access);
-    let sent = await abortable(this.#auth.authorization(access), what, signal);
+    let sent = await unlessAborted(this.#auth.authorization(access), signal, (aborted) => abortedError(what, aborted));
     let answer = await this.#follow(request, sent);
     if (answer.status === 401 && this.#isRegistry(answer.url)) {
       answer.discard();
-      sent = await abortable(this.#auth.answer(answer.headers['www-authenticate'], access, sent), what, signal);
+      sent = await unlessAborted(this.#auth.answer(answer.headers['www-authenticate'], access, sent), signal, (aborted) => abortedError(what, aborted));
       answer = await this.#follow(request, sent);
       if (answer.status === 401 && this.#isRegistry(answer.url)) {
         answer.discard();
         throw this.#auth.stillRefused(what);
       }
     } else if (TOKEN_REFUSED.has(answer.status) && isRead(request) && this.#isRegistry(answer.url)) {
-      const renewed = await abortable(this.#auth.renewed(access, sent), what, signal);
+      const renewed = await unlessAborted(this.#auth.renewed(access, sent), signal, (aborted) => abortedError(what, aborted));
       if (renewed !== undefined) {
         answer.discard();
         sent = renewed;
@@ -256,13 +258,13 @@ export class RegistryHttp implements BlobHttp {
   /** Where the registry redirects to, which may be another registry with a login of its own. */
   async #hopElsewhere(request: RegistryRequest, url: URL): Promise<Answer> {
     const { what, signal } = request;
-    const sent = await abortable(this.#others.authorization(url), what, signal);
+    const sent = await unlessAborted(this.#others.authorization(url), signal, (aborted) => abortedError(what, aborted));
     const answer = await this.#hop(request, url, sent);
     const challenge = answer.headers['www-authenticate'];
     if (answer.status !== 401 || challenge === undefined || !isRead(request)) return answer;
     let header: string;
     try {
-      header = await abortable(this.#others.answer(challenge, url, sent), what, signal);
+      header = await unlessAborted(this.#others.answer(challenge, url, sent), signal, (aborted) => abortedError(what, aborted));
     } catch (error) {
       // a storage asks for no login that anybody has: a new location is what helps there
       if (repositoryAt(url) === undefined && errorCode(error) === 'origin-unauthorized') return answer;
@@ -306,19 +308,5 @@ export class RegistryHttp implements BlobHttp {
 
   #isRegistry(url: URL): boolean {
     return url.origin === this.url.origin;
-  }
-}
-
-/** `promise`, which others may be waiting for as well, until `signal` ends this caller's wait. */
-async function abortable<T>(promise: Promise<T>, what: string, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(abortedError(what, signal));
-  if (signal.aborted) onAbort();
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }

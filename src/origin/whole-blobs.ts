@@ -1,3 +1,4 @@
+import { onAbort } from '../async/abort.ts';
 import type { Answer } from './transport.ts';
 
 /** Milliseconds: a body that nobody reads on from is kept open for the next part. */
@@ -47,8 +48,7 @@ export class WholeBlobs {
     const line = this.#line(key);
     await this.#turn(key, line, start, signal);
     let ended: AbortController | undefined;
-    const onAbort = (): void => ended?.abort(signal?.reason);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    using _ = onAbort(signal, () => ended?.abort(signal?.reason));
     let intact = false;
     try {
       if (line.stream !== undefined && line.stream.position > start) drop(line);
@@ -60,7 +60,6 @@ export class WholeBlobs {
       }
       intact = line.stream.position >= end;
     } finally {
-      signal?.removeEventListener('abort', onAbort);
       if (!intact) drop(line);
       line.busy = false;
       this.#next(key, line);
@@ -84,18 +83,13 @@ export class WholeBlobs {
   async #turn(key: string, line: Line, start: number, signal: AbortSignal | undefined): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const waiter: Waiter = { start, go: resolve };
-    const onAbort = (): void => {
-      if (line.waiting.delete(waiter)) reject(signal!.reason as Error);
-    };
     signal?.throwIfAborted();
-    signal?.addEventListener('abort', onAbort, { once: true });
+    using _ = onAbort(signal, () => {
+      if (line.waiting.delete(waiter)) reject(signal!.reason as Error);
+    });
     line.waiting.add(waiter);
     this.#next(key, line);
-    try {
-      await promise;
-    } finally {
-      signal?.removeEventListener('abort', onAbort);
-    }
+    await promise;
   }
 
   /** Gives the body to whoever is next on it; to whoever would skip bytes, or begin anew, a little later. */

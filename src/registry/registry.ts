@@ -18,24 +18,10 @@ import { UploadSessions } from './push/upload-sessions.ts';
 import { MirrorExchange, type Upstream } from './upstream.ts';
 
 export interface RegistryOptions {
-  readonly listen: ListenAddress;
-  /** See `EndpointOptions`. */
-  readonly hostNames?: readonly string[];
-  readonly store: BlobStore;
-  readonly images: ImageStore;
-  readonly exchange: BlobExchange;
-  /** The origin as it is known now; undefined while it has not been learned. */
-  readonly origin: () => Origin | undefined;
-  /** The registry part of the origin's images in the image store: `registryNameOf(origin.url)`. */
-  readonly registryName: () => string | undefined;
-  /** See `NamespaceOptions`. */
-  readonly repositoryPrefix?: () => string;
-  /** Other registries that the origin stands for, lower case, such as `docker.io`: the allow-list of `ns`. */
-  readonly aliases: () => readonly string[];
-  readonly tagMemory: TagWitnesses;
-  /** Repositories (as at the origin) that are never shared in the swarm. */
-  readonly isExcluded: (repository: string) => boolean;
-  /** Registries that this node mirrors beside the origin. */
+  readonly server: RegistryServer;
+  readonly content: RegistryContent;
+  readonly own: OwnRegistry;
+  /** Registries that this node mirrors beside its own. */
   readonly mirrors?: () => readonly MirroredRegistry[];
   /** Where this node is the origin: it takes pushes here, and keeps unfinished uploads in the folder. Else the endpoint is read-only. */
   readonly embedded?: { readonly origin: EmbeddedOrigin; readonly uploadsFolder: string; readonly makeRoom?: MakeRoom };
@@ -48,6 +34,13 @@ export interface RegistryOptions {
   readonly timing?: Partial<ImageTiming>;
   /** See `ImageResolverOptions`. */
   readonly tagRules?: () => TagRules;
+}
+
+/** Where clients connect, and what each may take. */
+export interface RegistryServer {
+  readonly listen: ListenAddress;
+  /** See `EndpointOptions`. */
+  readonly hostNames?: readonly string[];
   /** Milliseconds until the headers of an answer must be on their way. */
   readonly deadlineMs?: number;
   /** Milliseconds for which a client may take no byte of its answer. */
@@ -56,13 +49,35 @@ export interface RegistryOptions {
   readonly maxConnections?: number;
 }
 
+/** Where what clients are given comes from. */
+export interface RegistryContent {
+  readonly store: BlobStore;
+  readonly images: ImageStore;
+  readonly exchange: BlobExchange;
+}
+
+/** The registry that the swarm reads from, and the names that mean it. */
+export interface OwnRegistry {
+  /** As it is known now; undefined while it has not been learned. */
+  readonly origin: () => Origin | undefined;
+  /** The registry part of the origin's images in the image store: `registryNameOf(origin.url)`. */
+  readonly registryName: () => string | undefined;
+  /** See `NamespaceOptions`. */
+  readonly repositoryPrefix?: () => string;
+  /** Other registries that the origin stands for, lower case, such as `docker.io`: the allow-list of `ns`. */
+  readonly aliases: () => readonly string[];
+  readonly tagMemory: TagWitnesses;
+  /** Repositories (as at the origin) that are never shared in the swarm. */
+  readonly isExcluded: (repository: string) => boolean;
+}
+
 /** A registry with an upstream of its own. */
 export interface MirroredRegistry {
   /** As in references and `ns`, lower case. */
   readonly name: string;
   readonly origin: Origin;
-  /** As of the registry itself; see `RegistryOptions`. */
-  readonly tagMemory: RegistryOptions['tagMemory'];
+  /** As of the swarm's own registry; see `OwnRegistry`. */
+  readonly tagMemory: TagWitnesses;
   readonly isExcluded: (repository: string) => boolean;
 }
 
@@ -86,15 +101,15 @@ export class Registry {
   readonly #uploads: UploadSessions | undefined;
 
   constructor(options: RegistryOptions) {
-    const { counters } = options;
+    const { server, content, own, counters } = options;
     const now = options.now ?? Date.now;
     this.#mirrors = options.mirrors ?? (() => []);
-    this.namespaces = new Namespaces({ ...options, mirrors: () => this.#mirrors().map(({ name }) => name) });
-    const onStale = (): void => counters.staleTag();
-    this.#own = { resolver: new ImageResolver({ ...options, now, onStale }), exchange: options.exchange, origin: () => options.origin() };
+    this.namespaces = new Namespaces({ ...own, mirrors: () => this.#mirrors().map(({ name }) => name) });
+    const rules = { now, onStale: (): void => counters.staleTag(), ...(options.timing && { timing: options.timing }), ...(options.tagRules && { tagRules: options.tagRules }) };
+    this.#own = { resolver: new ImageResolver({ ...rules, ...content, ...own }), exchange: content.exchange, origin: () => own.origin() };
     this.#openMirror = ({ origin, tagMemory, isExcluded }) => {
-      const exchange = new MirrorExchange(options.exchange, origin);
-      return { resolver: new ImageResolver({ ...options, exchange, origin: () => origin, tagMemory, isExcluded, now, onStale }), exchange, origin: () => origin };
+      const exchange = new MirrorExchange(content.exchange, origin);
+      return { resolver: new ImageResolver({ ...rules, ...content, exchange, origin: () => origin, tagMemory, isExcluded }), exchange, origin: () => origin };
     };
     const { namespaces } = this;
     const { embedded } = options;
@@ -102,14 +117,14 @@ export class Registry {
     const pushRoutes = embedded === undefined || this.#uploads === undefined
       ? readOnlyRoutes()
       : embeddedPushRoutes({ origin: embedded.origin, uploads: this.#uploads, namespaces });
+    const { deadlineMs = DEADLINE_MS, hostNames = [], maxConnections, ...listening } = server;
     this.#endpoint = new HttpEndpoint({
-      listen: options.listen,
-      hostNames: options.hostNames ?? [],
-      routes: [...pullRoutes({ ...options, namespaces, upstreamOf: (repository) => this.upstreamOf(repository), observer: counters, lazyRanges: options.lazyRanges ?? false, deadlineMs: options.deadlineMs ?? DEADLINE_MS }), ...pushRoutes],
+      ...listening,
+      hostNames,
+      maxConnections,
+      routes: [...pullRoutes({ ...content, namespaces, upstreamOf: (repository) => this.upstreamOf(repository), observer: counters, lazyRanges: options.lazyRanges ?? false, deadlineMs }), ...pushRoutes],
       log: options.log,
       observer: counters,
-      maxConnections: options.maxConnections,
-      ...(options.stallTimeoutMs === undefined ? {} : { stallTimeoutMs: options.stallTimeoutMs }),
     });
   }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { globToRegExp } from '../glob.ts';
 import { isRepositoryName } from '../oci/name.ts';
 import type { Platform } from '../oci/descriptor.ts';
 import type { ConflictPolicy } from '../copy/plan-copy.ts';
@@ -100,8 +101,7 @@ const compiled = new Map<string, RegExp>();
 function fits(pattern: string, name: string): boolean {
   let expression = compiled.get(pattern);
   if (expression === undefined) {
-    // runs of "*" are one: two in a row would make matching slow, and mean the same
-    expression = new RegExp(`^${pattern.split(/\*+/).map((part) => part.replaceAll(/[^A-Za-z0-9_]/g, String.raw`\$&`)).join('.*')}$`, 's');
+    expression = globToRegExp(pattern);
     compiled.set(pattern, expression);
   }
   return expression.test(name);

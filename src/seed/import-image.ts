@@ -1,6 +1,6 @@
 import { type CollectedImage, collectImage } from '../copy/collect-image.ts';
 import type { Attachments, ImageSource } from '../copy/image-source.ts';
-import { inParallel } from '../copy/in-parallel.ts';
+import { inParallel } from '../async/in-parallel.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { RawManifest } from '../oci/manifest.ts';

@@ -1,5 +1,6 @@
 import { join, posix } from 'node:path';
 import type { TomlTable, TomlValue } from 'smol-toml';
+import { globToRegExp } from '../glob.ts';
 import { LayerswarmError } from '../errors.ts';
 import { addHost } from './containerd-hosts.ts';
 import type { HostFiles, Runtime, RuntimePlan, SetupTarget } from './runtime.ts';
@@ -109,7 +110,7 @@ async function imports(files: HostFiles, main: string, table: TomlTable): Promis
   for (const pattern of patterns) {
     if (typeof pattern !== 'string') continue;
     const absolute = posix.isAbsolute(pattern) ? pattern : join(posix.dirname(main), pattern);
-    const matches = new RegExp(`^${posix.basename(absolute).split('*').map((part) => part.replace(/[^\w]/g, '\\$&')).join('.*')}$`);
+    const matches = globToRegExp(posix.basename(absolute));
     for (const name of await files.list(posix.dirname(absolute))) {
       if (!matches.test(name) || found.length >= MAX_IMPORTS) continue;
       const path = posix.join(posix.dirname(absolute), name);

@@ -1,7 +1,8 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { version } from '../version.ts';
 import { collectEventLoopLag } from './event-loop-lag.ts';
-import type { HealthLevel, OriginStatus, Receipt, StatusDocument } from './status-document.ts';
+import type { Receipt } from './receipt-document.ts';
+import type { HealthLevel, OriginStatus, StatusDocument } from './status-document.ts';
 
 const ORIGIN_STATES: readonly OriginStatus['state'][] = ['unknown', 'ok', 'unreachable', 'unauthorized', 'conflict'];
 /** Of prom-client: gauges whose names say that they are counters, which promtool rightly complains about; a heap that is none; and lags with the time between two samples in them. */

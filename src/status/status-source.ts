@@ -1,4 +1,5 @@
-import type { NodeHealth, Receipt, StatusDocument } from './status-document.ts';
+import type { Receipt } from './receipt-document.ts';
+import type { NodeHealth, StatusDocument } from './status-document.ts';
 
 /** What the status endpoint shows of a node. Answers from memory: it is asked every second while somebody watches. */
 export interface StatusSource {

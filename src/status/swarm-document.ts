@@ -188,11 +188,13 @@ export interface SwarmJob {
   readonly kind: 'seed' | 'preheat';
   readonly title: string;
   readonly state: 'running' | 'done' | 'failed';
+  /** What it does now, or how it ended. */
   readonly step: string;
   readonly doneBytes: number;
   readonly totalBytes: number;
   readonly nodesDone: number;
   readonly nodes: number;
+  /** ms since the epoch. */
   readonly startedAt: number;
   readonly endedAt: number | null;
 }

@@ -165,8 +165,8 @@ async function assemble({ layout, lock, metadata, fresh, damaged }: Opened, opti
       ...(restoredTags > 0 ? [`restored ${restoredTags} tags and pins from ${layout.index} and the hourly copy`] : []),
     ],
     stats: () => blobs.stats(),
-    takes: (bytes) => blobs.takes(bytes),
-    makeRoom: (bytes) => blobs.makeRoom(bytes),
+    takes: (bytes) => blobs.room.takes(bytes),
+    makeRoom: (bytes) => blobs.room.make({ expected: bytes }),
     gc: (options = {}) => collectGarbage({ blobs, catalog, metadata, layout, maxBytes, now }, options),
     purge: (options) => purgeImage({ blobs, metadata, images }, options),
     holdAsOrigin: (digest) => {

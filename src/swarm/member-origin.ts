@@ -2,7 +2,7 @@ import { errorCode, LayerswarmError, type ErrorCode } from '../errors.ts';
 import { Digest } from '../oci/digest.ts';
 import type { RawManifest } from '../oci/manifest.ts';
 import type { Origin, OriginHealth } from '../origin/origin.ts';
-import type { Network } from './network/network.ts';
+import type { PeerMessages } from './network/network.ts';
 import type { Message, MessageOf, MessageType } from './protocol/message.ts';
 
 const SCHEME = 'embedded:';
@@ -29,7 +29,7 @@ export type MemberRead = (peerId: string, digest: Digest, range: { start: number
 /** The origin that is embedded in another member: tags and manifests by messages, blobs over its lane. */
 export class MemberOrigin implements Origin {
   readonly url: string;
-  readonly #network: Network;
+  readonly #network: PeerMessages;
   readonly #peerId: string;
   readonly #read: MemberRead;
   #bytes = 0;
@@ -37,7 +37,7 @@ export class MemberOrigin implements Origin {
   #reachedAt: number | undefined;
 
   /** @param read reads what a member holds, over its lane */
-  constructor(network: Network, peerId: string, read: MemberRead) {
+  constructor(network: PeerMessages, peerId: string, read: MemberRead) {
     this.#read = read;
     this.url = embeddedOriginUrl(peerId);
     this.#network = network;

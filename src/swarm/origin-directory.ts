@@ -1,6 +1,6 @@
 import { reachOf } from '../origin/reach.ts';
 import { parseTcpAddress } from './network/address.ts';
-import type { Network, OriginAnnouncement, Peer } from './network/network.ts';
+import type { Announcements, OriginAnnouncement, Peer, PeerNetwork } from './network/network.ts';
 import { embeddedOriginPeer } from './member-origin.ts';
 
 /** Which origin this swarm has, as far as this node knows. */
@@ -55,7 +55,7 @@ const UNKNOWN: OriginRecord = { url: undefined, learnedAt: 0, contested: [] };
  * one never replaces an origin that is in use; a contradiction is an error that the operator is shown.
  */
 export class OriginDirectory {
-  readonly #network: Network;
+  readonly #network: PeerNetwork & Announcements;
   readonly #configured: string | undefined;
   readonly #onRecord: (record: OriginRecord) => void;
   readonly #now: () => number;
@@ -65,7 +65,7 @@ export class OriginDirectory {
   #record: OriginRecord;
   #state: OriginState = { current: undefined, conflict: undefined, reason: undefined };
 
-  constructor(network: Network, options: OriginDirectoryOptions = {}) {
+  constructor(network: PeerNetwork & Announcements, options: OriginDirectoryOptions = {}) {
     this.#network = network;
     this.#configured = normalized(options.configured);
     this.#record = options.record ?? UNKNOWN;

@@ -2,7 +2,7 @@ import { LayerswarmError } from '../errors.ts';
 import { Digest } from '../oci/digest.ts';
 import { checkRepositoryName, checkTag } from '../oci/name.ts';
 import type { Origin } from '../origin/origin.ts';
-import type { Network } from './network/network.ts';
+import type { PeerMessages } from './network/network.ts';
 
 /** Tags that fit into one message together, whatever they are called. */
 const MAX_TAGS = 30_000;
@@ -11,7 +11,7 @@ const MAX_TAGS = 30_000;
  * Lets the other members use the origin that is embedded in this node: its tags, manifests and sizes by messages. Blobs need
  * nothing here, since lanes serve what the store holds. Excluded repositories are not there for them.
  */
-export function serveOrigin(network: Network, origin: Origin, isExcluded: (repository: string) => boolean = () => false): void {
+export function serveOrigin(network: PeerMessages, origin: Origin, isExcluded: (repository: string) => boolean = () => false): void {
   const shared = (repository: string): string => {
     if (isExcluded(checkRepositoryName(repository))) throw new LayerswarmError('not-found', `the repository ${repository} is not in this origin`);
     return repository;

@@ -2,7 +2,7 @@ import { Digest } from '../oci/digest.ts';
 import { isRepositoryName, isTag } from '../oci/name.ts';
 import { isLoopback, parseTcpAddress } from './network/address.ts';
 import { hostGroup } from './network/host-group.ts';
-import type { Network, Peer } from './network/network.ts';
+import type { Peer, PeerNetwork } from './network/network.ts';
 
 /** A tag's digest as an origin once gave it to the node that remembers it. */
 export interface RememberedTag {
@@ -46,13 +46,13 @@ const MEMBERS_FOR_TWO_WITNESSES = 3;
 
 /** What tags meant while the origin could be reached, kept by all members together. */
 export class TagMemory {
-  readonly #network: Network;
+  readonly #network: PeerNetwork;
   readonly #witnesses: () => number | undefined;
   readonly #now: () => number;
   readonly #random: () => number;
 
   /** `witnesses`: how many members on different hosts must agree; by the size of the swarm where it is not given. */
-  constructor(network: Network, lookup: TagLookup, options: { witnesses?: () => number | undefined; now?: () => number; random?: () => number } = {}) {
+  constructor(network: PeerNetwork, lookup: TagLookup, options: { witnesses?: () => number | undefined; now?: () => number; random?: () => number } = {}) {
     this.#network = network;
     this.#witnesses = options.witnesses ?? (() => undefined);
     this.#now = options.now ?? Date.now;

@@ -1,25 +1,15 @@
 import test from 'ava';
 import { readdirSync } from 'node:fs';
+import type { DemoReport } from '../../src/cli/demo/demo.ts';
 import { MAIN } from '../support/cli.ts';
 import { layerswarm, programEnv } from '../support/layerswarm.ts';
 import { startProgram } from '../support/process.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-interface DemoReceipt {
-  readonly reference: string;
-  readonly digest: string;
-  readonly bytes: number;
-  readonly originBytes: number;
-  readonly peerBytes: number;
-  readonly copies: number;
-  readonly seconds: number;
-  readonly nodes: readonly unknown[];
-}
-
 test('the demo ends by itself, with a receipt that adds up', async (t) => {
   const { code, stdout, stderr } = await layerswarm(['demo', '--nodes', '4', '--json'], { runtimeDir: tempDir(t, 'demo') });
   t.is(code, 0, stderr);
-  const receipt = JSON.parse(stdout) as DemoReceipt;
+  const receipt = JSON.parse(stdout) as DemoReport;
   t.is(receipt.reference, 'demo/layerswarm:latest');
   t.regex(receipt.digest, /^sha256:[0-9a-f]{64}$/);
   t.is(receipt.nodes.length, 4);

@@ -10,7 +10,7 @@ import { type Agent, programEnv, startAgent } from '../support/layerswarm.ts';
 import { createPodman } from '../support/podman.ts';
 import { runOk } from '../support/process.ts';
 import { findTool, requireTool } from '../support/require-tool.ts';
-import { type Files, setupRoot, snapshot } from '../support/setup-root.ts';
+import { DEBIAN_CONTAINERD, type Files, setupRoot, snapshot } from '../support/setup-root.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -71,17 +71,6 @@ async function throughSetup(t: ExecutionContext<Context>, runtime: string, files
   t.is((await agent.cliJson<Report>([...line, '--undo'])).changes.length, report.changes.length);
   t.deepEqual(snapshot(place), before);
 }
-
-const DEBIAN_CONTAINERD = `version = 2
-
-[plugins]
-  [plugins."io.containerd.grpc.v1.cri"]
-    [plugins."io.containerd.grpc.v1.cri".cni]
-      bin_dir = "/usr/lib/cni"
-      conf_dir = "/etc/cni/net.d"
-  [plugins."io.containerd.internal.v1.opt"]
-    path = "/var/lib/containerd/opt"
-`;
 
 for (const [title, files] of [['without earlier content', {}], ['with earlier content', { '/etc/containerd/config.toml': DEBIAN_CONTAINERD, '/etc/containerd/certs.d/docker.io/hosts.toml': 'server = "https://registry-1.docker.io"\n' }]] as const) {
   test.serial(`containerd pulls from two registries under unchanged names, one with a login that only the node has: ${title}`, async (t) => {

@@ -7,7 +7,7 @@ import type { Libp2pNetwork } from '../../src/swarm/network/libp2p-network.ts';
 import { createNode, type Node } from '../../src/swarm/network/libp2p-node.ts';
 import { CONTROL_PROTOCOL } from '../../src/swarm/network/members.ts';
 import { PeerKey } from '../../src/swarm/network/peer-key.ts';
-import { PROTOCOL_VERSION } from '../../src/swarm/network/session.ts';
+import { PROTOCOL_VERSION } from '../../src/swarm/network/control-stream.ts';
 import type { SwarmKey } from '../../src/swarm/network/swarm-key.ts';
 
 export const HELLO: MessageOf<'hello'> = { type: 'hello', version: PROTOCOL_VERSION, agent: 'raw', zone: '' };

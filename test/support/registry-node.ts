@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { EmbeddedOrigin } from '../../src/origin/embedded.ts';
 import type { Origin } from '../../src/origin/origin.ts';
 import { registryNameOf } from '../../src/origin/registry-name.ts';
-import { Registry, type RegistryCounters, type RegistryOptions } from '../../src/registry/registry.ts';
+import { type OwnRegistry, Registry, type RegistryCounters, type RegistryOptions, type RegistryServer } from '../../src/registry/registry.ts';
 import type { BlobStore } from '../../src/store/blob-store.ts';
 import type { ImageStore } from '../../src/store/images/image-store.ts';
 import { openStore } from '../../src/store/store.ts';
@@ -42,7 +42,7 @@ export interface RecordingCounters extends RegistryCounters {
   vouchedBytes: number;
 }
 
-export interface RegistryNodeOptions extends Partial<Pick<RegistryOptions, 'aliases' | 'mirrors' | 'tagMemory' | 'isExcluded' | 'timing' | 'stallTimeoutMs' | 'deadlineMs' | 'listen' | 'hostNames' | 'lazyRanges'>> {
+export interface RegistryNodeOptions extends Partial<Pick<OwnRegistry, 'aliases' | 'tagMemory' | 'isExcluded'> & RegistryServer & Pick<RegistryOptions, 'mirrors' | 'timing' | 'lazyRanges'>> {
   /** `embedded`, or the origin; undefined for none. */
   readonly origin: 'embedded' | Origin | undefined;
   readonly folder?: string;
@@ -68,20 +68,15 @@ export async function startRegistryNode(cleanup: Cleanup, options: RegistryNodeO
   const record = (message: string): void => {
     counters.log.push(message);
   };
+  const { listen = { host: '127.0.0.1', port: 0 }, aliases = () => [], tagMemory = () => Promise.resolve(undefined), isExcluded = () => false } = options;
   const registry = new Registry({
-    listen: { host: '127.0.0.1', port: 0 },
-    aliases: () => [],
-    tagMemory: () => Promise.resolve(undefined),
-    isExcluded: () => false,
     // a busy machine is no fault; tests of time-outs set them
-    deadlineMs: PATIENT_MS,
-    ...options,
+    server: { deadlineMs: PATIENT_MS, ...options, listen },
+    content: { store, images, exchange },
+    own: { origin: () => origin, registryName: () => (origin === undefined ? undefined : registryNameOf(origin.url)), aliases, tagMemory, isExcluded },
+    ...(options.mirrors && { mirrors: options.mirrors }),
+    ...(options.lazyRanges !== undefined && { lazyRanges: options.lazyRanges }),
     timing: { originTimeout: PATIENT_MS, memoryTimeout: PATIENT_MS, headStart: PATIENT_MS, manifestTimeout: PATIENT_MS, ...options.timing },
-    store,
-    images,
-    exchange,
-    origin: () => origin,
-    registryName: () => (origin === undefined ? undefined : registryNameOf(origin.url)),
     ...(embedded === undefined ? {} : { embedded: { origin: embedded, uploadsFolder: join(folder, 'uploads') } }),
     log: { debug: record, info: record, warn: record },
     counters,

@@ -47,3 +47,15 @@ export const QUAY = { name: 'quay.io', server: 'https://quay.io', path: 'quay.io
 export function target(more: Partial<SetupTarget> = {}): SetupTarget {
   return { endpoint: new URL('http://127.0.0.1:5050'), registries: [HUB], everyRegistry: false, ...more };
 }
+
+/** `/etc/containerd/config.toml` as Debian has it. */
+export const DEBIAN_CONTAINERD = `version = 2
+
+[plugins]
+  [plugins."io.containerd.grpc.v1.cri"]
+    [plugins."io.containerd.grpc.v1.cri".cni]
+      bin_dir = "/usr/lib/cni"
+      conf_dir = "/etc/cni/net.d"
+  [plugins."io.containerd.internal.v1.opt"]
+    path = "/var/lib/containerd/opt"
+`;

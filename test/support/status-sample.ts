@@ -1,4 +1,5 @@
-import type { NodeHealth, Receipt, StatusDocument } from '../../src/status/status-document.ts';
+import type { Receipt } from '../../src/status/receipt-document.ts';
+import type { NodeHealth, StatusDocument } from '../../src/status/status-document.ts';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 

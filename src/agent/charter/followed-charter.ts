@@ -3,14 +3,14 @@ import type { CharterStatus } from '../../status/status-document.ts';
 import { CharterBoard } from '../../swarm/charter/charter-board.ts';
 import { CharterKey } from '../../swarm/charter/operator-key.ts';
 import type { Charter } from '../../swarm/charter/signed-charter.ts';
-import type { Network } from '../../swarm/network/network.ts';
+import type { Announcements, PeerNetwork } from '../../swarm/network/network.ts';
 import { version } from '../../version.ts';
 import { CharterFile } from './charter-file.ts';
 import { parseCharterRules } from './charter-rules.ts';
 import type { SwarmRules } from './swarm-rules.ts';
 
 export interface FollowedCharterOptions {
-  readonly network: Network;
+  readonly network: PeerNetwork & Announcements;
   readonly data: string;
   /** The operator's public key. */
   readonly key: string;

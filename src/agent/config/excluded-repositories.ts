@@ -1,3 +1,4 @@
+import { globToRegExp } from '../../glob.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { ImageStore } from '../../store/images/image-store.ts';
 
@@ -13,7 +14,7 @@ export class ExcludedRepositories {
 
   /** From now on these are excluded, and no others. */
   set(patterns: readonly string[]): void {
-    this.#patterns = patterns.map((pattern) => new RegExp(`^${pattern.split('*').map((part) => part.replace(/[^a-z0-9]/g, '\\$&')).join('.*')}$`));
+    this.#patterns = patterns.map(globToRegExp);
   }
 
   /** `full`: with its registry. A pattern means the name with it or without. */

@@ -2,7 +2,7 @@ import type { Descriptor } from '../../oci/descriptor.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { isForeign, readManifest } from '../../oci/manifest.ts';
 import type { ImageStore } from '../../store/images/image-store.ts';
-import type { Network, Peer } from '../../swarm/network/network.ts';
+import type { Peer, PeerNetwork } from '../../swarm/network/network.ts';
 
 const FIND_TIMEOUT_MS = 3000;
 /** As many as one message takes. */
@@ -23,13 +23,13 @@ export async function blobsOfImage(images: ImageStore, root: Digest): Promise<De
 }
 
 /** Members that hold all of these blobs whole. Those that do not answer in time hold nothing. */
-export async function findHolders(network: Network, blobs: readonly Digest[], signal: AbortSignal): Promise<Peer[]> {
+export async function findHolders(network: PeerNetwork, blobs: readonly Digest[], signal: AbortSignal): Promise<Peer[]> {
   const peers = [...network.peers()];
   const holds = await Promise.all(peers.map(async ({ peerId }) => await holdsAll(network, peerId, blobs, signal)));
   return peers.filter((_, index) => holds[index]);
 }
 
-async function holdsAll(network: Network, peerId: string, blobs: readonly Digest[], signal: AbortSignal): Promise<boolean> {
+async function holdsAll(network: PeerNetwork, peerId: string, blobs: readonly Digest[], signal: AbortSignal): Promise<boolean> {
   try {
     for (let start = 0; start < blobs.length; start += BLOBS_A_QUESTION) {
       const batch = blobs.slice(start, start + BLOBS_A_QUESTION).map(String);

@@ -2,7 +2,7 @@ import type { Logger } from '../../log.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { Reference } from '../../oci/reference.ts';
 import type { Store } from '../../store/store.ts';
-import type { Network } from '../../swarm/network/network.ts';
+import type { PeerNetwork } from '../../swarm/network/network.ts';
 import { blobsOfImage, chooseKeepers, findHolders } from './copies.ts';
 import type { CopyTargets } from './copy-targets.ts';
 import { prefetchOnMembers } from './prefetch-wave.ts';
@@ -13,7 +13,7 @@ const AFTER_LEAVING_MS = 5000;
 const MAX_ROUNDS = 4;
 
 export interface CopyKeeperParts {
-  readonly network: Network;
+  readonly network: PeerNetwork;
   readonly store: Pick<Store, 'blobs' | 'images'>;
   readonly targets: CopyTargets;
   readonly zone: string;

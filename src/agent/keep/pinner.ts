@@ -2,7 +2,7 @@ import type { PinNode, PinReport, PinRequest, PinStatus, UnpinReport, UnpinReque
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { Store } from '../../store/store.ts';
-import type { Network, Peer } from '../../swarm/network/network.ts';
+import type { Peer, PeerNetwork } from '../../swarm/network/network.ts';
 import { blobsOfImage } from './copies.ts';
 import type { CopyKeeper } from './copy-keeper.ts';
 import type { CopyTargets } from './copy-targets.ts';
@@ -14,7 +14,7 @@ import type { UpstreamOf } from '../pull/puller.ts';
 const MEMBER_TIMEOUT_MS = 30_000;
 
 export interface PinnerParts {
-  readonly network: Network;
+  readonly network: PeerNetwork;
   readonly store: Pick<Store, 'blobs' | 'images'>;
   readonly upstreamOf: UpstreamOf;
   readonly names: ImageNameOptions;

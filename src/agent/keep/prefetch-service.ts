@@ -1,7 +1,7 @@
 import type { PullProgress } from '../../control/pull-operation.ts';
 import { LayerswarmError } from '../../errors.ts';
-import type { Receipt } from '../../status/status-document.ts';
-import type { Network } from '../../swarm/network/network.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
+import type { PeerMessages } from '../../swarm/network/network.ts';
 import type { MessageOf } from '../../swarm/protocol/message.ts';
 
 const MAX_RUNNING = 4;
@@ -15,7 +15,7 @@ export type PrefetchState = MessageOf<'prefetch-state'>;
 export type PullImage = (image: string, platforms: readonly string[], options: { signal: AbortSignal; onProgress: (progress: PullProgress) => void }) => Promise<Receipt>;
 
 export interface PrefetchServiceOptions {
-  readonly network: Network;
+  readonly network: PeerMessages;
   /** Whether members may ask at all. */
   readonly allowed: boolean;
   readonly pull: PullImage;

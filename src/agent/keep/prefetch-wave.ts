@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { NodeOutcome } from '../../control/prefetch-operation.ts';
 import { errorCode } from '../../errors.ts';
-import type { Network, Peer } from '../../swarm/network/network.ts';
+import type { Peer, PeerNetwork } from '../../swarm/network/network.ts';
 import type { Message } from '../../swarm/protocol/message.ts';
 import { memberFailure } from './member-failure.ts';
 import type { PrefetchState } from './prefetch-service.ts';
@@ -17,7 +17,7 @@ const GONE_MS = 5000;
 const PROGRESS_MS = 250;
 
 export interface WaveOptions {
-  readonly network: Network;
+  readonly network: PeerNetwork;
   readonly members: readonly Peer[];
   /** Full, with a digest: every member gets the same image, whatever the tag means by then. */
   readonly image: string;

@@ -4,8 +4,8 @@ import { LayerswarmError } from '../../errors.ts';
 import type { Platform } from '../../oci/descriptor.ts';
 import { parsePlatform } from '../../oci/platform.ts';
 import { Reference } from '../../oci/reference.ts';
-import type { Receipt } from '../../status/status-document.ts';
-import type { Network } from '../../swarm/network/network.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
+import type { PeerNetwork } from '../../swarm/network/network.ts';
 import { parseImageName, type ImageName, type ImageNameOptions } from '../pull/image-name.ts';
 import { prefetchOnMembers } from './prefetch-wave.ts';
 import type { Puller, PullOptions, UpstreamOf } from '../pull/puller.ts';
@@ -13,7 +13,7 @@ import type { Puller, PullOptions, UpstreamOf } from '../pull/puller.ts';
 const TAG_TIMEOUT_MS = 5000;
 
 export interface PreheatParts {
-  readonly network: Network;
+  readonly network: PeerNetwork;
   readonly puller: Puller;
   readonly upstreamOf: UpstreamOf;
   readonly names: ImageNameOptions;

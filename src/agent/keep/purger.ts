@@ -5,7 +5,7 @@ import { linkedDescriptors, MAX_MANIFEST_BYTES, rawManifest, readManifest, type 
 import { Reference } from '../../oci/reference.ts';
 import type { PurgeResult } from '../../store/images/purge.ts';
 import type { Store } from '../../store/store.ts';
-import type { Network, Peer } from '../../swarm/network/network.ts';
+import type { Peer, PeerNetwork } from '../../swarm/network/network.ts';
 import type { HostContent } from './host-content.ts';
 import { parseImageName, type ImageName, type ImageNameOptions } from '../pull/image-name.ts';
 import { memberFailure } from './member-failure.ts';
@@ -17,7 +17,7 @@ const MEMBER_TIMEOUT_MS = 60_000;
 const MAX_BLOBS = 4096;
 
 export interface PurgerParts {
-  readonly network: Network;
+  readonly network: PeerNetwork;
   readonly store: Store;
   /** This node's own. */
   readonly name: string;

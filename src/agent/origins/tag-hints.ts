@@ -4,10 +4,10 @@ import { isRepositoryName, isTag } from '../../oci/name.ts';
 import type { Origin } from '../../origin/origin.ts';
 import { registryNameOf } from '../../origin/registry-name.ts';
 import type { ImageStore } from '../../store/images/image-store.ts';
-import type { Network } from '../../swarm/network/network.ts';
+import type { PeerNetwork } from '../../swarm/network/network.ts';
 
 export interface TagHintsParts {
-  readonly network: Network;
+  readonly network: PeerNetwork;
   readonly images: ImageStore;
   readonly origin: () => Origin | undefined;
   readonly isExcluded: (repository: string) => boolean;

@@ -1,7 +1,8 @@
+import { unlessAborted } from '../../async/abort.ts';
 import type { BlobProgress } from '../../control/pull-operation.ts';
 import { LayerswarmError } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
-import type { ReceiptBlob } from '../../status/status-document.ts';
+import type { ReceiptBlob } from '../../status/receipt-document.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
 import type { BlobExchange, BlobFetch, BlobRequest, TransferStatus } from '../../swarm/swarm.ts';
 import { StateClock } from './receipt.ts';
@@ -37,15 +38,11 @@ export class BlobPull {
     const fetch = exchange.fetch({ digest, size, ...wanted });
     this.#state = { kind: 'fetching', fetch, started };
     this.tick();
-    const { promise: ended, reject } = Promise.withResolvers<never>();
-    const onAbort = (): void => reject(signal.reason instanceof Error ? signal.reason : new LayerswarmError('aborted', 'the pull was given up'));
-    signal.addEventListener('abort', onAbort, { once: true });
     try {
-      await Promise.race([fetch.done(), ended]);
+      await unlessAborted(fetch.done(), signal, ({ reason }) => (reason instanceof Error ? reason : new LayerswarmError('aborted', 'the pull was given up')));
       this.tick();
       this.#state = { kind: 'done', last: fetch.progress(), seconds: (performance.now() - started) / 1000 };
     } finally {
-      signal.removeEventListener('abort', onAbort);
       fetch.release();
     }
   }

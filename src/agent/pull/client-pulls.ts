@@ -2,11 +2,12 @@ import type { Digest } from '../../oci/digest.ts';
 import { linkedDescriptors, parseManifest } from '../../oci/manifest.ts';
 import type { ClientName } from '../../registry/client-name.ts';
 import type { PullObserver } from '../../registry/pull/pull-context.ts';
-import type { Receipt, ReceiptBlob } from '../../status/status-document.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
 import type { ImageStore } from '../../store/images/image-store.ts';
 import type { BlobExchange, TransferStatus } from '../../swarm/swarm.ts';
-import { makeReceipt, pullId, StateClock } from './receipt.ts';
+import { type AskedBlob, type ClientPull, type PullFailure, receiptOfFailure, receiptOfPull } from './client-pull.ts';
+import { pullId, StateClock } from './receipt.ts';
 
 /** Clients ask for all layers within moments of the manifest; when none came for this long and all are here, the pull is over. */
 const QUIET_MS = 3000;
@@ -20,42 +21,11 @@ const MAX_NAMES = 2000;
 /** Requests of one pull follow each other: an id that was given for a manifest is not that of a pull minutes later. */
 const ID_MS = 60_000;
 
-type AskedBlob =
-  | { readonly kind: 'stored'; readonly size: number }
-  | { readonly kind: 'coming'; readonly digest: Digest; readonly size: number; readonly error?: string }
-  | { readonly kind: 'arrived'; readonly digest: Digest; readonly size: number; readonly at: number };
-
-interface Pull {
-  readonly id: string;
-  readonly client: ClientName;
-  readonly reference: string;
-  readonly digest: string;
-  readonly repository: string;
-  readonly startedAt: number;
-  /** What the manifest names. */
-  readonly blobs: ReadonlySet<string>;
-  /** What the client asked for of them. */
-  readonly asked: Map<string, AskedBlob>;
-  readonly clocks: Map<string, StateClock>;
-  firstByteAt: number | undefined;
-  lastAskedAt: number;
-}
-
 /** `reference`: the tag that a manifest was asked for by, itself or the index that names it; undefined while only its digest was said. */
 interface Name {
   readonly reference: string | undefined;
   readonly id: string;
   readonly at: number;
-}
-
-/** A manifest that a client could not be given. */
-interface Failure {
-  readonly id: string;
-  readonly client: ClientName;
-  readonly reference: string;
-  readonly startedAt: number;
-  readonly error: string;
-  readonly lastAt: number;
 }
 
 export interface ClientPullsOptions {
@@ -72,8 +42,8 @@ export interface ClientPullsOptions {
  */
 export class ClientPulls implements PullObserver, Disposable {
   readonly #options: ClientPullsOptions;
-  readonly #pulls = new Map<string, Pull>();
-  readonly #failures = new Map<string, Failure>();
+  readonly #pulls = new Map<string, ClientPull>();
+  readonly #failures = new Map<string, PullFailure>();
   /** `repository@digest` to the reference that it was asked for by, and the pull's id: runtimes resolve a tag first and then ask by digest. */
   readonly #names = new Map<string, Name>();
   readonly #unsubscribe: () => void;
@@ -140,7 +110,7 @@ export class ClientPulls implements PullObserver, Disposable {
       if (!this.#isOver(pull, transfers, now)) continue;
       this.#pulls.delete(key);
       this.#names.delete(key);
-      if (pull.asked.size > 0) this.#finish(pull, transfers);
+      if (pull.asked.size > 0) this.#options.keep(receiptOfPull(pull, transfers));
     }
     for (const [key, failure] of this.#failures) {
       if (now - failure.lastAt < FAILED_QUIET_MS) continue;
@@ -152,7 +122,7 @@ export class ClientPulls implements PullObserver, Disposable {
     this.#timer = undefined;
   }
 
-  #isOver({ asked, lastAskedAt }: Pull, transfers: ReadonlyMap<string, TransferStatus>, now: number): boolean {
+  #isOver({ asked, lastAskedAt }: ClientPull, transfers: ReadonlyMap<string, TransferStatus>, now: number): boolean {
     const quietMs = now - lastAskedAt;
     if (quietMs < QUIET_MS) return false;
     const coming = [...asked].filter(([, { kind }]) => kind === 'coming');
@@ -217,32 +187,7 @@ export class ClientPulls implements PullObserver, Disposable {
     }
   }
 
-  #finish(pull: Pull, transfers: ReadonlyMap<string, TransferStatus>): void {
-    const blobs = [...pull.asked].map(([digest, blob]) => blobReceipt(pull, digest, blob, transfers.get(digest)));
-    const missing = [...pull.asked.values()].flatMap((blob) => (blob.kind === 'coming' ? [blob] : []));
-    const error = missing.find((blob) => blob.error !== undefined)?.error;
-    const endedAt = Math.max(pull.startedAt, missing.length > 0 ? pull.lastAskedAt : 0, ...[...pull.asked.values()].flatMap((blob) => (blob.kind === 'arrived' ? [blob.at] : [])));
-    const seconds = (endedAt - pull.startedAt) / 1000;
-    this.#options.keep(makeReceipt({
-      id: pull.id,
-      client: pull.client,
-      result: missing.length === 0 ? 'done' : error === undefined ? 'aborted' : 'failed',
-      error: missing.length === 0 ? null : error ?? 'the client went away before all was here',
-      reference: pull.reference,
-      digest: pull.digest,
-      startedAt: new Date(pull.startedAt).toISOString(),
-      finishedAt: new Date(endedAt).toISOString(),
-      seconds,
-      firstByteSeconds: pull.firstByteAt === undefined ? null : (pull.firstByteAt - pull.startedAt) / 1000,
-      peerNames: {},
-      verified: missing.length === 0,
-      stale: false,
-      phases: [{ name: 'blobs', seconds }],
-      blobs,
-    }));
-  }
-
-  #of(repository: string, blob: string): Pull | undefined {
+  #of(repository: string, blob: string): ClientPull | undefined {
     return [...this.#pulls.values()].find((pull) => pull.repository === repository && pull.blobs.has(blob));
   }
 
@@ -266,7 +211,7 @@ function isRunning(transfer: TransferStatus | undefined): boolean {
 }
 
 /** Looks how far the blobs are that the client waits for. */
-function sample(pull: Pull, transfers: ReadonlyMap<string, TransferStatus>, now: number): void {
+function sample(pull: ClientPull, transfers: ReadonlyMap<string, TransferStatus>, now: number): void {
   for (const [digest, { kind }] of pull.asked) {
     const transfer = transfers.get(digest);
     if (kind !== 'coming' || transfer === undefined) continue;
@@ -275,28 +220,4 @@ function sample(pull: Pull, transfers: ReadonlyMap<string, TransferStatus>, now:
     pull.clocks.set(digest, clock);
     clock.look(transfer.state, now);
   }
-}
-
-function blobReceipt({ startedAt, clocks }: Pull, digest: string, blob: AskedBlob, found: TransferStatus | undefined): ReceiptBlob {
-  const transfer = blob.kind === 'stored' ? undefined : found;
-  return {
-    digest,
-    bytes: blob.kind === 'coming' ? transfer?.haveBytes ?? 0 : blob.size,
-    source: blob.kind === 'stored' ? 'store' : 'swarm',
-    fromOriginBytes: transfer?.fromOriginBytes ?? 0,
-    fromPeersBytes: [...transfer?.fromPeers.values() ?? []].reduce((sum, bytes) => sum + bytes, 0),
-    peers: Object.fromEntries(transfer?.fromPeers ?? []),
-    seconds: blob.kind === 'arrived' ? Math.max(0, blob.at - Math.max(startedAt, transfer?.startedAt ?? 0)) / 1000 : 0,
-    waitedSeconds: clocks.get(digest)?.seconds('finding') ?? 0,
-    verifySeconds: clocks.get(digest)?.seconds('verifying') ?? 0,
-    stalls: transfer?.stalls ?? 0,
-    retries: transfer?.retries ?? 0,
-  };
-}
-
-function receiptOfFailure({ id, client, reference, startedAt, error, lastAt }: Failure): Receipt {
-  return makeReceipt({
-    id, client, result: 'failed', error, reference, digest: '', startedAt: new Date(startedAt).toISOString(), finishedAt: new Date(lastAt).toISOString(), seconds: (lastAt - startedAt) / 1000,
-    firstByteSeconds: null, peerNames: {}, verified: false, stale: false, phases: [{ name: 'resolve', seconds: (lastAt - startedAt) / 1000 }], blobs: [],
-  });
 }

@@ -1,5 +1,5 @@
 import type { Logger } from '../../log.ts';
-import type { Receipt } from '../../status/status-document.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
 import { formatBytes } from '../../quantity.ts';
 import type { PeerNames } from '../peer-names.ts';
 import type { ReceiptBook } from './receipt-book.ts';

@@ -6,7 +6,7 @@ import { isForeign, linkedDescriptors, parseManifest, type ImageManifest, type R
 import { choosePlatform, formatPlatform, hostPlatform } from '../../oci/platform.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
 import type { BlobExchange } from '../../swarm/swarm.ts';
-import type { Receipt, ReceiptPhase } from '../../status/status-document.ts';
+import type { Receipt, ReceiptPhase } from '../../status/receipt-document.ts';
 import { BlobPull } from './blob-pull.ts';
 import type { ImageName } from './image-name.ts';
 import { makeReceipt, pullId } from './receipt.ts';

@@ -1,6 +1,7 @@
 import { appendFile, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Receipt } from '../../status/status-document.ts';
+import { BoundedMap } from '../../bounded-map.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
 
 /** Receipts that are kept, whatever they are of. */
 const LAST = 200;
@@ -29,7 +30,7 @@ export class ReceiptBook {
   readonly #listeners = new Set<(receipt: Receipt) => void>();
   /** Newest first. */
   #last: Receipt[] = [];
-  readonly #slowest = new Map<string, Receipt>();
+  readonly #slowest = new BoundedMap<string, Receipt>(SLOWEST);
   #lines = 0;
   #writing: Promise<void> = Promise.resolve();
 
@@ -76,9 +77,7 @@ export class ReceiptBook {
     const { reference } = receipt;
     const slowest = this.#slowest.get(reference);
     if (slowest !== undefined && slowest.seconds > receipt.seconds) return;
-    this.#slowest.delete(reference);
     this.#slowest.set(reference, receipt);
-    if (this.#slowest.size > SLOWEST) this.#slowest.delete(this.#slowest.keys().next().value!);
   }
 
   async #load(): Promise<void> {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Receipt, ReceiptBlob } from '../../status/status-document.ts';
+import type { Receipt, ReceiptBlob } from '../../status/receipt-document.ts';
 import { verdict } from './verdict.ts';
 
 /** Names a pull in receipts, logs and the answers of the registry endpoint. */

@@ -1,4 +1,4 @@
-import type { Receipt } from '../../status/status-document.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
 import { formatBytes } from '../../quantity.ts';
 
 /** A pull that took no longer is fast enough: nobody asks. */

@@ -1,21 +1,21 @@
 import { Digest } from '../../oci/digest.ts';
 import type { Carriers, HandedOver, JobAnswer } from '../../replicate/replicator.ts';
 import { MemberDistance } from '../../swarm/exchange/core/distance.ts';
-import type { Network } from '../../swarm/network/network.ts';
+import type { PeerNetwork } from '../../swarm/network/network.ts';
 import type { PeerNames } from '../peer-names.ts';
 
 const ASK_TIMEOUT_MS = 5_000;
 
 /** Which members are configured for the same copies, and who of them does which: the one closest to the repository, by everybody's reckoning. */
 export class ReplicationMembers implements Carriers {
-  readonly #network: Network;
+  readonly #network: PeerNetwork;
   readonly #peers: Pick<PeerNames, 'called'>;
   readonly #distance = new MemberDistance();
   readonly #routes = new Map<string, ReadonlySet<string>>();
   readonly #unsubscribe: () => void;
 
   /** @param own fingerprints of this node's routes */
-  constructor(network: Network, peers: Pick<PeerNames, 'called'>, own: readonly string[], accept: (job: HandedOver) => JobAnswer) {
+  constructor(network: PeerNetwork, peers: Pick<PeerNames, 'called'>, own: readonly string[], accept: (job: HandedOver) => JobAnswer) {
     this.#network = network;
     this.#peers = peers;
     this.#routes.set(network.self, new Set(own));

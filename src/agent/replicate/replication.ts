@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { onAbort } from '../../async/abort.ts';
 import type { PlannedTag, ReplicatedTag, ReplicateRunRequest, ReplicateRunResult } from '../../control/replicate-operation.ts';
 import { CopyTarget } from '../../copy/copy-target.ts';
 import { RegistryImage } from '../../copy/registry-image.ts';
@@ -19,7 +20,7 @@ import { type Outcome, Replicator } from '../../replicate/replicator.ts';
 import { onSchedule } from '../../replicate/schedule.ts';
 import type { ReplicationStatus } from '../../status/status-document.ts';
 import type { ImageStore } from '../../store/images/image-store.ts';
-import type { Network } from '../../swarm/network/network.ts';
+import type { PeerNetwork } from '../../swarm/network/network.ts';
 import type { BlobExchange } from '../../swarm/swarm.ts';
 import { ReplicationMembers } from './replication-members.ts';
 
@@ -32,7 +33,7 @@ const MAX_TROUBLED = 20;
 export interface ReplicationParts {
   readonly config: ReplicationConfig;
   readonly data: string;
-  readonly network: Network;
+  readonly network: PeerNetwork;
   readonly peers: PeerNames;
   readonly images: ImageStore;
   readonly exchange: BlobExchange;
@@ -144,8 +145,7 @@ export class Replication implements AsyncDisposable {
       open.delete(keyOf(job));
       check();
     });
-    const onAbort = (): void => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort, { once: true });
+    using _ = onAbort(signal, () => { reject(signal.reason as Error); });
     try {
       for await (const { route, repository, tag } of this.#find(request, signal)) {
         const key = { policy: route.policy.name, target: route.target.name, repository, tag };
@@ -158,7 +158,6 @@ export class Replication implements AsyncDisposable {
       return { dryRun: false, tags: [...outcomes.values()], plan: [] };
     } finally {
       unsubscribe();
-      signal.removeEventListener('abort', onAbort);
     }
   }
 

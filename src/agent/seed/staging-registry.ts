@@ -36,15 +36,9 @@ export async function openStaging({ store, exchange, log, tempFolder, repository
     store: { size: (digest) => blobs.size(digest), open: (digest) => blobs.open(digest), delete: (digest) => blobs.delete(digest), write: (source, options) => blobs.write(source, { ...options, origin: false }) },
   });
   const registry = new Registry({
-    listen: { host: '127.0.0.1', port: 0 },
-    store: blobs,
-    images,
-    exchange,
-    origin: () => origin,
-    registryName: () => registryNameOf(origin.url),
-    aliases: () => [],
-    tagMemory: () => Promise.resolve(undefined),
-    isExcluded: () => false,
+    server: { listen: { host: '127.0.0.1', port: 0 } },
+    content: { store: blobs, images, exchange },
+    own: { origin: () => origin, registryName: () => registryNameOf(origin.url), aliases: () => [], tagMemory: () => Promise.resolve(undefined), isExcluded: () => false },
     embedded: { origin, uploadsFolder },
     log,
     counters: NO_COUNTERS,

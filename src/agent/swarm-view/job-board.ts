@@ -1,23 +1,13 @@
 import type { PrefetchProgress } from '../../control/prefetch-operation.ts';
 import type { SeedLine } from '../../control/seed-operation.ts';
+import type { SwarmJob } from '../../status/swarm-document.ts';
 
 const MAX_JOBS = 8;
 /** One that ended is shown this long. */
 const KEPT_MS = 10 * 60_000;
 
-export interface Job {
+export interface Job extends Omit<SwarmJob, 'node' | 'endedAt'> {
   readonly id: number;
-  readonly kind: 'seed' | 'preheat';
-  readonly title: string;
-  readonly state: 'running' | 'done' | 'failed';
-  /** What it does now, or how it ended. */
-  readonly step: string;
-  readonly doneBytes: number;
-  readonly totalBytes: number;
-  readonly nodesDone: number;
-  readonly nodes: number;
-  /** ms since the epoch. */
-  readonly startedAt: number;
   readonly endedAt: number | undefined;
 }
 

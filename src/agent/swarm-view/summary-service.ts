@@ -1,6 +1,6 @@
 import { LayerswarmError } from '../../errors.ts';
-import type { Receipt } from '../../status/status-document.ts';
-import type { Network, Peer } from '../../swarm/network/network.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
+import type { Peer, PeerNetwork } from '../../swarm/network/network.ts';
 import { TokenBucket } from '../../swarm/network/rate-limit.ts';
 import { makePullDetail, makeSummary, newsOf, type MaySee, type PullDetail, type SummaryFacts, type WholeSummary } from './summary.ts';
 
@@ -10,7 +10,7 @@ const FRESH_MS = 900;
 const ASKED = { rate: 2, burst: 20 };
 
 export interface SummaryServiceOptions {
-  readonly network: Pick<Network, 'handle' | 'onPeer'>;
+  readonly network: PeerNetwork;
   readonly facts: () => SummaryFacts;
   readonly receipts: () => readonly Receipt[];
   /** What members are told of. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { ImageStatus, Receipt, StatusDocument } from '../../status/status-document.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
+import type { ImageStatus, StatusDocument } from '../../status/status-document.ts';
 import type { TransferStatus } from '../../swarm/swarm.ts';
 import type { MessageOf } from '../../swarm/protocol/message.ts';
 import type { Job } from './job-board.ts';

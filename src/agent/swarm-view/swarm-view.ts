@@ -1,7 +1,8 @@
 import type { Logger } from '../../log.ts';
-import type { Receipt, StatusDocument } from '../../status/status-document.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
+import type { StatusDocument } from '../../status/status-document.ts';
 import type { ExchangeTotals, TransferStatus } from '../../swarm/swarm.ts';
-import type { Network } from '../../swarm/network/network.ts';
+import type { PeerNetwork } from '../../swarm/network/network.ts';
 import { every } from '../schedule.ts';
 import type { JobBoard } from './job-board.ts';
 import { RateMeter } from './rate-meter.ts';
@@ -16,7 +17,7 @@ const SAVE_MS = 60_000;
 
 export interface SwarmViewParts {
   readonly data: string;
-  readonly network: Network;
+  readonly network: PeerNetwork;
   readonly exchange: { transfers(): readonly TransferStatus[]; totals(): Readonly<ExchangeTotals> };
   readonly status: () => StatusDocument;
   readonly receipts: () => readonly Receipt[];

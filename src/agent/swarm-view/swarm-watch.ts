@@ -3,7 +3,7 @@ import { errorCode } from '../../errors.ts';
 import type { StatusDocument } from '../../status/status-document.ts';
 import type { SwarmDocument, SwarmPullDetail } from '../../status/swarm-document.ts';
 import type { SwarmSource } from '../../status/swarm-source.ts';
-import type { Network, Peer } from '../../swarm/network/network.ts';
+import type { Peer, PeerNetwork } from '../../swarm/network/network.ts';
 import { askNext } from './ask-next.ts';
 import { ImageCatalog } from './image-catalog.ts';
 import { mergeSwarm, pullDetail, type Told } from './merge.ts';
@@ -21,7 +21,7 @@ const SAME_START_MS = 5000;
 const IMAGES_MS = 2000;
 
 export interface SwarmWatchOptions {
-  readonly network: Pick<Network, 'self' | 'peers' | 'peer' | 'onPeer' | 'request'>;
+  readonly network: PeerNetwork;
   readonly status: () => Pick<StatusDocument, 'peerId' | 'name' | 'zone' | 'version' | 'membership' | 'registries' | 'origin' | 'health'>;
   /** What this node says of itself. */
   readonly own: () => WholeSummary;

@@ -1,6 +1,7 @@
 import type { Logger } from '../../log.ts';
 import type { MirroredRegistry } from '../../registry/registry.ts';
-import type { ContainerdStatus, LimitStatus, MembershipStatus, NodeHealth, OriginStatus, Receipt, ReplicationStatus, StatusDocument, TransferDocument } from '../../status/status-document.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
+import type { ContainerdStatus, LimitStatus, MembershipStatus, NodeHealth, OriginStatus, ReplicationStatus, StatusDocument, TransferDocument } from '../../status/status-document.ts';
 import type { StatusSource } from '../../status/status-source.ts';
 import type { Store } from '../../store/store.ts';
 import type { BulkThread } from '../../swarm/thread/bulk-thread.ts';

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { enableCompileCache, flushCompileCache } from 'node:module';
 import { join } from 'node:path';
@@ -29,7 +30,7 @@ export const define: DefineCommand = (command, context) => {
       const agent = await startAgent(config, log, () => strays.count);
       flushCompileCache();
       if (context.output.json) context.output.result(agent.file, () => '');
-      if (!stopped.aborted) await new Promise((resolve) => { stopped.addEventListener('abort', resolve, { once: true }); });
+      if (!stopped.aborted) await once(stopped, 'abort');
 
       log.info('stopping');
       const cut = setTimeout(() => {

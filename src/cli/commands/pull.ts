@@ -1,7 +1,7 @@
 import type { PrefetchReport, PullPlan } from '../../control/prefetch-operation.ts';
 import type { ControlClient } from '../../control/control-client.ts';
 import { errorCode, LayerswarmError, type ErrorCode } from '../../errors.ts';
-import type { Receipt } from '../../status/status-document.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
 import { connectToAgent } from '../agent-client.ts';
 import type { CommandContext, DefineCommand } from '../command.ts';
 import { exitCode } from '../exit-code.ts';

@@ -2,7 +2,7 @@ import { connectToAgent } from '../agent-client.ts';
 import type { DefineCommand } from '../command.ts';
 import { LayerswarmError } from '../../errors.ts';
 import { Reference } from '../../oci/reference.ts';
-import type { Receipt } from '../../status/status-document.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
 
 export const define: DefineCommand = (command, context) => {
   command

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
 import { anonymous } from '../../origin/credentials.ts';
 import { RegistryOrigin } from '../../origin/registry-origin.ts';
-import type { Receipt } from '../../status/status-document.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
 import { makeSwarmKey } from '../../swarm/network/swarm-key.ts';
 import { makeDemoImage, type DemoImage } from './demo-image.ts';
 import { startDemoNode, type DemoNode } from './demo-node.ts';

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { lstatSync, readlinkSync, readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pack } from 'tar-stream';
+import { onAbort } from '../../async/abort.ts';
 import { DockerEngine } from '../../docker/engine.ts';
 import { LayerswarmError } from '../../errors.ts';
 import { Cleanup } from '../cleanup.ts';
@@ -46,13 +47,10 @@ export async function bootLive(disk: string, options: BootOptions, onUp: (receip
   cleanup.add(async () => { await container.remove({ force: true, v: true }); });
   onUp(receipt);
 
-  const stop = (): void => {
+  using _ = onAbort(signal, () => {
     container.stop({ t: STOP_SECONDS }).catch(() => undefined); // It may have ended by itself; the removal below is what counts.
-  };
-  signal?.addEventListener('abort', stop, { once: true });
-  if (signal?.aborted === true) stop();
+  });
   await container.wait();
-  signal?.removeEventListener('abort', stop);
 }
 
 /** Docker mounts nothing at `/`: every folder at the top is mounted on its own. */

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bounded-map.ts';
 import { LayerswarmError } from '../../errors.ts';
 import type { ByteSource } from '../header/byte-source.ts';
 import { parseInode, type Inode } from './inode.ts';
@@ -28,7 +29,7 @@ export class ExtFileSystem {
   readonly #hugeFiles: boolean;
   readonly #tables: readonly number[];
   /** Pieces of inode tables and the like, the least recently used first. */
-  readonly #cache = new Map<number, Buffer>();
+  readonly #cache = new BoundedMap<number, Buffer>(MAX_CACHED);
 
   private constructor(source: ByteSource, superblock: Buffer) {
     this.#source = source;
@@ -87,13 +88,11 @@ export class ExtFileSystem {
   #piece(number: number): Buffer {
     const known = this.#cache.get(number);
     if (known !== undefined) {
-      this.#cache.delete(number);
       this.#cache.set(number, known);
       return known;
     }
     const at = number * CACHE_BYTES;
     const bytes = this.#source.read(at, Math.min(CACHE_BYTES, Math.max(0, this.#source.size - at)));
-    if (this.#cache.size >= MAX_CACHED) this.#cache.delete(this.#cache.keys().next().value!);
     this.#cache.set(number, bytes);
     return bytes;
   }

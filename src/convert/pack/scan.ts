@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { onAbort } from '../../async/abort.ts';
 import { LayerswarmError } from '../../errors.ts';
 import { startDaemon, type Surroundings } from '../program/run-program.ts';
 import { TREE_READER, readerTask } from '../reader/reader-task.ts';
@@ -49,8 +50,7 @@ const MAX_RECORD_BYTES = 64 * 1024;
  */
 export async function scanTree(where: Surroundings, { folder, volume }: Pick<Place, 'folder' | 'volume'>, excluded: RegExp, signal: AbortSignal | undefined, visit?: (file: ScannedFile) => void): Promise<Scan> {
   const find = await (volume === undefined ? startDaemon(where, 'find', ['-P', folder, '-xdev', '-printf', FORMAT], 'pipe') : startDaemon(where, TREE_READER, [readerTask({ ...volume, kind: 'scan' })], 'pipe'));
-  const stop = (): void => { find.child.kill('SIGKILL'); };
-  signal?.addEventListener('abort', stop, { once: true });
+  using _ = onAbort(signal, () => { find.child.kill('SIGKILL'); });
   const tally = new Tally(excluded, visit);
   const closed = once(find.child, 'close');
   try {
@@ -67,7 +67,6 @@ export async function scanTree(where: Surroundings, { folder, volume }: Pick<Pla
     if (find.child.exitCode !== 0) throw find.failure();
     return tally.scan;
   } finally {
-    signal?.removeEventListener('abort', stop);
     await find.stop(0);
   }
 }

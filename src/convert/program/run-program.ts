@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { onAbort } from '../../async/abort.ts';
 import { LayerswarmError } from '../../errors.ts';
 import { PROGRAM_PATH, type Program } from './find-programs.ts';
 
@@ -54,7 +55,7 @@ export async function runProgram(where: Surroundings, program: Runnable, args: r
   options.signal?.throwIfAborted();
   const child = start(where, [...commandOf(program), ...args], [options.stdin ?? 'ignore', options.stdout ?? 'pipe', 'pipe']);
   const stop = (): void => { child.kill('SIGKILL'); };
-  options.signal?.addEventListener('abort', stop, { once: true });
+  using _ = onAbort(options.signal, stop);
   const output: Buffer[] = [];
   let length = 0;
   child.stdout?.on('data', (chunk: Buffer) => {
@@ -63,15 +64,11 @@ export async function runProgram(where: Surroundings, program: Runnable, args: r
     else stop();
   });
   const errors = collectErrors(child);
-  try {
-    const [code, killedBy] = await ended(child, nameOf(program));
-    options.signal?.throwIfAborted();
-    if (length > OUTPUT_LIMIT) throw new LayerswarmError('too-large', `${nameOf(program)} printed more than ${OUTPUT_LIMIT} bytes`);
-    if (code === null || !(options.okCodes ?? [0]).includes(code)) throw programFailed(nameOf(program), code, killedBy, errors());
-    return Buffer.concat(output);
-  } finally {
-    options.signal?.removeEventListener('abort', stop);
-  }
+  const [code, killedBy] = await ended(child, nameOf(program));
+  options.signal?.throwIfAborted();
+  if (length > OUTPUT_LIMIT) throw new LayerswarmError('too-large', `${nameOf(program)} printed more than ${OUTPUT_LIMIT} bytes`);
+  if (code === null || !(options.okCodes ?? [0]).includes(code)) throw programFailed(nameOf(program), code, killedBy, errors());
+  return Buffer.concat(output);
 }
 
 /** A program that runs until it is stopped. */

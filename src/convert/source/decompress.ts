@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
+import { onAbort } from '../../async/abort.ts';
 import { LayerswarmError } from '../../errors.ts';
 import { requirePrograms } from '../program/find-programs.ts';
 import { startDaemon, type Surroundings } from '../program/run-program.ts';
@@ -33,8 +34,7 @@ const CHUNK_BYTES = 256 * 1024;
 export async function decompress(input: FileRange, { name, program, args }: Extract<Wrapping, { kind: 'compressed' }>, target: string, { where, limit, signal, onUnpack }: Unpacking): Promise<void> {
   requirePrograms([program]);
   const daemon = await startDaemon(where, program, args, 'pipe');
-  const stop = (): void => { daemon.child.kill('SIGKILL'); };
-  signal?.addEventListener('abort', stop, { once: true });
+  using _ = onAbort(signal, () => { daemon.child.kill('SIGKILL'); });
   // A program that has ended no longer reads; why it ended is said below.
   const feeding = pipeline(readRange(input, onUnpack), daemon.child.stdin!).catch(() => undefined);
   try {
@@ -44,7 +44,6 @@ export async function decompress(input: FileRange, { name, program, args }: Extr
     signal?.throwIfAborted();
     if (daemon.child.exitCode !== 0) throw new LayerswarmError('size-mismatch', `the disk is packed with ${name}, and damaged or cut short; copy it again (${daemon.failure().message})`);
   } finally {
-    signal?.removeEventListener('abort', stop);
     await daemon.stop(0);
   }
 }

@@ -1,3 +1,4 @@
+import { unlessAborted } from '../../async/abort.ts';
 import { LayerswarmError } from '../../errors.ts';
 
 /** Runs one operation a key at a time; who asks meanwhile joins it. The operation outlives callers that go away. */
@@ -15,18 +16,12 @@ export class SingleFlight<T> {
   }
 }
 
-/** `promise`, or the signal's reason, whichever comes first. What `promise` does after that is nobody's concern. */
-export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(abortReason(signal));
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
+/** `unlessAborted`, with a failure that clients can be told. */
+export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return await unlessAborted(promise, signal, abortReason);
 }
 
-function abortReason(signal: AbortSignal): LayerswarmError {
-  const reason: unknown = signal.reason;
+function abortReason({ reason }: AbortSignal): LayerswarmError {
   if (reason instanceof LayerswarmError) return reason;
   const isTimeout = reason instanceof Error && reason.name === 'TimeoutError';
   return new LayerswarmError(isTimeout ? 'timeout' : 'aborted', isTimeout ? 'no answer in time' : 'the request was given up', { cause: reason });

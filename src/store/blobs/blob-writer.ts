@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { onAbort } from '../../async/abort.ts';
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
 import type { Checkpoints, WriteOptions } from '../blob-store.ts';
@@ -79,12 +80,10 @@ async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal | 
   }
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   aborted.catch(() => undefined); // it is raced below
-  const onAbort = (): void => reject(new LayerswarmError('aborted', 'the write was aborted', { cause: signal.reason }));
+  using _ = onAbort(signal, () => { reject(new LayerswarmError('aborted', 'the write was aborted', { cause: signal.reason })); });
   const iterator = source[Symbol.asyncIterator]();
   let ended = false;
-  signal.addEventListener('abort', onAbort, { once: true });
   try {
-    if (signal.aborted) onAbort();
     for (;;) {
       const next = await Promise.race([iterator.next(), aborted]);
       if (next.done === true) {
@@ -94,7 +93,6 @@ async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal | 
       yield next.value;
     }
   } finally {
-    signal.removeEventListener('abort', onAbort);
     // not waited for: a source that hangs would hold up its own end
     if (!ended) void Promise.resolve(iterator.return?.()).catch(() => undefined);
   }

@@ -1,4 +1,4 @@
-import { access, constants, rename, rm, statfs } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { BlobCatalog, BlobRecord } from './blob-catalog.ts';
@@ -8,8 +8,8 @@ import type { BlobChange, BlobReader, BlobStore, Checkpoints, PartialBlob, Write
 import { writeTempBlob } from './blob-writer.ts';
 import { removeFile, syncFolder } from '../disk/durable-file.ts';
 import type { CheckedFiles } from './checked-files.ts';
-import { chooseEvictions, type EvictionCandidate } from './eviction.ts';
-import { KeyedQueue } from '../disk/keyed-queue.ts';
+import { StoreRoom, type BlobStoreLimits } from './store-room.ts';
+import { KeyedQueue } from '../../async/keyed-queue.ts';
 import type { Metadata } from '../db/metadata.ts';
 import type { OpenPartial, OwnedPartial, PartialLender } from '../partial/partial-owner.ts';
 import { PartialFile } from '../partial/partial-file.ts';
@@ -17,13 +17,6 @@ import { PartialSet } from '../partial/partial-set.ts';
 import { isMissing, storeError } from '../store-error.ts';
 import type { StoreLayout } from '../disk/store-layout.ts';
 import type { SyncPolicy } from '../disk/sync-policy.ts';
-
-export interface BlobStoreLimits {
-  /** Bytes of all blobs and partial blobs together. */
-  readonly maxBytes: number;
-  /** Bytes of the disk that stay free, whatever the size limit allows. */
-  readonly reserveBytes: number;
-}
 
 export interface BlobStoreStats {
   readonly blobs: number;
@@ -68,8 +61,8 @@ export interface GuardedBlobs {
 export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
   readonly #parts: Parts;
   readonly #partials: PartialSet;
-  /** Sizes of the writes under way, where they are known. */
-  #reservedBytes = 0;
+  /** What fits, and what may go for it. */
+  readonly room: StoreRoom;
   /** One change of a blob's name at a time. */
   readonly #names = new KeyedQueue();
   readonly #checks = new BlobChecks();
@@ -78,6 +71,7 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
   private constructor(parts: Parts) {
     this.#parts = parts;
     this.#partials = new PartialSet({ layout: parts.layout, sync: parts.sync, now: parts.now, publish: (partial) => this.#publishPartial(partial) });
+    this.room = new StoreRoom({ ...parts, partials: this.#partials, evictBlob: (digest) => this.#evictBlob(digest) });
   }
 
   /** @param parts.catalog loaded */
@@ -120,19 +114,15 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
     if (expectedSize !== undefined && maxBytes !== undefined && expectedSize > maxBytes) {
       throw new LayerswarmError('too-large', `the blob has ${expectedSize} bytes, ${maxBytes} are allowed`);
     }
-    this.#reservedBytes += expectedSize ?? 0;
-    try {
-      if (expectedSize !== undefined) await this.#makeRoom();
-      const { digest, checkpoints } = await writeTempBlob(source, this.#parts.layout.temp, options, async ({ path, digest, checkpoints }) => {
-        if (expectedSize === undefined && this.size(digest) === undefined) await this.#makeRoom({ written: checkpoints.size });
-        await this.#publish(path, digest, checkpoints, origin);
-      });
-      // what an origin accepted must survive a power loss together with the mark that keeps it
-      if (origin) await this.#parts.metadata.flush();
-      return { digest, size: checkpoints.size };
-    } finally {
-      this.#reservedBytes -= expectedSize ?? 0;
-    }
+    using _ = this.room.reserve(expectedSize ?? 0);
+    if (expectedSize !== undefined) await this.room.make();
+    const { digest, checkpoints } = await writeTempBlob(source, this.#parts.layout.temp, options, async ({ path, digest, checkpoints }) => {
+      if (expectedSize === undefined && this.size(digest) === undefined) await this.room.make({ written: checkpoints.size });
+      await this.#publish(path, digest, checkpoints, origin);
+    });
+    // what an origin accepted must survive a power loss together with the mark that keeps it
+    if (origin) await this.#parts.metadata.flush();
+    return { digest, size: checkpoints.size };
   }
 
   async openPartial(digest: Digest, size: number, pieceLength: number): Promise<PartialBlob> {
@@ -140,7 +130,7 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
   }
 
   async lendPartial<T extends OwnedPartial>(digest: Digest, size: number, pieceLength: number, open: OpenPartial<T>): Promise<T> {
-    return await this.#partials.open(digest, size, pieceLength, open, () => this.#makeRoom());
+    return await this.#partials.open(digest, size, pieceLength, open, () => this.room.make());
   }
 
   partials(): Iterable<{ digest: Digest; size: number; haveBytes: number }> {
@@ -208,53 +198,6 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
     });
   }
 
-  /**
-   * What may be removed to make room: nobody has it open, it is not pinned, and no origin depends on it.
-   * @param options.released held as origin, and to be treated as if they were not
-   */
-  evictable(options: { released?: readonly Digest[] } = {}): EvictionCandidate[] {
-    const pinned = this.#parts.pinned();
-    const released = new Set(options.released?.map(String));
-    const candidates: EvictionCandidate[] = [];
-    for (const record of this.#parts.catalog.all()) {
-      const key = record.digest.toString();
-      if (record.readers > 0 || pinned.has(key) || (record.origin && !released.has(key))) continue;
-      candidates.push({ key, digest: record.digest, size: record.size, usedAt: record.usedAt, partial: false });
-    }
-    return [...candidates, ...this.#partials.idle()];
-  }
-
-  /** Bytes that count against the size limit: blobs, and partial blobs and writes under way, with their full size. */
-  usedBytes(): number {
-    return this.#parts.catalog.bytes + this.#partials.chargedBytes() + this.#reservedBytes;
-  }
-
-  /** Drops what was chosen, unless somebody opened it meanwhile. Resolves with what went. */
-  async evict(chosen: readonly EvictionCandidate[]): Promise<EvictionCandidate[]> {
-    const gone: EvictionCandidate[] = [];
-    for (const candidate of chosen) {
-      if (await (candidate.partial ? this.#evictPartial(candidate.digest) : this.#evictBlob(candidate.digest))) gone.push(candidate);
-    }
-    return gone;
-  }
-
-  /** Evicts until so many bytes more would fit. @throws `disk-full` when they cannot */
-  async makeRoom(bytes: number): Promise<void> {
-    await this.#makeRoom({ expected: bytes });
-  }
-
-  /** Whether a blob of so many bytes would be taken now: there is room, or could be, and the folder can be written. */
-  async takes(bytes: number): Promise<boolean> {
-    try {
-      const { overLimit, overDisk } = await this.#shortage({ written: 0, expected: bytes });
-      if (chooseEvictions(this.evictable(), Math.max(0, overLimit, overDisk)) === undefined) return false;
-      await access(this.#parts.layout.partial, constants.W_OK);
-      return true;
-    } catch {
-      return false; // a disk that cannot even be asked
-    }
-  }
-
   stats(): BlobStoreStats {
     const { catalog, limits } = this.#parts;
     const pinned = this.#parts.pinned();
@@ -270,37 +213,6 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
   async close(): Promise<void> {
     await this.#partials.closeAll();
     this.#parts.catalog.saveTimes();
-  }
-
-  /**
-   * Evicts until all that is here, under way, or `written` outside the count, fits limit and disk.
-   * @throws `disk-full` when it cannot
-   */
-  async #makeRoom({ written = 0, expected = 0 }: { written?: number; expected?: number } = {}): Promise<void> {
-    const { limits, layout } = this.#parts;
-    const { overLimit, overDisk, free } = await this.#shortage({ written, expected });
-    const needed = Math.max(overLimit, overDisk);
-    if (needed <= 0) return;
-    const chosen = chooseEvictions(this.evictable(), needed);
-    if (chosen === undefined) {
-      const why = overLimit >= overDisk
-        ? `the size limit of ${inMiB(limits.maxBytes)} is reached, and the rest is in use, pinned or held as origin; raise the limit or unpin images`
-        : `the disk of ${layout.root} has ${inMiB(free)} free, of which ${inMiB(limits.reserveBytes)} stay reserved; free ${inMiB(overDisk)}`;
-      throw new LayerswarmError('disk-full', why, { detail: { missingBytes: needed, limit: overLimit >= overDisk ? 'store' : 'disk' } });
-    }
-    await this.evict(chosen);
-  }
-
-  /** Bytes by which limit and disk are exceeded: with what is `written` outside the count, and what is `expected` to be. */
-  async #shortage({ written, expected }: { written: number; expected: number }): Promise<{ overLimit: number; overDisk: number; free: number }> {
-    const { limits, layout } = this.#parts;
-    const { bavail, bsize } = await statfs(layout.root);
-    const free = bavail * bsize;
-    return {
-      overLimit: this.usedBytes() + written + expected - limits.maxBytes,
-      overDisk: this.#partials.outstandingBytes() + this.#reservedBytes + expected + limits.reserveBytes - free,
-      free,
-    };
   }
 
   async #publishPartial(partial: OwnedPartial): Promise<void> {
@@ -330,10 +242,6 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
       this.#parts.checked.add(digest, file);
       if (isNew) this.#tell({ kind: 'added', digest, size: checkpoints.size });
     });
-  }
-
-  async #evictPartial(digest: Digest): Promise<boolean> {
-    return !this.#partials.isOpen(digest) && await this.#partials.delete(digest);
   }
 
   async #evictBlob(digest: Digest): Promise<boolean> {
@@ -371,9 +279,4 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
 
 function notFound(digest: Digest, cause?: unknown): LayerswarmError {
   return new LayerswarmError('not-found', `the store does not hold ${digest.toString()}`, { cause });
-}
-
-/** For people. */
-function inMiB(bytes: number): string {
-  return `${Math.ceil(bytes / 2 ** 20)} MiB`;
 }

@@ -56,8 +56,8 @@ export async function collectGarbage(parts: Parts, options: GcOptions): Promise<
     await removeOldQuarantine(parts);
     forgetOldTags(parts);
   }
-  const chosen = choose(parts, options, blobs.evictable({ released }));
-  const gone = options.dryRun === true ? chosen : await blobs.evict(chosen);
+  const chosen = choose(parts, options, blobs.room.evictable({ released }));
+  const gone = options.dryRun === true ? chosen : await blobs.room.evict(chosen);
   return {
     removed: gone.map(({ digest, size, partial }) => ({ digest, size, kind: partial ? 'partial' : 'blob' })),
     bytes: gone.reduce((sum, { size }) => sum + size, 0),
@@ -72,7 +72,7 @@ function choose({ blobs, maxBytes, now }: Parts, options: GcOptions, candidates:
   const old = candidates.filter((candidate) => isOld(candidate));
   const young = candidates.filter((candidate) => !isOld(candidate));
   const freed = old.reduce((sum, { size }) => sum + size, 0);
-  const over = blobs.usedBytes() - freed - (options.targetBytes ?? maxBytes);
+  const over = blobs.room.usedBytes() - freed - (options.targetBytes ?? maxBytes);
   // when all that may go is too little, it goes all the same
   return [...old, ...(over > 0 ? chooseEvictions(young, over) ?? young : [])];
 }

@@ -1,10 +1,10 @@
 import { LayerswarmError } from '../../errors.ts';
-import type { CharterAnnouncement, Network, Peer } from '../network/network.ts';
+import type { Announcements, CharterAnnouncement, Peer, PeerNetwork } from '../network/network.ts';
 import type { CharterKey } from './operator-key.ts';
 import { type Charter, verifyCharter } from './signed-charter.ts';
 
 export interface CharterBoardOptions {
-  readonly network: Network;
+  readonly network: PeerNetwork & Announcements;
   readonly key: CharterKey;
   /** The file of an earlier run; verified anew. */
   readonly kept: string | undefined;

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bounded-map.ts';
 import { errorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { BlobReader } from '../../store/blob-store.ts';
@@ -32,7 +33,7 @@ export class BlobServer implements LaneSource {
   readonly #fetchedBy = new Map<string, Set<string>>();
   readonly #open: OpenBlobs;
   /** Blobs that were compared again since somebody disputed them, and when. */
-  readonly #doubted = new Map<string, number>();
+  readonly #doubted = new BoundedMap<string, number>(MAX_DOUBTED);
 
   constructor(options: BlobServerOptions) {
     this.#options = options;
@@ -94,9 +95,7 @@ export class BlobServer implements LaneSource {
     const key = blob.toString();
     const now = performance.now();
     if (now - (this.#doubted.get(key) ?? -Infinity) < DOUBT_EVERY_MS) return;
-    this.#doubted.delete(key);
     this.#doubted.set(key, now);
-    if (this.#doubted.size > MAX_DOUBTED) this.#doubted.delete(this.#doubted.keys().next().value!);
     await this.#options.store.doubt(blob);
     reader.doubt();
   }

@@ -4,7 +4,7 @@ import { Grade, type PartialBlob } from '../../store/blob-store.ts';
 import type { BlobNetwork } from '../network/network.ts';
 import type { Say, WantedPart } from '../swarm.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
-import { Carrier } from './carrier.ts';
+import { DownloadIo } from './download-io.ts';
 import type { Coordinators } from './coordinators.ts';
 import { Bitfield, type Run } from './core/bitfield.ts';
 import type { CrowdReach } from './core/crowd-search.ts';
@@ -68,7 +68,7 @@ export interface SessionOptions {
 export class DownloadSession {
   readonly download: Download;
   readonly verifier: PieceVerifier;
-  readonly carrier: Carrier;
+  readonly io: DownloadIo;
   readonly #options: SessionOptions;
   readonly #abort = new AbortController();
   readonly #outOfTurn: OutOfTurn;
@@ -114,7 +114,7 @@ export class DownloadSession {
       say: options.say,
       meter,
     });
-    this.carrier = new Carrier({
+    this.io = new DownloadIo({
       network, now, digest, repository, download, partial, provenance, verifier: this.verifier, meter, rates: options.rates, say: options.say, signal: this.#abort.signal,
       origin: () => origin.usable,
       wake: () => this.wake(),
@@ -132,7 +132,7 @@ export class DownloadSession {
       },
     });
     this.#outOfTurn = new OutOfTurn({
-      network, digest, now, download, partial, carrier: this.carrier, verifier: this.verifier, pending: options.pending, signal: this.#abort.signal,
+      network, digest, now, download, partial, io: this.io, verifier: this.verifier, pending: options.pending, signal: this.#abort.signal,
       originUsable: () => origin.usable !== undefined,
     });
     this.#restore(provenance);
@@ -142,7 +142,7 @@ export class DownloadSession {
   close(): void {
     clearInterval(this.#tick);
     this.verifier.stop();
-    if (!this.#abort.signal.aborted) this.carrier.stop();
+    if (!this.#abort.signal.aborted) this.io.stop();
     this.#abort.abort();
   }
 
@@ -248,10 +248,10 @@ export class DownloadSession {
         break;
       }
       case 'fetch':
-        void this.carrier.fetch(command.fetch);
+        void this.io.fetch(command.fetch);
         break;
       case 'cancel':
-        this.carrier.cancel(command.fetch);
+        this.io.cancel(command.fetch);
         break;
       case 'ask-lease':
         void this.#askLease(command);
@@ -262,7 +262,7 @@ export class DownloadSession {
         if (command.read !== undefined && isLeased(command.read)) coordinators.report(digest, command.read.extent, [], 'failed');
         break;
       case 'read':
-        void this.carrier.read(command.read);
+        void this.io.read(command.read);
         break;
       default:
         command satisfies never;

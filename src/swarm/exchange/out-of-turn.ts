@@ -1,7 +1,7 @@
 import type { Digest } from '../../oci/digest.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
 import type { BlobNetwork } from '../network/network.ts';
-import type { Carrier } from './carrier.ts';
+import type { DownloadIo } from './download-io.ts';
 import type { Download } from './core/download.ts';
 import type { PieceVerifier } from './piece-verifier.ts';
 import { SecondReading } from './second-reading.ts';
@@ -23,7 +23,7 @@ export interface OutOfTurnOptions {
   readonly now: () => number;
   readonly download: Download;
   readonly partial: PartialBlob;
-  readonly carrier: Carrier;
+  readonly io: DownloadIo;
   readonly verifier: PieceVerifier;
   /** Answers of members that are awaited. */
   readonly pending: ReadonlySet<Promise<void>>;
@@ -52,7 +52,7 @@ export class OutOfTurn {
 
   /** The piece at `start` is vouched for here when this resolves, or else nobody brings it now. */
   async bring(start: number, { end, isPatient }: WantedPart): Promise<void> {
-    const { carrier, download, now, signal } = this.#options;
+    const { io, download, now, signal } = this.#options;
     const { layout } = download;
     const piece = layout.pieceAt(start);
     if (this.#isVouched(piece)) return;
@@ -62,7 +62,7 @@ export class OutOfTurn {
     const [, whole] = layout.piecesWithin(layout.range(piece).start, end);
     const mayRead = this.#options.originUsable() && !(isPatient && download.isShared);
     const read = mayRead ? download.readOutOfTurn(piece, Math.min(whole, Math.ceil(READ_BYTES / layout.pieceLength)), now()) : undefined;
-    await Promise.race([arrived, read === undefined ? elapsed(PATIENCE_MS) : carrier.read(read)]);
+    await Promise.race([arrived, read === undefined ? elapsed(PATIENCE_MS) : io.read(read)]);
   }
 
   /** It has come, and is vouched for. */
@@ -72,7 +72,7 @@ export class OutOfTurn {
   }
 
   async #fromMembers(piece: number): Promise<void> {
-    const { carrier, download, now, partial, pending, signal, verifier } = this.#options;
+    const { io, download, now, partial, pending, signal, verifier } = this.#options;
     const tried = new Set<string>();
     for (;;) {
       const source = download.holdersOf(piece, now()).find(({ peer }) => !tried.has(peer));
@@ -80,7 +80,7 @@ export class OutOfTurn {
         tried.add(source.peer);
         // Whoever has all of it signs no piece unless it is asked to; whoever fetches sends what was signed along.
         const said = source.role === 'complete' ? this.#second.ask(source.peer, piece, 1).then(([statement]) => statement, () => undefined) : undefined;
-        if (partial.grade(piece) === Grade.missing) await carrier.bring(source.peer, piece, AbortSignal.any([signal, AbortSignal.timeout(MEMBER_MS)]));
+        if (partial.grade(piece) === Grade.missing) await io.bring(source.peer, piece, AbortSignal.any([signal, AbortSignal.timeout(MEMBER_MS)]));
         const statement = this.#lacksStatement(piece) ? await Promise.race([said, elapsed(MEMBER_MS)]) : undefined;
         if (statement !== undefined && this.#lacksStatement(piece)) await verifier.confirm(piece, statement);
         if (signal.aborted || this.#isVouched(piece)) return;

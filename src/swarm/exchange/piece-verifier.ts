@@ -4,7 +4,7 @@ import { Grade, type PartialBlob } from '../../store/blob-store.ts';
 import { Accusations, type AccusationsContext } from './accusations.ts';
 import type { BlobOrigin, Say } from '../swarm.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
-import { ListInUse } from './list-in-use.ts';
+import { PrefixListSource } from './prefix-list-source.ts';
 import type { PrefixList } from './prefix-list.ts';
 import type { Provenance } from './provenance.ts';
 import { SecondReading } from './second-reading.ts';
@@ -46,7 +46,7 @@ export class PieceVerifier {
   readonly #layout: PieceLayout;
   readonly #provenance: Provenance;
   readonly #hooks: VerifierHooks;
-  readonly #list: ListInUse;
+  readonly #list: PrefixListSource;
   readonly #accusations: Accusations;
   readonly #second: SecondReading;
   /** What this node said after its own second reading of pieces, for all who dispute them. */
@@ -66,7 +66,7 @@ export class PieceVerifier {
     this.#layout = layout;
     this.#provenance = provenance;
     this.#hooks = hooks;
-    this.#list = new ListInUse(context.network, blob, partial);
+    this.#list = new PrefixListSource(context.network, blob, partial);
     this.#accusations = new Accusations(context, blob, partial, layout, provenance);
     this.#second = new SecondReading(context.network, blob, layout, () => hooks.rivals());
     partial.onCheckpoint = (index, digest) => this.#onCheckpoint(index, digest);

@@ -1,3 +1,5 @@
+import { BoundedMap } from '../../bounded-map.ts';
+
 const WINDOW_MS = 60 * 60 * 1000;
 /** So often one may be wrong, each time after it was told of the last, and still be thought unlucky. */
 const TOLERATED = 2;
@@ -11,7 +13,7 @@ const MAX_MEMBERS = 1000;
  * that once. Whoever is told, and brings wrong ones again and again while the others do not, is no victim.
  */
 export class Strikes {
-  readonly #times = new Map<string, number[]>();
+  readonly #times = new BoundedMap<string, number[]>(MAX_MEMBERS);
 
   /**
    * The member was wrong about a blob whose transfer began at `begunAt`; true when that is too often, compared with `others`. What it brought
@@ -21,9 +23,7 @@ export class Strikes {
     const times = this.#recent(member, now);
     if ((times.at(-1) ?? -Infinity) < begunAt) {
       times.push(now);
-      this.#times.delete(member);
       this.#times.set(member, times);
-      if (this.#times.size > MAX_MEMBERS) this.#times.delete(this.#times.keys().next().value!);
     }
     const counts = [...others].filter((other) => other !== member).map((other) => this.#recent(other, now).length).sort((a, b) => a - b);
     const usual = counts[Math.floor(counts.length / 2)] ?? 0;

@@ -218,9 +218,9 @@ export class Transfer {
 
   // Lanes
 
-  /** As `Carrier.serve`. */
+  /** As `DownloadIo.serve`. */
   serve(start: number, end: number): LaneAnswer | undefined {
-    return this.#session()?.carrier.serve(start, end);
+    return this.#session()?.io.serve(start, end);
   }
 
   async lookAgain(piece: number): Promise<Statement | undefined> {

@@ -1,3 +1,4 @@
+import { unlessAborted as endOfWait } from '../../async/abort.ts';
 import { LayerswarmError } from '../../errors.ts';
 
 export function abortedBy(signal: AbortSignal): LayerswarmError {
@@ -6,14 +7,5 @@ export function abortedBy(signal: AbortSignal): LayerswarmError {
 
 /** Waits for `work`, but not longer than until the signal. The work itself goes on. @throws `aborted` */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return await work;
-  const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => { reject(abortedBy(signal)); };
-  if (signal.aborted) onAbort();
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
+  return await endOfWait(work, signal, abortedBy);
 }

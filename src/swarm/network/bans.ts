@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BoundedMap } from '../../bounded-map.ts';
 import { addressGroup, isLoopback } from './address.ts';
 import type { Ban } from './network.ts';
 import { readStateFile, writeStateFile } from './state-file.ts';
@@ -25,7 +26,7 @@ export class Bans {
   readonly #path: string;
   readonly #now: () => number;
   readonly #onWarning: (line: string) => void;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries = new BoundedMap<string, Entry>(MAX_BANS);
   /** Bans since the start, by reason. */
   readonly counts = new Map<string, number>();
   #saving: Promise<void> = Promise.resolve();
@@ -47,8 +48,6 @@ export class Bans {
     this.#expire();
     const counted = this.counts.has(ban.reason) || this.counts.size < MAX_REASONS ? ban.reason : OTHER_REASONS;
     this.counts.set(counted, (this.counts.get(counted) ?? 0) + 1);
-    this.#entries.delete(ban.peerId);
-    if (this.#entries.size >= MAX_BANS) this.#entries.delete(this.#entries.keys().next().value!);
     const group = address === undefined ? undefined : addressGroup(address);
     this.#entries.set(ban.peerId, { ...ban, reason: ban.reason.slice(0, 500), address: group === undefined || group === 'unknown' || isLoopback(group) ? undefined : group });
     this.#saving = this.#save(this.#saving);

@@ -1,4 +1,5 @@
 import type { ConnectionGater } from '@libp2p/interface';
+import { BoundedMap } from '../../bounded-map.ts';
 import { reachOf, type Reach } from '../../origin/reach.ts';
 import { isLoopback, parseTcpAddress } from './address.ts';
 import type { Bans } from './bans.ts';
@@ -25,7 +26,7 @@ export class Gater implements ConnectionGater {
   readonly #near: ReadonlySet<Reach>;
   readonly #configured = new Set<string>();
   readonly places = new PendingPlaces();
-  readonly #penalties = new Map<string, number>();
+  readonly #penalties = new BoundedMap<string, number>(MAX_PENALTIES);
 
   constructor(bans: Bans, { loopbackOnly, listen }: GaterOptions) {
     this.#bans = bans;
@@ -47,7 +48,6 @@ export class Gater implements ConnectionGater {
 
   /** The peer broke the rules of the protocol. */
   penalize(peerId: string): void {
-    if (this.#penalties.size >= MAX_PENALTIES) this.#penalties.delete(this.#penalties.keys().next().value!);
     this.#penalties.set(peerId, Date.now() + PENALTY_MS);
   }
 

@@ -21,7 +21,7 @@ import { makeParts, type NetworkParts } from './network-parts.ts';
 import type { Ban, CharterAnnouncement, Network, OriginAnnouncement, Peer } from './network.ts';
 import { PeerKey, verifySignature } from './peer-key.ts';
 import { findClosest, findProviders, type MemberSearchOptions } from './provider-search.ts';
-import { PROTOCOL_VERSION, type Session } from './session.ts';
+import { PROTOCOL_VERSION, type ControlStream } from './control-stream.ts';
 
 /** Nodes that all know each other, as far as memory allows: a connection takes about half a megabyte. */
 const DEFAULT_MAX_NEIGHBOURS = 256;
@@ -91,8 +91,8 @@ export class Libp2pNetwork implements Network {
       hello: () => this.#hello(),
       warn: (line) => { this.#warn(line); },
       events: {
-        onJoined: (session) => { this.#onJoined(session); },
-        onLeft: (session) => { this.#onLeft(session); },
+        onJoined: (control) => { this.#onJoined(control); },
+        onLeft: (control) => { this.#onLeft(control); },
         onCut: (peerId, reason) => { this.#onCut(peerId, reason); },
       },
     });
@@ -149,7 +149,7 @@ export class Libp2pNetwork implements Network {
   }
 
   peer(peerId: string): Peer | undefined {
-    return this.#session(peerId)?.peer;
+    return this.#control(peerId)?.peer;
   }
 
   onPeer(listener: (event: 'joined' | 'left', peer: Peer) => void): () => void {
@@ -158,7 +158,7 @@ export class Libp2pNetwork implements Network {
   }
 
   send(peerId: string, message: Message): void {
-    this.#session(peerId)?.send(message);
+    this.#control(peerId)?.send(message);
   }
 
   async request<T extends MessageType>(peerId: string, message: Message, answer: T, options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<MessageOf<T>> {
@@ -172,13 +172,13 @@ export class Libp2pNetwork implements Network {
   announceOrigin(origin: OriginAnnouncement | undefined): void {
     this.#origin = origin;
     if (this.#state.kind !== 'running') return;
-    for (const session of this.#state.parts.members.joined()) session.send({ type: 'origin-changed', origin });
+    for (const control of this.#state.parts.members.joined()) control.send({ type: 'origin-changed', origin });
   }
 
   announceCharter(charter: CharterAnnouncement): void {
     this.#charter = charter;
     if (this.#state.kind !== 'running') return;
-    for (const session of this.#state.parts.members.joined()) session.send({ type: 'charter-changed', charter });
+    for (const control of this.#state.parts.members.joined()) control.send({ type: 'charter-changed', charter });
   }
 
   /** Streams for lanes to members. */
@@ -204,7 +204,7 @@ export class Libp2pNetwork implements Network {
 
   /** What went over lanes, for `peers`. */
   showLanes(uses: readonly LaneUse[]): void {
-    for (const use of uses) this.#session(use.peerId)?.peer.showLanes(use);
+    for (const use of uses) this.#control(use.peerId)?.peer.showLanes(use);
   }
 
   // oxlint-disable-next-line typescript/require-await -- the interface allows for a key that is elsewhere
@@ -277,21 +277,21 @@ export class Libp2pNetwork implements Network {
     return { type: 'hello', version: PROTOCOL_VERSION, agent, zone, name, time: Date.now(), origin: this.#origin, charter: this.#charter, listen: this.multiaddrs().slice(0, MAX_LISTEN_ADDRESSES) };
   }
 
-  #onJoined(session: Session): void {
+  #onJoined(control: ControlStream): void {
     const { node, discovery, content } = this.#running();
-    void this.#tag(node, session.peer.peerId, true);
-    this.#gater.places.know(session.peer.address);
-    discovery.onJoined(session.peer.peerId, session.hello?.listen ?? []);
+    void this.#tag(node, control.peer.peerId, true);
+    this.#gater.places.know(control.peer.address);
+    discovery.onJoined(control.peer.peerId, control.hello?.listen ?? []);
     content.kick();
-    this.#tell('joined', session.peer);
+    this.#tell('joined', control.peer);
   }
 
-  #onLeft(session: Session): void {
+  #onLeft(control: ControlStream): void {
     if (this.#state.kind === 'running') {
-      void this.#tag(this.#state.parts.node, session.peer.peerId, false);
-      this.#state.parts.discovery.onGone(session.peer.peerId, true);
+      void this.#tag(this.#state.parts.node, control.peer.peerId, false);
+      this.#state.parts.discovery.onGone(control.peer.peerId, true);
     }
-    this.#tell('left', session.peer);
+    this.#tell('left', control.peer);
   }
 
   #onCut(peerId: string, reason: LayerswarmError): void {
@@ -322,7 +322,7 @@ export class Libp2pNetwork implements Network {
   }
 
   #neighbours(): MemberPeer[] {
-    return this.#state.kind === 'running' ? Array.from(this.#state.parts.members.joined(), (session) => session.peer) : [];
+    return this.#state.kind === 'running' ? Array.from(this.#state.parts.members.joined(), (control) => control.peer) : [];
   }
 
   #tell(event: 'joined' | 'left', peer: Peer): void {
@@ -333,11 +333,11 @@ export class Libp2pNetwork implements Network {
     this.#options.onWarning?.(line);
   }
 
-  #session(peerId: string): Session | undefined {
+  #control(peerId: string): ControlStream | undefined {
     return this.#state.kind === 'running' ? this.#state.parts.members.get(peerId) : undefined;
   }
 
-  #member(peerId: string): Session {
+  #member(peerId: string): ControlStream {
     if (this.#state.kind !== 'running') throw new LayerswarmError('peer-gone', 'the network is not running');
     return this.#state.parts.members.require(peerId);
   }

@@ -5,7 +5,7 @@ import type { CharterAnnouncement, OriginAnnouncement, Peer } from './network.ts
 
 const NAME = /^[A-Za-z0-9._-]{1,100}$/;
 
-/** A connected member as the rest of the program sees it; its session keeps it up to date. */
+/** A connected member as the rest of the program sees it; its control stream keeps it up to date. */
 export class MemberPeer implements Peer {
   readonly peerId: string;
   readonly address: string;

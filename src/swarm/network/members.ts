@@ -5,11 +5,11 @@ import { DEFAULT_CHANNEL_LIMITS } from './control-channel.ts';
 import type { MessageHandlers } from './handlers.ts';
 import { addressGroup } from './address.ts';
 import { TokenBucket } from './rate-limit.ts';
-import { Session, type SessionLimits } from './session.ts';
+import { ControlStream, type ControlStreamLimits } from './control-stream.ts';
 
 export const CONTROL_PROTOCOL = '/layerswarm/swarm/1';
 
-export interface MemberLimits extends SessionLimits {
+export interface MemberLimits extends ControlStreamLimits {
   /** From a connection until its control stream is open. */
   openTimeoutMs: number;
   /** A member that was not heard for this long is asked for a sign of life. */
@@ -42,8 +42,8 @@ export interface MemberCounts {
 }
 
 export interface MemberEvents {
-  onJoined(session: Session): void;
-  onLeft(session: Session, reason: LayerswarmError): void;
+  onJoined(control: ControlStream): void;
+  onLeft(control: ControlStream, reason: LayerswarmError): void;
   /** The peer broke the rules of the protocol, or was never a member. */
   onCut(peerId: string, reason: LayerswarmError): void;
 }
@@ -62,7 +62,7 @@ const PING_TIMEOUT_MS = 20_000;
 
 interface Link {
   readonly connections: Set<Connection>;
-  session: Session | undefined;
+  control: ControlStream | undefined;
   opening: boolean;
   openTimer: NodeJS.Timeout | undefined;
 }
@@ -75,7 +75,7 @@ export class Members {
   readonly counts: MemberCounts = { invalidMessages: 0, helloTimeouts: 0, queueOverflows: 0, silent: 0, unknownMessages: 0 };
   readonly #options: MembersOptions;
   readonly #links = new Map<string, Link>();
-  readonly #buckets = new Map<string, { bucket: TokenBucket; sessions: number }>();
+  readonly #buckets = new Map<string, { bucket: TokenBucket; streams: number }>();
   readonly #pingTimer: NodeJS.Timeout;
   #stopped = false;
   #checkedAt = Date.now();
@@ -85,21 +85,21 @@ export class Members {
     this.#pingTimer = setInterval(() => { this.#pingSilent(); }, options.limits.pingIntervalMs / 3);
   }
 
-  /** Sessions that have said hello both ways. */
-  *joined(): Generator<Session> {
-    for (const link of this.#links.values()) if (link.session?.joined === true) yield link.session;
+  /** Control streams that have said hello both ways. */
+  *joined(): Generator<ControlStream> {
+    for (const link of this.#links.values()) if (link.control?.joined === true) yield link.control;
   }
 
-  get(peerId: string): Session | undefined {
-    const session = this.#links.get(peerId)?.session;
-    return session?.joined === true ? session : undefined;
+  get(peerId: string): ControlStream | undefined {
+    const control = this.#links.get(peerId)?.control;
+    return control?.joined === true ? control : undefined;
   }
 
   /** @throws `peer-gone` */
-  require(peerId: string): Session {
-    const session = this.get(peerId);
-    if (session === undefined) throw new LayerswarmError('peer-gone', `peer ${peerId} is not connected`);
-    return session;
+  require(peerId: string): ControlStream {
+    const control = this.get(peerId);
+    if (control === undefined) throw new LayerswarmError('peer-gone', `peer ${peerId} is not connected`);
+    return control;
   }
 
   /** Connected, though perhaps not yet joined. */
@@ -109,11 +109,11 @@ export class Members {
 
   onConnection(connection: Connection): void {
     const peerId = connection.remotePeer.toString();
-    const link = this.#links.get(peerId) ?? { connections: new Set(), session: undefined, opening: false, openTimer: undefined };
+    const link = this.#links.get(peerId) ?? { connections: new Set(), control: undefined, opening: false, openTimer: undefined };
     this.#links.set(peerId, link);
     link.connections.add(connection);
     connection.addEventListener('close', () => { this.#onConnectionClosed(peerId, link, connection); });
-    if (link.session === undefined) this.#awaitSession(peerId, link);
+    if (link.control === undefined) this.#awaitControl(peerId, link);
     else this.#closeSurplus(peerId, link, connection);
   }
 
@@ -126,7 +126,7 @@ export class Members {
       return;
     }
     // The peer would not open another if it still had the one from before.
-    link.session?.close(new LayerswarmError('peer-gone', 'the peer opened a new control stream'));
+    link.control?.close(new LayerswarmError('peer-gone', 'the peer opened a new control stream'));
     this.#begin(peerId, link, stream, connection);
   }
 
@@ -134,7 +134,7 @@ export class Members {
   cut(peerId: string, reason: LayerswarmError): void {
     const link = this.#links.get(peerId);
     if (link === undefined) return;
-    link.session?.close(reason);
+    link.control?.close(reason);
     for (const connection of link.connections) connection.abort(reason);
   }
 
@@ -143,7 +143,7 @@ export class Members {
     clearInterval(this.#pingTimer);
     for (const link of this.#links.values()) {
       clearTimeout(link.openTimer);
-      link.session?.close(new LayerswarmError('aborted', 'this node stops'));
+      link.control?.close(new LayerswarmError('aborted', 'this node stops'));
     }
   }
 
@@ -152,8 +152,8 @@ export class Members {
     return this.#options.self < peerId;
   }
 
-  #awaitSession(peerId: string, link: Link): void {
-    if (this.#stopped || link.session !== undefined || link.connections.size === 0) return;
+  #awaitControl(peerId: string, link: Link): void {
+    if (this.#stopped || link.control !== undefined || link.connections.size === 0) return;
     link.openTimer ??= setTimeout(() => {
       link.openTimer = undefined;
       this.counts.helloTimeouts += 1;
@@ -175,7 +175,7 @@ export class Members {
     } finally {
       link.opening = false;
     }
-    this.#awaitSession(peerId, link);
+    this.#awaitControl(peerId, link);
   }
 
   #begin(peerId: string, link: Link, stream: Stream, connection: Connection): void {
@@ -186,21 +186,21 @@ export class Members {
     const shared = this.#takeBucket(address);
     const own = new TokenBucket(limits.peerRate.perSecond, limits.peerRate.burst, Date.now());
     let reported = false;
-    link.session = new Session(stream, connection, this.#options.hello(), handlers, {
-      onJoined: (session) => {
+    link.control = new ControlStream(stream, connection, this.#options.hello(), handlers, {
+      onJoined: (control) => {
         reported = true;
         for (const other of link.connections) if (other !== connection) this.#closeSurplus(peerId, link, other);
-        void session.ping(PING_TIMEOUT_MS);
-        this.#options.events.onJoined(session);
+        void control.ping(PING_TIMEOUT_MS);
+        this.#options.events.onJoined(control);
       },
       onUnknown: () => { this.counts.unknownMessages += 1; },
-      onClosed: (session, reason) => {
+      onClosed: (control, reason) => {
         this.#releaseBucket(address);
-        if (link.session === session) link.session = undefined;
+        if (link.control === control) link.control = undefined;
         this.#count(reason);
-        if (reported) this.#options.events.onLeft(session, reason);
+        if (reported) this.#options.events.onLeft(control, reason);
         if (reason.code === 'peer-misbehaved' || reason.code === 'timeout' || reason.code === 'too-large' || reason.code === 'unsupported') this.#refuse(peerId, reason);
-        else this.#awaitSession(peerId, link);
+        else this.#awaitControl(peerId, link);
       },
     }, limits, [own, shared]);
   }
@@ -209,14 +209,14 @@ export class Members {
   #closeSurplus(peerId: string, link: Link, connection: Connection): void {
     if (!this.#opens(peerId)) return;
     setTimeout(() => {
-      if (link.session === undefined || link.session.connection === connection) return;
+      if (link.control === undefined || link.control.connection === connection) return;
       connection.close().catch((error: unknown) => { connection.abort(error instanceof Error ? error : new Error('close failed')); });
     }, SURPLUS_CLOSE_MS).unref();
   }
 
   #onConnectionClosed(peerId: string, link: Link, connection: Connection): void {
     link.connections.delete(connection);
-    if (link.session?.connection === connection) link.session.close(new LayerswarmError('peer-gone', `the connection to peer ${peerId} closed`));
+    if (link.control?.connection === connection) link.control.close(new LayerswarmError('peer-gone', `the connection to peer ${peerId} closed`));
     if (link.connections.size > 0) return;
     clearTimeout(link.openTimer);
     link.openTimer = undefined;
@@ -241,21 +241,21 @@ export class Members {
     const stalled = now - this.#checkedAt > pingIntervalMs;
     this.#checkedAt = now;
     if (stalled) return;
-    for (const session of this.joined()) {
-      const silentMs = now - session.heardAt;
+    for (const control of this.joined()) {
+      const silentMs = now - control.heardAt;
       if (silentMs >= silenceMs) {
         this.counts.silent += 1;
-        session.connection.abort(new LayerswarmError('peer-gone', `peer ${session.peer.peerId} was silent for ${silentMs} ms`));
+        control.connection.abort(new LayerswarmError('peer-gone', `peer ${control.peer.peerId} was silent for ${silentMs} ms`));
       } else if (silentMs >= pingIntervalMs) {
-        void session.ping(PING_TIMEOUT_MS);
+        void control.ping(PING_TIMEOUT_MS);
       }
     }
   }
 
   #takeBucket(address: string): TokenBucket {
     const { perSecond, burst } = this.#options.limits.addressRate;
-    const entry = this.#buckets.get(address) ?? { bucket: new TokenBucket(perSecond, burst, Date.now()), sessions: 0 };
-    entry.sessions += 1;
+    const entry = this.#buckets.get(address) ?? { bucket: new TokenBucket(perSecond, burst, Date.now()), streams: 0 };
+    entry.streams += 1;
     this.#buckets.set(address, entry);
     return entry.bucket;
   }
@@ -263,7 +263,7 @@ export class Members {
   #releaseBucket(address: string): void {
     const entry = this.#buckets.get(address);
     if (entry === undefined) return;
-    entry.sessions -= 1;
-    if (entry.sessions === 0) this.#buckets.delete(address);
+    entry.streams -= 1;
+    if (entry.streams === 0) this.#buckets.delete(address);
   }
 }

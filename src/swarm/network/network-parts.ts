@@ -51,7 +51,7 @@ export function makeParts(node: Node, { self, options, bootstrap, gater, handler
     rememberedPath: join(options.dataDir, 'network', 'members.json'),
     targetMembers: target,
     ownAddresses: () => node.getMultiaddrs().map((address) => address.toString()),
-    members: () => Array.from(members.joined(), (session) => ({ peerId: session.peer.peerId, listen: session.hello?.listen ?? [] })),
+    members: () => Array.from(members.joined(), (control) => ({ peerId: control.peer.peerId, listen: control.hello?.listen ?? [] })),
     isConnected: (peerId) => members.has(peerId),
     dial: async (candidate, signal, onAnswer) => await dial(node, gater, candidate, signal, onAnswer),
     askPeers: async (peerId) => await members.require(peerId).request({ type: 'get-peers' }, 'peers'),
@@ -66,7 +66,7 @@ export function makeParts(node: Node, { self, options, bootstrap, gater, handler
     max: maxNeighbours,
     graceMs: options.neighbourGraceMs ?? DEFAULT_NEIGHBOUR_GRACE_MS,
     target,
-    neighbours: () => Array.from(members.joined(), (session) => session.peer),
+    neighbours: () => Array.from(members.joined(), (control) => control.peer),
     letGo: (peerId) => { members.cut(peerId, new LayerswarmError('peer-gone', 'this node has neighbours enough')); },
   });
   return { node, members, discovery, content, neighbours };

@@ -2,11 +2,8 @@ import type { LayerswarmError } from '../../errors.ts';
 import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
 import type { Lane, LaneSource } from '../lane/lane.ts';
 
-/**
- * The connected members of the swarm and the ways to talk to them. `Libp2pNetwork` is the real one, `MemoryNetwork` (under test)
- * joins nodes of one process; `test/unit/swarm/network/conformance.ts` runs on both.
- */
-export interface Network {
+/** The members of the swarm that are connected. */
+export interface ConnectedPeers {
   /** This node's peer id, base58. */
   readonly self: string;
   /** Members that are connected and have said hello. */
@@ -14,6 +11,10 @@ export interface Network {
   peer(peerId: string): Peer | undefined;
   /** Returns the unsubscribe function. */
   onPeer(listener: (event: 'joined' | 'left', peer: Peer) => void): () => void;
+}
+
+/** What members say to each other. */
+export interface PeerMessages {
   /**
    * Sends a message that wants no answer. Messages to one peer arrive in order. Never throws and never waits: a peer whose
    * queue is over its bound is disconnected, one that is gone is reported by `onPeer`. One message may be sent to many peers, and
@@ -28,14 +29,27 @@ export interface Network {
    * Handlers start in the order of their messages.
    */
   handle<T extends MessageType>(type: T, handler: (message: MessageOf<T>, from: Peer) => Promise<Message | undefined> | Message | undefined): void;
+}
+
+/** What most parts use: who is there, and the way to talk to them. */
+export interface PeerNetwork extends ConnectedPeers, PeerMessages {}
+
+/** What this node says of itself. */
+export interface Announcements {
   /** Says to every member, and to those who join later, which origin this node uses or has learned. They see it in `Peer.origin`. */
   announceOrigin(origin: OriginAnnouncement | undefined): void;
   /** Says to every member, and to those who join later, which charter this node follows. They see it in `Peer.charter`. */
   announceCharter(charter: CharterAnnouncement): void;
+}
+
+export interface PeerSignatures {
   /** Signs with the peer key (Ed25519: 64 bytes). */
   sign(bytes: Uint8Array): Promise<Uint8Array>;
   /** Checks a signature by the peer, who need not be connected (an Ed25519 peer id holds its public key). */
   verify(peerId: string, bytes: Uint8Array, signature: Uint8Array): Promise<boolean>;
+}
+
+export interface PeerBans {
   /**
    * Disconnects a peer and refuses it until the time given (ms since the epoch). An address from which several peers are banned is
    * refused as a whole.
@@ -44,6 +58,10 @@ export interface Network {
   bans(): readonly Ban[];
   /** Disconnects a peer that broke the rules of a protocol, and counts that. */
   cut(peerId: string, reason: LayerswarmError): void;
+}
+
+/** Who holds what, by the DHT. */
+export interface BlobProviders {
   /** Members that hold the whole blob, or once did, according to the DHT; connects to them. Best effort: ends with the signal. */
   findProviders(blob: string, signal: AbortSignal): AsyncIterable<string>;
   /**
@@ -55,6 +73,12 @@ export interface Network {
   provide(blob: string): void;
   unprovide(blob: string): void;
 }
+
+/**
+ * The swarm as a node has it. `Libp2pNetwork` is the real one, `MemoryNetwork` (under test) joins nodes of one process;
+ * `test/unit/swarm/network/conformance.ts` runs on both.
+ */
+export interface Network extends PeerNetwork, Announcements, PeerSignatures, PeerBans, BlobProviders {}
 
 /** What the exchange of blobs uses of the swarm: a `Network`, but for what only the node as a whole does, and the lanes. */
 export interface BlobNetwork extends Pick<Network, 'self' | 'peers' | 'peer' | 'onPeer' | 'send' | 'request' | 'handle' | 'sign' | 'verify' | 'ban' | 'findProviders' | 'findClosest'> {

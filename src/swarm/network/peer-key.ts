@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { generateKeyPair, generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import type { Ed25519PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
+import { BoundedMap } from '../../bounded-map.ts';
 import { LayerswarmError } from '../../errors.ts';
 import { makeSecretFile } from './state-file.ts';
 
@@ -82,7 +83,7 @@ async function readKeyFile(path: string): Promise<string | undefined> {
   }
 }
 
-const known = new Map<string, KeyObject>();
+const known = new BoundedMap<string, KeyObject>(MAX_KNOWN_KEYS);
 
 /** False also for what is no Ed25519 peer id at all. */
 export function verifySignature(peerId: string, bytes: Uint8Array, signature: Uint8Array): boolean {
@@ -96,7 +97,6 @@ function publicKey(peerId: string): KeyObject | undefined {
   const raw = rawPublicKey(peerId);
   if (raw === undefined) return undefined;
   const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, raw]), format: 'der', type: 'spki' });
-  if (known.size >= MAX_KNOWN_KEYS) known.delete(known.keys().next().value!);
   known.set(peerId, key);
   return key;
 }

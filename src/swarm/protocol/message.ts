@@ -2,9 +2,9 @@ import { z } from 'zod';
 import type { Word } from './word.ts';
 
 /**
- * Every control message of `/layerswarm/swarm/1`, as its schema: the one place that says what a peer may send. All fields are
- * bounded; a message that does not fit closes the connection. Bytes are CBOR byte strings; unknown keys are ignored, so that
- * later versions can add.
+ * Every control message of `/layerswarm/swarm/1`, as its schema; what is said on lanes too is in `word.ts`. All fields are bounded. A
+ * message that does not fit closes the connection; one of an unknown type is ignored, as unknown keys are, so that later versions can
+ * add. Bytes are CBOR byte strings.
  */
 
 const MAX_PIECES = 16_384;

@@ -3,7 +3,7 @@ import { PrefetchService, type PullImage } from '../../../src/agent/keep/prefetc
 import { prefetchOnMembers } from '../../../src/agent/keep/prefetch-wave.ts';
 import type { NodeOutcome } from '../../../src/control/prefetch-operation.ts';
 import { LayerswarmError } from '../../../src/errors.ts';
-import type { Receipt } from '../../../src/status/status-document.ts';
+import type { Receipt } from '../../../src/status/receipt-document.ts';
 import { MemorySwarm, type MemoryNetwork } from '../../support/memory-network.ts';
 
 const IMAGE = `registry.example/team/app:v1@sha256:${'a'.repeat(64)}`;

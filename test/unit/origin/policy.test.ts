@@ -2,7 +2,7 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { LayerswarmError } from '../../../src/errors.ts';
 import { parseContentRange } from '../../../src/origin/blob-reader.ts';
-import { ByteRate, newRate, Semaphore } from '../../../src/origin/budget.ts';
+import { ByteRate, newRate } from '../../../src/origin/budget.ts';
 import { Health } from '../../../src/origin/health.ts';
 import { nextPage } from '../../../src/origin/link-header.ts';
 import { AttemptFailed, statusFailure, transportFailure } from '../../../src/origin/origin-error.ts';
@@ -52,30 +52,6 @@ test('transient failures are repeated up to the policy’s end, others not at al
     throw failed(true, 31_000);
   }));
   t.is(clock.slept.length, 3, 'a pause beyond the deadline is not begun');
-});
-
-test('permits go round in the order of arrival, and an aborted wait leaves none behind', async (t) => {
-  const semaphore = new Semaphore(1);
-  const order: string[] = [];
-  const release = await semaphore.acquire();
-  const first = semaphore.acquire().then((free) => {
-    order.push('first');
-    return free;
-  });
-  const controller = new AbortController();
-  const aborted = t.throwsAsync(semaphore.acquire(controller.signal));
-  const last = semaphore.acquire().then((free) => {
-    order.push('last');
-    return free;
-  });
-  controller.abort();
-  await aborted;
-  release();
-  release();
-  (await first)();
-  (await last)();
-  t.deepEqual(order, ['first', 'last']);
-  (await semaphore.acquire())();
 });
 
 test('a byte rate never lets more pass than a burst and the rate', async (t) => {

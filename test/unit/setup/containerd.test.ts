@@ -3,23 +3,12 @@ import { parse } from 'smol-toml';
 import { type ErrorCode, errorCode } from '../../../src/errors.ts';
 import { containerd } from '../../../src/setup/containerd.ts';
 import type { SetupTarget } from '../../../src/setup/runtime.ts';
-import { type Files, HUB, hostFiles, PRIVATE, target } from '../../support/setup-root.ts';
+import { DEBIAN_CONTAINERD, type Files, HUB, hostFiles, PRIVATE, target } from '../../support/setup-root.ts';
 
 const MAIN = '/etc/containerd/config.toml';
 const CERTS = '/etc/containerd/certs.d';
 const HEADING = '# The node of layerswarm on this host; "layerswarm setup containerd --undo" takes it away.\n';
 const ENTRY = `${HEADING}[host."http://127.0.0.1:5050"]\n  capabilities = ["pull", "resolve"]\n`;
-
-const DEBIAN = `version = 2
-
-[plugins]
-  [plugins."io.containerd.grpc.v1.cri"]
-    [plugins."io.containerd.grpc.v1.cri".cni]
-      bin_dir = "/usr/lib/cni"
-      conf_dir = "/etc/cni/net.d"
-  [plugins."io.containerd.internal.v1.opt"]
-    path = "/var/lib/containerd/opt"
-`;
 
 async function plan(files: Files, more: Partial<SetupTarget> = {}): Promise<Record<string, string>> {
   const { files: planned } = await containerd.plan(hostFiles(files), target(more), '/etc');
@@ -29,7 +18,7 @@ async function plan(files: Files, more: Partial<SetupTarget> = {}): Promise<Reco
 const CONFIGS: readonly (readonly [title: string, before: string | undefined, after: string | undefined])[] = [
   ['none', undefined, `version = 2\n\n[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "${CERTS}"\n`],
   ['an empty one, which is of version 1', '', `[plugins.cri.registry]\n  config_path = "${CERTS}"\n`],
-  ['Debian\'s', DEBIAN, `${DEBIAN}\n[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "${CERTS}"\n`],
+  ['Debian\'s', DEBIAN_CONTAINERD, `${DEBIAN_CONTAINERD}\n[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "${CERTS}"\n`],
   ['one without a line break at its end', 'version = 2', `version = 2\n\n[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "${CERTS}"\n`],
   ['an empty config_path, as containerd prints its defaults',
     'version = 2\n[plugins]\n  [plugins."io.containerd.grpc.v1.cri".registry]\n    config_path = "" # nowhere\n\n    [plugins."io.containerd.grpc.v1.cri".registry.mirrors]\n',

@@ -3,7 +3,7 @@ import { ClientPulls } from '../../../../src/agent/pull/client-pulls.ts';
 import { Digest } from '../../../../src/oci/digest.ts';
 import { rawManifest, type RawManifest } from '../../../../src/oci/manifest.ts';
 import { MediaType } from '../../../../src/oci/media-type.ts';
-import type { Receipt } from '../../../../src/status/status-document.ts';
+import type { Receipt } from '../../../../src/status/receipt-document.ts';
 import type { TransferStatus } from '../../../../src/swarm/swarm.ts';
 
 const REPOSITORY = 'registry.example/team/app';

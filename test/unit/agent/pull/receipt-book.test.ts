@@ -2,7 +2,7 @@ import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { ReceiptBook } from '../../../../src/agent/pull/receipt-book.ts';
-import type { Receipt } from '../../../../src/status/status-document.ts';
+import type { Receipt } from '../../../../src/status/receipt-document.ts';
 import { receiptSample } from '../../../support/status-sample.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
 

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { verdict } from '../../../../src/agent/pull/verdict.ts';
-import type { Receipt } from '../../../../src/status/status-document.ts';
+import type { Receipt } from '../../../../src/status/receipt-document.ts';
 import { receiptSample } from '../../../support/status-sample.ts';
 
 const MIB = 2 ** 20;

@@ -2,7 +2,7 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { makePullDetail, makeSummary, newsOf, type MaySee, type SummaryFacts } from '../../../../src/agent/swarm-view/summary.ts';
 import { Digest } from '../../../../src/oci/digest.ts';
-import type { Receipt } from '../../../../src/status/status-document.ts';
+import type { Receipt } from '../../../../src/status/receipt-document.ts';
 import { decodeFrame, encodeFrame } from '../../../../src/swarm/protocol/frame.ts';
 import { messageSchema, type Message } from '../../../../src/swarm/protocol/message.ts';
 import type { TransferStatus } from '../../../../src/swarm/swarm.ts';

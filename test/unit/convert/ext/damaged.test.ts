@@ -1,5 +1,4 @@
 import test from 'ava';
-import * as fc from 'fast-check';
 import { readFileSync } from 'node:fs';
 import { readAttributes } from '../../../../src/convert/ext/attributes.ts';
 import { BlockBudget } from '../../../../src/convert/ext/block-budget.ts';
@@ -8,6 +7,7 @@ import { ExtFileSystem } from '../../../../src/convert/ext/ext-file-system.ts';
 import { walk } from '../../../../src/convert/ext/walk.ts';
 import { MemorySource } from '../../../../src/convert/header/byte-source.ts';
 import { LayerswarmError } from '../../../../src/errors.ts';
+import { readDamaged } from '../../../support/damage.ts';
 import { makeFileSystem } from '../../../support/disk-image.ts';
 import { makeGuestTree } from '../../../support/guest-tree.ts';
 import { requireTool } from '../../../support/require-tool.ts';
@@ -39,16 +39,7 @@ for (const args of [['-b', '1024'], ['-b', '1024', '-O', '^extents,^64bit,^metad
     t.true(sound.entries > 15 && sound.bytes > 500_000);
     // Where something is: zeros that change are mostly free blocks.
     const used = [...image.keys()].filter((at) => image[at] !== 0 && image[at] !== 0x78);
-    const change = fc.record({ at: fc.nat(used.length - 1), to: fc.nat(255) });
-    fc.assert(fc.property(fc.array(change, { minLength: 1, maxLength: 12 }), (changes) => {
-      const damaged = new Uint8Array(image);
-      for (const { at, to } of changes) damaged[used[at]!] = to;
-      try {
-        readAll(damaged);
-      } catch (error) {
-        if (!(error instanceof LayerswarmError)) throw error;
-      }
-    }), { numRuns: 100 });
+    readDamaged(image, used, readAll, { maxChanges: 12, numRuns: 100 });
   });
 }
 

@@ -17,30 +17,30 @@ type State =
   | { readonly kind: 'joined'; readonly hello: MessageOf<'hello'> }
   | { readonly kind: 'closed'; readonly reason: LayerswarmError };
 
-export interface SessionEvents {
-  onJoined(session: Session): void;
+export interface ControlStreamEvents {
+  onJoined(control: ControlStream): void;
   /** It sent a message of a type that this version does not know. */
   onUnknown(): void;
   /** Once, whether it had joined or not. */
-  onClosed(session: Session, reason: LayerswarmError): void;
+  onClosed(control: ControlStream, reason: LayerswarmError): void;
 }
 
-export interface SessionLimits extends ChannelLimits {
+export interface ControlStreamLimits extends ChannelLimits {
   /** From the opening of the stream until the peer has said hello. */
   helloTimeoutMs: number;
 }
 
 /** One control stream's life: hello from both sides, then messages, until either side goes. */
-export class Session implements ChannelOwner {
+export class ControlStream implements ChannelOwner {
   readonly peer: MemberPeer;
   readonly connection: Connection;
   readonly #channel: ControlChannel;
   readonly #conversation: Conversation;
-  readonly #events: SessionEvents;
+  readonly #events: ControlStreamEvents;
   readonly #helloTimer: NodeJS.Timeout;
   #state: State = { kind: 'greeting' };
 
-  constructor(stream: Stream, connection: Connection, hello: MessageOf<'hello'>, handlers: MessageHandlers, events: SessionEvents, limits: SessionLimits, buckets: readonly TokenBucket[]) {
+  constructor(stream: Stream, connection: Connection, hello: MessageOf<'hello'>, handlers: MessageHandlers, events: ControlStreamEvents, limits: ControlStreamLimits, buckets: readonly TokenBucket[]) {
     this.connection = connection;
     this.#events = events;
     this.peer = new MemberPeer(connection);

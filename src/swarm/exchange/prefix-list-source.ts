@@ -6,7 +6,7 @@ import { parseList, type PrefixList } from './prefix-list.ts';
 const LIST_TIMEOUT_MS = 3000;
 
 /** The signed list of prefix digests that an unfinished blob is compared with, and the members that have one to give. */
-export class ListInUse {
+export class PrefixListSource {
   readonly #network: BlobNetwork;
   readonly #blob: Digest;
   readonly #partial: PartialBlob;

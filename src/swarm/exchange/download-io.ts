@@ -22,7 +22,7 @@ const HOLDER_REQUESTS = 3;
 /** Pieces that are read within so little time are signed together, though the first after a pause at once. */
 const SIGN_GATHER_MS = 15;
 
-export interface CarrierOptions {
+export interface DownloadIoOptions {
   readonly network: BlobNetwork;
   readonly now: () => number;
   readonly digest: Digest;
@@ -49,8 +49,8 @@ export interface CarrierOptions {
  * Carries out what one download chose: requests over lanes, reads of leased extents from the origin or a holder; and the other
  * way, serves pieces of the unfinished blob. Reports what happened to the download.
  */
-export class Carrier {
-  readonly #options: CarrierOptions;
+export class DownloadIo {
+  readonly #options: DownloadIoOptions;
   readonly #writer: PieceWriter;
   readonly #fetches = new Map<number, AbortController>();
   /** Read, and not signed yet; those of them that the next signature is for. */
@@ -59,7 +59,7 @@ export class Carrier {
   #signing: Promise<void> | undefined;
   #signedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(options: CarrierOptions) {
+  constructor(options: DownloadIoOptions) {
     this.#options = options;
     const { download, partial } = options;
     // All: a piece that is being replaced has no grade for a moment, one that is not signed yet must not change below its hash.
