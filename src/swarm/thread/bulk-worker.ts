@@ -21,7 +21,7 @@ import { WorkerOrigins } from './worker-origins.ts';
 import { WorkerStore } from './worker-store.ts';
 import { WorkerStreams } from './worker-streams.ts';
 
-// The bulk thread: the transfers of blobs whole, from the choosing to the file, with the lanes that their bytes come and go on.
+// A bulk thread: the transfers of blobs whole, from the choosing to the file, with the lanes that their bytes come and go on.
 if (parentPort === null) throw new Error('this file is a thread of its own');
 
 // A promise that was left alone breaks nothing; the main thread says what becomes of it.
@@ -61,15 +61,16 @@ const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
     const chunks = await Array.fromAsync(readFromMember(network, peerId, Digest.parse(digest), { start, end }, signal));
     return Uint8Array.from(Buffer.concat(chunks));
   },
-  start: async () => {
-    port = options.listen === undefined ? undefined : await BulkPort.listen({ ...options.listen, sessions });
+  start: async ({ listen }) => {
+    const { thread } = options;
+    port = listen === undefined ? undefined : await BulkPort.listen({ ...listen, thread, sessions });
     const hub = new LaneHub(
       new StreamLaneHub(streams, sessions, { hostOf: (peerId) => addressGroup(network.peer(peerId)?.address ?? '') }),
-      port === undefined ? undefined : new TlsLaneHub(port, ownOffersOnly(network, async (peerId) => await main.call('recordedHosts', { peerId }))),
+      port === undefined ? undefined : new TlsLaneHub(port, ownOffersOnly(network, async (peerId) => await main.call('recordedHosts', { peerId })), { thread }),
     );
     network.lanes = {
-      current: (peerId) => hub.current(peerId) ?? sessions.idle(peerId),
-      lane: async (peerId, signal) => await hub.lane(peerId, signal),
+      current: (route) => hub.current(route) ?? sessions.idle(route),
+      lane: async (route, signal) => await hub.lane(route, signal),
     };
     network.onPeer((event, { peerId }) => {
       if (event === 'joined') return;
