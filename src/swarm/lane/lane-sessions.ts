@@ -6,7 +6,7 @@ import type { Bandwidth } from './pace/bandwidth.ts';
 import type { LaneWords } from './lane-words.ts';
 import { parseRoute, routesTo, type Route } from './route.ts';
 import { SessionLane } from './session-lane.ts';
-import { UploadSlots } from './upload-slots.ts';
+import { UploadSlots, type SharedSlots } from './upload-slots.ts';
 
 export interface LaneSessionsOptions {
   readonly source: LaneSource;
@@ -15,6 +15,8 @@ export interface LaneSessionsOptions {
   readonly stallMs?: number | undefined;
   readonly idleMs?: number | undefined;
   readonly bandwidth?: Bandwidth | undefined;
+  /** With the node's other threads. */
+  readonly slots?: SharedSlots | undefined;
 }
 
 export interface NewLane {
@@ -32,14 +34,15 @@ interface RouteLanes {
   received: number;
 }
 
-/** All lanes of this node, whatever carries them: they share what may be uploaded at a time, and how fast. */
+/** All lanes of a thread, whatever carries them: they share what may be uploaded at a time, and how fast. */
 export class LaneSessions {
   readonly #options: LaneSessionsOptions;
-  readonly #slots = new UploadSlots();
+  readonly #slots: UploadSlots;
   readonly #routes = new Map<Route, RouteLanes>();
 
   constructor(options: LaneSessionsOptions) {
     this.#options = options;
+    this.#slots = new UploadSlots(undefined, options.slots);
   }
 
   attach(transport: LaneTransport, { route, kind, role, host }: NewLane): SessionLane {

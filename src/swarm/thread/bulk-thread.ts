@@ -22,7 +22,7 @@ import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTota
 import { PortRpc } from './port-rpc.ts';
 import { ThreadNetwork } from './thread-network.ts';
 import { ThreadOrigins } from './thread-origins.ts';
-import type { BulkWorkerOptions, MainMethods, ProgressReport, WorkerMethods } from './thread-protocol.ts';
+import type { BulkWorkerOptions, MainMethods, ProgressReport, SharedLimits, WorkerMethods } from './thread-protocol.ts';
 import { ThreadStore } from './thread-store.ts';
 
 export interface BulkThreadOptions {
@@ -53,10 +53,13 @@ export interface BulkThreadOptions {
   onFailure?(error: LayerswarmError): void;
 }
 
-/** Which one of them it is. */
+/** Which one of them it is, and what it has with the others. */
 export interface ThreadPlace {
   readonly thread: number;
   readonly threads: number;
+  readonly shared: SharedLimits;
+  /** A member was wrong about a blob of this thread. */
+  onStrike(member: string, at: number): void;
   /** The bulk port, once the first of them has it; that one itself is not told. */
   readonly port?: Promise<number | undefined>;
 }
@@ -121,7 +124,7 @@ export class BulkThread {
   }
 
   /** @throws `port-taken`, `config-invalid` */
-  static async start(options: BulkThreadOptions, place: ThreadPlace = { thread: 0, threads: 1 }): Promise<BulkThread> {
+  static async start(options: BulkThreadOptions, place: ThreadPlace): Promise<BulkThread> {
     const thread = new BulkThread(options, place);
     try {
       await thread.#spawn();
@@ -185,6 +188,11 @@ export class BulkThread {
   /** As `ThreadNetwork.message`. */
   async message(from: string, message: Message): Promise<Message | undefined> {
     return await this.#network.message(from, message);
+  }
+
+  /** Another thread counted a strike against a member. */
+  struck(member: string, at: number): void {
+    this.#worker.notify('struck', { member, at });
   }
 
   /** As `ThreadNetwork.accept`. */
@@ -268,9 +276,9 @@ export class BulkThread {
 
   async #spawn(): Promise<void> {
     const { stallMs, idleMs, bandwidth, peerKey, zone } = this.#options;
-    const { thread: number, threads } = this.#place;
+    const { thread: number, threads, shared } = this.#place;
     const workerData: BulkWorkerOptions = {
-      thread: number, threads, peerKey, zone, stallMs, idleMs,
+      thread: number, threads, shared, peerKey, zone, stallMs, idleMs,
       bandwidth: bandwidth?.shared,
       isTraced: this.#options.say !== undefined,
     };
@@ -282,6 +290,7 @@ export class BulkThread {
     const worker = new PortRpc<MainMethods, WorkerMethods>(thread, {
       ...this.#network.handlers, ...this.#store.handlers, ...this.#origins.handlers,
       progress: (report) => { this.#onProgress(report); },
+      strike: ({ member, at }) => { this.#place.onStrike(member, at); },
       said: ({ message, fields }) => { this.#options.say?.(message, fields); },
       // As if it were this thread's own: the process has a net for those.
       strayed: ({ message, stack }) => { void Promise.reject(Object.assign(new LayerswarmError('internal', `in the bulk thread: ${message}`), { stack })); },

@@ -5,10 +5,12 @@ import type { SlowPeer } from '../exchange/peer-rates.ts';
 import { addUses, type LaneUse } from '../lane/lane-use.ts';
 import type { ByteRange } from '../lane/lane.ts';
 import { threadOf } from '../lane/route.ts';
+import { newSharedSlots } from '../lane/upload-slots.ts';
 import type { MemberStreams } from '../network/member-streams.ts';
 import type { Network } from '../network/network.ts';
 import type { Holding, Message, MessageOf } from '../protocol/message.ts';
 import type { BlobExchange, BlobFetch, BlobRequest, ExchangeActivity, ExchangeTotals, TransferStatus } from '../swarm.ts';
+import { SharedDebts } from '../shared-debts.ts';
 import { BulkThread, type BulkThreadOptions } from './bulk-thread.ts';
 
 export interface BulkThreadsOptions extends Omit<BulkThreadOptions, 'streams'> {
@@ -49,17 +51,29 @@ export class BulkThreads implements BlobExchange {
         options.onLanes?.(addUses(uses.flat()));
       },
     });
-    const first = BulkThread.start(optionsOf(0), { thread: 0, threads });
+    const shared = { work: new SharedDebts().memory, slots: newSharedSlots(threads) };
+    const running = new Map<number, BulkThread>();
+    const start = async (thread: number, port?: Promise<number | undefined>): Promise<BulkThread> => {
+      const started = await BulkThread.start(optionsOf(thread), {
+        thread, threads, shared,
+        ...(port === undefined ? {} : { port }),
+        onStrike: (member, at) => { for (const [other, its] of running) if (other !== thread) its.struck(member, at); },
+      });
+      running.set(thread, started);
+      return started;
+    };
+    const first = start(0);
     const port = first.then((thread) => thread.port);
     // Whoever waits is told; with one thread nobody does.
     port.catch(() => undefined);
-    const others = Array.from({ length: threads - 1 }, async (_, i) => await BulkThread.start(optionsOf(i + 1), { thread: i + 1, threads, port }));
-    const started = await Promise.allSettled([first, ...others]);
-    const failed = started.find((each) => each.status === 'rejected');
-    const running = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
-    if (failed === undefined) return new BulkThreads(options, running);
-    await Promise.all(running.map(async (thread) => { await thread.kill(); }));
-    throw failed.reason;
+    const all = [first, ...Array.from({ length: threads - 1 }, async (_, i) => await start(i + 1, port))];
+    try {
+      return new BulkThreads(options, await Promise.all(all));
+    } catch (error) {
+      await Promise.allSettled(all);
+      await Promise.all(Array.from(running.values(), async (thread) => { await thread.kill(); }));
+      throw error;
+    }
   }
 
   /** Of the bulk port. */

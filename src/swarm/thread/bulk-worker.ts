@@ -12,6 +12,7 @@ import { StreamLaneHub } from '../lane/stream-lane-hub.ts';
 import { addressGroup } from '../network/address.ts';
 import { ownOffersOnly } from '../network/own-offers.ts';
 import { PeerKey } from '../network/peer-key.ts';
+import { SharedDebts } from '../shared-debts.ts';
 import { PortRpc } from './port-rpc.ts';
 import { ProgressReports } from './progress-reports.ts';
 import type { BulkWorkerOptions, MainMethods, WorkerMethods } from './thread-protocol.ts';
@@ -37,8 +38,11 @@ const store = new WorkerStore(toMain);
 const bandwidth = options.bandwidth === undefined ? undefined : new Bandwidth(options.bandwidth);
 const origins = new WorkerOrigins(toMain, network, bandwidth);
 const streams = new WorkerStreams(toMain);
+const { thread, threads, shared } = options;
 const exchange = new Exchange({
   network, store,
+  work: new SharedDebts(shared.work),
+  onStrike: (member, at) => { main.notify('strike', { member, at }); },
   origin: () => origins.own(),
   mayShare: async (blob) => await main.call('mayShare', { digest: blob.toString() }),
   ...(options.zone === undefined ? {} : { zone: options.zone }),
@@ -50,6 +54,7 @@ const sessions = new LaneSessions({
   stallMs: options.stallMs,
   idleMs: options.idleMs,
   bandwidth,
+  slots: { memory: shared.slots, thread, threads },
 });
 const progress = new ProgressReports(exchange, sessions, origins, (report) => { main.notify('progress', report); });
 const fetches = new WorkerFetches(exchange, origins, progress);
@@ -62,7 +67,6 @@ const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
     return Uint8Array.from(Buffer.concat(chunks));
   },
   start: async ({ listen }) => {
-    const { thread } = options;
     port = listen === undefined ? undefined : await BulkPort.listen({ ...listen, thread, sessions });
     const hub = new LaneHub(
       new StreamLaneHub(streams, sessions, { hostOf: (peerId) => addressGroup(network.peer(peerId)?.address ?? '') }),
@@ -80,6 +84,7 @@ const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
     setImmediate(flushCompileCache);
     return port?.port;
   },
+  struck: ({ member, at }) => { exchange.struck(member, at); },
   closeIdle: async () => { await exchange.server.closeIdle(); },
   stop: async () => {
     progress.stop();

@@ -13,6 +13,14 @@ import type { Ban, Peer } from '../network/network.ts';
 import type { Message, MessageType } from '../protocol/message.ts';
 import type { ExchangeActivity, Say, TransferStatus, WantedPart } from '../swarm.ts';
 
+/** Memory in which the threads keep what limits of the node are used. */
+export interface SharedLimits {
+  /** As `SharedDebts`: what peers make them do. */
+  readonly work: SharedArrayBuffer;
+  /** As `SharedSlots`. */
+  readonly slots: SharedArrayBuffer;
+}
+
 /** What a new bulk thread is given. */
 export interface BulkWorkerOptions {
   /** PKCS #8 in PEM: it signs what this node answers for. */
@@ -21,6 +29,7 @@ export interface BulkWorkerOptions {
   /** Number of this one, and how many there are. */
   readonly thread: number;
   readonly threads: number;
+  readonly shared: SharedLimits;
   readonly stallMs: number | undefined;
   readonly idleMs: number | undefined;
   readonly bandwidth: SharedBandwidth | undefined;
@@ -122,6 +131,8 @@ export interface WorkerMethods {
   message: Method<{ from: string; message: Message }, Message | undefined>;
   /** Closes the blobs that members read and nobody reads just now. */
   closeIdle: Method<undefined>;
+  /** Another thread counted a strike against a member. */
+  struck: Method<{ member: string; at: number }>;
   /** A blob is in the store no more. */
   blobRemoved: Method<{ digest: string }>;
   /** A partial blob was deleted. */
@@ -146,6 +157,8 @@ export interface MainMethods {
   /** A failure that nobody waited for. */
   strayed: Method<{ readonly message: string; readonly stack: string | undefined }>;
   progress: Method<ProgressReport>;
+  /** A member was wrong: for the other threads. */
+  strike: Method<{ member: string; at: number }>;
 
   send: Method<{ peerId: string; message: Message }>;
   request: Method<{ peerId: string; message: Message; answer: MessageType; timeoutMs: number | undefined }, Message>;
