@@ -3,22 +3,12 @@ import { connect, createServer, type AddressInfo } from 'node:net';
 import type { Worker } from 'node:worker_threads';
 import test, { type ExecutionContext } from 'ava';
 import { Digest } from '../../../../src/oci/digest.ts';
-import { threadOf } from '../../../../src/swarm/lane/route.ts';
 import { Libp2pSwarm } from '../../../support/libp2p-swarm.ts';
 import { memoryRegistry } from '../../../support/memory-registry.ts';
+import { blobsForThreads } from '../../../support/thread-blobs.ts';
 import { once, pullThrough, threadNodes, type ThreadNode } from '../../../support/thread-nodes.ts';
 import { connected } from '../../../support/wait-for-peers.ts';
 import { waitFor } from '../../../support/wait-for.ts';
-
-/** One for each thread of a node that has so many. */
-function blobsFor(threads: number, bytes: number): Buffer[] {
-  return Array.from({ length: threads }, (_, thread) => {
-    for (;;) {
-      const blob = randomBytes(bytes);
-      if (threadOf(Digest.of(blob).toString(), threads) === thread) return blob;
-    }
-  });
-}
 
 async function crowd(t: ExecutionContext, threads: readonly number[], options: { listen?: undefined } = {}): Promise<ThreadNode[]> {
   const nodes = await threadNodes(t, threads.length, (i) => ({ threads: threads[i]!, ...options }));
@@ -29,7 +19,7 @@ async function crowd(t: ExecutionContext, threads: readonly number[], options: {
 for (const [holds, pulls] of [[2, 2], [1, 3], [3, 1], [3, 2], [4, 4]] as const) {
   test(`what a node with ${holds} threads holds comes over TLS to one with ${pulls}`, async (t) => {
     const [holder, member] = await crowd(t, [holds, pulls]);
-    const blobs = [...blobsFor(holds, 500_000), ...blobsFor(pulls, 500_000)];
+    const blobs = [...blobsForThreads(holds, 500_000), ...blobsForThreads(pulls, 500_000)];
     const held = await Promise.all(blobs.map(async (blob) => await holder!.store.blobs.write(once(blob))));
     await Promise.all(held.map(async ({ digest }, i) => { t.true(blobs[i]!.equals(await pullThrough(member!, digest, blobs[i]!.length))); }));
     const bytes = blobs.length * 500_000;
@@ -43,7 +33,7 @@ for (const [holds, pulls] of [[2, 2], [1, 3], [3, 1], [3, 2], [4, 4]] as const) 
 
 test('nodes without a bulk port have streams from thread to thread', async (t) => {
   const [holder, member] = await crowd(t, [2, 3], { listen: undefined });
-  const blobs = [...blobsFor(2, 300_000), ...blobsFor(3, 300_000)];
+  const blobs = [...blobsForThreads(2, 300_000), ...blobsForThreads(3, 300_000)];
   for (const blob of blobs) {
     const { digest } = await holder!.store.blobs.write(once(blob));
     t.true(blob.equals(await pullThrough(member!, digest, blob.length)));
@@ -53,7 +43,7 @@ test('nodes without a bulk port have streams from thread to thread', async (t) =
 
 test('a question about blobs of several threads has one answer, in its order', async (t) => {
   const [holder, member] = await crowd(t, [3, 1]);
-  const blobs = [...blobsFor(3, 1000), randomBytes(1000)];
+  const blobs = [...blobsForThreads(3, 1000), randomBytes(1000)];
   const digests = blobs.map((blob) => Digest.of(blob).toString());
   for (const blob of blobs.slice(0, 3)) await holder!.store.blobs.write(once(blob));
   const { holdings } = await member!.network.request(holder!.network.self, { type: 'find', blobs: digests, inline: false }, 'found');
@@ -62,7 +52,7 @@ test('a question about blobs of several threads has one answer, in its order', a
 
 test('a crowd of nodes with different threads shares what it reads from the origin', async (t) => {
   const { content, client } = await memoryRegistry(t);
-  const blobs = blobsFor(3, 3_000_000);
+  const blobs = blobsForThreads(3, 3_000_000);
   const digests = blobs.map((blob) => content.add(blob));
   const threads = [1, 2, 3];
   const nodes = await threadNodes(t, 3, (i) => {
@@ -104,7 +94,7 @@ test.serial('one thread that dies takes its own transfers with it, and comes bac
   process.off('worker', onWorker);
   const [member] = await threadNodes(t, 1, () => ({ threads: 2 }), swarm);
   await connected(member!.network, holder!.network.self);
-  const blobs = blobsFor(2, 400_000);
+  const blobs = blobsForThreads(2, 400_000);
   const digests = await Promise.all(blobs.map(async (blob) => (await holder!.store.blobs.write(once(blob))).digest));
   await threads[1]!.terminate();
   t.true(blobs[0]!.equals(await pullThrough(member!, digests[0]!, blobs[0]!.length)));
