@@ -17,7 +17,7 @@ import { Libp2pNetwork } from '../swarm/network/libp2p-network.ts';
 import { OriginDirectory } from '../swarm/origin-directory.ts';
 import { serveOrigin } from '../swarm/origin-service.ts';
 import type { Say } from '../swarm/swarm.ts';
-import { BulkThread } from '../swarm/thread/bulk-thread.ts';
+import { BulkThreads } from '../swarm/thread/bulk-threads.ts';
 import { TagMemory } from '../swarm/tag-memory.ts';
 import { version } from '../version.ts';
 import { ClientPulls } from './pull/client-pulls.ts';
@@ -99,6 +99,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     zone: config.zone,
     name: config.name,
     maxNeighbours: config.limits.members,
+    bulkThreads: config.limits.bulkThreads,
     agent: `layerswarm/${version}`,
     onWarning: (line) => log.for('network').warn(line),
   });
@@ -130,8 +131,8 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     return excluded.has(full) ? undefined : store.images.tag(full, tag);
   }, { witnesses: () => rules.tags.witnesses });
 
-  // Blobs between the members: on the thread that their bytes stay on, with the bulk port
-  const exchange: BulkThread = await BulkThread.start({
+  // Blobs between the members: on the threads that their bytes stay on, with the bulk port
+  const exchange: BulkThreads = await BulkThreads.start({
     network, origin, bandwidth,
     streams: network.streams,
     recordedHosts: (peerId) => network.recordedHosts(peerId),
@@ -144,7 +145,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     say: config.log.level === 'debug' ? sayOf(log.for('swarm'), peers) : undefined,
     onLanes: (uses) => { network.showLanes(uses); },
     onFailure: (error) => {
-      log.for('swarm').error('the bulk thread ended by itself and is started again; its transfers have failed', { reason: error.cause instanceof Error ? error.cause.message : error.message });
+      log.for('swarm').error('a bulk thread ended by itself and is started again; its transfers have failed', { reason: error.cause instanceof Error ? error.cause.message : error.message });
     },
   });
   parts.defer(() => exchange.close());

@@ -4,6 +4,7 @@ import { startDockerRegistry } from '../support/docker-registry.ts';
 import { type Agent, bootstrapOf, startAgent } from '../support/layerswarm.ts';
 import { pushImage } from '../support/registry-content.ts';
 import { requireTool } from '../support/require-tool.ts';
+import { blobsForThreads } from '../support/thread-blobs.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const RATE = 4_000_000;
@@ -27,11 +28,11 @@ async function samples(taker: Agent, counter: () => Promise<number>): Promise<[s
   return seen;
 }
 
-for (const [limited, bulk] of [['the sender', 'fast'], ['the receiver', 'fast'], ['the sender', 'listen port']] as const) {
-  test(`over the ${bulk} lane ${limited} keeps to its limit`, async (t) => {
-    const bulkArgs = bulk === 'fast' ? [] : ['--bulk', 'off'];
+for (const [limited, bulk, threads] of [['the sender', 'fast', 1], ['the receiver', 'fast', 1], ['the sender', 'listen port', 1], ['the sender', 'fast', 3], ['the receiver', 'fast', 2]] as const) {
+  test(`over the ${bulk} lane ${limited} keeps to its limit${threads === 1 ? '' : `, in ${threads} threads`}`, async (t) => {
+    const bulkArgs = ['--limits-bulk-threads', String(threads), ...(bulk === 'fast' ? [] : ['--bulk', 'off'])];
     const seed = await startAgent(t, { origin: 'embedded', args: [...bulkArgs, ...(limited === 'the sender' ? ['--limits-upload', `${RATE}B/s`] : [])] });
-    await pushImage({ url: seed.registry }, 'team/app', 'v1', [randomBytes(SIZE)]);
+    await pushImage({ url: seed.registry }, 'team/app', 'v1', blobsForThreads(threads, Math.floor(SIZE / threads)));
     const taker = await startAgent(t, { bootstrap: bootstrapOf(seed), args: [...bulkArgs, ...(limited === 'the receiver' ? ['--limits-download', `${RATE}B/s`] : [])] });
     await taker.waitForStatus('the origin', ({ origin }) => origin.url !== null);
     const counter = async (): Promise<number> => {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { LayerswarmError } from '../../src/errors.ts';
+import type { Digest } from '../../src/oci/digest.ts';
 import type { Lane, LaneSource } from '../../src/swarm/lane/lane.ts';
 import { Conversation } from '../../src/swarm/network/conversation.ts';
 import { MessageHandlers, type MessageHandler } from '../../src/swarm/network/handlers.ts';
@@ -162,7 +163,7 @@ export class MemoryNetwork implements Network {
   }
 
   // oxlint-disable-next-line typescript/require-await -- the interface allows for a dial
-  async lane(peerId: string, signal?: AbortSignal): Promise<Lane> {
+  async lane(peerId: string, _blob: Digest, signal?: AbortSignal): Promise<Lane> {
     if (signal?.aborted === true) throw new LayerswarmError('aborted', 'opening a lane was aborted', { cause: signal.reason });
     const entry = this.#connected(peerId);
     entry.lane ??= new MemoryLane(this, entry.remote, this.#swarm.faults, entry.connection.signal, entry.peer);
@@ -237,7 +238,7 @@ export class MemoryNetwork implements Network {
 
   attach(remote: MemoryNetwork, direction: Peer['direction'], connection: AbortController): void {
     const peer: MemoryPeer['peer'] = {
-      peerId: remote.self, address: `/memory/${remote.self}`, direction, zone: remote.zone, name: '', agent: '', clockAheadMs: 0, origin: remote.#origin, charter: remote.#charter, latencyMs: 0, lane: 'none', sentBytes: 0, receivedBytes: 0,
+      peerId: remote.self, address: `/memory/${remote.self}`, direction, zone: remote.zone, name: '', agent: '', clockAheadMs: 0, origin: remote.#origin, charter: remote.#charter, latencyMs: 0, bulkThreads: 1, lane: 'none', sentBytes: 0, receivedBytes: 0,
     };
     const conversation = new Conversation(peer, this.#handlers, (frame) => { this.#deliver(entry, frame); });
     const entry: MemoryPeer = { peer, remote, conversation, connection, delivered: Promise.resolve(), lane: undefined };

@@ -11,10 +11,12 @@ import type { LaneTransport } from '../../src/swarm/lane/lane-transport.ts';
 import { Bandwidth } from '../../src/swarm/lane/pace/bandwidth.ts';
 import { StreamLaneHub, type LaneStreams } from '../../src/swarm/lane/stream-lane-hub.ts';
 import { StreamTransport } from '../../src/swarm/lane/stream-transport.ts';
-import { LANE_PROTOCOL } from '../../src/swarm/network/member-streams.ts';
+import { laneProtocol } from '../../src/swarm/network/member-streams.ts';
 import { TestLaneSource } from './lane-source.ts';
 import { waitFor } from './wait-for.ts';
 import type { LaneNode, LaneOptions, LanePair, RawLane } from '../unit/swarm/lane/conformance/lane-pair.ts';
+
+const LANE_PROTOCOL = laneProtocol(0, 0);
 
 /** Two libp2p nodes on loopback over TCP, Noise and yamux, with the windows that the product sets. */
 export async function makeStreamLanePair(options: LaneOptions = {}): Promise<LanePair> {

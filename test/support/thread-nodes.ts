@@ -3,20 +3,20 @@ import type { Digest } from '../../src/oci/digest.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import type { LayerswarmError } from '../../src/errors.ts';
 import type { Libp2pNetwork } from '../../src/swarm/network/libp2p-network.ts';
-import { BulkThread, type BulkThreadOptions } from '../../src/swarm/thread/bulk-thread.ts';
+import { BulkThreads, type BulkThreadsOptions } from '../../src/swarm/thread/bulk-threads.ts';
 import { Libp2pSwarm } from './libp2p-swarm.ts';
 import { tempDir } from './temp-dir.ts';
 
 export interface ThreadNode {
   readonly network: Libp2pNetwork;
   readonly store: Store;
-  readonly thread: BulkThread;
+  readonly thread: BulkThreads;
   readonly failures: LayerswarmError[];
 }
 
-/** The bulk thread of a member, with a bulk port on loopback unless the options say otherwise. */
-export async function startThread(network: Libp2pNetwork, store: Store, options: Partial<BulkThreadOptions> = {}): Promise<BulkThread> {
-  return await BulkThread.start({
+/** The bulk threads of a member, with a bulk port on loopback unless the options say otherwise. */
+export async function startThread(network: Libp2pNetwork, store: Store, options: Partial<BulkThreadsOptions> = {}): Promise<BulkThreads> {
+  return await BulkThreads.start({
     network,
     streams: network.streams,
     recordedHosts: (peerId) => network.recordedHosts(peerId),
@@ -30,16 +30,17 @@ export async function startThread(network: Libp2pNetwork, store: Store, options:
   });
 }
 
-/** Members over libp2p on loopback, each with a store and a bulk thread of its own. */
-export async function threadNodes(t: ExecutionContext, count: number, options: (i: number) => Partial<BulkThreadOptions> = () => ({}), swarm = new Libp2pSwarm()): Promise<ThreadNode[]> {
+/** Members over libp2p on loopback, each with a store and bulk threads of its own. */
+export async function threadNodes(t: ExecutionContext, count: number, options: (i: number) => Partial<BulkThreadsOptions> & { threads?: number } = () => ({}), swarm = new Libp2pSwarm()): Promise<ThreadNode[]> {
   t.teardown(async () => { await swarm.stop(); });
   const nodes: ThreadNode[] = [];
   for (let i = 0; i < count; i++) {
-    const network = await swarm.join();
+    const { threads = 1, ...others } = options(i);
+    const network = await swarm.join({ bulkThreads: threads });
     const store = await openStore(tempDir(t));
     t.teardown(() => store.close());
     const failures: LayerswarmError[] = [];
-    const thread = await startThread(network, store, { onFailure: (error) => { failures.push(error); }, ...options(i) });
+    const thread = await startThread(network, store, { onFailure: (error) => { failures.push(error); }, ...others });
     t.teardown(() => thread.close());
     nodes.push({ network, store, thread, failures });
   }

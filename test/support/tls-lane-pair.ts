@@ -2,7 +2,7 @@ import { connect } from 'node:tls';
 import { BulkPort } from '../../src/swarm/lane/bulk/bulk-port.ts';
 import { makeBulkIdentity } from '../../src/swarm/lane/bulk/certificate.ts';
 import { TlsLaneHub, type TlsLaneOptions } from '../../src/swarm/lane/bulk/tls-lane-hub.ts';
-import { BULK_ALPN, tlsOptions } from '../../src/swarm/lane/bulk/tls-settings.ts';
+import { bulkAlpn, tlsOptions } from '../../src/swarm/lane/bulk/tls-settings.ts';
 import { LaneSessions } from '../../src/swarm/lane/lane-sessions.ts';
 import { Bandwidth } from '../../src/swarm/lane/pace/bandwidth.ts';
 import type { LaneNode, LaneOptions, LanePair, RawLane } from '../unit/swarm/lane/conformance/lane-pair.ts';
@@ -65,7 +65,7 @@ export async function rawLane(from: MemoryNetwork, to: TlsNode): Promise<RawLane
   const identity = makeBulkIdentity();
   // As if it had been asked to dial: the other side makes its requests there.
   const offer = to.port.offer(from.self, identity.fingerprint, true);
-  const socket = connect({ ...tlsOptions(identity), host: '127.0.0.1', port: to.port.port, rejectUnauthorized: false, ALPNProtocols: [BULK_ALPN] });
+  const socket = connect({ ...tlsOptions(identity), host: '127.0.0.1', port: to.port.port, rejectUnauthorized: false, ALPNProtocols: [bulkAlpn(0)] });
   const parts: Buffer[] = [];
   const { promise: closed, resolve } = Promise.withResolvers<void>();
   socket.on('data', (chunk: Buffer) => { parts.push(chunk); });

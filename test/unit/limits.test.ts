@@ -12,7 +12,7 @@ import { MAX_DATA_BYTES } from '../../src/swarm/lane/frame.ts';
 import { DEFAULT_CHANNEL_LIMITS } from '../../src/swarm/network/control-channel.ts';
 import { MAX_FRAME_BYTES } from '../../src/swarm/protocol/frame.ts';
 
-const LIMITS = { upload: 0, download: 0, host: 0, origin: 0, originConnections: 16, members: 256, clients: DEFAULT_CONNECTIONS };
+const LIMITS = { upload: 0, download: 0, host: 0, origin: 0, originConnections: 16, bulkThreads: 1, members: 256, clients: DEFAULT_CONNECTIONS };
 
 interface Row {
   readonly what: string;

@@ -79,8 +79,8 @@ export function configExample(): string {
 }
 
 /** What an agent would run with, as a configuration file that says the same. */
-export function effectiveConfig(raw: RawConfig, { data, name, listen, bulk }: Pick<AgentConfig, 'data' | 'name' | 'listen' | 'bulk'>): Record<string, unknown> {
-  const known: Record<string, unknown> = { data, name, listen, bulk: bulk === undefined ? 'off' : hostPortText(bulk) };
+export function effectiveConfig(raw: RawConfig, { data, name, listen, bulk, limits }: Pick<AgentConfig, 'data' | 'name' | 'listen' | 'bulk' | 'limits'>): Record<string, unknown> {
+  const known: Record<string, unknown> = { data, name, listen, bulk: bulk === undefined ? 'off' : hostPortText(bulk), 'limits.bulkThreads': limits.bulkThreads };
   const document: Record<string, unknown> = {};
   for (const { path, default: value } of settings) {
     const said = known[path.join('.')] ?? get(raw.values, path) ?? value;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { replicationSchema } from './replication-schema.ts';
 import { parseDuration, parseRate, parseSize } from '../../quantity.ts';
+import { MAX_THREADS } from '../../swarm/lane/route.ts';
 
 /**
  * Every setting of the agent, once: validation, `config/layerswarm.yaml`, `config/schema.json`, the flags of `layerswarm agent`
@@ -174,6 +175,7 @@ export const configSchema = z.strictObject({
     host: setting(quantity(parseRate).prefault(0), RATE, 'Blob bytes a second sent to, and received from, any one host (IP address) of members.'),
     origin: setting(quantity(parseRate).prefault(0), RATE, 'Blob bytes a second read from the origin; from each other registry as many.'),
     originConnections: setting(z.int().min(1).max(256).default(16), 'a number from 1 to 256', 'Connections to the origin at a time.'),
+    bulkThreads: setting(z.int().min(1).max(MAX_THREADS).optional(), `a number from 1 to ${MAX_THREADS}`, 'Threads that move blobs, each blob in one of them; they share the bulk port. Default: half as many as there are processors, 1 to 4.'),
     members: setting(z.int().min(4).max(4096).default(256), 'a number from 4 to 4096', 'Members that this node is connected to; in a larger swarm it knows a changing part of the others.'),
     clients: setting(z.int().min(16).max(65_536).default(4096), 'a number from 16 to 65536', 'Connections to the registry endpoint at a time; one address may have a quarter of them.'),
   }).prefault({}).describe('Bandwidth and connections; "layerswarm status --json" has what is used of them.'),

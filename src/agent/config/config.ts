@@ -1,8 +1,9 @@
-import { hostname } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { z } from 'zod';
 import { LayerswarmError } from '../../errors.ts';
 import { registryNameOf } from '../../origin/registry-name.ts';
+import { MAX_THREADS } from '../../swarm/lane/route.ts';
 import { configSchema, FILE_ONLY, settings, type ConfigInput, type HostPort, type ParsedConfig } from './config-schema.ts';
 import { get, readSources, type FlagValues, type RawConfig } from './config-sources.ts';
 import { configFile, defaultData } from './data-directory.ts';
@@ -10,7 +11,7 @@ import { configFile, defaultData } from './data-directory.ts';
 export type { ConfigInput, HostPort, StoreLimit } from './config-schema.ts';
 
 /** What an agent runs with: the parsed settings, with everything filled in that depends on the host or on other settings. */
-export interface AgentConfig extends Omit<ParsedConfig, 'push' | 'status' | 'bulk' | 'mirrors' | 'name'> {
+export interface AgentConfig extends Omit<ParsedConfig, 'push' | 'status' | 'bulk' | 'mirrors' | 'name' | 'limits'> {
   /** Registries that the origin answers for. */
   readonly mirrors: readonly string[];
   /** Registries that are read from an upstream of their own. */
@@ -21,6 +22,7 @@ export interface AgentConfig extends Omit<ParsedConfig, 'push' | 'status' | 'bul
   readonly push: HostPort | undefined;
   readonly status: HostPort | undefined;
   readonly bulk: HostPort | undefined;
+  readonly limits: ParsedConfig['limits'] & { readonly bulkThreads: number };
   /** What is odd in the sources, though not wrong. */
   readonly warnings: readonly string[];
 }
@@ -124,6 +126,7 @@ function fillIn(parsed: ParsedConfig, warnings: readonly string[], uid: number, 
     data: resolve(parsed.data ?? defaultData(uid, env)),
     listen: parsed.listen ?? [`/ip4/${host}/tcp/4001`],
     bulk: onOrOff(parsed.bulk ?? { host, port: 4002 }),
+    limits: { ...parsed.limits, bulkThreads: parsed.limits.bulkThreads ?? Math.min(MAX_THREADS, Math.max(1, Math.floor(availableParallelism() / 2))) },
     ...splitMirrors(parsed),
     push: onOrOff(parsed.push),
     status: onOrOff(parsed.status),

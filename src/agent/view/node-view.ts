@@ -4,7 +4,7 @@ import type { Receipt } from '../../status/receipt-document.ts';
 import type { ContainerdStatus, LimitStatus, MembershipStatus, NodeHealth, OriginStatus, ReplicationStatus, StatusDocument, TransferDocument } from '../../status/status-document.ts';
 import type { StatusSource } from '../../status/status-source.ts';
 import type { Store } from '../../store/store.ts';
-import type { BulkThread } from '../../swarm/thread/bulk-thread.ts';
+import type { BulkThreads } from '../../swarm/thread/bulk-threads.ts';
 import type { Libp2pNetwork } from '../../swarm/network/libp2p-network.ts';
 import { version } from '../../version.ts';
 import type { FollowedCharter } from '../charter/followed-charter.ts';
@@ -37,7 +37,7 @@ export interface NodeViewParts {
   readonly store: Store;
   readonly storeHealth: StoreHealth;
   readonly host: Pick<HostContent, 'status'> | undefined;
-  readonly exchange: BulkThread;
+  readonly exchange: BulkThreads;
   readonly images: ImageList;
   readonly receipts: ReceiptBook;
   readonly tally: RegistryTally;

@@ -108,7 +108,7 @@ export class DownloadIo {
     });
     let outcome: FetchOutcome = 'done';
     try {
-      const lane = await this.#options.network.lane(fetch.peer, signal);
+      const lane = await this.#options.network.lane(fetch.peer, digest, signal);
       await lane.request(digest, range, {
         write: (offset, chunk) => {
           download.heard({ fetch }, now());
@@ -215,8 +215,8 @@ export class DownloadIo {
 
   /** Single pieces, a few at once: each comes with its statement, and can be passed on when it is here. */
   async #readHolder(read: Read, holder: string): Promise<void> {
-    const { download, network, signal } = this.#options;
-    const lane = await network.lane(holder, signal);
+    const { digest, download, network, signal } = this.#options;
+    const lane = await network.lane(holder, digest, signal);
     const pieces = Array.from({ length: read.extent.count }, (_, i) => read.extent.first + i).filter((piece) => !download.have.has(piece));
     const next = pieces.values();
     const readPieces = async (): Promise<void> => {
@@ -227,10 +227,10 @@ export class DownloadIo {
 
   /** One piece before all others; what its sender says of it is checked when this resolves. Never throws. */
   async bring(peer: string, piece: number, signal: AbortSignal): Promise<void> {
-    const { download, network, now, wake } = this.#options;
+    const { digest, download, network, now, wake } = this.#options;
     download.claim([piece, 1]);
     try {
-      const { checked } = await this.#readPiece(await network.lane(peer, signal), piece, {}, signal);
+      const { checked } = await this.#readPiece(await network.lane(peer, digest, signal), piece, {}, signal);
       await checked;
     } catch {
       if (!this.#options.signal.aborted) download.neighbours.get(peer)?.failed(now());

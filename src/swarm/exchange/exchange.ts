@@ -12,6 +12,7 @@ import { PeerRates, type SlowPeer } from './peer-rates.ts';
 import { PeerWork } from './peer-work.ts';
 import { signList } from './prefix-list.ts';
 import { encodeNote } from './statement.ts';
+import type { SharedDebts } from '../shared-debts.ts';
 import { Strikes } from './strikes.ts';
 import { Transfer, type TransferContext } from './transfer.ts';
 
@@ -35,6 +36,10 @@ export interface ExchangeOptions {
   /** Whether members may have this blob; false for those of excluded repositories only. */
   mayShare?(blob: Digest): Promise<boolean> | boolean;
   readonly say?: Say;
+  /** What peers make the threads of this node do; of this one alone without it. */
+  readonly work?: SharedDebts;
+  /** Told of each strike against a member. */
+  readonly onStrike?: (member: string, at: number) => void;
   /** This node's own: members of it are asked first. */
   readonly zone?: string;
   readonly now?: () => number;
@@ -78,8 +83,8 @@ export class Exchange {
     const sent = (bytes: number): void => {
       this.#totals.toPeersBytes += bytes;
     };
-    const strikes = new Strikes();
-    this.#work = new PeerWork({ now, cut: (peerId, until) => { network.ban(peerId, 'makes this node do more than its share of work', until); } });
+    const strikes = new Strikes(options.onStrike);
+    this.#work = new PeerWork({ now, debts: options.work, cut: (peerId, until) => { network.ban(peerId, 'makes this node do more than its share of work', until); } });
     const { handle } = new CountedHandlers(network, this.#work);
     const coordinators = new Coordinators({ handle, network, now, strikes, random: options.random ?? Math.random });
     this.#context = { network, store, coordinators, rates: new PeerRates(now), say: options.say, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, strikes, proven: (pieces) => { this.#totals.verifiedPieces += pieces; }, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
@@ -106,6 +111,11 @@ export class Exchange {
     active.interested++;
     clearTimeout(active.linger);
     return this.#handle(active);
+  }
+
+  /** Another thread counted a strike. */
+  struck(member: string, at: number): void {
+    this.#context.strikes.heard(member, at);
   }
 
   /** Something is under way. */

@@ -20,7 +20,7 @@ export async function* readFromMember(network: Pick<BlobNetwork, 'lane'>, peerId
 
 async function fill(queue: ChunkQueue, network: Pick<BlobNetwork, 'lane'>, peerId: string, blob: Digest, range: ByteRange, signal: AbortSignal): Promise<void> {
   try {
-    const lane = await network.lane(peerId, signal);
+    const lane = await network.lane(peerId, blob, signal);
     await lane.request(blob, range, queue, signal);
     queue.end();
   } catch (error) {

@@ -61,7 +61,7 @@ export class SecondReading {
     const silent = new AbortController();
     const timer = setTimeout(() => { silent.abort(); }, SILENCE_MS);
     try {
-      const lane = await this.#network.lane(statement.signer);
+      const lane = await this.#network.lane(statement.signer, this.#blob);
       const write = (offset: number, chunk: Uint8Array): void => {
         bytes.set(chunk, offset - range.start);
         timer.refresh();

@@ -14,6 +14,12 @@ const MAX_MEMBERS = 1000;
  */
 export class Strikes {
   readonly #times = new BoundedMap<string, number[]>(MAX_MEMBERS);
+  readonly #onStrike: (member: string, at: number) => void;
+
+  /** @param onStrike told of each one that counts, so that other threads hear of it */
+  constructor(onStrike: (member: string, at: number) => void = () => undefined) {
+    this.#onStrike = onStrike;
+  }
 
   /**
    * The member was wrong about a blob whose transfer began at `begunAt`; true when that is too often, compared with `others`. What it brought
@@ -24,6 +30,7 @@ export class Strikes {
     if ((times.at(-1) ?? -Infinity) < begunAt) {
       times.push(now);
       this.#times.set(member, times);
+      this.#onStrike(member, now);
     }
     const counts = [...others].filter((other) => other !== member).map((other) => this.#recent(other, now).length).sort((a, b) => a - b);
     const usual = counts[Math.floor(counts.length / 2)] ?? 0;
@@ -33,6 +40,11 @@ export class Strikes {
   /** It was wrong a short while ago: the origin may serve it badly, or it lies. */
   isDoubted(member: string, now: number): boolean {
     return now - (this.#times.get(member)?.at(-1) ?? -Infinity) < DOUBT_MS;
+  }
+
+  /** Another thread counted it. */
+  heard(member: string, at: number): void {
+    this.#times.set(member, [...this.#recent(member, at), at].sort((a, b) => a - b));
   }
 
   #recent(member: string, now: number): number[] {

@@ -1,10 +1,12 @@
 import { LaneSession } from './lane-session.ts';
 import type { LaneTransport } from './lane-transport.ts';
+import { addUses, type LaneUse } from './lane-use.ts';
 import type { Lane, LaneSource } from './lane.ts';
 import type { Bandwidth } from './pace/bandwidth.ts';
 import type { LaneWords } from './lane-words.ts';
+import { parseRoute, routesTo, type Route } from './route.ts';
 import { SessionLane } from './session-lane.ts';
-import { UploadSlots } from './upload-slots.ts';
+import { UploadSlots, type SharedSlots } from './upload-slots.ts';
 
 export interface LaneSessionsOptions {
   readonly source: LaneSource;
@@ -13,50 +15,46 @@ export interface LaneSessionsOptions {
   readonly stallMs?: number | undefined;
   readonly idleMs?: number | undefined;
   readonly bandwidth?: Bandwidth | undefined;
+  /** With the node's other threads. */
+  readonly slots?: SharedSlots | undefined;
 }
 
 export interface NewLane {
-  readonly peerId: string;
+  readonly route: Route;
   readonly kind: Lane['kind'];
   readonly role: 'opener' | 'acceptor';
   /** IP address of the peer, or the group of addresses that it counts to. */
   readonly host: string;
 }
 
-/** What went over the lanes to one peer since it is a member, and the best kind of lane that is open. */
-export interface LaneUse {
-  readonly peerId: string;
-  readonly kind: Lane['kind'] | 'none';
-  readonly sentBytes: number;
-  readonly receivedBytes: number;
-}
-
-interface PeerLanes {
+interface RouteLanes {
   readonly open: Set<SessionLane>;
   /** Of lanes that have ended. */
   sent: number;
   received: number;
 }
 
-/** All lanes of this node, whatever carries them: they share what may be uploaded at a time, and how fast. */
+/** All lanes of a thread, whatever carries them: they share what may be uploaded at a time, and how fast. */
 export class LaneSessions {
   readonly #options: LaneSessionsOptions;
-  readonly #slots = new UploadSlots();
-  readonly #peers = new Map<string, PeerLanes>();
+  readonly #slots: UploadSlots;
+  readonly #routes = new Map<Route, RouteLanes>();
 
   constructor(options: LaneSessionsOptions) {
     this.#options = options;
+    this.#slots = new UploadSlots(undefined, options.slots);
   }
 
-  attach(transport: LaneTransport, { peerId, kind, role, host }: NewLane): SessionLane {
+  attach(transport: LaneTransport, { route, kind, role, host }: NewLane): SessionLane {
     const { source, stallMs, idleMs, bandwidth, words } = this.#options;
-    const lanes = this.#of(peerId);
+    const { peerId } = parseRoute(route);
+    const lanes = this.#of(route);
     const session = new LaneSession(transport, {
       peerId, role, host, stallMs, idleMs, bandwidth,
       source: { read: (blob, range) => source.read(peerId, blob, range) },
       words: {
-        heard: (frame) => words?.heard(peerId, frame),
-        awaits: (id) => words?.awaits(peerId, id) === true,
+        heard: (frame) => words?.heard(route, frame),
+        awaits: (id) => words?.awaits(route, id) === true,
       },
       slots: this.#slots,
       onDraining: () => { lane.onRetired?.(); },
@@ -66,21 +64,22 @@ export class LaneSessions {
         lanes.received += lane.receivedBytes;
       },
     });
-    const lane = new SessionLane(kind, session);
+    const lane = new SessionLane(kind, route, session);
     lanes.open.add(lane);
     return lane;
   }
 
-  *uses(): Iterable<LaneUse> {
-    for (const [peerId, { open, sent, received }] of this.#peers) {
+  uses(): LaneUse[] {
+    const uses = Array.from(this.#routes, ([route, { open, sent, received }]): LaneUse => {
       let [kind, sentBytes, receivedBytes]: [LaneUse['kind'], number, number] = ['none', sent, received];
       for (const lane of open) {
         if (kind !== 'tls') ({ kind } = lane);
         sentBytes += lane.sentBytes;
         receivedBytes += lane.receivedBytes;
       }
-      yield { peerId, kind, sentBytes, receivedBytes };
-    }
+      return { peerId: parseRoute(route).peerId, kind, sentBytes, receivedBytes };
+    });
+    return addUses(uses);
   }
 
   /** As `UploadSlots.load`. */
@@ -88,27 +87,29 @@ export class LaneSessions {
     return this.#slots.load;
   }
 
-  /** A lane to the peer, whoever opened it, on which nothing would have to wait behind bytes that the peer asked for. */
-  idle(peerId: string): SessionLane | undefined {
-    for (const lane of this.#peers.get(peerId)?.open ?? []) if (lane.isOpen && lane.isIdle) return lane;
+  /** A lane to the peer's thread, whoever opened it, on which nothing would have to wait behind bytes that the peer asked for. */
+  idle(route: Route): SessionLane | undefined {
+    for (const lane of this.#routes.get(route)?.open ?? []) if (lane.isOpen && lane.isIdle) return lane;
     return undefined;
   }
 
   /** The peer is no member any longer. */
   forget(peerId: string): void {
-    for (const lane of this.#peers.get(peerId)?.open ?? []) void lane.close();
-    this.#peers.delete(peerId);
+    for (const route of routesTo(peerId)) {
+      for (const lane of this.#routes.get(route)?.open ?? []) void lane.close();
+      this.#routes.delete(route);
+    }
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#peers.values()].flatMap(({ open }) => [...open].map(async (lane) => { await lane.close(); })));
+    await Promise.all([...this.#routes.values()].flatMap(({ open }) => [...open].map(async (lane) => { await lane.close(); })));
   }
 
-  #of(peerId: string): PeerLanes {
-    let lanes = this.#peers.get(peerId);
+  #of(route: Route): RouteLanes {
+    let lanes = this.#routes.get(route);
     if (lanes === undefined) {
       lanes = { open: new Set(), sent: 0, received: 0 };
-      this.#peers.set(peerId, lanes);
+      this.#routes.set(route, lanes);
     }
     return lanes;
   }

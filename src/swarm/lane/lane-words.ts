@@ -8,6 +8,7 @@ import type { Frame } from '../protocol/frame.ts';
 import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
 import { decodeWord, encodeWord, type Word } from '../protocol/word.ts';
 import type { WordFrame } from './frame.ts';
+import { parseRoute, routesTo, type Route } from './route.ts';
 
 /** Words a second, and at once, of one peer. Over it they are read later, not refused. */
 const WORDS_PER_SECOND = 2000;
@@ -30,10 +31,10 @@ export interface WordLane {
 export interface LaneWordsOptions {
   readonly handlers: MessageHandlers;
   peer(peerId: string): Peer | undefined;
-  /** A lane to the peer that is open now. The one that this side makes its requests on is best: nothing of ours is long there. */
-  current(peerId: string): WordLane | undefined;
+  /** A lane there that is open now. The one that this side makes its requests on is best: nothing of ours is long there. */
+  current(route: Route): WordLane | undefined;
   /** Opens one. */
-  open(peerId: string): Promise<unknown>;
+  open(route: Route): Promise<unknown>;
   /** What a peer said is no word. */
   misbehaved(peerId: string, error: LayerswarmError): void;
   /** Milliseconds. */
@@ -60,36 +61,36 @@ export class LaneWords {
     this.#options = options;
   }
 
-  send(peerId: string, word: Word): void {
-    this.#talk(peerId)?.conversation.send(word);
+  send(route: Route, word: Word): void {
+    this.#talk(route)?.conversation.send(word);
   }
 
   /** @throws as `Network.request` */
-  async request<T extends MessageType>(peerId: string, word: Word, answer: T, options?: { signal?: AbortSignal; timeoutMs?: number }): Promise<MessageOf<T>> {
-    const talk = this.#talk(peerId);
-    if (talk === undefined) throw gone(peerId);
-    if (this.#options.current(peerId) === undefined) {
-      talk.opening ??= this.#open(peerId, talk);
+  async request<T extends MessageType>(route: Route, word: Word, answer: T, options?: { signal?: AbortSignal; timeoutMs?: number }): Promise<MessageOf<T>> {
+    const talk = this.#talk(route);
+    if (talk === undefined) throw gone(route);
+    if (this.#options.current(route) === undefined) {
+      talk.opening ??= this.#open(route, talk);
       await Promise.race([talk.opening, delay(OPENING_MS, undefined, { ref: false })]);
-      if (this.#options.current(peerId) === undefined) throw gone(peerId);
+      if (this.#options.current(route) === undefined) throw gone(route);
     }
     return await talk.conversation.request(word, answer, options);
   }
 
-  awaits(peerId: string, id: number): boolean {
-    return this.#talks.get(peerId)?.conversation.awaits(id) === true;
+  awaits(route: Route, id: number): boolean {
+    return this.#talks.get(route)?.conversation.awaits(id) === true;
   }
 
   /** As `WordSink.heard`. */
-  heard(peerId: string, { type, id, word }: WordFrame): Promise<void> | undefined {
-    const talk = this.#talk(peerId);
+  heard(route: Route, { type, id, word }: WordFrame): Promise<void> | undefined {
+    const talk = this.#talk(route);
     // It left while this was on its way.
     if (talk === undefined) return undefined;
     let message: Message;
     try {
       message = decodeWord(word);
     } catch (error) {
-      if (error instanceof LayerswarmError) this.#options.misbehaved(peerId, error);
+      if (error instanceof LayerswarmError) this.#options.misbehaved(parseRoute(route).peerId, error);
       throw error;
     }
     talk.bucket.take(this.#now());
@@ -101,8 +102,10 @@ export class LaneWords {
 
   /** The peer is no member any longer. */
   forget(peerId: string): void {
-    this.#talks.get(peerId)?.conversation.close(gone(peerId));
-    this.#talks.delete(peerId);
+    for (const route of routesTo(peerId)) {
+      this.#talks.get(route)?.conversation.close(gone(route));
+      this.#talks.delete(route);
+    }
   }
 
   async #handle(talk: Talk, frame: Frame): Promise<void> {
@@ -116,42 +119,42 @@ export class LaneWords {
     }
   }
 
-  #talk(peerId: string): Talk | undefined {
-    const known = this.#talks.get(peerId);
+  #talk(route: Route): Talk | undefined {
+    const known = this.#talks.get(route);
     if (known !== undefined) return known;
-    const peer = this.#options.peer(peerId);
+    const peer = this.#options.peer(parseRoute(route).peerId);
     if (peer === undefined) return undefined;
     const talk: Talk = {
       conversation: new Conversation(peer, this.#options.handlers, ({ kind, id, message }) => {
-        this.#say(peerId, talk, { type: TYPES[kind], id, word: encodeWord(message as Word) });
+        this.#say(route, talk, { type: TYPES[kind], id, word: encodeWord(message as Word) });
       }),
       bucket: new TokenBucket(WORDS_PER_SECOND, WORDS_AT_ONCE, this.#now()),
       handling: 0, handled: undefined, waiting: [], waitingBytes: 0, opening: undefined,
     };
-    this.#talks.set(peerId, talk);
+    this.#talks.set(route, talk);
     return talk;
   }
 
-  #say(peerId: string, talk: Talk, frame: WordFrame): void {
-    if (talk.opening === undefined && this.#options.current(peerId)?.say(frame) === true) return;
+  #say(route: Route, talk: Talk, frame: WordFrame): void {
+    if (talk.opening === undefined && this.#options.current(route)?.say(frame) === true) return;
     talk.waitingBytes += frame.word.length;
     // It cannot be told in order any more; and who is that far behind is not worth telling.
-    if (talk.waitingBytes > MAX_WAITING_BYTES) this.#giveUp(peerId, talk);
+    if (talk.waitingBytes > MAX_WAITING_BYTES) this.#giveUp(route, talk);
     else talk.waiting.push(frame);
-    talk.opening ??= this.#open(peerId, talk);
+    talk.opening ??= this.#open(route, talk);
   }
 
-  async #open(peerId: string, talk: Talk): Promise<void> {
+  async #open(route: Route, talk: Talk): Promise<void> {
     try {
-      await this.#options.open(peerId);
+      await this.#options.open(route);
     } catch {
-      this.#giveUp(peerId, talk);
+      this.#giveUp(route, talk);
     }
     talk.opening = undefined;
     const { waiting } = talk;
     talk.waiting = [];
     talk.waitingBytes = 0;
-    for (const frame of waiting) this.#options.current(peerId)?.say(frame);
+    for (const frame of waiting) this.#options.current(route)?.say(frame);
   }
 
   #now(): number {
@@ -159,13 +162,13 @@ export class LaneWords {
   }
 
   /** Whoever waits for an answer looks elsewhere. */
-  #giveUp(peerId: string, talk: Talk): void {
+  #giveUp(route: Route, talk: Talk): void {
     talk.waiting = [];
     talk.waitingBytes = 0;
-    talk.conversation.drop(gone(peerId));
+    talk.conversation.drop(gone(route));
   }
 }
 
-function gone(peerId: string): LayerswarmError {
-  return new LayerswarmError('peer-gone', `peer ${peerId} is gone, or takes no lane`);
+function gone(route: Route): LayerswarmError {
+  return new LayerswarmError('peer-gone', `peer ${parseRoute(route).peerId} is gone, or takes no lane`);
 }

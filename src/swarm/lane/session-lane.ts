@@ -2,16 +2,20 @@ import type { Digest } from '../../oci/digest.ts';
 import type { WordFrame } from './frame.ts';
 import type { LaneSession } from './lane-session.ts';
 import type { ByteRange, Lane, RangeTarget } from './lane.ts';
+import type { Route } from './route.ts';
 
 /** A lane as whoever asks on it has it. */
 export class SessionLane implements Lane {
   readonly kind: Lane['kind'];
+  /** Where it leads. */
+  readonly route: Route;
   /** It takes nothing new from now on. */
   onRetired: (() => void) | undefined;
   readonly #session: LaneSession;
 
-  constructor(kind: Lane['kind'], session: LaneSession) {
+  constructor(kind: Lane['kind'], route: Route, session: LaneSession) {
     this.kind = kind;
+    this.route = route;
     this.#session = session;
   }
 

@@ -2,6 +2,7 @@ import { LayerswarmError } from '../../errors.ts';
 import { LaneOpenings } from './lane-openings.ts';
 import type { LaneSessions } from './lane-sessions.ts';
 import type { LaneTransport } from './lane-transport.ts';
+import { parseRoute, type Route } from './route.ts';
 import type { SessionLane } from './session-lane.ts';
 
 /** From the wish for a lane to the peer's hello. */
@@ -10,9 +11,9 @@ export const DEFAULT_OPEN_TIMEOUT_MS = 10_000;
 /** Streams for lanes, on the control connections between this node and its members. */
 export interface LaneStreams {
   /** @throws `peer-gone` */
-  open(peerId: string, signal: AbortSignal): Promise<LaneTransport>;
-  /** A member opened one. Set once. */
-  onOpened: ((peerId: string, transport: LaneTransport) => void) | undefined;
+  open(route: Route, signal: AbortSignal): Promise<LaneTransport>;
+  /** A thread of a member opened one. Set once. */
+  onOpened: ((route: Route, transport: LaneTransport) => void) | undefined;
 }
 
 export interface StreamLaneOptions {
@@ -26,44 +27,45 @@ export class StreamLaneHub {
   readonly #streams: LaneStreams;
   readonly #sessions: LaneSessions;
   readonly #options: StreamLaneOptions;
-  readonly #openings = new LaneOpenings(async (peerId) => await this.#open(peerId));
+  readonly #openings = new LaneOpenings(async (route) => await this.#open(route));
 
   constructor(streams: LaneStreams, sessions: LaneSessions, options: StreamLaneOptions = {}) {
     this.#streams = streams;
     this.#sessions = sessions;
     this.#options = options;
-    streams.onOpened = (peerId, transport) => { this.#attach(peerId, transport, 'acceptor'); };
+    streams.onOpened = (route, transport) => { this.#attach(route, transport, 'acceptor'); };
   }
 
-  /** The lane to the peer that is open now. */
-  current(peerId: string): SessionLane | undefined {
-    return this.#openings.current(peerId);
+  /** The lane there that is open now. */
+  current(route: Route): SessionLane | undefined {
+    return this.#openings.current(route);
   }
 
-  /** The lane to the peer, the same one for all callers while it lives. @throws `peer-gone`, `timeout`, `aborted` */
-  async lane(peerId: string, signal?: AbortSignal): Promise<SessionLane> {
-    return await this.#openings.lane(peerId, signal);
+  /** The lane there, the same one for all callers while it lives. @throws `peer-gone`, `timeout`, `aborted` */
+  async lane(route: Route, signal?: AbortSignal): Promise<SessionLane> {
+    return await this.#openings.lane(route, signal);
   }
 
-  async #open(peerId: string): Promise<SessionLane> {
+  async #open(route: Route): Promise<SessionLane> {
     const openTimeoutMs = this.#options.openTimeoutMs ?? DEFAULT_OPEN_TIMEOUT_MS;
     const deadline = AbortSignal.timeout(openTimeoutMs);
     let lane: SessionLane | undefined;
     const abandon = (): void => { void lane?.close(); };
     deadline.addEventListener('abort', abandon, { once: true });
     try {
-      lane = this.#attach(peerId, await this.#streams.open(peerId, deadline), 'opener');
+      lane = this.#attach(route, await this.#streams.open(route, deadline), 'opener');
       await lane.ready;
       return lane;
     } catch (error) {
-      if (deadline.aborted) throw new LayerswarmError('timeout', `no lane to peer ${peerId} within ${openTimeoutMs} ms`, { cause: error });
+      if (deadline.aborted) throw new LayerswarmError('timeout', `no lane to peer ${route} within ${openTimeoutMs} ms`, { cause: error });
       throw error;
     } finally {
       deadline.removeEventListener('abort', abandon);
     }
   }
 
-  #attach(peerId: string, transport: LaneTransport, role: 'opener' | 'acceptor'): SessionLane {
-    return this.#sessions.attach(transport, { peerId, kind: 'stream', role, host: this.#options.hostOf?.(peerId) ?? peerId });
+  #attach(route: Route, transport: LaneTransport, role: 'opener' | 'acceptor'): SessionLane {
+    const { peerId } = parseRoute(route);
+    return this.#sessions.attach(transport, { route, kind: 'stream', role, host: this.#options.hostOf?.(peerId) ?? peerId });
   }
 }

@@ -9,12 +9,24 @@ const STALLED_MS = 5000;
 /** Who waits longer is told to look elsewhere; less than the time after which a request gives its peer up. */
 const MAX_WAIT_MS = 10_000;
 
+/** What the threads of a node know of each other's slots; each thread writes its own part. */
+export interface SharedSlots {
+  /** Of `newSharedSlots`: slots that each thread's lanes are good for, and ranges that it is sending. */
+  readonly memory: SharedArrayBuffer;
+  readonly thread: number;
+  readonly threads: number;
+}
+
 /** A lane whose peer asks. */
 export interface SlotLane {
   /** What counts as one when the waiting take turns: an IP address, or a group of them. */
   readonly host: string;
   /** Bytes given to its transport so far. */
   readonly sentBytes: number;
+}
+
+export function newSharedSlots(threads: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(8 * threads);
 }
 
 export interface Slot {
@@ -36,7 +48,8 @@ interface Progress {
 
 /**
  * Bounds how many requested ranges a node sends at a time. The others wait, and hosts take turns: with hundreds of peers that ask,
- * some get what they asked for soon, and can pass it on, instead of all getting it late.
+ * some get what they asked for soon, and can pass it on, instead of all getting it late. Threads share the slots of the node: each may
+ * have its part of them always, and what the others leave.
  */
 export class UploadSlots {
   readonly #now: () => number;
@@ -45,18 +58,31 @@ export class UploadSlots {
   readonly #held = new Set<Entry>();
   readonly #progress = new Map<SlotLane, Progress>();
   #stalled = new Set<SlotLane>();
-  #slots = MIN_SLOTS;
+  /** For what the lanes of this thread move. */
+  #earned = 0;
+  readonly #own: SharedSlots;
+  readonly #all: Int32Array;
   #timer: NodeJS.Timeout | undefined;
   #tickedAt = 0;
 
   /** `now`: milliseconds. */
-  constructor(now: () => number = () => performance.now()) {
+  constructor(now: () => number = () => performance.now(), shared: SharedSlots = { memory: newSharedSlots(1), thread: 0, threads: 1 }) {
     this.#now = now;
+    this.#own = shared;
+    this.#all = new Int32Array(shared.memory);
+    this.#tell();
   }
 
-  /** Ranges that may be sent at a time now. */
+  /** Ranges that this thread may send at a time now. */
   get slots(): number {
-    return this.#slots;
+    const { thread, threads } = this.#own;
+    let [earned, heldByOthers] = [0, 0];
+    for (let i = 0; i < threads; i++) {
+      earned += Atomics.load(this.#all, 2 * i);
+      if (i !== thread) heldByOthers += Atomics.load(this.#all, 2 * i + 1);
+    }
+    const ofNode = Math.min(MAX_SLOTS, Math.max(MIN_SLOTS, earned));
+    return Math.max(Math.ceil(MIN_SLOTS / threads), Math.min(this.#earned, Math.floor(MAX_SLOTS / threads)), ofNode - heldByOthers);
   }
 
   /** Ranges that are being sent, and those that wait. */
@@ -92,8 +118,9 @@ export class UploadSlots {
     }
     for (const lane of this.#progress.keys()) if (!lanes.has(lane)) this.#progress.delete(lane);
     this.#stalled = new Set(Array.from(this.#progress).flatMap(([lane, { at }]) => (now - at >= STALLED_MS ? [lane] : [])));
-    this.#slots = Math.min(MAX_SLOTS, Math.max(MIN_SLOTS, Math.ceil((moved * 1000) / (now - this.#tickedAt) / BYTES_PER_SLOT)));
+    this.#earned = Math.ceil((moved * 1000) / (now - this.#tickedAt) / BYTES_PER_SLOT);
     this.#tickedAt = now;
+    this.#tell();
     this.#grant();
     for (const entry of [...this.#waiting.values()].flat()) {
       if (now - entry.since < MAX_WAIT_MS) continue;
@@ -113,17 +140,24 @@ export class UploadSlots {
   }
 
   #grant(): void {
-    while (this.#used() < this.#slots) {
+    for (;;) {
       const [next] = this.#waiting;
-      if (next === undefined) return;
+      if (next === undefined || this.#used() >= this.slots) return;
       const [host, entries] = next;
       const entry = entries.shift()!;
       // To the end of the line.
       this.#waiting.delete(host);
       if (entries.length > 0) this.#waiting.set(host, entries);
       this.#held.add(entry);
+      this.#tell();
       entry.begin();
     }
+  }
+
+  #tell(): void {
+    const { thread } = this.#own;
+    Atomics.store(this.#all, 2 * thread, this.#earned);
+    Atomics.store(this.#all, 2 * thread + 1, this.#used());
   }
 
   #used(): number {
@@ -135,6 +169,7 @@ export class UploadSlots {
 
   #end(entry: Entry): void {
     if (this.#held.delete(entry)) {
+      this.#tell();
       this.#grant();
       return;
     }

@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { LayerswarmError } from '../../errors.ts';
-import type { LaneUse } from '../lane/lane-sessions.ts';
-import type { LaneStreams } from '../lane/stream-lane-hub.ts';
+import type { LaneUse } from '../lane/lane-use.ts';
 import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
 import { parseTcpAddress } from './address.ts';
 import { Bans } from './bans.ts';
@@ -50,7 +49,7 @@ export class Libp2pNetwork implements Network {
   readonly #bootstrap: readonly BootstrapAddress[];
   readonly #maxNeighbours: number;
   #state: State = { kind: 'new' };
-  readonly #streams = new MemberStreams();
+  readonly #streams: MemberStreams;
   #origin: OriginAnnouncement | undefined;
   #charter: CharterAnnouncement | undefined;
   /** What the store held before the network started. */
@@ -58,6 +57,7 @@ export class Libp2pNetwork implements Network {
 
   private constructor(options: NetworkOptions, key: PeerKey, bans: Bans) {
     this.#options = options;
+    this.#streams = new MemberStreams(options.bulkThreads);
     this.#key = key;
     this.self = key.peerId;
     this.#bans = bans;
@@ -182,7 +182,7 @@ export class Libp2pNetwork implements Network {
   }
 
   /** Streams for lanes to members. */
-  get streams(): LaneStreams {
+  get streams(): MemberStreams {
     return this.#streams;
   }
 
@@ -273,8 +273,8 @@ export class Libp2pNetwork implements Network {
   }
 
   #hello(): MessageOf<'hello'> {
-    const { zone = '', name = '', agent = 'layerswarm' } = this.#options;
-    return { type: 'hello', version: PROTOCOL_VERSION, agent, zone, name, time: Date.now(), origin: this.#origin, charter: this.#charter, listen: this.multiaddrs().slice(0, MAX_LISTEN_ADDRESSES) };
+    const { zone = '', name = '', agent = 'layerswarm', bulkThreads } = this.#options;
+    return { type: 'hello', version: PROTOCOL_VERSION, agent, zone, name, time: Date.now(), origin: this.#origin, charter: this.#charter, bulkThreads, listen: this.multiaddrs().slice(0, MAX_LISTEN_ADDRESSES) };
   }
 
   #onJoined(control: ControlStream): void {

@@ -1,5 +1,5 @@
 import type { Connection } from '@libp2p/interface';
-import type { LaneUse } from '../lane/lane-sessions.ts';
+import type { LaneUse } from '../lane/lane-use.ts';
 import type { MessageOf } from '../protocol/message.ts';
 import type { CharterAnnouncement, OriginAnnouncement, Peer } from './network.ts';
 
@@ -18,6 +18,7 @@ export class MemberPeer implements Peer {
   origin: OriginAnnouncement | undefined;
   charter: CharterAnnouncement | undefined;
   latencyMs: number | undefined;
+  bulkThreads = 1;
   /** Bytes of frames on the control stream. */
   readonly control = { sent: 0, received: 0 };
   #lanes: LaneUse | undefined;
@@ -44,10 +45,11 @@ export class MemberPeer implements Peer {
   }
 
   /** What the peer says of itself. Names come from strangers: what could not be one is left out. */
-  greeted({ zone, name = '', agent, time, origin, charter }: MessageOf<'hello'>): void {
+  greeted({ zone, name = '', agent, time, origin, charter, bulkThreads = 1 }: MessageOf<'hello'>): void {
     this.zone = zone;
     this.name = NAME.test(name) ? name : '';
     this.agent = agent;
+    this.bulkThreads = bulkThreads;
     this.origin = origin;
     this.charter = charter;
     this.#clockOffset = time === undefined ? undefined : time - performance.now();

@@ -19,6 +19,8 @@ export interface NetworkOptions {
   open?: boolean;
   mdns?: boolean;
   zone?: string;
+  /** How many this node has; each blob is in one. */
+  bulkThreads?: number;
   /** What people call this node. */
   name?: string;
   /** Program and version, for people. */

@@ -1,4 +1,5 @@
 import type { LayerswarmError } from '../../errors.ts';
+import type { Digest } from '../../oci/digest.ts';
 import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
 import type { Lane, LaneSource } from '../lane/lane.ts';
 
@@ -82,8 +83,8 @@ export interface Network extends PeerNetwork, Announcements, PeerSignatures, Pee
 
 /** What the exchange of blobs uses of the swarm: a `Network`, but for what only the node as a whole does, and the lanes. */
 export interface BlobNetwork extends Pick<Network, 'self' | 'peers' | 'peer' | 'onPeer' | 'send' | 'request' | 'handle' | 'sign' | 'verify' | 'ban' | 'findProviders' | 'findClosest'> {
-  /** A lane to the peer on which this node makes requests; the same one for all callers while it lives. @throws `peer-gone`, `timeout` */
-  lane(peerId: string, signal?: AbortSignal): Promise<Lane>;
+  /** A lane to where the peer has the blob, on which this node makes requests; the same one for all callers while it lives. @throws `peer-gone`, `timeout` */
+  lane(peerId: string, blob: Digest, signal?: AbortSignal): Promise<Lane>;
   /** What this node serves on its lanes; set once, before any is open. */
   setLaneSource(source: LaneSource): void;
 }
@@ -106,6 +107,8 @@ export interface Peer {
   readonly charter: CharterAnnouncement | undefined;
   /** Round-trip time; undefined before the first measurement. */
   readonly latencyMs: number | undefined;
+  /** How many it has: each blob is in one. */
+  readonly bulkThreads: number;
   readonly lane: 'none' | 'stream' | 'tls';
   readonly sentBytes: number;
   readonly receivedBytes: number;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_THREADS } from '../lane/route.ts';
 import type { Word } from './word.ts';
 
 /**
@@ -36,6 +37,8 @@ const bulkOffer = z.object({
   ticket: bytesUpTo(32),
   expiresInMs: z.int().min(1).max(600_000),
 });
+/** Of a node's bulk threads, by its number. */
+const thread = z.int().min(0).max(MAX_THREADS - 1);
 const errorText = z.string().max(500);
 /** `registry/repository[:tag]@digest`: a reference at its longest, as src/oci/reference.ts has it. */
 const imageName = z.string().min(1).max(800);
@@ -78,6 +81,8 @@ export const messageSchema = z.discriminatedUnion('type', [
     time: milliseconds.optional(),
     origin: origin.optional(),
     charter: charter.optional(),
+    /** How many of them it has: each blob is in one, by its digest. 1 where it does not say. */
+    bulkThreads: z.int().min(1).max(MAX_THREADS).optional(),
     /** Multiaddrs where the sender can be dialled, with its peer id. */
     listen: z.array(z.string().max(256)).max(16).optional(),
   }),
@@ -198,11 +203,11 @@ export const messageSchema = z.discriminatedUnion('type', [
   }),
 
   // TLS lanes
-  /** The sender wants to open a TLS lane, and will show the certificate with this fingerprint (SHA-256). */
-  z.object({ type: z.literal('bulk-open'), fingerprint: bytesUpTo(32) }),
+  /** The sender wants to open a TLS lane between these threads, and will show the certificate with this fingerprint (SHA-256). */
+  z.object({ type: z.literal('bulk-open'), fingerprint: bytesUpTo(32), from: thread, to: thread }),
   z.object({ type: z.literal('bulk-ticket'), offer: bulkOffer }),
   /** The sender cannot reach the bulk port of the receiver, who is to open the lane for both instead. Answered `ok` once it is open. */
-  z.object({ type: z.literal('bulk-dial'), offer: bulkOffer }),
+  z.object({ type: z.literal('bulk-dial'), offer: bulkOffer, from: thread, to: thread }),
 
   // Images that operators spread
   /** The tag means something else than it did: ask the origin again. A hint, which nobody is believed for. */

@@ -8,23 +8,26 @@ import type { GuardedBlobs } from '../../store/blobs/disk-blob-store.ts';
 import type { PartialLender } from '../../store/partial/partial-owner.ts';
 import { clientBytes, type EmitPolicy } from '../exchange/client-read.ts';
 import type { SlowPeer } from '../exchange/peer-rates.ts';
-import { someoneHas } from '../exchange/lookup.ts';
 import type { ByteRange } from '../lane/lane.ts';
-import type { LaneUse } from '../lane/lane-sessions.ts';
+import type { LaneUse } from '../lane/lane-use.ts';
+import type { BulkPlace } from '../lane/bulk/bulk-listener.ts';
+import type { LaneTransport } from '../lane/lane-transport.ts';
 import type { Bandwidth } from '../lane/pace/bandwidth.ts';
-import type { LaneStreams } from '../lane/stream-lane-hub.ts';
+import type { Route } from '../lane/route.ts';
+import type { MemberStreams } from '../network/member-streams.ts';
 import type { Network } from '../network/network.ts';
 import type { RecordedHosts } from '../network/own-offers.ts';
-import type { BlobExchange, BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, Say, TransferStatus, WantedPart } from '../swarm.ts';
+import type { Message } from '../protocol/message.ts';
+import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, Say, TransferStatus, WantedPart } from '../swarm.ts';
 import { PortRpc } from './port-rpc.ts';
 import { ThreadNetwork } from './thread-network.ts';
 import { ThreadOrigins } from './thread-origins.ts';
-import type { BulkWorkerOptions, MainMethods, ProgressReport, WorkerMethods } from './thread-protocol.ts';
+import type { BulkWorkerOptions, MainMethods, ProgressReport, SharedLimits, WorkerMethods } from './thread-protocol.ts';
 import { ThreadStore } from './thread-store.ts';
 
 export interface BulkThreadOptions {
   readonly network: Network;
-  readonly streams: LaneStreams;
+  readonly streams: Pick<MemberStreams, 'open'>;
   /** Where a peer may have its bulk port, beside the host that it is connected from. */
   readonly recordedHosts: RecordedHosts;
   readonly blobs: BlobStore & PartialLender & GuardedBlobs;
@@ -50,6 +53,17 @@ export interface BulkThreadOptions {
   onFailure?(error: LayerswarmError): void;
 }
 
+/** Which one of them it is, and what it has with the others. */
+export interface ThreadPlace {
+  readonly thread: number;
+  readonly threads: number;
+  readonly shared: SharedLimits;
+  /** A member was wrong about a blob of this thread. */
+  onStrike(member: string, at: number): void;
+  /** The bulk port, once the first of them has it; that one itself is not told. */
+  readonly port?: Promise<number | undefined>;
+}
+
 const STOP_TIMEOUT_MS = 3000;
 /** A thread that died gets a successor after this. */
 const RESTART_MS = 500;
@@ -65,11 +79,12 @@ const NOTHING_YET: ProgressReport = {
 const WORKER_FILE = new URL(import.meta.url.endsWith('.ts') ? './bulk-worker.ts' : './bulk-worker.js', import.meta.url);
 
 /**
- * The thread that has the transfers of blobs whole: choosing, lanes, verification, files, serving. This is its side in the main thread,
+ * A thread that has the transfers of its blobs whole: choosing, lanes, verification, files, serving. This is its side in the main thread,
  * which asks for blobs and hears of progress and the end; their bytes stay over there.
  */
-export class BulkThread implements BlobExchange {
+export class BulkThread {
   readonly #options: BulkThreadOptions;
+  readonly #place: ThreadPlace;
   readonly #network: ThreadNetwork;
   readonly #store: ThreadStore;
   readonly #origins: ThreadOrigins;
@@ -89,10 +104,11 @@ export class BulkThread implements BlobExchange {
   /** Of threads that died. */
   #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0, overShare: 0 };
 
-  private constructor(options: BulkThreadOptions) {
+  private constructor(options: BulkThreadOptions, place: ThreadPlace) {
     this.#options = options;
+    this.#place = place;
     const worker = (): PortRpc<MainMethods, WorkerMethods> => this.#worker;
-    this.#network = new ThreadNetwork(options.network, options.streams, options.recordedHosts, worker);
+    this.#network = new ThreadNetwork({ ...options, thread: place.thread, worker });
     this.#origins = new ThreadOrigins(() => options.origin(), worker);
     this.#store = new ThreadStore({
       blobs: options.blobs, worker,
@@ -100,11 +116,7 @@ export class BulkThread implements BlobExchange {
       haveBytes: (digest) => this.#transfers.find((transfer) => transfer.digest.equals(digest) && transfer.state === 'fetching')?.haveBytes,
     });
     this.#unsubscribe = options.blobs.onChange(({ kind, digest }) => {
-      const blob = digest.toString();
-      if (kind === 'removed') this.#worker.notify('blobRemoved', { digest: blob });
-      if (!options.mayShare(digest)) return;
-      if (kind === 'added') options.network.provide(blob);
-      else options.network.unprovide(blob);
+      if (kind === 'removed') this.#worker.notify('blobRemoved', { digest: digest.toString() });
     });
     this.#refresh = setInterval(() => {
       if (this.#held > 0) this.#tellNews();
@@ -112,8 +124,8 @@ export class BulkThread implements BlobExchange {
   }
 
   /** @throws `port-taken`, `config-invalid` */
-  static async start(options: BulkThreadOptions): Promise<BulkThread> {
-    const thread = new BulkThread(options);
+  static async start(options: BulkThreadOptions, place: ThreadPlace): Promise<BulkThread> {
+    const thread = new BulkThread(options, place);
     try {
       await thread.#spawn();
       return thread;
@@ -173,6 +185,21 @@ export class BulkThread implements BlobExchange {
     return fetch;
   }
 
+  /** As `ThreadNetwork.message`. */
+  async message(from: string, message: Message): Promise<Message | undefined> {
+    return await this.#network.message(from, message);
+  }
+
+  /** Another thread counted a strike against a member. */
+  struck(member: string, at: number): void {
+    this.#worker.notify('struck', { member, at });
+  }
+
+  /** As `ThreadNetwork.accept`. */
+  accept(route: Route, transport: LaneTransport): void {
+    this.#network.accept(route, transport);
+  }
+
   /** Bytes of what a member holds, over its lane. @throws as `Lane.request` */
   async *readMember(peerId: string, digest: Digest, { start, end }: ByteRange, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     for (let at = start; at < end; at += MEMBER_READ_BYTES) {
@@ -185,10 +212,6 @@ export class BulkThread implements BlobExchange {
     // A thread that is gone has nothing open.
     await this.#worker.call('closeIdle', undefined).catch(() => undefined);
     await this.#store.closing();
-  }
-
-  async findable(digest: Digest, signal: AbortSignal): Promise<boolean> {
-    return this.#options.blobs.size(digest) !== undefined || await someoneHas(this.#options.network, digest, signal);
   }
 
   transfers(): readonly TransferStatus[] {
@@ -252,21 +275,22 @@ export class BulkThread implements BlobExchange {
   }
 
   async #spawn(): Promise<void> {
-    const { listen, stallMs, idleMs, bandwidth, peerKey, zone } = this.#options;
+    const { stallMs, idleMs, bandwidth, peerKey, zone } = this.#options;
+    const { thread: number, threads, shared } = this.#place;
     const workerData: BulkWorkerOptions = {
-      peerKey, zone, stallMs, idleMs,
-      listen: listen === undefined ? undefined : { ...listen, port: this.#port ?? listen.port },
+      thread: number, threads, shared, peerKey, zone, stallMs, idleMs,
       bandwidth: bandwidth?.shared,
       isTraced: this.#options.say !== undefined,
     };
     const cache = getCompileCacheDir();
     // It has to be told where the cache is, that this thread uses.
     const env = cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) };
-    const thread = new Worker(WORKER_FILE, { workerData, name: 'bulk', env });
+    const thread = new Worker(WORKER_FILE, { workerData, name: number === 0 ? 'bulk' : `bulk ${number}`, env });
     const exited = Promise.withResolvers<void>();
     const worker = new PortRpc<MainMethods, WorkerMethods>(thread, {
       ...this.#network.handlers, ...this.#store.handlers, ...this.#origins.handlers,
       progress: (report) => { this.#onProgress(report); },
+      strike: ({ member, at }) => { this.#place.onStrike(member, at); },
       said: ({ message, fields }) => { this.#options.say?.(message, fields); },
       // As if it were this thread's own: the process has a net for those.
       strayed: ({ message, stack }) => { void Promise.reject(Object.assign(new LayerswarmError('internal', `in the bulk thread: ${message}`), { stack })); },
@@ -281,10 +305,19 @@ export class BulkThread implements BlobExchange {
       worker.close(error);
       void this.#onExit(error).finally(() => { exited.resolve(); });
     });
-    this.#port = await worker.call('start', undefined);
+    this.#port = await worker.call('start', { listen: await this.#whereToListen() });
     this.#network.introduce();
     this.#origins.forgetTold();
     this.#tellNews();
+  }
+
+  async #whereToListen(): Promise<BulkPlace | undefined> {
+    const { listen } = this.#options;
+    if (listen === undefined) return undefined;
+    const { threads, port: firstPort } = this.#place;
+    const port = this.#port ?? await firstPort;
+    if (threads === 1) return { ...listen, port: port ?? listen.port };
+    return port === undefined ? { ...listen, shared: 'first' } : { ...listen, port, shared: 'next' };
   }
 
   async #onExit(error: LayerswarmError): Promise<void> {

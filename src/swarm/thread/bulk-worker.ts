@@ -12,6 +12,7 @@ import { StreamLaneHub } from '../lane/stream-lane-hub.ts';
 import { addressGroup } from '../network/address.ts';
 import { ownOffersOnly } from '../network/own-offers.ts';
 import { PeerKey } from '../network/peer-key.ts';
+import { SharedDebts } from '../shared-debts.ts';
 import { PortRpc } from './port-rpc.ts';
 import { ProgressReports } from './progress-reports.ts';
 import type { BulkWorkerOptions, MainMethods, WorkerMethods } from './thread-protocol.ts';
@@ -21,7 +22,7 @@ import { WorkerOrigins } from './worker-origins.ts';
 import { WorkerStore } from './worker-store.ts';
 import { WorkerStreams } from './worker-streams.ts';
 
-// The bulk thread: the transfers of blobs whole, from the choosing to the file, with the lanes that their bytes come and go on.
+// A bulk thread: the transfers of blobs whole, from the choosing to the file, with the lanes that their bytes come and go on.
 if (parentPort === null) throw new Error('this file is a thread of its own');
 
 // A promise that was left alone breaks nothing; the main thread says what becomes of it.
@@ -37,8 +38,11 @@ const store = new WorkerStore(toMain);
 const bandwidth = options.bandwidth === undefined ? undefined : new Bandwidth(options.bandwidth);
 const origins = new WorkerOrigins(toMain, network, bandwidth);
 const streams = new WorkerStreams(toMain);
+const { thread, threads, shared } = options;
 const exchange = new Exchange({
   network, store,
+  work: new SharedDebts(shared.work),
+  onStrike: (member, at) => { main.notify('strike', { member, at }); },
   origin: () => origins.own(),
   mayShare: async (blob) => await main.call('mayShare', { digest: blob.toString() }),
   ...(options.zone === undefined ? {} : { zone: options.zone }),
@@ -50,6 +54,7 @@ const sessions = new LaneSessions({
   stallMs: options.stallMs,
   idleMs: options.idleMs,
   bandwidth,
+  slots: { memory: shared.slots, thread, threads },
 });
 const progress = new ProgressReports(exchange, sessions, origins, (report) => { main.notify('progress', report); });
 const fetches = new WorkerFetches(exchange, origins, progress);
@@ -61,15 +66,15 @@ const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
     const chunks = await Array.fromAsync(readFromMember(network, peerId, Digest.parse(digest), { start, end }, signal));
     return Uint8Array.from(Buffer.concat(chunks));
   },
-  start: async () => {
-    port = options.listen === undefined ? undefined : await BulkPort.listen({ ...options.listen, sessions });
+  start: async ({ listen }) => {
+    port = listen === undefined ? undefined : await BulkPort.listen({ ...listen, thread, sessions });
     const hub = new LaneHub(
       new StreamLaneHub(streams, sessions, { hostOf: (peerId) => addressGroup(network.peer(peerId)?.address ?? '') }),
-      port === undefined ? undefined : new TlsLaneHub(port, ownOffersOnly(network, async (peerId) => await main.call('recordedHosts', { peerId }))),
+      port === undefined ? undefined : new TlsLaneHub(port, ownOffersOnly(network, async (peerId) => await main.call('recordedHosts', { peerId })), { thread }),
     );
     network.lanes = {
-      current: (peerId) => hub.current(peerId) ?? sessions.idle(peerId),
-      lane: async (peerId, signal) => await hub.lane(peerId, signal),
+      current: (route) => hub.current(route) ?? sessions.idle(route),
+      lane: async (route, signal) => await hub.lane(route, signal),
     };
     network.onPeer((event, { peerId }) => {
       if (event === 'joined') return;
@@ -79,6 +84,7 @@ const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
     setImmediate(flushCompileCache);
     return port?.port;
   },
+  struck: ({ member, at }) => { exchange.struck(member, at); },
   closeIdle: async () => { await exchange.server.closeIdle(); },
   stop: async () => {
     progress.stop();

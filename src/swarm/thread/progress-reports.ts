@@ -1,5 +1,6 @@
 import type { Exchange } from '../exchange/exchange.ts';
-import type { LaneSessions, LaneUse } from '../lane/lane-sessions.ts';
+import type { LaneSessions } from '../lane/lane-sessions.ts';
+import type { LaneUse } from '../lane/lane-use.ts';
 import type { ExchangeActivity } from '../swarm.ts';
 import type { ProgressReport } from './thread-protocol.ts';
 import type { WorkerOrigins } from './worker-origins.ts';

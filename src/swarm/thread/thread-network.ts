@@ -1,10 +1,12 @@
 import { LayerswarmError } from '../../errors.ts';
 import type { LaneTransport } from '../lane/lane-transport.ts';
-import type { LaneStreams } from '../lane/stream-lane-hub.ts';
+import { parseRoute, type Route } from '../lane/route.ts';
+import type { MemberStreams } from '../network/member-streams.ts';
 import type { Network, Peer } from '../network/network.ts';
 import type { RecordedHosts } from '../network/own-offers.ts';
 import type { Handlers, PortRpc } from './port-rpc.ts';
-import { BLOB_MESSAGES, type MainMethods, type PeerSnapshot, type WorkerMethods } from './thread-protocol.ts';
+import type { Message } from '../protocol/message.ts';
+import type { MainMethods, PeerSnapshot, WorkerMethods } from './thread-protocol.ts';
 
 type NetworkMethods = Pick<
   MainMethods,
@@ -16,34 +18,31 @@ interface Search {
   readonly abort: AbortController;
 }
 
-/** What the bulk thread says to members, and they to it, over the connections of this thread. */
+export interface ThreadNetworkOptions {
+  readonly network: Network;
+  readonly streams: Pick<MemberStreams, 'open'>;
+  readonly recordedHosts: RecordedHosts;
+  /** Number of the bulk thread. */
+  readonly thread: number;
+  worker(): PortRpc<MainMethods, WorkerMethods>;
+}
+
+/** What a bulk thread says to members, and they to it, over the connections of this thread. */
 export class ThreadNetwork {
   readonly #network: Network;
-  readonly #streams: LaneStreams;
-  readonly #recordedHosts: RecordedHosts;
-  readonly #worker: () => PortRpc<MainMethods, WorkerMethods>;
+  readonly #options: ThreadNetworkOptions;
   readonly #searches = new Map<number, Search>();
   readonly #open = new Map<number, LaneTransport>();
   readonly #unsubscribe: () => void;
   #nextStream = 1;
 
-  constructor(network: Network, streams: LaneStreams, recordedHosts: RecordedHosts, worker: () => PortRpc<MainMethods, WorkerMethods>) {
-    this.#recordedHosts = recordedHosts;
-    this.#network = network;
-    this.#streams = streams;
-    this.#worker = worker;
-    for (const type of BLOB_MESSAGES) network.handle(type, async (message, { peerId }) => await this.#worker().call('message', { from: peerId, message }));
-    this.#unsubscribe = network.onPeer((event, peer) => {
+  constructor(options: ThreadNetworkOptions) {
+    this.#options = options;
+    this.#network = options.network;
+    this.#unsubscribe = this.#network.onPeer((event, peer) => {
       if (event === 'joined') this.#worker().notify('peerJoined', { peer: snapshot(peer) });
       else this.#worker().notify('peerLeft', { peerId: peer.peerId });
     });
-    streams.onOpened = (peerId, transport) => {
-      // Odd ones are this side's.
-      const stream = this.#nextStream;
-      this.#nextStream += 2;
-      this.#worker().notify('streamOpened', { stream, peerId });
-      this.#pipe(stream, transport);
-    };
   }
 
   readonly handlers: Handlers<NetworkMethods> = {
@@ -65,11 +64,12 @@ export class ThreadNetwork {
       this.#searches.get(search)?.abort.abort();
       this.#searches.delete(search);
     },
-    recordedHosts: async ({ peerId }) => await this.#recordedHosts(peerId),
+    recordedHosts: async ({ peerId }) => await this.#options.recordedHosts(peerId),
     findClosest: async ({ key }, signal) => await this.#network.findClosest(key, signal),
-    openStream: async ({ stream, peerId }, signal) => {
+    openStream: async ({ stream, route }, signal) => {
+      const { peerId } = parseRoute(route);
       if (this.#network.peer(peerId) === undefined) throw new LayerswarmError('peer-gone', `peer ${peerId} is not connected`);
-      this.#pipe(stream, await this.#streams.open(peerId, signal));
+      this.#pipe(stream, await this.#options.streams.open(this.#options.thread, route, signal));
     },
     streamSend: ({ stream, bytes }) => {
       const transport = this.#open.get(stream);
@@ -85,6 +85,20 @@ export class ThreadNetwork {
     streamEnd: ({ stream }) => { void this.#open.get(stream)?.end(); },
     streamDestroy: ({ stream, error }) => { this.#open.get(stream)?.destroy(new LayerswarmError('peer-gone', error)); },
   };
+
+  /** A member says something that is for the thread. */
+  async message(from: string, message: Message): Promise<Message | undefined> {
+    return await this.#worker().call('message', { from, message });
+  }
+
+  /** A thread of a member opened a lane to the thread. */
+  accept(route: Route, transport: LaneTransport): void {
+    // Odd ones are this side's.
+    const stream = this.#nextStream;
+    this.#nextStream += 2;
+    this.#worker().notify('streamOpened', { stream, route });
+    this.#pipe(stream, transport);
+  }
 
   /** Tells a thread that is new of the members that are here. */
   introduce(): void {
@@ -109,6 +123,10 @@ export class ThreadNetwork {
     this.drop();
   }
 
+  #worker(): PortRpc<MainMethods, WorkerMethods> {
+    return this.#options.worker();
+  }
+
   #pipe(stream: number, transport: LaneTransport): void {
     this.#open.set(stream, transport);
     transport.handler = {
@@ -126,7 +144,7 @@ export class ThreadNetwork {
   }
 }
 
-function snapshot({ peerId, name, agent, address, direction, zone, origin, latencyMs }: Peer): PeerSnapshot {
-  return { peerId, name, agent, address, direction, zone, origin, latencyMs };
+function snapshot({ peerId, name, agent, address, direction, zone, origin, latencyMs, bulkThreads }: Peer): PeerSnapshot {
+  return { peerId, name, agent, address, direction, zone, origin, latencyMs, bulkThreads };
 }
 

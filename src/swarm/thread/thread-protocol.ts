@@ -5,19 +5,31 @@ import type { Dispatchers } from '../../origin/tls.ts';
 import type { Answer, Exchange } from '../../origin/transport.ts';
 import type { Checkpoints } from '../../store/blob-store.ts';
 import type { SlowPeer } from '../exchange/peer-rates.ts';
-import type { LaneUse } from '../lane/lane-sessions.ts';
+import type { BulkPlace } from '../lane/bulk/bulk-listener.ts';
+import type { LaneUse } from '../lane/lane-use.ts';
 import type { SharedBandwidth } from '../lane/pace/bandwidth.ts';
+import type { Route } from '../lane/route.ts';
 import type { Ban, Peer } from '../network/network.ts';
 import type { Message, MessageType } from '../protocol/message.ts';
 import type { ExchangeActivity, Say, TransferStatus, WantedPart } from '../swarm.ts';
+
+/** Memory in which the threads keep what limits of the node are used. */
+export interface SharedLimits {
+  /** As `SharedDebts`: what peers make them do. */
+  readonly work: SharedArrayBuffer;
+  /** As `SharedSlots`. */
+  readonly slots: SharedArrayBuffer;
+}
 
 /** What a new bulk thread is given. */
 export interface BulkWorkerOptions {
   /** PKCS #8 in PEM: it signs what this node answers for. */
   readonly peerKey: string;
   readonly zone: string | undefined;
-  /** Absent where blobs travel over the control connections alone. */
-  readonly listen: { readonly host: string; readonly port: number } | undefined;
+  /** Number of this one, and how many there are. */
+  readonly thread: number;
+  readonly threads: number;
+  readonly shared: SharedLimits;
   readonly stallMs: number | undefined;
   readonly idleMs: number | undefined;
   readonly bandwidth: SharedBandwidth | undefined;
@@ -25,11 +37,8 @@ export interface BulkWorkerOptions {
   readonly isTraced: boolean;
 }
 
-/** What the main thread hands over of what members say. The rest of what they say about blobs they say on lanes. */
-export const BLOB_MESSAGES = ['find', 'join', 'leave', 'bulk-open', 'bulk-dial'] as const satisfies readonly MessageType[];
-
 /** A member as it was when this was said. */
-export type PeerSnapshot = Pick<Peer, 'peerId' | 'name' | 'agent' | 'address' | 'direction' | 'zone' | 'origin' | 'latencyMs'>;
+export type PeerSnapshot = Pick<Peer, 'peerId' | 'name' | 'agent' | 'address' | 'direction' | 'zone' | 'origin' | 'latencyMs' | 'bulkThreads'>;
 
 /** An origin of the main thread. */
 export interface OriginRef {
@@ -103,8 +112,8 @@ interface Method<P, R = void> {
 
 /** What the bulk thread does for the main thread. */
 export interface WorkerMethods {
-  /** Listens on the bulk port, where there is to be one; with its number. @throws `port-taken`, `config-invalid` */
-  start: Method<undefined, number | undefined>;
+  /** Listens on the bulk port, where there is to be one; with its number. Without one blobs travel over the control connections alone. @throws `port-taken`, `config-invalid` */
+  start: Method<{ listen: BulkPlace | undefined }, number | undefined>;
   /** As `BlobExchange.fetch`; `id` names it from then on. */
   fetch: Method<FetchParams>;
   size: Method<{ id: number }, number>;
@@ -118,10 +127,12 @@ export interface WorkerMethods {
   peerLeft: Method<{ peerId: string }>;
   /** Round trips were measured anew. */
   latencies: Method<readonly (readonly [string, number | undefined])[]>;
-  /** One of `BLOB_MESSAGES`, and its answer. */
+  /** What a member says of a blob of the thread's, or of lanes to it, and the answer. The rest of what members say about blobs they say on lanes. */
   message: Method<{ from: string; message: Message }, Message | undefined>;
   /** Closes the blobs that members read and nobody reads just now. */
   closeIdle: Method<undefined>;
+  /** Another thread counted a strike against a member. */
+  struck: Method<{ member: string; at: number }>;
   /** A blob is in the store no more. */
   blobRemoved: Method<{ digest: string }>;
   /** A partial blob was deleted. */
@@ -133,7 +144,7 @@ export interface WorkerMethods {
   /** Up to `limit` bytes of an answer that is of no use otherwise. */
   originExcerpt: Method<{ answer: number; limit: number }, Uint8Array>;
   originDiscard: Method<{ answer: number }>;
-  streamOpened: Method<{ stream: number; peerId: string }>;
+  streamOpened: Method<{ stream: number; route: Route }>;
   streamData: Method<{ stream: number; bytes: Uint8Array }>;
   streamDrained: Method<{ stream: number }>;
   streamClosed: Method<{ stream: number; error: string | undefined }>;
@@ -146,6 +157,8 @@ export interface MainMethods {
   /** A failure that nobody waited for. */
   strayed: Method<{ readonly message: string; readonly stack: string | undefined }>;
   progress: Method<ProgressReport>;
+  /** A member was wrong: for the other threads. */
+  strike: Method<{ member: string; at: number }>;
 
   send: Method<{ peerId: string; message: Message }>;
   request: Method<{ peerId: string; message: Message; answer: MessageType; timeoutMs: number | undefined }, Message>;
@@ -159,8 +172,8 @@ export interface MainMethods {
   recordedHosts: Method<{ peerId: string }, readonly string[]>;
   findClosest: Method<{ key: Uint8Array }, string | undefined>;
 
-  /** Opens a stream for a lane to the peer; the number is the caller's choice. @throws `peer-gone` */
-  openStream: Method<{ stream: number; peerId: string }>;
+  /** Opens a stream for a lane; the number is the caller's choice. @throws `peer-gone` */
+  openStream: Method<{ stream: number; route: Route }>;
   streamSend: Method<{ stream: number; bytes: readonly Uint8Array[] }>;
   streamPause: Method<{ stream: number; paused: boolean }>;
   streamEnd: Method<{ stream: number }>;

@@ -1,11 +1,13 @@
 import { LayerswarmError } from '../../errors.ts';
+import type { Digest } from '../../oci/digest.ts';
 import { LaneWords, type WordLane } from '../lane/lane-words.ts';
 import type { Lane, LaneSource } from '../lane/lane.ts';
+import { parseRoute, routeTo, threadOf, type Route } from '../lane/route.ts';
 import { MessageHandlers, type MessageHandler } from '../network/handlers.ts';
 import type { BlobNetwork, Peer } from '../network/network.ts';
 import { type PeerKey, verifySignature } from '../network/peer-key.ts';
 import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
-import { isWord } from '../protocol/word.ts';
+import { isWord, type Word } from '../protocol/word.ts';
 import type { PortRpc } from './port-rpc.ts';
 import type { MainMethods, PeerSnapshot, WorkerMethods } from './thread-protocol.ts';
 
@@ -13,8 +15,8 @@ type NetworkMethods = Pick<WorkerMethods, 'peerJoined' | 'peerLeft' | 'latencies
 
 export interface WorkerLanes {
   /** One that is open: best the one that this side asks on. */
-  current(peerId: string): WordLane | undefined;
-  lane(peerId: string, signal?: AbortSignal): Promise<Lane>;
+  current(route: Route): WordLane | undefined;
+  lane(route: Route, signal?: AbortSignal): Promise<Lane>;
 }
 
 /** The members as the bulk thread sees them: the main thread has the connections, this one the lanes. */
@@ -39,8 +41,8 @@ export class WorkerNetwork implements BlobNetwork {
     this.words = new LaneWords({
       handlers: this.#handlers,
       peer: (peerId) => this.peer(peerId),
-      current: (peerId) => this.lanes?.current(peerId),
-      open: async (peerId) => await this.lane(peerId),
+      current: (route) => this.lanes?.current(route),
+      open: async (route) => await this.#lane(route),
       misbehaved: (peerId, error) => { this.#main().notify('misbehaved', { peerId, error: error.message }); },
     });
   }
@@ -86,12 +88,12 @@ export class WorkerNetwork implements BlobNetwork {
   }
 
   send(peerId: string, message: Message): void {
-    if (isWord(message)) this.words.send(peerId, message);
+    if (isWord(message)) this.words.send(this.#route(peerId, blobOf(message)), message);
     else this.#main().notify('send', { peerId, message });
   }
 
   async request<T extends MessageType>(peerId: string, message: Message, answer: T, options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<MessageOf<T>> {
-    if (isWord(message)) return await this.words.request(peerId, message, answer, options);
+    if (isWord(message)) return await this.words.request(this.#route(peerId, blobOf(message)), message, answer, options);
     const { signal, timeoutMs } = options;
     // The type was compared by whoever received the answer.
     return (await this.#main().call('request', { peerId, message, answer, timeoutMs }, { signal })) as MessageOf<T>;
@@ -101,9 +103,8 @@ export class WorkerNetwork implements BlobNetwork {
     this.#handlers.set(type, handler);
   }
 
-  async lane(peerId: string, signal?: AbortSignal): Promise<Lane> {
-    if (this.lanes === undefined || this.peer(peerId) === undefined) throw new LayerswarmError('peer-gone', `peer ${peerId} is not connected`);
-    return await this.lanes.lane(peerId, signal);
+  async lane(peerId: string, blob: Digest, signal?: AbortSignal): Promise<Lane> {
+    return await this.#lane(this.#route(peerId, blob.toString()), signal);
   }
 
   setLaneSource(source: LaneSource): void {
@@ -143,7 +144,24 @@ export class WorkerNetwork implements BlobNetwork {
     return await this.#main().call('findClosest', { key }, { signal }).catch(() => undefined);
   }
 
+  async #lane(route: Route, signal?: AbortSignal): Promise<Lane> {
+    const { peerId } = parseRoute(route);
+    if (this.lanes === undefined || this.peer(peerId) === undefined) throw new LayerswarmError('peer-gone', `peer ${peerId} is not connected`);
+    return await this.lanes.lane(route, signal);
+  }
+
+  /** To the thread in which the peer has the blob. */
+  #route(peerId: string, blob: string): Route {
+    return routeTo(peerId, threadOf(blob, this.peer(peerId)?.bulkThreads ?? 1));
+  }
+
   #tell(event: 'joined' | 'left', peer: Peer): void {
     for (const listener of this.#listeners) listener(event, peer);
   }
+}
+
+/** Answers alone are about none by themselves, and go where the question came from. */
+function blobOf(word: Word): string {
+  if ('blob' in word) return word.blob;
+  throw new LayerswarmError('internal', `"${word.type}" is about no blob`);
 }

@@ -1,5 +1,6 @@
 import { LayerswarmError } from '../../errors.ts';
 import type { LaneTransport, TransportHandler } from '../lane/lane-transport.ts';
+import type { Route } from '../lane/route.ts';
 import type { LaneStreams } from '../lane/stream-lane-hub.ts';
 import type { PortRpc } from './port-rpc.ts';
 import type { MainMethods, WorkerMethods } from './thread-protocol.ts';
@@ -11,7 +12,7 @@ const BATCH_BYTES = 256 * 1024;
 
 /** The streams of the control connections, which the main thread has, as the bulk thread uses them for lanes. */
 export class WorkerStreams implements LaneStreams {
-  onOpened: ((peerId: string, transport: LaneTransport) => void) | undefined;
+  onOpened: ((route: Route, transport: LaneTransport) => void) | undefined;
   readonly #main: () => PortRpc<WorkerMethods, MainMethods>;
   readonly #streams = new Map<number, PortStream>();
   #opened = 0;
@@ -21,7 +22,7 @@ export class WorkerStreams implements LaneStreams {
   }
 
   readonly handlers = {
-    streamOpened: ({ stream, peerId }: { stream: number; peerId: string }): void => { this.onOpened?.(peerId, this.#add(stream)); },
+    streamOpened: ({ stream, route }: { stream: number; route: Route }): void => { this.onOpened?.(route, this.#add(stream)); },
     streamData: ({ stream, bytes }: { stream: number; bytes: Uint8Array }): void => { this.#streams.get(stream)?.data(bytes); },
     streamDrained: ({ stream }: { stream: number }): void => { this.#streams.get(stream)?.drained(); },
     streamClosed: ({ stream, error }: { stream: number; error: string | undefined }): void => {
@@ -30,12 +31,12 @@ export class WorkerStreams implements LaneStreams {
     },
   };
 
-  async open(peerId: string, signal: AbortSignal): Promise<LaneTransport> {
+  async open(route: Route, signal: AbortSignal): Promise<LaneTransport> {
     // Even ones are this side's: what the peer says first may come together with the answer to this.
     const id = 2 * this.#opened++;
     const stream = this.#add(id);
     try {
-      await this.#main().call('openStream', { stream: id, peerId }, { signal });
+      await this.#main().call('openStream', { stream: id, route }, { signal });
       return stream;
     } catch (error) {
       this.#streams.delete(id);

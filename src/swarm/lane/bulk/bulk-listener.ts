@@ -1,9 +1,9 @@
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer as createPlainServer, type AddressInfo, type ListenOptions, type Server as PlainServer, type Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { LayerswarmError } from '../../../errors.ts';
 import type { BulkIdentity } from './certificate.ts';
 import { TICKET_BYTES, type Ticket, type TicketBook } from './tickets.ts';
-import { BULK_ALPN, peerFingerprint, tlsOptions } from './tls-settings.ts';
+import { bulkAlpn, peerFingerprint, tlsOptions } from './tls-settings.ts';
 
 /** From the connection to the ticket. */
 const ADMISSION_TIMEOUT_MS = 5000;
@@ -11,24 +11,42 @@ const ADMISSION_TIMEOUT_MS = 5000;
 const MAX_PENDING_PER_ADDRESS = 16;
 const MAX_PENDING = 256;
 
+export interface BulkListenerParts {
+  readonly identity: BulkIdentity;
+  readonly tickets: TicketBook;
+  /** Of this node: it takes what is for it. */
+  readonly thread: number;
+  readonly onAdmitted: (socket: TLSSocket, ticket: Ticket) => void;
+}
+
+export interface BulkPlace {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** `first`: other threads are to listen there as well. `next`: another one does already. */
+  readonly shared?: 'first' | 'next' | undefined;
+}
+
 /** The bulk port: lets in whoever shows a ticket, over the certificate that the ticket is for. */
 export class BulkListener {
   readonly #server: Server;
   readonly #tickets: TicketBook;
+  readonly #thread: number;
   readonly #onAdmitted: (socket: TLSSocket, ticket: Ticket) => void;
   /** Raw connections without a ticket, by remote address. */
   readonly #pending = new Map<string, Set<string>>();
   #pendingCount = 0;
 
-  constructor(identity: BulkIdentity, tickets: TicketBook, onAdmitted: (socket: TLSSocket, ticket: Ticket) => void) {
+  constructor({ identity, tickets, thread, onAdmitted }: BulkListenerParts) {
     this.#tickets = tickets;
+    this.#thread = thread;
     this.#onAdmitted = onAdmitted;
     this.#server = createServer({
       ...tlsOptions(identity),
       // Self-signed by design: fingerprint and ticket are what is checked.
       requestCert: true,
       rejectUnauthorized: false,
-      ALPNProtocols: [BULK_ALPN],
+      ALPNProtocols: [bulkAlpn(thread)],
       handshakeTimeout: ADMISSION_TIMEOUT_MS,
       noDelay: true,
     });
@@ -39,12 +57,11 @@ export class BulkListener {
   }
 
   /** @throws `port-taken`, `config-invalid` */
-  async listen(host: string, port: number): Promise<number> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once('error', reject);
-    this.#server.listen({ host, port }, resolve);
+  async listen({ host, port, shared }: BulkPlace): Promise<number> {
     try {
-      await promise;
+      // Who shares a port is let in beside anybody of the same user who would share it, too.
+      const free = shared === 'first' ? await freePort(host, port) : port;
+      await listening(this.#server, { host, port: free, reusePort: shared !== undefined });
     } catch (cause) {
       const taken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
       throw new LayerswarmError(taken ? 'port-taken' : 'config-invalid', `the bulk port ${host}:${port} cannot be listened on${taken ? ': another program has it; choose another with --bulk' : ''}`, { cause });
@@ -105,13 +122,30 @@ export class BulkListener {
   /** The opener sends nothing behind its ticket before it is greeted. */
   #check(socket: TLSSocket, received: Buffer): Ticket | undefined {
     try {
-      const fingerprint = peerFingerprint(socket);
+      const fingerprint = peerFingerprint(socket, this.#thread);
       return received.length === TICKET_BYTES ? this.#tickets.redeem(received, fingerprint) : undefined;
     } catch {
       // Not one of ours: closed without a word, as for any other stranger.
       return undefined;
     }
   }
+}
+
+/** The port, or a free one in place of 0, where nobody listens. */
+async function freePort(host: string, port: number): Promise<number> {
+  const server = createPlainServer();
+  await listening(server, { host, port });
+  const { port: free } = server.address() as AddressInfo;
+  await new Promise((resolve) => { server.close(resolve); });
+  return free;
+}
+
+async function listening(server: PlainServer, options: ListenOptions): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen(options, resolve);
+  await promise;
+  server.off('error', reject);
 }
 
 function keyOf(socket: Socket): string {

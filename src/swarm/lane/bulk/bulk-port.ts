@@ -6,10 +6,11 @@ import { hostGroup } from '../../network/host-group.ts';
 import type { BulkOffer } from '../../protocol/message.ts';
 import { abortedBy } from '../abort.ts';
 import type { LaneSessions } from '../lane-sessions.ts';
+import { parseRoute, type Route } from '../route.ts';
 import type { SessionLane } from '../session-lane.ts';
 import type { BulkAddress } from './bulk-address.ts';
 import { dialFirst } from './bulk-dial.ts';
-import { BulkListener } from './bulk-listener.ts';
+import { BulkListener, type BulkPlace } from './bulk-listener.ts';
 import { makeBulkIdentity } from './certificate.ts';
 import { TICKET_BYTES, TicketBook, type Ticket } from './tickets.ts';
 import { TlsTransport, type ReadArena } from './tls-transport.ts';
@@ -17,14 +18,13 @@ import { TlsTransport, type ReadArena } from './tls-transport.ts';
 const TICKET_LIFETIME_MS = 15_000;
 const MAX_ADDRESSES = 8;
 
-export interface BulkPortOptions {
-  readonly host: string;
-  /** 0 takes a free one. */
-  readonly port: number;
+export interface BulkPortOptions extends BulkPlace {
+  /** Of this node; 0 where it has one. */
+  readonly thread?: number;
   readonly sessions: LaneSessions;
 }
 
-/** The port for TLS lanes: lets in whoever was given a ticket, and dials the ports of others. */
+/** The port for TLS lanes, as one thread has it: lets in whoever was given a ticket, and dials the ports of others. */
 export class BulkPort {
   readonly #host: string;
   readonly #sessions: LaneSessions;
@@ -35,18 +35,19 @@ export class BulkPort {
   /** A peer opened a lane with the ticket. */
   onOpened: ((lane: SessionLane, ticket: Ticket) => void) | undefined;
 
-  private constructor({ host, sessions }: BulkPortOptions) {
+  private constructor({ host, thread = 0, sessions }: BulkPortOptions) {
     this.#host = host;
     this.#sessions = sessions;
-    this.#listener = new BulkListener(this.#identity, this.#tickets, (socket, ticket) => {
-      this.onOpened?.(this.#attach(ticket.peerId, socket, undefined, 'acceptor'), ticket);
+    this.#listener = new BulkListener({
+      identity: this.#identity, tickets: this.#tickets, thread,
+      onAdmitted: (socket, ticket) => { this.onOpened?.(this.#attach(ticket.route, socket, undefined, 'acceptor'), ticket); },
     });
   }
 
   /** @throws `port-taken`, `config-invalid` */
   static async listen(options: BulkPortOptions): Promise<BulkPort> {
     const port = new BulkPort(options);
-    port.#port = await port.#listener.listen(options.host, options.port);
+    port.#port = await port.#listener.listen(options);
     return port;
   }
 
@@ -59,17 +60,17 @@ export class BulkPort {
     return this.#identity.fingerprint;
   }
 
-  /** Where, and with what ticket, the peer with that certificate may open one lane. `asked`: this side wants to make requests on it. */
-  offer(peerId: string, fingerprint: Uint8Array, asked: boolean): BulkOffer {
+  /** Where, and with what ticket, the peer's thread with that certificate may open one lane. `asked`: this side wants to make requests on it. */
+  offer(route: Route, fingerprint: Uint8Array, asked: boolean): BulkOffer {
     const ticket = randomBytes(TICKET_BYTES);
-    this.#tickets.add(ticket, { peerId, fingerprint, asked, expiresAt: performance.now() + TICKET_LIFETIME_MS });
+    this.#tickets.add(ticket, { route, fingerprint, asked, expiresAt: performance.now() + TICKET_LIFETIME_MS });
     return { addresses: this.addresses().slice(0, MAX_ADDRESSES), fingerprint: this.fingerprint, ticket, expiresInMs: TICKET_LIFETIME_MS };
   }
 
   /** Opens a lane to the first address that answers as the peer. @throws `peer-gone`, `timeout`, `peer-misbehaved`, `aborted` */
-  async dial(peerId: string, addresses: readonly BulkAddress[], { fingerprint, ticket }: BulkOffer, timeoutMs: number, signal: AbortSignal): Promise<SessionLane> {
-    const { socket, arena } = await dialFirst(this.#identity, addresses.slice(0, MAX_ADDRESSES), { fingerprint, ticket }, timeoutMs, signal);
-    const lane = this.#attach(peerId, socket, arena, 'opener');
+  async dial(route: Route, addresses: readonly BulkAddress[], { fingerprint, ticket }: BulkOffer, timeoutMs: number, signal: AbortSignal): Promise<SessionLane> {
+    const { socket, arena } = await dialFirst(this.#identity, addresses.slice(0, MAX_ADDRESSES), { fingerprint, ticket, thread: parseRoute(route).thread }, timeoutMs, signal);
+    const lane = this.#attach(route, socket, arena, 'opener');
     const giveUp = (): void => { void lane.close(); };
     signal.addEventListener('abort', giveUp, { once: true });
     const timer = setTimeout(giveUp, timeoutMs);
@@ -95,8 +96,8 @@ export class BulkPort {
     this.#listener.close();
   }
 
-  #attach(peerId: string, socket: TLSSocket, arena: ReadArena | undefined, role: 'opener' | 'acceptor'): SessionLane {
-    return this.#sessions.attach(new TlsTransport(socket, arena), { peerId, kind: 'tls', role, host: hostGroup(socket.remoteAddress ?? '') });
+  #attach(route: Route, socket: TLSSocket, arena: ReadArena | undefined, role: 'opener' | 'acceptor'): SessionLane {
+    return this.#sessions.attach(new TlsTransport(socket, arena), { route, kind: 'tls', role, host: hostGroup(socket.remoteAddress ?? '') });
   }
 }
 

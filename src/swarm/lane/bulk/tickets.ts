@@ -1,10 +1,13 @@
+import type { Route } from '../route.ts';
+
 export const TICKET_BYTES = 32;
 /** Tickets that wait to be used. A peer gets one for each lane that it opens, so this is many more than there are peers. */
 const MAX_TICKETS = 4096;
 
-/** What a ticket admits: one lane of one peer, with the certificate that it named. */
+/** What a ticket admits: one lane of one thread of a peer, with the certificate that it named. */
 export interface Ticket {
-  readonly peerId: string;
+  /** Of the thread. */
+  readonly route: Route;
   /** SHA-256 of the certificate. */
   readonly fingerprint: Uint8Array;
   /** This side asked for the lane, since it cannot reach the peer's port: it makes requests on it, too. */

@@ -4,6 +4,7 @@ import type { Network, Peer } from '../../network/network.ts';
 import type { BulkOffer } from '../../protocol/message.ts';
 import { unlessAborted } from '../abort.ts';
 import { LaneOpenings } from '../lane-openings.ts';
+import { parseRoute, routesTo, routeTo, type Route } from '../route.ts';
 import type { SessionLane } from '../session-lane.ts';
 import { bulkCandidates } from './bulk-address.ts';
 import type { BulkPort } from './bulk-port.ts';
@@ -17,6 +18,8 @@ const DEFAULT_RETRY_MS = 300_000;
 
 export interface TlsLaneOptions {
   readonly retryMs?: number | undefined;
+  /** Of this node; 0 where it has one. */
+  readonly thread?: number;
   /** Milliseconds. */
   readonly now?: (() => number) | undefined;
 }
@@ -32,93 +35,102 @@ export class TlsLaneHub {
   readonly #port: BulkPort;
   readonly #control: BulkControl;
   readonly #options: TlsLaneOptions;
-  readonly #openings = new LaneOpenings(async (peerId) => await this.#open(peerId));
-  /** Peers that were asked to dial this node, and have not yet. */
-  readonly #expected = new Map<string, (lane: SessionLane) => void>();
-  /** When a peer whose port could not be reached may be tried again. */
-  readonly #retryAt = new Map<string, number>();
+  readonly #openings = new LaneOpenings(async (route) => await this.#open(route));
+  /** Threads of peers that were asked to dial this node, and have not yet. */
+  readonly #expected = new Map<Route, (lane: SessionLane) => void>();
+  /** When a thread of a peer that could not be reached may be tried again. */
+  readonly #retryAt = new Map<Route, number>();
 
   constructor(port: BulkPort, control: BulkControl, options: TlsLaneOptions = {}) {
     this.#port = port;
     this.#control = control;
     this.#options = options;
     port.onOpened = (lane, { asked }) => { this.#onOpened(lane, asked); };
-    control.handle('bulk-open', ({ fingerprint }, from) => ({ type: 'bulk-ticket', offer: port.offer(from.peerId, fingerprint, false) }));
-    control.handle('bulk-dial', async ({ offer }, from) => {
-      const lane = await this.#dial(from, offer, AbortSignal.timeout(OPEN_TIMEOUT_MS));
-      if (this.current(from.peerId) === undefined) this.#openings.use(lane);
+    control.handle('bulk-open', ({ fingerprint, from }, { peerId }) => ({ type: 'bulk-ticket', offer: port.offer(routeTo(peerId, from), fingerprint, false) }));
+    control.handle('bulk-dial', async ({ offer, from }, peer) => {
+      const route = routeTo(peer.peerId, from);
+      const lane = await this.#dial(route, peer, offer, AbortSignal.timeout(OPEN_TIMEOUT_MS));
+      if (this.current(route) === undefined) this.#openings.use(lane);
       return { type: 'ok' };
     });
   }
 
-  current(peerId: string): SessionLane | undefined {
-    return this.#openings.current(peerId);
+  current(route: Route): SessionLane | undefined {
+    return this.#openings.current(route);
   }
 
-  /** False for a while after a lane to this peer could not be opened. */
-  isWorthTrying(peerId: string): boolean {
-    const retryAt = this.#retryAt.get(peerId);
+  /** False for a while after a lane there could not be opened. */
+  isWorthTrying(route: Route): boolean {
+    const retryAt = this.#retryAt.get(route);
     return retryAt === undefined || retryAt <= this.#now();
   }
 
-  /** The lane to the peer, the same one for all callers while it lives. @throws `peer-gone`, `timeout`, `unavailable`, `unsupported`, `aborted` */
-  async lane(peerId: string, signal?: AbortSignal): Promise<SessionLane> {
-    return await this.#openings.lane(peerId, signal);
+  /** The lane there, the same one for all callers while it lives. @throws `peer-gone`, `timeout`, `unavailable`, `unsupported`, `aborted` */
+  async lane(route: Route, signal?: AbortSignal): Promise<SessionLane> {
+    return await this.#openings.lane(route, signal);
   }
 
   /** The peer is no member any longer. */
   forget(peerId: string): void {
-    this.#retryAt.delete(peerId);
-    this.#expected.delete(peerId);
+    for (const route of routesTo(peerId)) {
+      this.#retryAt.delete(route);
+      this.#expected.delete(route);
+    }
   }
 
-  async #open(peerId: string): Promise<SessionLane> {
+  async #open(route: Route): Promise<SessionLane> {
     const deadline = AbortSignal.timeout(OPEN_TIMEOUT_MS);
     try {
-      const lane = await unlessAborted(this.#negotiate(peerId, deadline), deadline);
-      this.#retryAt.delete(peerId);
+      const lane = await unlessAborted(this.#negotiate(route, deadline), deadline);
+      this.#retryAt.delete(route);
       return lane;
     } catch (error) {
-      this.#retryAt.set(peerId, this.#now() + (this.#options.retryMs ?? DEFAULT_RETRY_MS));
-      if (deadline.aborted) throw new LayerswarmError('timeout', `no TLS lane to peer ${peerId} within ${OPEN_TIMEOUT_MS} ms`, { cause: error });
+      this.#retryAt.set(route, this.#now() + (this.#options.retryMs ?? DEFAULT_RETRY_MS));
+      if (deadline.aborted) throw new LayerswarmError('timeout', `no TLS lane to peer ${route} within ${OPEN_TIMEOUT_MS} ms`, { cause: error });
       throw error;
     }
   }
 
-  async #negotiate(peerId: string, signal: AbortSignal): Promise<SessionLane> {
-    const { offer } = await this.#control.request(peerId, { type: 'bulk-open', fingerprint: this.#port.fingerprint }, 'bulk-ticket', { signal });
+  async #negotiate(route: Route, signal: AbortSignal): Promise<SessionLane> {
+    const { peerId, thread } = parseRoute(route);
+    const { offer } = await this.#control.request(peerId, { type: 'bulk-open', fingerprint: this.#port.fingerprint, from: this.#thread, to: thread }, 'bulk-ticket', { signal });
     const peer = this.#control.peer(peerId);
     if (peer === undefined) throw new LayerswarmError('peer-gone', `peer ${peerId} is not connected`);
     try {
-      return await this.#dial(peer, offer, signal);
+      return await this.#dial(route, peer, offer, signal);
     } catch (error) {
       if (signal.aborted) throw error;
       // Its port cannot be reached from here. Perhaps this one can be reached from there.
-      return await this.#askToDial(peerId, offer.fingerprint, signal);
+      return await this.#askToDial(route, offer.fingerprint, signal);
     }
   }
 
-  async #askToDial(peerId: string, fingerprint: Uint8Array, signal: AbortSignal): Promise<SessionLane> {
+  async #askToDial(route: Route, fingerprint: Uint8Array, signal: AbortSignal): Promise<SessionLane> {
     const { promise, resolve } = Promise.withResolvers<SessionLane>();
-    this.#expected.set(peerId, resolve);
+    const { peerId, thread } = parseRoute(route);
+    this.#expected.set(route, resolve);
     try {
-      await this.#control.request(peerId, { type: 'bulk-dial', offer: this.#port.offer(peerId, fingerprint, true) }, 'ok', { signal });
+      await this.#control.request(peerId, { type: 'bulk-dial', offer: this.#port.offer(route, fingerprint, true), from: this.#thread, to: thread }, 'ok', { signal });
       return await unlessAborted(promise, signal);
     } finally {
-      this.#expected.delete(peerId);
+      this.#expected.delete(route);
     }
   }
 
-  async #dial({ peerId, address }: Peer, offer: BulkOffer, signal: AbortSignal): Promise<SessionLane> {
-    return await this.#port.dial(peerId, bulkCandidates(offer.addresses, parseTcpAddress(address)?.host), offer, DIAL_TIMEOUT_MS, signal);
+  async #dial(route: Route, { address }: Peer, offer: BulkOffer, signal: AbortSignal): Promise<SessionLane> {
+    return await this.#port.dial(route, bulkCandidates(offer.addresses, parseTcpAddress(address)?.host), offer, DIAL_TIMEOUT_MS, signal);
   }
 
   #onOpened(lane: SessionLane, asked: boolean): void {
-    const expected = this.#expected.get(lane.peerId);
+    const expected = this.#expected.get(lane.route);
     if (this.#control.peer(lane.peerId) === undefined) void lane.close();
     else if (expected !== undefined && asked) expected(lane);
     // Whoever asked for it has given up waiting: it serves the next.
     else if (asked) this.#openings.use(lane);
+  }
+
+  get #thread(): number {
+    return this.#options.thread ?? 0;
   }
 
   #now(): number {

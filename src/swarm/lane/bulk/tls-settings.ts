@@ -2,7 +2,10 @@ import type { SecureContextOptions, TLSSocket } from 'node:tls';
 import { LayerswarmError } from '../../../errors.ts';
 import { fingerprintOf, type BulkIdentity } from './certificate.ts';
 
-export const BULK_ALPN = 'layerswarm-bulk/1';
+/** The threads of a node share its bulk port: by this name one takes what is for it, and refuses the rest before the handshake has cost anything. */
+export function bulkAlpn(thread: number): string {
+  return `layerswarm-bulk/2.${thread}`;
+}
 
 /** TLS 1.3 alone, with the one suite that processors are fastest at. */
 export function tlsOptions({ key, certificate }: BulkIdentity): SecureContextOptions {
@@ -10,13 +13,13 @@ export function tlsOptions({ key, certificate }: BulkIdentity): SecureContextOpt
 }
 
 /**
- * The fingerprint of the certificate whose key the other end has just proven to hold.
+ * For the thread that the connection is to, the fingerprint of the certificate whose key the other end has just proven to hold.
  * @throws `peer-misbehaved` when the handshake was not one of ours
  */
-export function peerFingerprint(socket: TLSSocket): Buffer {
+export function peerFingerprint(socket: TLSSocket, thread: number): Buffer {
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) throw new LayerswarmError('peer-misbehaved', 'the bulk connection came without a certificate');
-  if (socket.alpnProtocol !== BULK_ALPN) throw new LayerswarmError('peer-misbehaved', `the bulk connection is not for ${BULK_ALPN}`);
+  if (socket.alpnProtocol !== bulkAlpn(thread)) throw new LayerswarmError('peer-misbehaved', `the bulk connection is not for ${bulkAlpn(thread)}`);
   if (socket.isSessionReused()) throw new LayerswarmError('peer-misbehaved', 'the bulk connection resumes an earlier session');
   return fingerprintOf(certificate.raw);
 }

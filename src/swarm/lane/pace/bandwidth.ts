@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { newRate, type RateState } from '../../../origin/budget.ts';
+import { SharedDebts } from '../../shared-debts.ts';
 import { Pacer, type Pace, type PacerClock } from './pacer.ts';
 
 /** Bytes a second; 0: no limit. */
@@ -17,6 +18,8 @@ export interface SharedBandwidth {
   readonly upload: RateState | undefined;
   readonly download: RateState | undefined;
   readonly host: number;
+  /** What hosts were sent, and sent; absent where there is no limit of hosts. */
+  readonly hosts: { readonly sent: SharedArrayBuffer; readonly received: SharedArrayBuffer } | undefined;
 }
 
 /** What a lane may send and receive; nothing holds it back where there is no limit. */
@@ -32,8 +35,8 @@ const PROCESS_CLOCK: PacerClock = {
 };
 
 /**
- * The bandwidth that this node may use for blobs. Threads share the limits of the node; a host counts in each thread by itself,
- * since its lanes are in one of them but for a moment.
+ * The bandwidth that this node may use for blobs. Threads share the limits of the node, and those of each host: a host has lanes to all of
+ * them.
  */
 export class Bandwidth {
   /** For the other threads. */
@@ -44,10 +47,13 @@ export class Bandwidth {
   constructor(limits: BandwidthLimits | SharedBandwidth, clock = PROCESS_CLOCK) {
     const { host: hostRate } = limits;
     const bucket = (rate: number | RateState | undefined): RateState | undefined => (typeof rate === 'number' ? (rate === 0 ? undefined : newRate(rate)) : rate);
-    const pacer = (state: RateState | undefined): Pacer | undefined => (state === undefined && hostRate === 0 ? undefined : new Pacer({ bucket: state, hostRate, clock }));
-    this.shared = { upload: bucket(limits.upload), download: bucket(limits.download), host: hostRate };
-    this.#sending = pacer(this.shared.upload);
-    this.#receiving = pacer(this.shared.download);
+    const pacer = (state: RateState | undefined, hosts: SharedArrayBuffer | undefined): Pacer | undefined => (state === undefined && hostRate === 0 ? undefined : new Pacer({
+      bucket: state, hostRate, hosts: hosts === undefined ? undefined : new SharedDebts(hosts), clock,
+    }));
+    const hosts = 'hosts' in limits ? limits.hosts : hostRate === 0 ? undefined : { sent: new SharedDebts().memory, received: new SharedDebts().memory };
+    this.shared = { upload: bucket(limits.upload), download: bucket(limits.download), host: hostRate, hosts };
+    this.#sending = pacer(this.shared.upload, hosts?.sent);
+    this.#receiving = pacer(this.shared.download, hosts?.received);
   }
 
   /** For a lane to `host`: an IP address, or a group of them that counts as one. */

@@ -1,5 +1,6 @@
-import { newRate, type RateState } from '../../../origin/budget.ts';
-import { ByteBucket } from './byte-bucket.ts';
+import type { RateState } from '../../../origin/budget.ts';
+import { SharedDebts } from '../../shared-debts.ts';
+import { ByteBucket, HostBucket, type Bucket } from './byte-bucket.ts';
 
 /** Who waits is let on this often at most, as many at once as the time allows: a timer for each frame would cost more than the frame. */
 const MIN_SLEEP_MS = 5;
@@ -19,6 +20,8 @@ export interface PacerOptions {
   readonly bucket: RateState | undefined;
   /** To or from any one host, bytes a second; 0: no limit. */
   readonly hostRate: number;
+  /** What hosts have moved; shared with the node's other threads. */
+  readonly hosts?: SharedDebts | undefined;
   readonly clock: PacerClock;
 }
 
@@ -40,7 +43,7 @@ interface Payment {
 }
 
 interface Host {
-  readonly bucket: ByteBucket | undefined;
+  readonly bucket: Bucket | undefined;
   /** In the order of arrival. */
   readonly payments: Payment[];
   users: number;
@@ -56,15 +59,17 @@ export class Pacer {
   readonly #clock: PacerClock;
   readonly #quantum: number;
   readonly #hosts = new Map<string, Host>();
+  readonly #debts: SharedDebts | undefined;
   /** Those with payments, in the order of their turns. */
   readonly #ring: Host[] = [];
   /** Somebody waits for what the node may move, and not for what its own host may. */
   #short = false;
   #asleep = false;
 
-  constructor({ bucket, hostRate, clock }: PacerOptions) {
+  constructor({ bucket, hostRate, hosts, clock }: PacerOptions) {
     this.#bucket = bucket === undefined ? undefined : new ByteBucket(bucket);
     this.#hostRate = hostRate;
+    this.#debts = hostRate === 0 ? undefined : hosts ?? new SharedDebts();
     this.#clock = clock;
     const slowest = Math.min(bucket?.bytesPerSecond ?? Infinity, hostRate === 0 ? Infinity : hostRate);
     this.#quantum = Math.min(MAX_QUANTUM_BYTES, Math.max(MIN_QUANTUM_BYTES, Math.floor(slowest * QUANTUM_SECONDS)));
@@ -73,7 +78,7 @@ export class Pacer {
   /** A lane to or from `address` (an IP address, or a group of them), or something that no limit on hosts counts for. */
   pace(address: string | undefined): Pace {
     const key = address ?? '';
-    const host = this.#hosts.get(key) ?? { bucket: address === undefined || this.#hostRate === 0 ? undefined : new ByteBucket(newRate(this.#hostRate)), payments: [], users: 0 };
+    const host = this.#hosts.get(key) ?? { bucket: address === undefined || this.#debts === undefined ? undefined : new HostBucket(this.#hostRate, this.#debts.of(address)), payments: [], users: 0 };
     this.#hosts.set(key, host);
     host.users += 1;
     let open = true;

@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { loadConfig, type ConfigOptions } from '../../../../src/agent/config/config.ts';
@@ -66,8 +67,15 @@ test('a misspelt variable is warned of, and those that Kubernetes makes of servi
 
 test('limits are rates in bytes or bits a second', async (t) => {
   const { limits, warnings } = await loadConfig({ ...NO_FILE, flags: { limitsUpload: '50MB/s', limitsDownload: '400Mbit/s', limitsHost: '1MiB/s' } });
-  t.deepEqual(limits, { upload: 50e6, download: 50e6, host: 1 << 20, origin: 0, originConnections: 16, members: 256, clients: 4096 });
+  t.like(limits, { upload: 50e6, download: 50e6, host: 1 << 20, origin: 0, originConnections: 16, members: 256, clients: 4096 });
   t.deepEqual(warnings, []);
+});
+
+test('a node has as many bulk threads as half of its processors, 1 to 4, or as it is told', async (t) => {
+  const { limits } = await loadConfig(NO_FILE);
+  t.is(limits.bulkThreads, Math.min(4, Math.max(1, Math.floor(availableParallelism() / 2))));
+  t.is((await loadConfig({ env: { ...NO_FILE.env, LAYERSWARM_LIMITS_BULK_THREADS: '3' } })).limits.bulkThreads, 3);
+  for (const limitsBulkThreads of ['0', '5', '1.5']) await t.throwsAsync(loadConfig({ ...NO_FILE, flags: { limitsBulkThreads } }), { code: 'config-invalid', message: /^limits\.bulkThreads .*expected a number from 1 to 4, received/ });
 });
 
 test('mirrors are names that the origin answers for, and registries with an upstream and a login of their own', async (t) => {

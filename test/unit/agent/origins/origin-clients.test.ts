@@ -7,7 +7,7 @@ import { serve } from '../../../support/http-server.ts';
 import { MemorySwarm } from '../../../support/memory-network.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
 
-const LIMITS = { upload: 0, download: 0, host: 0, origin: 0, originConnections: 4, members: 256, clients: 4096 };
+const LIMITS = { upload: 0, download: 0, host: 0, origin: 0, originConnections: 4, bulkThreads: 1, members: 256, clients: 4096 };
 
 test.serial('a login of this host goes to a learned origin only where the configuration names it with that scheme', async (t) => {
   const seen: (string | undefined)[] = [];

@@ -4,6 +4,7 @@ import { Digest } from '../../../../src/oci/digest.ts';
 import { Bitfield, piecesOf, type Run } from '../../../../src/swarm/exchange/core/bitfield.ts';
 import { PieceLayout } from '../../../../src/swarm/exchange/core/piece-layout.ts';
 import { PeerWork } from '../../../../src/swarm/exchange/peer-work.ts';
+import { SharedDebts } from '../../../../src/swarm/shared-debts.ts';
 import type { MessageOf } from '../../../../src/swarm/protocol/message.ts';
 import { ExchangeSwarm, pull } from '../../../support/exchange-nodes.ts';
 import { MemoryOrigin } from '../../../support/memory-origin.ts';
@@ -66,6 +67,17 @@ test('what a peer makes this node do is waited for in its order, and is forgotte
   work.take('a', 1000);
   t.deepEqual(cut, ['a']);
   t.is(work.cuts, 1);
+});
+
+test('the share of a peer is one over all threads', (t) => {
+  const cut: string[] = [];
+  const debts = new SharedDebts();
+  const threads = [debts, new SharedDebts(debts.memory)].map((each) => new PeerWork({ now: () => 0, debts: each, cut: (peerId) => { cut.push(peerId); } }));
+  t.is(threads[0]!.take('a', 600), 0);
+  t.is(threads[1]!.take('a', 600), 2000);
+  t.is(threads[1]!.take('b', 600), 0);
+  threads[0]!.take('a', 400);
+  t.deepEqual(cut, ['a']);
 });
 
 test('runs that overlap make no more work than those that do not', (t) => {

@@ -1,12 +1,16 @@
 import test from 'ava';
-import { UploadSlots, type Slot, type SlotLane } from '../../../../src/swarm/lane/upload-slots.ts';
+import { newSharedSlots, UploadSlots, type SharedSlots, type Slot, type SlotLane } from '../../../../src/swarm/lane/upload-slots.ts';
 
 class Scene {
   now = 0;
-  readonly slots = new UploadSlots(() => this.now);
+  readonly slots: UploadSlots;
   /** Ranges under way, in the order in which they began. */
   readonly sending: { readonly lane: TestLane; readonly slot: () => Slot }[] = [];
   refused = 0;
+
+  constructor(shared?: SharedSlots) {
+    this.slots = new UploadSlots(() => this.now, shared);
+  }
 
   ask(lane: TestLane): Slot {
     const slot: Slot = this.slots.enter(lane, () => { this.sending.push({ lane, slot: () => slot }); }, () => { this.refused += 1; });
@@ -103,4 +107,25 @@ test('what is not wanted any more gives its place up, while it waits and while i
   slots[0]!.end();
   slots[0]!.end();
   t.deepEqual(scene.sending.map(({ lane }) => lane.host), [0, 1, 2, 3, 4, 5, 6, 7, 9].map((i) => `host ${i}`));
+});
+
+test('threads share the slots of the node: each has its part, and what the others leave', (t) => {
+  const memory = newSharedSlots(2);
+  const [a, b] = [0, 1].map((thread) => new Scene({ memory, thread, threads: 2 })) as [Scene, Scene];
+  for (let i = 0; i < 100; i++) a.ask(new TestLane(`host ${i}`));
+  t.is(a.sending.length, 8);
+  for (let i = 0; i < 100; i++) b.ask(new TestLane(`host ${i}`));
+  t.is(b.sending.length, 4);
+  // What had more than its part gives it up as it ends.
+  while (a.sending.length > 4) a.endFirst();
+  t.is(a.sending.length + b.sending.length, 8);
+  a.endFirst();
+  t.is(a.sending.length, 4);
+  while (b.sending.length > 0) b.endFirst();
+  a.endFirst();
+  t.is(a.sending.length, 8);
+  // What one of them earns is the node's.
+  a.second(20 << 20);
+  t.true(a.slots.slots > 8);
+  t.is(b.slots.slots, Math.max(4, a.slots.slots - a.sending.length));
 });

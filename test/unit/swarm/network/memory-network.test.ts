@@ -37,7 +37,7 @@ test('a transfer ends as peer-gone when the node is isolated, even while its sou
       return await new Promise<never>(() => undefined);
     },
   });
-  const lane = await a!.lane(b!.self);
+  const lane = await a!.lane(b!.self, blob);
   const request = lane.request(blob, { start: 0, end: 10 }, { write: async () => { await Promise.resolve(); } }, AbortSignal.timeout(20_000));
   await asked.promise;
   swarm.isolate(b!);
@@ -57,7 +57,7 @@ test('an answer arrives in chunks whose memory is used again', async (t) => {
       await Promise.resolve();
     },
   };
-  await (await a!.lane(b!.self)).request(blob, { start: 7, end: 100_007 }, target, AbortSignal.timeout(20_000));
+  await (await a!.lane(b!.self, blob)).request(blob, { start: 7, end: 100_007 }, target, AbortSignal.timeout(20_000));
   t.true(got.every((byte) => byte === 1));
   t.false(kept.some((chunk) => chunk.includes(1)));
 });

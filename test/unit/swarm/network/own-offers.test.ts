@@ -25,7 +25,7 @@ test('a peer that asks to be dialled hears of a failure nothing but that there w
     throw new LayerswarmError('peer-gone', 'the bulk port 10.1.0.7:4002 cannot be reached: ECONNREFUSED');
   });
   const offer = { addresses: ['127.0.0.1:22', '10.1.0.7:4002'], fingerprint: new Uint8Array(32), ticket: new Uint8Array(32), expiresInMs: 1000 };
-  const error = await t.throwsAsync(asking.request(asked.self, { type: 'bulk-dial', offer }, 'ok'));
+  const error = await t.throwsAsync(asking.request(asked.self, { type: 'bulk-dial', offer, from: 0, to: 0 }, 'ok'));
   t.deepEqual(seen, [['10.1.0.7:4002']]);
   t.regex(error?.message ?? '', /could not$/);
   t.notRegex(error?.message ?? '', /REFUSED|10\.1/);

@@ -3,7 +3,7 @@ import type { Worker } from 'node:worker_threads';
 import test from 'ava';
 import { Digest } from '../../../../src/oci/digest.ts';
 import { encodeFrame } from '../../../../src/swarm/lane/frame.ts';
-import { LANE_PROTOCOL } from '../../../../src/swarm/network/member-streams.ts';
+import { laneProtocol } from '../../../../src/swarm/network/member-streams.ts';
 import { Libp2pSwarm } from '../../../support/libp2p-swarm.ts';
 import { memoryRegistry } from '../../../support/memory-registry.ts';
 import { framed, HELLO, RawPeer } from '../../../support/raw-peer.ts';
@@ -37,7 +37,7 @@ test('a member that says rubbish on a lane is cut, and the invalid message count
   t.teardown(async () => { await peer.stop(); });
   (await peer.open()).send(framed({ kind: 'note', id: 0, message: HELLO }));
   await connected(node!.network, peer.peerId);
-  const lane = await peer.connection.newStream(LANE_PROTOCOL);
+  const lane = await peer.connection.newStream(laneProtocol(0, 0));
   lane.send(encodeFrame({ type: 'note', id: 0, word: Buffer.from('rubbish') }));
   await peer.cut;
   t.is(node!.network.counts().invalidMessages, 1);

@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { BulkListener } from '../../../../../src/swarm/lane/bulk/bulk-listener.ts';
 import { makeBulkIdentity } from '../../../../../src/swarm/lane/bulk/certificate.ts';
 import { TicketBook, type Ticket } from '../../../../../src/swarm/lane/bulk/tickets.ts';
-import { BULK_ALPN, tlsOptions } from '../../../../../src/swarm/lane/bulk/tls-settings.ts';
+import { bulkAlpn, tlsOptions } from '../../../../../src/swarm/lane/bulk/tls-settings.ts';
 import { waitFor } from '../../../../support/wait-for.ts';
 
 const TICKET = Buffer.alloc(32, 7);
@@ -19,19 +19,19 @@ interface Port {
 async function listen(t: ExecutionContext): Promise<Port> {
   const tickets = new TicketBook(() => 0);
   const admitted: Port['admitted'] = [];
-  const listener = new BulkListener(makeBulkIdentity(), tickets, (socket, ticket) => { admitted.push({ socket, ticket }); });
-  const port = await listener.listen('127.0.0.1', 0);
+  const listener = new BulkListener({ identity: makeBulkIdentity(), tickets, thread: 0, onAdmitted: (socket, ticket) => { admitted.push({ socket, ticket }); } });
+  const port = await listener.listen({ host: '127.0.0.1', port: 0 });
   t.teardown(() => {
     listener.close();
     for (const { socket } of admitted) socket.destroy();
   });
-  tickets.add(TICKET, { peerId: 'member', fingerprint: member.fingerprint, asked: false, expiresAt: 1 });
+  tickets.add(TICKET, { route: 'member', fingerprint: member.fingerprint, asked: false, expiresAt: 1 });
   return { port, tickets, admitted };
 }
 
 /** Shows what it is given, and resolves when the connection has ended. */
 async function shows(port: number, bytes: Uint8Array, options: ConnectionOptions = {}): Promise<void> {
-  const socket = connect({ ...tlsOptions(member), host: '127.0.0.1', port, rejectUnauthorized: false, ALPNProtocols: [BULK_ALPN], ...options });
+  const socket = connect({ ...tlsOptions(member), host: '127.0.0.1', port, rejectUnauthorized: false, ALPNProtocols: [bulkAlpn(0)], ...options });
   socket.on('error', () => undefined);
   socket.on('secureConnect', () => { socket.write(bytes); });
   socket.resume();
@@ -42,7 +42,7 @@ test('a ticket over the certificate that it is for admits once', async (t) => {
   const { port, admitted } = await listen(t);
   const ended = shows(port, TICKET);
   await waitFor('the member', () => admitted.length === 1, { interval: 5 });
-  t.is(admitted[0]!.ticket.peerId, 'member');
+  t.is(admitted[0]!.ticket.route, 'member');
   t.is(admitted[0]!.socket.getCipher().standardName, 'TLS_AES_128_GCM_SHA256');
   await shows(port, TICKET);
   t.is(admitted.length, 1);
@@ -100,6 +100,6 @@ test('one address has no more than sixteen connections that have shown no ticket
 
 test('a port that is taken is reported as such', async (t) => {
   const { port } = await listen(t);
-  const second = new BulkListener(makeBulkIdentity(), new TicketBook(() => 0), () => undefined);
-  await t.throwsAsync(second.listen('127.0.0.1', port), { code: 'port-taken' });
+  const second = new BulkListener({ identity: makeBulkIdentity(), tickets: new TicketBook(() => 0), thread: 0, onAdmitted: () => undefined });
+  await t.throwsAsync(second.listen({ host: '127.0.0.1', port }), { code: 'port-taken' });
 });

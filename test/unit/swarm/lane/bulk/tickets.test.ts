@@ -11,21 +11,21 @@ function book(): { tickets: TicketBook; readonly at: (ms: number) => void } {
 
 test('a ticket admits once', (t) => {
   const { tickets } = book();
-  tickets.add(SECRET, { peerId: 'p', fingerprint: FINGERPRINT, asked: false, expiresAt: 10 });
-  t.is(tickets.redeem(SECRET, FINGERPRINT)?.peerId, 'p');
+  tickets.add(SECRET, { route: 'p', fingerprint: FINGERPRINT, asked: false, expiresAt: 10 });
+  t.is(tickets.redeem(SECRET, FINGERPRINT)?.route, 'p');
   t.is(tickets.redeem(SECRET, FINGERPRINT), undefined);
 });
 
 test('a ticket is used up by a wrong certificate', (t) => {
   const { tickets } = book();
-  tickets.add(SECRET, { peerId: 'p', fingerprint: FINGERPRINT, asked: false, expiresAt: 10 });
+  tickets.add(SECRET, { route: 'p', fingerprint: FINGERPRINT, asked: false, expiresAt: 10 });
   t.is(tickets.redeem(SECRET, Buffer.alloc(32, 3)), undefined);
   t.is(tickets.redeem(SECRET, FINGERPRINT), undefined);
 });
 
 test('a ticket ends with its time', (t) => {
   const { tickets, at } = book();
-  tickets.add(SECRET, { peerId: 'p', fingerprint: FINGERPRINT, asked: false, expiresAt: 10 });
+  tickets.add(SECRET, { route: 'p', fingerprint: FINGERPRINT, asked: false, expiresAt: 10 });
   at(10);
   t.is(tickets.redeem(SECRET, FINGERPRINT), undefined);
 });
@@ -35,10 +35,10 @@ test('tickets that nobody uses do not pile up', (t) => {
   for (let i = 0; i < 10_000; i++) {
     const secret = Buffer.alloc(32);
     secret.writeUInt32BE(i);
-    tickets.add(secret, { peerId: 'p', fingerprint: FINGERPRINT, asked: false, expiresAt: 10 });
+    tickets.add(secret, { route: 'p', fingerprint: FINGERPRINT, asked: false, expiresAt: 10 });
   }
   t.is(tickets.size, 4096);
   at(10);
-  tickets.add(SECRET, { peerId: 'p', fingerprint: FINGERPRINT, asked: false, expiresAt: 20 });
+  tickets.add(SECRET, { route: 'p', fingerprint: FINGERPRINT, asked: false, expiresAt: 20 });
   t.is(tickets.size, 1);
 });

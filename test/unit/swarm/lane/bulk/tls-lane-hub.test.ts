@@ -108,7 +108,7 @@ test('a ticket is for the peer that asked for it', async (t) => {
   const swarm = new MemorySwarm();
   const [a, b, c] = [await makeNode(t, swarm), await makeNode(t, swarm), await makeNode(t, swarm)];
   // Somebody who overheard it has another certificate.
-  const { offer } = await b.network.request(a.network.self, { type: 'bulk-open', fingerprint: b.port.fingerprint }, 'bulk-ticket');
+  const { offer } = await b.network.request(a.network.self, { type: 'bulk-open', fingerprint: b.port.fingerprint, from: 0, to: 0 }, 'bulk-ticket');
   await t.throwsAsync(c.port.dial(a.network.self, [{ host: '127.0.0.1', port: a.port.port }], offer, 2000, NEVER), { code: 'peer-gone' });
   t.deepEqual([...a.sessions.uses()], []);
 });

@@ -119,6 +119,21 @@ test('threads that share a bucket keep to its rate together', async (t) => {
   t.true(Math.min(...lanes.map(({ moved }) => moved)) > 0);
 });
 
+test('a host keeps to its limit over all threads that it has lanes to', async (t) => {
+  const clock = new TestClock();
+  const start = clock.now();
+  const main = new Bandwidth({ upload: 0, download: 0, host: MB }, clock);
+  const threads = [main, ...Array.from({ length: 2 }, () => new Bandwidth(structuredClone(main.shared), clock))];
+  const [one, other] = ['10.0.0.1', '10.0.0.2'].map((host) => threads.map((bandwidth) => new Greedy(bandwidth.lane(host).receiving!)));
+  await runFor(10_000, clock, [...one!, ...other!]);
+  const seconds = (clock.now() - start) / 1000;
+  for (const lanes of [one!, other!]) {
+    t.true(sum(lanes) <= MB * (seconds + 0.1) + threads.length * 65_536, `${sum(lanes)} bytes in ${seconds} s`);
+    t.true(sum(lanes) > 0.8 * MB * seconds, `${sum(lanes)} bytes in ${seconds} s`);
+    t.true(Math.min(...lanes.map(({ moved }) => moved)) > 0);
+  }
+});
+
 test('without limits there is nothing to pay', (t) => {
   const bandwidth = new Bandwidth({ upload: 0, download: 0, host: 0 });
   t.deepEqual(bandwidth.lane('10.0.0.1'), { sending: undefined, receiving: undefined });
