@@ -29,6 +29,8 @@ export interface RegistryOptions {
   readonly registryName: () => string | undefined;
   /** See `NamespaceOptions`. */
   readonly repositoryPrefix?: () => string;
+  /** See `NamespaceOptions`. */
+  readonly shown?: (text: string) => string;
   /** Other registries that the origin stands for, lower case, such as `docker.io`: the allow-list of `ns`. */
   readonly aliases: () => readonly string[];
   readonly tagMemory: TagWitnesses;

@@ -33,6 +33,7 @@ export class MemberOrigin implements Origin {
   readonly #peerId: string;
   readonly #read: MemberRead;
   #bytes = 0;
+  #name = '';
   #reason: string | undefined;
   #reachedAt: number | undefined;
 
@@ -118,7 +119,14 @@ export class MemberOrigin implements Origin {
     }
   }
 
+  /** By the name that it had when it was last here: people know hosts by name. */
+  #called(): string {
+    this.#name = this.#network.peer(this.#peerId)?.name ?? this.#name;
+    return this.#name === '' ? `the member ${this.#peerId}` : this.#name;
+  }
+
   #reached(): void {
+    this.#called();
     this.#reachedAt = Date.now();
     this.#reason = undefined;
   }
@@ -129,7 +137,7 @@ export class MemberOrigin implements Origin {
       if (code !== 'aborted') this.#reached();
       return error;
     }
-    this.#reason = `the member ${this.#peerId}, whose node holds the origin, cannot be reached`;
+    this.#reason = `${this.#called()}, whose node holds the origin, cannot be reached`;
     return new LayerswarmError('origin-unreachable', this.#reason, { cause: error });
   }
 }

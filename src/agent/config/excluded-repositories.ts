@@ -1,6 +1,10 @@
 import type { Digest } from '../../oci/digest.ts';
 import type { ImageStore } from '../../store/images/image-store.ts';
 
+/** A node names its own origin, and must not decide by that what another may keep to itself: each embedded origin is meant. */
+const EMBEDDED = /^[^/]+\.embedded\//;
+const ANY_EMBEDDED = '*.embedded/';
+
 /** Repositories that the operator keeps out of the swarm: names with or without their registry, `*` for any part. */
 export class ExcludedRepositories {
   #patterns: readonly RegExp[] = [];
@@ -13,7 +17,7 @@ export class ExcludedRepositories {
 
   /** From now on these are excluded, and no others. */
   set(patterns: readonly string[]): void {
-    this.#patterns = patterns.map((pattern) => new RegExp(`^${pattern.split('*').map((part) => part.replace(/[^a-z0-9]/g, '\\$&')).join('.*')}$`));
+    this.#patterns = patterns.map((pattern) => new RegExp(`^${pattern.replace(EMBEDDED, ANY_EMBEDDED).split('*').map((part) => part.replace(/[^a-z0-9]/g, '\\$&')).join('.*')}$`));
   }
 
   /** `full`: with its registry. A pattern means the name with it or without. */

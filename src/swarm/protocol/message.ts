@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isOriginName } from '../../origin/origin-name.ts';
 import type { Word } from './word.ts';
 
 /**
@@ -24,7 +25,7 @@ const bitfield = bytesUpTo(MAX_BITFIELD_BYTES);
 const repository = z.string().max(255);
 const tag = z.string().max(128);
 const peerId = z.string().max(128);
-const origin = z.object({ url: z.string().max(512), source: z.enum(['configured', 'learned']) });
+const origin = z.object({ url: z.string().max(512), source: z.enum(['configured', 'learned']), name: z.string().max(100).refine(isOriginName).optional() });
 /** Which charter the sender follows: the operator's public key, and the serial; 0 for none yet. */
 const charter = z.object({ key: z.string().max(128), serial: size });
 /** What lets the peer that it is given to open one TLS lane to the giver. */
