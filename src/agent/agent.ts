@@ -73,6 +73,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   let label: OriginLabel | undefined = undefined;
   const log = rewritten(plainLog, (text) => label?.shown(text) ?? text);
 
+  const keys = await loadSwarmKeys(config.swarmKey, log);
   const bandwidth = new Bandwidth(config.limits);
 
   // What is kept. The store's lock makes this the only agent of the folder, so what a dead one left there may go.
@@ -89,7 +90,6 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   const excluded = new ExcludedRepositories(rules.exclude, store.images);
 
   // The members
-  const keys = await loadSwarmKeys(config.swarmKey, log);
   const keyIds = keys.map(({ id }) => id);
   const network = await Libp2pNetwork.create({
     dataDir: config.data,

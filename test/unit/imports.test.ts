@@ -26,7 +26,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   convert: ['docker', 'store', 'origin', 'oci'],
   replicate: ['copy', 'store', 'origin', 'oci'],
   agent: ['registry', 'status', 'control', 'containerd', 'docker', 'convert', 'copy', 'seed', 'replicate', 'setup', 'swarm', 'store', 'origin', 'oci'],
-  cli: ['agent', 'control', 'convert', 'docker', 'oci', 'origin', 'swarm', 'store', 'type:status', 'setup'],
+  cli: ['agent', 'control', 'convert', 'docker', 'oci', 'origin', 'seed', 'swarm', 'store', 'type:status', 'setup'],
 };
 /**
  * The rooms of a part, each with those that it may import; the files beside them put the part together and may import all. `common` are
