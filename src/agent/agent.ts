@@ -8,6 +8,7 @@ import type { Origin } from '../origin/origin.ts';
 import { registryNameOf, repositoryPrefixOf } from '../origin/registry-name.ts';
 import { PushProxy } from '../registry/push-proxy/push-proxy.ts';
 import { CLIENTS } from '../registry/client-name.ts';
+import { MALFORMED_REQUESTS } from '../registry/http/refuse-connection.ts';
 import { Registry } from '../registry/registry.ts';
 import { Metrics } from '../status/metrics.ts';
 import { StatusServer } from '../status/status-server.ts';
@@ -197,7 +198,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
     mayShare: ({ digest, repository }) => excluded.mayShare(digest) && ![registryName(), ...mirrors.list().map(({ name }) => name)].some((registry) => excluded.has(`${registry ?? ''}/${repository}`)),
   });
   parts.use(swarmView);
-  const metrics = new Metrics(() => view.status(), CLIENTS);
+  const metrics = new Metrics(() => view.status(), { clients: CLIENTS, refusals: MALFORMED_REQUESTS });
   tally.connect(metrics);
 
   // What container runtimes talk to

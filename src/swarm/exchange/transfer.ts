@@ -86,7 +86,7 @@ export class Transfer {
       random: context.random,
       zone: context.zone,
       signal: this.#abort.signal,
-      message: () => ({ type: 'join', holding: this.holding(), wants: true }),
+      message: () => ({ type: 'join', holding: this.holding(), wants: true, pull: request.pull }),
       answered: (peerId, { holding, wants }) => this.#met(peerId, holding, wants),
       ended: () => this.#session()?.wake(),
     });

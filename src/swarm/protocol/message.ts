@@ -93,12 +93,13 @@ export const messageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('peers'), addresses: z.array(z.string().max(256)).max(128) }),
 
   // Lookup
-  z.object({ type: z.literal('find'), blobs: z.array(digest).min(1).max(64), inline: z.boolean() }),
+  /** `pull`, here and in `join`: id of the pull that it is for, by which the logs of both are read together. */
+  z.object({ type: z.literal('find'), blobs: z.array(digest).min(1).max(64), inline: z.boolean(), pull: pullId.optional() }),
   z.object({ type: z.literal('found'), holdings: z.array(holding).max(64) }),
 
   // One download's neighbours
   /** `wants`: the sender fetches the blob, and wants news of pieces. */
-  z.object({ type: z.literal('join'), holding, wants: z.boolean() }),
+  z.object({ type: z.literal('join'), holding, wants: z.boolean(), pull: pullId.optional() }),
   z.object({ type: z.literal('joined'), holding, wants: z.boolean() }),
   z.object({ type: z.literal('leave'), blob: digest, complete: z.boolean() }),
 
