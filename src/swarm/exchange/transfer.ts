@@ -153,13 +153,15 @@ export class Transfer {
   status(): TransferStatus {
     const state = this.#state;
     const whole = state.kind === 'done' ? (this.#size ?? 0) : 0;
+    const moved = this.meter.snapshot();
     return {
       digest: this.digest,
       repository: this.repository,
       sizeBytes: this.#size,
       haveBytes: 'partial' in state ? state.partial.haveBytes() : whole,
       state: state.kind,
-      ...this.meter.snapshot(),
+      ...moved,
+      strip: this.#session()?.strip(moved.fromPeers.keys()),
     };
   }
 

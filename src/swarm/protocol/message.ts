@@ -163,6 +163,8 @@ export const messageSchema = z.discriminatedUnion('type', [
     transfers: z.array(z.object({
       blob: digest, repository, state: z.enum(['finding', 'fetching', 'verifying']), size: size.optional(), haveBytes: size, bytesPerSecond: size,
       sources: z.array(z.object({ source, bytes: size })).max(24),
+      /** Parts of the blob in their order: the index in `sources` of who gave it; -1 not here yet, -2 here before, -3 from somebody who is not listed. */
+      strip: z.array(z.int().min(-3).max(23)).max(64),
     })).max(12),
     registries: z.array(z.object({ name: z.string().max(256), kind: z.enum(['origin', 'mirror']), state: z.enum(['unknown', 'ok', 'unreachable', 'unauthorized', 'conflict']), reason: sentence.optional() })).max(32),
     bans: z.array(z.object({ peerId, name: z.string().max(100).optional(), reason: sentence, until: milliseconds })).max(16),
