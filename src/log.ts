@@ -50,6 +50,18 @@ export function createLogger(options: LoggerOptions, part?: string): Logger {
   };
 }
 
+/** The same log, whose lines are rewritten before anybody reads them: messages, and fields that are text. */
+export function rewritten(log: Logger, rewrite: (text: string) => string): Logger {
+  const ofFields = (fields: LogFields = {}): LogFields => Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, typeof value === 'string' ? rewrite(value) : value]));
+  return {
+    debug: (message, fields) => { log.debug(rewrite(message), ofFields(fields)); },
+    info: (message, fields) => { log.info(rewrite(message), ofFields(fields)); },
+    warn: (message, fields) => { log.warn(rewrite(message), ofFields(fields)); },
+    error: (message, fields) => { log.error(rewrite(message), ofFields(fields)); },
+    for: (part) => rewritten(log.for(part), rewrite),
+  };
+}
+
 function oneLine(text: string): string {
   // Control characters could forge lines or drive the terminal that shows them.
   return text.slice(0, MAX_VALUE_LENGTH).replace(/[\p{Cc}\u2028\u2029]+/gu, ' ');

@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import { ControlServer, type Handlers } from '../control/control-server.ts';
 import { removeAgentFile, writeAgentFile, type AgentFile } from '../control/agent-file.ts';
 import { controlSocketPath } from '../control/socket-path.ts';
-import type { Logger } from '../log.ts';
+import { type Logger, rewritten } from '../log.ts';
 import { EmbeddedOrigin } from '../origin/embedded.ts';
 import type { Origin } from '../origin/origin.ts';
 import { registryNameOf, repositoryPrefixOf } from '../origin/registry-name.ts';
 import { PushProxy } from '../registry/push-proxy/push-proxy.ts';
 import { CLIENTS } from '../registry/client-name.ts';
+import { MALFORMED_REQUESTS } from '../registry/http/refuse-connection.ts';
 import { Registry } from '../registry/registry.ts';
 import { Metrics } from '../status/metrics.ts';
 import { StatusServer } from '../status/status-server.ts';
@@ -37,6 +38,7 @@ import { mirroredRegistry } from './origins/mirrored-registries.ts';
 import { NodeView } from './view/node-view.ts';
 import { controlHandlers } from './operations.ts';
 import { OriginClients, openOrigin } from './origins/origin-clients.ts';
+import { keepOriginName, OriginLabel } from './origins/origin-label.ts';
 import { OriginMemory } from './origins/origin-memory.ts';
 import { Puller } from './pull/puller.ts';
 import { PeerNames } from './peer-names.ts';
@@ -66,10 +68,13 @@ export interface Agent {
  * Builds a node and starts it: the one place where the parts are made and joined. When something fails, what was built is closed
  * again. @throws `config-invalid`, `key-invalid`, `store-locked`, `store-format`, `store-unwritable`, `disk-full`, `port-taken`
  */
-export async function startAgent(config: AgentConfig, log: Logger, strayErrors: () => number = () => 0): Promise<Agent> {
+export async function startAgent(config: AgentConfig, plainLog: Logger, strayErrors: () => number = () => 0): Promise<Agent> {
   await using parts = new AsyncDisposableStack();
   const uid = process.getuid?.() ?? 0;
+  let label: OriginLabel | undefined = undefined;
+  const log = rewritten(plainLog, (text) => label?.shown(text) ?? text);
 
+  const keys = await loadSwarmKeys(config.swarmKey, log);
   const bandwidth = new Bandwidth(config.limits);
 
   // What is kept. The store's lock makes this the only agent of the folder, so what a dead one left there may go.
@@ -86,7 +91,6 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   const excluded = new ExcludedRepositories(rules.exclude, store.images);
 
   // The members
-  const keys = await loadSwarmKeys(config.swarmKey, log);
   const keyIds = keys.map(({ id }) => id);
   const network = await Libp2pNetwork.create({
     dataDir: config.data,
@@ -115,7 +119,12 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   if (embedded !== undefined) serveOrigin(network, embedded, isExcluded);
   const configured = embedded ?? (config.origin === 'auto' ? undefined : clients.configured(config.origin));
   const memory = new OriginMemory(config.data);
-  const directory = new OriginDirectory(network, { configured: configured?.url, record: await memory.read(), onRecord: (record) => memory.remember(record, log.for('origin')) });
+  const name = embedded === undefined ? undefined : await keepOriginName(config.data, config.originName, config.name);
+  const directory = new OriginDirectory(network, { configured: configured?.url, name, record: await memory.read(), onRecord: (record) => memory.remember(record, log.for('origin')) });
+  label = new OriginLabel(directory);
+  const { shown } = label;
+  /** Registries that the origin answers for, what it is called itself among them. */
+  const aliases = (): readonly string[] => [...(label.registry === undefined ? [] : [label.registry]), ...rules.aliases];
   const origins = new CurrentOrigin({
     directory,
     configured,
@@ -180,7 +189,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
   const replication = parts.use(new Replication({ config: config.replication, data: config.data, network, peers, images: store.images, exchange, origin, isExcluded, log: log.for('replication') }));
   const disk = new DiskWatch(config.data, RESERVE_BYTES);
   const view = new NodeView({
-    config, rules, charter, network, peers, origins, embedded: embedded !== undefined, store, storeHealth, host, exchange, images, receipts, tally, mirrors: () => mirrors.list(), excluded, replication, keyIds, disk, runtimes, log: log.for('health'), strayErrors,
+    config, rules, charter, network, peers, origins, embedded: embedded !== undefined, shown, store, storeHealth, host, exchange, images, receipts, tally, mirrors: () => mirrors.list(), excluded, replication, keyIds, disk, runtimes, log: log.for('health'), strayErrors,
     limits: () => limitsOf({ config, network, store, registry: registry.use, status: status?.connections }),
   });
   const jobs = new JobBoard(Date.now);
@@ -190,7 +199,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     mayShare: ({ digest, repository }) => excluded.mayShare(digest) && ![registryName(), ...mirrors.list().map(({ name }) => name)].some((registry) => excluded.has(`${registry ?? ''}/${repository}`)),
   });
   parts.use(swarmView);
-  const metrics = new Metrics(() => view.status(), CLIENTS);
+  const metrics = new Metrics(() => view.status(), { clients: CLIENTS, refusals: MALFORMED_REQUESTS });
   tally.connect(metrics);
 
   // What container runtimes talk to
@@ -199,7 +208,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     content: { store: store.blobs, images: store.images, exchange },
     own: {
       origin, registryName, repositoryPrefix, isExcluded,
-      aliases: () => rules.aliases,
+      aliases, shown,
       tagMemory: async (repository, tag, signal) => (origin() === undefined ? undefined : tags.ask(origin()!.url, repository, tag, { signal })),
     },
     mirrors: () => mirrors.list(),
@@ -231,11 +240,11 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
 
   // What operators put in
   const endpoint = (): string => new URL(registry.url).host;
-  const seeding = await makeSeeding({ data: config.data, store, exchange, origin, mirrors: () => rules.aliases, endpoint, log: log.for('seed') });
+  const seeding = await makeSeeding({ data: config.data, store, exchange, origin, mirrors: aliases, endpoint, log: log.for('seed') });
   parts.use(seeding);
 
   // What is preheated and kept
-  const names = { registryName, repositoryPrefix, mirrors: () => rules.aliases, upstreams: () => mirrors.list().map(({ name }) => name), endpoint };
+  const names = { registryName, repositoryPrefix, mirrors: aliases, shown, upstreams: () => mirrors.list().map(({ name }) => name), endpoint };
   const keeping = await makeKeeping({
     config, network, peers, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, keep: recorder.keep, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, closeIdle: () => exchange.closeIdle(), log: log.for('keep'),
   });
@@ -248,11 +257,13 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
     source: view,
     swarm: swarmView.watch,
     metrics: () => metrics.scrape(),
+    shown,
     onError: (error) => log.for('status').error('an answer failed', { reason: String(error) }),
   });
   const control = new ControlServer({
     path: controlSocketPath(config.data, { configured: config.socket.path, uid, env: process.env }),
     group: config.socket.group,
+    shown,
     handlers: {
       ...controlHandlers({ view, puller, preheat: keeping.preheat, names, jobs }),
       ...keeping.handlers,
@@ -265,7 +276,7 @@ export async function startAgent(config: AgentConfig, log: Logger, strayErrors: 
 
   // From here on others see it
   await network.start();
-  host?.start({ registries: () => [registryName(), ...rules.aliases, ...mirrors.list().map(({ name }) => name)].filter((name) => name !== undefined), isExcluded: (full) => excluded.has(full) });
+  host?.start({ registries: () => [registryName(), ...aliases(), ...mirrors.list().map(({ name }) => name)].filter((name) => name !== undefined), isExcluded: (full) => excluded.has(full) });
   await registry.start();
   parts.defer(() => registry.stop());
   await push?.start();

@@ -63,6 +63,11 @@ export function formatTransfers({ transfers }: Pick<StatusDocument, 'transfers'>
   ], transfers, 'no transfer is running');
 }
 
+/** Its address, or the name of one that is embedded in a node. */
+export function originCalled({ url, name }: StatusDocument['origin']): string {
+  return (url?.startsWith('embedded:') === true ? name : url) ?? 'none known';
+}
+
 export function formatStatus(status: StatusDocument): string {
   const { origin, store, traffic } = status;
   const reason = origin.reason === null ? '' : ` (${printable(origin.reason)})`;
@@ -74,7 +79,7 @@ export function formatStatus(status: StatusDocument): string {
     ...healthLines(status.health),
     ...(status.membership.keyIds.length === 0 ? [] : [`key       ${status.membership.keyIds.join(', ')}`]),
     ...status.membership.strangers.slice(0, 5).map(({ address, failures, lastAt }) => `stranger  a node at ${address} has another swarm key (${failures} times, last ${lastAt})`),
-    `origin    ${origin.url ?? 'none known'}  ${origin.state}${reason}  ${origin.source}`,
+    `origin    ${originCalled(origin)}  ${origin.state}${reason}  ${origin.source}`,
     ...charterLines(status),
     ...status.registries.flatMap(mirrorLine),
     trustLine(status),

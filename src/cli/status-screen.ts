@@ -1,6 +1,6 @@
 import type { HealthLevel, StatusDocument } from '../status/status-document.ts';
 import { formatBytes } from '../quantity.ts';
-import { formatSeconds, nodeName, shortAddress, shortDigest } from './format.ts';
+import { formatSeconds, nodeName, originCalled, shortAddress, shortDigest } from './format.ts';
 import { printable } from './table.ts';
 
 export interface Screen {
@@ -83,7 +83,7 @@ function images({ images: held }: StatusDocument): Line[] {
 function nodeLines({ origin, store, traffic, membership, bans }: StatusDocument, columns: number): Line[] {
   const received = traffic.fromOriginBytes + traffic.fromPeersBytes;
   return [
-    { text: `  origin    ${origin.url ?? 'none known'}  ${origin.state}, ${origin.source}` },
+    { text: `  origin    ${originCalled(origin)}  ${origin.state}, ${origin.source}` },
     { text: `  store     ${store.maxBytes === null ? '' : `${bar(store.bytes, store.maxBytes, columns < NARROW ? 10 : 24)} `}${formatBytes(store.bytes)}${store.maxBytes === null ? '' : ` of ${formatBytes(store.maxBytes)}`}${store.freeBytes === null ? '' : `, ${formatBytes(store.freeBytes)} free on disk`}` },
     { text: `  received  ${formatBytes(traffic.fromPeersBytes)} from members, ${formatBytes(traffic.fromOriginBytes)} from the origin${received === 0 ? '' : `: ${Math.round((traffic.fromPeersBytes / received) * 100)} % from members`}` },
     { text: `  sent      ${formatBytes(traffic.toPeersBytes)} to members, ${formatBytes(traffic.toClientsBytes)} to clients` },

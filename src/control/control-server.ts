@@ -26,6 +26,8 @@ export interface ControlServerOptions {
   /** An operation without one is answered as one that this agent does not know. */
   readonly handlers: Partial<Handlers>;
   readonly onError: (operation: string, error: unknown) => void;
+  /** Rewrites names in an answer as people know them: of JSON, which it stays. */
+  readonly shown?: (json: string) => string;
 }
 
 /**
@@ -85,13 +87,13 @@ export class ControlServer {
         throw unknownOperation(name);
       }
       const result = await this.#run(name, await readJson(request), signal, response);
-      write(response, { result });
+      this.#write(response, { result });
     } catch (error) {
       if (gone.signal.aborted) return;
       const code = errorCode(error);
       if (code === 'internal') this.#options.onError(name, error);
       const detail = error instanceof LayerswarmError ? error.detail : undefined;
-      write(response, { error: { code, message: error instanceof Error ? error.message : String(error), ...(detail === undefined ? {} : { detail: { ...detail } }) } });
+      this.#write(response, { error: { code, message: error instanceof Error ? error.message : String(error), ...(detail === undefined ? {} : { detail: { ...detail } }) } });
     } finally {
       clearInterval(heartbeat);
       response.end();
@@ -106,22 +108,27 @@ export class ControlServer {
     }
     const progress = (progress: Operations[N]['progress']): void => {
       // A caller that does not read misses progress, never the result.
-      if (!response.writableNeedDrain && !signal.aborted) write<N>(response, { progress });
+      if (!response.writableNeedDrain && !signal.aborted) this.#write<N>(response, { progress });
     };
     const handler = this.#options.handlers[name];
     if (handler === undefined) throw unknownOperation(name);
     return handler(request.data, { signal, progress });
   }
+
+  #write<N extends OperationName>(response: ServerResponse, line: AnswerLine<N>): void {
+    // What an operation tells after its end, or its caller's, is for nobody.
+    if (response.writableEnded || response.destroyed) return;
+    const { shown = asItIs } = this.#options;
+    response.write(`${shown(JSON.stringify(line))}\n`);
+  }
+}
+
+function asItIs(text: string): string {
+  return text;
 }
 
 function unknownOperation(name: string): LayerswarmError {
   return new LayerswarmError('unsupported', `this agent knows no operation "${name}": it may be older than the command; restart it with the same version`);
-}
-
-function write<N extends OperationName>(response: ServerResponse, line: AnswerLine<N>): void {
-  // What an operation tells after its end, or its caller's, is for nobody.
-  if (response.writableEnded || response.destroyed) return;
-  response.write(`${JSON.stringify(line)}\n`);
 }
 
 async function readJson(request: AsyncIterable<Buffer>): Promise<unknown> {

@@ -1,13 +1,14 @@
+import { registryCalled } from './origin-name.ts';
 import { RegistryPlace } from './registry-place.ts';
 
 /**
  * The registry part under which an origin's images are known here (`Reference.registry`): its host and port, lower case.
- * Docker Hub answers under other hosts than it is called by; an embedded origin is named by its peer id, since two of them hold
- * different images.
+ * Docker Hub answers under other hosts than it is called by; what an embedded origin holds is kept under its peer id, since two of
+ * them hold different images whatever they are called.
  */
 export function registryNameOf(originUrl: string): string {
   const embedded = /^embedded:([a-zA-Z0-9]{1,63})$/.exec(originUrl);
-  if (embedded !== null) return `${embedded[1]!.toLowerCase()}.embedded`;
+  if (embedded !== null) return registryCalled(embedded[1]!.toLowerCase());
   const { host } = new URL(originUrl);
   return DOCKER_HUB_HOSTS.has(host) ? 'docker.io' : host;
 }

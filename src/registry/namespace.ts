@@ -21,6 +21,8 @@ export interface NamespaceOptions {
   readonly aliases: () => readonly string[];
   /** Registries that this node mirrors beside the origin, each from an upstream of its own. Lower case. */
   readonly mirrors?: () => readonly string[];
+  /** A registry's name as people know it. */
+  readonly shown?: (text: string) => string;
 }
 
 /**
@@ -32,8 +34,10 @@ export class Namespaces {
   readonly #repositoryPrefix: () => string;
   readonly #aliases: () => readonly string[];
   readonly #mirrors: () => readonly string[];
+  readonly #shown: (text: string) => string;
 
-  constructor({ registryName, repositoryPrefix = () => '', aliases, mirrors = () => [] }: NamespaceOptions) {
+  constructor({ registryName, repositoryPrefix = () => '', aliases, mirrors = () => [], shown = (text) => text }: NamespaceOptions) {
+    this.#shown = shown;
     this.#repositoryPrefix = repositoryPrefix;
     this.#registryName = registryName;
     this.#aliases = aliases;
@@ -73,8 +77,8 @@ export class Namespaces {
   #requireOwn(namespace: string): void {
     const registry = this.#registryName();
     if (namespace === registry || this.#aliases().includes(namespace)) return;
-    const served = [...(registry === undefined ? [] : [registry]), ...this.#aliases(), ...this.#mirrors()];
-    throw new OciError(404, 'NAME_UNKNOWN', `this node mirrors ${served.join(', ')}, not ${quote(namespace)}`);
+    const served = new Set([...(registry === undefined ? [] : [this.#shown(registry)]), ...this.#aliases(), ...this.#mirrors()]);
+    throw new OciError(404, 'NAME_UNKNOWN', `this node mirrors ${[...served].join(', ')}, not ${quote(namespace)}`);
   }
 }
 

@@ -66,6 +66,8 @@ export interface OwnRegistry {
   readonly repositoryPrefix?: () => string;
   /** Other registries that the origin stands for, lower case, such as `docker.io`: the allow-list of `ns`. */
   readonly aliases: () => readonly string[];
+  /** See `NamespaceOptions`. */
+  readonly shown?: (text: string) => string;
   readonly tagMemory: TagWitnesses;
   /** Repositories (as at the origin) that are never shared in the swarm. */
   readonly isExcluded: (repository: string) => boolean;

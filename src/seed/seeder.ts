@@ -18,7 +18,8 @@ import { ImportedImage, importImage, readEither } from './import-image.ts';
 import { isPlainLayer, layersOf as layersWithDiffIds } from './image-layers.ts';
 import type { KnownImages, KnownLayer } from './known-images.ts';
 import type { LayerLookup } from './known-layers.ts';
-import { openFileSource, parseSource, type SourceName } from './source/open-source.ts';
+import { openFileSource } from './source/open-source.ts';
+import { parseSource, type SourceName } from './source/source-name.ts';
 import { readConfig, storedLayers } from './stored-layers.ts';
 
 /** Where images are seeded to: the origin of the swarm, as it is known now. */

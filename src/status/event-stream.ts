@@ -11,14 +11,16 @@ const KEEP_ALIVE_MS = 15_000;
 /** `GET /api/v1/events`: the status document as server-sent events ("status"), each time it has changed. */
 export class EventStream {
   readonly #source: Pick<StatusSource, 'status'>;
+  readonly #shown: (json: string) => string;
   readonly #listeners: Listeners;
   #timer: NodeJS.Timeout | undefined;
   #last = '';
   #id = 0;
   #toldAt = 0;
 
-  constructor(source: Pick<StatusSource, 'status'>) {
+  constructor(source: Pick<StatusSource, 'status'>, shown: (json: string) => string) {
     this.#source = source;
+    this.#shown = shown;
     this.#listeners = new Listeners({
       elsewhere: '/api/v1/status',
       onFirst: () => { this.#timer = setInterval(() => { this.#tick(); }, INTERVAL_MS); },
@@ -52,6 +54,6 @@ export class EventStream {
   }
 
   #event(document: StatusDocument): string {
-    return `id: ${++this.#id}\nevent: status\ndata: ${JSON.stringify(document)}\n\n`;
+    return `id: ${++this.#id}\nevent: status\ndata: ${this.#shown(JSON.stringify(document))}\n\n`;
   }
 }

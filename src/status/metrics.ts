@@ -40,8 +40,8 @@ export class Metrics {
   /** All of one scrape comes from one document. */
   #document: StatusDocument | undefined;
 
-  /** @param clients what `client` can be, so that each has its samples from the start */
-  constructor(read: () => StatusDocument, clients: readonly string[]) {
+  /** @param labels what `client` and `kind` of a refused connection can be, so that each has its samples from the start */
+  constructor(read: () => StatusDocument, { clients, refusals }: { readonly clients: readonly string[]; readonly refusals: readonly string[] }) {
     this.#read = read;
     const registers = [this.#registry];
     collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: NEVER_MS });
@@ -63,6 +63,7 @@ export class Metrics {
       this.#requests.inc({ route, method: 'GET', status: '2xx' }, 0);
       this.#requestSeconds.zero({ route, method: 'GET', code: '200' });
     }
+    for (const kind of refusals) this.#refused.inc({ kind }, 0);
     for (const reason of ['stalled-client', 'no-progress']) this.#cuts.inc({ reason }, 0);
     for (const source of ['store', 'swarm', 'origin']) this.#blobs.inc({ source }, 0);
     for (const client of clients) {

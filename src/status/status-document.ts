@@ -83,6 +83,8 @@ export interface OriginStatus {
   /** null while none is known. */
   readonly url: string | null;
   readonly source: 'configured' | 'learned' | 'embedded' | 'none';
+  /** What its images begin with, as people write them: a registry's host, or `NAME.embedded`. null while none is known. */
+  readonly name: string | null;
   /** `conflict`: members name different origins, and this node was told none. */
   readonly state: 'unknown' | 'ok' | 'unreachable' | 'unauthorized' | 'conflict';
   /** One line, when the state is not ok. */

@@ -16,6 +16,7 @@ const MAX_HEADER_BYTES = 16 * 1024;
 /** Of a pull: the node that made it, and its id. */
 const PULL_PATH = /^\/api\/v1\/swarm\/pulls\/([A-Za-z0-9]{1,128})\/([0-9a-f]{12})$/;
 export const MAX_STATUS_CONNECTIONS = 256;
+const JSON_TYPE = 'application/json';
 const PLACES = { total: MAX_STATUS_CONNECTIONS, perAddress: 128 };
 
 export interface StatusServerOptions {
@@ -26,6 +27,8 @@ export interface StatusServerOptions {
   readonly swarm: SwarmSource;
   /** Prometheus text, with its content type. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  /** Rewrites names in an answer as people know them: of JSON, which it stays. */
+  readonly shown?: (json: string) => string;
   /** Called for a failure that a client saw as 500. */
   readonly onError: (error: unknown) => void;
 }
@@ -44,12 +47,14 @@ export class StatusServer {
   readonly #events: EventStream;
   readonly #swarmEvents: SwarmEvents;
   readonly #used: () => number;
+  readonly #shown: (json: string) => string;
   #port = 0;
 
   constructor(options: StatusServerOptions) {
     this.#options = options;
-    this.#events = new EventStream(options.source);
-    this.#swarmEvents = new SwarmEvents(options.swarm);
+    this.#shown = options.shown ?? ((json) => json);
+    this.#events = new EventStream(options.source, this.#shown);
+    this.#swarmEvents = new SwarmEvents(options.swarm, this.#shown);
     this.#server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES }, (request, response) => {
       this.#serve(request, response).catch((error: unknown) => {
         options.onError(error);
@@ -104,7 +109,8 @@ export class StatusServer {
       this.#swarmEvents.attach(request, response);
       return;
     }
-    send(request, response, await this.#answer(path));
+    const answer = await this.#answer(path);
+    send(request, response, answer.contentType === JSON_TYPE ? { ...answer, body: this.#shown(answer.body) } : answer);
   }
 
   async #answer(path: string): Promise<Answer> {
@@ -159,7 +165,7 @@ function health({ level, sentence, since, ready, parts }: NodeHealth, isWell: bo
 }
 
 function json(status: number, document: unknown): Answer {
-  return { status, contentType: 'application/json', body: `${JSON.stringify(document)}\n` };
+  return { status, contentType: JSON_TYPE, body: `${JSON.stringify(document)}\n` };
 }
 
 function text(status: number, line: string): Answer {

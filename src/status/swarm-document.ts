@@ -95,6 +95,11 @@ export interface SwarmTransfer {
   readonly bytesPerSecond: number;
   /** Who gave what of it: peer ids, or `origin`. */
   readonly sources: readonly { readonly source: string; readonly bytes: number }[];
+  /**
+   * What of the blob came from where: 48 parts in their order, each told of the piece in its middle. The index in `sources` of who gave it;
+   * -1: not here yet; -2: here before the transfer; -3: from somebody who is not listed. Empty while nothing is known of its pieces.
+   */
+  readonly strip: readonly number[];
 }
 
 export interface SwarmPull {

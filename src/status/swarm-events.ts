@@ -11,14 +11,16 @@ const BEAT_MS = 5000;
 /** `GET /api/v1/swarm/events`: what changes of the swarm, as server-sent events ("swarm", a `SwarmChange`; "beat" when nothing does). */
 export class SwarmEvents {
   readonly #source: SwarmSource;
+  readonly #shown: (json: string) => string;
   readonly #listeners: Listeners;
   readonly #diff = new EntryDiff();
   #timer: NodeJS.Timeout | undefined;
   #stopLooking: (() => void) | undefined;
   #toldAt = 0;
 
-  constructor(source: SwarmSource) {
+  constructor(source: SwarmSource, shown: (json: string) => string) {
     this.#source = source;
+    this.#shown = shown;
     this.#listeners = new Listeners({
       elsewhere: '/api/v1/swarm',
       onFirst: () => {
@@ -35,7 +37,7 @@ export class SwarmEvents {
   }
 
   attach(request: IncomingMessage, response: ServerResponse): void {
-    this.#listeners.attach(request, response, () => event(this.#diff.whole()));
+    this.#listeners.attach(request, response, () => this.#event(this.#diff.whole()));
   }
 
   close(): void {
@@ -47,12 +49,12 @@ export class SwarmEvents {
     const now = performance.now();
     if (change === undefined && now - this.#toldAt < BEAT_MS) return;
     this.#toldAt = now;
-    this.#listeners.tell(change === undefined ? 'event: beat\ndata: {}\n\n' : event(change), () => event(this.#diff.whole()));
+    this.#listeners.tell(change === undefined ? 'event: beat\ndata: {}\n\n' : this.#event(change), () => this.#event(this.#diff.whole()));
   }
-}
 
-function event(json: string): string {
-  return `event: swarm\ndata: ${json}\n\n`;
+  #event(json: string): string {
+    return `event: swarm\ndata: ${this.#shown(json)}\n\n`;
+  }
 }
 
 function entriesOf(document: SwarmDocument): Readonly<Record<string, Readonly<Record<string, unknown>>>> {

@@ -2,7 +2,7 @@ import { errorCode, LayerswarmError, type ErrorCode } from '../errors.ts';
 import { Digest } from '../oci/digest.ts';
 import type { RawManifest } from '../oci/manifest.ts';
 import type { Origin, OriginHealth } from '../origin/origin.ts';
-import type { PeerMessages } from './network/network.ts';
+import type { PeerNetwork } from './network/network.ts';
 import type { Message, MessageOf, MessageType } from './protocol/message.ts';
 
 const SCHEME = 'embedded:';
@@ -29,15 +29,16 @@ export type MemberRead = (peerId: string, digest: Digest, range: { start: number
 /** The origin that is embedded in another member: tags and manifests by messages, blobs over its lane. */
 export class MemberOrigin implements Origin {
   readonly url: string;
-  readonly #network: PeerMessages;
+  readonly #network: PeerNetwork;
   readonly #peerId: string;
   readonly #read: MemberRead;
   #bytes = 0;
+  #name = '';
   #reason: string | undefined;
   #reachedAt: number | undefined;
 
   /** @param read reads what a member holds, over its lane */
-  constructor(network: PeerMessages, peerId: string, read: MemberRead) {
+  constructor(network: PeerNetwork, peerId: string, read: MemberRead) {
     this.#read = read;
     this.url = embeddedOriginUrl(peerId);
     this.#network = network;
@@ -118,7 +119,14 @@ export class MemberOrigin implements Origin {
     }
   }
 
+  /** By the name that it had when it was last here: people know hosts by name. */
+  #called(): string {
+    this.#name = this.#network.peer(this.#peerId)?.name ?? this.#name;
+    return this.#name === '' ? `the member ${this.#peerId}` : this.#name;
+  }
+
   #reached(): void {
+    this.#called();
     this.#reachedAt = Date.now();
     this.#reason = undefined;
   }
@@ -129,7 +137,7 @@ export class MemberOrigin implements Origin {
       if (code !== 'aborted') this.#reached();
       return error;
     }
-    this.#reason = `the member ${this.#peerId}, whose node holds the origin, cannot be reached`;
+    this.#reason = `${this.#called()}, whose node holds the origin, cannot be reached`;
     return new LayerswarmError('origin-unreachable', this.#reason, { cause: error });
   }
 }

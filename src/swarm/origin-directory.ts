@@ -1,3 +1,4 @@
+import { isEmbeddedRegistry } from '../origin/origin-name.ts';
 import { reachOf } from '../origin/reach.ts';
 import { parseTcpAddress } from './network/address.ts';
 import type { Announcements, OriginAnnouncement, Peer, PeerNetwork } from './network/network.ts';
@@ -21,11 +22,15 @@ export interface OriginRecord {
   readonly learnedAt: number;
   /** Those that were heard while none had settled: none of them is used until an operator says which. */
   readonly contested: readonly string[];
+  /** What the node that holds it calls it, where it is embedded in one and has said so. */
+  readonly name?: string | undefined;
 }
 
 export interface OriginDirectoryOptions {
   /** The URL of this node's own configuration; undefined for `auto`. */
   readonly configured?: string | undefined;
+  /** What this node calls the origin that is embedded in it. */
+  readonly name?: string | undefined;
   /** What was learned in an earlier run. */
   readonly record?: OriginRecord | undefined;
   /** Called when there is more to keep than before. */
@@ -40,7 +45,11 @@ export interface OperatorsWord {
   readonly configured?: string | undefined;
   /** Of the charter. */
   readonly charter?: string | undefined;
+  /** What this node calls its own origin, where it holds one. */
+  readonly name?: string | undefined;
 }
+
+type Member = Pick<Peer, 'peerId' | 'origin' | 'address'>;
 
 /**
  * Until then a learned origin is given up when a member names another: a new node that met a liar first must not serve what
@@ -57,6 +66,7 @@ const UNKNOWN: OriginRecord = { url: undefined, learnedAt: 0, contested: [] };
 export class OriginDirectory {
   readonly #network: PeerNetwork & Announcements;
   readonly #configured: string | undefined;
+  readonly #name: string | undefined;
   readonly #onRecord: (record: OriginRecord) => void;
   readonly #now: () => number;
   readonly #listeners = new Set<(state: OriginState) => void>();
@@ -68,6 +78,7 @@ export class OriginDirectory {
   constructor(network: PeerNetwork & Announcements, options: OriginDirectoryOptions = {}) {
     this.#network = network;
     this.#configured = normalized(options.configured);
+    this.#name = options.name;
     this.#record = options.record ?? UNKNOWN;
     this.#onRecord = options.onRecord ?? (() => undefined);
     this.#now = options.now ?? Date.now;
@@ -101,7 +112,7 @@ export class OriginDirectory {
   }
 
   #update(): void {
-    const said = { configured: this.#configured, charter: this.#charter };
+    const said = { configured: this.#configured, charter: this.#charter, name: this.#name };
     const { state: next, record } = chooseOrigin(said, this.#record, this.#network.peers(), this.#now());
     if (record !== this.#record) {
       this.#record = record;
@@ -110,13 +121,27 @@ export class OriginDirectory {
     const before = this.#state;
     if (sameOrigin(before.current, next.current) && before.reason === next.reason) return;
     this.#state = next;
-    if (!sameOrigin(before.current, next.current)) this.#network.announceOrigin(next.current);
+    if (!sameOrigin(before.current, next.current)) this.#network.announceOrigin(announced(next.current));
     for (const listener of this.#listeners) listener(next);
   }
 }
 
 /** Pure: what this node uses, and what it keeps of it, by what its operator said, by what it learned before, and by what its members say. */
-export function chooseOrigin(said: OperatorsWord, record: OriginRecord, members: readonly Pick<Peer, 'origin' | 'address'>[], now: number): { state: OriginState; record: OriginRecord } {
+export function chooseOrigin(said: OperatorsWord, record: OriginRecord, members: readonly Member[], now: number): { state: OriginState; record: OriginRecord } {
+  const names = namesOf(said, record, members);
+  const { current, heard, record: keep } = choose(said, record, members, now);
+  const name = keep.url === undefined ? undefined : names.get(keep.url);
+  return { state: stateOf(current, heard, names), record: name === keep.name ? keep : { ...keep, name } };
+}
+
+interface Choice {
+  readonly current: OriginAnnouncement | undefined;
+  /** Those that were named, also the one that is used. */
+  readonly heard: readonly string[];
+  readonly record: OriginRecord;
+}
+
+function choose(said: OperatorsWord, record: OriginRecord, members: readonly Member[], now: number): Choice {
   const heard = [...new Set(members.flatMap(({ origin, address }) => credible(normalized(origin?.url), address) ?? []))].sort();
   const operators = operatorsChoice(said);
   if (operators !== undefined) {
@@ -125,18 +150,31 @@ export function chooseOrigin(said: OperatorsWord, record: OriginRecord, members:
     const others = url.startsWith('embedded:') ? [...heard, ...(said.charter === undefined ? [] : [said.charter])] : said.charter === undefined ? heard : [];
     // from now on this is what the node knows, also where the word is taken back
     const keep = url.startsWith('embedded:') || (record.url === url && record.contested.length === 0) ? record : { url, learnedAt: 0, contested: [] };
-    return { state: stateOf(operators, others), record: keep };
+    return { current: operators, heard: others, record: keep };
   }
   if (record.contested.length > 0) {
     const contested = merged([...record.contested, ...heard]);
-    return { state: stateOf(undefined, contested), record: contested.length === record.contested.length ? record : { ...record, contested } };
+    return { current: undefined, heard: contested, record: contested.length === record.contested.length ? record : { ...record, contested } };
   }
   const known = record.url === undefined ? heard : merged([record.url, ...heard]);
   const isSettled = record.url !== undefined && now - record.learnedAt >= SETTLED_AFTER_MS;
-  if (known.length > 1 && !isSettled) return { state: stateOf(undefined, known), record: { url: undefined, learnedAt: 0, contested: known } };
+  if (known.length > 1 && !isSettled) return { current: undefined, heard: known, record: { url: undefined, learnedAt: 0, contested: known } };
   const url = record.url ?? known[0];
   const keep = url === undefined || record.url !== undefined ? record : { url, learnedAt: now, contested: [] };
-  return { state: stateOf(url === undefined ? undefined : { url, source: 'learned' }, known), record: keep };
+  return { current: url === undefined ? undefined : { url, source: 'learned' }, heard: known, record: keep };
+}
+
+/** What the nodes that hold origins call them, by URL: the word of anybody else would let one member rename another's. */
+function namesOf(said: OperatorsWord, record: OriginRecord, members: readonly Member[]): ReadonlyMap<string, string> {
+  const kept = record.url === undefined || record.name === undefined ? [] : [[record.url, record.name] as const];
+  const told = members.flatMap(({ peerId, origin }) => (origin?.name === undefined || embeddedOriginPeer(origin.url) !== peerId ? [] : [[origin.url, origin.name] as const]));
+  const own = said.configured === undefined || said.name === undefined ? [] : [[said.configured, said.name] as const];
+  return new Map([...kept, ...told, ...own]);
+}
+
+/** To members: the name only by the node that holds it. */
+function announced(current: OriginAnnouncement | undefined): OriginAnnouncement | undefined {
+  return current?.source === 'learned' ? { url: current.url, source: 'learned' } : current;
 }
 
 /** A charter outranks the configuration, which names the key that signed it; but what a node holds as embedded origin is here. */
@@ -151,10 +189,11 @@ function credible(url: string | undefined, teller: string): string | undefined {
   return reach === 'network' || reach === reachOf(parseTcpAddress(teller)?.host ?? '') ? url : undefined;
 }
 
-function stateOf(current: OriginAnnouncement | undefined, heard: readonly string[]): OriginState {
+function stateOf(current: OriginAnnouncement | undefined, heard: readonly string[], names: ReadonlyMap<string, string>): OriginState {
   const all = merged([...(current === undefined ? [] : [current.url]), ...heard]);
   const conflict = all.length > 1 ? all : undefined;
-  return { current, conflict, reason: reasonOf(current, conflict) };
+  const name = current === undefined ? undefined : names.get(current.url);
+  return { current: current === undefined || name === undefined ? current : { ...current, name }, conflict, reason: reasonOf(current, conflict, names) };
 }
 
 function merged(urls: readonly string[]): string[] {
@@ -167,7 +206,7 @@ export function normalizeOriginUrl(text: string): string | undefined {
   if (peerId !== undefined) return /^[a-zA-Z0-9]{20,128}$/.test(peerId) ? text : undefined;
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);
-  if (!['http:', 'https:'].includes(url.protocol) || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') return undefined;
+  if (!['http:', 'https:'].includes(url.protocol) || isEmbeddedRegistry(url.hostname) || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') return undefined;
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }
 
@@ -176,13 +215,17 @@ function normalized(text: string | undefined): string | undefined {
 }
 
 function sameOrigin(a: OriginAnnouncement | undefined, b: OriginAnnouncement | undefined): boolean {
-  return a?.url === b?.url && a?.source === b?.source;
+  return a?.url === b?.url && a?.source === b?.source && a?.name === b?.name;
 }
 
-function reasonOf(current: OriginAnnouncement | undefined, conflict: readonly string[] | undefined): string | undefined {
+function reasonOf(current: OriginAnnouncement | undefined, conflict: readonly string[] | undefined, names: ReadonlyMap<string, string>): string | undefined {
   if (conflict !== undefined) {
+    const called = (url: string): string => (names.has(url) ? `${url} called ${names.get(url)!}` : url);
     const using = current === undefined ? 'this node uses none of them until one is given to it' : `this node uses ${current.url}`;
-    return `different origins are named in this swarm (${conflict.join(', ')}): ${using}; give all nodes the same --origin, and see who names the other`;
+    const remedy = conflict.filter((url) => url.startsWith('embedded:')).length > 1
+      ? 'one node of a swarm may hold its origin (--origin embedded): start the others without'
+      : 'give all nodes the same --origin, and see who names the other';
+    return `different origins are named in this swarm (${conflict.map(called).join(', ')}): ${using}; ${remedy}`;
   }
   return current === undefined ? 'no origin is known yet: no member has told one; give one (--origin)' : undefined;
 }

@@ -1,4 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startContainerd } from '../support/containerd.ts';
 import { startDockerd } from '../support/dockerd.ts';
@@ -88,4 +89,65 @@ test('the embedded origin lists its tags, page by page, and its referrers', asyn
   t.is((await ask(origin.registry, '/v2/team/app/manifests/sbom', { method: 'PUT', body: artifact, headers: { 'content-type': subject.mediaType } })).headers.get('oci-subject'), subject.digest);
   const referrers = JSON.parse((await ask(origin.registry, `/v2/team/app/referrers/${subject.digest}`)).bytes.toString()) as { manifests: { artifactType: string }[] };
   t.deepEqual(referrers.manifests.map(({ artifactType }) => artifactType), ['application/vnd.example.sbom']);
+});
+
+test('images of a node that is the origin are called by its name, on every node and in every command', async (t) => {
+  const origin = await startAgent(t, { origin: 'embedded', args: ['--name', 'Reg_1', '--log-format', 'json'] });
+  const node = await startAgent(t, { bootstrap: bootstrapOf(origin), args: ['--exclude', 'reg-1.embedded/secret/*'] });
+  await node.waitForStatus('the name', ({ origin }) => origin.name === 'reg-1.embedded');
+  const { digest } = await pushLayout({ url: origin.registry }, await smallImage(t), 'v1', 'team/app');
+  const reference = 'reg-1.embedded/team/app:v1';
+  for (const args of [['pull', reference], ['pin', reference], ['pull', `${reference}@${digest}`], ['why', reference], ['pull', '--dry-run', 'team/app:v1'], ['pin'], ['images']]) {
+    const { stdout } = await node.cliOk(args);
+    t.true(stdout.includes('reg-1.embedded/team/app'), `${args.join(' ')}: ${stdout}`);
+    t.notRegex(stdout, /12d3koow/, args.join(' '));
+  }
+  t.deepEqual((await node.status()).images.map((image) => image.reference), [reference]);
+  t.is((await ask(node.registry, '/v2/team/app/manifests/v1?ns=reg-1.embedded')).status, 200);
+  t.regex((await ask(node.registry, '/v2/team/app/manifests/v1?ns=other.embedded')).bytes.toString(), /this node mirrors reg-1\.embedded, docker\.io, not/);
+  t.regex((await node.cli(['pull', 'other.embedded/team/app:v1'])).stderr, /expected an image of reg-1\.embedded or docker\.io, received other\.embedded/);
+  t.true(node.program.stderr.includes(`pulled ${reference}`));
+  t.notRegex(node.program.stderr + origin.program.stderr, /12d3koow/);
+  const swarm = JSON.stringify(await (await fetch(`${node.info.status}/api/v1/swarm`)).json());
+  t.true(swarm.includes(`"reference":"${reference}"`));
+  t.notRegex(swarm, /12d3koow/);
+});
+
+test('the name stays with the data folder, until another is given', async (t) => {
+  const first = await startAgent(t, { origin: 'embedded', args: ['--name', 'first'] });
+  const node = await startAgent(t, { bootstrap: bootstrapOf(first) });
+  await pushLayout({ url: first.registry }, await smallImage(t), 'v1', 'team/app');
+  await node.cliOk(['pull', 'first.embedded/team/app:v1']);
+  await first.stop();
+  t.is((await node.status()).origin.name, 'first.embedded');
+  const renamedHost = await startAgent(t, { origin: 'embedded', data: first.data, args: ['--name', 'second'] });
+  t.deepEqual((await renamedHost.status()).images.map(({ reference }) => reference), ['first.embedded/team/app:v1']);
+  await renamedHost.stop();
+  const told = await startAgent(t, { origin: 'embedded', data: first.data, bootstrap: bootstrapOf(node), args: ['--origin-name', 'third'] });
+  t.deepEqual((await told.status()).images.map(({ reference }) => reference), ['third.embedded/team/app:v1']);
+  const renamed = await node.waitForStatus('the new name', ({ origin }) => origin.name === 'third.embedded');
+  t.deepEqual(renamed.images.map(({ reference }) => reference), ['third.embedded/team/app:v1'], 'what was pulled before has it too');
+  t.is((await node.cli(['pull', 'first.embedded/team/app:v1'])).code, 2);
+});
+
+test('two nodes that are the origin under one name are a conflict, and no mix of both', async (t) => {
+  const origin = await startAgent(t, { origin: 'embedded', args: ['--origin-name', 'reg'] });
+  const node = await startAgent(t, { bootstrap: bootstrapOf(origin) });
+  const { digest } = await pushLayout({ url: origin.registry }, await smallImage(t), 'v1', 'team/app');
+  await node.cliOk(['pull', 'reg.embedded/team/app:v1']);
+  await node.stop();
+  // long settled, as after ten minutes
+  const memory = join(node.data, 'origin.json');
+  await writeFile(memory, JSON.stringify({ ...JSON.parse(await readFile(memory, 'utf8')) as object, learnedAt: 0 }));
+  const settled = await startAgent(t, { data: node.data, bootstrap: bootstrapOf(origin) });
+  await settled.waitForPeers(1);
+  const other = await startAgent(t, { origin: 'embedded', bootstrap: bootstrapOf(settled), args: ['--origin-name', 'reg'] });
+  await pushLayout({ url: other.registry }, await smallImage(t), 'v1', 'team/app');
+  for (const agent of [settled, other]) {
+    const { health, origin } = await agent.waitForStatus('the conflict', ({ origin }) => origin.state === 'conflict' && origin.reason?.match(/ called reg/g)?.length === 2);
+    t.regex(origin.reason ?? '', /different origins are named in this swarm \(embedded:\S+ called reg, embedded:\S+ called reg\): this node uses embedded:\S+; one node of a swarm may hold its origin/);
+    t.is(health.parts['origin']?.level, 'degraded');
+  }
+  t.is((await getManifest(settled.registry, 'team/app', 'v1')).digest, digest, 'who knows one stays with it');
+  t.not((await getManifest(other.registry, 'team/app', 'v1')).digest, digest);
 });

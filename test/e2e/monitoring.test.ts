@@ -9,6 +9,7 @@ import { bootstrapOf, makeSwarmKey, startAgent } from '../support/layerswarm.ts'
 import { run, startProgram } from '../support/process.ts';
 import { pushImage } from '../support/registry-content.ts';
 import { pullEverything } from '../support/registry-client.ts';
+import { familiesWithoutSamples } from '../support/prometheus-text.ts';
 import { requireTool } from '../support/require-tool.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -63,6 +64,7 @@ test('a real Prometheus scrapes a swarm: every panel of the dashboard has data, 
   const metrics = await (await fetch(`${first.info.status}/metrics`)).text();
   const checked = await run('promtool', ['check', 'metrics'], { input: metrics });
   t.is(checked.code, 0, checked.stdout + checked.stderr);
+  t.deepEqual(familiesWithoutSamples({ text: metrics }), []);
 
   const prometheus = await startPrometheus(t, [first, second].map(({ info }) => new URL(info.status).host));
   await waitFor('a scrape of both', async () => await prometheus.query('layerswarm_ready == 1') === 2);

@@ -61,6 +61,17 @@ test('six nodes in a cold crowd, on the page of one: what it says is what the AP
   const pulling = Promise.all(agents.map((agent) => agent.cliOk(['pull', 'team/app:v1'])));
   pulling.catch(() => undefined);
   await page.waitForSelector('.transfer .strip i:not(.c-missing)');
+  await page.waitForFunction(() => [...document.querySelectorAll('.transfer .strip')].some((strip) => /% from .*; without a gap from its beginning: \d/.test(strip.getAttribute('aria-label') ?? '')));
+  const moving = await waitFor('parts of a blob', async () => {
+    const found = Object.values((await swarmOf(first)).transfers).filter(({ strip, haveBytes, sizeBytes }) => strip.length > 0 && haveBytes > sizeBytes! / 4);
+    return found.length > 0 && found;
+  });
+  for (const { strip, sources, haveBytes, sizeBytes } of moving) {
+    t.is(strip.length, 48);
+    t.true(strip.every((index) => index >= -1 && index < sources.length), JSON.stringify({ strip, sources }));
+    const filled = strip.filter((index) => index >= 0).length / 48;
+    t.true(Math.abs(filled - haveBytes / sizeBytes!) < 0.35, JSON.stringify({ strip, haveBytes, sizeBytes }));
+  }
   await page.waitForSelector('svg.flows .ribbon.c-0, svg.flows .ribbon.c-1, svg.flows .ribbon.c-2, svg.flows .ribbon.c-3, svg.flows .ribbon.c-4, svg.flows .ribbon.c-5');
   await pulling;
 

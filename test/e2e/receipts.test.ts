@@ -22,7 +22,7 @@ test('every pull leaves a receipt, a line and a count, whoever asked and however
   if (!requireTool(t, 'docker-registry', 'skopeo')) return;
   const registry = await startDockerRegistry(t);
   await pushImage(registry, 'team/app', 'v1', [randomBytes(3_000_000)]);
-  const first = await startAgent(t, { origin: registry.url, args: ['--name', 'node-a'] });
+  const first = await startAgent(t, { origin: registry.url, args: ['--name', 'node-a', '--log-level', 'debug'] });
   const agent = await startAgent(t, { origin: registry.url, bootstrap: bootstrapOf(first), args: ['--name', 'node-b', '--log-level', 'debug'] });
   await agent.waitForPeers(1);
   await first.cliOk(['pull', 'team/app:v1']);
@@ -51,7 +51,10 @@ test('every pull leaves a receipt, a line and a count, whoever asked and however
   t.regex(agent.program.stderr, new RegExp(`DEBUG +swarm: fetching a blob pull=${pulled} blob=sha256:\\S+ bytes=3000000 `));
   t.regex(agent.program.stderr, new RegExp(`DEBUG +swarm: found a member pull=${pulled} .*holds=complete .*node=node-a`));
   t.regex(agent.program.stderr, new RegExp(`DEBUG +swarm: a blob is proven pull=${pulled} .*fromPeers=3000000`));
-  t.notRegex(first.program.stderr, /DEBUG/);
+  // and so it is on the nodes that took part
+  await waitFor('the other side', () => first.program.stderr.includes('a member has its blob'));
+  t.regex(first.program.stderr, new RegExp(`DEBUG +swarm: a member fetches a blob pull=${pulled} blob=sha256:\\S+ here=complete node=node-b`));
+  t.regex(first.program.stderr, new RegExp(`DEBUG +swarm: a member has its blob pull=${pulled} blob=sha256:\\S+ sent=3000000 node=node-b`));
   t.regex(agent.program.stderr, /WARN +pull: the pull of \S+\/team\/app:none failed reason=/);
   t.is(await metric(agent, 'layerswarm_pulls_total{client="containerd",result="done"}'), 1);
   t.is(await metric(agent, 'layerswarm_pulls_total{client="cli",result="failed"}'), 1);

@@ -23,7 +23,7 @@ export interface Status {
   readonly peerId: string;
   readonly health: { readonly level: string; readonly sentence: string; readonly ready: boolean; readonly parts: Readonly<Record<string, { readonly level: string; readonly sentence: string; readonly since: string }>> };
   readonly membership: { readonly keyIds: readonly string[]; readonly handshakeFailures: Readonly<Record<string, number>>; readonly strangers: readonly { readonly address: string; readonly failures: number }[] };
-  readonly origin: { readonly url: string | null; readonly source: string; readonly state: string; readonly bytes: number };
+  readonly origin: { readonly url: string | null; readonly name: string | null; readonly source: string; readonly state: string; readonly reason: string | null; readonly bytes: number };
   readonly store: { readonly blobs: number; readonly bytes: number; readonly partial: number };
   readonly containerd: { readonly state: string; readonly blobs: number; readonly bytes: number } | null;
   readonly traffic: { readonly fromOriginBytes: number; readonly fromPeersBytes: number; readonly toPeersBytes: number; readonly toClientsBytes: number };

@@ -15,7 +15,7 @@ export const statusSample: StatusDocument = {
   version: '0.1.0', peerId: '12D3KooWSelf', name: 'node-1', zone: 'rack-1', uptimeSeconds: 61, multiaddrs: ['/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWSelf'],
   health: healthSample,
   membership: { keyIds: ['0123456789abcdef'], slow: [{ peerId: '12D3KooWPeer', name: 'node-2', bytesPerSecond: 100, othersBytesPerSecond: 9000 }], bansByReason: { 'forged piece': 1 }, handshakeFailures: { other_key: 3, broken: 1 }, peerFaults: { invalid_message: 1, no_hello: 2, does_not_read: 0, silent: 0, over_share: 0 }, unknownMessages: 2, strangers: [{ address: '192.0.2.9', failures: 3, lastAt: SINCE }] },
-  origin: { url: 'https://registry.example', source: 'configured', state: 'ok', reason: null, bytes: 1000, reachedAt: SINCE },
+  origin: { url: 'https://registry.example', source: 'configured', name: 'registry.example', state: 'ok', reason: null, bytes: 1000, reachedAt: SINCE },
   charter: {
     swarm: 'prod', key: 'prod:oZ7Ng3tXN6QF2jzq0a2k3U1f4n9b8c7d6e5f4a3b2c1', serial: 7, version: '0.2.0', refused: 'the charter 9 that member 12D3KooWPeer named is refused',
     behind: [{ peerId: '12D3KooWPeer', name: 'node-2', serial: 6 }], otherVersions: [{ peerId: '12D3KooWPeer', name: 'node-2', agent: 'layerswarm/0.1.0' }],

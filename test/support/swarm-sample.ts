@@ -115,6 +115,8 @@ function makeTransfer({ peerId }: SwarmNode, blob: number, index: number, count:
   return {
     node: peerId, digest: digestOf(blob), repository: 'ml/training-cuda12', state: 'fetching', sizeBytes, haveBytes, bytesPerSecond: (19 + index) * MIB,
     sources: parts.map((part, step) => ({ source: step === 0 ? 'origin' : peerIdOf(((index + step) % count) + 1), bytes: Math.floor(haveBytes * part) })),
+    // in runs, as extents and requests of several pieces come
+    strip: Array.from({ length: 48 }, (_, cell) => ((cell * 31 + index * 7) % 48 < (48 * haveBytes) / sizeBytes ? [1, 0, 2, 3, 1, 2][(Math.floor(cell / 2) + index) % 6]! : -1)),
   };
 }
 

@@ -28,7 +28,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   agent: ['registry', 'status', 'control', 'containerd', 'docker', 'convert', 'copy', 'seed', 'replicate', 'setup', 'swarm', 'store', 'origin', 'oci'],
   // what others build on: nobody here imports it
   library: ['agent', 'control', 'convert', 'origin', 'oci'],
-  cli: ['agent', 'control', 'convert', 'docker', 'oci', 'origin', 'swarm', 'store', 'type:status', 'setup'],
+  cli: ['agent', 'control', 'convert', 'docker', 'oci', 'origin', 'seed', 'swarm', 'store', 'type:status', 'setup'],
 };
 /**
  * The rooms of a part, each with those that it may import; the files beside them put the part together and may import all. `common` are

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { createLogger, type LoggerOptions } from '../../src/log.ts';
+import { createLogger, type LoggerOptions, rewritten } from '../../src/log.ts';
 
 function logged(options: Partial<LoggerOptions>, write: (log: ReturnType<typeof createLogger>) => void): string {
   let text = '';
@@ -28,4 +28,9 @@ test('text of strangers cannot forge a line, drive a terminal or fill the disk',
   t.is(text.split('\n').length, 2);
   t.false(text.includes('\u001b'));
   t.true(text.length < 2500);
+});
+
+test('a log may call things as people do, whichever part speaks', (t) => {
+  const text = logged({}, (log) => rewritten(log, (text) => text.replaceAll('12d3', 'reg')).for('pull').info('pulled 12d3/app', { image: '12d3/app', bytes: 12 }));
+  t.is(text, '1970-01-01T00:00:00.000Z INFO  pull: pulled reg/app image=reg/app bytes=12\n');
 });

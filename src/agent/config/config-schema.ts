@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isEmbeddedRegistry, isOriginName } from '../../origin/origin-name.ts';
 import { replicationSchema } from './replication-schema.ts';
 import { parseDuration, parseRate, parseSize } from '../../quantity.ts';
 import { MAX_THREADS } from '../../swarm/lane/route.ts';
@@ -66,14 +67,15 @@ const multiaddr = z.string().regex(/^(\/(ip4|ip6|dns|dns4|dns6|dnsaddr)\/[^/\s]+
 /** A multiaddr, `HOST:PORT`, `[IPv6]:PORT`, or `dns:HOST[:PORT]`. */
 const memberAddress = z.union([multiaddr, z.string().regex(HOST_PORT), z.string().regex(/^dns:[A-Za-z0-9._-]+(:\d{1,5})?$/)]);
 const file = z.string().min(1);
-export const registryHost = z.string().regex(/^[A-Za-z0-9.-]+(:\d{1,5})?$|^\[[0-9a-fA-F:]+\](:\d{1,5})?$/);
+/** Not as the origins of nodes are called. */
+export const registryHost = z.string().regex(/^[A-Za-z0-9.-]+(:\d{1,5})?$|^\[[0-9a-fA-F:]+\](:\d{1,5})?$/).refine((host) => !isEmbeddedRegistry(host));
 export const repositoryPattern = z.string().regex(/^[a-z0-9*][a-z0-9._/:*-]*$/);
 
 const originUrl = z.string().transform((text, context) => {
   if (text === 'auto' || text === 'embedded') return text;
   const url = URL.parse(text);
   if (url !== null && /^https?:$/.test(url.protocol) && /^(?:\/[A-Za-z0-9._~-]+)*\/?$/.test(url.pathname) && url.search === '' && url.hash === ''
-    && url.username === '' && url.password === '') return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+    && url.username === '' && url.password === '' && !isEmbeddedRegistry(url.hostname)) return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
   context.addIssue({ code: 'custom', message: 'not an origin' });
   return z.NEVER;
 });
@@ -115,6 +117,8 @@ export const configSchema = z.strictObject({
     'Directory of the blob store, the peer key and agent.json. Default: /var/lib/layerswarm, or ~/.local/share/layerswarm when not root.'),
   origin: setting(originUrl.default('auto'), 'auto, embedded, or a URL such as https://registry.example:5000 or https://harbor.example/project, without credentials',
     'The one registry that decides what a tag means. auto: learned from the swarm. embedded: this node is the origin and takes pushes. Else the URL of a registry, with the path under which its repositories are where they are under one; http:// talks to it without TLS.'),
+  originName: setting(z.string().refine(isOriginName).optional(), 'a name of at most 40 lower-case letters, digits, "." and "-"',
+    'What an embedded origin is called: its images are NAME.embedded/…. Kept with the data directory; the first time it is the name of the node.'),
   originUsername: setting(z.string().min(1).optional(), 'a user name',
     'User name for the origin. Without one, the credentials of ~/.docker/config.json and its helpers are used.'),
   originPasswordFile: setting(file.optional(), 'a file', 'File that holds the password or token for originUsername.'),

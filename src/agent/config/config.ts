@@ -177,6 +177,7 @@ function contradictions(config: AgentConfig): Problem[] {
       say('swarmKey', `expected a key file, since ${wide} can be reached from the network, received none: make one with "layerswarm key FILE" and give it with --swarm-key FILE, or say --open to let anybody in`);
     }
   }
+  if (config.originName !== undefined && config.origin !== 'embedded') say('originName', `expected it together with origin embedded, received it with origin ${config.origin}`);
   if (config.push !== undefined && config.origin === 'embedded') say('push', 'expected off, since an embedded origin takes pushes at the registry endpoint, received an address');
   if (config.originUsername !== undefined && !config.origin.startsWith('http')) {
     // A learned origin is what some member says it is: a login is not sent to whoever that may be.

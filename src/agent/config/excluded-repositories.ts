@@ -2,6 +2,10 @@ import { globToRegExp } from '../../glob.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { ImageStore } from '../../store/images/image-store.ts';
 
+/** A node names its own origin, and must not decide by that what another may keep to itself: each embedded origin is meant. */
+const EMBEDDED = /^[^/]+\.embedded\//;
+const ANY_EMBEDDED = '*.embedded/';
+
 /** Repositories that the operator keeps out of the swarm: names with or without their registry, `*` for any part. */
 export class ExcludedRepositories {
   #patterns: readonly RegExp[] = [];
@@ -14,7 +18,7 @@ export class ExcludedRepositories {
 
   /** From now on these are excluded, and no others. */
   set(patterns: readonly string[]): void {
-    this.#patterns = patterns.map(globToRegExp);
+    this.#patterns = patterns.map((pattern) => globToRegExp(pattern.replace(EMBEDDED, ANY_EMBEDDED)));
   }
 
   /** `full`: with its registry. A pattern means the name with it or without. */

@@ -11,10 +11,11 @@ const CLOCK_TOLERANCE_MS = 30_000;
 /** File systems that count no inodes say 0. */
 const FEW_INODES = 1000;
 
-export function findOrigin({ url, source, state, reason, reachedAt }: OriginStatus): Finding {
-  if (url === null) return bad(reason ?? 'no origin is known: name one with --origin on one node of the swarm');
-  if (source === 'embedded') return ok('this node is the origin');
+export function findOrigin({ url: address, name, source, state, reason, reachedAt }: OriginStatus): Finding {
+  if (address === null) return bad(reason ?? 'no origin is known: name one with --origin on one node of the swarm');
+  if (source === 'embedded') return state === 'conflict' ? degraded(reason ?? 'another origin is named in this swarm') : ok(`this node is the origin, ${name}`);
   const trouble = reason ?? state;
+  const url = address.startsWith('embedded:') ? name : address;
   if (state === 'ok') return ok(`the origin ${url} answers`);
   if (reachedAt === null) return state === 'unknown' ? unknown(`the origin ${url} was not reached yet`) : bad(`the origin ${url} was not reached since this node started: ${trouble}`);
   return state === 'conflict' ? degraded(trouble) : bad(`the origin ${url} is ${state}: ${trouble}`);

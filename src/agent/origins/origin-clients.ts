@@ -5,7 +5,7 @@ import { RegistryOrigin } from '../../origin/registry-origin.ts';
 import { DEFAULT_TIMEOUTS } from '../../origin/registry-http.ts';
 import { makeDispatchers } from '../../origin/tls.ts';
 import type { Bandwidth } from '../../swarm/lane/pace/bandwidth.ts';
-import type { PeerMessages } from '../../swarm/network/network.ts';
+import type { PeerNetwork } from '../../swarm/network/network.ts';
 import { embeddedOriginPeer, MemberOrigin, type MemberRead } from '../../swarm/member-origin.ts';
 import type { RuledUpstream, SwarmRules } from '../charter/swarm-rules.ts';
 import type { AgentConfig } from '../config/config.ts';
@@ -20,13 +20,13 @@ export type OriginClientsConfig = Pick<AgentConfig, 'originUsername' | 'originPa
 /** Makes the clients of origins, and closes their connections. */
 export class OriginClients {
   readonly #config: OriginClientsConfig;
-  readonly #network: PeerMessages;
+  readonly #network: PeerNetwork;
   readonly #bandwidth: Pick<Bandwidth, 'originRate'>;
   readonly #read: MemberRead;
   readonly #dispatchers = new WeakMap<Origin, Dispatcher>();
   readonly #opened: Dispatcher[] = [];
 
-  constructor(config: OriginClientsConfig, network: PeerMessages, bandwidth: Pick<Bandwidth, 'originRate'>, read: MemberRead) {
+  constructor(config: OriginClientsConfig, network: PeerNetwork, bandwidth: Pick<Bandwidth, 'originRate'>, read: MemberRead) {
     this.#config = config;
     this.#network = network;
     this.#bandwidth = bandwidth;

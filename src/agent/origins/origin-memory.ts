@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../../log.ts';
 import { writeStateFile } from '../../swarm/network/state-file.ts';
+import { isOriginName } from '../../origin/origin-name.ts';
 import { normalizeOriginUrl, type OriginRecord } from '../../swarm/origin-directory.ts';
 
 /** The origin that was learned, so that a restarted node has it before it has met anybody, whoever that is. */
@@ -16,11 +17,12 @@ export class OriginMemory {
   /** undefined without one, or where the file is damaged: then it is learned anew. */
   async read(): Promise<OriginRecord | undefined> {
     try {
-      const { url, learnedAt, contested } = JSON.parse(await readFile(this.#path, 'utf8')) as { url?: unknown; learnedAt?: unknown; contested?: unknown };
+      const { url, learnedAt, contested, name } = JSON.parse(await readFile(this.#path, 'utf8')) as Partial<Record<keyof OriginRecord, unknown>>;
       return {
         url: typeof url === 'string' ? normalizeOriginUrl(url) : undefined,
         learnedAt: typeof learnedAt === 'number' ? learnedAt : 0,
         contested: Array.isArray(contested) ? contested.flatMap((text: unknown) => (typeof text === 'string' ? normalizeOriginUrl(text) ?? [] : [])) : [],
+        ...(typeof name === 'string' && isOriginName(name) ? { name } : {}),
       };
     } catch {
       return undefined;

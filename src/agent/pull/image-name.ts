@@ -8,6 +8,8 @@ export interface ImageNameOptions {
   readonly registryName: () => string | undefined;
   /** What the origin's repositories begin with in references where it is under a path. */
   readonly repositoryPrefix?: () => string;
+  /** A full name as people know it. */
+  readonly shown?: (text: string) => string;
   /** Other registries that the origin stands for, lower case. */
   readonly mirrors: () => readonly string[];
   /** Registries with an upstream of their own, lower case. */
@@ -40,7 +42,8 @@ export function parseImageName(text: string, options: ImageNameOptions): ImageNa
     throw new LayerswarmError('origin-unknown', 'this node does not know its origin yet: give it one with --origin, or wait until it has met a member that knows it');
   }
   if (typed.registry !== registry && typed.registry !== options.endpoint() && !mirrors.includes(typed.registry)) {
-    throw new LayerswarmError('reference-invalid', `expected an image of ${[registry, ...mirrors, ...upstreams].join(' or ')}, received ${typed.toString()}: name it as the origin does, or add ${typed.registry} to mirrors`);
+    const known = new Set([options.shown?.(registry) ?? registry, ...mirrors, ...upstreams]);
+    throw new LayerswarmError('reference-invalid', `expected an image of ${[...known].join(' or ')}, received ${typed.toString()}: name it as the origin does, or add ${typed.registry} to mirrors`);
   }
   return imageName(Reference.of({ registry, repository: withoutPrefix(typed.repository, options.repositoryPrefix?.() ?? ''), tag: typed.tag, digest: typed.digest }));
 }

@@ -119,9 +119,10 @@ function flowsOf({ node: { peerId }, summary: { flows, rates } }: Named): SwarmF
 }
 
 function transfersOf({ node: { peerId }, summary: { transfers } }: Named): SwarmTransfer[] {
-  return transfers.map(({ blob, repository, state, size, haveBytes, bytesPerSecond, sources }) => ({
+  return transfers.map(({ blob, repository, state, size, haveBytes, bytesPerSecond, sources, strip }) => ({
     node: peerId, digest: blob, repository: shown(repository), state, sizeBytes: size ?? null, haveBytes, bytesPerSecond: plausible(bytesPerSecond, 1),
     sources: sources.map(({ source, bytes }) => ({ source: shown(source), bytes })),
+    strip: strip.map((index) => (index < sources.length ? index : -3)),
   }));
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Receipt } from '../../status/receipt-document.ts';
 import type { ImageStatus, StatusDocument } from '../../status/status-document.ts';
+import { CELL } from '../../swarm/exchange/core/strip.ts';
 import type { TransferStatus } from '../../swarm/swarm.ts';
 import type { MessageOf } from '../../swarm/protocol/message.ts';
 import type { Job } from './job-board.ts';
@@ -132,12 +133,23 @@ function pullOf({ id, client, result, reference, verdict, finishedAt, seconds, b
   return { id, client: clip(client, 40), result, reference: clip(reference), verdict: clip(verdict), finishedAt: timeOf(finishedAt), elapsedMs: ms(seconds), bytes, fromStoreBytes, fromOriginBytes, fromPeersBytes };
 }
 
-function transferOf({ digest, repository, state, sizeBytes, haveBytes, bytesPerSecond, fromOriginBytes, fromPeers }: TransferStatus): Summary['transfers'][number] {
+function transferOf({ digest, repository, state, sizeBytes, haveBytes, bytesPerSecond, fromOriginBytes, fromPeers, strip }: TransferStatus): Summary['transfers'][number] {
   const sources = [['origin', fromOriginBytes] as const, ...fromPeers].filter(([, bytes]) => bytes > 0).sort(([, a], [, b]) => b - a).slice(0, MAX_SOURCES);
   return {
     blob: digest.toString(), repository: repository.slice(0, 255), state: state as Summary['transfers'][number]['state'], ...(sizeBytes === undefined ? {} : { size: sizeBytes }), haveBytes, bytesPerSecond,
     sources: sources.map(([source, bytes]) => ({ source, bytes })),
+    strip: strip === undefined ? [] : stripOf(strip, [...fromPeers.keys()], sources.map(([source]) => source)),
   };
+}
+
+/** A transfer's strip, as the message has it. `listed`: the sources that the message names. */
+function stripOf(strip: Uint8Array, peers: readonly string[], listed: readonly string[]): number[] {
+  const places = new Map(listed.map((source, index) => [source, index]));
+  return Array.from(strip, (cell) => {
+    if (cell === CELL.missing) return -1;
+    if (cell === CELL.here) return -2;
+    return places.get(cell === CELL.origin ? 'origin' : peers[cell - CELL.firstPeer] ?? '') ?? -3;
+  });
 }
 
 /** An alias is as well as the origin is. */

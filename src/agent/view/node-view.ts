@@ -6,6 +6,7 @@ import type { StatusSource } from '../../status/status-source.ts';
 import type { Store } from '../../store/store.ts';
 import type { BulkThreads } from '../../swarm/thread/bulk-threads.ts';
 import type { Libp2pNetwork } from '../../swarm/network/libp2p-network.ts';
+import { registryNameOf } from '../../origin/registry-name.ts';
 import { version } from '../../version.ts';
 import type { FollowedCharter } from '../charter/followed-charter.ts';
 import type { SwarmRules } from '../charter/swarm-rules.ts';
@@ -34,6 +35,8 @@ export interface NodeViewParts {
   readonly peers: PeerNames;
   readonly origins: CurrentOrigin;
   readonly embedded: boolean;
+  /** A registry's name as people know it. */
+  readonly shown: (text: string) => string;
   readonly store: Store;
   readonly storeHealth: StoreHealth;
   readonly host: Pick<HostContent, 'status'> | undefined;
@@ -189,8 +192,8 @@ export class NodeView implements StatusSource {
     const health = origins.get()?.health;
     const reason = why ?? health?.reason ?? null;
     const seen = { bytes: health?.bytes ?? 0, reachedAt: isoTime(health?.reachedAt) };
-    if (current === undefined) return { url: null, source: 'none', state: conflict === undefined ? 'unknown' : 'conflict', reason, ...seen };
+    if (current === undefined) return { url: null, source: 'none', name: null, state: conflict === undefined ? 'unknown' : 'conflict', reason, ...seen };
     const state = conflict === undefined ? health?.state ?? 'unknown' : 'conflict';
-    return { url: current.url, source: embedded ? 'embedded' : current.source, state, reason, ...seen };
+    return { url: current.url, source: embedded ? 'embedded' : current.source, name: this.#parts.shown(registryNameOf(current.url)), state, reason, ...seen };
   }
 }

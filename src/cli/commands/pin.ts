@@ -4,6 +4,7 @@ import { LayerswarmError } from '../../errors.ts';
 import type { PinReport, PinStatus } from '../../control/keep-operation.ts';
 import { connectToAgent } from '../agent-client.ts';
 import type { DefineCommand } from '../command.ts';
+import { checkReference } from '../given.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { didAll, pinTable } from '../pin-table.ts';
 import { table } from '../table.ts';
@@ -25,6 +26,7 @@ export const define: DefineCommand = (command, context, setExitCode) => {
     .option('--dry-run', 'change nothing')
     .action(async (reference: string | undefined, flags: Flags) => {
       if (flags.copies !== undefined && (flags.everywhere === true || flags.zone !== undefined)) throw new LayerswarmError('usage', 'expected --copies, or --everywhere or --zone, received both: --copies lets the nodes choose who holds the image');
+      if (reference !== undefined) checkReference(reference);
       const agent = await connectToAgent(context);
       if (reference === undefined) {
         context.output.result(await agent.call('pins', {}), formatPins);

@@ -5,6 +5,7 @@ import type { Receipt } from '../../status/receipt-document.ts';
 import { connectToAgent } from '../agent-client.ts';
 import type { CommandContext, DefineCommand } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
+import { checkPlatforms, checkReference } from '../given.ts';
 import { onInterrupt } from '../interrupt.ts';
 import type { LoadedImage } from '../load-into-docker.ts';
 
@@ -38,6 +39,8 @@ export const define: DefineCommand = (command, context, setExitCode) => {
       const listed = flags.file === undefined ? [] : await (await import('../reference-list.ts')).readReferenceList(flags.file);
       const references = [...given, ...listed];
       if (references.length === 0) throw new LayerswarmError('usage', 'expected an image, or a list of images with --file, received none');
+      if (references.length === 1) checkReference(references[0]!);
+      checkPlatforms(flags.platform);
       const agent = await connectToAgent(context);
       const run = await runOf(agent, flags, context);
       const results: (Receipt | PullPlan | PrefetchReport)[] = [];

@@ -3,6 +3,7 @@ import type { PurgeReport } from '../../control/keep-operation.ts';
 import { connectToAgent } from '../agent-client.ts';
 import type { DefineCommand } from '../command.ts';
 import { nodeName, shortAddress, shortDigest } from '../format.ts';
+import { checkReference } from '../given.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { table } from '../table.ts';
 
@@ -14,6 +15,7 @@ export const define: DefineCommand = (command, context, setExitCode) => {
     .option('--zone <zone>', 'on every node of that zone that allows it')
     .option('--dry-run', 'say what would go')
     .action(async (reference: string, flags: { everywhere?: boolean; zone?: string; dryRun?: boolean }) => {
+      checkReference(reference);
       const agent = await connectToAgent(context);
       const report = await agent.call('purge', { reference, ...flags }, { signal: onInterrupt() });
       context.output.result(report, formatPurge);

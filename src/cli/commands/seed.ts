@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import type { SeedResult } from '../../control/seed-operation.ts';
 import { connectToAgent } from '../agent-client.ts';
 import type { DefineCommand } from '../command.ts';
+import { checkFileOf, checkPlatforms, checkReference } from '../given.ts';
 import { onInterrupt } from '../interrupt.ts';
 
 interface Flags {
@@ -22,7 +23,14 @@ export const define: DefineCommand = (command, context, setExitCode) => {
     .option('--platform <platform>', 'of a tar: source, such as linux/arm64; this host\'s own by default')
     .option('--dry-run', 'say what the origin would be sent, and change nothing')
     .action(async (source: string, flags: Flags) => {
-      const agent = await connectToAgent(context);
+      const { parseSource } = await import('../../seed/source/source-name.ts');
+      parseSource(source);
+      if (flags.as !== undefined) checkReference(flags.as);
+      if (flags.platform !== undefined) checkPlatforms([flags.platform]);
+      const agent = await connectToAgent(context).catch(async (error: unknown) => {
+        await checkFileOf(withFullPath(source));
+        throw error;
+      });
       const [{ formatSeed }, { seedView }] = await Promise.all([import('../format-seed.ts'), import('../seed-view.ts')]);
       const view = seedView(process.stderr);
       let result: SeedResult;

@@ -1,6 +1,7 @@
 import { connectToAgent } from '../agent-client.ts';
 import type { DefineCommand } from '../command.ts';
 import { LayerswarmError } from '../../errors.ts';
+import { checkReference } from '../given.ts';
 import { onInterrupt } from '../interrupt.ts';
 import { didAll, pinTable } from '../pin-table.ts';
 
@@ -12,6 +13,7 @@ export const define: DefineCommand = (command, context, setExitCode) => {
     .option('--zone <zone>', 'on every node of that zone that allows it')
     .option('--dry-run', 'change nothing')
     .action(async (reference: string, flags: { everywhere?: boolean; zone?: string; dryRun?: boolean }) => {
+      checkReference(reference);
       const agent = await connectToAgent(context);
       const report = await agent.call('unpin', { reference, ...flags }, { signal: onInterrupt() });
       if (!report.wasPinned) throw new LayerswarmError('not-found', `${report.reference} is not pinned ${report.nodes === undefined ? 'here: "layerswarm pin" lists what is' : 'on any of these nodes'}`);

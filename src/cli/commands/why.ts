@@ -10,9 +10,10 @@ export const define: DefineCommand = (command, context) => {
     .description('Tells where the time of an image\'s last pull went.')
     .option('--slowest', 'of the slowest that is remembered, not the last')
     .action(async (text: string, options: { slowest?: boolean }) => {
+      const isMeant = matcher(text);
       const agent = await connectToAgent(context);
       const { receipts } = await agent.call('receipts', {});
-      const found = receipts.filter(matcher(text));
+      const found = receipts.filter(isMeant);
       const receipt = options.slowest === true ? found.reduce<Receipt | undefined>((slowest, candidate) => (slowest === undefined || candidate.seconds > slowest.seconds ? candidate : slowest), undefined) : found[0];
       if (receipt === undefined) {
         throw new LayerswarmError('not-found', `there is no receipt of ${text}: the agent keeps those of its last pulls, and of each image's slowest; "layerswarm pull ${text}" makes one`);

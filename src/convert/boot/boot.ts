@@ -5,6 +5,7 @@ import type Docker from 'dockerode';
 import { DockerEngine, nameTaken } from '../../docker/engine.ts';
 import { errorCode, LayerswarmError } from '../../errors.ts';
 import { convertDisk, imageName, type ConvertOptions } from '../convert.ts';
+import { checkDiskFile } from '../source/open-source.ts';
 import { systemContainer } from './container-options.ts';
 import { execIn, waitForSystem } from './system-state.ts';
 
@@ -40,6 +41,7 @@ export interface BootReceipt {
 /** Starts a container of a disk image's file, or of an image reference, and waits until its system is up. */
 export async function boot(source: string, options: BootOptions): Promise<BootReceipt> {
   const { signal } = options;
+  for (const disk of [...(isPath(source) ? [source] : []), ...options.moreDisks ?? []]) checkDiskFile(disk);
   const engine = DockerEngine.at(process.env['DOCKER_HOST'] || undefined);
   // Asked first: without an engine nothing need be converted.
   const cgroupV1 = await engine.usesCgroupV1(signal);
@@ -49,6 +51,11 @@ export async function boot(source: string, options: BootOptions): Promise<BootRe
   const image = isDisk ? await loadDisk(engine, source, options) : await present(engine, source, options);
   const container = await engine.create(options.containerName, systemContainer({ image, cgroupV1, network: options.network }));
   return await startAndWait(container, image, options);
+}
+
+/** No image is called so, or none without a tag. */
+function isPath(source: string): boolean {
+  return /^[./~]/.test(source) || /\.(?:qcow2|img|raw|vmdk|vdi|vhdx?|ova)(?:\.(?:gz|xz|zst|bz2))?$/i.test(source);
 }
 
 /** Asked before a disk is converted; whoever takes the name meanwhile is found out when the container is made. */

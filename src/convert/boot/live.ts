@@ -7,6 +7,7 @@ import { DockerEngine } from '../../docker/engine.ts';
 import { LayerswarmError } from '../../errors.ts';
 import { Cleanup } from '../cleanup.ts';
 import { openSystem } from '../open-system.ts';
+import { checkDiskFile } from '../source/open-source.ts';
 import { checkName, startAndWait, type BootOptions, type BootReceipt } from './boot.ts';
 import { systemContainer } from './container-options.ts';
 import { guardLive } from './guard-live.ts';
@@ -22,6 +23,7 @@ const STOP_SECONDS = 10;
  * @param onUp called once the system is up
  */
 export async function bootLive(disk: string, options: BootOptions, onUp: (receipt: BootReceipt) => void): Promise<void> {
+  for (const file of [disk, ...options.moreDisks ?? []]) checkDiskFile(file);
   if (process.getuid?.() !== 0) throw new LayerswarmError('usage', '--live mounts the disk where the Docker Engine sees it, and only root may: run as root, or leave out --live');
   const { signal } = options;
   const engine = DockerEngine.at(process.env['DOCKER_HOST'] || undefined);

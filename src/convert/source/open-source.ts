@@ -73,6 +73,11 @@ async function openSource(image: string, where: Surroundings, options: SourceOpt
   }
 }
 
+/** @throws `not-found`, `usage` where it is neither file nor block device */
+export function checkDiskFile(image: string): void {
+  namedFile(image);
+}
+
 function namedFile(image: string): FileRange & { readonly device: boolean } {
   const stat = statSync(image, { throwIfNoEntry: false });
   if (stat === undefined) throw new LayerswarmError('not-found', `there is no disk image ${JSON.stringify(image)}`);

@@ -4,7 +4,8 @@ import { ociErrorBody } from '../../oci/error-code.ts';
 const TLS_HANDSHAKE = 0x16;
 
 /** What a client did that is no HTTP request. */
-export type MalformedRequest = 'tls-hello' | 'header-overflow' | 'timeout' | 'malformed' | 'gone';
+export const MALFORMED_REQUESTS = ['tls-hello', 'header-overflow', 'timeout', 'malformed', 'gone'] as const;
+export type MalformedRequest = (typeof MALFORMED_REQUESTS)[number];
 
 /**
  * Answers bytes that are no HTTP request and closes the connection. dockerd and containerd try TLS first on a loopback registry

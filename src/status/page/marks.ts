@@ -43,7 +43,7 @@ export interface StripPart {
   readonly cells: number;
 }
 
-/** Pure: a strip of so many cells, one colour a source, the origin first, in proportion to what each gave. */
+/** Pure: a strip of so many cells, one colour a source, the origin first, in proportion to what each gave: of several blobs together. */
 export function stripOf(sources: readonly { readonly source: string; readonly bytes: number }[], haveBytes: number, sizeBytes: number | null, cells: number): StripPart[] {
   const given = sources.reduce((sum, { bytes }) => sum + bytes, 0);
   // what came twice counts once
@@ -56,6 +56,20 @@ export function stripOf(sources: readonly { readonly source: string; readonly by
   ];
   const counts = shares(rows.map(({ bytes }) => bytes), cells);
   return rows.map(({ kind, source }, index): StripPart => ({ kind, source, cells: counts[index]! })).filter((part) => part.cells > 0);
+}
+
+/** Pure: a strip of which cell is what: of one blob, in its order. See `SwarmTransfer.strip`. */
+export function stripInOrder(strip: readonly number[], sources: readonly { readonly source: string }[]): StripPart[] {
+  return strip.map((index): StripPart => {
+    const source = sources[index]?.source;
+    return source === undefined ? { kind: index === -1 ? 'missing' : index === -2 ? 'here' : 'source', source: '', cells: 1 } : { kind: 'source', source, cells: 1 };
+  });
+}
+
+/** Cells from the beginning that are there without a gap. */
+export function unbroken(strip: readonly number[]): number {
+  const gap = strip.indexOf(-1);
+  return gap === -1 ? strip.length : gap;
 }
 
 function rankOf(source: string): number {

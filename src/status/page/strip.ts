@@ -1,14 +1,18 @@
 import { el, setText } from './dom.ts';
 import { percent } from './format.ts';
-import { stripOf, type Marks } from './marks.ts';
+import { stripInOrder, stripOf, unbroken, type Marks } from './marks.ts';
 
 const CELLS = 48;
 const LEGEND = 6;
+/** Gave something, and is not among those that are listed. */
+const OTHER = { letter: '·', colour: 'c-here' };
 
 interface Given {
   readonly sources: readonly { readonly source: string; readonly bytes: number }[];
   readonly haveBytes: number;
   readonly sizeBytes: number | null;
+  /** As `SwarmTransfer.strip`; without one the cells are shares, in no order of the blob. */
+  readonly strip?: readonly number[];
 }
 
 const shown = new WeakMap<Element, string>();
@@ -18,9 +22,11 @@ export function makeStrip(): HTMLElement {
   return el('div', { class: 'strip', attributes: { role: 'img' } }, ...Array.from({ length: CELLS }, () => el('i')));
 }
 
-export function updateStrip(element: Element, { sources, haveBytes, sizeBytes }: Given, marks: Marks, nameOf: (source: string) => string): void {
-  const cells = stripOf(sources, haveBytes, sizeBytes, CELLS).flatMap(({ kind, source, cells }) => {
-    const { letter, colour } = kind === 'source' ? marks.of(source) : kind === 'here' ? { letter: '=', colour: 'c-here' } : { letter: '', colour: 'c-missing' };
+export function updateStrip(element: Element, { sources, haveBytes, sizeBytes, strip = [] }: Given, marks: Marks, nameOf: (source: string) => string): void {
+  const isInOrder = strip.length === CELLS;
+  const parts = isInOrder ? stripInOrder(strip, sources) : stripOf(sources, haveBytes, sizeBytes, CELLS);
+  const cells = parts.flatMap(({ kind, source, cells }) => {
+    const { letter, colour } = kind === 'source' ? source === '' ? OTHER : marks.of(source) : kind === 'here' ? { letter: '=', colour: 'c-here' } : { letter: '', colour: 'c-missing' };
     return Array.from({ length: cells }, () => ({ letter, colour }));
   });
   const picture = cells.map(({ letter, colour }) => `${letter}${colour}`).join();
@@ -33,7 +39,8 @@ export function updateStrip(element: Element, { sources, haveBytes, sizeBytes }:
     }
   }
   const told = sources.slice(0, LEGEND).map(({ source, bytes }) => `${percent(bytes, haveBytes)} from ${nameOf(source)}`);
-  element.setAttribute('aria-label', told.length === 0 ? 'nothing has come yet' : told.join(', '));
+  const begun = isInOrder && told.length > 0 ? `; without a gap from its beginning: ${percent(unbroken(strip), CELLS)}` : '';
+  element.setAttribute('aria-label', told.length === 0 ? 'nothing has come yet' : `${told.join(', ')}${begun}`);
 }
 
 /** Who the letters of a strip are. */

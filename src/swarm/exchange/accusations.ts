@@ -1,6 +1,7 @@
 import { errorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { PartialBlob } from '../../store/blob-store.ts';
+import { BAN_REASONS } from '../network/ban-reasons.ts';
 import type { BlobNetwork } from '../network/network.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import type { PrefixList } from './prefix-list.ts';
@@ -74,7 +75,7 @@ export class Accusations {
   async judge(): Promise<void> {
     const [lists, pieces] = [this.#lists.splice(0), [...this.#pieces]];
     this.#pieces.clear();
-    for (const list of lists) if (!this.#isTrueList(list)) this.#ban(list.signer, 'signed a list of prefix digests that accuses honest senders');
+    for (const list of lists) if (!this.#isTrueList(list)) this.#ban(list.signer, BAN_REASONS.wrongList);
     const wrong = new Map<string, PieceClaim[]>();
     for (const [accused, its] of pieces) {
       const contradicted: PieceClaim[] = [];
@@ -120,14 +121,14 @@ export class Accusations {
     const standsBy = typeof now === 'object' && now.sha256.equals(wrong.sha256);
     const tooMany = !originIsBad && rangesOf(claims.map((claim) => claim.piece)) > MAX_UNLUCKY_RANGES;
     if (!standsBy && !tooMany && (originIsBad || !this.#strike(accused, others))) return;
-    this.#ban(accused, 'brought bytes into the swarm that are not the blob\'s');
+    this.#ban(accused, BAN_REASONS.wrongPieces);
   }
 
   /** Whoever sent bytes of its own copy. One whose disk is wrong says that it has the piece no more; a right copy gives no wrong bytes. */
   async #sentenceHolder(accused: string, piece: number): Promise<boolean> {
     const now = await this.#askAgain(accused, piece);
     const isBanned = typeof now === 'object' || this.#strike(accused, [this.#context.network.self, ...this.#context.network.peers().map(({ peerId }) => peerId)]);
-    if (isBanned) this.#ban(accused, 'sent bytes that are not the blob\'s, and not those of its own copy');
+    if (isBanned) this.#ban(accused, BAN_REASONS.wrongCopy);
     return !isBanned && now === 'nothing';
   }
 

@@ -67,9 +67,9 @@ export class BlobFinding {
 
   /** A small blob that a near member holds comes with its answer, or whole from it alone: a round trip or two. */
   async small(): Promise<{ bytes: Uint8Array; peer: string } | undefined> {
-    const { network, request: { digest, size, sources }, signal } = this.#options;
+    const { network, request: { digest, size, sources, pull }, signal } = this.#options;
     if (size === undefined ? sources !== 'peers' : size > MAX_WHOLE_BYTES) return undefined;
-    return await findSmall(network, digest, size, signal);
+    return await findSmall(network, digest, { size, pull }, signal);
   }
 
   /** As the request says; from the origin; else, while that is away, what a member says that holds it: the digest will tell. */

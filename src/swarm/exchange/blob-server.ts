@@ -17,7 +17,7 @@ export interface BlobServerOptions {
   transfer(blob: Digest): Transfer | undefined;
   mayShare(blob: Digest): Promise<boolean> | boolean;
   /** Told the bytes that were asked for and are being sent. */
-  sent(bytes: number): void;
+  sent(peerId: string, blob: Digest, bytes: number): void;
 }
 
 const DOUBT_EVERY_MS = 60_000;
@@ -59,14 +59,14 @@ export class BlobServer implements LaneSource {
     for (const blob of this.#fetchedBy.get(peerId) ?? []) this.left(peerId, blob);
   }
 
-  read(_peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> | LaneAnswer | undefined {
+  read(peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> | LaneAnswer | undefined {
     const transfer = this.#options.transfer(blob);
-    if (transfer === undefined) return this.#readComplete(blob, range);
+    if (transfer === undefined) return this.#readComplete(peerId, blob, range);
     if (!transfer.shared) return undefined;
     const served = transfer.serve(range.start, range.end);
-    if (served !== undefined) this.#options.sent(range.end - range.start);
+    if (served !== undefined) this.#options.sent(peerId, blob, range.end - range.start);
     // It may just have been finished.
-    return served ?? (transfer.state === 'done' ? this.#readComplete(blob, range) : undefined);
+    return served ?? (transfer.state === 'done' ? this.#readComplete(peerId, blob, range) : undefined);
   }
 
   /**
@@ -109,7 +109,7 @@ export class BlobServer implements LaneSource {
     await this.#open.close();
   }
 
-  async #readComplete(blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> {
+  async #readComplete(peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> {
     if (!await this.#options.mayShare(blob)) return undefined;
     const open = await this.#open.use(blob);
     if (open === undefined) return undefined;
@@ -120,7 +120,7 @@ export class BlobServer implements LaneSource {
       return undefined;
     }
     const length = range.end - range.start;
-    this.#options.sent(length);
+    this.#options.sent(peerId, blob, length);
     try {
       const note = await this.#noteFor(blob, reader.size, range, () => reader.read(range.start, length));
       return { source: reader, range, note, close: release };

@@ -56,6 +56,8 @@ export interface CoordinatorsOptions {
   readonly strikes: Strikes;
   readonly now: () => number;
   readonly random?: () => number;
+  /** Told what another member was given to read. */
+  readonly granted?: ((peerId: string, blob: string, extents: readonly Extent[]) => void) | undefined;
 }
 
 /**
@@ -66,6 +68,7 @@ export class Coordinators {
   readonly #network: BlobNetwork;
   readonly #now: () => number;
   readonly #random: () => number;
+  readonly #granted: CoordinatorsOptions['granted'];
   readonly #doubted: (member: string) => boolean;
   /** As kad-dht measures it, so that a lookup finds the same member. */
   readonly #distance = new MemberDistance((member) => base58btc.baseDecode(member));
@@ -76,7 +79,8 @@ export class Coordinators {
   /** Blobs that are coordinated by a member that this node is not connected to, until when that is believed. */
   readonly #elsewhere = new Map<string, number>();
 
-  constructor({ handle, network, now, strikes, random = Math.random }: CoordinatorsOptions) {
+  constructor({ handle, network, now, strikes, random = Math.random, granted }: CoordinatorsOptions) {
+    this.#granted = granted;
     this.#network = network;
     this.#now = now;
     this.#random = random;
@@ -215,6 +219,7 @@ export class Coordinators {
     }
     // Whoever insists is served all the same: a lease too many is only a copy.
     const answer = this.#table(message.blob, layout, from.peerId).request(from.peerId, bits, message.active, message.pieces, this.#now(), { doubted: this.#doubted, ranges: message.ranges });
+    if ('extents' in answer) this.#granted?.(from.peerId, message.blob, answer.extents);
     return 'extents' in answer
       ? { type: 'lease-grant', blob: message.blob, extents: [...answer.extents] }
       : { type: 'lease-grant', blob: message.blob, extents: [], waitMs: Math.ceil(answer.waitMs) };

@@ -13,6 +13,7 @@ import type { NeighbourRole } from './core/neighbour.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import { farZone } from './core/zone-budget.ts';
 import { isLeased } from './core/read-plan.ts';
+import { makeStrip, type PieceSource } from './core/strip.ts';
 import type { OriginAccess } from './origin-access.ts';
 import { OutOfTurn } from './out-of-turn.ts';
 import type { PeerRates } from './peer-rates.ts';
@@ -74,6 +75,9 @@ export class DownloadSession {
   readonly #outOfTurn: OutOfTurn;
   readonly #tick: NodeJS.Timeout;
   readonly #begunAt: number;
+  readonly #provenance = new Provenance();
+  /** Pieces of an earlier run. */
+  readonly #restored = new Set<number>();
   #planned = false;
   #plannedAt = Number.NEGATIVE_INFINITY;
   #idleSince: number | undefined;
@@ -83,7 +87,7 @@ export class DownloadSession {
     this.#options = options;
     this.#begunAt = now();
     const download = new Download(layout, options.random);
-    const provenance = new Provenance();
+    const provenance = this.#provenance;
     this.download = download;
     this.verifier = new PieceVerifier({ network, now, strikes: options.strikes }, digest, partial, layout, provenance, {
       vouched: (pieces) => {
@@ -93,6 +97,7 @@ export class DownloadSession {
         }
       },
       discarded: (pieces) => {
+        for (const piece of pieces) this.#restored.delete(piece);
         download.forget(pieces);
         options.lessThanSaid();
         this.wake();
@@ -135,7 +140,7 @@ export class DownloadSession {
       network, digest, now, download, partial, io: this.io, verifier: this.verifier, pending: options.pending, signal: this.#abort.signal,
       originUsable: () => origin.usable !== undefined,
     });
-    this.#restore(provenance);
+    this.#restore();
     this.#tick = setInterval(() => this.wake(), TICK_MS);
   }
 
@@ -144,6 +149,16 @@ export class DownloadSession {
     this.verifier.stop();
     if (!this.#abort.signal.aborted) this.io.stop();
     this.#abort.abort();
+  }
+
+  /** See `makeStrip`. */
+  strip(peers: Iterable<string>): Uint8Array {
+    const sourceOf = (piece: number): PieceSource => {
+      const origin = this.#provenance.get(piece);
+      if (origin === undefined || !this.download.have.has(piece)) return 'missing';
+      return this.#restored.has(piece) ? 'here' : { peer: origin.sender };
+    };
+    return makeStrip(this.download.layout.pieceCount, sourceOf, peers);
   }
 
   // What peers tell
@@ -286,18 +301,20 @@ export class DownloadSession {
   }
 
   /** Pieces of an earlier run: here, and passed on only where this node itself read them from the origin, once it has signed that. */
-  #restore(provenance: Provenance): void {
+  #restore(): void {
     const { partial } = this.#options;
     for (let piece = 0; piece < partial.pieceCount; piece++) {
       const grade = partial.grade(piece);
       if (grade === Grade.missing) continue;
-      provenance.set(piece, undefined, undefined);
+      this.#provenance.set(piece, undefined, undefined);
+      this.#restored.add(piece);
       this.download.arrived(piece, {}, false, this.#options.now());
-      if (grade >= Grade.origin) void this.#signAgain(piece, provenance);
+      if (grade >= Grade.origin) void this.#signAgain(piece);
     }
   }
 
-  async #signAgain(piece: number, provenance: Provenance): Promise<void> {
+  async #signAgain(piece: number): Promise<void> {
+    const provenance = this.#provenance;
     const { digest, layout, network, partial } = this.#options;
     const { start, end } = layout.range(piece);
     const before = provenance.get(piece);

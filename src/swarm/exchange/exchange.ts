@@ -1,5 +1,6 @@
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
+import { BAN_REASONS } from '../network/ban-reasons.ts';
 import type { BlobNetwork, Peer } from '../network/network.ts';
 import { MAX_INLINE_BYTES, type Holding, type Message, type MessageOf } from '../protocol/message.ts';
 import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, Say, TransferStatus } from '../swarm.ts';
@@ -8,6 +9,7 @@ import { Coordinators } from './coordinators.ts';
 import { CountedHandlers, runWork, WORK } from './counted-handlers.ts';
 import { pieceLengthFor } from './core/piece-layout.ts';
 import type { ExchangeStore } from './exchange-store.ts';
+import { FetchLog } from './fetch-log.ts';
 import { PeerRates, type SlowPeer } from './peer-rates.ts';
 import { PeerWork } from './peer-work.ts';
 import { signList } from './prefix-list.ts';
@@ -72,6 +74,8 @@ export class Exchange {
   readonly server: BlobServer;
   readonly #sweeper: NodeJS.Timeout;
   readonly #work: PeerWork;
+  /** Where somebody reads it. */
+  readonly #log: FetchLog | undefined;
   readonly #unsubscribe: (() => void)[] = [];
   readonly #totals: Omit<ExchangeTotals, 'vouchedBytes'> = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0 };
   #closed = false;
@@ -80,13 +84,16 @@ export class Exchange {
     const { network, store } = options;
     const now = options.now ?? Date.now;
     this.#options = options;
-    const sent = (bytes: number): void => {
+    const log = options.say === undefined ? undefined : new FetchLog(options.say);
+    this.#log = log;
+    const sent = (peerId: string, blob: Digest, bytes: number): void => {
       this.#totals.toPeersBytes += bytes;
+      log?.sent(peerId, blob.toString(), bytes);
     };
     const strikes = new Strikes(options.onStrike);
-    this.#work = new PeerWork({ now, debts: options.work, cut: (peerId, until) => { network.ban(peerId, 'makes this node do more than its share of work', until); } });
+    this.#work = new PeerWork({ now, debts: options.work, cut: (peerId, until) => { network.ban(peerId, BAN_REASONS.overShare, until); } });
     const { handle } = new CountedHandlers(network, this.#work);
-    const coordinators = new Coordinators({ handle, network, now, strikes, random: options.random ?? Math.random });
+    const coordinators = new Coordinators({ handle, network, now, strikes, random: options.random ?? Math.random, granted: log === undefined ? undefined : (...grant) => { log.granted(...grant); } });
     this.#context = { network, store, coordinators, rates: new PeerRates(now), say: options.say, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, strikes, proven: (pieces) => { this.#totals.verifiedPieces += pieces; }, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
     this.server = new BlobServer({
       network, store,
@@ -236,12 +243,13 @@ export class Exchange {
     }
     if (event === 'joined') return;
     this.server.forget(peerId);
+    this.#log?.forget(peerId);
     this.#work.forget(peerId);
   }
 
   #handleMessages(handle: CountedHandlers['handle']): void {
     const transferOf = (blob: string): Transfer | undefined => this.#active.get(blob)?.transfer;
-    handle('find', ({ blobs }) => blobs.length * WORK.lookUp, (message) => this.#onFind(message));
+    handle('find', ({ blobs }) => blobs.length * WORK.lookUp, (message, from) => this.#onFind(message, from));
     handle('join', () => WORK.lookUp, (message, from) => this.#onJoin(message, from));
     handle('have', ({ runs }) => WORK.message + runWork(runs), (message, { peerId }) => {
       this.#context.coordinators.heard(message.blob, peerId, message.runs);
@@ -252,6 +260,7 @@ export class Exchange {
       if (message.complete) this.#context.coordinators.heard(message.blob, peerId, 'complete');
       else this.#context.coordinators.left(message.blob, peerId);
       this.server.left(peerId, message.blob);
+      this.#log?.left(peerId, message.blob, message.complete);
       transferOf(message.blob)?.onLeave(peerId, message.complete);
       return undefined;
     });
@@ -266,13 +275,20 @@ export class Exchange {
     return pieces * (WORK.signature + (pieceLengthFor(size) / 2 ** 20) * WORK.mebibyte);
   }
 
-  async #onFind(message: MessageOf<'find'>): Promise<Message> {
+  async #onFind(message: MessageOf<'find'>, { peerId }: Peer): Promise<Message> {
     const holdings: Holding[] = [];
     for (const blob of message.blobs) holdings.push(await this.#holding(Digest.parse(blob), message.inline));
+    for (const { blob, state } of holdings) this.#log?.asked(peerId, blob, message.pull, state);
     return { type: 'found', holdings };
   }
 
   async #onJoin(message: MessageOf<'join'>, from: Peer): Promise<Message> {
+    const answer = await this.#joined(message, from);
+    if (answer.holding.state !== 'none' || answer.wants) this.#log?.joined(from.peerId, message.holding.blob, message.pull, answer.holding.state);
+    return answer;
+  }
+
+  async #joined(message: MessageOf<'join'>, from: Peer): Promise<MessageOf<'joined'>> {
     const digest = Digest.parse(message.holding.blob);
     const transfer = this.#active.get(digest.toString())?.transfer;
     this.server.joined(from.peerId, message.holding.blob);

@@ -86,7 +86,7 @@ export class Transfer {
       random: context.random,
       zone: context.zone,
       signal: this.#abort.signal,
-      message: () => ({ type: 'join', holding: this.holding(), wants: true }),
+      message: () => ({ type: 'join', holding: this.holding(), wants: true, pull: request.pull }),
       answered: (peerId, { holding, wants }) => this.#met(peerId, holding, wants),
       ended: () => this.#session()?.wake(),
     });
@@ -153,13 +153,15 @@ export class Transfer {
   status(): TransferStatus {
     const state = this.#state;
     const whole = state.kind === 'done' ? (this.#size ?? 0) : 0;
+    const moved = this.meter.snapshot();
     return {
       digest: this.digest,
       repository: this.repository,
       sizeBytes: this.#size,
       haveBytes: 'partial' in state ? state.partial.haveBytes() : whole,
       state: state.kind,
-      ...this.meter.snapshot(),
+      ...moved,
+      strip: this.#session()?.strip(moved.fromPeers.keys()),
     };
   }
 

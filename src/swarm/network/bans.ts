@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { BoundedMap } from '../../bounded-map.ts';
 import { addressGroup, isLoopback } from './address.ts';
+import { BAN_REASONS } from './ban-reasons.ts';
 import type { Ban } from './network.ts';
 import { readStateFile, writeStateFile } from './state-file.ts';
 
 export const MAX_BANS = 1000;
-/** Reasons are this program's own words, and few; were they more, the rest would count as one. */
+/** Were there more, the rest would count as one. */
 const MAX_REASONS = 16;
 const OTHER_REASONS = 'other';
 /** Who holds the swarm key can make identities at will: an address that had this many banned is refused as a whole. */
@@ -28,7 +29,7 @@ export class Bans {
   readonly #onWarning: (line: string) => void;
   readonly #entries = new BoundedMap<string, Entry>(MAX_BANS);
   /** Bans since the start, by reason. */
-  readonly counts = new Map<string, number>();
+  readonly counts = new Map<string, number>(Object.values(BAN_REASONS).map((reason) => [reason, 0]));
   #saving: Promise<void> = Promise.resolve();
 
   constructor(path: string, now: () => number, onWarning: (line: string) => void) {

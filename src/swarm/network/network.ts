@@ -119,6 +119,8 @@ export interface OriginAnnouncement {
   /** `https://host:port`, or `embedded:<peer id>`. */
   readonly url: string;
   readonly source: 'configured' | 'learned';
+  /** What an embedded origin is called (`isOriginName`): believed of nobody but the node that holds it. */
+  readonly name?: string | undefined;
 }
 
 export interface CharterAnnouncement {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isOriginName } from '../../origin/origin-name.ts';
 import { MAX_THREADS } from '../lane/route.ts';
 import type { Word } from './word.ts';
 
@@ -25,7 +26,7 @@ const bitfield = bytesUpTo(MAX_BITFIELD_BYTES);
 const repository = z.string().max(255);
 const tag = z.string().max(128);
 const peerId = z.string().max(128);
-const origin = z.object({ url: z.string().max(512), source: z.enum(['configured', 'learned']) });
+const origin = z.object({ url: z.string().max(512), source: z.enum(['configured', 'learned']), name: z.string().max(100).refine(isOriginName).optional() });
 /** Which charter the sender follows: the operator's public key, and the serial; 0 for none yet. */
 const charter = z.object({ key: z.string().max(128), serial: size });
 /** What lets the peer that it is given to open one TLS lane to the giver. */
@@ -97,12 +98,13 @@ export const messageSchema = z.discriminatedUnion('type', [
   z.object({ type: z.literal('peers'), addresses: z.array(z.string().max(256)).max(128) }),
 
   // Lookup
-  z.object({ type: z.literal('find'), blobs: z.array(digest).min(1).max(64), inline: z.boolean() }),
+  /** `pull`, here and in `join`: id of the pull that it is for, by which the logs of both are read together. */
+  z.object({ type: z.literal('find'), blobs: z.array(digest).min(1).max(64), inline: z.boolean(), pull: pullId.optional() }),
   z.object({ type: z.literal('found'), holdings: z.array(holding).max(64) }),
 
   // One download's neighbours
   /** `wants`: the sender fetches the blob, and wants news of pieces. */
-  z.object({ type: z.literal('join'), holding, wants: z.boolean() }),
+  z.object({ type: z.literal('join'), holding, wants: z.boolean(), pull: pullId.optional() }),
   z.object({ type: z.literal('joined'), holding, wants: z.boolean() }),
   z.object({ type: z.literal('leave'), blob: digest, complete: z.boolean() }),
 
@@ -166,6 +168,8 @@ export const messageSchema = z.discriminatedUnion('type', [
     transfers: z.array(z.object({
       blob: digest, repository, state: z.enum(['finding', 'fetching', 'verifying']), size: size.optional(), haveBytes: size, bytesPerSecond: size,
       sources: z.array(z.object({ source, bytes: size })).max(24),
+      /** Parts of the blob in their order: the index in `sources` of who gave it; -1 not here yet, -2 here before, -3 from somebody who is not listed. */
+      strip: z.array(z.int().min(-3).max(23)).max(64),
     })).max(12),
     registries: z.array(z.object({ name: z.string().max(256), kind: z.enum(['origin', 'mirror']), state: z.enum(['unknown', 'ok', 'unreachable', 'unauthorized', 'conflict']), reason: sentence.optional() })).max(32),
     bans: z.array(z.object({ peerId, name: z.string().max(100).optional(), reason: sentence, until: milliseconds })).max(16),

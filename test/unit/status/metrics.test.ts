@@ -1,11 +1,12 @@
 import test from 'ava';
 import { Metrics } from '../../../src/status/metrics.ts';
+import { familiesWithoutSamples } from '../../support/prometheus-text.ts';
 import { run } from '../../support/process.ts';
 import { requireTool } from '../../support/require-tool.ts';
 import { receiptSample, statusSample } from '../../support/status-sample.ts';
 
 async function scrape(): Promise<string> {
-  const metrics = new Metrics(() => statusSample, ['containerd', 'cli']);
+  const metrics = new Metrics(() => statusSample, { clients: ['containerd', 'cli'], refusals: ['tls-hello'] });
   metrics.pulled(receiptSample);
   metrics.pulled({ ...receiptSample, client: 'cli', result: 'failed' });
   metrics.staleTag();
@@ -61,6 +62,7 @@ const values: readonly [series: string, value: number][] = [
   ['layerswarm_registry_blobs_total{source="origin"}', 0],
   ['layerswarm_peer_faults_total{kind="no_hello"}', 2],
   ['layerswarm_registry_request_duration_seconds_count{route="manifest",method="GET",code="200"}', 1],
+  ['layerswarm_registry_refused_connections_total{kind="tls-hello"}', 0],
   ['layerswarm_stale_tags_total', 1],
   ['layerswarm_registry_requests_total{route="manifest",method="GET",status="2xx"}', 1],
   ['layerswarm_registry_cut_answers_total{reason="no-progress"}', 1],
@@ -79,9 +81,13 @@ test('every name begins with layerswarm_, or is one that all programs or all of 
 });
 
 test('a counter does not grow by being read', async (t) => {
-  const metrics = new Metrics(() => statusSample, []);
+  const metrics = new Metrics(() => statusSample, { clients: [], refusals: [] });
   await metrics.scrape();
   t.regex((await metrics.scrape()).text, /^layerswarm_peers_received_bytes_total 2000$/m);
+});
+
+test('every family has a sample before anything happened', async (t) => {
+  t.deepEqual(familiesWithoutSamples(await new Metrics(() => statusSample, { clients: ['cli'], refusals: ['gone'] }).scrape()), []);
 });
 
 test('promtool finds nothing wrong with them', async (t) => {

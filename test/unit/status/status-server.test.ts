@@ -20,7 +20,7 @@ async function serve(t: ExecutionContext, parts: { status?: () => StatusDocument
     listen: { host: '127.0.0.1', port: 0 },
     source: { status, settled: () => Promise.resolve(), receipts: () => [receiptSample], health: () => parts.health ?? healthSample },
     swarm: parts.swarm ?? new SwarmSample(makeSwarm({ nodes: 3, images: 2 })),
-    metrics: () => new Metrics(status, []).scrape(),
+    metrics: () => new Metrics(status, { clients: [], refusals: [] }).scrape(),
     onError: (error) => t.fail(String(error)),
   });
   await server.start();

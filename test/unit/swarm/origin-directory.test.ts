@@ -37,11 +37,11 @@ const cases: [title: string, said: OperatorsWord, record: OriginRecord, members:
   ['a member that is behind is no contradiction of the charter', { charter: B, configured: A }, settled(A), [configured(A), learned(C)], B, undefined, settled(B)],
   ['an embedded origin stays where it is', { charter: B, configured: EMBEDDED }, unknown, [], EMBEDDED, [EMBEDDED, B].sort(), unknown],
   ['spelling is no difference', {}, unknown, [configured('https://A.example:443/'), configured(A)], A, undefined, { ...unknown, url: A, learnedAt: NOW }],
-  ['nonsense is no origin', {}, unknown, [configured('ftp://a'), configured('https://user:pass@a.example'), configured('embedded:'), configured('')], undefined, undefined, unknown],
+  ['nonsense is no origin', {}, unknown, [configured('ftp://a'), configured('https://user:pass@a.example'), configured('embedded:'), configured('https://reg.embedded'), configured('')], undefined, undefined, unknown],
 ];
 for (const [title, said, record, members, url, conflict, keeps] of cases) {
   test(`choosing the origin: ${title}`, (t) => {
-    const chosen = chooseOrigin(said, record, members.map((origin) => ({ origin, address: ELSEWHERE })), NOW);
+    const chosen = chooseOrigin(said, record, members.map((origin, i) => ({ peerId: `member-${i}`, origin, address: ELSEWHERE })), NOW);
     t.is(chosen.state.current?.url, url);
     t.deepEqual(chosen.state.conflict, conflict);
     t.deepEqual(chosen.record, keeps);
@@ -57,6 +57,44 @@ test('an origin with a password in it is refused, and the rest normalized', (t) 
   t.is(normalizeOriginUrl('embedded:12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8'), 'embedded:12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8');
 });
 
+const HOLDER = EMBEDDED.slice('embedded:'.length);
+const OTHER = '12D3KooWSahP5pFRCEfaziPEba7urXGeif6T1y8jmodzdFUvzBHj';
+
+test('what an embedded origin is called is believed of the node that holds it, and of no other', (t) => {
+  const told = (peerId: string, name: string) => ({ peerId, origin: { ...configured(EMBEDDED), name }, address: ELSEWHERE });
+  const [holder, liar] = [told(HOLDER, 'reg-1'), told(OTHER, 'evil')];
+  t.is(chooseOrigin({}, unknown, [liar], NOW).state.current?.name, undefined);
+  const { state, record } = chooseOrigin({}, unknown, [liar, holder], NOW);
+  t.deepEqual(state, { current: { ...learned(EMBEDDED), name: 'reg-1' }, conflict: undefined, reason: undefined });
+  t.deepEqual(record, { url: EMBEDDED, learnedAt: NOW, contested: [], name: 'reg-1' });
+  t.is(chooseOrigin({}, record, [liar], NOW).state.current?.name, 'reg-1', 'it is remembered while that node is away');
+  t.is(chooseOrigin({}, record, [told(HOLDER, 'reg-2')], NOW).record.name, 'reg-2', 'and changes with its word');
+  t.is(chooseOrigin({ configured: EMBEDDED, name: 'own' }, unknown, [liar], NOW).state.current?.name, 'own');
+});
+
+test('two embedded origins of one name are two origins, and the conflict says which is which', (t) => {
+  const theirs = { peerId: OTHER, origin: { ...configured(`embedded:${OTHER}`), name: 'reg' }, address: ELSEWHERE };
+  const { state } = chooseOrigin({ configured: EMBEDDED, name: 'reg' }, unknown, [theirs], NOW);
+  t.deepEqual(state.conflict, [EMBEDDED, `embedded:${OTHER}`].sort());
+  t.is(state.reason, `different origins are named in this swarm (${EMBEDDED} called reg, embedded:${OTHER} called reg): this node uses ${EMBEDDED}; one node of a swarm may hold its origin (--origin embedded): start the others without`);
+  const { state: joining, record } = chooseOrigin({}, { ...settled(EMBEDDED), name: 'reg' }, [theirs], NOW);
+  t.deepEqual(joining.current, { ...learned(EMBEDDED), name: 'reg' }, 'a node that knows one stays with it');
+  t.is(record.url, EMBEDDED);
+});
+
+test('the holder\'s name reaches a chain of others as each of them meets it', async (t) => {
+  const swarm = new MemorySwarm();
+  const [holder, near, far] = [await swarm.join(), await swarm.join({ connect: false }), await swarm.join({ connect: false })];
+  const url = `embedded:${holder.self}`;
+  const [, ofNear, ofFar] = [new OriginDirectory(holder, { configured: url, name: 'reg' }), new OriginDirectory(near), new OriginDirectory(far)];
+  swarm.connect(near, far);
+  swarm.connect(holder, near);
+  await waitFor('the origin', () => ofNear.state.current?.name === 'reg' && ofFar.state.current !== undefined);
+  t.deepEqual(ofFar.state.current, learned(url), 'nobody passes it on');
+  swarm.connect(holder, far);
+  await waitFor('the name', () => ofFar.state.current?.name === 'reg');
+});
+
 test('a port of this host, or of its own wire, is believed of nobody elsewhere', (t) => {
   for (const [url, address, expected] of [
     ['http://127.0.0.1:8080', ELSEWHERE, undefined],
@@ -64,7 +102,7 @@ test('a port of this host, or of its own wire, is believed of nobody elsewhere',
     ['http://169.254.169.254', '/ip4/127.0.0.1/tcp/4001', undefined],
     ['http://127.0.0.1:8080', '/ip4/127.0.0.1/tcp/4001', 'http://127.0.0.1:8080'],
     ['http://10.0.0.1:8080', ELSEWHERE, 'http://10.0.0.1:8080'],
-  ] as const) t.is(chooseOrigin({}, unknown, [{ origin: configured(url), address }], NOW).state.current?.url, expected, url);
+  ] as const) t.is(chooseOrigin({}, unknown, [{ peerId: 'member', origin: configured(url), address }], NOW).state.current?.url, expected, url);
 });
 
 test('one configured node teaches a chain of others; one that names another is seen, and followed by none that knows better', async (t) => {

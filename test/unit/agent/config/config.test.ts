@@ -141,3 +141,13 @@ test('the data directory is found without checking the rest', async (t) => {
   t.is(await dataDirectory({ env: {}, file, flag: '/srv/flag' }), '/srv/flag');
   t.is(await dataDirectory({ env: { LAYERSWARM_CONFIG: '/dev/null' }, uid: 0, file: undefined, flag: undefined }), '/var/lib/layerswarm');
 });
+
+test('an embedded origin may be named, and nothing else may have a name of that kind', async (t) => {
+  t.is((await loadConfig({ ...NO_FILE, flags: { origin: 'embedded', originName: 'reg-1' } })).originName, 'reg-1');
+  for (const [flags, message] of [
+    [{ originName: 'reg-1' }, /originName: expected it together with origin embedded, received it with origin auto/],
+    [{ origin: 'embedded', originName: 'Reg' }, /originName.*: expected a name of at most 40 lower-case letters.*received "Reg"/],
+    [{ origin: 'https://reg.embedded' }, /origin.*: expected auto, embedded, or a URL.*received "https:\/\/reg\.embedded"/],
+    [{ mirrors: ['reg.embedded=https://registry.example'] }, /mirrors.*: expected registry names/],
+  ] as const) await t.throwsAsync(loadConfig({ ...NO_FILE, flags }), { message });
+});

@@ -20,6 +20,7 @@ for (const [pattern, repository, expected] of names) {
 
 for (const [pattern, full, expected] of [
   ['quay.io/*', 'quay.io/team/app', true], ['quay.io/*', 'docker.io/team/app', false], ['registry.example:5000/team/*', 'registry.example:5000/team/app', true],
+  ['reg.embedded/secret/*', '12d3koow.embedded/secret/app', true], ['reg.embedded/secret/*', '12d3koow.embedded/team/app', false], ['reg.embedded/*', 'quay.io/team/app', false],
   ['*', 'docker.io/team/app', true], ['app', 'docker.io/team/app', false],
 ] as const) {
   test(`"${pattern}" ${expected ? 'excludes' : 'leaves in'} ${full}, by its registry`, (t) => t.is(excluded([pattern]).has(full), expected));

@@ -3,7 +3,7 @@ import type { Finding } from '../../../../src/agent/health/finding.ts';
 import { findClock, findMembers, findMirror, findOrigin, findStore } from '../../../../src/agent/health/findings.ts';
 import type { OriginStatus } from '../../../../src/status/status-document.ts';
 
-const origin = (changes: Partial<OriginStatus>): OriginStatus => ({ url: 'https://r', source: 'configured', state: 'ok', reason: null, bytes: 0, reachedAt: '2026-01-01T00:00:00.000Z', ...changes });
+const origin = (changes: Partial<OriginStatus>): OriginStatus => ({ url: 'https://r', name: 'r', source: 'configured', state: 'ok', reason: null, bytes: 0, reachedAt: '2026-01-01T00:00:00.000Z', ...changes });
 const MIB = 2 ** 20;
 const disk = (freeBytes: number, freeInodes?: number): Finding => findStore({ kind: 'known', freeBytes, freeInodes }, 256 * MIB, '/data');
 const peer = (clockAheadMs?: number): { name: string; peerId: string; clockAheadMs: number | undefined } => ({ name: 'n', peerId: 'p', clockAheadMs });
@@ -17,7 +17,9 @@ const FINDINGS: readonly (readonly [title: string, finding: Finding, level: Find
   ['an origin that was not asked yet', findOrigin(origin({ state: 'unknown', reachedAt: null })), 'unknown', /not reached yet/],
   ['no origin', findOrigin(origin({ url: null, source: 'none', state: 'unknown', reachedAt: null })), 'bad', /no origin is known/],
   ['two origins', findOrigin(origin({ state: 'conflict', reason: 'members name two' })), 'degraded', /members name two/],
-  ['a node that is the origin', findOrigin(origin({ source: 'embedded' })), 'ok', /this node is the origin/],
+  ['a node that is the origin', findOrigin(origin({ url: 'embedded:P', name: 'reg.embedded', source: 'embedded' })), 'ok', /^this node is the origin, reg\.embedded$/],
+  ['a node that is one of two origins', findOrigin(origin({ url: 'embedded:P', name: 'reg.embedded', source: 'embedded', state: 'conflict', reason: 'members name two' })), 'degraded', /^members name two$/],
+  ['an origin in another node that is away', findOrigin(origin({ url: 'embedded:P', name: 'reg.embedded', state: 'unreachable', reason: 'node-1 is gone' })), 'bad', /^the origin reg\.embedded is unreachable: node-1 is gone$/],
   ['a mirror that is away', findMirror('quay.io', 'https://q', { state: 'unreachable', reason: 'x', bytes: 0, reachedAt: 1 }), 'degraded', /^quay\.io at https:\/\/q is unreachable: x$/],
   ['members', findMembers({ ...members, peers: [peer(), peer()] }), 'ok', /^2 members are connected$/],
   ['members, and a stranger', findMembers({ ...members, peers: [peer()], strangers: [stranger('10.0.0.11')] }), 'ok', /1 member is connected; a node at 10\.0\.0\.11 has another swarm key$/],

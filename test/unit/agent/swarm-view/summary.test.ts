@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { makePullDetail, makeSummary, newsOf, type MaySee, type SummaryFacts } from '../../../../src/agent/swarm-view/summary.ts';
 import { Digest } from '../../../../src/oci/digest.ts';
 import type { Receipt } from '../../../../src/status/receipt-document.ts';
+import { CELL } from '../../../../src/swarm/exchange/core/strip.ts';
 import { decodeFrame, encodeFrame } from '../../../../src/swarm/protocol/frame.ts';
 import { messageSchema, type Message } from '../../../../src/swarm/protocol/message.ts';
 import type { TransferStatus } from '../../../../src/swarm/swarm.ts';
@@ -37,6 +38,14 @@ test('a summary tells what is there, and fits its message', (t) => {
   t.deepEqual(summary.registries.map(({ name, state }) => `${name} ${state}`), ['registry.example ok', 'quay.io unreachable']);
   t.deepEqual(summary.images.map(({ reference }) => reference), ['registry.example/team/app:1']);
   t.is(summary.pulls[0]!.verdict, receiptSample.verdict);
+});
+
+test('which part of a blob came from where is told by the sources that are listed', (t) => {
+  const strip = Uint8Array.of(CELL.missing, CELL.here, CELL.origin, CELL.firstPeer, CELL.firstPeer + 39, CELL.otherPeer);
+  const [told] = checked(makeSummary({ ...facts, transfers: [{ ...transfer('team/app', 40), strip }] }, ALL)).transfers;
+  const placeOf = (source: string): number => told!.sources.findIndex((listed) => listed.source === source);
+  t.deepEqual(told!.strip, [-1, -2, placeOf('origin'), -3, placeOf('peer-39'), -3], 'the first of forty gave the least, and is not listed');
+  t.true(placeOf('peer-39') >= 0);
 });
 
 test('what the asker knows is not told again', (t) => {

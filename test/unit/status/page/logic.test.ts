@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import type { SwarmChange, SwarmTrouble } from '../../../../src/status/swarm-document.ts';
 import { matches, pageOf } from '../../../../src/status/page/filter.ts';
 import { layOutFlows } from '../../../../src/status/page/flow-layout.ts';
-import { Marks, stripOf } from '../../../../src/status/page/marks.ts';
+import { Marks, stripInOrder, stripOf, unbroken } from '../../../../src/status/page/marks.ts';
 import { Model } from '../../../../src/status/page/model.ts';
 import { groupTroubles } from '../../../../src/status/page/troubles.ts';
 import { groupByZone } from '../../../../src/status/page/zones.ts';
@@ -28,6 +28,13 @@ test('a strip has all its cells, the origin first, and shows what is missing', (
   t.deepEqual(stripOf(sources, 40, 80, 8), [{ kind: 'source', source: 'origin', cells: 1 }, { kind: 'source', source: 'a', cells: 3 }, { kind: 'missing', source: '', cells: 4 }]);
   t.deepEqual(stripOf([], 20, 40, 4), [{ kind: 'here', source: '', cells: 2 }, { kind: 'missing', source: '', cells: 2 }]);
   t.deepEqual(stripOf([], 0, null, 4), [{ kind: 'missing', source: '', cells: 4 }]);
+});
+
+test('a strip in the order of the blob has the letters of who gave each part', (t) => {
+  const [source, missing] = [{ kind: 'source', cells: 1 } as const, { kind: 'missing', source: '', cells: 1 } as const];
+  t.deepEqual(stripInOrder([1, -1, 0, -2, -3, 9], [{ source: 'origin' }, { source: 'a' }]), [{ ...source, source: 'a' }, missing, { ...source, source: 'origin' }, { ...missing, kind: 'here' }, { ...source, source: '' }, { ...source, source: '' }]);
+  t.is(unbroken([1, -2, -1, 0]), 2);
+  t.is(unbroken([1, 1]), 2);
 });
 
 test('whatever a member says of a transfer, its strip is as long as any other', (t) => {

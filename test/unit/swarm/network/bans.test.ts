@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { addressGroup, isLoopback, parseTcpAddress } from '../../../../src/swarm/network/address.ts';
+import { BAN_REASONS } from '../../../../src/swarm/network/ban-reasons.ts';
 import { Bans } from '../../../../src/swarm/network/bans.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
 
@@ -91,6 +92,7 @@ test('bans are counted by reason, of which there are few', async (t) => {
   for (const peerId of ['a', 'b']) bans.add({ peerId, reason: 'forged a list', until: 100 }, undefined);
   for (let i = 0; i < 20; i++) bans.add({ peerId: `c${i}`, reason: `another ${i}`, until: 100 }, undefined);
   t.is(bans.counts.get('forged a list'), 2);
-  t.is(bans.counts.get('other'), 5);
+  t.is(bans.counts.get('other'), 5 + Object.values(BAN_REASONS).length);
+  for (const reason of Object.values(BAN_REASONS)) t.is(bans.counts.get(reason), 0, 'what it may ban for is there from the start');
   await bans.close();
 });
