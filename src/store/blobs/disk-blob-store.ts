@@ -1,4 +1,6 @@
-import { access, constants, rename, rm, statfs } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { rename, rm, statfs, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { BlobCatalog, BlobRecord } from './blob-catalog.ts';
@@ -14,7 +16,7 @@ import type { Metadata } from '../db/metadata.ts';
 import type { OpenPartial, OwnedPartial, PartialLender } from '../partial/partial-owner.ts';
 import { PartialFile } from '../partial/partial-file.ts';
 import { PartialSet } from '../partial/partial-set.ts';
-import { isMissing, storeError } from '../store-error.ts';
+import { isMissing, isStoreRefusal, storeError } from '../store-error.ts';
 import type { StoreLayout } from '../disk/store-layout.ts';
 import type { SyncPolicy } from '../disk/sync-policy.ts';
 
@@ -106,7 +108,7 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
     };
     try {
       const guard = this.guard(digest);
-      return await FileBlobReader.open(this.#parts.layout.blob(digest), record.size, release, options.unchecked === true ? undefined : { begin: (file, anew) => this.#checks.of(digest, record.size, file, guard, anew) });
+      return await FileBlobReader.open(this.#parts.layout.blob(digest), record.size, release, options.unchecked === true ? undefined : this.#checks.guarding(digest, record.size, guard));
     } catch (error) {
       release();
       if (!isMissing(error)) throw storeError(error, `open ${digest.toString()}`);
@@ -184,7 +186,11 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
     const record = catalog.get(digest);
     if (record === undefined) return;
     checked.add(digest, file);
-    if (catalog.checkpoints(record) === undefined) catalog.setCheckpoints(digest, found);
+    try {
+      if (catalog.checkpoints(record) === undefined) catalog.setCheckpoints(digest, found);
+    } catch {
+      // a disk that takes nothing: they are made again
+    }
   }
 
   async #damaged(digest: Digest): Promise<void> {
@@ -202,7 +208,9 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
       const record = this.#parts.catalog.get(digest);
       if (record === undefined) return;
       await rename(this.#parts.layout.blob(digest), this.#parts.layout.quarantined(digest)).catch((error: unknown) => {
-        if (!isMissing(error)) throw storeError(error, `move ${digest.toString()} to the quarantine`);
+        const known = storeError(error, `move ${digest.toString()} to the quarantine`);
+        // a disk that takes nothing keeps the file, and nobody is given it all the same
+        if (!isMissing(error) && !isStoreRefusal(known)) throw known;
       });
       this.#forget(record);
     });
@@ -248,7 +256,7 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
     try {
       const { overLimit, overDisk } = await this.#shortage({ written: 0, expected: bytes });
       if (chooseEvictions(this.evictable(), Math.max(0, overLimit, overDisk)) === undefined) return false;
-      await access(this.#parts.layout.partial, constants.W_OK);
+      await tryWriting(this.#parts.layout.temp);
       return true;
     } catch {
       return false; // a disk that cannot even be asked
@@ -306,7 +314,8 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
   async #publishPartial(partial: OwnedPartial): Promise<void> {
     const checkpoints = { size: partial.size, checkpointLength: partial.checkpointLength, digests: partial.prefixDigests };
     await this.#publish(partial.path, partial.digest, checkpoints, false);
-    await rm(this.#parts.layout.partialFiles(partial.digest).state, { force: true });
+    // the blob is there; what is left of its making goes when the store opens
+    await rm(this.#parts.layout.partialFiles(partial.digest).state, { force: true }).catch(() => undefined);
   }
 
   /**
@@ -317,14 +326,14 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
     await this.#names.run(digest.toString(), async () => {
       const { layout, catalog } = this.#parts;
       const isNew = catalog.get(digest) === undefined;
-      const file = await identityAt(path);
+      const file = await identityAt(path).catch((error: unknown) => { throw storeError(error, `look at ${path}`); });
       const record = catalog.prepare(digest, checkpoints, { origin, now: this.#parts.now() });
       try {
         await rename(path, layout.blob(digest));
         await syncFolder(layout.blobs(digest.algorithm));
       } catch (error) {
         if (isNew) catalog.withdraw(digest);
-        throw error;
+        throw storeError(error, `give ${digest.toString()} its name`);
       }
       catalog.remember(record);
       this.#parts.checked.add(digest, file);
@@ -371,6 +380,16 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
 
 function notFound(digest: Digest, cause?: unknown): LayerswarmError {
   return new LayerswarmError('not-found', `the store does not hold ${digest.toString()}`, { cause });
+}
+
+/** A file system that failed may still say that it can be written. @throws what writing does */
+async function tryWriting(folder: string): Promise<void> {
+  const path = join(folder, randomUUID());
+  try {
+    await writeFile(path, 'x', { flag: 'wx', flush: true });
+  } finally {
+    await rm(path, { force: true });
+  }
 }
 
 /** For people. */
