@@ -13,6 +13,7 @@ import { Registry } from '../registry/registry.ts';
 import { Metrics } from '../status/metrics.ts';
 import { StatusServer } from '../status/status-server.ts';
 import { openStore, RESERVE_BYTES } from '../store/store.ts';
+import { isStoreRefusal, storeError } from '../store/store-error.ts';
 import { Bandwidth } from '../swarm/lane/pace/bandwidth.ts';
 import { Libp2pNetwork } from '../swarm/network/libp2p-network.ts';
 import { OriginDirectory } from '../swarm/origin-directory.ts';
@@ -309,7 +310,22 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   log.info('ready', { name: config.name, peer: file.peerId, key: keyIds[0], registry: file.registry, status: file.status ?? undefined, push: file.push ?? undefined, data: config.data, listen: file.multiaddrs.join(' ') });
 
   const running = parts.move();
-  return { file, stop: () => running.disposeAsync() };
+  return { file, stop: () => stopAll(running, log) };
+}
+
+/** A disk that takes nothing keeps nothing from being stopped. @throws what else could not be stopped */
+async function stopAll(parts: AsyncDisposableStack, log: Logger): Promise<void> {
+  try {
+    await parts.disposeAsync();
+  } catch (error) {
+    const failures = causesOf(error).map((cause) => storeError(cause, 'keep what is for the next start'));
+    for (const failure of failures) if (!isStoreRefusal(failure)) throw error;
+    log.for('store').warn(`not everything could be kept for the next start: ${failures[0]!.message}`);
+  }
+}
+
+function causesOf(error: unknown): unknown[] {
+  return error instanceof SuppressedError ? [...causesOf(error.suppressed), ...causesOf(error.error)] : [error];
 }
 
 /** Decisions of transfers, a line each, with the names of the nodes that they are about. */

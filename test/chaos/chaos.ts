@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { CleanupStack } from '../support/cleanup.ts';
 import { makeOriginImages } from './origin-images.ts';
@@ -22,14 +23,25 @@ const FIRST_SEED = Number(values.seed ?? Date.now() % 2 ** 32);
 const patience = Number(values.patience);
 // Agents start in half the time when what they compile is kept.
 process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'layerswarm-chaos-cache');
+/** Milliseconds that an interrupted schedule has to find out that its world is gone. */
+const ABANDON_MS = 20_000;
 
 const cleanup = new CleanupStack();
 /** Of the schedule that runs. */
 let running = new CleanupStack();
 let failures = 0;
+/** Ends when the schedule does, whatever comes of it. */
+let played: Promise<unknown> = Promise.resolve();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
-    void Promise.allSettled([running.undo(), cleanup.undo()]).then(() => process.exit(130));
+    void (async () => {
+      const undo = async (): Promise<unknown> => await Promise.allSettled([running.undo(), cleanup.undo()]);
+      await undo();
+      // what was being started meanwhile is undone as soon as it is there
+      await Promise.race([played, delay(ABANDON_MS)]);
+      await undo();
+      process.exit(130);
+    })();
   });
 }
 try {
@@ -39,7 +51,9 @@ try {
   const images = await makeOriginImages(cleanup, [...new Set(plans.flatMap((plan) => plan.images))]);
   const playOnce = async (plan: Plan): Promise<readonly string[]> => {
     running = new CleanupStack();
-    const { broken, seconds, logs } = await play(plan, images, { patience, cleanup: running, log: (line) => { console.log(`  ${line}`); } });
+    const playing = play(plan, images, { patience, cleanup: running, log: (line) => { console.log(`  ${line}`); } });
+    played = playing.catch(() => undefined);
+    const { broken, seconds, logs } = await playing;
     console.log(`  ${broken.length === 0 ? 'held' : 'BROKEN'} after ${seconds.toFixed(0)} s${broken.map((line) => `\n    ${line.replaceAll('\n', '\n      ')}`).join('')}`);
     if (broken.length > 0) keep(plan, broken, logs);
     return broken;

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { STORE_LOOK_MS } from '../../src/agent/schedule.ts';
 import { isBlobRead, startDockerRegistry } from '../support/docker-registry.ts';
 import { mountFailingDisk } from '../support/failing-disk.ts';
 import { startFaultProxy } from '../support/fault-proxy.ts';
@@ -37,7 +38,11 @@ test('a disk that turns read-only in the middle of a pull ends neither the agent
   t.true((await getBlob(agent.registry, 'team/big', layer.digest.toString())).bytes.equals(layer.bytes), 'what came half passes through');
   t.true(await pullEverything(agent.registry, 'team/next', 'v1') >= next.layers[0]!.bytes.length, 'what is new passes through');
   t.is(agent.program.exit, undefined, agent.program.stderr);
-  const { store } = await (await fetch(`${agent.info.status}/api/v1/status`)).json() as { store: { reason: string | null } };
-  t.regex(store.reason ?? '', /read-only|readonly/);
-  t.is((await agent.stop()).signal, null);
+  const before = performance.now();
+  const { health } = await agent.waitForStatus('the store to have been looked at again', () => performance.now() - before > 2 * STORE_LOOK_MS);
+  t.is(health.parts['store']?.level, 'bad');
+  t.regex(health.parts['store']!.sentence, /read-only|readonly/);
+  t.notRegex(agent.program.stderr, /takes new blobs again/);
+  const { code, stderr } = await agent.stop();
+  t.is(code, 0, stderr);
 });

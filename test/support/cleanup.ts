@@ -5,24 +5,39 @@ export interface Cleanup {
   teardown(undo: () => void | Promise<void>): void;
 }
 
-/** A `Cleanup` for programs that are not tests: call `undo` when done. */
-export class CleanupStack implements Cleanup {
-  #undos: (() => void | Promise<void>)[] = [];
+type Undo = () => void | Promise<void>;
 
-  teardown(undo: () => void | Promise<void>): void {
-    this.#undos.push(undo);
+/** A `Cleanup` for programs that are not tests: call `undo` when done. What comes after that call is undone at once. */
+export class CleanupStack implements Cleanup {
+  readonly #undos: Undo[] = [];
+  readonly #late = new Set<Promise<void>>();
+  #failures: unknown[] = [];
+  #isOver = false;
+
+  teardown(undo: Undo): void {
+    if (!this.#isOver) {
+      this.#undos.push(undo);
+      return;
+    }
+    const undone = this.#try(undo).finally(() => this.#late.delete(undone));
+    this.#late.add(undone);
   }
 
-  /** @throws AggregateError when some could not be undone; all are tried. */
+  /** Also of what is started meanwhile. @throws AggregateError when some could not be undone; all are tried. */
   async undo(): Promise<void> {
-    const failures: unknown[] = [];
-    for (const undo of this.#undos.splice(0).reverse()) {
-      try {
-        await undo();
-      } catch (error) {
-        failures.push(error);
-      }
-    }
+    this.#isOver = true;
+    for (let undo = this.#undos.pop(); undo !== undefined; undo = this.#undos.pop()) await this.#try(undo);
+    while (this.#late.size > 0) await Promise.all(this.#late);
+    const failures = this.#failures;
+    this.#failures = [];
     if (failures.length > 0) throw new AggregateError(failures, 'some of what was started could not be undone');
+  }
+
+  async #try(undo: Undo): Promise<void> {
+    try {
+      await undo();
+    } catch (error) {
+      this.#failures.push(error);
+    }
   }
 }

@@ -4,6 +4,7 @@ import type { Peer } from '../../swarm/network/network.ts';
 import { formatBytes } from '../../quantity.ts';
 import type { DiskSpace } from './disk-watch.ts';
 import { bad, degraded, type Finding, ok, unknown } from './finding.ts';
+import type { StoreRefusal } from './store-health.ts';
 
 /** Members find each other within seconds; a node that starts is not alone yet. */
 const LOOKING_MS = 30_000;
@@ -54,14 +55,14 @@ function slowOnes([first, ...others]: MembershipStatus['slow']): string {
 }
 
 /** `refusing`: why the store takes no new blobs, where it does not. */
-export function findStore(space: DiskSpace | undefined, reserveBytes: number, folder: string, refusing?: string): Finding {
+export function findStore(space: DiskSpace | undefined, reserveBytes: number, folder: string, refusing?: StoreRefusal): Finding {
   if (space === undefined) return unknown('the disk was not looked at yet');
   if (space.kind === 'unreadable') return bad(`the disk of ${folder} cannot be read: ${space.reason}`);
   const { freeBytes, freeInodes } = space;
   const free = `${formatBytes(freeBytes)} free`;
   if (freeBytes < reserveBytes) return bad(`the disk of ${folder} has ${free}, below the reserve of ${formatBytes(reserveBytes)}: nothing new is kept, and images pass through from their registry; make room on it`);
   if (freeInodes !== undefined && freeInodes < FEW_INODES) return bad(`the disk of ${folder} has only ${freeInodes} inodes left: remove files from it`);
-  if (refusing !== undefined) return degraded(refusing);
+  if (refusing !== undefined) return refusing.isFull ? degraded(refusing.reason) : bad(refusing.reason);
   if (freeBytes < 2 * reserveBytes) return degraded(`the disk of ${folder} has ${free}, close to the reserve of ${formatBytes(reserveBytes)}`);
   return ok(`the disk of ${folder} has ${free}`);
 }

@@ -2,11 +2,17 @@ import type { Logger } from '../../log.ts';
 import type { LayerswarmError } from '../../errors.ts';
 import type { Store } from '../../store/store.ts';
 
+export interface StoreRefusal {
+  readonly reason: string;
+  /** Room is all that it lacks. */
+  readonly isFull: boolean;
+}
+
 /** Whether the store takes what is pulled. What it does not take is passed through from the registry, so pulls go on meanwhile. */
 export class StoreHealth {
   readonly #store: Pick<Store, 'takes'>;
   readonly #log: Logger;
-  #refusal: { readonly reason: string; readonly size: number } | undefined;
+  #refusal: (StoreRefusal & { readonly size: number }) | undefined;
 
   constructor(store: Pick<Store, 'takes'>, log: Logger) {
     this.#store = store;
@@ -14,14 +20,14 @@ export class StoreHealth {
   }
 
   /** Why the store takes no new blobs; undefined while it does. */
-  get reason(): string | undefined {
-    return this.#refusal?.reason;
+  get refusal(): StoreRefusal | undefined {
+    return this.#refusal;
   }
 
   /** A blob of `size` bytes was refused. Said once in the log, until the store takes such a blob again. */
   refused(error: LayerswarmError, size: number): void {
     if (this.#refusal === undefined) this.#log.warn(`the store takes no new blobs, which pass through from their registry to clients until it does: ${error.message}`);
-    this.#refusal = { reason: error.message, size: Math.min(size, this.#refusal?.size ?? Number.POSITIVE_INFINITY) };
+    this.#refusal = { reason: error.message, isFull: error.code === 'disk-full', size: Math.min(size, this.#refusal?.size ?? Number.POSITIVE_INFINITY) };
   }
 
   /** Looks whether what was refused would be taken now. */

@@ -76,7 +76,7 @@ export async function makeKeeping(parts: KeepingParts): Promise<Keeping> {
   const mending = new Set<Promise<void>>();
   const mend = async (blob: DamagedBlob, gone: Promise<void>): Promise<void> => {
     const digest = blob.digest.toString();
-    log.error('the disk gave other bytes of a blob than were proven; the copy is put aside and fetched anew', { digest });
+    log.error('the disk gave other bytes of a blob than were proven, or could not read it; the copy is put aside and fetched anew', { digest });
     const reason = await mendDamaged(parts, blob, gone, { signal: ended.signal }).catch((error: unknown) => String(error));
     if (ended.signal.aborted) return;
     if (reason === undefined) log.info('fetched a damaged blob anew', { digest });

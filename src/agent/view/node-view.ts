@@ -95,7 +95,7 @@ export class NodeView implements StatusSource {
       charter: this.#parts.charter?.status() ?? null,
       registries: servedRegistries({ mirrors: rules.aliases }, origins.get(), mirrors()),
       trust: { excludePatterns: rules.exclude.length, excludedRepositories: excluded.count(store.images.repositories()), sharedWith: network.peers().length },
-      store: { blobs, bytes, maxBytes: Number.isFinite(maxBytes) ? maxBytes : null, partial: partials, pinned: store.images.pins().length, removed: this.#removed, ...this.#space(), state: this.#parts.storeHealth.reason === undefined ? 'ok' : 'degraded', reason: this.#parts.storeHealth.reason ?? null },
+      store: { blobs, bytes, maxBytes: Number.isFinite(maxBytes) ? maxBytes : null, partial: partials, pinned: store.images.pins().length, removed: this.#removed, ...this.#space(), state: this.#parts.storeHealth.refusal === undefined ? 'ok' : 'degraded', reason: this.#parts.storeHealth.refusal?.reason ?? null },
       containerd: this.#containerd(),
       traffic: { fromOriginBytes, fromPeersBytes, toPeersBytes, toClientsBytes: tally.toClientsBytes, vouchedBytes: vouchedBytes + tally.vouchedBytes, rejectedPieces: this.#rejectedPieces(), verifiedPieces },
       activity: { leases, reads, uploads: { sending, waiting } },
@@ -149,7 +149,7 @@ export class NodeView implements StatusSource {
       origin: findOrigin(this.#origin()),
       ...Object.fromEntries(mirrors().map(({ name, origin }) => [`mirror ${name}`, findMirror(name, origin.url, origin.health)])),
       members: findMembers({ peers, strangers, slow, keyId: keyIds[0], uptimeMs: performance.now() - this.#started }),
-      store: findStore(disk.space, disk.reserveBytes, config.data, storeHealth.reason),
+      store: findStore(disk.space, disk.reserveBytes, config.data, storeHealth.refusal),
       clock: findClock(peers, origins.get()?.health.clockAheadMs),
       runtimes: runtimes.find(),
     };

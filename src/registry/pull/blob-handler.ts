@@ -58,7 +58,7 @@ async function storedBlob(context: PullContext, wanted: WantedBlob, reader: Blob
   }
 }
 
-/** The bytes of a blob that is here; where the disk turns out to have changed them, it is put aside, and the rest comes as that of any other. */
+/** The bytes of a blob that is here; where the disk turns out to have changed or lost them, it is put aside, and the rest comes as that of any other. */
 async function* storedBytes(context: PullContext, wanted: WantedBlob, reader: BlobReader, { start, end }: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
   let position = start;
   try {
@@ -68,7 +68,7 @@ async function* storedBytes(context: PullContext, wanted: WantedBlob, reader: Bl
     }
     return;
   } catch (error) {
-    if (errorCode(error) !== 'digest-mismatch') throw error;
+    if (errorCode(error) !== 'digest-mismatch' && !isStoreRefusal(error)) throw error;
   }
   const { upstream: { exchange, resolver }, repository, digest } = wanted;
   const fetch = exchange.fetch({ digest, repository: repository.name, shared: !resolver.isExcluded(repository.name), size: reader.size });

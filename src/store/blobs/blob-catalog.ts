@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Digest } from '../../oci/digest.ts';
 import type { Checkpoints } from '../blob-store.ts';
 import type { Metadata } from '../db/metadata.ts';
+import { isStoreRefusal } from '../store-error.ts';
 import { ALGORITHMS, digestOfName, type StoreLayout } from '../disk/store-layout.ts';
 
 export interface BlobRecord {
@@ -125,7 +126,12 @@ export class BlobCatalog {
   }
 
   remove(record: BlobRecord): void {
-    this.withdraw(record.digest);
+    try {
+      this.withdraw(record.digest);
+    } catch (error) {
+      // a row without a file is dropped when the store opens
+      if (!isStoreRefusal(error)) throw error;
+    }
     if (this.#records.delete(record.digest.toString())) this.#bytes -= record.size;
     this.#used.delete(record);
   }

@@ -27,8 +27,16 @@ export interface FileGuard {
   expected(file: FileIdentity): Promise<Checkpoints | 'unknown' | undefined> | Checkpoints | 'unknown' | undefined;
   /** All of it was read, and is right. `found`: the digests of its prefixes. */
   right(file: FileIdentity, found: Checkpoints): void;
-  /** It is not what it was. Resolves when nobody is given it any more. */
+  /** It is not what it was, or cannot be read. Resolves when nobody is given it any more. */
   wrong(): Promise<void>;
+}
+
+/** How the bytes of one open file are compared with what was proven. */
+export interface ReaderGuard {
+  /** Undefined where the file was found right not long ago. @param anew what was compared before does not count */
+  begin(file: FileIdentity, anew: boolean): Promise<BlobCheck | undefined>;
+  /** The disk cannot give all of it. Resolves when nobody is given it any more. */
+  lost(): Promise<void>;
 }
 
 /** Fills `bytes` with what the file has at `position`. */
@@ -112,6 +120,14 @@ const MAX_RUNNING = 256;
 /** The checks of one thread that are under way. */
 export class BlobChecks {
   readonly #running = new Map<string, BlobCheck>();
+
+  /** How readers of a blob's file are to see to it that they give what was proven. */
+  guarding(digest: Digest, size: number, guard: FileGuard): ReaderGuard {
+    return {
+      begin: (file, anew) => this.of(digest, size, file, guard, anew),
+      lost: () => guard.wrong(),
+    };
+  }
 
   /** What the file has to be compared by before bytes of it leave; undefined where that is not needed. */
   async of(digest: Digest, size: number, file: FileIdentity, guard: FileGuard, anew: boolean): Promise<BlobCheck | undefined> {

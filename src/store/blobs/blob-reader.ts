@@ -1,16 +1,10 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { LayerswarmError } from '../../errors.ts';
-import { identityOf, type BlobCheck, type FileIdentity } from './blob-check.ts';
+import { identityOf, type BlobCheck, type FileIdentity, type ReaderGuard } from './blob-check.ts';
 import type { BlobReader, StreamOptions } from '../blob-store.ts';
 import { giveBuffer, READ_LENGTH, takeBuffer } from '../disk/buffer-pool.ts';
 import { readFully } from '../disk/file-io.ts';
 import { storeError } from '../store-error.ts';
-
-/** How the bytes of one open file are compared with what was proven. */
-export interface ReaderGuard {
-  /** Undefined where the file was found right not long ago. @param anew what was compared before does not count */
-  begin(file: FileIdentity, anew: boolean): Promise<BlobCheck | undefined>;
-}
 
 /** A complete blob, open: it can be read on after it was deleted. */
 export class FileBlobReader implements BlobReader {
@@ -105,7 +99,9 @@ export class FileBlobReader implements BlobReader {
       if (this.#guard !== undefined) await this.#compare(position + bytes.length);
       await readFully(this.#file.fd, bytes, position);
     } catch (error) {
-      throw storeError(error, `read ${this.path}`);
+      if (this.#guard === undefined || !isLost(error)) throw storeError(error, `read ${this.path}`);
+      await this.#guard.lost();
+      throw new LayerswarmError('digest-mismatch', `the disk cannot read ${this.path} (${(error as Error).message}); the copy is put aside`, { cause: error });
     } finally {
       this.#ended();
     }
@@ -132,4 +128,9 @@ export class FileBlobReader implements BlobReader {
     this.#reads--;
     if (this.#reads === 0) this.#idle?.();
   }
+}
+
+/** What a bad disk, or a file that was cut, answers: it will not get better by being asked again. */
+function isLost(error: unknown): boolean {
+  return error instanceof LayerswarmError ? error.code === 'size-mismatch' : error instanceof Error && (error as NodeJS.ErrnoException).code === 'EIO';
 }

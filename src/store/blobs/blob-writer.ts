@@ -36,7 +36,8 @@ export async function writeTempBlob(
   } catch (error) {
     throw storeError(error, `write ${options.expected?.toString() ?? 'a blob'}`);
   } finally {
-    await rm(path, { force: true });
+    // what a bad disk keeps goes when the store opens, and is no reason to forget why nothing was written
+    await rm(path, { force: true }).catch(() => undefined);
   }
 }
 

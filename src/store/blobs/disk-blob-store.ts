@@ -14,7 +14,7 @@ import type { Metadata } from '../db/metadata.ts';
 import type { OpenPartial, OwnedPartial, PartialLender } from '../partial/partial-owner.ts';
 import { PartialFile } from '../partial/partial-file.ts';
 import { PartialSet } from '../partial/partial-set.ts';
-import { isMissing, storeError } from '../store-error.ts';
+import { isMissing, isStoreRefusal, storeError } from '../store-error.ts';
 import type { StoreLayout } from '../disk/store-layout.ts';
 import type { SyncPolicy } from '../disk/sync-policy.ts';
 
@@ -100,7 +100,7 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
     };
     try {
       const guard = this.guard(digest);
-      return await FileBlobReader.open(this.#parts.layout.blob(digest), record.size, release, options.unchecked === true ? undefined : { begin: (file, anew) => this.#checks.of(digest, record.size, file, guard, anew) });
+      return await FileBlobReader.open(this.#parts.layout.blob(digest), record.size, release, options.unchecked === true ? undefined : this.#checks.guarding(digest, record.size, guard));
     } catch (error) {
       release();
       if (!isMissing(error)) throw storeError(error, `open ${digest.toString()}`);
@@ -174,7 +174,11 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
     const record = catalog.get(digest);
     if (record === undefined) return;
     checked.add(digest, file);
-    if (catalog.checkpoints(record) === undefined) catalog.setCheckpoints(digest, found);
+    try {
+      if (catalog.checkpoints(record) === undefined) catalog.setCheckpoints(digest, found);
+    } catch {
+      // a disk that takes nothing: they are made again
+    }
   }
 
   async #damaged(digest: Digest): Promise<void> {
@@ -192,7 +196,9 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
       const record = this.#parts.catalog.get(digest);
       if (record === undefined) return;
       await rename(this.#parts.layout.blob(digest), this.#parts.layout.quarantined(digest)).catch((error: unknown) => {
-        if (!isMissing(error)) throw storeError(error, `move ${digest.toString()} to the quarantine`);
+        const known = storeError(error, `move ${digest.toString()} to the quarantine`);
+        // a disk that takes nothing keeps the file, and nobody is given it all the same
+        if (!isMissing(error) && !isStoreRefusal(known)) throw known;
       });
       this.#forget(record);
     });
@@ -218,7 +224,8 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
   async #publishPartial(partial: OwnedPartial): Promise<void> {
     const checkpoints = { size: partial.size, checkpointLength: partial.checkpointLength, digests: partial.prefixDigests };
     await this.#publish(partial.path, partial.digest, checkpoints, false);
-    await rm(this.#parts.layout.partialFiles(partial.digest).state, { force: true });
+    // the blob is there; what is left of its making goes when the store opens
+    await rm(this.#parts.layout.partialFiles(partial.digest).state, { force: true }).catch(() => undefined);
   }
 
   /**
@@ -229,14 +236,14 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
     await this.#names.run(digest.toString(), async () => {
       const { layout, catalog } = this.#parts;
       const isNew = catalog.get(digest) === undefined;
-      const file = await identityAt(path);
+      const file = await identityAt(path).catch((error: unknown) => { throw storeError(error, `look at ${path}`); });
       const record = catalog.prepare(digest, checkpoints, { origin, now: this.#parts.now() });
       try {
         await rename(path, layout.blob(digest));
         await syncFolder(layout.blobs(digest.algorithm));
       } catch (error) {
         if (isNew) catalog.withdraw(digest);
-        throw error;
+        throw storeError(error, `give ${digest.toString()} its name`);
       }
       catalog.remember(record);
       this.#parts.checked.add(digest, file);

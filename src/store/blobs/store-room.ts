@@ -1,4 +1,6 @@
-import { access, constants, statfs } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { rm, statfs, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { StoreLayout } from '../disk/store-layout.ts';
@@ -94,7 +96,7 @@ export class StoreRoom {
     try {
       const { overLimit, overDisk } = await this.#shortage({ written: 0, expected: bytes });
       if (chooseEvictions(this.evictable(), Math.max(0, overLimit, overDisk)) === undefined) return false;
-      await access(this.#parts.layout.partial, constants.W_OK);
+      await tryWriting(this.#parts.layout.temp);
       return true;
     } catch {
       return false; // a disk that cannot even be asked
@@ -115,6 +117,16 @@ export class StoreRoom {
 
   async #evictPartial(digest: Digest): Promise<boolean> {
     return !this.#parts.partials.isOpen(digest) && await this.#parts.partials.delete(digest);
+  }
+}
+
+/** A file system that failed may still say that it can be written. @throws what writing does */
+async function tryWriting(folder: string): Promise<void> {
+  const path = join(folder, randomUUID());
+  try {
+    await writeFile(path, 'x', { flag: 'wx', flush: true });
+  } finally {
+    await rm(path, { force: true });
   }
 }
 

@@ -21,7 +21,7 @@ export async function replaceFile(path: string, content: string, tempFolder: str
     await rename(temp, path);
     await syncFolder(dirname(path));
   } finally {
-    await rm(temp, { force: true });
+    await rm(temp, { force: true }).catch(() => undefined);
   }
 }
 

@@ -278,6 +278,8 @@ export class PartialFile implements OwnedPartial {
     try {
       await this.#file.close();
       await this.#saver.close();
+    } catch (error) {
+      throw storeError(error, `close ${this.digest.toString()}`);
     } finally {
       await this.#owner.closed(this);
     }

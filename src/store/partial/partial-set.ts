@@ -167,8 +167,12 @@ export class PartialSet {
 
   async #removeFiles(digest: Digest): Promise<void> {
     const { data, state } = this.#parts.layout.partialFiles(digest);
-    await rm(data, { force: true });
-    await rm(state, { force: true });
+    try {
+      await rm(data, { force: true });
+      await rm(state, { force: true });
+    } catch (error) {
+      throw storeError(error, `remove the partial blob ${digest.toString()}`);
+    }
   }
 
   #sum(count: (entry: Entry) => number): number {

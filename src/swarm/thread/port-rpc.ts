@@ -141,11 +141,16 @@ export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote
   #onMessage(message: PortMessage): void {
     switch (message.type) {
       case 'call': void this.#run(message.id, message.method, message.params); break;
-      case 'notify': void this.#handlers?.[message.method as keyof Local](message.params, NEVER); break;
+      case 'notify': void this.#notified(message.method, message.params); break;
       case 'abort': this.#running.get(message.id)?.abort(); break;
       case 'result': this.#settle(message.id)?.resolve(message.value as never); break;
       case 'error': this.#settle(message.id)?.reject(new LayerswarmError(message.error.code, message.error.message)); break;
     }
+  }
+
+  /** Nobody waits for it: what it throws is a stray error, and no reason to end the thread. */
+  async #notified(method: string, params: unknown): Promise<void> {
+    await this.#handlers?.[method as keyof Local](params, NEVER);
   }
 
   async #run(id: number, method: string, params: unknown): Promise<void> {

@@ -38,7 +38,7 @@ export class WorkerStore implements ExchangeStore {
     const { handle, path, size } = await this.#main().call('openBlob', { digest: digest.toString() });
     const release = (): void => { this.#main().notify('closeBlob', { handle }); };
     try {
-      return await FileBlobReader.open(path, size, release, { begin: (file, anew) => this.#checks.of(digest, size, file, this.#guard(digest), anew) });
+      return await FileBlobReader.open(path, size, release, this.#checks.guarding(digest, size, this.#guard(digest)));
     } catch (error) {
       release();
       throw error;
@@ -94,7 +94,8 @@ export class WorkerStore implements ExchangeStore {
       this.#partials.set(id, file);
       return file;
     } catch (error) {
-      await this.#main().call('partialClosed', { partial: id, haveBytes: undefined, committed: false });
+      // why it could not be opened counts, not what else fails then
+      await this.#main().call('partialClosed', { partial: id, haveBytes: undefined, committed: false }).catch(() => undefined);
       throw error;
     }
   }

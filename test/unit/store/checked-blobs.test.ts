@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import { rmSync } from 'node:fs';
+import { rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../../../src/oci/digest.ts';
 import { openStore, type Store, type StoreOptions } from '../../../src/store/store.ts';
@@ -38,6 +38,17 @@ test('of a blob that the disk changed only what comes before the change is given
   const before = Buffer.concat(got);
   t.true(before.length > 1_000_000 && before.length <= 2_000_000);
   t.true(before.equals(bytes.subarray(0, before.length)));
+  t.is(store.blobs.size(digest), undefined);
+  t.deepEqual(damaged, [digest]);
+});
+
+test('a blob whose file ends too early is put aside, also where it was found right not long ago', async (t) => {
+  const { folder, store, damaged } = await fixture(t);
+  const reader = await store.blobs.open(digest);
+  t.true((await reader.read(2_500_000, 100)).equals(bytes.subarray(2_500_000, 2_500_100)));
+  truncateSync(pathOf(folder), 1_000_000);
+  await t.throwsAsync(reader.read(2_500_000, 100), { code: 'digest-mismatch' });
+  await reader.close();
   t.is(store.blobs.size(digest), undefined);
   t.deepEqual(damaged, [digest]);
 });
