@@ -1,7 +1,8 @@
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
 import type { BlobNetwork, Peer } from '../network/network.ts';
-import { MAX_INLINE_BYTES, type Holding, type Message, type MessageOf } from '../protocol/message.ts';
+import type { Holding, Message, MessageOf } from '../protocol/message.ts';
+import { MAX_INLINE_BYTES } from '../protocol/word.ts';
 import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, Say, TransferStatus } from '../swarm.ts';
 import { BlobServer } from './blob-server.ts';
 import { Coordinators } from './coordinators.ts';

@@ -1,6 +1,7 @@
 import { Digest } from '../../oci/digest.ts';
 import type { BlobNetwork } from '../network/network.ts';
-import { MAX_INLINE_BYTES, type Holding } from '../protocol/message.ts';
+import type { Holding } from '../protocol/message.ts';
+import { MAX_INLINE_BYTES } from '../protocol/word.ts';
 import { readFromMember } from './member-read.ts';
 
 type Asking = Pick<BlobNetwork, 'peers' | 'request'>;

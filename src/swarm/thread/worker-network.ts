@@ -5,7 +5,7 @@ import { MessageHandlers, type MessageHandler } from '../network/handlers.ts';
 import type { BlobNetwork, Peer } from '../network/network.ts';
 import { type PeerKey, verifySignature } from '../network/peer-key.ts';
 import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
-import { isWord } from '../protocol/word.ts';
+import { isWord, needsLane, type Word } from '../protocol/word.ts';
 import type { PortRpc } from './port-rpc.ts';
 import type { MainMethods, PeerSnapshot, WorkerMethods } from './thread-protocol.ts';
 
@@ -86,12 +86,14 @@ export class WorkerNetwork implements BlobNetwork {
   }
 
   send(peerId: string, message: Message): void {
-    if (isWord(message)) this.words.send(peerId, message);
+    if (isWord(message) && this.#goesByLane(peerId, message)) this.words.send(peerId, message);
     else this.#main().notify('send', { peerId, message });
   }
 
   async request<T extends MessageType>(peerId: string, message: Message, answer: T, options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<MessageOf<T>> {
-    if (isWord(message)) return await this.words.request(peerId, message, answer, options);
+    if (isWord(message) && this.#goesByLane(peerId, message)) return await this.words.request(peerId, message, answer, options);
+    // The next ones spare both main threads: who is asked for one blob is asked for the others of its image.
+    if (message.type === 'find') this.lane(peerId).catch(() => undefined);
     const { signal, timeoutMs } = options;
     // The type was compared by whoever received the answer.
     return (await this.#main().call('request', { peerId, message, answer, timeoutMs }, { signal })) as MessageOf<T>;
@@ -141,6 +143,10 @@ export class WorkerNetwork implements BlobNetwork {
 
   async findClosest(key: Uint8Array, signal: AbortSignal): Promise<string | undefined> {
     return await this.#main().call('findClosest', { key }, { signal }).catch(() => undefined);
+  }
+
+  #goesByLane(peerId: string, word: Word): boolean {
+    return needsLane(word) || this.lanes?.current(peerId) !== undefined;
   }
 
   #tell(event: 'joined' | 'left', peer: Peer): void {
