@@ -29,6 +29,7 @@ export class Libp2pSwarm {
       swarmKeys: [this.key],
       mdns: false,
       bootstrap: this.nodes.slice(0, 1).flatMap((first) => first.multiaddrs()),
+      provideFrom: 1,
       provideIntervalMs: 1,
       ...network,
     });

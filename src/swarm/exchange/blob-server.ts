@@ -110,12 +110,12 @@ export class BlobServer implements LaneSource {
   }
 
   async #readComplete(peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> {
-    if (!await this.#options.mayShare(blob)) return undefined;
-    const open = await this.#open.use(blob);
+    // Both at once: each may be a question to another thread.
+    const [mayShare, open] = await Promise.all([this.#options.mayShare(blob), this.#open.use(blob)]);
     if (open === undefined) return undefined;
     const { reader } = open;
     const release = (): void => { open.release(); };
-    if (range.end > reader.size) {
+    if (!mayShare || range.end > reader.size) {
       release();
       return undefined;
     }

@@ -1,7 +1,8 @@
 import { Digest } from '../../oci/digest.ts';
 import type { BlobNetwork } from '../network/network.ts';
-import { MAX_INLINE_BYTES, type Holding } from '../protocol/message.ts';
-import { readFromMember } from './member-read.ts';
+import type { Holding } from '../protocol/message.ts';
+import { MAX_INLINE_BYTES } from '../protocol/word.ts';
+import { readPartOfMember } from './member-read.ts';
 
 type Asking = Pick<BlobNetwork, 'peers' | 'request'>;
 type Reading = Asking & Pick<BlobNetwork, 'lane'>;
@@ -23,23 +24,37 @@ export async function someoneHas(network: Asking, blob: Digest, signal: AbortSig
 export const MAX_WHOLE_BYTES = 1 << 20;
 const WHOLE_TIMEOUT_MS = 150;
 
-/** The bytes of a small blob, verified, if one of the nearest members has it. `size`: where it is known, no more than `MAX_WHOLE_BYTES`; `pull`: id of the pull that wants it. */
-export async function findSmall(network: Reading, blob: Digest, { size, pull }: { readonly size: number | undefined; readonly pull?: string | undefined }, signal: AbortSignal): Promise<{ bytes: Uint8Array; peer: string } | undefined> {
+interface Found {
+  readonly bytes: Uint8Array;
+  readonly peer: string;
+}
+
+/**
+ * The bytes of a small blob, verified, if one of the nearest members has it. `size`: where it is known, no more than `MAX_WHOLE_BYTES`;
+ * `pull`: id of the pull that wants it.
+ */
+export async function findSmall(network: Reading, blob: Digest, { size, pull }: { readonly size: number | undefined; readonly pull?: string | undefined }, signal: AbortSignal): Promise<Found | undefined> {
   const isInline = size === undefined || size <= MAX_INLINE_BYTES;
   const inTime = isInline ? signal : AbortSignal.any([signal, AbortSignal.timeout(WHOLE_TIMEOUT_MS)]);
   const nearest = [...network.peers()].sort((a, b) => (a.latencyMs ?? Infinity) - (b.latencyMs ?? Infinity)).slice(0, INLINE_ASKED);
+  let reading: Promise<Found | undefined> = Promise.resolve(undefined);
   const asked = nearest.map(async ({ peerId }) => {
     const holding = await findAt(network, peerId, blob, { inline: isInline, pull }, inTime);
-    const bytes = isInline ? holding.inline : await readWhole(network, peerId, blob, holding.state === 'complete' ? size : undefined, inTime);
-    if (bytes === undefined) throw new Error('not there');
-    if (!blob.equals(Digest.of(bytes, blob.algorithm))) throw new Error('not that blob');
-    return { bytes, peer: peerId };
+    if (isInline) return verified(blob, holding.inline, peerId);
+    if (holding.state !== 'complete') throw new Error('not there');
+    // Of the first who has it; of the other only where that fails.
+    reading = reading.then(async (found) => found ?? verified(blob, await readPartOfMember(network, peerId, blob, { start: 0, end: size }, inTime), peerId)).catch(() => undefined);
+    const found = await reading;
+    if (found === undefined) throw new Error('not there');
+    return found;
   });
   return await Promise.any(asked).catch(() => undefined);
 }
 
-async function readWhole(network: Reading, peerId: string, blob: Digest, size: number | undefined, signal: AbortSignal): Promise<Uint8Array | undefined> {
-  return size === undefined ? undefined : Buffer.concat(await Array.fromAsync(readFromMember(network, peerId, blob, { start: 0, end: size }, signal)));
+function verified(blob: Digest, bytes: Uint8Array | undefined, peer: string): Found {
+  if (bytes === undefined) throw new Error('not there');
+  if (!blob.equals(Digest.of(bytes, blob.algorithm))) throw new Error('not that blob');
+  return { bytes, peer };
 }
 
 async function findAt(network: Asking, peerId: string, blob: Digest, asked: { readonly inline: boolean; readonly pull?: string | undefined }, signal: AbortSignal): Promise<Holding> {

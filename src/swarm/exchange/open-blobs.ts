@@ -19,10 +19,10 @@ export interface OpenBlob {
 
 /** Complete blobs that members are asking for: opened once for all of their requests. */
 export class OpenBlobs {
-  readonly #store: Pick<ExchangeStore, 'open' | 'size'>;
+  readonly #store: Pick<ExchangeStore, 'open'>;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(store: Pick<ExchangeStore, 'open' | 'size' | 'onRemoved'>) {
+  constructor(store: Pick<ExchangeStore, 'open' | 'onRemoved'>) {
     this.#store = store;
     store.onRemoved((digest) => { this.#forget(digest.toString()); });
   }
@@ -66,7 +66,6 @@ export class OpenBlobs {
   }
 
   async #openReader(blob: Digest): Promise<BlobReader | undefined> {
-    if (await this.#store.size(blob) === undefined) return undefined;
     return await this.#store.open(blob).catch(() => undefined);
   }
 

@@ -17,6 +17,11 @@ const RETRY_INTERVALS = 5;
 export interface ContentRoutingOptions {
   dht: KadDHT;
   memberCount: () => number;
+  /**
+   * With fewer members connected nothing is told, but kept for when there are so many: in a small swarm everybody asks everybody, and nobody
+   * looks into the DHT.
+   */
+  provideFrom: number;
   /** Between two records: one costs about forty messages, and the connected members are asked directly anyway. */
   provideIntervalMs: number;
 }
@@ -91,7 +96,7 @@ export class ContentRouting {
   }
 
   #schedule(intervals = 1): void {
-    if (this.#timer !== undefined || this.#working || this.#pending.size === 0 || this.#stopping.signal.aborted || this.#options.memberCount() === 0) return;
+    if (this.#timer !== undefined || this.#working || this.#pending.size === 0 || this.#stopping.signal.aborted || this.#options.memberCount() < this.#options.provideFrom) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       void this.#work();

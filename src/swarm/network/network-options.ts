@@ -30,6 +30,8 @@ export interface NetworkOptions {
   maxNeighbours?: number;
   /** How long one who comes may stay beyond that. */
   neighbourGraceMs?: number;
+  /** Members from which on the DHT is given records. */
+  provideFrom?: number;
   /** Between two records that are given to the DHT. */
   provideIntervalMs?: number;
   resolver?: NameResolver;

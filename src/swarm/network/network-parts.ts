@@ -17,6 +17,8 @@ import { staysOnThisHost, type NetworkOptions } from './network-options.ts';
 
 const DEFAULT_NEIGHBOUR_GRACE_MS = 10_000;
 const DEFAULT_PROVIDE_INTERVAL_MS = 1000;
+/** A quarter of the members that a node has before it looks for others (`DOWNLOAD_LIMITS.wholeSwarm`): not all see as many. */
+const DEFAULT_PROVIDE_FROM = 32;
 
 /** What a network is made of while it runs. */
 export interface NetworkParts {
@@ -60,6 +62,7 @@ export function makeParts(node: Node, { self, options, bootstrap, gater, handler
   const content = new ContentRouting({
     dht: node.services.dht,
     memberCount: () => [...members.joined()].length,
+    provideFrom: options.provideFrom ?? DEFAULT_PROVIDE_FROM,
     provideIntervalMs: options.provideIntervalMs ?? DEFAULT_PROVIDE_INTERVAL_MS,
   });
   const neighbours = new NeighbourKeeper({

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isOriginName } from '../../origin/origin-name.ts';
 import { MAX_THREADS } from '../lane/route.ts';
-import type { Word } from './word.ts';
+import { MAX_INLINE_BYTES, type Word } from './word.ts';
 
 /**
  * Every control message of `/layerswarm/swarm/1`, as its schema; what is said on lanes too is in `word.ts`. All fields are bounded. A
@@ -12,8 +12,6 @@ import type { Word } from './word.ts';
 const MAX_PIECES = 16_384;
 /** One bit a piece. */
 const MAX_BITFIELD_BYTES = MAX_PIECES / 8;
-/** Bounds what one lookup answer may carry: blobs under two pieces come inline. */
-export const MAX_INLINE_BYTES = 128 * 1024;
 
 function bytesUpTo(limit: number): z.ZodType<Uint8Array> {
   return z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= limit, `expected at most ${limit} bytes`);

@@ -2,12 +2,15 @@ import { LayerswarmError } from '../../errors.ts';
 import { bytesOf, bytesUpTo, flag, listOf, malformed, oneOf, optional, record, textUpTo, uint, WordReader, type Field, type Shaped } from './word-fields.ts';
 
 /**
- * What members say about one blob on their lanes: a byte that says which word it is, then its fields in the order in which they stand here.
+ * What members say about blobs on their lanes: a byte that says which word it is, then its fields in the order in which they stand here.
  * Everything is bounded, nothing may follow.
  */
 
 const MAX_PIECES = 16_384;
 const MAX_RUNS = 4096;
+const MAX_BLOBS = 64;
+/** Bounds what one lookup answer may carry of a blob: those under two pieces come inline. */
+export const MAX_INLINE_BYTES = 128 * 1024;
 /** The longest that anybody may say unasked. */
 export const MAX_WORD_BYTES = 64 * 1024;
 /** The longest answer: a list of prefix digests. */
@@ -41,6 +44,13 @@ const size = uint(6);
 const piece = uint(2, MAX_PIECES);
 const pieceLength = uint(4, 1 << 30, 1024);
 const leaseId = uint(6);
+const bits = bytesUpTo(MAX_PIECES / 8);
+/** 12 hexadecimal digits. */
+const pullId: Field<string> = { write: (id) => Buffer.from(id, 'hex'), read: (from) => from.take(6).toString('hex') };
+/** As `Holding`. */
+const holding = record({
+  blob, state: oneOf('none', 'partial', 'complete'), size: optional(size), pieceLength: optional(pieceLength), bits: optional(bits), inline: optional(bytesUpTo(MAX_INLINE_BYTES)),
+});
 
 const WORDS = {
   ok: {},
@@ -51,7 +61,7 @@ const WORDS = {
    * Leases on extents that nobody has. `active`: what the sender is reading under leases of an earlier coordinator. `insists`: whoever is closer
    * to the digest is silent or out of reach, so that the receiver is to grant leases itself.
    */
-  'lease-request': { blob, size, pieceLength, pieces: uint(2, MAX_PIECES, 1), insists: optional(flag), ranges: optional(oneOf('heeded', 'ignored', 'unknown')), bits: bytesUpTo(MAX_PIECES / 8), active: runs },
+  'lease-request': { blob, size, pieceLength, pieces: uint(2, MAX_PIECES, 1), insists: optional(flag), ranges: optional(oneOf('heeded', 'ignored', 'unknown')), bits, active: runs },
   'lease-grant': {
     blob,
     extents: listOf(record({ id: leaseId, first: piece, count: piece, expiresInMs: uint(4, 600_000, 1) }), 64),
@@ -66,6 +76,12 @@ const WORDS = {
   /** What the receiver signed of these pieces proved wrong: it is asked to look again, and answers what it says now. */
   dispute: { blob, runs },
   statements: { blob, statements: listOf(bytesUpTo(512), 4096) },
+  // As the messages of these names.
+  find: { blobs: listOf(digest, MAX_BLOBS), inline: flag, pull: optional(pullId) },
+  found: { holdings: listOf(holding, MAX_BLOBS) },
+  join: { holding, wants: flag, pull: optional(pullId) },
+  joined: { holding, wants: flag },
+  leave: { blob, complete: flag },
 } as const;
 
 type Words = typeof WORDS;
@@ -80,8 +96,17 @@ const CODECS = new Map<string, { readonly number: number; readonly fields: Field
 /** News as it was encoded: it goes to every neighbour of a download, and would be encoded for each. */
 const encodedNews = new WeakMap<object, Uint8Array>();
 
+/** Whether it can be said on a lane. */
 export function isWord(message: { readonly type: string }): message is Word {
   return CODECS.has(message.type);
+}
+
+/** What finding a blob begins and ends with goes to members that no lane leads to as well: over the connection, then. */
+const ALSO_WITHOUT_LANE: ReadonlySet<string> = new Set<WordType>(['find', 'join', 'leave']);
+
+/** Whether it is said on a lane alone: one is opened for it. */
+export function needsLane(word: Word): boolean {
+  return !ALSO_WITHOUT_LANE.has(word.type);
 }
 
 /** News must not change after it was encoded for the first time. @throws `too-large` */

@@ -2,7 +2,7 @@ import { flushCompileCache } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Digest } from '../../oci/digest.ts';
 import { Exchange } from '../exchange/exchange.ts';
-import { readFromMember } from '../exchange/member-read.ts';
+import { readPartOfMember } from '../exchange/member-read.ts';
 import { BulkPort } from '../lane/bulk/bulk-port.ts';
 import { TlsLaneHub } from '../lane/bulk/tls-lane-hub.ts';
 import { LaneHub } from '../lane/lane-hub.ts';
@@ -62,10 +62,7 @@ let port: BulkPort | undefined;
 
 const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
   ...network.handlers, ...store.handlers, ...origins.handlers, ...streams.handlers, ...fetches.handlers,
-  readMember: async ({ peerId, digest, start, end }, signal) => {
-    const chunks = await Array.fromAsync(readFromMember(network, peerId, Digest.parse(digest), { start, end }, signal));
-    return Uint8Array.from(Buffer.concat(chunks));
-  },
+  readMember: async ({ peerId, digest, start, end }, signal) => await readPartOfMember(network, peerId, Digest.parse(digest), { start, end }, signal),
   start: async ({ listen }) => {
     port = listen === undefined ? undefined : await BulkPort.listen({ ...listen, thread, sessions });
     const hub = new LaneHub(

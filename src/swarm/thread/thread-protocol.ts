@@ -101,6 +101,12 @@ export interface PortCheckpoints {
   readonly digests: readonly Uint8Array[];
 }
 
+/** A file, and as `FileGuard.expected` what it is to be compared with as it was when it was opened. */
+export interface FoundFile {
+  readonly file: string;
+  readonly expected: PortCheckpoints | 'unknown' | undefined;
+}
+
 export function fromPort(checkpoints: PortCheckpoints): Checkpoints {
   return { ...checkpoints, digests: checkpoints.digests.map((digest) => Buffer.from(digest)) };
 }
@@ -183,7 +189,7 @@ export interface MainMethods {
   blobSize: Method<{ digest: string }, number | undefined>;
   mayShare: Method<{ digest: string }, boolean>;
   /** It counts as in use until `closeBlob`. @throws `not-found` */
-  openBlob: Method<{ digest: string }, { readonly handle: number; readonly size: number; readonly path: string }>;
+  openBlob: Method<{ digest: string }, { readonly handle: number; readonly size: number; readonly path: string; readonly found: FoundFile | undefined }>;
   closeBlob: Method<{ handle: number }>;
   /** As `FileGuard.expected`, `right` and `wrong`, and `GuardedBlobs.doubt`. */
   expectedOf: Method<{ digest: string; file: string }, PortCheckpoints | 'unknown' | undefined>;

@@ -1,11 +1,12 @@
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
 import type { BlobReader, BlobStore } from '../../store/blob-store.ts';
+import { identityAt, type FileGuard } from '../../store/blobs/blob-check.ts';
 import type { GuardedBlobs } from '../../store/blobs/disk-blob-store.ts';
 import type { PartialLender } from '../../store/partial/partial-owner.ts';
 import { LentPartial } from './lent-partial.ts';
 import type { Handlers, PortRpc } from './port-rpc.ts';
-import { fromPort, type MainMethods, type WorkerMethods } from './thread-protocol.ts';
+import { type FoundFile, fromPort, type MainMethods, type WorkerMethods } from './thread-protocol.ts';
 
 type StoreMethods = Pick<MainMethods, 'blobSize' | 'mayShare' | 'openBlob' | 'closeBlob' | 'expectedOf' | 'foundRight' | 'foundWrong' | 'doubtBlob' | 'writeBlob' | 'checkpoints' | 'openPartial' | 'publishPartial' | 'partialClosed'>;
 
@@ -34,10 +35,12 @@ export class ThreadStore {
     blobSize: ({ digest }) => this.#options.blobs.size(Digest.parse(digest)),
     mayShare: ({ digest }) => this.#options.mayShare(Digest.parse(digest)),
     openBlob: async ({ digest }) => {
-      const reader = await this.#options.blobs.open(Digest.parse(digest));
+      const { blobs } = this.#options;
+      const blob = Digest.parse(digest);
+      const reader = await blobs.open(blob);
       const handle = this.#nextId++;
       this.#readers.set(handle, reader);
-      return { handle, size: reader.size, path: reader.path };
+      return { handle, size: reader.size, path: reader.path, found: await foundAt(reader.path, blobs.guard(blob)) };
     },
     closeBlob: async ({ handle }) => {
       const reader = this.#readers.get(handle);
@@ -96,6 +99,17 @@ export class ThreadStore {
     this.#readers.clear();
     this.#partials.clear();
     await Promise.all([...readers.map(async (reader) => { await reader.close(); }), ...partials.map(async (lent) => { await lent.ended(undefined, false); })]);
+  }
+}
+
+/** Spares whoever opens the file a question. */
+async function foundAt(path: string, guard: FileGuard | undefined): Promise<FoundFile | undefined> {
+  try {
+    const file = await identityAt(path);
+    return { file, expected: await guard?.expected(file) };
+  } catch {
+    // Deleted since.
+    return undefined;
   }
 }
 

@@ -7,7 +7,7 @@ import { MessageHandlers, type MessageHandler } from '../network/handlers.ts';
 import type { BlobNetwork, Peer } from '../network/network.ts';
 import { type PeerKey, verifySignature } from '../network/peer-key.ts';
 import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
-import { isWord, type Word } from '../protocol/word.ts';
+import { isWord, needsLane, type Word } from '../protocol/word.ts';
 import type { PortRpc } from './port-rpc.ts';
 import type { MainMethods, PeerSnapshot, WorkerMethods } from './thread-protocol.ts';
 
@@ -88,12 +88,16 @@ export class WorkerNetwork implements BlobNetwork {
   }
 
   send(peerId: string, message: Message): void {
-    if (isWord(message)) this.words.send(this.#route(peerId, blobOf(message)), message);
+    const route = this.#laneFor(peerId, message);
+    if (route !== undefined) this.words.send(route, message as Word);
     else this.#main().notify('send', { peerId, message });
   }
 
   async request<T extends MessageType>(peerId: string, message: Message, answer: T, options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<MessageOf<T>> {
-    if (isWord(message)) return await this.words.request(this.#route(peerId, blobOf(message)), message, answer, options);
+    const route = this.#laneFor(peerId, message);
+    if (route !== undefined) return await this.words.request(route, message as Word, answer, options);
+    // The next ones spare both main threads: who is asked for one blob is asked for the others of its image.
+    if (message.type === 'find') this.#lane(this.#route(peerId, message.blobs[0]!)).catch(() => undefined);
     const { signal, timeoutMs } = options;
     // The type was compared by whoever received the answer.
     return (await this.#main().call('request', { peerId, message, answer, timeoutMs }, { signal })) as MessageOf<T>;
@@ -155,6 +159,13 @@ export class WorkerNetwork implements BlobNetwork {
     return routeTo(peerId, threadOf(blob, this.peer(peerId)?.bulkThreads ?? 1));
   }
 
+  /** The lane on which it is said; undefined: over the connection. */
+  #laneFor(peerId: string, message: Message): Route | undefined {
+    if (!isWord(message)) return undefined;
+    const route = this.#route(peerId, blobOf(message));
+    return needsLane(message) || this.lanes?.current(route) !== undefined ? route : undefined;
+  }
+
   #tell(event: 'joined' | 'left', peer: Peer): void {
     for (const listener of this.#listeners) listener(event, peer);
   }
@@ -163,5 +174,7 @@ export class WorkerNetwork implements BlobNetwork {
 /** Answers alone are about none by themselves, and go where the question came from. */
 function blobOf(word: Word): string {
   if ('blob' in word) return word.blob;
+  if (word.type === 'find') return word.blobs[0]!;
+  if (word.type === 'join') return word.holding.blob;
   throw new LayerswarmError('internal', `"${word.type}" is about no blob`);
 }

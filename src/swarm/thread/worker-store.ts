@@ -7,7 +7,7 @@ import type { OwnedPartial } from '../../store/partial/partial-owner.ts';
 import { SyncPolicy } from '../../store/disk/sync-policy.ts';
 import type { ExchangeStore } from '../exchange/exchange-store.ts';
 import type { PortRpc } from './port-rpc.ts';
-import { fromPort, type MainMethods, type WorkerMethods } from './thread-protocol.ts';
+import { type FoundFile, fromPort, type MainMethods, type WorkerMethods } from './thread-protocol.ts';
 
 /** The store as the bulk thread sees it: the main thread keeps the books, this one has the files of unfinished blobs. */
 export class WorkerStore implements ExchangeStore {
@@ -35,10 +35,13 @@ export class WorkerStore implements ExchangeStore {
   }
 
   async open(digest: Digest): Promise<BlobReader> {
-    const { handle, path, size } = await this.#main().call('openBlob', { digest: digest.toString() });
+    const { found, handle, path, size } = await this.#main().call('openBlob', { digest: digest.toString() });
     const release = (): void => { this.#main().notify('closeBlob', { handle }); };
     try {
-      return await FileBlobReader.open(path, size, release, this.#checks.guarding(digest, size, this.#guard(digest)));
+      return await FileBlobReader.open(path, size, release, {
+        ...this.#checks.guarding(digest, size, this.#guard(digest)),
+        begin: (file, anew) => this.#checks.of(digest, size, file, this.#guard(digest, anew ? undefined : found), anew),
+      });
     } catch (error) {
       release();
       throw error;
@@ -46,7 +49,10 @@ export class WorkerStore implements ExchangeStore {
   }
 
   async write(bytes: Uint8Array, digest: Digest): Promise<void> {
-    await this.#main().call('writeBlob', { digest: digest.toString(), bytes });
+    // Handed over where nothing else shares their memory; a copy of a MiB makes work for both collectors.
+    const { buffer } = bytes;
+    const transfer = buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length ? [buffer] : [];
+    await this.#main().call('writeBlob', { digest: digest.toString(), bytes }, { transfer });
   }
 
   async checkpoints(digest: Digest): Promise<Checkpoints | undefined> {
@@ -62,12 +68,13 @@ export class WorkerStore implements ExchangeStore {
     this.#removed.add(listener);
   }
 
-  #guard(digest: Digest): FileGuard {
+  /** @param found what is known of its file since it was opened */
+  #guard(digest: Digest, found?: FoundFile): FileGuard {
     const main = this.#main();
     const blob = { digest: digest.toString() };
     return {
       expected: async (file) => {
-        const expected = await main.call('expectedOf', { ...blob, file });
+        const expected = file === found?.file ? found.expected : await main.call('expectedOf', { ...blob, file });
         return typeof expected === 'object' ? fromPort(expected) : expected;
       },
       right: (file, found) => { main.notify('foundRight', { ...blob, file, found }); },

@@ -157,6 +157,23 @@ test('one of up to a MiB comes whole from one that holds it, without a crowd', a
   });
 });
 
+test('of two that hold it one sends it', async (t) => {
+  const swarm = await swarmFor(t);
+  const origin = new MemoryOrigin();
+  const [first, second, node] = await swarm.addAll(3, origin);
+  const served = new Map<string, number>();
+  await waitFor('one that did not take too long', async () => {
+    const blob = randomBytes(1 << 20);
+    const digest = origin.add(blob);
+    for (const holder of [first!, second!]) await pull(holder, digest, blob.length);
+    const before = [first!, second!].map(({ exchange }) => exchange.totals().toPeersBytes);
+    t.true(blob.equals(await pull(node!, digest, blob.length)));
+    [first!, second!].forEach(({ exchange }, i) => served.set(String(i), exchange.totals().toPeersBytes - before[i]!));
+    return !node!.network.sent.some(({ message }) => message.type === 'join' && message.holding.blob === digest.toString());
+  });
+  t.deepEqual([...served.values()].sort((a, b) => a - b), [0, 1 << 20]);
+});
+
 test('a transfer that has failed has failed, also where its file cannot be closed', async (t) => {
   const swarm = await swarmFor(t);
   const store = await openStore(tempDir(t));

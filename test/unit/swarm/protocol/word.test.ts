@@ -20,6 +20,11 @@ const wireForms: readonly (readonly [Word, string])[] = [
   [{ type: 'list', blob, size: 5, checkpointLength: 1 << 20, signature: Buffer.alloc(64, 1), digests: Buffer.of(9) }, `07 ${raw} 000000000005 00100000 ${'01'.repeat(64)} 000001 09`],
   [{ type: 'dispute', blob, runs: [[1, 1]] }, `08 ${raw} 0001 0001 0001`],
   [{ type: 'statements', blob, statements: [Buffer.of(1, 2)] }, `09 ${raw} 0001 000002 0102`],
+  [{ type: 'find', blobs: [blob, blob512], inline: true, pull: '0123456789ab' }, `0a 0002 ${raw} ${raw512} 01 01 0123456789ab`],
+  [{ type: 'found', holdings: [{ blob, state: 'complete', size: 2, pieceLength: 1 << 16, inline: Buffer.of(7, 8) }] }, `0b 0001 ${raw} 02 01 000000000002 01 00010000 00 01 000002 0708`],
+  [{ type: 'join', holding: { blob, state: 'partial', size: 1 << 20, pieceLength: 1 << 16, bits: Buffer.of(0x80, 0) }, wants: true }, `0c ${raw} 01 01 000000100000 01 00010000 01 000002 8000 00 01 00`],
+  [{ type: 'joined', holding: { blob, state: 'none' }, wants: false }, `0d ${raw} 00 00 00 00 00 00`],
+  [{ type: 'leave', blob, complete: true }, `0e ${raw} 01`],
 ];
 for (const [word, hex] of wireForms) {
   test(`the wire form of "${word.type}" ${hex.length} stays as it is`, (t) => {
@@ -36,6 +41,7 @@ const words: fc.Arbitrary<Word> = fc.oneof(
   fc.record({ type: fc.constant('have' as const), blob: fc.constantFrom(blob, blob512), forZone: fc.boolean(), runs }),
   fc.record({ type: fc.constant('lease-report' as const), blob: fc.constant(blob), id: fc.nat(2 ** 40), outcome: fc.constantFrom('done' as const, 'failed' as const, 'released' as const), done: runs }),
   fc.record({ type: fc.constant('statements' as const), blob: fc.constant(blob), statements: fc.array(bytes, { maxLength: 20 }) }),
+  fc.record({ type: fc.constant('found' as const), holdings: fc.array(fc.record({ blob: fc.constant(blob), state: fc.constantFrom('none' as const, 'partial' as const, 'complete' as const), bits: bytes, inline: bytes }, { requiredKeys: ['blob', 'state'] }), { maxLength: 5 }) }),
   fc.record({ type: fc.constant('error' as const), code: fc.string({ maxLength: 50 }), message: fc.string({ maxLength: 400, unit: 'grapheme' }) }),
 );
 test('every word survives the way', (t) => {
@@ -74,6 +80,9 @@ const hostile: Readonly<Record<string, string>> = {
   'pieces of 1 byte': `03 ${raw} 000040000000 00000001 0001 00 000000 0000`,
   'a bitfield beyond any blob': `03 ${raw} 000040000000 00100000 0001 00 000801 ${'00'.repeat(2049)} 0000`,
   'text that is no UTF-8': '01 0001 ff 0000',
+  'more blobs than anybody may ask for': `0a 0041 ${raw.repeat(65)} 00`,
+  'a state that is none': `0d ${raw} 03 00 00 00 00 00`,
+  'a whole blob that is not small': `0b 0001 ${raw} 02 00 00 00 01 020001 ${'00'.repeat(0x020001)}`,
   'an outcome that is none': `05 ${raw} 000000000007 03 0000`,
 };
 for (const [what, hex] of Object.entries(hostile)) {
