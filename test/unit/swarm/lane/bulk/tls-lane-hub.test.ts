@@ -6,6 +6,7 @@ import { TlsLaneHub, type BulkControl, type TlsLaneOptions } from '../../../../.
 import { LaneHub, type StreamLanes } from '../../../../../src/swarm/lane/lane-hub.ts';
 import { LaneSessions } from '../../../../../src/swarm/lane/lane-sessions.ts';
 import type { Lane } from '../../../../../src/swarm/lane/lane.ts';
+import { routeTo } from '../../../../../src/swarm/lane/route.ts';
 import type { Message, MessageType } from '../../../../../src/swarm/protocol/message.ts';
 import { CollectingTarget, TestLaneSource } from '../../../../support/lane-source.ts';
 import { MemorySwarm, type MemoryNetwork } from '../../../../support/memory-network.ts';
@@ -118,6 +119,28 @@ test('a port that somebody else has gets no ticket', async (t) => {
   const [a, b] = [await makeNode(t, swarm), await makeNode(t, swarm)];
   const offer = { addresses: [], fingerprint: Buffer.alloc(32, 1), ticket: Buffer.alloc(32), expiresInMs: 1000 };
   await t.throwsAsync(a.port.dial(b.network.self, [{ host: '127.0.0.1', port: b.port.port }], offer, 2000, NEVER), { code: 'peer-misbehaved' });
+});
+
+test('who dials one of the threads that share a port gets that one, and gives up where it is not', async (t) => {
+  const swarm = new MemorySwarm();
+  const sessions = new LaneSessions({ source: new TestLaneSource() });
+  t.teardown(async () => { await sessions.close(); });
+  const first = await BulkPort.listen({ host: '127.0.0.1', port: 0, sessions, thread: 0, shared: 'first' });
+  const others = [await BulkPort.listen({ host: '127.0.0.1', port: first.port, sessions, thread: 1, shared: 'next' }), await BulkPort.listen({ host: '127.0.0.1', port: first.port, sessions, thread: 2, shared: 'next' })];
+  t.teardown(() => { for (const port of [first, ...others]) port.close(); });
+  const opened: number[] = [];
+  for (const [thread, port] of [first, ...others].entries()) port.onOpened = () => { opened.push(thread); };
+  const a = await makeNode(t, swarm);
+  const dial = async (thread: number, port: BulkPort): Promise<Lane> => {
+    const offer = port.offer(a.network.self, a.port.fingerprint, false);
+    return await a.port.dial(routeTo('peer', thread), [{ host: '127.0.0.1', port: first.port }], offer, 10_000, NEVER);
+  };
+  for (const thread of [2, 0, 1, 1, 2, 0]) await dial(thread, [first, ...others][thread]!);
+  t.deepEqual(opened, [2, 0, 1, 1, 2, 0]);
+  await t.throwsAsync(dial(3, first), { code: 'peer-gone' });
+  // Nobody comes between who does not share it, or who would be the first.
+  await t.throwsAsync(BulkPort.listen({ host: '127.0.0.1', port: first.port, sessions }), { code: 'port-taken' });
+  await t.throwsAsync(BulkPort.listen({ host: '127.0.0.1', port: first.port, sessions, shared: 'first' }), { code: 'port-taken' });
 });
 
 test('who is no member any longer has no lane any longer', async (t) => {
