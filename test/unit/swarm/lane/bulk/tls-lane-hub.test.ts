@@ -30,7 +30,7 @@ async function makeNode(t: ExecutionContext, swarm: MemorySwarm, options: TlsLan
   const network = await swarm.join();
   const source = new TestLaneSource();
   const sessions = new LaneSessions({ source });
-  const port = await BulkPort.listen({ host: '127.0.0.1', port: 0, sessions });
+  const port = await BulkPort.listen({ host: '127.0.0.1', port: 0, sessions, thread: options.thread ?? 0 });
   t.teardown(async () => {
     port.close();
     await sessions.close();
@@ -81,6 +81,18 @@ test('a node whose port cannot be reached dials instead, and both can ask on tha
   // b was asked to dial, and uses what it dialled: no other offer was needed.
   t.deepEqual([a.offers.length, b.offers.length], [1, 1]);
   t.deepEqual([a.source.reads.length, b.source.reads.length], [1, 1]);
+});
+
+test('threads whose ports cannot be reached are dialled back by the one that was asked', async (t) => {
+  const swarm = new MemorySwarm();
+  const a = await makeNode(t, swarm, { thread: 1 });
+  const b = await makeNode(t, swarm, { thread: 2, hidden: true });
+  const lane = await a.hub.lane(routeTo(b.network.self, 2));
+  await works(t, lane);
+  await works(t, await b.hub.lane(routeTo(a.network.self, 1)));
+  t.is(a.hub.current(routeTo(b.network.self, 2)), lane);
+  t.is(a.hub.current(b.network.self), undefined);
+  t.deepEqual([a.offers.length, b.offers.length], [1, 1]);
 });
 
 test('where neither port can be reached there is no TLS lane, and no other try for a while', async (t) => {
