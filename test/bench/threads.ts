@@ -19,6 +19,8 @@ export interface ThreadUse {
 export interface Cost {
   readonly cpuSeconds: Readonly<Record<ThreadKind, number>>;
   readonly wakeUps: number;
+  /** CPU-seconds of the thread that had the most: on an idle machine nothing can be done sooner. */
+  readonly busiest: number;
   /** The two moments: microseconds of the monotonic clock. */
   readonly from: number;
   readonly to: number;
@@ -52,15 +54,18 @@ function micros(): number {
 }
 
 /** Between two lists of threads; one that is not in `before` began after it. */
-export function spent(before: ReadonlyMap<number, ThreadUse>, after: readonly ThreadUse[]): Pick<Cost, 'cpuSeconds' | 'wakeUps'> {
+export function spent(before: ReadonlyMap<number, ThreadUse>, after: readonly ThreadUse[]): Pick<Cost, 'cpuSeconds' | 'wakeUps' | 'busiest'> {
   const cpuSeconds = { main: 0, bulk: 0, v8: 0, pool: 0, other: 0 };
   let wakeUps = 0;
+  let busiest = 0;
   for (const thread of after) {
     const first = before.get(thread.tid);
-    cpuSeconds[thread.kind] += thread.cpuSeconds - (first?.cpuSeconds ?? 0);
+    const seconds = thread.cpuSeconds - (first?.cpuSeconds ?? 0);
+    cpuSeconds[thread.kind] += seconds;
+    busiest = Math.max(busiest, seconds);
     wakeUps += thread.wakeUps - (first?.wakeUps ?? 0);
   }
-  return { cpuSeconds, wakeUps };
+  return { cpuSeconds, wakeUps, busiest };
 }
 
 /** `/proc/PID/task/TID/stat` and `status` of one thread, proc_pid_stat(5) and proc_pid_status(5); undefined for one that only measures the others. */

@@ -285,7 +285,7 @@ export class BulkThread {
     const cache = getCompileCacheDir();
     // It has to be told where the cache is, that this thread uses.
     const env = cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) };
-    const thread = new Worker(WORKER_FILE, { workerData, name: number === 0 ? 'bulk' : `bulk ${number}`, env });
+    const thread = new Worker(WORKER_FILE, { workerData, name: number === 0 ? 'bulk' : `bulk-${number}`, env });
     const exited = Promise.withResolvers<void>();
     const worker = new PortRpc<MainMethods, WorkerMethods>(thread, {
       ...this.#network.handlers, ...this.#store.handlers, ...this.#origins.handlers,

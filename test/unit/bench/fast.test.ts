@@ -8,7 +8,7 @@ function result(...clients: number[]): SystemResult {
     hosts: clients.map((client) => ({ proven: client, client, firstBytes: client / 10 })),
     originCopies: 1,
     busy: 1,
-    cost: { cpuSeconds: { main: 2, bulk: 1, v8: 0.5, pool: 0.25, other: 0 }, wakeUps: 5000, from: 0, to: 1, peakMemory: 200e6 },
+    cost: { cpuSeconds: { main: 2, bulk: 1, v8: 0.5, pool: 0.25, other: 0 }, wakeUps: 5000, busiest: 2, from: 0, to: 1, peakMemory: 200e6 },
     originCpuSeconds: 0.5,
   };
 }

@@ -21,7 +21,7 @@ test('a thread is known by its name, and the main one by its number', (t) => {
 test('what was spent counts from the first look, or from its start for a thread that came later', (t) => {
   const before = new Map([[1, { tid: 1, kind: 'main', cpuSeconds: 5, wakeUps: 100 } as const], [2, { tid: 2, kind: 'pool', cpuSeconds: 1, wakeUps: 1 } as const]]);
   const cost = spent(before, [{ tid: 1, kind: 'main', cpuSeconds: 7, wakeUps: 150 }, { tid: 3, kind: 'bulk', cpuSeconds: 4, wakeUps: 20 }]);
-  t.deepEqual(cost, { cpuSeconds: { main: 2, bulk: 4, v8: 0, pool: 0, other: 0 }, wakeUps: 70 });
+  t.deepEqual(cost, { cpuSeconds: { main: 2, bulk: 4, v8: 0, pool: 0, other: 0 }, wakeUps: 70, busiest: 4 });
   t.is(totalCpu(cost), 6);
 });
 

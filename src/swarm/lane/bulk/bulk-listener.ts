@@ -10,6 +10,7 @@ const ADMISSION_TIMEOUT_MS = 5000;
 /** Connections that have not shown a ticket yet. A handshake costs this side a millisecond; nobody gets it to make many. */
 const MAX_PENDING_PER_ADDRESS = 16;
 const MAX_PENDING = 256;
+const FREE_PORT_TRIES = 5;
 
 export interface BulkListenerParts {
   readonly identity: BulkIdentity;
@@ -59,9 +60,8 @@ export class BulkListener {
   /** @throws `port-taken`, `config-invalid` */
   async listen({ host, port, shared }: BulkPlace): Promise<number> {
     try {
-      // Who shares a port is let in beside anybody of the same user who would share it, too.
-      const free = shared === 'first' ? await freePort(host, port) : port;
-      await listening(this.#server, { host, port: free, reusePort: shared !== undefined });
+      if (shared === 'first') await this.#listenFirst(host, port);
+      else await listening(this.#server, { host, port, reusePort: shared === 'next' });
     } catch (cause) {
       const taken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
       throw new LayerswarmError(taken ? 'port-taken' : 'config-invalid', `the bulk port ${host}:${port} cannot be listened on${taken ? ': another program has it; choose another with --bulk' : ''}`, { cause });
@@ -71,6 +71,20 @@ export class BulkListener {
 
   close(): void {
     this.#server.close();
+  }
+
+  /** Who shares a port is let in beside anybody of the same user who would share it, too: it is looked at alone first. */
+  async #listenFirst(host: string, port: number): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      const free = await freePort(host, port);
+      try {
+        await listening(this.#server, { host, port: free, reusePort: true });
+        return;
+      } catch (error) {
+        // A free one may be somebody else's a moment later.
+        if (port !== 0 || tries === FREE_PORT_TRIES) throw error;
+      }
+    }
   }
 
   #onConnection(raw: Socket): void {

@@ -6,6 +6,7 @@ import { TlsLaneHub, type BulkControl, type TlsLaneOptions } from '../../../../.
 import { LaneHub, type StreamLanes } from '../../../../../src/swarm/lane/lane-hub.ts';
 import { LaneSessions } from '../../../../../src/swarm/lane/lane-sessions.ts';
 import type { Lane } from '../../../../../src/swarm/lane/lane.ts';
+import { routeTo } from '../../../../../src/swarm/lane/route.ts';
 import type { Message, MessageType } from '../../../../../src/swarm/protocol/message.ts';
 import { CollectingTarget, TestLaneSource } from '../../../../support/lane-source.ts';
 import { MemorySwarm, type MemoryNetwork } from '../../../../support/memory-network.ts';
@@ -29,7 +30,7 @@ async function makeNode(t: ExecutionContext, swarm: MemorySwarm, options: TlsLan
   const network = await swarm.join();
   const source = new TestLaneSource();
   const sessions = new LaneSessions({ source });
-  const port = await BulkPort.listen({ host: '127.0.0.1', port: 0, sessions });
+  const port = await BulkPort.listen({ host: '127.0.0.1', port: 0, sessions, thread: options.thread ?? 0 });
   t.teardown(async () => {
     port.close();
     await sessions.close();
@@ -82,6 +83,18 @@ test('a node whose port cannot be reached dials instead, and both can ask on tha
   t.deepEqual([a.source.reads.length, b.source.reads.length], [1, 1]);
 });
 
+test('threads whose ports cannot be reached are dialled back by the one that was asked', async (t) => {
+  const swarm = new MemorySwarm();
+  const a = await makeNode(t, swarm, { thread: 1 });
+  const b = await makeNode(t, swarm, { thread: 2, hidden: true });
+  const lane = await a.hub.lane(routeTo(b.network.self, 2));
+  await works(t, lane);
+  await works(t, await b.hub.lane(routeTo(a.network.self, 1)));
+  t.is(a.hub.current(routeTo(b.network.self, 2)), lane);
+  t.is(a.hub.current(b.network.self), undefined);
+  t.deepEqual([a.offers.length, b.offers.length], [1, 1]);
+});
+
 test('where neither port can be reached there is no TLS lane, and no other try for a while', async (t) => {
   let now = 1000;
   const swarm = new MemorySwarm();
@@ -118,6 +131,28 @@ test('a port that somebody else has gets no ticket', async (t) => {
   const [a, b] = [await makeNode(t, swarm), await makeNode(t, swarm)];
   const offer = { addresses: [], fingerprint: Buffer.alloc(32, 1), ticket: Buffer.alloc(32), expiresInMs: 1000 };
   await t.throwsAsync(a.port.dial(b.network.self, [{ host: '127.0.0.1', port: b.port.port }], offer, 2000, NEVER), { code: 'peer-misbehaved' });
+});
+
+test('who dials one of the threads that share a port gets that one, and gives up where it is not', async (t) => {
+  const swarm = new MemorySwarm();
+  const sessions = new LaneSessions({ source: new TestLaneSource() });
+  t.teardown(async () => { await sessions.close(); });
+  const first = await BulkPort.listen({ host: '127.0.0.1', port: 0, sessions, thread: 0, shared: 'first' });
+  const others = [await BulkPort.listen({ host: '127.0.0.1', port: first.port, sessions, thread: 1, shared: 'next' }), await BulkPort.listen({ host: '127.0.0.1', port: first.port, sessions, thread: 2, shared: 'next' })];
+  t.teardown(() => { for (const port of [first, ...others]) port.close(); });
+  const opened: number[] = [];
+  for (const [thread, port] of [first, ...others].entries()) port.onOpened = () => { opened.push(thread); };
+  const a = await makeNode(t, swarm);
+  const dial = async (thread: number, port: BulkPort): Promise<Lane> => {
+    const offer = port.offer(a.network.self, a.port.fingerprint, false);
+    return await a.port.dial(routeTo('peer', thread), [{ host: '127.0.0.1', port: first.port }], offer, 10_000, NEVER);
+  };
+  for (const thread of [2, 0, 1, 1, 2, 0]) await dial(thread, [first, ...others][thread]!);
+  t.deepEqual(opened, [2, 0, 1, 1, 2, 0]);
+  await t.throwsAsync(dial(3, first), { code: 'peer-gone' });
+  // Nobody comes between who does not share it, or who would be the first.
+  await t.throwsAsync(BulkPort.listen({ host: '127.0.0.1', port: first.port, sessions }), { code: 'port-taken' });
+  await t.throwsAsync(BulkPort.listen({ host: '127.0.0.1', port: first.port, sessions, shared: 'first' }), { code: 'port-taken' });
 });
 
 test('who is no member any longer has no lane any longer', async (t) => {
