@@ -31,7 +31,7 @@ export function formatPeers({ peers }: Pick<StatusDocument, 'peers'>): string {
   return table([
     { label: 'NAME', value: ({ name }) => name },
     { label: 'PEER', value: ({ peerId }) => peerId },
-    { label: 'ADDRESS', value: ({ address }) => address },
+    { label: 'ADDRESS', value: ({ address }) => shortAddress(address) },
     { label: 'ZONE', value: ({ zone }) => zone },
     { label: 'LANE', value: ({ lane }) => lane },
     { label: 'LATENCY', value: ({ latencyMs }) => (latencyMs === null ? '' : `${latencyMs.toFixed(1)} ms`), align: 'right' },
@@ -139,7 +139,7 @@ export function formatReceipt(receipt: Receipt): string {
   const peers = Object.entries(receipt.peers).sort(([, a], [, b]) => b - a);
   const how = receipt.result === 'done' ? (receipt.verified ? 'every digest verified' : 'NOT verified') : `${receipt.result}: ${printable(receipt.error ?? '')}`;
   return [
-    `${receipt.reference}  ${receipt.digest}${receipt.stale ? '  (stale: the origin cannot be asked)' : ''}`,
+    `${receipt.reference}${receipt.digest === '' ? '' : `  ${receipt.digest}`}${receipt.stale ? '  (stale: the origin cannot be asked)' : ''}`,
     `  ${formatBytes(receipt.bytes)} in ${formatSeconds(receipt.seconds)}, ${how}`,
     `  from the origin  ${formatBytes(receipt.fromOriginBytes)}`,
     `  from peers       ${formatBytes(receipt.fromPeersBytes)}${peers.length === 0 ? '' : ` from ${peers.length}`}`,
@@ -154,7 +154,7 @@ export function formatReceipt(receipt: Receipt): string {
 export function formatPlan({ reference, digest, bytes, missingBytes, blobs }: PullPlan): string {
   const missing = blobs.filter(({ here }) => !here);
   return [
-    `${reference}  ${digest}`,
+    `${reference}${digest === '' ? '' : `  ${digest}`}`,
     `  ${formatBytes(missingBytes)} of ${formatBytes(bytes)} would be fetched, ${missing.length} of ${blobs.length} blobs`,
     ...missing.map((blob) => `    ${shortDigest(blob.digest)}  ${formatBytes(blob.bytes)}`),
   ].join('\n');

@@ -19,7 +19,12 @@ test('doctor tells what is well and what is not, with an agent and without one',
 
   const { checks } = await seed.cliJson<Checks>(['doctor']);
   const levels = Object.fromEntries(checks.map(({ check, level }) => [check, level]));
-  t.like(levels, { agent: 'ok', origin: 'ok', members: 'ok', store: 'ok', clock: 'ok', versions: 'ok', 'listen port': 'ok', runtimes: 'unknown' });
+  t.like(levels, { agent: 'ok', origin: 'ok', members: 'ok', store: 'ok', clock: 'ok', versions: 'ok', 'listen port': 'ok', runtimes: 'unknown', key: 'ok' });
+  const [keyId] = (await seed.status()).membership.keyIds;
+  t.is(checks.find(({ check }) => check === 'key')!.sentence, `this node has swarm key ${keyId!}`, 'of the agent, whatever the configuration says');
+  const alone = await startAgent(t, { origin: 'embedded' });
+  t.regex((await alone.cli(['doctor'])).stdout, /^degraded +key +there is no swarm key, so that this node is alone on loopback/m);
+  await alone.stop();
   t.regex(checks.find(({ check }) => check === 'agent')!.sentence, /^seed 12D3/);
 
   await other.stop();

@@ -118,7 +118,7 @@ export const configSchema = z.strictObject({
   origin: setting(originUrl.default('auto'), 'auto, embedded, or a URL such as https://registry.example:5000 or https://harbor.example/project, without credentials',
     'The one registry that decides what a tag means. auto: learned from the swarm. embedded: this node is the origin and takes pushes. Else the URL of a registry, with the path under which its repositories are where they are under one; http:// talks to it without TLS.'),
   originName: setting(z.string().refine(isOriginName).optional(), 'a name of at most 40 lower-case letters, digits, "." and "-"',
-    'What an embedded origin is called: its images are NAME.embedded/…. Kept with the data directory; the first time it is the name of the node.'),
+    'What an embedded origin is called: its images are NAME.embedded/team/app:1.0. Kept with the data directory; the first time it is the name of the node.'),
   originUsername: setting(z.string().min(1).optional(), 'a user name',
     'User name for the origin. Without one, the credentials of ~/.docker/config.json and its helpers are used.'),
   originPasswordFile: setting(file.optional(), 'a file', 'File that holds the password or token for originUsername.'),

@@ -18,7 +18,7 @@ export function verdict(receipt: Omit<Receipt, 'verdict'>): string {
   if (seconds > QUICK_SECONDS && asking > seconds / 2) return `${time(asking)} of ${time(seconds)} went into asking the origin for the tag and the manifests`;
   if (seconds > QUICK_SECONDS && waitedSeconds > seconds / 2) return `waited ${time(waitedSeconds)} of ${time(seconds)} for a first byte: sources were looked for, or busy with others`;
   if (seconds > QUICK_SECONDS && verifySeconds > seconds / 2) return `${time(verifySeconds)} of ${time(seconds)} went into verification: this host's CPU or disk is the limit`;
-  const silent = stalls === 0 ? '' : `; ${stalls} ${stalls === 1 ? 'source fell' : 'sources fell'} silent, and others took over`;
+  const silent = stalls === 0 ? '' : `; ${stalls === 1 ? 'a source fell silent once' : `sources fell silent ${stalls} times`}, and others took over`;
   return `${sources(receipt, fetched)}${silent}`;
 }
 

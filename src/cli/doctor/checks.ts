@@ -40,7 +40,7 @@ export async function checkHost(config: AgentConfig): Promise<Check[]> {
 
 /** What a running agent knows of itself and its members. */
 export function checkAgent(status: StatusDocument): Check[] {
-  const { health: { parts }, peers, version, membership: { strangers } } = status;
+  const { health: { parts }, peers, version } = status;
   const own = `layerswarm/${version}`;
   const others = [...new Set(peers.map(({ agent }) => agent))].filter((agent) => agent !== own);
   return [
@@ -51,8 +51,16 @@ export function checkAgent(status: StatusDocument): Check[] {
       checkListenPort(status),
       checkBulkPort(status),
     ]),
-    ...(peers.length > 0 && strangers.length > 0 ? [{ check: 'key', level: 'degraded', sentence: `a node at ${strangers[0]!.address} has another swarm key: if it is one of yours, give it the same file` } as const] : []),
+    checkKey(status),
   ];
+}
+
+/** Of the agent, which may have been given another key than the configuration that was found here. */
+function checkKey({ membership: { keyIds, strangers: [stranger] }, multiaddrs }: StatusDocument): Check {
+  if (stranger !== undefined) return { check: 'key', level: 'degraded', sentence: `a node at ${stranger.address} has another swarm key than this one (${keyIds[0] ?? 'none'}): if it is one of yours, give both the same file` };
+  if (keyIds.length > 0) return { check: 'key', level: 'ok', sentence: `this node has swarm key ${keyIds.join(' and ')}` };
+  const isAlone = multiaddrs.every((address) => /^\/ip[46]\/(?:127\.|::1\/)/.test(address));
+  return { check: 'key', level: 'degraded', sentence: `there is no swarm key, so that ${isAlone ? 'this node is alone on loopback' : 'whoever reaches this node is a member'}: make one with "layerswarm key FILE"` };
 }
 
 /** A member that dialled this node proves it; where none did, that may be chance. */

@@ -16,7 +16,8 @@ const CASES: readonly (readonly [title: string, receipt: Receipt, says: RegExp])
   ['one member', of({ fromPeersBytes: 20 * MIB, peers: { a: 20 * MIB } }), /^node-a gave nearly all of it, at 2\.00 MiB\/s$/],
   ['a full line', of({ fromPeersBytes: 30 * MIB, peers: { a: 10 * MIB, b: 9 * MIB, c: 11 * MIB } }), /line of this host was full.*1\.00 MiB\/s from each of 3 sources$/],
   ['several, not alike', of({ fromPeersBytes: 30 * MIB, peers: { a: 15 * MIB, b: 5 * MIB, c: 10 * MIB } }), /^it came from 3 sources at 3\.00 MiB\/s, most from node-a/],
-  ['a silent source', of({ fromPeersBytes: 20 * MIB, peers: { a: 20 * MIB }, stalls: 1 }), /; 1 source fell silent, and others took over$/],
+  ['a silent source', of({ fromPeersBytes: 20 * MIB, peers: { a: 20 * MIB }, stalls: 1 }), /; a source fell silent once, and others took over$/],
+  ['sources that are silent again and again', of({ fromPeersBytes: 20 * MIB, peers: { a: 20 * MIB }, stalls: 4 }), /; sources fell silent 4 times, and others took over$/],
 ];
 for (const [title, receipt, says] of CASES) {
   test(`${title}: the verdict says so`, (t) => {
