@@ -55,7 +55,7 @@ export class LaneSessions {
       peerId, role, host, stallMs, idleMs, bandwidth,
       source: { read: (blob, range) => source.read(peerId, blob, range) },
       words: {
-        heard: (frame) => words?.heard(peerId, frame),
+        heard: (frame) => words?.heard(peerId, host, frame),
         awaits: (id) => words?.awaits(peerId, id) === true,
       },
       slots: this.#slots,

@@ -320,7 +320,7 @@ test('while the name servers are silent a name leads where it led last, and a na
   const system = ((_name: string, _options: unknown, callback: (error: Error | null, found: LookupAddress[]) => void) => { questions.push((error, found = []) => { callback(error, found); }); }) as unknown as typeof lookup;
   const guarded = guardedLookup((reach) => reach === 'network', system);
   const ask = (): Promise<unknown> => new Promise((resolve) => {
-    guarded('registry.example', { all: false }, (error, address) => { resolve(error === null ? address : (error as NodeJS.ErrnoException).code); });
+    guarded('registry.example', { all: false }, (error, address) => { resolve(error === null ? address : error.code); });
   });
   const failure = (code: string): NodeJS.ErrnoException => Object.assign(new Error(code), { code });
 
