@@ -52,8 +52,21 @@ export interface BlobHttp {
   tellRanges(heeded: boolean): void;
 }
 
-/** The registry answered a Range with something that no part can be taken from. */
-class UnusableRange extends Error {}
+/** The whole body of a blob, from its beginning, whoever asked for it. */
+interface WholeBody {
+  readonly answer: Answer;
+  readonly ended: AbortController;
+}
+
+/** The registry answered a Range with something that no part can be taken from, but perhaps with the whole. */
+class UnusableRange extends Error {
+  readonly whole: WholeBody | undefined;
+
+  constructor(whole?: WholeBody) {
+    super();
+    this.whole = whole;
+  }
+}
 
 /** The read goes on, far slower than its siblings. */
 class Crawling extends Error {}
@@ -89,11 +102,12 @@ export class BlobReader {
     let position = start;
     let fruitless = 0;
     let abandoned = 0;
+    let body: WholeBody | undefined;
     let whole = range.plain === true || this.#http.clock.now() < this.#wholeUntil;
     for (let resumes = 0; position < end; resumes++) {
       const before = position;
       try {
-        for await (const chunk of whole ? this.#fromWhole(blob, position, end, signal) : this.#part(blob, position, end, signal)) {
+        for await (const chunk of whole ? this.#fromWhole(blob, position, end, signal, body) : this.#part(blob, position, end, signal)) {
           position += chunk.length;
           yield chunk;
         }
@@ -102,6 +116,7 @@ export class BlobReader {
       } catch (error) {
         if (error instanceof UnusableRange && !whole) {
           whole = true;
+          body = error.whole;
           continue;
         }
         if (error instanceof Crawling && abandoned < MAX_ABANDONED) {
@@ -123,8 +138,16 @@ export class BlobReader {
   /** The bytes from `position` to `end`, or to where a shorter 206 ends. @throws UnusableRange; LayerswarmError `size-mismatch`, `unsupported`; network errors */
   async* #part(blob: Blob, position: number, end: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, undefined> {
     const crawls = new AbortController();
-    const answer = await this.#request(blob, { range: `bytes=${position}-${end - 1}` }, [200, 206, ...NO_RANGE], AbortSignal.any([crawls.signal, ...(signal === undefined ? [] : [signal])]));
+    const ended = new AbortController();
+    using _ = forwarded(signal, ended);
+    const answer = await this.#request(blob, { range: `bytes=${position}-${end - 1}` }, [200, 206, ...NO_RANGE], AbortSignal.any([crawls.signal, ended.signal]));
+    let isPassedOn = false;
     try {
+      // of those who get all of it the first reads on, for whoever wants a part
+      if (answer.status === 200 && position === 0 && answer.contentLength !== end && this.#whole.isFree(keyOf(blob))) {
+        isPassedOn = true;
+        throw new UnusableRange({ answer, ended });
+      }
       using pace = this.#pace.begin(() => crawls.abort());
       const to = this.#endOf(blob, answer, position, end);
       let at = position;
@@ -142,7 +165,7 @@ export class BlobReader {
     } catch (error) {
       throw crawls.signal.aborted ? new Crawling() : error;
     } finally {
-      answer.discard();
+      if (!isPassedOn) answer.discard();
     }
   }
 
@@ -170,13 +193,16 @@ export class BlobReader {
     return range.end;
   }
 
-  /** The same from a plain GET, for a registry that cannot give parts. */
-  async* #fromWhole(blob: Blob, position: number, end: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, undefined> {
-    yield* this.#whole.read(keyOf(blob), position, end, {
+  /** The same from a plain GET, for a registry that cannot give parts. @param body one that is there already */
+  async* #fromWhole(blob: Blob, position: number, end: number, signal: AbortSignal | undefined, body: WholeBody | undefined): AsyncGenerator<Uint8Array, void, undefined> {
+    let unused = body;
+    const reading = this.#whole.read(keyOf(blob), position, end, {
       open: async (ended) => {
-        const answer = await this.#request(blob, {}, [200], ended);
-        requireIdentity(blob.what, answer);
+        const answer = unused?.answer ?? await this.#request(blob, {}, [200], ended);
+        if (unused !== undefined) forwarded(ended, unused.ended);
+        unused = undefined;
         try {
+          requireIdentity(blob.what, answer);
           this.#requireSize(blob, answer.contentLength, end);
         } catch (error) {
           answer.discard();
@@ -188,6 +214,11 @@ export class BlobReader {
       },
       taken: (bytes) => this.#taken(bytes, signal),
     }, signal);
+    try {
+      yield* reading;
+    } finally {
+      unused?.answer.discard();
+    }
   }
 
   async #request(blob: Blob, headers: Record<string, string>, accept: readonly number[], signal: AbortSignal | undefined): Promise<Answer> {
@@ -225,6 +256,14 @@ export class BlobReader {
       throw this.#http.failure(what, error, signal).error;
     }
   }
+}
+
+/** What aborts `signal` aborts `target`, until it is disposed of. */
+function forwarded(signal: AbortSignal | undefined, target: AbortController): Disposable {
+  const abort = (): void => { target.abort(signal?.reason); };
+  if (signal?.aborted === true) abort();
+  signal?.addEventListener('abort', abort, { once: true });
+  return { [Symbol.dispose]: () => { signal?.removeEventListener('abort', abort); } };
 }
 
 interface Blob {

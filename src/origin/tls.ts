@@ -66,7 +66,7 @@ function makeAgent(pem: Pem, timeout: number, admits?: Admits): Dispatcher {
 
 /** Reading a few hundred authorities takes a tenth of a second of CPU: done once, at the first TLS connection, not at start. */
 function lazyConnector(pem: Pem, timeout: number, admits: Admits | undefined): buildConnector.connector {
-  const guard = admits === undefined ? {} : { lookup: guardedLookup(admits) };
+  const guard = { lookup: guardedLookup(admits ?? (() => true)) };
   const plain = buildConnector({ timeout, ...guard });
   let secure: buildConnector.connector | undefined;
   return (options, callback) => {

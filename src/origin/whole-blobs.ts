@@ -66,6 +66,12 @@ export class WholeBlobs {
     }
   }
 
+  /** Nobody reads it, nor has it open. */
+  isFree(key: string): boolean {
+    const line = this.#lines.get(key);
+    return line === undefined || (!line.busy && line.stream === undefined);
+  }
+
   close(): void {
     for (const line of this.#lines.values()) {
       clearTimeout(line.timer);

@@ -35,11 +35,10 @@ let played: Promise<unknown> = Promise.resolve();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
     void (async () => {
-      const undo = async (): Promise<unknown> => await Promise.allSettled([running.undo(), cleanup.undo()]);
-      await undo();
+      await running.undo().catch(() => undefined);
       // what was being started meanwhile is undone as soon as it is there
       await Promise.race([played, delay(ABANDON_MS)]);
-      await undo();
+      await Promise.allSettled([running.undo(), cleanup.undo()]);
       process.exit(130);
     })();
   });

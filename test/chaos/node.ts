@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Cleanup } from '../support/cleanup.ts';
+import type { CleanupStack } from '../support/cleanup.ts';
 import type { FailingDisk } from '../support/failing-disk.ts';
 import { type Agent, type AgentOptions, startAgent } from '../support/layerswarm.ts';
 import type { Host } from '../support/netns.ts';
@@ -37,14 +37,14 @@ export class ChaosNode {
   wasFlipped = false;
   /** What each run said, for whoever has to find a cause. */
   readonly logs: string[] = [];
-  readonly #cleanup: Cleanup;
+  readonly #cleanup: CleanupStack;
   readonly #options: ChaosNodeOptions['agent'];
   readonly #problems: string[] = [];
   #agent: Agent | undefined;
   #ended = false;
   #last: Promise<void> = Promise.resolve();
 
-  constructor(cleanup: Cleanup, { index, host, isLiar, disk, agent }: ChaosNodeOptions) {
+  constructor(cleanup: CleanupStack, { index, host, isLiar, disk, agent }: ChaosNodeOptions) {
     this.index = index;
     this.host = host;
     this.isLiar = isLiar;
@@ -79,7 +79,8 @@ export class ChaosNode {
   }
 
   async start(): Promise<void> {
-    if (this.#agent !== undefined && this.#agent.program.exit === undefined) return;
+    // its folder may be gone already, and would be made anew
+    if (this.#cleanup.isOver || (this.#agent !== undefined && this.#agent.program.exit === undefined)) return;
     this.#keepLog();
     try {
       this.#agent = await startAgent(this.#cleanup, { ...this.#options, host: this.host });

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
-import type { Cleanup } from '../support/cleanup.ts';
+import type { Cleanup, CleanupStack } from '../support/cleanup.ts';
 import { type DockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
 import { mountFailingDisk } from '../support/failing-disk.ts';
 import { makeSwarmKey } from '../support/layerswarm.ts';
@@ -35,13 +35,14 @@ export interface World {
   startOrigin(): Promise<void>;
 }
 
-export async function makeWorld(cleanup: Cleanup, plan: Plan, images: OriginImages): Promise<World> {
+export async function makeWorld(cleanup: CleanupStack, plan: Plan, images: OriginImages): Promise<World> {
   const network = await TestNetwork.create(cleanup);
   const line = { uplink: plan.rate, downlink: plan.rate };
   const originHost = await network.addHost('origin', line);
   const strangerHost = await network.addHost('stranger', line);
   let registry: DockerRegistry | undefined;
   const startOrigin = async (): Promise<void> => {
+    if (cleanup.isOver) return;
     registry ??= await startDockerRegistry(cleanup, { folder: images.folder, host: '127.0.0.1', port: REGISTRY_PORT, netns: originHost.netns });
   };
   await startOrigin();

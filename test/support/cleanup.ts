@@ -14,6 +14,11 @@ export class CleanupStack implements Cleanup {
   #failures: unknown[] = [];
   #isOver = false;
 
+  /** `undo` was called: what is started now is in vain. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
   teardown(undo: Undo): void {
     if (!this.#isOver) {
       this.#undos.push(undo);

@@ -53,7 +53,7 @@ export class LaneSessions {
       peerId, role, host, stallMs, idleMs, bandwidth,
       source: { read: (blob, range) => source.read(peerId, blob, range) },
       words: {
-        heard: (frame) => words?.heard(route, frame),
+        heard: (frame) => words?.heard(route, host, frame),
         awaits: (id) => words?.awaits(route, id) === true,
       },
       slots: this.#slots,

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { BoundedMap } from '../../bounded-map.ts';
 import { LayerswarmError } from '../../errors.ts';
 import { Conversation } from '../network/conversation.ts';
 import type { MessageHandlers } from '../network/handlers.ts';
@@ -13,6 +14,11 @@ import { parseRoute, routesTo, type Route } from './route.ts';
 /** Words a second, and at once, of one peer. Over it they are read later, not refused. */
 const WORDS_PER_SECOND = 2000;
 const WORDS_AT_ONCE = 4000;
+/** The same of all peers at one address: who has many identities, or leaves and comes back, has no more. */
+const WORDS_OF_ADDRESS = 8000;
+const WORDS_OF_ADDRESS_AT_ONCE = 16_000;
+/** Addresses whose words are counted; one that said nothing for long has its whole share again, and need not be remembered. */
+const MAX_ADDRESSES = 1024;
 /** Asks of one peer that are being answered at a time; over it, no more is read from it. */
 const MAX_HANDLING = 256;
 /** Whoever asks waits this long for a lane; the time for the answer begins when it is open. On a busy host a handshake takes its time. */
@@ -56,6 +62,8 @@ interface Talk {
 export class LaneWords {
   readonly #options: LaneWordsOptions;
   readonly #talks = new Map<string, Talk>();
+  /** What was said last is last. */
+  readonly #addresses = new BoundedMap<string, TokenBucket>(MAX_ADDRESSES);
 
   constructor(options: LaneWordsOptions) {
     this.#options = options;
@@ -81,8 +89,8 @@ export class LaneWords {
     return this.#talks.get(route)?.conversation.awaits(id) === true;
   }
 
-  /** As `WordSink.heard`. */
-  heard(route: Route, { type, id, word }: WordFrame): Promise<void> | undefined {
+  /** As `WordSink.heard`. @param host the address, or group of addresses, that the lane comes from */
+  heard(route: Route, host: string, { type, id, word }: WordFrame): Promise<void> | undefined {
     const talk = this.#talk(route);
     // It left while this was on its way.
     if (talk === undefined) return undefined;
@@ -93,10 +101,13 @@ export class LaneWords {
       if (error instanceof LayerswarmError) this.#options.misbehaved(parseRoute(route).peerId, error);
       throw error;
     }
-    talk.bucket.take(this.#now());
+    const now = this.#now();
+    const address = this.#address(host, now);
+    address.take(now);
+    talk.bucket.take(now);
     void this.#handle(talk, { kind: KINDS[type], id, message });
     if (talk.handling >= MAX_HANDLING) return (talk.handled ??= Promise.withResolvers<void>()).promise;
-    const waitMs = talk.bucket.waitMs(this.#now());
+    const waitMs = Math.max(talk.bucket.waitMs(now), address.waitMs(now));
     return waitMs === 0 ? undefined : new Promise((resolve) => { setTimeout(resolve, waitMs); });
   }
 
@@ -117,6 +128,12 @@ export class LaneWords {
       talk.handled?.resolve();
       talk.handled = undefined;
     }
+  }
+
+  #address(host: string, now: number): TokenBucket {
+    const bucket = this.#addresses.get(host) ?? new TokenBucket(WORDS_OF_ADDRESS, WORDS_OF_ADDRESS_AT_ONCE, now);
+    this.#addresses.set(host, bucket);
+    return bucket;
   }
 
   #talk(route: Route): Talk | undefined {

@@ -290,3 +290,32 @@ test('a name that leads to this host is refused where it is looked up', async (t
   t.is(await ask('both.example', false), '192.0.2.1');
   t.deepEqual(await ask('both.example', true), [{ address: '192.0.2.1', family: 4 }]);
 });
+
+test('while the name servers are silent a name leads where it led last, and a name that is gone nowhere', async (t) => {
+  const questions: ((error: NodeJS.ErrnoException | null, found?: LookupAddress[]) => void)[] = [];
+  const system = ((_name: string, _options: unknown, callback: (error: Error | null, found: LookupAddress[]) => void) => { questions.push((error, found = []) => { callback(error, found); }); }) as unknown as typeof lookup;
+  const guarded = guardedLookup((reach) => reach === 'network', system);
+  const ask = (): Promise<unknown> => new Promise((resolve) => {
+    guarded('registry.example', { all: false }, (error, address) => { resolve(error === null ? address : error.code); });
+  });
+  const failure = (code: string): NodeJS.ErrnoException => Object.assign(new Error(code), { code });
+
+  const first = [ask(), ask()];
+  t.is(questions.length, 1, 'they share one question');
+  questions[0]!(null, [{ address: '192.0.2.1', family: 4 }]);
+  t.deepEqual(await Promise.all(first), ['192.0.2.1', '192.0.2.1']);
+  t.is(await ask(), '192.0.2.1', 'without an answer');
+  const answered = ask();
+  t.is(questions.length, 2, 'which is still being waited for');
+  questions[1]!(failure('EAI_AGAIN'));
+  t.is(await answered, '192.0.2.1');
+  const moved = ask();
+  questions[2]!(null, [{ address: '192.0.2.2', family: 4 }]);
+  t.is(await moved, '192.0.2.2', 'a new answer counts');
+  const gone = ask();
+  questions[3]!(failure('ENOTFOUND'));
+  t.is(await gone, 'ENOTFOUND');
+  const away = ask();
+  questions[4]!(failure('EAI_AGAIN'));
+  t.is(await away, 'EAI_AGAIN');
+});

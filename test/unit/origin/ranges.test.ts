@@ -76,6 +76,31 @@ for (const [title, fault] of BAD_ANSWERS) {
   });
 }
 
+test('where all of a blob came for its beginning, that body is read on by whoever wants a part', async (t) => {
+  const setup = await setUp(t);
+  if (setup === undefined) return;
+  const { proxy, origin, read } = setup;
+  proxy.inject({ kind: 'norange' });
+  t.true((await read(0, 100_000)).equals(layer.subarray(0, 100_000)));
+  const parts = await Promise.all([300_000, 100_000].map((start) => read(start, start + 100_000)));
+  t.true(parts[1]!.equals(layer.subarray(100_000, 200_000)));
+  t.true(parts[0]!.equals(layer.subarray(300_000)));
+  t.is(proxy.requests.filter(isBlob).length, 1);
+  t.false(origin.health.ranges);
+});
+
+test('who gives up a part does not end the body that all read on from', async (t) => {
+  const setup = await setUp(t);
+  if (setup === undefined) return;
+  const { proxy, origin, blob, read } = setup;
+  proxy.inject({ kind: 'norange' });
+  const reader = new AbortController();
+  for await (const chunk of origin.readBlob('team/app', blob, { start: 0, end: 10 }, reader.signal)) t.is(chunk.length, 10);
+  reader.abort(new Error('enough'));
+  t.true((await read(10, 400_000)).equals(layer.subarray(10)));
+  t.is(proxy.requests.filter(isBlob).length, 1);
+});
+
 test('a whole body that is cut is gone on with, and one that another part was read from is begun anew', async (t) => {
   const setup = await setUp(t);
   if (setup === undefined) return;

@@ -8,6 +8,7 @@ import type { Peer } from '../../../../src/swarm/network/network.ts';
 import { encodeWord, type Word } from '../../../../src/swarm/protocol/word.ts';
 import { throwsCode } from './conformance/lane-pair.ts';
 
+const HOST = '192.0.2.1';
 const blob = `sha256:${'ab'.repeat(32)}`;
 const have = (piece: number): Word => ({ type: 'have', blob, runs: [[piece, 1]], forZone: false });
 
@@ -42,7 +43,7 @@ class Side {
 
   #say(frame: WordFrame): boolean {
     this.said.push(frame);
-    void this.other?.words.heard(this.name, frame);
+    void this.other?.words.heard(this.name, HOST, frame);
     return true;
   }
 }
@@ -115,7 +116,7 @@ test('whoever asks a member that takes no lane, or leaves, is told so', async (t
 
 test('what is no word is counted against whoever said it', (t) => {
   const [a] = pair();
-  t.throws(() => a.words.heard('b', { type: 'note', id: 0, word: Buffer.from('rubbish') }), { code: 'peer-misbehaved' });
+  t.throws(() => a.words.heard('b', HOST, { type: 'note', id: 0, word: Buffer.from('rubbish') }), { code: 'peer-misbehaved' });
   t.deepEqual(a.misbehaved, ['b']);
 });
 
@@ -138,16 +139,39 @@ test('who says too much at once, or asks too much, is read later', async (t) => 
   const waits: (Promise<void> | undefined)[] = [];
   for (let i = 0; i < 4500; i++) {
     if (i % 100 === 0) await setImmediate();
-    waits.push(a.words.heard('b', { type: 'note', id: 0, word }));
+    waits.push(a.words.heard('b', HOST, { type: 'note', id: 0, word }));
   }
   t.is(waits[3000], undefined);
   t.not(waits.at(-1), undefined);
   const { promise, resolve } = Promise.withResolvers<undefined>();
   b.handlers.set('dispute', async () => await promise);
   const ask = encodeWord({ type: 'dispute', blob, runs: [] });
-  const asks = Array.from({ length: 256 }, (_, id) => b.words.heard('a', { type: 'ask', id, word: ask }));
+  const asks = Array.from({ length: 256 }, (_, id) => b.words.heard('a', HOST, { type: 'ask', id, word: ask }));
   t.is(asks[0], undefined);
   t.not(asks.at(-1), undefined);
   resolve(undefined);
   await asks.at(-1);
+});
+
+test('identities at one address share what is heard of it, also when they leave and come back, and nobody else waits', async (t) => {
+  const words = new LaneWords({
+    handlers: new MessageHandlers(),
+    peer: (peerId) => ({ peerId }) as Peer,
+    current: () => undefined,
+    open: async () => { await Promise.resolve(); },
+    now: () => 1000,
+    misbehaved: () => undefined,
+  });
+  const word = encodeWord(have(0));
+  const say = (peerId: string, host: string): Promise<void> | undefined => words.heard(peerId, host, { type: 'note', id: 0, word });
+  for (let peer = 0; peer < 16; peer++) {
+    for (let i = 0; i < 1000; i++) {
+      if (i % 100 === 0) await setImmediate();
+      t.is(say(`peer${peer}`, HOST), undefined);
+    }
+    words.forget(`peer${peer}`);
+    await setImmediate();
+  }
+  t.not(say('another', HOST), undefined);
+  t.is(say('another', '192.0.2.2'), undefined);
 });

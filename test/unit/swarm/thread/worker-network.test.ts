@@ -44,7 +44,7 @@ async function setUp(): Promise<Setup> {
   const setup: Setup = { network, onLane, overMain, opened, isLaneOpen: false };
   const say = ({ type, id, word }: WordFrame): boolean => {
     note(onLane, decodeWord(word));
-    if (type === 'ask') void network.words.heard(PEER, { type: 'reply', id, word: encodeWord(nobodyHas as never) });
+    if (type === 'ask') void network.words.heard(PEER, '10.0.0.1', { type: 'reply', id, word: encodeWord(nobodyHas as never) });
     return true;
   };
   network.lanes = {
