@@ -33,9 +33,8 @@ export async function writeTempBlob(
     await publish(blob);
     return blob;
   } catch (error) {
-    throw storeError(error, `write ${options.expected?.toString() ?? 'a blob'}`);
-  } finally {
     await rm(path, { force: true });
+    throw storeError(error, `write ${options.expected?.toString() ?? 'a blob'}`);
   }
 }
 
