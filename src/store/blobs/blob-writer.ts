@@ -34,10 +34,9 @@ export async function writeTempBlob(
     await publish(blob);
     return blob;
   } catch (error) {
-    throw storeError(error, `write ${options.expected?.toString() ?? 'a blob'}`);
-  } finally {
     // what a bad disk keeps goes when the store opens, and is no reason to forget why nothing was written
     await rm(path, { force: true }).catch(() => undefined);
+    throw storeError(error, `write ${options.expected?.toString() ?? 'a blob'}`);
   }
 }
 

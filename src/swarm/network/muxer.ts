@@ -1,6 +1,5 @@
 import type { MessageStream, StreamMuxerFactory } from '@libp2p/interface';
 import { yamux } from '@libp2p/yamux';
-import { gatherSends } from './gathered-sends.ts';
 
 /** A megabyte a stream keeps small messages quick beside bulk. */
 const STREAM_WINDOW_BYTES = 1 << 20;
@@ -15,7 +14,7 @@ const MAX_INBOUND_STREAMS = 128;
 export function muxer(): StreamMuxerFactory {
   const factory = yamux({ maxInboundStreams: MAX_INBOUND_STREAMS, streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES, maxReadBufferLength: READ_BUFFER_BYTES } })();
   const create = factory.createStreamMuxer.bind(factory);
-  factory.createStreamMuxer = (connection) => create(gatherSends(sendsUntilClosed(connection)));
+  factory.createStreamMuxer = (connection) => create(sendsUntilClosed(connection));
   return factory;
 }
 
