@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { loadConfig, type ConfigOptions } from '../../../../src/agent/config/config.ts';
+import { configOf, loadConfig, type ConfigOptions } from '../../../../src/agent/config/config.ts';
 import { dataDirectory } from '../../../../src/agent/config/data-directory.ts';
 import { LayerswarmError } from '../../../../src/errors.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
@@ -132,4 +132,17 @@ test('the data directory is found without checking the rest', async (t) => {
   t.is(await dataDirectory({ env: { LAYERSWARM_DATA: '/srv/other' }, file, flag: undefined }), '/srv/other');
   t.is(await dataDirectory({ env: {}, file, flag: '/srv/flag' }), '/srv/flag');
   t.is(await dataDirectory({ env: { LAYERSWARM_CONFIG: '/dev/null' }, uid: 0, file: undefined, flag: undefined }), '/var/lib/layerswarm');
+});
+
+test.serial('settings that a program gives are checked as a file is, and nothing else counts', (t) => {
+  const before = process.env['LAYERSWARM_ZONE'];
+  process.env['LAYERSWARM_ZONE'] = 'elsewhere';
+  t.teardown(() => {
+    if (before === undefined) delete process.env['LAYERSWARM_ZONE'];
+    else process.env['LAYERSWARM_ZONE'] = before;
+  });
+  const config = configOf({ data: '/srv/node', status: 'off', store: { maxBytes: '20 GiB' } });
+  t.like(config, { data: '/srv/node', status: undefined, zone: 'default', store: { maxBytes: { bytes: 20 * 2 ** 30 } }, warnings: [] });
+  t.throws(() => configOf({ data: '/srv/node', origin: 'ftp://x' }), { code: 'config-invalid', message: /^origin: expected auto, embedded, or a URL/ });
+  t.throws(() => configOf({ data: '/srv/node', listen: ['/ip4/0.0.0.0/tcp/4001'] }), { code: 'config-invalid', message: /^swarmKey: / });
 });
