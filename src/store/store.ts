@@ -7,7 +7,6 @@ import { CheckedFiles } from './blobs/checked-files.ts';
 import { DiskBlobStore, type BlobStoreStats, type DamagedBlob, type GuardedBlobs } from './blobs/disk-blob-store.ts';
 import { FolderLock } from './disk/folder-lock.ts';
 import { collectGarbage, type GcOptions, type GcReport } from './care/garbage.ts';
-import type { ImageStore } from './images/image-store.ts';
 import { LayoutIndex } from './db/layout-index.ts';
 import { isDamage, Metadata } from './db/metadata.ts';
 import { MetadataBackup } from './db/metadata-backup.ts';
@@ -15,7 +14,7 @@ import type { PartialLender } from './partial/partial-owner.ts';
 import { Pins } from './images/pins.ts';
 import { purgeImage, type PurgeOptions, type PurgeResult } from './images/purge.ts';
 import { adoptManifests, rebuild, restoreTags } from './care/rebuild.ts';
-import { SqliteImageStore } from './images/sqlite-image-store.ts';
+import { ImageStore } from './images/image-store.ts';
 import { isMissing, storeError } from './store-error.ts';
 import { checkFormat, checkMode, prepareFolders, StoreLayout } from './disk/store-layout.ts';
 import { SyncPolicy } from './disk/sync-policy.ts';
@@ -144,7 +143,7 @@ async function assemble({ layout, lock, metadata, fresh, damaged }: Opened, opti
   });
   const index = new LayoutIndex({ layout, metadata, delayMs: options.indexDelayMs ?? 1000 });
   await index.write();
-  const images = new SqliteImageStore({ metadata, blobs, pins, onTags: () => index.changed() });
+  const images = new ImageStore({ metadata, blobs, pins, onTags: () => index.changed() });
   blobs.onChange(({ kind }) => {
     if (kind === 'removed') index.changed();
   });

@@ -55,7 +55,7 @@ class Crowd implements World {
     });
     this.#living = this.#hosts.length;
     this.#byId = new Map(this.#hosts.map((host) => [host.id, host]));
-    this.#ranked = new MemberDistance().rank(Digest.of(Buffer.from('blob')), this.#hosts.map(({ id }) => id)).map((id) => this.host(id));
+    this.#ranked = new MemberDistance((id) => id).rank(Digest.of(Buffer.from('blob')), this.#hosts.map(({ id }) => id)).map((id) => this.host(id));
   }
 
   run(): CrowdResult {

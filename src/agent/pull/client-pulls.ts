@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bounded-map.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { linkedDescriptors, parseManifest } from '../../oci/manifest.ts';
 import type { ClientName } from '../../registry/client-name.ts';
@@ -45,7 +46,7 @@ export class ClientPulls implements PullObserver, Disposable {
   readonly #pulls = new Map<string, ClientPull>();
   readonly #failures = new Map<string, PullFailure>();
   /** `repository@digest` to the reference that it was asked for by, and the pull's id: runtimes resolve a tag first and then ask by digest. */
-  readonly #names = new Map<string, Name>();
+  readonly #names = new BoundedMap<string, Name>(MAX_NAMES);
   readonly #unsubscribe: () => void;
   /** What was told, in its order: a manifest is read before the blobs that were asked for after it are counted. */
   #told: Promise<void> = Promise.resolve();
@@ -61,7 +62,7 @@ export class ClientPulls implements PullObserver, Disposable {
   manifestServed({ repository, reference, digest, isHead, client }: Parameters<PullObserver['manifestServed']>[0]): string {
     const key = `${repository}@${digest.toString()}`;
     const name: Name = { reference: reference.includes(':') ? this.#names.get(key)?.reference : `${repository}:${reference}`, id: this.#idFor(key), at: this.#options.now() };
-    this.#remember(key, name);
+    this.#names.set(key, name);
     this.#failures.delete(`${repository} ${reference}`);
     // A manifest that is damaged or gone by now makes no receipt.
     if (!isHead) this.#told = this.#told.then(() => this.#begin(repository, digest, client)).catch(() => undefined);
@@ -143,7 +144,7 @@ export class ClientPulls implements PullObserver, Disposable {
     // The child that the client asks for next is called by the name of the index.
     for (const { digest: child } of children) {
       const childKey = `${repository}@${child.toString()}`;
-      this.#remember(childKey, { ...name, id: this.#names.get(childKey)?.id ?? name.id });
+      this.#names.set(childKey, { ...name, id: this.#names.get(childKey)?.id ?? name.id });
     }
     if (manifest.kind === 'index') return;
     this.#pulls.set(key, {
@@ -198,11 +199,6 @@ export class ClientPulls implements PullObserver, Disposable {
 
   #watch(): void {
     this.#timer ??= setInterval(() => this.look(), LOOK_MS);
-  }
-
-  #remember(key: string, name: Name): void {
-    if (this.#names.size >= MAX_NAMES) this.#names.clear();
-    this.#names.set(key, name);
   }
 }
 

@@ -132,6 +132,7 @@ export class Replication implements AsyncDisposable {
     const outcomes = new Map<string, ReplicatedTag>();
     const open = new Set<string>();
     const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
+    ended.catch(() => undefined); // awaited below; a run that is given up while it looks for work ends there
     let listed = false;
     const check = (): void => {
       if (listed && open.size === 0) resolve();

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bounded-map.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { isForeign, readManifest } from '../../oci/manifest.ts';
@@ -21,7 +22,7 @@ interface Known {
 export class ImageList {
   readonly #images: ImageStore;
   readonly #blobs: Pick<BlobStore, 'size'>;
-  readonly #known = new Map<string, Known>();
+  readonly #known = new BoundedMap<string, Known>(MAX_KNOWN);
   readonly #reading = new Map<string, Promise<void>>();
 
   constructor(images: ImageStore, blobs: Pick<BlobStore, 'size'>) {
@@ -67,7 +68,6 @@ export class ImageList {
   async #readNow(repository: string, digest: Digest): Promise<void> {
     try {
       const known = await this.#find(repository, digest);
-      if (this.#known.size >= MAX_KNOWN) this.#known.clear();
       if (known !== undefined) this.#known.set(digest.toString(), known);
     } catch {
       // A manifest that cannot be read now is read when the list is asked for again.

@@ -1,3 +1,4 @@
+import { unlessAborted } from '../../async/abort.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { BlobStore, StreamOptions } from '../../store/blob-store.ts';
 import type { WantedPart } from '../swarm.ts';
@@ -44,12 +45,8 @@ export async function* clientBytes(
   let pollMs = emit === 'proven' ? trickleMs : start > 0 ? 0 : VOUCHED_POLL_MS;
   const proven = transfer.done().then(() => true);
   proven.catch(() => undefined);
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-  });
-  aborted.catch(() => undefined);
   signal.throwIfAborted();
-  while (position < end && !(await Promise.race([proven, aborted, after(pollMs)]))) {
+  while (position < end && !(await unlessAborted(Promise.race([proven, after(pollMs)]), signal))) {
     if (emit === 'vouched') pollMs = VOUCHED_POLL_MS;
     do {
       const piece = await transfer.vouchedPiece(position, wanted());

@@ -1,4 +1,3 @@
-import { base58btc } from 'multiformats/bases/base58';
 import { Digest } from '../../oci/digest.ts';
 import type { BlobNetwork, Peer } from '../network/network.ts';
 import type { Message, MessageOf } from '../protocol/message.ts';
@@ -70,8 +69,7 @@ export class Coordinators {
   readonly #random: () => number;
   readonly #granted: CoordinatorsOptions['granted'];
   readonly #doubted: (member: string) => boolean;
-  /** As kad-dht measures it, so that a lookup finds the same member. */
-  readonly #distance = new MemberDistance((member) => base58btc.baseDecode(member));
+  readonly #distance = new MemberDistance();
   readonly #tables = new Map<string, Map<string, MadeTable>>();
   readonly #passedOver = new Map<string, number>();
   /** Blobs whose closest member was looked for in the DHT. */

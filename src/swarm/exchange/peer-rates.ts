@@ -1,3 +1,5 @@
+import { BoundedMap } from '../../bounded-map.ts';
+
 /** How fast a member was counts for this long, in ms. */
 const FRESH_MS = 120_000;
 /** One that gives less than this part of what others give is slow. */
@@ -21,7 +23,7 @@ export interface SlowPeer {
 /** How fast members have been lately, over all blobs: names the host that is slow where others are not. */
 export class PeerRates {
   readonly #now: () => number;
-  readonly #rates = new Map<string, { readonly bytesPerSecond: number; readonly at: number }>();
+  readonly #rates = new BoundedMap<string, { readonly bytesPerSecond: number; readonly at: number }>(MAX_PEERS);
 
   /** @param now milliseconds since the epoch */
   constructor(now: () => number) {
@@ -34,9 +36,7 @@ export class PeerRates {
     const rate = (bytes * 1000) / Math.max(1, ms);
     const before = this.#fresh(peerId);
     // The last to be measured is the last to be forgotten.
-    this.#rates.delete(peerId);
     this.#rates.set(peerId, { bytesPerSecond: before === undefined ? rate : before * 0.7 + rate * 0.3, at: this.#now() });
-    if (this.#rates.size > MAX_PEERS) this.#rates.delete(this.#rates.keys().next().value!);
   }
 
   slow(): SlowPeer[] {

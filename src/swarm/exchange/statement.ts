@@ -1,4 +1,5 @@
 import { hash as hashOf } from 'node:crypto';
+import { BoundedMap } from '../../bounded-map.ts';
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { BlobNetwork } from '../network/network.ts';
@@ -36,7 +37,7 @@ export const MAX_SIGNED = 2 ** MAX_PATH;
 const MAX_KNOWN = 4096;
 
 const NOTHING = Buffer.alloc(HASH_BYTES);
-const known = new Map<string, boolean>();
+const known = new BoundedMap<string, boolean>(MAX_KNOWN);
 
 export async function makeStatement(network: BlobNetwork, blob: Digest, start: number, bytes: Uint8Array): Promise<Statement> {
   const [statement] = await signStatements(network, blob, [{ start, length: bytes.length, sha256: sha256(bytes) }]);
@@ -72,7 +73,6 @@ export async function statementIsSigned(network: BlobNetwork, blob: Digest, stat
   const found = known.get(key);
   if (found !== undefined) return found;
   const holds = await network.verify(signer, signed, signature);
-  if (known.size >= MAX_KNOWN) known.delete(known.keys().next().value!);
   known.set(key, holds);
   return holds;
 }

@@ -1,3 +1,4 @@
+import { onAbort } from '../../async/abort.ts';
 import { LayerswarmError } from '../../errors.ts';
 import type { Frame } from '../protocol/frame.ts';
 import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
@@ -48,8 +49,7 @@ export class Conversation {
     const timer = setTimeout(() => {
       reject(new LayerswarmError('timeout', `peer ${this.#peer.peerId} did not answer "${message.type}" within ${timeoutMs} ms`));
     }, timeoutMs);
-    const onAbort = (): void => { reject(aborted(message, options.signal!)); };
-    options.signal?.addEventListener('abort', onAbort, { once: true });
+    using _ = onAbort(options.signal, () => { reject(aborted(message, options.signal!)); });
     this.#pending.set(id, { answer, resolve, reject });
     try {
       this.#write({ kind: 'request', id, message });
@@ -58,7 +58,6 @@ export class Conversation {
     } finally {
       this.#pending.delete(id);
       clearTimeout(timer);
-      options.signal?.removeEventListener('abort', onAbort);
     }
   }
 

@@ -1,3 +1,4 @@
+import { onAbort } from '../../async/abort.ts';
 import type { ContentRouting } from './content-routing.ts';
 import type { Peer } from './network.ts';
 
@@ -36,14 +37,12 @@ async function connect(options: MemberSearchOptions, peerId: string, addresses: 
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
   const unsubscribe = options.onPeer((event, peer) => { if (event === 'joined' && peer.peerId === peerId) resolve(peerId); });
   const ended = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_TIMEOUT_MS)]);
-  const onEnded = (): void => { resolve(undefined); };
-  ended.addEventListener('abort', onEnded, { once: true });
+  using _ = onAbort(ended, () => { resolve(undefined); });
   try {
     if (ended.aborted) return undefined;
     options.offer(addresses.map((address) => (address.includes('/p2p/') ? address : `${address}/p2p/${peerId}`)));
     return options.isMember(peerId) ? peerId : await promise;
   } finally {
     unsubscribe();
-    ended.removeEventListener('abort', onEnded);
   }
 }

@@ -1,5 +1,3 @@
-import { crc32, deflateRawSync } from 'node:zlib';
-
 /** A file, a folder, a device 0:0 with another name, and a long name; by POSIX and not by the code under test. */
 export function tarSample({ sparse = false }: { sparse?: boolean } = {}): Buffer {
   const pax = paxRecord('path', `long/${'x'.repeat(120)}`);
@@ -43,28 +41,4 @@ function block(text: string): Buffer {
   const bytes = Buffer.alloc(Math.ceil(text.length / 512) * 512);
   bytes.write(text);
   return bytes;
-}
-
-/** One member; by APPNOTE.TXT and not by the code under test. */
-export function zipSample(): Buffer {
-  const name = 'disk.img';
-  const data = Buffer.from('data');
-  const packed = deflateRawSync(data);
-  const local = Buffer.alloc(30);
-  local.writeUInt32LE(0x0403_4b50, 0);
-  local.writeUInt16LE(name.length, 26);
-  const entry = Buffer.alloc(46);
-  entry.writeUInt32LE(0x0201_4b50, 0);
-  entry.writeUInt16LE(8, 10);
-  entry.writeUInt32LE(crc32(data), 16);
-  entry.writeUInt32LE(packed.length, 20);
-  entry.writeUInt32LE(data.length, 24);
-  entry.writeUInt16LE(name.length, 28);
-  entry.writeUInt32LE(0o100_644 * 2 ** 16, 38);
-  const end = Buffer.alloc(22);
-  end.writeUInt32LE(0x0605_4b50, 0);
-  end.writeUInt16LE(1, 10);
-  end.writeUInt32LE(46 + name.length, 12);
-  end.writeUInt32LE(30 + name.length + packed.length, 16);
-  return Buffer.concat([local, Buffer.from(name), packed, entry, Buffer.from(name), end]);
 }

@@ -7,7 +7,8 @@ import { listTar } from '../../../src/convert/source/tar-index.ts';
 import { listZip } from '../../../src/convert/source/zip.ts';
 import { LayerswarmError } from '../../../src/errors.ts';
 import { check, type FuzzTarget } from '../target.ts';
-import { tarSample, zipSample } from './archive-samples.ts';
+import { zipFile } from '../../support/zip-file.ts';
+import { tarSample } from './archive-samples.ts';
 
 const BLOCK = 512;
 
@@ -30,7 +31,7 @@ export const archiveTargets: readonly FuzzTarget[] = [
       for (const { offset, packedSize } of listTar(new MemorySource(input))) check(offset >= 0 && packedSize >= 0 && offset + packedSize <= input.length, 'a member outside of the archive');
     },
   },
-  { name: 'zip', seeds: () => [zipSample()], run(input) { listZip(new MemorySource(input)); } },
+  { name: 'zip', seeds: () => [zipFile()], run(input) { listZip(new MemorySource(input)); } },
   {
     name: 'ovf',
     limit: 64 * 1024,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { base58btc } from 'multiformats/bases/base58';
 import type { Digest } from '../../../oci/digest.ts';
 
 /**
@@ -11,8 +12,8 @@ export class MemberDistance {
   #lastTarget: { readonly blob: Digest; readonly key: Buffer } | undefined;
   readonly #idBytes: (member: string) => Uint8Array | string;
 
-  /** `idBytes`: what is hashed of a member. */
-  constructor(idBytes: (member: string) => Uint8Array | string = (member) => member) {
+  /** `idBytes`: what is hashed of a member; of a peer id the bytes that kad-dht hashes, so that a lookup finds the same member. */
+  constructor(idBytes: (member: string) => Uint8Array | string = (member) => base58btc.baseDecode(member)) {
     this.#idBytes = idBytes;
   }
 

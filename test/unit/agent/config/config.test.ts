@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { loadConfig, type ConfigOptions } from '../../../../src/agent/config/config.ts';
+import { configOf, loadConfig, type ConfigOptions } from '../../../../src/agent/config/config.ts';
 import { dataDirectory } from '../../../../src/agent/config/data-directory.ts';
 import { LayerswarmError } from '../../../../src/errors.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
@@ -150,4 +150,17 @@ test('an embedded origin may be named, and nothing else may have a name of that 
     [{ origin: 'https://reg.embedded' }, /origin.*: expected auto, embedded, or a URL.*received "https:\/\/reg\.embedded"/],
     [{ mirrors: ['reg.embedded=https://registry.example'] }, /mirrors.*: expected registry names/],
   ] as const) await t.throwsAsync(loadConfig({ ...NO_FILE, flags }), { message });
+});
+
+test.serial('settings that a program gives are checked as a file is, and nothing else counts', (t) => {
+  const before = process.env['LAYERSWARM_ZONE'];
+  process.env['LAYERSWARM_ZONE'] = 'elsewhere';
+  t.teardown(() => {
+    if (before === undefined) delete process.env['LAYERSWARM_ZONE'];
+    else process.env['LAYERSWARM_ZONE'] = before;
+  });
+  const config = configOf({ data: '/srv/node', status: 'off', store: { maxBytes: '20 GiB' } });
+  t.like(config, { data: '/srv/node', status: undefined, zone: 'default', store: { maxBytes: { bytes: 20 * 2 ** 30 } }, warnings: [] });
+  t.throws(() => configOf({ data: '/srv/node', origin: 'ftp://x' }), { code: 'config-invalid', message: /^origin: expected auto, embedded, or a URL/ });
+  t.throws(() => configOf({ data: '/srv/node', listen: ['/ip4/0.0.0.0/tcp/4001'] }), { code: 'config-invalid', message: /^swarmKey: / });
 });

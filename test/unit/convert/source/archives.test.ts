@@ -3,7 +3,6 @@ import * as fc from 'fast-check';
 import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { crc32, deflateRawSync } from 'node:zlib';
 import { LayerswarmError, type ErrorCode } from '../../../../src/errors.ts';
 import { FileSource, MemorySource } from '../../../../src/convert/header/byte-source.ts';
 import { hostSurroundings } from '../../../../src/convert/program/surroundings.ts';
@@ -15,46 +14,13 @@ import { listTar } from '../../../../src/convert/source/tar-index.ts';
 import { listZip, unpackZipMember } from '../../../../src/convert/source/zip.ts';
 import { runOk } from '../../../support/process.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
+import { zipFile, type ZipSample } from '../../../support/zip-file.ts';
 
 const MIB = 1024 * 1024;
 
-interface ZipSample {
-  readonly name?: string;
-  readonly data?: Buffer;
-  readonly crc?: number;
-  /** What its directory says. */
-  readonly size?: number;
-  readonly flags?: number;
-  readonly method?: number;
-  readonly mode?: number;
-}
-
-/** One member, by APPNOTE.TXT and not by the code under test. */
-function zip({ name = 'disk.img', data = Buffer.from('data'), crc = crc32(data), size = data.length, flags = 0, method = 8, mode = 0o100_644 }: ZipSample = {}): Buffer {
-  const packed = method === 8 ? deflateRawSync(data) : data;
-  const local = Buffer.alloc(30);
-  local.writeUInt32LE(0x0403_4b50, 0);
-  local.writeUInt16LE(name.length, 26);
-  const entry = Buffer.alloc(46);
-  entry.writeUInt32LE(0x0201_4b50, 0);
-  entry.writeUInt16LE(flags, 8);
-  entry.writeUInt16LE(method, 10);
-  entry.writeUInt32LE(crc, 16);
-  entry.writeUInt32LE(packed.length, 20);
-  entry.writeUInt32LE(size, 24);
-  entry.writeUInt16LE(name.length, 28);
-  entry.writeUInt32LE(mode * 2 ** 16, 38);
-  const end = Buffer.alloc(22);
-  end.writeUInt32LE(0x0605_4b50, 0);
-  end.writeUInt16LE(1, 10);
-  end.writeUInt32LE(46 + name.length, 12);
-  end.writeUInt32LE(30 + name.length + packed.length, 16);
-  return Buffer.concat([local, Buffer.from(name), packed, entry, Buffer.from(name), end]);
-}
-
 async function unpackZip(dir: string, sample: ZipSample, limit = MIB): Promise<Buffer> {
   const path = join(dir, `${randomBytes(4).toString('hex')}.zip`);
-  const bytes = zip(sample);
+  const bytes = zipFile(sample);
   writeFileSync(path, bytes);
   const source = new MemorySource(bytes);
   const [member] = listZip(source);
@@ -73,14 +39,14 @@ test('a member of a zip archive is unpacked, and checked against its checksum an
     const error = await t.throwsAsync(unpackZip(dir, sample), { instanceOf: LayerswarmError });
     t.is(error?.code, code, `${JSON.stringify(sample).slice(0, 60)}: ${error?.message}`);
   }
-  t.deepEqual(listZip(new MemorySource(zip({ mode: 0o120_777 }))), [], 'a link is no disk');
-  t.is(t.throws(() => listZip(new MemorySource(zip().subarray(0, -4))), { instanceOf: LayerswarmError })?.code, 'size-mismatch');
+  t.deepEqual(listZip(new MemorySource(zipFile({ mode: 0o120_777 }))), [], 'a link is no disk');
+  t.is(t.throws(() => listZip(new MemorySource(zipFile().subarray(0, -4))), { instanceOf: LayerswarmError })?.code, 'size-mismatch');
 });
 
 test('whatever is written over an archive, its list is an answer or a refusal', async (t) => {
   const dir = tempDir(t, 'tar');
   await runOk('sh', ['-euc', 'cd "$1"; printf x > disk.img; printf a > "$(printf "n%.0s" $(seq 150))"; truncate -s 1M hole; printf end >> hole; tar -S --format=posix -cf posix.tar disk.img n* hole; tar -S --format=oldgnu -cf gnu.tar disk.img n* hole', 'sh', dir]);
-  const samples = [zip(), readFileSync(join(dir, 'posix.tar')), readFileSync(join(dir, 'gnu.tar'))];
+  const samples = [zipFile(), readFileSync(join(dir, 'posix.tar')), readFileSync(join(dir, 'gnu.tar'))];
   const change = fc.record({ at: fc.nat(), bytes: fc.uint8Array({ minLength: 1, maxLength: 16 }) });
   fc.assert(fc.property(fc.constantFrom(...samples), fc.array(change, { minLength: 1, maxLength: 6 }), (sample, changes) => {
     const bytes = Buffer.from(sample);
