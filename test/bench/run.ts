@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
-const PARTS = ['crowd', 'fast', 'profile', 'warm', 'two-blobs', 'latency', 'lazy', 'node', 'scale', 'replicate', 'convert'];
+const PARTS = ['crowd', 'fast', 'profile', 'warm', 'two-blobs', 'latency', 'lazy', 'node', 'page', 'scale', 'replicate', 'convert'];
 const RESULTS = join(import.meta.dirname, 'RESULTS.md');
 
 const wanted = process.argv.slice(2);
