@@ -14,6 +14,8 @@ import { parseRoute, routesTo, type Route } from './route.ts';
 /** Words a second, and at once, of one peer. Over it they are read later, not refused. */
 const WORDS_PER_SECOND = 2000;
 const WORDS_AT_ONCE = 4000;
+/** A long word counts for more: it takes as much longer to read. An answer may be long, and only where it was asked for. */
+const WORD_BYTES = 1024;
 /** The same of all peers at one address: who has many identities, or leaves and comes back, has no more. */
 const WORDS_OF_ADDRESS = 8000;
 const WORDS_OF_ADDRESS_AT_ONCE = 16_000;
@@ -103,8 +105,9 @@ export class LaneWords {
     }
     const now = this.#now();
     const address = this.#address(host, now);
-    address.take(now);
-    talk.bucket.take(now);
+    const counts = type === 'reply' ? 1 : Math.ceil(word.length / WORD_BYTES);
+    address.take(now, counts);
+    talk.bucket.take(now, counts);
     void this.#handle(talk, { kind: KINDS[type], id, message });
     if (talk.handling >= MAX_HANDLING) return (talk.handled ??= Promise.withResolvers<void>()).promise;
     const waitMs = Math.max(talk.bucket.waitMs(now), address.waitMs(now));

@@ -37,7 +37,16 @@ const runs: Field<[number, number][]> = {
     value.forEach(([first, count], i) => bytes.writeUInt32BE(first * 0x1_0000 + count, 2 + 4 * i));
     return bytes;
   },
-  read: (from) => Array.from({ length: from.uint(2, MAX_RUNS) }, (): [number, number] => [from.uint(2, MAX_PIECES), from.uint(2, MAX_PIECES)]),
+  read: (from) => {
+    const bytes = from.take(4 * from.uint(2, MAX_RUNS));
+    const read: [number, number][] = [];
+    for (let at = 0; at < bytes.length; at += 4) {
+      const [first, count] = [bytes.readUInt16BE(at), bytes.readUInt16BE(at + 2)];
+      if (first > MAX_PIECES || count > MAX_PIECES) throw malformed(`says ${Math.max(first, count)} where ${MAX_PIECES} is the most`);
+      read.push([first, count]);
+    }
+    return read;
+  },
 };
 const blob = digest;
 const size = uint(6);

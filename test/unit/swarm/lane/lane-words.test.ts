@@ -175,3 +175,15 @@ test('identities at one address share what is heard of it, also when they leave 
   t.not(say('another', HOST), undefined);
   t.is(say('another', '192.0.2.2'), undefined);
 });
+
+test('a long word counts for as many as it is as long as', async (t) => {
+  const [a, b] = pair();
+  collect(t, a);
+  const word = encodeWord({ type: 'have', blob, runs: Array.from({ length: 4096 }, (_, i): [number, number] => [4 * i, 1]), forZone: false });
+  let said = 0;
+  while (a.words.heard(b.name, HOST, { type: 'note', id: 0, word }) === undefined) {
+    said += 1;
+    await setImmediate();
+  }
+  t.is(said, Math.floor(4000 / Math.ceil(word.length / 1024)));
+});
