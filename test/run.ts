@@ -38,6 +38,7 @@ const PARTS: Record<string, () => Promise<void>> = {
   check: async () => {
     await command('types', 'tsc', ['--noEmit']);
     await command('lint', 'oxlint', ['--type-aware', '--deny-warnings', 'src', 'test', 'config']);
+    await command('format', 'oxfmt', ['--check', ...['src', 'test', 'config'].map((folder) => `${folder}/**/*.ts`)]);
   },
   unit: () => suite('test/unit', [], (onResult) => runTogether(runLines, 'test/unit', [], 15 * MINUTE, onResult)),
   e2e: () => suite('test/e2e', E2E_OPTIONS, (onResult) => runSideBySide(runLines, 'test/e2e', E2E_OPTIONS, E2E_AT_ONCE, 10 * MINUTE, onResult)),

@@ -21,7 +21,8 @@ export interface PassThroughBlob {
  * @throws what the origin throws
  */
 export async function passThrough(blob: PassThroughBlob, range: ByteRange, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array, void, undefined>> {
-  const chunks = blob.origin.readBlob(blob.repository, blob.digest, { start: 0, end: blob.size, size: blob.size, plain: blob.plain === true }, signal)[Symbol.asyncIterator]();
+  const body = blob.origin.readBlob(blob.repository, blob.digest, { start: 0, end: blob.size, size: blob.size, plain: blob.plain === true }, signal);
+  const chunks = body[Symbol.asyncIterator]();
   const first = await chunks.next();
   return proven(blob, first, { [Symbol.asyncIterator]: () => chunks }, range);
 }
