@@ -5,17 +5,43 @@
  */
 export type ErrorCode =
   // wrong use or bad configuration
-  | 'usage' | 'config-invalid' | 'reference-invalid' | 'digest-invalid' | 'name-invalid' | 'manifest-invalid'
-  | 'store-locked' | 'store-format' | 'store-unwritable' | 'port-taken' | 'key-invalid'
+  | 'usage'
+  | 'config-invalid'
+  | 'reference-invalid'
+  | 'digest-invalid'
+  | 'name-invalid'
+  | 'manifest-invalid'
+  | 'store-locked'
+  | 'store-format'
+  | 'store-unwritable'
+  | 'port-taken'
+  | 'key-invalid'
   // what was asked for is not there
   | 'not-found'
   // content that is not what it says it is
-  | 'digest-mismatch' | 'size-mismatch' | 'verification-failed'
+  | 'digest-mismatch'
+  | 'size-mismatch'
+  | 'verification-failed'
   // the other side
-  | 'agent-unreachable' | 'origin-unknown' | 'origin-unreachable' | 'origin-unauthorized' | 'origin-denied' | 'origin-conflict'
-  | 'origin-rate-limited' | 'peer-misbehaved' | 'peer-gone' | 'unavailable'
+  | 'agent-unreachable'
+  | 'origin-unknown'
+  | 'origin-unreachable'
+  | 'origin-unauthorized'
+  | 'origin-denied'
+  | 'origin-conflict'
+  | 'origin-rate-limited'
+  | 'peer-misbehaved'
+  | 'peer-gone'
+  | 'unavailable'
   // limits and life cycle
-  | 'range-invalid' | 'too-large' | 'disk-full' | 'timeout' | 'aborted' | 'unsupported' | 'denied' | 'internal';
+  | 'range-invalid'
+  | 'too-large'
+  | 'disk-full'
+  | 'timeout'
+  | 'aborted'
+  | 'unsupported'
+  | 'denied'
+  | 'internal';
 
 export class LayerswarmError extends Error {
   readonly code: ErrorCode;

@@ -37,7 +37,9 @@ export function createLogger(options: LoggerOptions, part?: string): Logger {
       return;
     }
     const start = options.journal === true ? `<${JOURNAL_PRIORITY[level]}>` : `${now().toISOString()} ${level.toUpperCase().padEnd(5)} `;
-    const rest = Object.entries(fields).flatMap(([key, value]) => (value === undefined ? [] : [` ${key}=${quoted(value)}`])).join('');
+    const rest = Object.entries(fields)
+      .flatMap(([key, value]) => (value === undefined ? [] : [` ${key}=${quoted(value)}`]))
+      .join('');
     options.write(`${start}${part === undefined ? '' : `${part}: `}${oneLine(message)}${rest}\n`);
   }
 
@@ -52,12 +54,21 @@ export function createLogger(options: LoggerOptions, part?: string): Logger {
 
 /** The same log, whose lines are rewritten before anybody reads them: messages, and fields that are text. */
 export function rewritten(log: Logger, rewrite: (text: string) => string): Logger {
-  const ofFields = (fields: LogFields = {}): LogFields => Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, typeof value === 'string' ? rewrite(value) : value]));
+  const ofFields = (fields: LogFields = {}): LogFields =>
+    Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, typeof value === 'string' ? rewrite(value) : value]));
   return {
-    debug: (message, fields) => { log.debug(rewrite(message), ofFields(fields)); },
-    info: (message, fields) => { log.info(rewrite(message), ofFields(fields)); },
-    warn: (message, fields) => { log.warn(rewrite(message), ofFields(fields)); },
-    error: (message, fields) => { log.error(rewrite(message), ofFields(fields)); },
+    debug: (message, fields) => {
+      log.debug(rewrite(message), ofFields(fields));
+    },
+    info: (message, fields) => {
+      log.info(rewrite(message), ofFields(fields));
+    },
+    warn: (message, fields) => {
+      log.warn(rewrite(message), ofFields(fields));
+    },
+    error: (message, fields) => {
+      log.error(rewrite(message), ofFields(fields));
+    },
     for: (part) => rewritten(log.for(part), rewrite),
   };
 }
@@ -68,6 +79,6 @@ function oneLine(text: string): string {
 }
 
 function quoted(value: unknown): string {
-  const text = oneLine(typeof value === 'string' ? value : JSON.stringify(value) ?? String(value));
+  const text = oneLine(typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value)));
   return /^[^\s"=]+$/.test(text) ? text : JSON.stringify(text);
 }

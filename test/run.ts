@@ -25,7 +25,14 @@ const isCI = process.env['CI'] === 'true';
 const id = `lsw${process.pid.toString(36)}${Math.floor(Math.random() * 46_656).toString(36)}`;
 const marks: RunMarks = { id, tempDir: join(tmpdir(), id) };
 // With a cache a program of ours starts in a third of the time, and the tests start more than a thousand.
-const environment: NodeJS.ProcessEnv = { ...process.env, TMPDIR: marks.tempDir, SWARM_TEST_RUN: id, NODE_COMPILE_CACHE: join(marks.tempDir, 'compile-cache'), NO_COLOR: '1', FORCE_COLOR: undefined };
+const environment: NodeJS.ProcessEnv = {
+  ...process.env,
+  TMPDIR: marks.tempDir,
+  SWARM_TEST_RUN: id,
+  NODE_COMPILE_CACHE: join(marks.tempDir, 'compile-cache'),
+  NO_COLOR: '1',
+  FORCE_COLOR: undefined,
+};
 const counts = { passed: 0, failed: 0, skipped: 0 };
 /** The titles of tests that passed only on their second run. */
 const flaky: string[] = [];
@@ -41,7 +48,8 @@ const PARTS: Record<string, () => Promise<void>> = {
     await command('format', 'oxfmt', ['--check', ...['src', 'test', 'config'].map((folder) => `${folder}/**/*.ts`)]);
   },
   unit: () => suite('test/unit', [], (onResult) => runTogether(runLines, 'test/unit', [], 15 * MINUTE, onResult)),
-  e2e: () => suite('test/e2e', E2E_OPTIONS, (onResult) => runSideBySide(runLines, 'test/e2e', E2E_OPTIONS, E2E_AT_ONCE, 10 * MINUTE, onResult)),
+  e2e: () =>
+    suite('test/e2e', E2E_OPTIONS, (onResult) => runSideBySide(runLines, 'test/e2e', E2E_OPTIONS, E2E_AT_ONCE, 10 * MINUTE, onResult)),
 };
 
 function report({ title, outcome, detail }: Pick<TestResult, 'title' | 'outcome' | 'detail'>, seconds?: number): void {
@@ -64,7 +72,11 @@ async function command(title: string, file: string, args: readonly string[], dea
 }
 
 /** Failures are tried again, alone: a machine that was busy elsewhere for a moment is no defect. What passes only then is named and counted. */
-async function suite(dir: string, options: readonly string[], run: (onResult: (result: TestResult, seconds?: number) => void) => Promise<void>): Promise<void> {
+async function suite(
+  dir: string,
+  options: readonly string[],
+  run: (onResult: (result: TestResult, seconds?: number) => void) => Promise<void>,
+): Promise<void> {
   const before = counts.passed;
   const begin = performance.now();
   const failed: TestResult[] = [];
@@ -144,7 +156,8 @@ for (const [name, part] of Object.entries(PARTS)) {
 console.log('after the run');
 await leakCheck();
 if (failures.length > 0) console.log('what failed');
-for (const { title, detail } of failures.slice(0, MOST_TOLD_AGAIN)) console.log([`  ✘ ${title}`, ...detail.slice(0, 40).map((line) => `      ${line}`)].join('\n'));
+for (const { title, detail } of failures.slice(0, MOST_TOLD_AGAIN))
+  console.log([`  ✘ ${title}`, ...detail.slice(0, 40).map((line) => `      ${line}`)].join('\n'));
 if (flaky.length > 0) console.log(`flaky: ${flaky.join('; ')}`);
 console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
 process.exitCode = interrupted ? 130 : counts.failed > 0 || flaky.length > MOST_FLAKY || (isCI && counts.skipped > 0) ? 1 : 0;

@@ -41,7 +41,11 @@ try {
     const server = new StatusServer({
       listen: { host: '127.0.0.1', port: 0 },
       source: { status: () => statusSample, settled: () => Promise.resolve(), receipts: () => [], health: () => healthSample },
-      swarm: new SwarmSample(makeSwarm(swarm)), metrics: () => Promise.resolve({ contentType: 'text/plain', text: '' }), onError: (error) => { throw error; },
+      swarm: new SwarmSample(makeSwarm(swarm)),
+      metrics: () => Promise.resolve({ contentType: 'text/plain', text: '' }),
+      onError: (error) => {
+        throw error;
+      },
     });
     await server.start();
     const { page, errors } = await openPage(browser, server.url, look);
@@ -50,7 +54,9 @@ try {
       await page.click(open);
       await page.waitForSelector('.more > :nth-child(2)', { state: 'attached' });
     }
-    await page.evaluate(() => { window.scrollTo(0, 0); });
+    await page.evaluate(() => {
+      window.scrollTo(0, 0);
+    });
     await page.screenshot({ path: join(folder, `${name}.png`), fullPage: full });
     await page.close();
     await server.stop();

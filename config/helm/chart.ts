@@ -9,7 +9,12 @@ export const CHART = join(import.meta.dirname, 'layerswarm');
 export const RENDERED: Readonly<Record<string, readonly string[]>> = {
   'layerswarm.yaml': ['--no-hooks'],
   'pod-network.yaml': ['--no-hooks', '--set', 'hostNetwork=false'],
-  'monitoring.yaml': ['--show-only', 'templates/monitoring.yaml', '--set', 'monitoring.podMonitor=true,monitoring.rules=true,monitoring.dashboard=true'],
+  'monitoring.yaml': [
+    '--show-only',
+    'templates/monitoring.yaml',
+    '--set',
+    'monitoring.podMonitor=true,monitoring.rules=true,monitoring.dashboard=true',
+  ],
   'undo.yaml': ['--show-only', 'templates/undo.yaml', '--show-only', 'templates/undo-wait.yaml'],
 };
 

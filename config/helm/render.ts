@@ -10,8 +10,22 @@ const ORIGIN = ['--set', 'config.origin=https://registry.example'];
 await run('helm', ['lint', '--strict', CHART, ...ORIGIN]);
 mkdirSync(TARGET, { recursive: true });
 for (const [name, options] of Object.entries(RENDERED)) {
-  const yaml = await run('helm', ['template', 'layerswarm', CHART, '--namespace', 'layerswarm', '--kube-version', '1.31', ...ORIGIN, ...options]);
-  const tidy = yaml.split('\n').filter((line) => !line.startsWith('# Source:')).map((line) => line.trimEnd()).join('\n');
+  const yaml = await run('helm', [
+    'template',
+    'layerswarm',
+    CHART,
+    '--namespace',
+    'layerswarm',
+    '--kube-version',
+    '1.31',
+    ...ORIGIN,
+    ...options,
+  ]);
+  const tidy = yaml
+    .split('\n')
+    .filter((line) => !line.startsWith('# Source:'))
+    .map((line) => line.trimEnd())
+    .join('\n');
   writeFileSync(join(TARGET, name), `# Made of the chart by "npm run chart", chart ${chartDigest()}\n${tidy}`);
   console.log(join(TARGET, name));
 }

@@ -37,7 +37,10 @@ export async function writeDebianPackage(root: string, tree: string, { machine, 
   place(packagedConfiguration(readFileSync(join(root, 'config/layerswarm.yaml'), 'utf8')), 'etc/layerswarm/layerswarm.yaml');
   place(readFileSync(join(debian, 'copyright'), 'utf8'), 'usr/share/doc/layerswarm/copyright');
   place(readFileSync(join(debian, 'lintian-overrides'), 'utf8'), 'usr/share/lintian/overrides/layerswarm');
-  place(`layerswarm (${version}) stable; urgency=medium\n\n  * See CHANGELOG.md in /usr/lib/layerswarm.\n\n -- ${MAINTAINER}  ${debianDate(date)}\n`, 'usr/share/doc/layerswarm/changelog');
+  place(
+    `layerswarm (${version}) stable; urgency=medium\n\n  * See CHANGELOG.md in /usr/lib/layerswarm.\n\n -- ${MAINTAINER}  ${debianDate(date)}\n`,
+    'usr/share/doc/layerswarm/changelog',
+  );
   await run('gzip', ['-9n', join(files, 'usr/share/doc/layerswarm/changelog')]);
   // in a package licences are in its copyright file
   rmSync(join(files, 'usr/lib/layerswarm/LICENSE'), { force: true });
@@ -46,10 +49,16 @@ export async function writeDebianPackage(root: string, tree: string, { machine, 
   for (const script of ['postinst', 'prerm', 'postrm']) place(readFileSync(join(debian, script), 'utf8'), `DEBIAN/${script}`, 0o755);
   place('/etc/layerswarm/layerswarm.yaml\n', 'DEBIAN/conffiles');
   place(control(architecture, size), 'DEBIAN/control');
-  await run('sh', ['-c', 'cd "$0" && find . -type f ! -path "./DEBIAN/*" -printf "%P\\0" | sort -z | xargs -0 md5sum >DEBIAN/md5sums', files]);
+  await run('sh', [
+    '-c',
+    'cd "$0" && find . -type f ! -path "./DEBIAN/*" -printf "%P\\0" | sort -z | xargs -0 md5sum >DEBIAN/md5sums',
+    files,
+  ]);
   await run('chmod', ['-R', 'u=rwX,go=rX', files]);
   const name = `layerswarm_${version}_${architecture}.deb`;
-  await run('dpkg-deb', ['--root-owner-group', '-Zgzip', '-z6', '--build', files, join(work, name)], { env: { SOURCE_DATE_EPOCH: String(date.getTime() / 1000) } });
+  await run('dpkg-deb', ['--root-owner-group', '-Zgzip', '-z6', '--build', files, join(work, name)], {
+    env: { SOURCE_DATE_EPOCH: String(date.getTime() / 1000) },
+  });
   renameSync(join(work, name), join(output, name));
   rmSync(files, { recursive: true });
 }

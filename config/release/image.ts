@@ -34,7 +34,11 @@ const NAME = `layerswarm:${version}`;
  */
 export async function writeImage(tree: string, { machine, work, output, date }: Target): Promise<Image> {
   const architecture = ARCHITECTURE[machine];
-  const [base, program, state] = ['base', 'program', 'state'].map((name) => join(work, `image-${machine}`, name)) as [string, string, string];
+  const [base, program, state] = ['base', 'program', 'state'].map((name) => join(work, `image-${machine}`, name)) as [
+    string,
+    string,
+    string,
+  ];
   const layout = join(work, `layout-${machine}`);
   mkdirSync(join(layout, 'blobs/sha256'), { recursive: true });
   await debianBase(architecture, base, work);
@@ -50,40 +54,79 @@ export async function writeImage(tree: string, { machine, work, output, date }: 
 
   const created = date.toISOString().replace(/\.\d+Z$/, 'Z');
   const config = addJson(layout, 'application/vnd.oci.image.config.v1+json', {
-    created, architecture, os: 'linux',
+    created,
+    architecture,
+    os: 'linux',
     config: {
       User: `${USER}:${USER}`,
       Env: ['PATH=/usr/sbin:/usr/bin:/sbin:/bin', 'LAYERSWARM_DATA=/var/lib/layerswarm'],
-      Entrypoint: ['/usr/bin/layerswarm'], Cmd: ['agent'], WorkingDir: '/', Volumes: { '/var/lib/layerswarm': {} },
+      Entrypoint: ['/usr/bin/layerswarm'],
+      Cmd: ['agent'],
+      WorkingDir: '/',
+      Volumes: { '/var/lib/layerswarm': {} },
       ExposedPorts: { '4001/tcp': {}, '4002/tcp': {}, '5050/tcp': {}, '5051/tcp': {} },
-      Healthcheck: { Test: ['CMD', '/usr/bin/layerswarm', 'status', '--json'], Interval: 30e9, Timeout: 10e9, StartPeriod: 30e9, Retries: 3 },
-      Labels: { 'org.opencontainers.image.title': 'layerswarm', 'org.opencontainers.image.version': version, 'org.opencontainers.image.licenses': 'Apache-2.0' },
+      Healthcheck: {
+        Test: ['CMD', '/usr/bin/layerswarm', 'status', '--json'],
+        Interval: 30e9,
+        Timeout: 10e9,
+        StartPeriod: 30e9,
+        Retries: 3,
+      },
+      Labels: {
+        'org.opencontainers.image.title': 'layerswarm',
+        'org.opencontainers.image.version': version,
+        'org.opencontainers.image.licenses': 'Apache-2.0',
+      },
     },
     rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
     history: ['a small Debian', 'the program', 'where the node keeps what it has'].map((created_by) => ({ created, created_by })),
   });
-  const manifest = addJson(layout, 'application/vnd.oci.image.manifest.v1+json', { schemaVersion: 2, mediaType: 'application/vnd.oci.image.manifest.v1+json', config, layers: layers.map(({ descriptor }) => descriptor) });
+  const manifest = addJson(layout, 'application/vnd.oci.image.manifest.v1+json', {
+    schemaVersion: 2,
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    config,
+    layers: layers.map(({ descriptor }) => descriptor),
+  });
   // the second is for docker load
   writeIndex(layout, [{ ...manifest, platform: { os: 'linux', architecture } }]);
-  writeFileSync(join(layout, 'manifest.json'), JSON.stringify([{ Config: blobPath(config), RepoTags: [NAME], Layers: layers.map(({ descriptor }) => blobPath(descriptor)) }]));
+  writeFileSync(
+    join(layout, 'manifest.json'),
+    JSON.stringify([{ Config: blobPath(config), RepoTags: [NAME], Layers: layers.map(({ descriptor }) => blobPath(descriptor)) }]),
+  );
   await writeLayout(layout, join(output, `layerswarm-${version}-image-${machine}.tar`), date);
   rmSync(join(work, `image-${machine}`), { recursive: true });
   return { machine, layout, manifest };
 }
 
 /** `layerswarm-VERSION-image.tar`: the images of all machines under one name. */
-export async function writeMultiArchImage(images: readonly Image[], { work, output, date }: Pick<Target, 'work' | 'output' | 'date'>): Promise<void> {
+export async function writeMultiArchImage(
+  images: readonly Image[],
+  { work, output, date }: Pick<Target, 'work' | 'output' | 'date'>,
+): Promise<void> {
   const layout = join(work, 'layout');
   for (const { layout: source } of images) cpSync(join(source, 'blobs'), join(layout, 'blobs'), { recursive: true });
   const mediaType = 'application/vnd.oci.image.index.v1+json';
-  const index = addJson(layout, mediaType, { schemaVersion: 2, mediaType, manifests: images.map(({ machine, manifest }) => ({ ...manifest, platform: { os: 'linux', architecture: ARCHITECTURE[machine] } })) });
+  const index = addJson(layout, mediaType, {
+    schemaVersion: 2,
+    mediaType,
+    manifests: images.map(({ machine, manifest }) => ({ ...manifest, platform: { os: 'linux', architecture: ARCHITECTURE[machine] } })),
+  });
   writeIndex(layout, [index]);
   await writeLayout(layout, join(output, `layerswarm-${version}-image.tar`), date);
 }
 
 function writeIndex(layout: string, manifests: readonly (Descriptor & { readonly platform?: object })[]): void {
   writeFileSync(join(layout, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
-  writeFileSync(join(layout, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests: manifests.map((manifest) => ({ ...manifest, annotations: { 'org.opencontainers.image.ref.name': version, 'io.containerd.image.name': `docker.io/library/${NAME}` } })) }));
+  writeFileSync(
+    join(layout, 'index.json'),
+    JSON.stringify({
+      schemaVersion: 2,
+      manifests: manifests.map((manifest) => ({
+        ...manifest,
+        annotations: { 'org.opencontainers.image.ref.name': version, 'io.containerd.image.name': `docker.io/library/${NAME}` },
+      })),
+    }),
+  );
 }
 
 const TAR = 'tar --sort=name --format=gnu --numeric-owner';
@@ -106,7 +149,13 @@ interface LayerContent {
 async function addLayer(layout: string, { folder, name, owner, modes = '', date }: LayerContent): Promise<Layer> {
   const raw = join(layout, 'layer.tar');
   const packed = join(layout, 'layer.tar.gz');
-  await run('sh', ['-c', `${TAR} ${modes} --owner=${owner} --group=${owner} --mtime=@${seconds(date)} -C "$1" -cf "$0" "$2" && gzip -n -6 <"$0" >"$0.gz"`, raw, folder, name]);
+  await run('sh', [
+    '-c',
+    `${TAR} ${modes} --owner=${owner} --group=${owner} --mtime=@${seconds(date)} -C "$1" -cf "$0" "$2" && gzip -n -6 <"$0" >"$0.gz"`,
+    raw,
+    folder,
+    name,
+  ]);
   const [diffId, digest] = [await digestOf(raw), await digestOf(packed)];
   const { size } = statSync(packed);
   renameSync(packed, join(layout, 'blobs', digest.replace(':', '/')));

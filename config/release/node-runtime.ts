@@ -6,7 +6,7 @@ import { run } from './run.ts';
 
 export const MACHINES = ['x64', 'arm64'] as const;
 /** As Node names them. */
-export type Machine = typeof MACHINES[number];
+export type Machine = (typeof MACHINES)[number];
 
 /**
  * Puts the Node of a machine where the launcher looks for it: from node_modules where npm put it, else as npm downloads it, with the

@@ -20,7 +20,23 @@ export function lockedPackages(root: string): ReadonlyMap<string, LockedPackage>
 }
 
 /** What only compilers, bundlers and browsers read of a package. */
-const UNUSED = ['**/*.d.ts', '**/*.ts', '**/*.mts', '**/*.cts', '**/*.map', '**/*.min.js', '**/*.md', '**/prebuilds', '**/.*', '**/test', '**/tests', '**/example', '**/examples', '**/benchmark', '**/coverage'];
+const UNUSED = [
+  '**/*.d.ts',
+  '**/*.ts',
+  '**/*.mts',
+  '**/*.cts',
+  '**/*.map',
+  '**/*.min.js',
+  '**/*.md',
+  '**/prebuilds',
+  '**/.*',
+  '**/test',
+  '**/tests',
+  '**/example',
+  '**/examples',
+  '**/benchmark',
+  '**/coverage',
+];
 /** Licences go wherever their work goes. */
 const KEPT = /(?:^|\/)(?:licen[cs]e|notice|copying)[^/]*$/i;
 
@@ -31,7 +47,11 @@ const KEPT = /(?:^|\/)(?:licen[cs]e|notice|copying)[^/]*$/i;
 export async function stageProgram(root: string, target: string): Promise<void> {
   const program = join(target, 'lib/layerswarm');
   mkdirSync(program, { recursive: true });
-  await run(join(root, 'node_modules/.bin/tsc'), ['-p', 'tsconfig.build.json', '--outDir', join(program, 'dist'), '--declaration', 'false'], { cwd: root });
+  await run(
+    join(root, 'node_modules/.bin/tsc'),
+    ['-p', 'tsconfig.build.json', '--outDir', join(program, 'dist'), '--declaration', 'false'],
+    { cwd: root },
+  );
   const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[] };
   const unwanted = files.filter((name) => name.startsWith('!')).map((name) => join(root, name.slice(1)));
   for (const name of ['package.json', ...files]) {
@@ -61,11 +81,15 @@ export async function stageProgram(root: string, target: string): Promise<void> 
 }
 
 function copyPackage(source: string, target: string, version: string): void {
-  const installed = existsSync(join(source, 'package.json')) ? (JSON.parse(readFileSync(join(source, 'package.json'), 'utf8')) as { version?: string }).version : 'nothing';
-  if (installed !== version) throw new Error(`${source}: expected version ${version} as the lock file has it, found ${installed}: run "npm ci" first`);
+  const installed = existsSync(join(source, 'package.json'))
+    ? (JSON.parse(readFileSync(join(source, 'package.json'), 'utf8')) as { version?: string }).version
+    : 'nothing';
+  if (installed !== version)
+    throw new Error(`${source}: expected version ${version} as the lock file has it, found ${installed}: run "npm ci" first`);
   // packages within it are of the lock file too, and copied by themselves
   cpSync(source, target, { recursive: true, filter: (path) => path === source || !path.slice(source.length).startsWith('/node_modules') });
-  for (const path of [...globSync(UNUSED, { cwd: target }), ...commandsOf(target)]) if (!KEPT.test(path)) rmSync(join(target, path), { recursive: true, force: true });
+  for (const path of [...globSync(UNUSED, { cwd: target }), ...commandsOf(target)])
+    if (!KEPT.test(path)) rmSync(join(target, path), { recursive: true, force: true });
 }
 
 /** Nobody runs the programs that libraries bring along. */

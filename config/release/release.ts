@@ -15,10 +15,12 @@ import { run } from './run.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const KINDS = ['archive', 'debian', 'image', 'chart'] as const;
-type Kind = typeof KINDS[number];
+type Kind = (typeof KINDS)[number];
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { machine: { type: 'string', multiple: true }, only: { type: 'string', multiple: true }, output: { type: 'string' } } });
+  const { values } = parseArgs({
+    options: { machine: { type: 'string', multiple: true }, only: { type: 'string', multiple: true }, output: { type: 'string' } },
+  });
   const machines = chosen('--machine', values.machine, MACHINES);
   const kinds = chosen('--only', values.only, KINDS);
   const output = resolve(values.output ?? join(ROOT, 'release'));
@@ -37,8 +39,13 @@ async function main(): Promise<void> {
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
-  const files = readdirSync(output).filter((name) => name.startsWith('layerswarm')).sort();
-  writeFileSync(join(output, 'SHA256SUMS'), (await Promise.all(files.map(async (name) => `${await sha256(join(output, name))}  ${name}\n`))).join(''));
+  const files = readdirSync(output)
+    .filter((name) => name.startsWith('layerswarm'))
+    .sort();
+  writeFileSync(
+    join(output, 'SHA256SUMS'),
+    (await Promise.all(files.map(async (name) => `${await sha256(join(output, name))}  ${name}\n`))).join(''),
+  );
   for (const name of [...files, 'SHA256SUMS']) console.log(join(output, name));
 }
 
@@ -70,7 +77,9 @@ function chosen<T extends string>(option: string, given: readonly string[] | und
 }
 
 async function releaseDate(): Promise<Date> {
-  const given = process.env['SOURCE_DATE_EPOCH'] ?? (existsSync(join(ROOT, '.git')) ? await run('git', ['log', '-1', '--format=%ct'], { cwd: ROOT }) : '1767225600');
+  const given =
+    process.env['SOURCE_DATE_EPOCH'] ??
+    (existsSync(join(ROOT, '.git')) ? await run('git', ['log', '-1', '--format=%ct'], { cwd: ROOT }) : '1767225600');
   if (!/^\d+\s*$/.test(given)) throw new Error(`SOURCE_DATE_EPOCH: expected seconds since 1970, received ${given}`);
   return new Date(Number(given) * 1000);
 }

@@ -80,10 +80,25 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
 
   // What is kept. The store's lock makes this the only agent of the folder, so what a dead one left there may go.
   let onDamaged: Keeping['damaged'] = () => undefined;
-  const own = await openStore(config.data, { maxBytes: await storeLimitBytes(config.data, config.store.maxBytes), checkedForMs: config.store.checkedFor, onRepair: (line) => log.for('store').error(line), onDamaged: (...damage) => { onDamaged(...damage); } });
+  const own = await openStore(config.data, {
+    maxBytes: await storeLimitBytes(config.data, config.store.maxBytes),
+    checkedForMs: config.store.checkedFor,
+    onRepair: (line) => log.for('store').error(line),
+    onDamaged: (...damage) => {
+      onDamaged(...damage);
+    },
+  });
   parts.defer(() => own.close());
   // gRPC takes its time to load, and most hosts do without.
-  const host = config.containerd.socket === undefined ? undefined : (await import('./keep/host-content.ts')).openHostContent(config.data, { ...config.containerd, socket: config.containerd.socket }, own, log.for('containerd'));
+  const host =
+    config.containerd.socket === undefined
+      ? undefined
+      : (await import('./keep/host-content.ts')).openHostContent(
+          config.data,
+          { ...config.containerd, socket: config.containerd.socket },
+          own,
+          log.for('containerd'),
+        );
   if (host !== undefined) parts.use(host);
   const store = host?.store ?? own;
   for (const repair of store.repairs) log.for('store').warn(repair);
@@ -116,34 +131,43 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   parts.defer(() => clients.close());
   // of the origin's repositories, by their name there
   const isExcluded = (repository: string): boolean => excluded.has(`${registryName() ?? ''}/${repository}`);
-  const embedded = config.origin === 'embedded' ? new EmbeddedOrigin({ peerId: network.self, store: store.blobs, images: store.images, now: Date.now }) : undefined;
+  const embedded =
+    config.origin === 'embedded'
+      ? new EmbeddedOrigin({ peerId: network.self, store: store.blobs, images: store.images, now: Date.now })
+      : undefined;
   if (embedded !== undefined) serveOrigin(network, embedded, isExcluded);
   const configured = embedded ?? (config.origin === 'auto' ? undefined : clients.configured(config.origin));
   const memory = new OriginMemory(config.data);
   const name = embedded === undefined ? undefined : await keepOriginName(config.data, config.originName, config.name);
-  const directory = new OriginDirectory(network, { configured: configured?.url, name, record: await memory.read(), onRecord: (record) => memory.remember(record, log.for('origin')) });
+  const directory = new OriginDirectory(network, {
+    configured: configured?.url,
+    name,
+    record: await memory.read(),
+    onRecord: (record) => memory.remember(record, log.for('origin')),
+  });
   label = new OriginLabel(directory);
   const { shown } = label;
   /** Registries that the origin answers for, what it is called itself among them. */
   const aliases = (): readonly string[] => [...(label.registry === undefined ? [] : [label.registry]), ...rules.aliases];
-  const origins = new CurrentOrigin({
-    directory,
-    configured,
-    open: ({ url }) => openOrigin(url, rules, clients),
-    log: log.for('origin'),
-  });
+  const origins = new CurrentOrigin({ directory, configured, open: ({ url }) => openOrigin(url, rules, clients), log: log.for('origin') });
   parts.defer(() => origins.close());
   const origin = (): Origin | undefined => origins.get();
   const registryName = (): string | undefined => (origin() === undefined ? undefined : registryNameOf(origin()!.url));
   const repositoryPrefix = (): string => (origin() === undefined ? '' : repositoryPrefixOf(origin()!.url));
-  const tags = new TagMemory(network, (url, repository, tag) => {
-    const full = `${registryNameOf(url)}/${repository}`;
-    return excluded.has(full) ? undefined : store.images.tag(full, tag);
-  }, { witnesses: () => rules.tags.witnesses });
+  const tags = new TagMemory(
+    network,
+    (url, repository, tag) => {
+      const full = `${registryNameOf(url)}/${repository}`;
+      return excluded.has(full) ? undefined : store.images.tag(full, tag);
+    },
+    { witnesses: () => rules.tags.witnesses },
+  );
 
   // Blobs between the members: on the threads that their bytes stay on, with the bulk port
   const exchange: BulkThreads = await BulkThreads.start({
-    network, origin, bandwidth,
+    network,
+    origin,
+    bandwidth,
     streams: network.streams,
     recordedHosts: (peerId) => network.recordedHosts(peerId),
     blobs: store.blobs,
@@ -153,9 +177,15 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
     emit: config.emit,
     listen: config.bulk,
     say: config.log.level === 'debug' ? sayOf(log.for('swarm'), peers) : undefined,
-    onLanes: (uses) => { network.showLanes(uses); },
+    onLanes: (uses) => {
+      network.showLanes(uses);
+    },
     onFailure: (error) => {
-      log.for('swarm').error('a bulk thread ended by itself and is started again; its transfers have failed', { reason: error.cause instanceof Error ? error.cause.message : error.message });
+      log
+        .for('swarm')
+        .error('a bulk thread ended by itself and is started again; its transfers have failed', {
+          reason: error.cause instanceof Error ? error.cause.message : error.message,
+        });
     },
   });
   parts.defer(() => exchange.close());
@@ -166,38 +196,90 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   );
   mirrors.set(rules.upstreams);
   parts.defer(() => mirrors.close());
-  const charter = config.charterKey === undefined ? undefined : await FollowedCharter.open({
-    network, data: config.data, key: config.charterKey, rules, log: log.for('charter'),
-    onRules: (isOtherCa) => {
-      mirrors.set(rules.upstreams);
-      excluded.set(rules.exclude);
-      const before = origins.get();
-      directory.setCharter(rules.charter.origin);
-      if (isOtherCa && origins.get() === before) origins.reopen();
-    },
-  });
+  const charter =
+    config.charterKey === undefined
+      ? undefined
+      : await FollowedCharter.open({
+          network,
+          data: config.data,
+          key: config.charterKey,
+          rules,
+          log: log.for('charter'),
+          onRules: (isOtherCa) => {
+            mirrors.set(rules.upstreams);
+            excluded.set(rules.exclude);
+            const before = origins.get();
+            directory.setCharter(rules.charter.origin);
+            if (isOtherCa && origins.get() === before) origins.reopen();
+          },
+        });
   parts.defer(() => charter?.close());
 
   // What people and monitoring see
   const receipts = await ReceiptBook.open({ data: config.data, onWarning: (line) => log.for('pull').warn(line) });
   parts.defer(() => receipts.close());
   const recorder = new PullRecorder({ book: receipts, peers, onPull: (receipt) => metrics.pulled(receipt), log: log.for('pull') });
-  const clientPulls = parts.use(new ClientPulls({ images: store.images, store: store.blobs, exchange, keep: recorder.keep, now: Date.now }));
+  const clientPulls = parts.use(
+    new ClientPulls({ images: store.images, store: store.blobs, exchange, keep: recorder.keep, now: Date.now }),
+  );
   const runtimes = new RuntimeWatch(join(config.data, 'setup'));
   const storeHealth = new StoreHealth(own, log.for('store'));
   const tally = new RegistryTally(clientPulls, storeHealth, (client) => runtimes.asked(client));
   const images = new ImageList(store.images, store.blobs);
-  const replication = parts.use(new Replication({ config: config.replication, data: config.data, network, peers, images: store.images, exchange, origin, isExcluded, log: log.for('replication') }));
+  const replication = parts.use(
+    new Replication({
+      config: config.replication,
+      data: config.data,
+      network,
+      peers,
+      images: store.images,
+      exchange,
+      origin,
+      isExcluded,
+      log: log.for('replication'),
+    }),
+  );
   const disk = new DiskWatch(config.data, RESERVE_BYTES);
   const view = new NodeView({
-    config, rules, charter, network, peers, origins, embedded: embedded !== undefined, shown, store, storeHealth, host, exchange, images, receipts, tally, mirrors: () => mirrors.list(), excluded, replication, keyIds, disk, runtimes, log: log.for('health'), strayErrors,
+    config,
+    rules,
+    charter,
+    network,
+    peers,
+    origins,
+    embedded: embedded !== undefined,
+    shown,
+    store,
+    storeHealth,
+    host,
+    exchange,
+    images,
+    receipts,
+    tally,
+    mirrors: () => mirrors.list(),
+    excluded,
+    replication,
+    keyIds,
+    disk,
+    runtimes,
+    log: log.for('health'),
+    strayErrors,
     limits: () => limitsOf({ config, network, store, registry: registry.use, status: status?.connections }),
   });
   const jobs = new JobBoard(Date.now);
   const swarmView = await makeSwarmView({
-    data: config.data, network, exchange, status: () => view.status(), receipts: () => view.receipts(), isExcluded: (full) => excluded.has(full), jobs, log: log.for('status'),
+    data: config.data,
+    network,
+    exchange,
+    status: () => view.status(),
+    receipts: () => view.receipts(),
+    isExcluded: (full) => excluded.has(full),
+    jobs,
+    log: log.for('status'),
     // a transfer has the repository's name without its registry, which may be any of those that are read
-    mayShare: ({ digest, repository }) => excluded.mayShare(digest) && ![registryName(), ...mirrors.list().map(({ name }) => name)].some((registry) => excluded.has(`${registry ?? ''}/${repository}`)),
+    mayShare: ({ digest, repository }) =>
+      excluded.mayShare(digest) &&
+      ![registryName(), ...mirrors.list().map(({ name }) => name)].some((registry) => excluded.has(`${registry ?? ''}/${repository}`)),
   });
   parts.use(swarmView);
   const metrics = new Metrics(() => view.status(), { clients: CLIENTS, refusals: MALFORMED_REQUESTS });
@@ -208,36 +290,57 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
     server: { listen: config.registry, hostNames: config.hostNames, maxConnections: config.limits.clients },
     content: { store: store.blobs, images: store.images, exchange },
     own: {
-      origin, registryName, repositoryPrefix, isExcluded,
-      aliases, shown,
-      tagMemory: async (repository, tag, signal) => (origin() === undefined ? undefined : tags.ask(origin()!.url, repository, tag, { signal })),
+      origin,
+      registryName,
+      repositoryPrefix,
+      isExcluded,
+      aliases,
+      shown,
+      tagMemory: async (repository, tag, signal) =>
+        origin() === undefined ? undefined : tags.ask(origin()!.url, repository, tag, { signal }),
     },
     mirrors: () => mirrors.list(),
-    ...(embedded === undefined ? {} : { embedded: { origin: embedded, uploadsFolder: join(config.data, 'uploads'), makeRoom: (bytes) => own.makeRoom(bytes) } }),
+    ...(embedded === undefined
+      ? {}
+      : { embedded: { origin: embedded, uploadsFolder: join(config.data, 'uploads'), makeRoom: (bytes) => own.makeRoom(bytes) } }),
     log: log.for('registry'),
     counters: tally,
     lazyRanges: config.emit === 'vouched',
     tagRules: () => rules.tags,
     timing: { accessTtl: config.access.ttl, accessMaxStale: config.access.staleFor },
   });
-  const hints = new TagHints({ network, images: store.images, origin, isExcluded, wants: (repository, tag) => replication.wants(repository, tag), log: log.for('tags') });
+  const hints = new TagHints({
+    network,
+    images: store.images,
+    origin,
+    isExcluded,
+    wants: (repository, tag) => replication.wants(repository, tag),
+    log: log.for('tags'),
+  });
   // every tag of an embedded origin that is new or moves was pushed here
   if (embedded !== undefined) parts.defer(store.images.onTag(({ repository, tag }) => hints.announceStored(repository, tag)));
-  const push = config.push === undefined ? undefined : new PushProxy({
-    listen: config.push,
-    hostNames: config.hostNames,
-    upstream: () => clients.upstream(origin()),
-    namespaces: registry.namespaces,
+  const push =
+    config.push === undefined
+      ? undefined
+      : new PushProxy({
+          listen: config.push,
+          hostNames: config.hostNames,
+          upstream: () => clients.upstream(origin()),
+          namespaces: registry.namespaces,
+          store: store.blobs,
+          images: store.images,
+          isExcluded,
+          uploadsFolder: join(config.data, 'push-uploads'),
+          makeRoom: (bytes) => own.makeRoom(bytes),
+          onTag: (repository, tag) => hints.announceStored(repository, tag),
+          log: log.for('push'),
+          observer: tally,
+        });
+  const puller = new Puller({
+    upstreamOf: (image) => registry.upstreamOf(image),
     store: store.blobs,
-    images: store.images,
-    isExcluded,
-    uploadsFolder: join(config.data, 'push-uploads'),
-    makeRoom: (bytes) => own.makeRoom(bytes),
-    onTag: (repository, tag) => hints.announceStored(repository, tag),
-    log: log.for('push'),
-    observer: tally,
+    isExcluded: (full) => excluded.has(full),
   });
-  const puller = new Puller({ upstreamOf: (image) => registry.upstreamOf(image), store: store.blobs, isExcluded: (full) => excluded.has(full) });
 
   // What operators put in
   const endpoint = (): string => new URL(registry.url).host;
@@ -245,22 +348,46 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   parts.use(seeding);
 
   // What is preheated and kept
-  const names = { registryName, repositoryPrefix, mirrors: aliases, shown, upstreams: () => mirrors.list().map(({ name }) => name), endpoint };
+  const names = {
+    registryName,
+    repositoryPrefix,
+    mirrors: aliases,
+    shown,
+    upstreams: () => mirrors.list().map(({ name }) => name),
+    endpoint,
+  };
   const keeping = await makeKeeping({
-    config, network, peers, store, puller, upstreamOf: (image) => registry.upstreamOf(image), names, keep: recorder.keep, isExcluded: (full) => excluded.has(full), embedded: embedded !== undefined, host, closeIdle: () => exchange.closeIdle(), log: log.for('keep'),
+    config,
+    network,
+    peers,
+    store,
+    puller,
+    upstreamOf: (image) => registry.upstreamOf(image),
+    names,
+    keep: recorder.keep,
+    isExcluded: (full) => excluded.has(full),
+    embedded: embedded !== undefined,
+    host,
+    closeIdle: () => exchange.closeIdle(),
+    log: log.for('keep'),
   });
   parts.use(keeping);
-  onDamaged = (...damage) => { keeping.damaged(...damage); };
+  onDamaged = (...damage) => {
+    keeping.damaged(...damage);
+  };
 
-  const status = config.status === undefined ? undefined : new StatusServer({
-    listen: config.status,
-    hostNames: config.hostNames,
-    source: view,
-    swarm: swarmView.watch,
-    metrics: () => metrics.scrape(),
-    shown,
-    onError: (error) => log.for('status').error('an answer failed', { reason: String(error) }),
-  });
+  const status =
+    config.status === undefined
+      ? undefined
+      : new StatusServer({
+          listen: config.status,
+          hostNames: config.hostNames,
+          source: view,
+          swarm: swarmView.watch,
+          metrics: () => metrics.scrape(),
+          shown,
+          onError: (error) => log.for('status').error('an answer failed', { reason: String(error) }),
+        });
   const control = new ControlServer({
     path: controlSocketPath(config.data, { configured: config.socket.path, uid, env: process.env }),
     group: config.socket.group,
@@ -277,7 +404,10 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
 
   // From here on others see it
   await network.start();
-  host?.start({ registries: () => [registryName(), ...aliases(), ...mirrors.list().map(({ name }) => name)].filter((name) => name !== undefined), isExcluded: (full) => excluded.has(full) });
+  host?.start({
+    registries: () => [registryName(), ...aliases(), ...mirrors.list().map(({ name }) => name)].filter((name) => name !== undefined),
+    isExcluded: (full) => excluded.has(full),
+  });
   await registry.start();
   parts.defer(() => registry.stop());
   await push?.start();
@@ -290,7 +420,11 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   await view.lookAround();
   parts.use(every(LOOK_MS, 'later', () => view.lookAround()));
   const probing = parts.use(every(ORIGIN_PROBE_MS, 'now', (signal) => view.probeOrigins(signal)));
-  parts.defer(directory.onChange(() => { probing.run(); }));
+  parts.defer(
+    directory.onChange(() => {
+      probing.run();
+    }),
+  );
   if (charter !== undefined) parts.use(every(LOOK_MS, 'later', () => charter.catchUp()));
   parts.use(every(STORE_LOOK_MS, 'later', () => storeHealth.look()));
 
@@ -307,7 +441,16 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   parts.defer(() => removeAgentFile(config.data));
   await notifySystemd(['--ready', `--status=peer ${network.self}`], log);
   parts.use(keepWatchdogQuiet(log));
-  log.info('ready', { name: config.name, peer: file.peerId, key: keyIds[0], registry: file.registry, status: file.status ?? undefined, push: file.push ?? undefined, data: config.data, listen: file.multiaddrs.join(' ') });
+  log.info('ready', {
+    name: config.name,
+    peer: file.peerId,
+    key: keyIds[0],
+    registry: file.registry,
+    status: file.status ?? undefined,
+    push: file.push ?? undefined,
+    data: config.data,
+    listen: file.multiaddrs.join(' '),
+  });
 
   const running = parts.move();
   return { file, stop: () => stopAll(running, log) };
@@ -330,5 +473,6 @@ function causesOf(error: unknown): unknown[] {
 
 /** Decisions of transfers, a line each, with the names of the nodes that they are about. */
 function sayOf(log: Logger, peers: PeerNames): Say {
-  return (message, { peer, ...fields }) => log.debug(message, { ...fields, node: peer === undefined ? undefined : peers.called(String(peer)) });
+  return (message, { peer, ...fields }) =>
+    log.debug(message, { ...fields, node: peer === undefined ? undefined : peers.called(String(peer)) });
 }

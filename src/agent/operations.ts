@@ -14,7 +14,13 @@ export interface OperationParts {
 }
 
 /** What the command line can ask for: looking, and bringing images here or to every node. */
-export function controlHandlers({ view, puller, preheat, names, jobs }: OperationParts): Pick<Handlers, 'status' | 'receipts' | 'pull' | 'plan' | 'prefetch'> {
+export function controlHandlers({
+  view,
+  puller,
+  preheat,
+  names,
+  jobs,
+}: OperationParts): Pick<Handlers, 'status' | 'receipts' | 'pull' | 'plan' | 'prefetch'> {
   return {
     status: async () => {
       await view.settled();
@@ -22,20 +28,28 @@ export function controlHandlers({ view, puller, preheat, names, jobs }: Operatio
     },
     receipts: async () => ({ receipts: view.receipts() }),
 
-    pull: async ({ reference, platforms }, { signal, progress }) => (
-      { receipt: await preheat.here(parseImageName(reference, names), { platforms: parsePlatforms(platforms), signal, onProgress: progress }) }),
+    pull: async ({ reference, platforms }, { signal, progress }) => ({
+      receipt: await preheat.here(parseImageName(reference, names), { platforms: parsePlatforms(platforms), signal, onProgress: progress }),
+    }),
 
-    plan: async ({ reference, platforms }, { signal }) => await puller.plan(parseImageName(reference, names), { platforms: parsePlatforms(platforms), signal }),
+    plan: async ({ reference, platforms }, { signal }) =>
+      await puller.plan(parseImageName(reference, names), { platforms: parsePlatforms(platforms), signal }),
 
     prefetch: async ({ reference, ...options }, { signal, progress }) => {
       if (options.dryRun === true) return await preheat.everywhere(reference, { ...options, signal, onProgress: progress });
-      return await jobs.run('preheat', reference, async (report) => await preheat.everywhere(reference, {
-        ...options, signal,
-        onProgress: (wave) => {
-          report(progressOfWave(wave));
-          progress(wave);
-        },
-      }));
+      return await jobs.run(
+        'preheat',
+        reference,
+        async (report) =>
+          await preheat.everywhere(reference, {
+            ...options,
+            signal,
+            onProgress: (wave) => {
+              report(progressOfWave(wave));
+              progress(wave);
+            },
+          }),
+      );
     },
   };
 }

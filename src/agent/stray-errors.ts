@@ -2,7 +2,14 @@ import { errorCode, LayerswarmError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 
 /** What Node says when the other end of a connection went away. */
-const GONE: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END', 'UND_ERR_ABORTED']);
+const GONE: ReadonlySet<string> = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'ERR_STREAM_PREMATURE_CLOSE',
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_WRITE_AFTER_END',
+  'UND_ERR_ABORTED',
+]);
 
 /**
  * Errors that nobody waited for any more. Each is a bug, and is logged with its stack. A promise that was left alone breaks nothing: its
@@ -46,5 +53,7 @@ function belongsToARequest(error: unknown): boolean {
 }
 
 function detailsOf(error: unknown): { reason: string; stack?: string } {
-  return error instanceof Error ? { reason: error.message, ...(error.stack === undefined ? {} : { stack: error.stack }) } : { reason: String(error) };
+  return error instanceof Error
+    ? { reason: error.message, ...(error.stack === undefined ? {} : { stack: error.stack }) }
+    : { reason: String(error) };
 }

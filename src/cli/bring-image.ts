@@ -18,7 +18,12 @@ export async function bringImage(reference: string, context: CommandContext, sig
   try {
     const agent = await connectToAgent(context);
     const { receipt } = await agent.call('pull', { reference }, { signal });
-    const { name } = await loadIntoDocker(await dataDirectory({ flag: context.data, file: context.configFile }), receipt, undefined, signal);
+    const { name } = await loadIntoDocker(
+      await dataDirectory({ flag: context.data, file: context.configFile }),
+      receipt,
+      undefined,
+      signal,
+    );
     context.output.diagnostic(`${reference}: the agent brought it into the Docker Engine as ${name}`);
     return name;
   } catch (error) {

@@ -8,7 +8,11 @@ export async function commandTree(globals: (program: Command) => void): Promise<
   globals(program);
   for (const { name, summary, load } of COMMANDS) {
     const command = program.command(name).summary(summary);
-    (await load()).define(command, { output: new Output(() => false), data: undefined, configFile: undefined, debug: false }, () => undefined);
+    (await load()).define(
+      command,
+      { output: new Output(() => false), data: undefined, configFile: undefined, debug: false },
+      () => undefined,
+    );
   }
   return program;
 }

@@ -10,7 +10,10 @@ interface Completed {
 }
 
 export function completionScript(shell: 'bash' | 'zsh' | 'fish', program: Command): string {
-  const commands = program.commands.flatMap((command) => [completed(command, ''), ...command.commands.map((child) => completed(child, `${command.name()} `))]);
+  const commands = program.commands.flatMap((command) => [
+    completed(command, ''),
+    ...command.commands.map((child) => completed(child, `${command.name()} `)),
+  ]);
   const globals = completed(program, '').options;
   if (shell === 'fish') return fish(commands, globals);
   const script = bash(commands, globals);
@@ -22,14 +25,19 @@ function completed(command: Command, prefix: string): Completed {
     path: `${prefix}${command.name()}`,
     summary: command.summary(),
     words: [...command.commands.map((child) => child.name()), ...command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? [])],
-    options: command.options.flatMap(({ long, required, optional, description }) => (long === undefined || long === null ? [] : [{ long, takesValue: required || optional, description }])),
+    options: command.options.flatMap(({ long, required, optional, description }) =>
+      long === undefined || long === null ? [] : [{ long, takesValue: required || optional, description }],
+    ),
   };
 }
 
 function bash(commands: readonly Completed[], globals: Completed['options']): string {
   const names = commands.filter(({ path }) => !path.includes(' ')).map(({ path }) => path);
   const shared = globals.map(({ long }) => long);
-  const cases = commands.map(({ path, words, options }) => `    ${JSON.stringify(path)}) words=${JSON.stringify([...words, ...options.map(({ long }) => long), ...shared].join(' '))} ;;`);
+  const cases = commands.map(
+    ({ path, words, options }) =>
+      `    ${JSON.stringify(path)}) words=${JSON.stringify([...words, ...options.map(({ long }) => long), ...shared].join(' '))} ;;`,
+  );
   return [
     '_layerswarm() {',
     '  local current="${COMP_WORDS[COMP_CWORD]}" path="" word words',

@@ -8,9 +8,13 @@ export function addConfigFlags(command: Command): Command {
   for (const { flag, kind, description, expected, default: value } of settings) {
     if (flag === 'data') continue;
     const [about] = description.split(/\.(?: |$)/);
-    if (kind === 'boolean') command.addOption(new Option(value === true ? `--no-${flag}` : `--${flag}`, value === true ? `turns off: ${about}` : about));
+    if (kind === 'boolean')
+      command.addOption(new Option(value === true ? `--no-${flag}` : `--${flag}`, value === true ? `turns off: ${about}` : about));
     else {
-      const option = new Option(`--${flag} <${placeholder(expected)}${kind === 'list' ? '...' : ''}>`, `${about ?? ''}${isChoice(expected) ? `: ${expected}` : ''}`);
+      const option = new Option(
+        `--${flag} <${placeholder(expected)}${kind === 'list' ? '...' : ''}>`,
+        `${about ?? ''}${isChoice(expected) ? `: ${expected}` : ''}`,
+      );
       // Only told: a default that commander knew of would look like one that was given.
       const shown = Array.isArray(value) ? value.join(', ') : typeof value === 'string' || typeof value === 'number' ? String(value) : '';
       command.addOption(shown === '' ? option : option.default(undefined, shown));
@@ -27,10 +31,21 @@ function isChoice(expected: string): boolean {
 /** What stands for the value, by what is expected of it. */
 function placeholder(expected: string): string {
   const kinds: readonly (readonly [RegExp, string])[] = [
-    [/HOST:PORT/, 'host:port'], [/multiaddr|addresses/, 'address'], [/URL/, 'url'], [/size/, 'size'], [/\bfile/, 'file'], [/directory|path/, 'path'], [/duration/, 'duration'], [/rate/, 'rate'], [/KEY/, 'key'],
-    [/number from/, 'n'], [/registry names/, 'registry'], [/repository/, 'pattern'], [/name/, 'name'],
+    [/HOST:PORT/, 'host:port'],
+    [/multiaddr|addresses/, 'address'],
+    [/URL/, 'url'],
+    [/size/, 'size'],
+    [/\bfile/, 'file'],
+    [/directory|path/, 'path'],
+    [/duration/, 'duration'],
+    [/rate/, 'rate'],
+    [/KEY/, 'key'],
+    [/number from/, 'n'],
+    [/registry names/, 'registry'],
+    [/repository/, 'pattern'],
+    [/name/, 'name'],
   ];
-  return isChoice(expected) ? 'which' : kinds.find(([words]) => words.test(expected))?.[1] ?? 'value';
+  return isChoice(expected) ? 'which' : (kinds.find(([words]) => words.test(expected))?.[1] ?? 'value');
 }
 
 /** The flags that were really given. */

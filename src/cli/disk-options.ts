@@ -34,11 +34,16 @@ export interface ImageFlags {
 /** Options of every command that reads a disk image. */
 export function addDiskOptions(command: Command): Command {
   return command
-    .addOption(new Option('--format <format>', 'the disk\'s format, where its content could be more than one').choices(DISK_FORMATS))
+    .addOption(new Option('--format <format>', "the disk's format, where its content could be more than one").choices(DISK_FORMATS))
     .option('--root <name>', 'which file system is the root, where several could be: p2, group/volume, p3:@')
-    .option('--trust', 'let the kernel read the disk\'s file systems: needs root; faster, and for btrfs the only way')
+    .option('--trust', "let the kernel read the disk's file systems: needs root; faster, and for btrfs the only way")
     .addOption(new Option('--backend <backend>', 'how to read the disk; chosen by what the host has otherwise').choices(BACKENDS))
-    .option('--disk <file>', 'a further disk of the same machine, such as its /home or the rest of its volume group; for each, in their order', collect, [])
+    .option(
+      '--disk <file>',
+      'a further disk of the same machine, such as its /home or the rest of its volume group; for each, in their order',
+      collect,
+      [],
+    )
     .option('--key-file <file>', 'a file with the passphrase of a LUKS volume, as cryptsetup takes it; for each', collect, [])
     .option('--backing <file>', 'a file that the disk is the difference to; for each of the chain, nearest first', collect, [])
     .option('--extents <file>', 'an extent of a split VMDK that is not in its folder; for each', collect, [])
@@ -54,7 +59,7 @@ export function addImageOptions(command: Command): Command {
     .option('--no-adapt', 'leave out the layer with which systemd comes up in a container')
     .option('--keep <what>', `keep what is left out by default, comma-separated: ${KEEPABLE.join(', ')}`, collectKeep, [])
     .option('--exclude <path>', 'leave out a path of the guest; * matches anything', collect, [])
-    .option('--no-source-digest', 'do not put the disk file\'s digest into the image: saves reading it once more');
+    .option('--no-source-digest', "do not put the disk file's digest into the image: saves reading it once more");
 }
 
 export function compressionOption(): Option {
@@ -73,7 +78,11 @@ const BAR_WIDTH = 32;
 const PLAIN_STEP = 0.1;
 
 /** One bar that moves on a terminal; elsewhere a line for each tenth. */
-export function convertProgress(stream: NodeJS.WriteStream): { show: (progress: ConvertProgress) => void; unpack: (bytes: number, total: number) => void; end: () => void } {
+export function convertProgress(stream: NodeJS.WriteStream): {
+  show: (progress: ConvertProgress) => void;
+  unpack: (bytes: number, total: number) => void;
+  end: () => void;
+} {
   let next = PLAIN_STEP;
   let last = 0;
   let shown = false;
@@ -93,8 +102,12 @@ export function convertProgress(stream: NodeJS.WriteStream): { show: (progress: 
     }
   };
   return {
-    show: (progress) => { draw('packed', progress); },
-    unpack: (bytes, total) => { draw('read', { bytes, estimatedBytes: total }); },
+    show: (progress) => {
+      draw('packed', progress);
+    },
+    unpack: (bytes, total) => {
+      draw('read', { bytes, estimatedBytes: total });
+    },
     end() {
       if (shown) stream.write('\n');
       shown = false;

@@ -8,7 +8,7 @@ const IDENTITIES: Readonly<Record<SeedResult['identity'], string>> = {
   origin: 'the origin has it already',
   registry: 'digests of the registry that it came from',
   'seeded-before': 'digests as it was seeded before',
-  engine: 'digests of the Docker Engine\'s push',
+  engine: "digests of the Docker Engine's push",
   saved: 'uncompressed layers, as the Docker Engine saves them',
 };
 
@@ -25,9 +25,15 @@ export function formatSeed(result: SeedResult): string {
 
 function tagText({ tag, digest, dryRun }: SeedResult): string {
   switch (tag) {
-    case 'new': return dryRun ? 'the tag would be new' : 'the tag is new';
-    case 'move': return dryRun ? 'the tag would move' : 'the tag moved';
-    case 'same': case 'keep': case 'none': return `the tag is ${shortDigest(digest)} already`;
-    default: return tag satisfies never;
+    case 'new':
+      return dryRun ? 'the tag would be new' : 'the tag is new';
+    case 'move':
+      return dryRun ? 'the tag would move' : 'the tag moved';
+    case 'same':
+    case 'keep':
+    case 'none':
+      return `the tag is ${shortDigest(digest)} already`;
+    default:
+      return tag satisfies never;
   }
 }

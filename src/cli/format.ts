@@ -28,39 +28,51 @@ export function nodeName({ name, peerId }: { readonly name: string; readonly pee
 }
 
 export function formatPeers({ peers }: Pick<StatusDocument, 'peers'>): string {
-  return table([
-    { label: 'NAME', value: ({ name }) => name },
-    { label: 'PEER', value: ({ peerId }) => peerId },
-    { label: 'ADDRESS', value: ({ address }) => shortAddress(address) },
-    { label: 'ZONE', value: ({ zone }) => zone },
-    { label: 'LANE', value: ({ lane }) => lane },
-    { label: 'LATENCY', value: ({ latencyMs }) => (latencyMs === null ? '' : `${latencyMs.toFixed(1)} ms`), align: 'right' },
-    { label: 'RECEIVED', value: ({ receivedBytes }) => formatBytes(receivedBytes), align: 'right' },
-    { label: 'SENT', value: ({ sentBytes }) => formatBytes(sentBytes), align: 'right' },
-    { label: 'BAD', value: ({ badPieces }) => String(badPieces), align: 'right' },
-  ], peers, 'no peer is connected');
+  return table(
+    [
+      { label: 'NAME', value: ({ name }) => name },
+      { label: 'PEER', value: ({ peerId }) => peerId },
+      { label: 'ADDRESS', value: ({ address }) => shortAddress(address) },
+      { label: 'ZONE', value: ({ zone }) => zone },
+      { label: 'LANE', value: ({ lane }) => lane },
+      { label: 'LATENCY', value: ({ latencyMs }) => (latencyMs === null ? '' : `${latencyMs.toFixed(1)} ms`), align: 'right' },
+      { label: 'RECEIVED', value: ({ receivedBytes }) => formatBytes(receivedBytes), align: 'right' },
+      { label: 'SENT', value: ({ sentBytes }) => formatBytes(sentBytes), align: 'right' },
+      { label: 'BAD', value: ({ badPieces }) => String(badPieces), align: 'right' },
+    ],
+    peers,
+    'no peer is connected',
+  );
 }
 
 export function formatImages({ images }: Pick<StatusDocument, 'images'>): string {
-  return table([
-    { label: 'REFERENCE', value: ({ reference }) => reference },
-    { label: 'DIGEST', value: ({ digest }) => shortDigest(digest) },
-    { label: 'SIZE', value: ({ sizeBytes }) => formatBytes(sizeBytes), align: 'right' },
-    { label: 'HERE', value: ({ complete }) => (complete ? 'complete' : 'partly') },
-  ], images, 'no image is here yet');
+  return table(
+    [
+      { label: 'REFERENCE', value: ({ reference }) => reference },
+      { label: 'DIGEST', value: ({ digest }) => shortDigest(digest) },
+      { label: 'SIZE', value: ({ sizeBytes }) => formatBytes(sizeBytes), align: 'right' },
+      { label: 'HERE', value: ({ complete }) => (complete ? 'complete' : 'partly') },
+    ],
+    images,
+    'no image is here yet',
+  );
 }
 
 export function formatTransfers({ transfers }: Pick<StatusDocument, 'transfers'>): string {
-  return table([
-    { label: 'BLOB', value: ({ digest }) => shortDigest(digest) },
-    { label: 'REPOSITORY', value: ({ repository }) => repository },
-    { label: 'STATE', value: ({ state }) => state },
-    { label: 'HAVE', value: ({ haveBytes }) => formatBytes(haveBytes), align: 'right' },
-    { label: 'SIZE', value: ({ sizeBytes }) => (sizeBytes === null ? '?' : formatBytes(sizeBytes)), align: 'right' },
-    { label: 'ORIGIN', value: ({ fromOriginBytes }) => formatBytes(fromOriginBytes), align: 'right' },
-    { label: 'PEERS', value: ({ fromPeersBytes }) => formatBytes(fromPeersBytes), align: 'right' },
-    { label: 'RATE', value: ({ bytesPerSecond }) => `${formatBytes(bytesPerSecond)}/s`, align: 'right' },
-  ], transfers, 'no transfer is running');
+  return table(
+    [
+      { label: 'BLOB', value: ({ digest }) => shortDigest(digest) },
+      { label: 'REPOSITORY', value: ({ repository }) => repository },
+      { label: 'STATE', value: ({ state }) => state },
+      { label: 'HAVE', value: ({ haveBytes }) => formatBytes(haveBytes), align: 'right' },
+      { label: 'SIZE', value: ({ sizeBytes }) => (sizeBytes === null ? '?' : formatBytes(sizeBytes)), align: 'right' },
+      { label: 'ORIGIN', value: ({ fromOriginBytes }) => formatBytes(fromOriginBytes), align: 'right' },
+      { label: 'PEERS', value: ({ fromPeersBytes }) => formatBytes(fromPeersBytes), align: 'right' },
+      { label: 'RATE', value: ({ bytesPerSecond }) => `${formatBytes(bytesPerSecond)}/s`, align: 'right' },
+    ],
+    transfers,
+    'no transfer is running',
+  );
 }
 
 /** Its address, or the name of one that is embedded in a node. */
@@ -78,7 +90,9 @@ export function formatStatus(status: StatusDocument): string {
     `node      ${printable(status.name)}  ${status.peerId}  zone ${status.zone}  version ${status.version}  up ${formatSeconds(status.uptimeSeconds)}`,
     ...healthLines(status.health),
     ...(status.membership.keyIds.length === 0 ? [] : [`key       ${status.membership.keyIds.join(', ')}`]),
-    ...status.membership.strangers.slice(0, 5).map(({ address, failures, lastAt }) => `stranger  a node at ${address} has another swarm key (${failures} times, last ${lastAt})`),
+    ...status.membership.strangers
+      .slice(0, 5)
+      .map(({ address, failures, lastAt }) => `stranger  a node at ${address} has another swarm key (${failures} times, last ${lastAt})`),
     `origin    ${originCalled(origin)}  ${origin.state}${reason}  ${origin.source}`,
     ...charterLines(status),
     ...status.registries.flatMap(mirrorLine),
@@ -88,9 +102,12 @@ export function formatStatus(status: StatusDocument): string {
     `received  ${formatBytes(traffic.fromPeersBytes)} from peers, ${formatBytes(traffic.fromOriginBytes)} from the origin${share}`,
     `sent      ${formatBytes(traffic.toPeersBytes)} to peers, ${formatBytes(traffic.toClientsBytes)} to clients`,
     ...status.bans.map(({ name, peerId, reason, until }) => `banned    ${nodeName({ name, peerId })} until ${until}: ${printable(reason)}`),
-    '', formatPeers(status),
-    '', formatTransfers(status),
-    '', formatImages(status),
+    '',
+    formatPeers(status),
+    '',
+    formatTransfers(status),
+    '',
+    formatImages(status),
   ].join('\n');
 }
 
@@ -98,17 +115,24 @@ export function formatStatus(status: StatusDocument): string {
 function healthLines({ level, sentence, since, parts }: NodeHealth): string[] {
   const ill = Object.entries(parts).filter(([, part]) => part.level === 'bad' || part.level === 'degraded');
   if (ill.length === 0) return [`health    ${level}: ${printable(sentence)}`];
-  return [`health    ${level} since ${since}`, ...ill.map(([name, part]) => `  ${part.level.padEnd(8)} ${name}: ${printable(part.sentence)}`)];
+  return [
+    `health    ${level} since ${since}`,
+    ...ill.map(([name, part]) => `  ${part.level.padEnd(8)} ${name}: ${printable(part.sentence)}`),
+  ];
 }
 
 /** Which charter counts here, and who does not follow it. */
 function charterLines({ charter }: StatusDocument): string[] {
   if (charter === null) return [];
   const { swarm, serial, behind, version, otherVersions, refused } = charter;
-  const name = (member: { readonly name: string; readonly peerId: string }): string => printable(member.name === '' ? member.peerId : member.name);
+  const name = (member: { readonly name: string; readonly peerId: string }): string =>
+    printable(member.name === '' ? member.peerId : member.name);
   return [
     `charter   ${serial === null ? `none of ${swarm} yet` : `${serial} of ${swarm}, ${behind.length === 0 ? 'followed by every member here' : `${behind.length} behind`}`}`,
-    ...behind.map((member) => `  behind   ${name(member)}: ${member.serial === null ? 'knows of no operator' : member.serial === 0 ? 'follows none yet' : `follows ${member.serial}`}`),
+    ...behind.map(
+      (member) =>
+        `  behind   ${name(member)}: ${member.serial === null ? 'knows of no operator' : member.serial === 0 ? 'follows none yet' : `follows ${member.serial}`}`,
+    ),
     ...otherVersions.map((member) => `  version  ${name(member)}: ${printable(member.agent)}, where ${version} is wanted`),
     ...(refused === null ? [] : [`  refused  ${printable(refused)}`]),
   ];
@@ -129,7 +153,10 @@ function containerdLine({ containerd }: StatusDocument): string[] {
 
 /** Who may read what is here. */
 function trustLine({ trust: { excludePatterns, excludedRepositories, sharedWith } }: StatusDocument): string {
-  const excluded = excludePatterns === 0 ? 'nothing is excluded' : `${excludedRepositories} ${excludedRepositories === 1 ? 'repository' : 'repositories'} here excluded by ${excludePatterns} ${excludePatterns === 1 ? 'pattern' : 'patterns'}`;
+  const excluded =
+    excludePatterns === 0
+      ? 'nothing is excluded'
+      : `${excludedRepositories} ${excludedRepositories === 1 ? 'repository' : 'repositories'} here excluded by ${excludePatterns} ${excludePatterns === 1 ? 'pattern' : 'patterns'}`;
   return `trust     members may read what this node holds (${sharedWith} connected); ${excluded}`;
 }
 
@@ -137,7 +164,12 @@ function trustLine({ trust: { excludePatterns, excludedRepositories, sharedWith 
 export function formatReceipt(receipt: Receipt): string {
   const { peerNames } = receipt;
   const peers = Object.entries(receipt.peers).sort(([, a], [, b]) => b - a);
-  const how = receipt.result === 'done' ? (receipt.verified ? 'every digest verified' : 'NOT verified') : `${receipt.result}: ${printable(receipt.error ?? '')}`;
+  const how =
+    receipt.result === 'done'
+      ? receipt.verified
+        ? 'every digest verified'
+        : 'NOT verified'
+      : `${receipt.result}: ${printable(receipt.error ?? '')}`;
   return [
     `${receipt.reference}${receipt.digest === '' ? '' : `  ${receipt.digest}`}${receipt.stale ? '  (stale: the origin cannot be asked)' : ''}`,
     `  ${formatBytes(receipt.bytes)} in ${formatSeconds(receipt.seconds)}, ${how}`,
@@ -164,40 +196,59 @@ export function formatPlan({ reference, digest, bytes, missingBytes, blobs }: Pu
 export function formatWhy(receipt: Receipt): string {
   const share = (seconds: number): string => (receipt.seconds === 0 ? '' : `${Math.round((seconds / receipt.seconds) * 100)} %`);
   const rate = (bytes: number): string => (receipt.seconds === 0 ? '' : `${formatBytes(bytes / receipt.seconds)}/s`);
-  const sources = [{ name: 'origin', peerId: '', bytes: receipt.fromOriginBytes }, ...Object.entries(receipt.peers).map(([peerId, bytes]) => ({ name: receipt.peerNames[peerId] ?? '', peerId, bytes }))];
+  const sources = [
+    { name: 'origin', peerId: '', bytes: receipt.fromOriginBytes },
+    ...Object.entries(receipt.peers).map(([peerId, bytes]) => ({ name: receipt.peerNames[peerId] ?? '', peerId, bytes })),
+  ];
   return [
     printable(receipt.verdict),
     `pull ${receipt.id} by ${receipt.client}, ${receipt.startedAt}${receipt.firstByteSeconds === null ? '' : `, first byte after ${formatSeconds(receipt.firstByteSeconds)}`}`,
     '',
     formatReceipt(receipt),
     '',
-    table([
-      { label: 'WAITED', value: ({ waitedSeconds }) => formatSeconds(waitedSeconds), align: 'right' },
-      { label: 'VERIFIED', value: ({ verifySeconds }) => formatSeconds(verifySeconds), align: 'right' },
-    ], [receipt], ''),
+    table(
+      [
+        { label: 'WAITED', value: ({ waitedSeconds }) => formatSeconds(waitedSeconds), align: 'right' },
+        { label: 'VERIFIED', value: ({ verifySeconds }) => formatSeconds(verifySeconds), align: 'right' },
+      ],
+      [receipt],
+      '',
+    ),
     '',
-    table([
-      { label: 'SOURCE', value: nodeName },
-      { label: 'SIZE', value: ({ bytes }) => formatBytes(bytes), align: 'right' },
-      { label: 'RATE', value: ({ bytes }) => rate(bytes), align: 'right' },
-    ], sources.sort((x, y) => y.bytes - x.bytes).slice(0, 20), ''),
+    table(
+      [
+        { label: 'SOURCE', value: nodeName },
+        { label: 'SIZE', value: ({ bytes }) => formatBytes(bytes), align: 'right' },
+        { label: 'RATE', value: ({ bytes }) => rate(bytes), align: 'right' },
+      ],
+      sources.sort((x, y) => y.bytes - x.bytes).slice(0, 20),
+      '',
+    ),
     '',
-    table([
-      { label: 'PHASE', value: ({ name }) => name },
-      { label: 'TIME', value: ({ seconds }) => formatSeconds(seconds), align: 'right' },
-      { label: 'SHARE', value: ({ seconds }) => share(seconds), align: 'right' },
-    ], receipt.phases, ''),
+    table(
+      [
+        { label: 'PHASE', value: ({ name }) => name },
+        { label: 'TIME', value: ({ seconds }) => formatSeconds(seconds), align: 'right' },
+        { label: 'SHARE', value: ({ seconds }) => share(seconds), align: 'right' },
+      ],
+      receipt.phases,
+      '',
+    ),
     '',
-    table([
-      { label: 'BLOB', value: ({ digest }) => shortDigest(digest) },
-      { label: 'SIZE', value: ({ bytes }) => formatBytes(bytes), align: 'right' },
-      { label: 'TIME', value: ({ source, seconds }) => (source === 'store' ? 'was here' : formatSeconds(seconds)), align: 'right' },
-      { label: 'WAITED', value: ({ source, waitedSeconds }) => (source === 'store' ? '' : formatSeconds(waitedSeconds)), align: 'right' },
-      { label: 'RATE', value: ({ bytes, seconds }) => (seconds === 0 ? '' : `${formatBytes(bytes / seconds)}/s`), align: 'right' },
-      { label: 'ORIGIN', value: ({ fromOriginBytes }) => formatBytes(fromOriginBytes), align: 'right' },
-      { label: 'PEERS', value: ({ fromPeersBytes }) => formatBytes(fromPeersBytes), align: 'right' },
-      { label: 'STALLS', value: ({ stalls }) => String(stalls), align: 'right' },
-      { label: 'RETRIES', value: ({ retries }) => String(retries), align: 'right' },
-    ], [...receipt.blobs].sort((a, b) => b.seconds - a.seconds), 'no blobs'),
+    table(
+      [
+        { label: 'BLOB', value: ({ digest }) => shortDigest(digest) },
+        { label: 'SIZE', value: ({ bytes }) => formatBytes(bytes), align: 'right' },
+        { label: 'TIME', value: ({ source, seconds }) => (source === 'store' ? 'was here' : formatSeconds(seconds)), align: 'right' },
+        { label: 'WAITED', value: ({ source, waitedSeconds }) => (source === 'store' ? '' : formatSeconds(waitedSeconds)), align: 'right' },
+        { label: 'RATE', value: ({ bytes, seconds }) => (seconds === 0 ? '' : `${formatBytes(bytes / seconds)}/s`), align: 'right' },
+        { label: 'ORIGIN', value: ({ fromOriginBytes }) => formatBytes(fromOriginBytes), align: 'right' },
+        { label: 'PEERS', value: ({ fromPeersBytes }) => formatBytes(fromPeersBytes), align: 'right' },
+        { label: 'STALLS', value: ({ stalls }) => String(stalls), align: 'right' },
+        { label: 'RETRIES', value: ({ retries }) => String(retries), align: 'right' },
+      ],
+      [...receipt.blobs].sort((a, b) => b.seconds - a.seconds),
+      'no blobs',
+    ),
   ].join('\n');
 }

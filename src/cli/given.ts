@@ -24,6 +24,7 @@ export async function checkFileOf(source: string): Promise<void> {
   try {
     await access(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new LayerswarmError('not-found', `there is no file ${path}`, { cause: error });
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
+      throw new LayerswarmError('not-found', `there is no file ${path}`, { cause: error });
   }
 }

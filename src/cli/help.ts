@@ -9,8 +9,14 @@ export function helpText(examples: readonly string[]): string {
 export function optionText({ description, argChoices, defaultValue, defaultValueDescription }: Option): string {
   const facts = [
     ...(argChoices === undefined ? [] : [`choices: ${argChoices.join(', ')}`]),
-    ...(defaultValueDescription !== undefined ? [`default: ${defaultValueDescription}`]
-      : defaultValue === undefined || defaultValue === false || (Array.isArray(defaultValue) && defaultValue.length === 0) || typeof defaultValue === 'boolean' ? [] : [`default: ${String(defaultValue)}`]),
+    ...(defaultValueDescription !== undefined
+      ? [`default: ${defaultValueDescription}`]
+      : defaultValue === undefined ||
+          defaultValue === false ||
+          (Array.isArray(defaultValue) && defaultValue.length === 0) ||
+          typeof defaultValue === 'boolean'
+        ? []
+        : [`default: ${String(defaultValue)}`]),
   ];
   return facts.length === 0 ? description : `${description} (${facts.join('; ')})`;
 }

@@ -24,28 +24,44 @@ export interface LoadedImage {
  * @param pulled.reference full, as the receipt has it
  * @throws `not-found` for a platform that is not there, `unavailable`, `verification-failed` when the engine has another image then
  */
-export async function loadIntoDocker(data: string, pulled: { readonly reference: string; readonly digest: string }, platform: string | undefined, signal: AbortSignal): Promise<LoadedImage> {
+export async function loadIntoDocker(
+  data: string,
+  pulled: { readonly reference: string; readonly digest: string },
+  platform: string | undefined,
+  signal: AbortSignal,
+): Promise<LoadedImage> {
   const endpoint = new Endpoint((await readAgentFile(data)).registry, Reference.parse(pulled.reference), signal);
   const wanted = platform === undefined ? hostPlatform() : parsePlatform(platform);
   let found = await endpoint.manifest(Digest.parse(pulled.digest));
   if (found.manifest.kind === 'index') {
     const child = choosePlatform(found.manifest, wanted);
-    if (child === undefined) throw new LayerswarmError('not-found', `${pulled.reference} is not there for ${formatPlatform(wanted)}: choose another --platform`);
+    if (child === undefined)
+      throw new LayerswarmError('not-found', `${pulled.reference} is not there for ${formatPlatform(wanted)}: choose another --platform`);
     found = await endpoint.manifest(child.digest);
   }
   const { raw, manifest } = found;
-  if (manifest.kind !== 'image') throw new LayerswarmError('unsupported', `${pulled.reference} is an index within an index, which no Docker Engine loads: pull one of its images by digest`);
+  if (manifest.kind !== 'image')
+    throw new LayerswarmError(
+      'unsupported',
+      `${pulled.reference} is an index within an index, which no Docker Engine loads: pull one of its images by digest`,
+    );
   const { registry, repository, tag } = Reference.parse(pulled.reference);
   const name = tag === undefined ? undefined : Reference.of({ registry, repository, tag }).toString();
   return await load({ name, raw, manifest, read: (blob) => endpoint.blob(blob) }, signal);
 }
 
-async function load(image: { name: string | undefined; raw: RawManifest; manifest: ImageManifest; read: (blob: Descriptor) => AsyncIterable<Uint8Array> }, signal: AbortSignal): Promise<LoadedImage> {
+async function load(
+  image: { name: string | undefined; raw: RawManifest; manifest: ImageManifest; read: (blob: Descriptor) => AsyncIterable<Uint8Array> },
+  signal: AbortSignal,
+): Promise<LoadedImage> {
   const engine = DockerEngine.at(process.env['DOCKER_HOST']);
   await engine.load(imageArchive(image), signal);
   const { id } = await engine.inspect(image.name ?? image.manifest.config.digest.toString(), signal);
   if (id !== image.manifest.config.digest.toString() && id !== image.raw.digest.toString()) {
-    throw new LayerswarmError('verification-failed', `the Docker Engine has ${id} under the name ${image.name ?? ''} now, which is not the image that was loaded: another one was put there meanwhile`);
+    throw new LayerswarmError(
+      'verification-failed',
+      `the Docker Engine has ${id} under the name ${image.name ?? ''} now, which is not the image that was loaded: another one was put there meanwhile`,
+    );
   }
   return { name: image.name ?? id, id };
 }
@@ -81,11 +97,16 @@ class Endpoint {
       const response = await fetch(url, { signal: timeout === undefined ? this.#signal : AbortSignal.any([this.#signal, timeout]) });
       if (response.ok) return response;
       await response.body?.cancel();
-      throw new LayerswarmError(response.status === 404 ? 'not-found' : 'unavailable', `the node answers ${response.status} for ${repository}/${path}: see its log`);
+      throw new LayerswarmError(
+        response.status === 404 ? 'not-found' : 'unavailable',
+        `the node answers ${response.status} for ${repository}/${path}: see its log`,
+      );
     } catch (error) {
       if (error instanceof LayerswarmError) throw error;
       this.#signal.throwIfAborted();
-      throw new LayerswarmError('agent-unreachable', `the registry endpoint of the node at ${this.#url} does not answer: see its log`, { cause: error });
+      throw new LayerswarmError('agent-unreachable', `the registry endpoint of the node at ${this.#url} does not answer: see its log`, {
+        cause: error,
+      });
     }
   }
 }

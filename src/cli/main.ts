@@ -3,7 +3,9 @@ import { run } from './program.ts';
 /** A reader that has enough ends a command quietly; a result that cannot be written is a failure. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
-  process.stderr.write(`layerswarm: cannot write the result: ${error.code === 'ENOSPC' ? 'the disk is full' : error.code ?? error.message}\n`);
+  process.stderr.write(
+    `layerswarm: cannot write the result: ${error.code === 'ENOSPC' ? 'the disk is full' : (error.code ?? error.message)}\n`,
+  );
   process.exit(1);
 });
 

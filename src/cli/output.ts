@@ -35,11 +35,15 @@ export class Output {
   error(error: unknown, debug: boolean): void {
     if (this.json) {
       const detail = error instanceof LayerswarmError ? error.detail : undefined;
-      this.#write(`${JSON.stringify({ error: { code: errorCode(error), message: error instanceof Error ? error.message : String(error), ...(detail === undefined || Object.keys(detail).length === 0 ? {} : { detail }) } }, undefined, 2)}\n`);
+      this.#write(
+        `${JSON.stringify({ error: { code: errorCode(error), message: error instanceof Error ? error.message : String(error), ...(detail === undefined || Object.keys(detail).length === 0 ? {} : { detail }) } }, undefined, 2)}\n`,
+      );
     }
     const unexpected = !(error instanceof LayerswarmError) && errorCode(error) === 'internal';
     const message = error instanceof Error ? error.message : String(error);
-    this.diagnostic(`${unexpected ? 'internal error: ' : ''}${message.replace(/\s*\n\s*/g, ' ')}${unexpected && !debug ? ' (--debug shows where)' : ''}`);
+    this.diagnostic(
+      `${unexpected ? 'internal error: ' : ''}${message.replace(/\s*\n\s*/g, ' ')}${unexpected && !debug ? ' (--debug shows where)' : ''}`,
+    );
     if (debug && error instanceof Error) process.stderr.write(`${stackWithCauses(error)}\n`);
   }
 }

@@ -32,17 +32,30 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
     .configureOutput({ outputError: () => undefined })
     .configureHelp({ showGlobalOptions: true, optionDescription: optionText });
 
-  for (const { name, summary, examples } of COMMANDS) program.command(name).summary(summary).description(`${summary[0]!.toUpperCase()}${summary.slice(1)}.`).addHelpText('after', helpText(examples));
+  for (const { name, summary, examples } of COMMANDS)
+    program
+      .command(name)
+      .summary(summary)
+      .description(`${summary[0]!.toUpperCase()}${summary.slice(1)}.`)
+      .addHelpText('after', helpText(examples));
   program.hook('preSubcommand', async (_program, command) => {
     const { load } = COMMANDS.find(({ name }) => name === command.name())!;
     const { define } = await load();
     const context: CommandContext = {
       output,
-      get data() { return program.opts<GlobalOptions>().data; },
-      get configFile() { return program.opts<GlobalOptions>().config; },
-      get debug() { return program.opts<GlobalOptions>().debug === true; },
+      get data() {
+        return program.opts<GlobalOptions>().data;
+      },
+      get configFile() {
+        return program.opts<GlobalOptions>().config;
+      },
+      get debug() {
+        return program.opts<GlobalOptions>().debug === true;
+      },
     };
-    define(command, context, (code) => { result = code; });
+    define(command, context, (code) => {
+      result = code;
+    });
   });
 
   try {
@@ -61,6 +74,9 @@ export async function run(args: readonly string[]): Promise<ExitCode> {
 
 function usageError(error: CommanderError, output: Output): ExitCode {
   if (error.exitCode === 0) return 0;
-  output.error(new LayerswarmError('usage', `${error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ')}; see "layerswarm --help"`), false);
+  output.error(
+    new LayerswarmError('usage', `${error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ')}; see "layerswarm --help"`),
+    false,
+  );
   return 2;
 }

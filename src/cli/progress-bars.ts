@@ -78,14 +78,22 @@ class PlainLines implements ProgressView {
 
 function line(blob: BlobProgress): string {
   const share = blob.sizeBytes === 0 ? Number(blob.state === 'done') : Math.min(1, blob.haveBytes / blob.sizeBytes);
-  const state = blob.state === 'fetching' ? `${formatBytes(blob.bytesPerSecond)}/s${timeLeft(blob.sizeBytes - blob.haveBytes, blob.bytesPerSecond)}` : blob.state;
+  const state =
+    blob.state === 'fetching'
+      ? `${formatBytes(blob.bytesPerSecond)}/s${timeLeft(blob.sizeBytes - blob.haveBytes, blob.bytesPerSecond)}`
+      : blob.state;
   return `${shortDigest(blob.digest)} ${bar(share, 1, BAR_WIDTH)} ${formatBytes(blob.haveBytes).padStart(9)} of ${formatBytes(blob.sizeBytes).padStart(9)}  ${state}`;
 }
 
 function total(blobs: readonly BlobProgress[]): string {
   const sum = (value: (blob: BlobProgress) => number): number => blobs.reduce((all, blob) => all + value(blob), 0);
   const done = blobs.filter(({ state }) => state === 'done').length;
-  return `${done} of ${blobs.length} blobs, ${formatBytes(sum(({ haveBytes }) => haveBytes))} of ${formatBytes(sum(({ sizeBytes }) => sizeBytes))}, `
-    + `${formatBytes(sum(({ fromPeersBytes }) => fromPeersBytes))} from peers, ${formatBytes(sum(({ fromOriginBytes }) => fromOriginBytes))} from the origin`
-    + timeLeft(sum(({ sizeBytes, haveBytes }) => sizeBytes - haveBytes), sum(({ bytesPerSecond }) => bytesPerSecond));
+  return (
+    `${done} of ${blobs.length} blobs, ${formatBytes(sum(({ haveBytes }) => haveBytes))} of ${formatBytes(sum(({ sizeBytes }) => sizeBytes))}, ` +
+    `${formatBytes(sum(({ fromPeersBytes }) => fromPeersBytes))} from peers, ${formatBytes(sum(({ fromOriginBytes }) => fromOriginBytes))} from the origin` +
+    timeLeft(
+      sum(({ sizeBytes, haveBytes }) => sizeBytes - haveBytes),
+      sum(({ bytesPerSecond }) => bytesPerSecond),
+    )
+  );
 }

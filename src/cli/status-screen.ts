@@ -23,7 +23,9 @@ export function statusScreen(status: StatusDocument, screen: Screen): string {
   const { health, name, peerId, zone, version, uptimeSeconds } = status;
   const head: Line[] = [
     { text: `${MARKS[health.level]} ${health.level}: ${health.sentence}`, color: health.level },
-    ...Object.entries(health.parts).flatMap(([part, { level, sentence }]): Line[] => (level === 'bad' || level === 'degraded' ? [{ text: `  ${MARKS[level]} ${part}: ${sentence}`, color: level }] : [])),
+    ...Object.entries(health.parts).flatMap(([part, { level, sentence }]): Line[] =>
+      level === 'bad' || level === 'degraded' ? [{ text: `  ${MARKS[level]} ${part}: ${sentence}`, color: level }] : [],
+    ),
   ];
   const node: Line[] = [
     { text: `NODE  ${name}  zone ${zone}  version ${version}  up ${formatSeconds(uptimeSeconds)}  ${peerId}`, color: 'heading' },
@@ -32,7 +34,10 @@ export function statusScreen(status: StatusDocument, screen: Screen): string {
   const room = Math.max(3, screen.rows - 1 - head.length - node.length);
   const lists = [transfers(status, screen.columns), members(status, screen.columns), images(status)];
   const lines = [...head, ...share(lists, room).flat(), ...node];
-  return lines.slice(0, Math.max(1, screen.rows - 1)).map((line) => painted(line, screen)).join('\n');
+  return lines
+    .slice(0, Math.max(1, screen.rows - 1))
+    .map((line) => painted(line, screen))
+    .join('\n');
 }
 
 /** Gives each list its heading and an equal part of the room; what one leaves, the others have. */
@@ -42,7 +47,10 @@ function share(lists: readonly (readonly Line[])[], room: number): Line[][] {
   const shown: Line[][] = [];
   for (const [turn, { list, index }] of shortest.entries()) {
     const part = Math.max(1, Math.floor(left / (shortest.length - turn)));
-    shown[index] = list.length <= part ? [...list] : [...list.slice(0, Math.max(1, part - 1)), ...(part > 1 ? [{ text: `  and ${list.length - part + 1} more` }] : [])];
+    shown[index] =
+      list.length <= part
+        ? [...list]
+        : [...list.slice(0, Math.max(1, part - 1)), ...(part > 1 ? [{ text: `  and ${list.length - part + 1} more` }] : [])];
     left -= shown[index].length;
   }
   return shown;
@@ -56,7 +64,13 @@ function members({ peers }: StatusDocument, columns: number): Line[] {
       const called = (name === '' ? peerId.slice(-12) : name).padEnd(16);
       const amounts = `${formatBytes(receivedBytes).padStart(9)} in ${formatBytes(sentBytes).padStart(9)} out`;
       const wrong = badPieces > 0 ? `  ${badPieces} BAD PIECES` : '';
-      return { text: columns < NARROW ? `  ${called} ${amounts}${wrong}` : `  ${called} ${zone.padEnd(10)} ${amounts}  ${lane.padEnd(6)} ${latencyMs === null ? '' : `${latencyMs.toFixed(1)} ms`}${wrong}  ${shortAddress(address)}`, ...(badPieces > 0 ? { color: 'bad' } : {}) };
+      return {
+        text:
+          columns < NARROW
+            ? `  ${called} ${amounts}${wrong}`
+            : `  ${called} ${zone.padEnd(10)} ${amounts}  ${lane.padEnd(6)} ${latencyMs === null ? '' : `${latencyMs.toFixed(1)} ms`}${wrong}  ${shortAddress(address)}`,
+        ...(badPieces > 0 ? { color: 'bad' } : {}),
+      };
     }),
   ];
 }
@@ -66,7 +80,10 @@ function transfers({ transfers: running }: StatusDocument, columns: number): Lin
   return [
     { text: running.length === 0 ? 'DOWNLOADS  none' : `DOWNLOADS  ${running.length} at ${formatBytes(rate)}/s`, color: 'heading' },
     ...running.map(({ digest, repository, haveBytes, sizeBytes, bytesPerSecond, state }): Line => {
-      const progress = sizeBytes === null ? state : `${bar(haveBytes, sizeBytes, columns < NARROW ? 10 : 24)} ${formatBytes(haveBytes)} of ${formatBytes(sizeBytes)}  ${formatBytes(bytesPerSecond)}/s${timeLeft(sizeBytes - haveBytes, bytesPerSecond)}`;
+      const progress =
+        sizeBytes === null
+          ? state
+          : `${bar(haveBytes, sizeBytes, columns < NARROW ? 10 : 24)} ${formatBytes(haveBytes)} of ${formatBytes(sizeBytes)}  ${formatBytes(bytesPerSecond)}/s${timeLeft(sizeBytes - haveBytes, bytesPerSecond)}`;
       return { text: columns < NARROW ? `  ${progress} ${repository}` : `  ${shortDigest(digest)} ${progress}  ${repository}` };
     }),
   ];
@@ -76,7 +93,9 @@ function images({ images: held }: StatusDocument): Line[] {
   const complete = held.filter((image) => image.complete).length;
   return [
     { text: `IMAGES  ${complete} complete${held.length > complete ? `, ${held.length - complete} partly` : ''}`, color: 'heading' },
-    ...held.map(({ reference, sizeBytes, complete: whole }): Line => ({ text: `  ${formatBytes(sizeBytes).padStart(9)} ${whole ? '       ' : 'partly '} ${reference}` })),
+    ...held.map(({ reference, sizeBytes, complete: whole }): Line => ({
+      text: `  ${formatBytes(sizeBytes).padStart(9)} ${whole ? '       ' : 'partly '} ${reference}`,
+    })),
   ];
 }
 
@@ -84,11 +103,20 @@ function nodeLines({ origin, store, traffic, membership, bans }: StatusDocument,
   const received = traffic.fromOriginBytes + traffic.fromPeersBytes;
   return [
     { text: `  origin    ${originCalled(origin)}  ${origin.state}, ${origin.source}` },
-    { text: `  store     ${store.maxBytes === null ? '' : `${bar(store.bytes, store.maxBytes, columns < NARROW ? 10 : 24)} `}${formatBytes(store.bytes)}${store.maxBytes === null ? '' : ` of ${formatBytes(store.maxBytes)}`}${store.freeBytes === null ? '' : `, ${formatBytes(store.freeBytes)} free on disk`}` },
-    { text: `  received  ${formatBytes(traffic.fromPeersBytes)} from members, ${formatBytes(traffic.fromOriginBytes)} from the origin${received === 0 ? '' : `: ${Math.round((traffic.fromPeersBytes / received) * 100)} % from members`}` },
+    {
+      text: `  store     ${store.maxBytes === null ? '' : `${bar(store.bytes, store.maxBytes, columns < NARROW ? 10 : 24)} `}${formatBytes(store.bytes)}${store.maxBytes === null ? '' : ` of ${formatBytes(store.maxBytes)}`}${store.freeBytes === null ? '' : `, ${formatBytes(store.freeBytes)} free on disk`}`,
+    },
+    {
+      text: `  received  ${formatBytes(traffic.fromPeersBytes)} from members, ${formatBytes(traffic.fromOriginBytes)} from the origin${received === 0 ? '' : `: ${Math.round((traffic.fromPeersBytes / received) * 100)} % from members`}`,
+    },
     { text: `  sent      ${formatBytes(traffic.toPeersBytes)} to members, ${formatBytes(traffic.toClientsBytes)} to clients` },
     ...(membership.keyIds.length === 0 ? [] : [{ text: `  key       ${membership.keyIds.join(', ')}` }]),
-    ...bans.slice(0, 3).map(({ name, peerId, reason, until }): Line => ({ text: `  banned    ${nodeName({ name, peerId })} until ${until}: ${reason}`, color: 'bad' })),
+    ...bans
+      .slice(0, 3)
+      .map(({ name, peerId, reason, until }): Line => ({
+        text: `  banned    ${nodeName({ name, peerId })} until ${until}: ${reason}`,
+        color: 'bad',
+      })),
   ];
 }
 

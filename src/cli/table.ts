@@ -9,7 +9,14 @@ export function table<Row>(columns: readonly Column<Row>[], rows: readonly Row[]
   if (rows.length === 0) return empty;
   const lines = [columns.map(({ label }) => label), ...rows.map((row) => columns.map(({ value }) => printable(value(row))))];
   const widths = columns.map((_, index) => Math.max(...lines.map((line) => line[index]!.length)));
-  return lines.map((line) => line.map((text, index) => (columns[index]!.align === 'right' ? text.padStart(widths[index]!) : text.padEnd(widths[index]!))).join('  ').trimEnd()).join('\n');
+  return lines
+    .map((line) =>
+      line
+        .map((text, index) => (columns[index]!.align === 'right' ? text.padStart(widths[index]!) : text.padEnd(widths[index]!)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
 /** For a cell or a line: not even an end of line stays. */

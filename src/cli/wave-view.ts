@@ -74,16 +74,20 @@ function summary({ reference, nodes }: PrefetchProgress): string {
 export function formatPrefetch(report: PrefetchReport): string {
   return [
     `${report.reference}  ${shortDigest(report.digest)}`,
-    table([
-      { label: 'NODE', value: nodeName },
-      { label: 'ADDRESS', value: ({ address }) => shortAddress(address) },
-      { label: 'ZONE', value: ({ zone }) => zone },
-      { label: 'STATE', value: ({ state }) => state },
-      { label: 'SIZE', value: ({ sizeBytes }) => formatBytes(sizeBytes), align: 'right' },
-      { label: 'ORIGIN', value: ({ fromOriginBytes }) => formatBytes(fromOriginBytes), align: 'right' },
-      { label: 'PEERS', value: ({ fromPeersBytes }) => formatBytes(fromPeersBytes), align: 'right' },
-      { label: 'TIME', value: ({ state, seconds }) => (state === 'done' ? formatSeconds(seconds) : ''), align: 'right' },
-      { label: 'REASON', value: ({ reason }) => reason ?? '' },
-    ], report.nodes, 'no node'),
+    table(
+      [
+        { label: 'NODE', value: nodeName },
+        { label: 'ADDRESS', value: ({ address }) => shortAddress(address) },
+        { label: 'ZONE', value: ({ zone }) => zone },
+        { label: 'STATE', value: ({ state }) => state },
+        { label: 'SIZE', value: ({ sizeBytes }) => formatBytes(sizeBytes), align: 'right' },
+        { label: 'ORIGIN', value: ({ fromOriginBytes }) => formatBytes(fromOriginBytes), align: 'right' },
+        { label: 'PEERS', value: ({ fromPeersBytes }) => formatBytes(fromPeersBytes), align: 'right' },
+        { label: 'TIME', value: ({ state, seconds }) => (state === 'done' ? formatSeconds(seconds) : ''), align: 'right' },
+        { label: 'REASON', value: ({ reason }) => reason ?? '' },
+      ],
+      report.nodes,
+      'no node',
+    ),
   ].join('\n');
 }

@@ -22,7 +22,10 @@ const { Field, MapField, Type } = protobuf;
 
 /** containerd, api/services/content/v1/content.proto: the one call that is needed. */
 const requestType = new Type('ListContentRequest').add(new Field('filters', 1, 'string', 'repeated'));
-const infoType = new Type('Info').add(new Field('digest', 1, 'string')).add(new Field('size', 2, 'int64')).add(new MapField('labels', 5, 'string', 'string'));
+const infoType = new Type('Info')
+  .add(new Field('digest', 1, 'string'))
+  .add(new Field('size', 2, 'int64'))
+  .add(new MapField('labels', 5, 'string', 'string'));
 const responseType = new Type('ListContentResponse').add(infoType).add(new Field('info', 1, 'Info', 'repeated'));
 const LIST = '/containerd.services.content.v1.Content/List';
 const TIMEOUT_MS = 30_000;
@@ -41,14 +44,26 @@ export class ContentClient implements ContentList {
   constructor(socket: string) {
     this.#socket = socket;
     // The authority would be the socket's path, percent-encoded, which Go's gRPC refuses.
-    this.#client = new Client(`unix:${socket}`, credentials.createInsecure(), { 'grpc.default_authority': 'localhost', 'grpc.max_reconnect_backoff_ms': 10_000 });
+    this.#client = new Client(`unix:${socket}`, credentials.createInsecure(), {
+      'grpc.default_authority': 'localhost',
+      'grpc.max_reconnect_backoff_ms': 10_000,
+    });
   }
 
   async list(namespace: string, signal: AbortSignal): Promise<ContentInfo[]> {
     const metadata = new Metadata();
     metadata.set('containerd-namespace', namespace);
-    const call = this.#client.makeServerStreamRequest(LIST, (request: object) => Buffer.from(requestType.encode(request).finish()), decodeContentList, { filters: [] }, metadata, { deadline: Date.now() + TIMEOUT_MS });
-    using _ = onAbort(signal, () => { call.cancel(); });
+    const call = this.#client.makeServerStreamRequest(
+      LIST,
+      (request: object) => Buffer.from(requestType.encode(request).finish()),
+      decodeContentList,
+      { filters: [] },
+      metadata,
+      { deadline: Date.now() + TIMEOUT_MS },
+    );
+    using _ = onAbort(signal, () => {
+      call.cancel();
+    });
     const found: ContentInfo[] = [];
     try {
       for await (const response of call as AsyncIterable<ListResponse>) {
@@ -56,14 +71,19 @@ export class ContentClient implements ContentList {
           const digest = Digest.tryParse(text);
           if (digest !== undefined && Number.isSafeInteger(size) && size >= 0) found.push({ digest, size, labels });
         }
-        if (found.length > MAX_BLOBS) throw new LayerswarmError('too-large', `containerd lists more than ${MAX_BLOBS} blobs in the namespace ${namespace}`);
+        if (found.length > MAX_BLOBS)
+          throw new LayerswarmError('too-large', `containerd lists more than ${MAX_BLOBS} blobs in the namespace ${namespace}`);
       }
       return found;
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof LayerswarmError) throw error;
       const { code, details } = error as ServiceError;
-      throw new LayerswarmError('unavailable', `containerd at ${this.#socket} does not list its content: ${status[code] ?? ''} ${details ?? String(error)}`.trim(), { cause: error });
+      throw new LayerswarmError(
+        'unavailable',
+        `containerd at ${this.#socket} does not list its content: ${status[code] ?? ''} ${details ?? String(error)}`.trim(),
+        { cause: error },
+      );
     } finally {
       call.cancel();
     }

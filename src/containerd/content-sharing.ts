@@ -21,7 +21,9 @@ export interface SharingRules {
 export function mayShareContent({ labels }: Pick<ContentInfo, 'labels'>, { registries, isExcluded }: SharingRules): boolean {
   return Object.entries(labels).some(([name, repositories]) => {
     const sources = name.startsWith(SOURCE) ? registries.filter((registry) => hostOf(registry) === name.slice(SOURCE.length)) : [];
-    return sources.some((registry) => repositories.split(',').some((repository) => repository !== '' && !isExcluded(`${registry}/${repository}`)));
+    return sources.some((registry) =>
+      repositories.split(',').some((repository) => repository !== '' && !isExcluded(`${registry}/${repository}`)),
+    );
   });
 }
 

@@ -149,7 +149,12 @@ export class ContentStoreBlobs implements ReadableBlobs {
   /** What was wrong, or had another size, is used again when it is another file. */
   async #lookAgain(known: Entry, size: number): Promise<void> {
     const file = await identityOf(this.path(known.digest));
-    if (file === undefined || (known.wrong !== undefined && isSame(known.wrong, file)) || this.#entries.get(known.digest.toString()) !== known) return;
+    if (
+      file === undefined ||
+      (known.wrong !== undefined && isSame(known.wrong, file)) ||
+      this.#entries.get(known.digest.toString()) !== known
+    )
+      return;
     this.remove(known.digest);
     this.#insert(known.digest.toString(), known.digest, size);
   }
@@ -163,7 +168,7 @@ export class ContentStoreBlobs implements ReadableBlobs {
     }
     if (entry.checked !== undefined && isSame(entry.checked.file, file)) return;
     entry.checked = undefined;
-    const checkpoints = this.#options.verified.get(digest, file) ?? await this.#hash(digest, size, file);
+    const checkpoints = this.#options.verified.get(digest, file) ?? (await this.#hash(digest, size, file));
     const after = await identityOf(this.path(digest));
     if (checkpoints === undefined || file.size !== size || after === undefined || !isSame(after, file)) {
       this.#options.log.warn('a blob of the content store is not what its name says; it is not used', { path: this.path(digest) });

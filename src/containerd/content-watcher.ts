@@ -116,7 +116,7 @@ export class ContentWatcher {
   async #onFile(name: string): Promise<void> {
     const digest = Digest.tryParse(`sha256:${name}`);
     if (digest === undefined) return;
-    if (!await this.#isThere(digest)) this.#options.content.remove(digest);
+    if (!(await this.#isThere(digest))) this.#options.content.remove(digest);
     else if (this.#options.content.size(digest) === undefined) {
       this.#later(SETTLE_MS);
       this.#later(SECOND_LOOK_MS);
@@ -124,16 +124,22 @@ export class ContentWatcher {
   }
 
   async #isThere(digest: Digest): Promise<boolean> {
-    return await lstat(this.#options.content.path(digest)).then((stat) => stat.isFile(), () => false);
+    return await lstat(this.#options.content.path(digest)).then(
+      (stat) => stat.isFile(),
+      () => false,
+    );
   }
 
   #later(ms: number): void {
     if (this.#closed.signal.aborted) return;
     // Many files change at once: one timer of a kind is enough.
     if (this.#timers.has(ms)) return;
-    this.#timers.set(ms, setTimeout(() => {
-      this.#timers.delete(ms);
-      void this.scan();
-    }, ms).unref());
+    this.#timers.set(
+      ms,
+      setTimeout(() => {
+        this.#timers.delete(ms);
+        void this.scan();
+      }, ms).unref(),
+    );
   }
 }

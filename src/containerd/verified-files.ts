@@ -48,16 +48,24 @@ export class VerifiedFiles {
 
   /** Undefined unless that very file was verified. */
   get(digest: Digest, file: FileIdentity): Checkpoints | undefined {
-    const row = this.#database.prepare('SELECT length, digests FROM verified WHERE digest = ? AND inode = ? AND modified = ? AND size = ?')
-      .get(digest.toString(), String(file.inode), String(file.modifiedNs), file.size) as { length: number; digests: Uint8Array } | undefined;
+    const row = this.#database
+      .prepare('SELECT length, digests FROM verified WHERE digest = ? AND inode = ? AND modified = ? AND size = ?')
+      .get(digest.toString(), String(file.inode), String(file.modifiedNs), file.size) as
+      | { length: number; digests: Uint8Array }
+      | undefined;
     if (row === undefined) return undefined;
     const width = digest.bytes().length;
     const bytes = Buffer.from(row.digests);
-    return { size: file.size, checkpointLength: row.length, digests: Array.from({ length: bytes.length / width }, (_, index) => bytes.subarray(index * width, (index + 1) * width)) };
+    return {
+      size: file.size,
+      checkpointLength: row.length,
+      digests: Array.from({ length: bytes.length / width }, (_, index) => bytes.subarray(index * width, (index + 1) * width)),
+    };
   }
 
   set(digest: Digest, file: FileIdentity, { checkpointLength, digests }: Checkpoints): void {
-    this.#database.prepare('INSERT OR REPLACE INTO verified VALUES (?, ?, ?, ?, ?, ?)')
+    this.#database
+      .prepare('INSERT OR REPLACE INTO verified VALUES (?, ?, ?, ?, ?, ?)')
       .run(digest.toString(), String(file.inode), String(file.modifiedNs), file.size, checkpointLength, Buffer.concat(digests));
   }
 

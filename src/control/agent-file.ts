@@ -46,8 +46,15 @@ export async function readAgentFile(data: string): Promise<AgentFile> {
     if (typeof file.socket === 'string' && typeof file.pid === 'number') return file as AgentFile;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EACCES') throw new LayerswarmError('agent-unreachable', `this user may not read ${pathOf(data)}: run the command as the user of the agent`, { cause: error });
-    throw new LayerswarmError('agent-unreachable', `no agent runs on ${data}: start one with "layerswarm agent --data ${data}", or name its directory with --data`, { cause: error });
+    if (code === 'EACCES')
+      throw new LayerswarmError('agent-unreachable', `this user may not read ${pathOf(data)}: run the command as the user of the agent`, {
+        cause: error,
+      });
+    throw new LayerswarmError(
+      'agent-unreachable',
+      `no agent runs on ${data}: start one with "layerswarm agent --data ${data}", or name its directory with --data`,
+      { cause: error },
+    );
   }
   throw new LayerswarmError('agent-unreachable', `${pathOf(data)} is not of an agent of this version: restart the agent`);
 }

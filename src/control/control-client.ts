@@ -28,14 +28,19 @@ export class ControlClient {
   }
 
   /** Runs one operation to its end. @throws what the agent answered, `agent-unreachable`, `aborted` */
-  async call<N extends OperationName>(name: N, request: Operations[N]['request'], options: CallOptions<N> = {}): Promise<Operations[N]['result']> {
+  async call<N extends OperationName>(
+    name: N,
+    request: Operations[N]['request'],
+    options: CallOptions<N> = {},
+  ): Promise<Operations[N]['result']> {
     const response = await this.#post(name, JSON.stringify(request), options.signal);
     try {
       for await (const line of createInterface({ input: response })) {
         if (line === '') continue;
         const answer = JSON.parse(line) as AnswerLine<N>;
         if ('result' in answer) return answer.result;
-        if ('error' in answer) throw new LayerswarmError(answer.error.code as ErrorCode, answer.error.message, { detail: answer.error.detail ?? {} });
+        if ('error' in answer)
+          throw new LayerswarmError(answer.error.code as ErrorCode, answer.error.message, { detail: answer.error.detail ?? {} });
         options.onProgress?.(answer.progress);
       }
     } catch (error) {
@@ -47,13 +52,22 @@ export class ControlClient {
 
   async #post(name: OperationName, body: string, signal: AbortSignal | undefined): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-    const request = httpRequest({
-      socketPath: this.#socket, path: `/v1/${name}`, method: 'POST', agent: false, timeout: SILENCE_TIMEOUT_MS,
-      headers: { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) },
-      ...(signal === undefined ? {} : { signal }),
-    }, resolve);
+    const request = httpRequest(
+      {
+        socketPath: this.#socket,
+        path: `/v1/${name}`,
+        method: 'POST',
+        agent: false,
+        timeout: SILENCE_TIMEOUT_MS,
+        headers: { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(body) },
+        ...(signal === undefined ? {} : { signal }),
+      },
+      resolve,
+    );
     request.once('error', reject);
-    request.once('timeout', () => request.destroy(this.#unreachable(`has not said anything for ${SILENCE_TIMEOUT_MS / 1000} s`, undefined)));
+    request.once('timeout', () =>
+      request.destroy(this.#unreachable(`has not said anything for ${SILENCE_TIMEOUT_MS / 1000} s`, undefined)),
+    );
     request.end(body);
     try {
       return await promise;
@@ -61,13 +75,22 @@ export class ControlClient {
       if (error instanceof LayerswarmError) throw error;
       if (signal?.aborted === true) throw aborted(name, error);
       const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EACCES') throw new LayerswarmError('agent-unreachable', `this user may not use the agent's socket ${this.#socket}: run the command as the agent's user or in its configured group`, { cause: error });
+      if (code === 'EACCES')
+        throw new LayerswarmError(
+          'agent-unreachable',
+          `this user may not use the agent's socket ${this.#socket}: run the command as the agent's user or in its configured group`,
+          { cause: error },
+        );
       throw this.#unreachable(code === 'ENOENT' || code === 'ECONNREFUSED' ? 'is gone' : `cannot be reached (${code ?? 'error'})`, error);
     }
   }
 
   #unreachable(what: string, cause: unknown): LayerswarmError {
-    return new LayerswarmError('agent-unreachable', `the agent of ${this.#data} ${what}: see its log, or start it again with "layerswarm agent --data ${this.#data}"`, { cause });
+    return new LayerswarmError(
+      'agent-unreachable',
+      `the agent of ${this.#data} ${what}: see its log, or start it again with "layerswarm agent --data ${this.#data}"`,
+      { cause },
+    );
   }
 }
 

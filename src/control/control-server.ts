@@ -80,7 +80,9 @@ export class ControlServer {
     const signal = AbortSignal.any([gone.signal, this.#stopping.signal]);
     response.writeHead(200, { 'Content-Type': 'application/x-ndjson', 'Cache-Control': 'no-store' });
     response.flushHeaders();
-    const heartbeat = setInterval(() => { if (!response.writableEnded) response.write('\n'); }, HEARTBEAT_MS);
+    const heartbeat = setInterval(() => {
+      if (!response.writableEnded) response.write('\n');
+    }, HEARTBEAT_MS);
     const name = /^\/v1\/([a-z-]+)$/.exec(request.url ?? '')?.[1] ?? '';
     try {
       if (request.method !== 'POST' || !isOperation(name)) {
@@ -93,18 +95,33 @@ export class ControlServer {
       const code = errorCode(error);
       if (code === 'internal') this.#options.onError(name, error);
       const detail = error instanceof LayerswarmError ? error.detail : undefined;
-      this.#write(response, { error: { code, message: error instanceof Error ? error.message : String(error), ...(detail === undefined ? {} : { detail: { ...detail } }) } });
+      this.#write(response, {
+        error: {
+          code,
+          message: error instanceof Error ? error.message : String(error),
+          ...(detail === undefined ? {} : { detail: { ...detail } }),
+        },
+      });
     } finally {
       clearInterval(heartbeat);
       response.end();
     }
   }
 
-  async #run<N extends OperationName>(name: N, body: unknown, signal: AbortSignal, response: ServerResponse): Promise<Operations[N]['result']> {
+  async #run<N extends OperationName>(
+    name: N,
+    body: unknown,
+    signal: AbortSignal,
+    response: ServerResponse,
+  ): Promise<Operations[N]['result']> {
     const request = requestSchemas[name].safeParse(body);
     if (!request.success) {
       const [issue] = request.error.issues;
-      throw new LayerswarmError('usage', `${name}: expected a request that fits its schema, received another ${issue?.path.join('.') ?? 'value'}`, { cause: request.error });
+      throw new LayerswarmError(
+        'usage',
+        `${name}: expected a request that fits its schema, received another ${issue?.path.join('.') ?? 'value'}`,
+        { cause: request.error },
+      );
     }
     const progress = (progress: Operations[N]['progress']): void => {
       // A caller that does not read misses progress, never the result.
@@ -128,7 +145,10 @@ function asItIs(text: string): string {
 }
 
 function unknownOperation(name: string): LayerswarmError {
-  return new LayerswarmError('unsupported', `this agent knows no operation "${name}": it may be older than the command; restart it with the same version`);
+  return new LayerswarmError(
+    'unsupported',
+    `this agent knows no operation "${name}": it may be older than the command; restart it with the same version`,
+  );
 }
 
 async function readJson(request: AsyncIterable<Buffer>): Promise<unknown> {
@@ -136,7 +156,8 @@ async function readJson(request: AsyncIterable<Buffer>): Promise<unknown> {
   let length = 0;
   for await (const chunk of request) {
     length += chunk.length;
-    if (length > MAX_REQUEST_BYTES) throw new LayerswarmError('too-large', `expected a request of at most ${MAX_REQUEST_BYTES} bytes, received more`);
+    if (length > MAX_REQUEST_BYTES)
+      throw new LayerswarmError('too-large', `expected a request of at most ${MAX_REQUEST_BYTES} bytes, received more`);
     chunks.push(chunk);
   }
   try {

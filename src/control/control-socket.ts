@@ -21,7 +21,11 @@ export async function listenOnSocket(server: Server, path: string, group: string
   } catch (error) {
     if (error instanceof LayerswarmError) throw error;
     const code = (error as NodeJS.ErrnoException).code ?? 'error';
-    throw new LayerswarmError(code === 'EADDRINUSE' ? 'port-taken' : 'config-invalid', `socket.path: expected a place for the control socket, received ${path}: ${code}`, { cause: error });
+    throw new LayerswarmError(
+      code === 'EADDRINUSE' ? 'port-taken' : 'config-invalid',
+      `socket.path: expected a place for the control socket, received ${path}: ${code}`,
+      { cause: error },
+    );
   }
 }
 
@@ -29,7 +33,11 @@ export async function listenOnSocket(server: Server, path: string, group: string
 export async function removeSocket(path: string): Promise<void> {
   try {
     const found = await lstat(path);
-    if (!found.isSocket()) throw new LayerswarmError('config-invalid', `socket.path: expected a place for the control socket, received ${path}, which is another file`);
+    if (!found.isSocket())
+      throw new LayerswarmError(
+        'config-invalid',
+        `socket.path: expected a place for the control socket, received ${path}, which is another file`,
+      );
     await unlink(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;

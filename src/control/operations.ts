@@ -1,5 +1,16 @@
 import type {
-  GcRequest, GcSummary, PinReport, PinRequest, PinStatus, PurgeReport, PurgeRequest, UnpinReport, UnpinRequest, VerifyProgress, VerifyReport, VerifyRequest,
+  GcRequest,
+  GcSummary,
+  PinReport,
+  PinRequest,
+  PinStatus,
+  PurgeReport,
+  PurgeRequest,
+  UnpinReport,
+  UnpinRequest,
+  VerifyProgress,
+  VerifyReport,
+  VerifyRequest,
 } from './keep-operation.ts';
 import type { Operation } from './operation.ts';
 import type { CharterOperation, CharterPublishOperation } from './charter-operation.ts';

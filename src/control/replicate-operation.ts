@@ -48,4 +48,8 @@ export type ReplicateRunOperation = Operation<ReplicateRunRequest, ReplicatedTag
 
 const name = z.string().min(1).max(64);
 
-export const replicateRunRequest: z.ZodType<ReplicateRunRequest> = z.strictObject({ dryRun: z.boolean().optional(), policy: name.optional(), target: name.optional() });
+export const replicateRunRequest: z.ZodType<ReplicateRunRequest> = z.strictObject({
+  dryRun: z.boolean().optional(),
+  policy: name.optional(),
+  target: name.optional(),
+});

@@ -20,7 +20,10 @@ export function controlSocketPath(data: string, options: { configured?: string |
   const paths = [...candidates.map((directory) => join(directory, name)), join(data, 'agent.sock')];
   const path = paths.find((candidate) => Buffer.byteLength(candidate) <= MAX_PATH_BYTES);
   if (path === undefined) {
-    throw new LayerswarmError('config-invalid', `socket.path: expected a path of at most ${MAX_PATH_BYTES} bytes, received ${paths.at(-1)}: set a shorter one`);
+    throw new LayerswarmError(
+      'config-invalid',
+      `socket.path: expected a path of at most ${MAX_PATH_BYTES} bytes, received ${paths.at(-1)}: set a shorter one`,
+    );
   }
   return path;
 }

@@ -65,17 +65,38 @@ const GUEST_PROGRAMS: readonly Program[] = ['guestmount', 'fusermount3', 'e2fsck
  */
 export function chooseBackend({ wanted, trust, compressed }: BackendChoice, { root, fuse, kernel, has }: HostAbilities): Backend {
   const byKernel = root && (wanted === 'loop' || trust || !(fuse && has('fuse2fs')));
-  if (wanted === 'loop' && !root) throw new LayerswarmError('usage', 'the loop backend mounts with the kernel, and only root may: use --backend fuse, or run as root');
-  if (trust && !root && wanted === undefined) throw new LayerswarmError('usage', '--trust lets the kernel mount the disk, and only root may: run as root, or leave it out');
+  if (wanted === 'loop' && !root)
+    throw new LayerswarmError('usage', 'the loop backend mounts with the kernel, and only root may: use --backend fuse, or run as root');
+  if (trust && !root && wanted === undefined)
+    throw new LayerswarmError('usage', '--trust lets the kernel mount the disk, and only root may: run as root, or leave it out');
   const name = wanted ?? (!fuse || compressed ? 'raw' : byKernel ? 'loop' : 'fuse');
   const mountWithKernel = name === 'loop' || (name === 'raw' && byKernel);
-  const programs: readonly Program[] = ['setpriv', 'mkfifo', 'find', 'tar', 'qemu-img', ...(name === 'raw' ? [] : ['qemu-storage-daemon' as const]), ...(name === 'guestfs' ? GUEST_PROGRAMS : mountWithKernel ? KERNEL_PROGRAMS : FUSE_PROGRAMS)];
-  if (!fuse && !(name === 'raw' && mountWithKernel)) throw new LayerswarmError('unavailable', 'this host has no FUSE (modprobe fuse): load it, or run as root with --backend raw');
+  const programs: readonly Program[] = [
+    'setpriv',
+    'mkfifo',
+    'find',
+    'tar',
+    'qemu-img',
+    ...(name === 'raw' ? [] : ['qemu-storage-daemon' as const]),
+    ...(name === 'guestfs' ? GUEST_PROGRAMS : mountWithKernel ? KERNEL_PROGRAMS : FUSE_PROGRAMS),
+  ];
+  if (!fuse && !(name === 'raw' && mountWithKernel))
+    throw new LayerswarmError('unavailable', 'this host has no FUSE (modprobe fuse): load it, or run as root with --backend raw');
   requirePrograms(programs, has);
-  if (name === 'guestfs' && !kernel) throw new LayerswarmError('unavailable', `there is no kernel in /boot that a virtual machine could start; on Debian: apt-get install linux-image-cloud-${process.arch === 'x64' ? 'amd64' : process.arch}`);
+  if (name === 'guestfs' && !kernel)
+    throw new LayerswarmError(
+      'unavailable',
+      `there is no kernel in /boot that a virtual machine could start; on Debian: apt-get install linux-image-cloud-${process.arch === 'x64' ? 'amd64' : process.arch}`,
+    );
   return {
     name,
-    map: name === 'raw' ? (files, { where, signal }) => mapByCopy(files, where, signal) : (files, { where, cleanup }) => mapByExport(files, { where, folder: where.scratch, cleanup }),
-    mounter: (context) => new MountOnce(name === 'guestfs' ? new GuestMounter(context) : mountWithKernel ? new LoopMounter(context, trust) : new FuseMounter(context)),
+    map:
+      name === 'raw'
+        ? (files, { where, signal }) => mapByCopy(files, where, signal)
+        : (files, { where, cleanup }) => mapByExport(files, { where, folder: where.scratch, cleanup }),
+    mounter: (context) =>
+      new MountOnce(
+        name === 'guestfs' ? new GuestMounter(context) : mountWithKernel ? new LoopMounter(context, trust) : new FuseMounter(context),
+      ),
   };
 }

@@ -40,7 +40,9 @@ export class Cleanup implements AsyncDisposable {
 export async function makeScratch(cleanup: Cleanup, parent: string = tmpdir()): Promise<string> {
   await removeStale(parent);
   const scratch = await mkdtemp(join(parent, PREFIX));
-  cleanup.add(async () => { await dismantle(scratch); });
+  cleanup.add(async () => {
+    await dismantle(scratch);
+  });
   writeFileSync(join(scratch, OWNER_FILE), processIdentity(process.pid) ?? '');
   return scratch;
 }
@@ -52,7 +54,10 @@ export async function removeStale(parent: string): Promise<void> {
     const scratch = join(parent, name);
     const owner = readOwn(scratch, OWNER_FILE);
     const target = readOwn(scratch, TARGET_FILE);
-    const isUsed = target === undefined ? owner === undefined || owner === processIdentity(Number(owner.split(' ', 1)[0])) : mountsBelow(target).length > 0;
+    const isUsed =
+      target === undefined
+        ? owner === undefined || owner === processIdentity(Number(owner.split(' ', 1)[0]))
+        : mountsBelow(target).length > 0;
     // A folder that outlives its maker is used from its maker's end on.
     if (!isUsed && (target === undefined || owner !== processIdentity(Number(owner?.split(' ', 1)[0])))) await dismantle(scratch);
   }
@@ -65,7 +70,10 @@ export function keepScratch(scratch: string, target: string): void {
 
 /** The scratch folders behind what is mounted at or below `target`. */
 export function findScratch(target: string, parent: string = tmpdir()): string[] {
-  return readdirSync(parent).filter((name) => name.startsWith(PREFIX)).map((name) => join(parent, name)).filter((scratch) => readOwn(scratch, TARGET_FILE) === target);
+  return readdirSync(parent)
+    .filter((name) => name.startsWith(PREFIX))
+    .map((name) => join(parent, name))
+    .filter((scratch) => readOwn(scratch, TARGET_FILE) === target);
 }
 
 /** Takes apart whatever is mounted, looped or running below `scratch`, in the only order that works, and removes it. */
@@ -77,7 +85,8 @@ export async function dismantle(scratch: string): Promise<void> {
   for (const device of loopsBelow(scratch)) await runProgram(host, 'losetup', ['-d', device], { okCodes: [0, 1] });
   await stopMarked(scratch);
   for (const mount of mounts().reverse()) await unmount(mount);
-  if (mounts().length > 0) throw new LayerswarmError('internal', `something is still mounted below ${scratch}: unmount it and remove the folder`);
+  if (mounts().length > 0)
+    throw new LayerswarmError('internal', `something is still mounted below ${scratch}: unmount it and remove the folder`);
   if (target !== undefined) removeMountPoints(target);
   rmSync(scratch, { recursive: true, force: true, maxRetries: 3 });
 }
@@ -116,10 +125,11 @@ function loopsBelow(folder: string): string[] {
 }
 
 async function stopMarked(scratch: string): Promise<void> {
-  const marked = (): number[] => readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((pid) => readIfThere(`/proc/${pid}/environ`)?.split('\0').includes(`${SCRATCH_MARK}=${scratch}`) ?? false)
-    .map(Number);
+  const marked = (): number[] =>
+    readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+      .filter((pid) => readIfThere(`/proc/${pid}/environ`)?.split('\0').includes(`${SCRATCH_MARK}=${scratch}`) ?? false)
+      .map(Number);
   for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
     for (const pid of marked()) signalIfThere(pid, signal);
     for (let i = 0; i < 100 && marked().length > 0; i++) await delay(20);

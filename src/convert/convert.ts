@@ -73,14 +73,15 @@ export async function convertDisk(image: string, output: ConvertOutput, options:
   const parent = output.kind === 'layout' ? output.dir : dirname(resolve(output.file));
   if (isFolder(parent)) await removeStale(parent);
   if (output.kind === 'layout') checkLayoutFolder(output.dir);
-  if (output.kind === 'tar' && options.split !== undefined) throw new LayerswarmError('usage', 'a tar: output is one layer: leave out --split, or choose oci: or oci-archive:');
+  if (output.kind === 'tar' && options.split !== undefined)
+    throw new LayerswarmError('usage', 'a tar: output is one layer: leave out --split, or choose oci: or oci-archive:');
   const notes: string[] = [];
   const onNote = (line: string): void => {
     notes.push(line);
     options.onNote?.(line);
   };
   await using cleanup = new Cleanup();
-  const images = [image, ...options.moreDisks ?? []];
+  const images = [image, ...(options.moreDisks ?? [])];
   const before = sourceState(images);
   const system = await openSystem(image, { ...options, onNote }, cleanup);
   // Asked before hours of packing: without programs that some machine runs it is no image.
@@ -91,11 +92,22 @@ export async function convertDisk(image: string, output: ConvertOutput, options:
   const extents = system.files.flatMap(({ extents = [] }) => extents);
   const extentsBefore = sourceState(extents);
   const checkSource = (): void => {
-    if (options.liveSource !== true && (sourceState(images) !== before || sourceState(extents) !== extentsBefore)) throw new LayerswarmError('verification-failed', `${images.map((name) => JSON.stringify(name)).join(' or ')} was written to while it was read: stop the machine that uses it, and convert again`);
+    if (options.liveSource !== true && (sourceState(images) !== before || sourceState(extents) !== extentsBefore))
+      throw new LayerswarmError(
+        'verification-failed',
+        `${images.map((name) => JSON.stringify(name)).join(' or ')} was written to while it was read: stop the machine that uses it, and convert again`,
+      );
   };
   const conversion: Conversion = { system, platform, staging, checkSource, options: { ...options, onNote } };
   const result = await (output.kind === 'tar' ? convertToTar(conversion, output.file) : convertToImage(conversion, output, image));
-  return { system: systemName(readOsRelease(system.tree)), platform, root: system.root.name, backend: system.backend.name, ...result, notes };
+  return {
+    system: systemName(readOsRelease(system.tree)),
+    platform,
+    root: system.root.name,
+    backend: system.backend.name,
+    ...result,
+    notes,
+  };
 }
 
 interface Conversion {
@@ -122,7 +134,11 @@ async function convertToTar({ system, staging, checkSource, options }: Conversio
   return { layers: [receiptOf(layer!)] };
 }
 
-async function convertToImage({ system, platform, staging, checkSource, options }: Conversion, output: Exclude<ConvertOutput, { kind: 'tar' }>, image: string): Promise<Result> {
+async function convertToImage(
+  { system, platform, staging, checkSource, options }: Conversion,
+  output: Exclude<ConvertOutput, { kind: 'tar' }>,
+  image: string,
+): Promise<Result> {
   const compression = options.compression ?? 'gzip';
   const abort = new AbortController();
   const signal = AbortSignal.any([abort.signal, ...(options.signal === undefined ? [] : [options.signal])]);
@@ -137,7 +153,11 @@ async function convertToImage({ system, platform, staging, checkSource, options 
     throw error;
   }
   const adapted = options.adapt !== false;
-  if (adapted) layers.push({ name: 'adaptation to a container', ...await packAdaptation(system, join(staging, 'adaptation'), compression, options.keep?.has('machine-id') ?? false) });
+  if (adapted)
+    layers.push({
+      name: 'adaptation to a container',
+      ...(await packAdaptation(system, join(staging, 'adaptation'), compression, options.keep?.has('machine-id') ?? false)),
+    });
   const created = createdTime(options.sourceDateEpoch);
   const name = options.name ?? imageName(image);
   const input: ImageInput = {
@@ -172,7 +192,12 @@ interface NamedLayer extends PackedLayer {
 }
 
 /** @param output path of the layer with a number */
-async function packSystem(system: OpenSystem, output: (i: number) => string, compression: Compression, options: ConvertOptions): Promise<NamedLayer[]> {
+async function packSystem(
+  system: OpenSystem,
+  output: (i: number) => string,
+  compression: Compression,
+  options: ConvertOptions,
+): Promise<NamedLayer[]> {
   const { keep = new Set<Keepable>(), exclude = [], split, onNote = () => undefined, onProgress, signal } = options;
   const plan = await planLayers(system, { keep, exclude, split: split === 'packages', onNote, signal });
   const layers: NamedLayer[] = [];
@@ -180,8 +205,15 @@ async function packSystem(system: OpenSystem, output: (i: number) => string, com
   let packed = 0;
   for (const [i, { name, trees }] of plan.layers.entries()) {
     const layer = await packLayer(trees, {
-      where: system.where, output: output(i), compression, signal,
-      onProgress: onProgress && ((bytes) => { onProgress({ bytes: packed + bytes, estimatedBytes: Math.max(packed + bytes, estimated) }); }),
+      where: system.where,
+      output: output(i),
+      compression,
+      signal,
+      onProgress:
+        onProgress &&
+        ((bytes) => {
+          onProgress({ bytes: packed + bytes, estimatedBytes: Math.max(packed + bytes, estimated) });
+        }),
     });
     packed += layer.diffSize;
     layers.push({ ...layer, name: name === '' ? systemName(readOsRelease(system.tree)) : name });
@@ -197,7 +229,10 @@ async function packSystem(system: OpenSystem, output: (i: number) => string, com
 /** That the layers have what the file systems have: a program that skips something, or reads it short, must not do so unseen. */
 export function checkComplete(packed: LayerPlan['expected'], expected: LayerPlan['expected']): void {
   if (packed.entries === expected.entries && packed.bytes === expected.bytes) return;
-  throw new LayerswarmError('verification-failed', `the layer has ${packed.entries} entries with ${packed.bytes} bytes, and the file system has ${expected.entries} with ${expected.bytes}: nothing was kept of it; try another --backend`);
+  throw new LayerswarmError(
+    'verification-failed',
+    `the layer has ${packed.entries} entries with ${packed.bytes} bytes, and the file system has ${expected.entries} with ${expected.bytes}: nothing was kept of it; try another --backend`,
+  );
 }
 
 async function packAdaptation({ tree }: OpenSystem, file: string, compression: Compression, keepMachineId: boolean): Promise<PackedLayer> {
@@ -205,11 +240,27 @@ async function packAdaptation({ tree }: OpenSystem, file: string, compression: C
   const tar = await writeLayerTar(entries);
   const bytes = compression === 'none' ? tar : compression === 'gzip' ? gzipSync(tar) : zstdCompressSync(tar);
   writeFileSync(file, bytes, { flag: 'wx', flush: true });
-  return { file, diffId: Digest.of(tar), diffSize: tar.length, digest: Digest.of(bytes), size: bytes.length, compression, compressor: undefined, entries: entries.length, bytes: 0, droppedDevices: 0 };
+  return {
+    file,
+    diffId: Digest.of(tar),
+    diffSize: tar.length,
+    digest: Digest.of(bytes),
+    size: bytes.length,
+    compression,
+    compressor: undefined,
+    entries: entries.length,
+    bytes: 0,
+    droppedDevices: 0,
+  };
 }
 
 /** What tells where the image came from, and which programs in which versions decided its bytes. */
-async function annotations(system: OpenSystem, layers: readonly PackedLayer[], created: string, source: Promise<Digest[]> | undefined): Promise<Record<string, string>> {
+async function annotations(
+  system: OpenSystem,
+  layers: readonly PackedLayer[],
+  created: string,
+  source: Promise<Digest[]> | undefined,
+): Promise<Record<string, string>> {
   const partition = system.root.source.volume.partition;
   return {
     'org.opencontainers.image.created': created,
@@ -240,7 +291,10 @@ function receiptOf({ digest, diffId, size, diffSize }: PackedLayer): ConvertRece
 
 /** `/images/Debian 12.qcow2` → `debian-12:latest` */
 export function imageName(image: string): string {
-  const name = diskName(image).toLowerCase().replaceAll(/[^a-z0-9]+/g, '-').replaceAll(/^-+|-+$/g, '');
+  const name = diskName(image)
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-+|-+$/g, '');
   return `${name === '' ? `disk-${createHash('sha256').update(image).digest('hex').slice(0, 8)}` : name.slice(0, 100)}:latest`;
 }
 

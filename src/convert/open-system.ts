@@ -44,7 +44,10 @@ export async function openSystem(image: string, options: OpenOptions, cleanup: C
   const scratch = await makeScratch(cleanup, options.scratch);
   const where = await surroundings(scratch, options.visible ?? false, cleanup);
   const files = await openSources(image, where, options, cleanup);
-  const backend = chooseBackend({ wanted: options.backend, trust: options.trust ?? false, compressed: files.some(({ header }) => header.compressed) }, hostAbilities());
+  const backend = chooseBackend(
+    { wanted: options.backend, trust: options.trust ?? false, compressed: files.some(({ header }) => header.compressed) },
+    hostAbilities(),
+  );
   const context = { where, cleanup, signal };
   const disk = await unlockVolumes(await backend.map(files, context), { where, keyFiles: options.keyFiles ?? [], signal });
   const find = { where, mounter: backend.mounter(context), wanted: options.root, note: onNote, signal };
@@ -56,7 +59,9 @@ export async function openSystem(image: string, options: OpenOptions, cleanup: C
 async function surroundings(scratch: string, visible: boolean, cleanup: Cleanup): Promise<Surroundings> {
   const own = visible ? undefined : await privateSurroundings(scratch);
   if (own === undefined) return hostSurroundings(scratch);
-  cleanup.add(async () => { await own.close(); });
+  cleanup.add(async () => {
+    await own.close();
+  });
   return own;
 }
 
@@ -67,5 +72,8 @@ async function surroundings(scratch: string, visible: boolean, cleanup: Cleanup)
  */
 export function checkUserNamespace(map: string): void {
   if (/^\s*0\s+0\s+4294967295\s*$/.test(map)) return;
-  throw new LayerswarmError('unsupported', 'this process is in a user namespace (a rootless container?), in which the owners of files are lost: convert on the host itself; it needs no root');
+  throw new LayerswarmError(
+    'unsupported',
+    'this process is in a user namespace (a rootless container?), in which the owners of files are lost: convert on the host itself; it needs no root',
+  );
 }

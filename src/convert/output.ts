@@ -25,5 +25,8 @@ export function parseOutput(text: string): ConvertOutput {
 }
 
 function wrong(text: string): LayerswarmError {
-  return new LayerswarmError('usage', `output ${JSON.stringify(text.slice(0, 200))} is none of oci:DIR[:TAG], oci-archive:FILE[:TAG], tar:FILE`);
+  return new LayerswarmError(
+    'usage',
+    `output ${JSON.stringify(text.slice(0, 200))} is none of oci:DIR[:TAG], oci-archive:FILE[:TAG], tar:FILE`,
+  );
 }

@@ -24,7 +24,11 @@ export interface CollectedImage {
 }
 
 /** Reads every manifest of an image. @throws what the source throws; `manifest-invalid`, `too-large` */
-export async function collectImage(source: Pick<ImageSource, 'manifest'>, root: RawManifest, signal?: AbortSignal): Promise<CollectedImage> {
+export async function collectImage(
+  source: Pick<ImageSource, 'manifest'>,
+  root: RawManifest,
+  signal?: AbortSignal,
+): Promise<CollectedImage> {
   const manifests = new Map<string, CollectedManifest>();
   const blobs = new Map<string, Descriptor>();
   const open = new Set<string>();
@@ -32,8 +36,10 @@ export async function collectImage(source: Pick<ImageSource, 'manifest'>, root: 
   async function visit(raw: RawManifest, depth: number): Promise<void> {
     const key = raw.digest.toString();
     if (manifests.has(key) || open.has(key)) return;
-    if (depth > MAX_DEPTH) throw new LayerswarmError('manifest-invalid', `the image names indexes within indexes, more than ${MAX_DEPTH} deep`);
-    if (open.size + manifests.size >= MAX_MANIFESTS) throw new LayerswarmError('too-large', `the image has more than ${MAX_MANIFESTS} manifests`);
+    if (depth > MAX_DEPTH)
+      throw new LayerswarmError('manifest-invalid', `the image names indexes within indexes, more than ${MAX_DEPTH} deep`);
+    if (open.size + manifests.size >= MAX_MANIFESTS)
+      throw new LayerswarmError('too-large', `the image has more than ${MAX_MANIFESTS} manifests`);
     open.add(key);
     const manifest = parseManifest(raw.bytes, raw.mediaType);
     const linked = linkedDescriptors(manifest);
@@ -47,15 +53,21 @@ export async function collectImage(source: Pick<ImageSource, 'manifest'>, root: 
   return { root, manifests: [...manifests.values()], blobs: [...blobs.values()] };
 }
 
-export async function childManifest(source: Pick<ImageSource, 'manifest'>, { digest, size }: { digest: Digest; size: number }, signal?: AbortSignal): Promise<RawManifest> {
+export async function childManifest(
+  source: Pick<ImageSource, 'manifest'>,
+  { digest, size }: { digest: Digest; size: number },
+  signal?: AbortSignal,
+): Promise<RawManifest> {
   const raw = await source.manifest(digest, signal);
-  if (raw.bytes.length !== size) throw new LayerswarmError('size-mismatch', `the manifest ${digest.toString()} has ${raw.bytes.length} bytes, its index says ${size}`);
+  if (raw.bytes.length !== size)
+    throw new LayerswarmError('size-mismatch', `the manifest ${digest.toString()} has ${raw.bytes.length} bytes, its index says ${size}`);
   return raw;
 }
 
 function addBlob(blobs: Map<string, Descriptor>, blob: Descriptor): void {
   const key = blob.digest.toString();
   const known = blobs.get(key);
-  if (known !== undefined && known.size !== blob.size) throw new LayerswarmError('manifest-invalid', `the image gives ${key} two sizes, ${known.size} and ${blob.size} bytes`);
+  if (known !== undefined && known.size !== blob.size)
+    throw new LayerswarmError('manifest-invalid', `the image gives ${key} two sizes, ${known.size} and ${blob.size} bytes`);
   blobs.set(key, blob);
 }

@@ -19,7 +19,13 @@ const MAX_ATTACHMENTS = 2000;
  * that lists referrers by itself nothing else is needed; elsewhere the referrers tag is kept (distribution-spec 1.1, "Pushing
  * Manifests with Subject"). @returns how many manifests were not there as they are now
  */
-export async function copyAttachments(source: ImageSource, attachments: Attachments, target: CopyTarget, image: CollectedImage, options: CopyOptions): Promise<number> {
+export async function copyAttachments(
+  source: ImageSource,
+  attachments: Attachments,
+  target: CopyTarget,
+  image: CollectedImage,
+  options: CopyOptions,
+): Promise<number> {
   const { signal } = options;
   const done = new Set<string>();
   const changed = new Set<string>();
@@ -36,7 +42,8 @@ export async function copyAttachments(source: ImageSource, attachments: Attachme
     }
     for (const { tag, digest } of tags) await copyOne(digest, tag);
     // the source's own list was copied where it keeps one as a tag
-    if (unlisted.length > 0 && !tags.some(({ tag }) => tag === fallback)) await listReferrers(target, options.repository, fallback, unlisted, signal);
+    if (unlisted.length > 0 && !tags.some(({ tag }) => tag === fallback))
+      await listReferrers(target, options.repository, fallback, unlisted, signal);
   }
 
   async function copyOne(digest: Digest, tag: string | undefined): Promise<{ raw: RawManifest; processed: boolean } | undefined> {
@@ -55,7 +62,12 @@ export async function copyAttachments(source: ImageSource, attachments: Attachme
 }
 
 /** One artifact with its blobs. `processed`: the registry lists it among the referrers of its subject by itself. */
-async function copyWhole(source: ImageSource, target: CopyTarget, root: RawManifest, options: CopyOptions): Promise<{ processed: boolean; isNew: boolean }> {
+async function copyWhole(
+  source: ImageSource,
+  target: CopyTarget,
+  root: RawManifest,
+  options: CopyOptions,
+): Promise<{ processed: boolean; isNew: boolean }> {
   const { repository, tag, signal } = options;
   const image = await collectImage(source, root, signal);
   const plan = await planCopy(image, target, options, signal);
@@ -75,7 +87,13 @@ async function copyWhole(source: ImageSource, target: CopyTarget, root: RawManif
 }
 
 /** Adds manifests to the list that stands in for the referrers API. */
-async function listReferrers(target: CopyTarget, repository: string, tag: string, referrers: readonly RawManifest[], signal: AbortSignal | undefined): Promise<void> {
+async function listReferrers(
+  target: CopyTarget,
+  repository: string,
+  tag: string,
+  referrers: readonly RawManifest[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const before = await target.tag(repository, tag, signal);
   const existing = before === undefined ? [] : listedIn(await target.reader.manifest(repository, before, signal));
   const known = new Set(existing.map(({ digest }) => digest));
@@ -89,7 +107,8 @@ const listed = z.object({ manifests: z.array(z.looseObject({ digest: z.string() 
 
 /** The entries as they stand there, so that what others wrote into them is kept. */
 function listedIn(raw: RawManifest): z.infer<typeof listed>['manifests'] {
-  if (parsed(raw).kind !== 'index') throw new LayerswarmError('manifest-invalid', `the referrers tag of the target names ${raw.digest.toString()}, which is no index`);
+  if (parsed(raw).kind !== 'index')
+    throw new LayerswarmError('manifest-invalid', `the referrers tag of the target names ${raw.digest.toString()}, which is no index`);
   return listed.parse(JSON.parse(raw.bytes.toString('utf8'))).manifests;
 }
 

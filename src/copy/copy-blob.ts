@@ -32,7 +32,12 @@ export interface CopyProgress {
 }
 
 /** HEAD, mount, upload: the first that does. Alone for each blob, so that a second copy finds what the first brought. */
-export function copyBlob(source: ImageSource, target: CopyTarget, blob: Descriptor, options: CopyOptions): Promise<'present' | 'mounted' | 'uploaded'> {
+export function copyBlob(
+  source: ImageSource,
+  target: CopyTarget,
+  blob: Descriptor,
+  options: CopyOptions,
+): Promise<'present' | 'mounted' | 'uploaded'> {
   const { repository, signal, onProgress } = options;
   const { digest } = blob;
   return target.alone(digest, async () => {
@@ -42,23 +47,35 @@ export function copyBlob(source: ImageSource, target: CopyTarget, blob: Descript
       return 'present';
     }
     for (const from of target.places(digest, repository, options.mountFrom?.(digest) ?? [])) {
-      if (!await mounted(target, repository, digest, from, signal)) continue;
+      if (!(await mounted(target, repository, digest, from, signal))) continue;
       target.placed(digest, repository);
       onProgress?.({ blob, state: 'mounted', bytes: blob.size });
       return 'mounted';
     }
-    await target.writer.uploadBlob(repository, blob, () => pipe(
-      source.blob(blob, signal),
-      (bytes) => atRate(bytes, target.rate, signal),
-      (bytes) => counted(bytes, (sent) => onProgress?.({ blob, state: 'uploading', bytes: sent })),
-    ), signal);
+    await target.writer.uploadBlob(
+      repository,
+      blob,
+      () =>
+        pipe(
+          source.blob(blob, signal),
+          (bytes) => atRate(bytes, target.rate, signal),
+          (bytes) => counted(bytes, (sent) => onProgress?.({ blob, state: 'uploading', bytes: sent })),
+        ),
+      signal,
+    );
     target.placed(digest, repository);
     onProgress?.({ blob, state: 'uploaded', bytes: blob.size });
     return 'uploaded';
   });
 }
 
-async function mounted(target: CopyTarget, repository: string, digest: Digest, from: string, signal: AbortSignal | undefined): Promise<boolean> {
+async function mounted(
+  target: CopyTarget,
+  repository: string,
+  digest: Digest,
+  from: string,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   try {
     return await target.writer.mountBlob(repository, digest, from, signal);
   } catch (error) {
@@ -68,7 +85,11 @@ async function mounted(target: CopyTarget, repository: string, digest: Digest, f
   }
 }
 
-async function* atRate(bytes: AsyncIterable<Uint8Array>, rate: ByteRate | undefined, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, undefined> {
+async function* atRate(
+  bytes: AsyncIterable<Uint8Array>,
+  rate: ByteRate | undefined,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Uint8Array, void, undefined> {
   for await (const chunk of bytes) {
     await rate?.take(chunk.length, signal);
     yield chunk;

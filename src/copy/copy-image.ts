@@ -35,7 +35,7 @@ export interface BlobCount {
  */
 export async function copyImage(source: ImageSource, target: CopyTarget, options: CopyOptions): Promise<CopyReport> {
   const { repository, signal } = options;
-  const image = await collectImage(source, options.root ?? await source.root(signal), signal);
+  const image = await collectImage(source, options.root ?? (await source.root(signal)), signal);
   const plan = await planCopy(image, target, options, signal);
   const report = startReport(image, plan);
   if (plan.tag.kind === 'keep') return report.done();
@@ -56,10 +56,19 @@ export async function copyImage(source: ImageSource, target: CopyTarget, options
   return report.done();
 }
 
-async function checkTag(target: CopyTarget, repository: string, tag: string, expected: Digest, signal: AbortSignal | undefined): Promise<void> {
+async function checkTag(
+  target: CopyTarget,
+  repository: string,
+  tag: string,
+  expected: Digest,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const found = await target.tag(repository, tag, signal);
   if (found?.equals(expected) === true) return;
-  throw new LayerswarmError('digest-mismatch', `${repository}:${tag} was copied as ${expected.toString()}, and ${target.reader.url} says that it is ${found?.toString() ?? 'not there'}: somebody else pushes this tag`);
+  throw new LayerswarmError(
+    'digest-mismatch',
+    `${repository}:${tag} was copied as ${expected.toString()}, and ${target.reader.url} says that it is ${found?.toString() ?? 'not there'}: somebody else pushes this tag`,
+  );
 }
 
 interface ReportInProgress {
@@ -76,7 +85,13 @@ function startReport(image: CollectedImage, plan: CopyPlan): ReportInProgress {
       counts[how].blobs += 1;
       counts[how].bytes += size;
     },
-    done: () => ({ digest: image.root.digest, tag: plan.tag.kind, manifests: plan.manifests.length, ...counts, attachments: report.attachments }),
+    done: () => ({
+      digest: image.root.digest,
+      tag: plan.tag.kind,
+      manifests: plan.manifests.length,
+      ...counts,
+      attachments: report.attachments,
+    }),
   };
   for (const blob of plan.present) report.count(blob, 'present');
   return report;

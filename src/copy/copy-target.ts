@@ -44,7 +44,7 @@ export class CopyTarget {
 
   /** Other repositories from which the blob may be mounted, the surest first. */
   places(blob: Digest, repository: string, guesses: Iterable<string>): string[] {
-    const all = new Set([...this.#places.get(blob.toString()) ?? [], ...guesses]);
+    const all = new Set([...(this.#places.get(blob.toString()) ?? []), ...guesses]);
     all.delete(repository);
     return [...all].slice(0, MAX_MOUNTS);
   }

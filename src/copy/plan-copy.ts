@@ -30,7 +30,12 @@ export interface CopyPlan {
 }
 
 /** Compares, and changes nothing. @throws what the target throws; `origin-conflict` when the tag means something else and the policy is to fail */
-export async function planCopy(image: CollectedImage, target: CopyTarget, where: { repository: string; tag?: string | undefined; conflict?: ConflictPolicy | undefined }, signal?: AbortSignal): Promise<CopyPlan> {
+export async function planCopy(
+  image: CollectedImage,
+  target: CopyTarget,
+  where: { repository: string; tag?: string | undefined; conflict?: ConflictPolicy | undefined },
+  signal?: AbortSignal,
+): Promise<CopyPlan> {
   const { repository } = where;
   const tag = await planTag(image.root.digest, target, where, signal);
   if (tag.kind === 'keep') return { tag, manifests: [], blobs: [], present: [] };
@@ -40,7 +45,7 @@ export async function planCopy(image: CollectedImage, target: CopyTarget, where:
   for (const entry of [...image.manifests].reverse()) {
     const key = entry.raw.digest.toString();
     if (!complete.has(key)) {
-      if (!await target.hasManifest(repository, entry.raw.digest, signal)) {
+      if (!(await target.hasManifest(repository, entry.raw.digest, signal))) {
         lacking.unshift(entry);
         continue;
       }
@@ -48,25 +53,37 @@ export async function planCopy(image: CollectedImage, target: CopyTarget, where:
     complete.add(key);
     if (entry.manifest.kind === 'index') for (const child of entry.manifest.manifests) complete.add(child.digest.toString());
   }
-  const needed = new Set(lacking.flatMap(({ manifest }) => (manifest.kind === 'image' ? [manifest.config, ...manifest.layers] : manifest.manifests)).map(({ digest }) => digest.toString()));
+  const needed = new Set(
+    lacking
+      .flatMap(({ manifest }) => (manifest.kind === 'image' ? [manifest.config, ...manifest.layers] : manifest.manifests))
+      .map(({ digest }) => digest.toString()),
+  );
   const blobs: Descriptor[] = [];
   const present: Descriptor[] = [];
   await inParallel(HEADS_AT_ONCE, image.blobs, async (blob) => {
-    const has = !needed.has(blob.digest.toString()) || await target.writer.blobExists(repository, blob.digest, signal);
+    const has = !needed.has(blob.digest.toString()) || (await target.writer.blobExists(repository, blob.digest, signal));
     if (has) target.placed(blob.digest, repository);
     (has ? present : blobs).push(blob);
   });
   return { tag, manifests: lacking, blobs, present };
 }
 
-async function planTag(digest: Digest, target: CopyTarget, where: { repository: string; tag?: string | undefined; conflict?: ConflictPolicy | undefined }, signal: AbortSignal | undefined): Promise<TagPlan> {
+async function planTag(
+  digest: Digest,
+  target: CopyTarget,
+  where: { repository: string; tag?: string | undefined; conflict?: ConflictPolicy | undefined },
+  signal: AbortSignal | undefined,
+): Promise<TagPlan> {
   const { repository, tag, conflict = 'overwrite' } = where;
   if (tag === undefined) return { kind: 'none' };
   const from = await target.tag(repository, tag, signal);
   if (from === undefined) return { kind: 'new', tag };
   if (from.equals(digest)) return { kind: 'same', tag };
   if (conflict === 'fail') {
-    throw new LayerswarmError('origin-conflict', `${new URL(target.reader.url).host}/${repository}:${tag} is ${from.toString()} there, not ${digest.toString()}: remove it there, or set the policy's conflict to overwrite or keep`);
+    throw new LayerswarmError(
+      'origin-conflict',
+      `${new URL(target.reader.url).host}/${repository}:${tag} is ${from.toString()} there, not ${digest.toString()}: remove it there, or set the policy's conflict to overwrite or keep`,
+    );
   }
   return { kind: conflict === 'keep' ? 'keep' : 'move', tag, from };
 }

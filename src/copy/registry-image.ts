@@ -30,7 +30,10 @@ export class RegistryImage implements ImageSource {
   constructor(options: RegistryImageOptions) {
     const { registry, repository, reference } = options;
     this.#options = options;
-    this.name = typeof reference === 'string' ? `${registry.url}/${repository}:${reference}` : `${registry.url}/${repository}@${reference.toString()}`;
+    this.name =
+      typeof reference === 'string'
+        ? `${registry.url}/${repository}:${reference}`
+        : `${registry.url}/${repository}@${reference.toString()}`;
     this.attachments = {
       referrers: (subject, signal) => this.#referrers(subject, signal),
       tags: (subject, signal) => this.#tagsOf(subject, signal),
@@ -39,7 +42,11 @@ export class RegistryImage implements ImageSource {
 
   async root(signal?: AbortSignal): Promise<RawManifest> {
     const { registry, repository, reference } = this.#options;
-    return registry.manifest(repository, typeof reference === 'string' ? await registry.resolveTag(repository, reference, signal) : reference, signal);
+    return registry.manifest(
+      repository,
+      typeof reference === 'string' ? await registry.resolveTag(repository, reference, signal) : reference,
+      signal,
+    );
   }
 
   manifest(digest: Digest, signal?: AbortSignal): Promise<RawManifest> {

@@ -34,8 +34,12 @@ export class DockerEngine {
   static at(host = 'unix:///var/run/docker.sock'): DockerEngine {
     const url = URL.parse(host);
     if (url?.protocol === 'unix:' && url.pathname !== '') return new DockerEngine(new Docker({ socketPath: url.pathname }), host);
-    if ((url?.protocol === 'tcp:' || url?.protocol === 'http:') && url.hostname !== '') return new DockerEngine(new Docker({ host: url.hostname, port: url.port === '' ? 2375 : url.port, protocol: 'http' }), host);
-    throw new LayerswarmError('usage', `expected DOCKER_HOST such as unix:///var/run/docker.sock or tcp://host:2375, received ${JSON.stringify(host.slice(0, 200))}`);
+    if ((url?.protocol === 'tcp:' || url?.protocol === 'http:') && url.hostname !== '')
+      return new DockerEngine(new Docker({ host: url.hostname, port: url.port === '' ? 2375 : url.port, protocol: 'http' }), host);
+    throw new LayerswarmError(
+      'usage',
+      `expected DOCKER_HOST such as unix:///var/run/docker.sock or tcp://host:2375, received ${JSON.stringify(host.slice(0, 200))}`,
+    );
   }
 
   /** Whether it runs on this host, and so reaches this host's loopback addresses. */
@@ -45,13 +49,17 @@ export class DockerEngine {
 
   /** Where it looks first for images of Docker Hub. @throws `unavailable` */
   async mirrors(signal?: AbortSignal): Promise<readonly string[]> {
-    const { RegistryConfig } = await this.#ask('its mirrors', signal, () => this.#docker.info()) as { RegistryConfig?: { Mirrors?: readonly string[] | null } };
+    const { RegistryConfig } = (await this.#ask('its mirrors', signal, () => this.#docker.info())) as {
+      RegistryConfig?: { Mirrors?: readonly string[] | null };
+    };
     return RegistryConfig?.Mirrors ?? [];
   }
 
   /** @throws `not-found`, `unavailable` when the engine cannot be reached */
   async inspect(name: string, signal?: AbortSignal): Promise<EngineImage> {
-    const { Id, RepoDigests, RootFS, Size, Config } = await this.#ask(`the image ${name}`, signal, () => this.#docker.getImage(name).inspect());
+    const { Id, RepoDigests, RootFS, Size, Config } = await this.#ask(`the image ${name}`, signal, () =>
+      this.#docker.getImage(name).inspect(),
+    );
     return { id: Id, repoDigests: RepoDigests ?? [], layers: RootFS?.Layers?.length ?? 0, size: Size, labels: Config?.Labels ?? {} };
   }
 
@@ -59,19 +67,30 @@ export class DockerEngine {
    * Pushes an image to a registry under a name that it has only meanwhile; the engine compresses what it holds unpacked, and so
    * fixes the digests. @throws `unavailable` with what the engine says
    */
-  async push(image: string, { repository, tag }: { readonly repository: string; readonly tag: string }, options: { signal?: AbortSignal | undefined; onProgress?: (line: string) => void } = {}): Promise<void> {
+  async push(
+    image: string,
+    { repository, tag }: { readonly repository: string; readonly tag: string },
+    options: { signal?: AbortSignal | undefined; onProgress?: (line: string) => void } = {},
+  ): Promise<void> {
     const { signal, onProgress } = options;
     const name = `${repository}:${tag}`;
     await this.#ask(`tagging ${image}`, signal, () => this.#docker.getImage(image).tag({ repo: repository, tag }));
     try {
-      const stream = await this.#docker.getImage(name).push({ ...(signal === undefined ? {} : { abortSignal: signal }), authconfig: { username: '', password: '', serveraddress: repository } });
+      const stream = await this.#docker
+        .getImage(name)
+        .push({
+          ...(signal === undefined ? {} : { abortSignal: signal }),
+          authconfig: { username: '', password: '', serveraddress: repository },
+        });
       await this.#follow(stream, onProgress);
     } catch (error) {
       throw this.#explain(error, `pushing ${image}`, signal);
     } finally {
-      await this.#ask(`taking the name ${name} away`, undefined, () => this.#docker.getImage(name).remove({ noprune: true })).catch((error: unknown) => {
-        if (errorCode(error) !== 'not-found') throw error;
-      });
+      await this.#ask(`taking the name ${name} away`, undefined, () => this.#docker.getImage(name).remove({ noprune: true })).catch(
+        (error: unknown) => {
+          if (errorCode(error) !== 'not-found') throw error;
+        },
+      );
     }
   }
 
@@ -85,8 +104,15 @@ export class DockerEngine {
    * @param changes lines of a Dockerfile
    * @throws `unavailable` with what the engine says
    */
-  async importRoot(tar: Readable, { repository, tag }: { readonly repository: string; readonly tag: string }, changes: readonly string[], signal?: AbortSignal): Promise<void> {
-    await this.#send(tar, 'importing the image', signal, () => this.#docker.importImage(tar, { repo: repository, tag, changes: [...changes] }));
+  async importRoot(
+    tar: Readable,
+    { repository, tag }: { readonly repository: string; readonly tag: string },
+    changes: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await this.#send(tar, 'importing the image', signal, () =>
+      this.#docker.importImage(tar, { repo: repository, tag, changes: [...changes] }),
+    );
   }
 
   /** Brings an image into the engine unless it is there. @throws `unavailable` with what the engine says */
@@ -98,7 +124,11 @@ export class DockerEngine {
       if (errorCode(error) !== 'not-found') throw error;
     }
     try {
-      await this.#follow(await this.#docker.pull(reference, signal === undefined ? {} : { abortSignal: signal }), undefined, `pulling ${reference}`);
+      await this.#follow(
+        await this.#docker.pull(reference, signal === undefined ? {} : { abortSignal: signal }),
+        undefined,
+        `pulling ${reference}`,
+      );
     } catch (error) {
       throw this.#explain(error, `${reference}, nor can it pull that`, signal);
     }
@@ -116,7 +146,7 @@ export class DockerEngine {
 
   /** Whether the host's control groups are of version 1. @throws `unavailable` when the engine cannot be reached */
   async usesCgroupV1(signal?: AbortSignal): Promise<boolean> {
-    const { CgroupVersion } = await this.#ask('a question', signal, () => this.#docker.info()) as { CgroupVersion?: string };
+    const { CgroupVersion } = (await this.#ask('a question', signal, () => this.#docker.info())) as { CgroupVersion?: string };
     return CgroupVersion !== '2';
   }
 
@@ -150,7 +180,12 @@ export class DockerEngine {
   }
 
   /** Streams an archive to the engine, and waits for what it says at the end. */
-  async #send(archive: Readable, what: string, signal: AbortSignal | undefined, begin: () => Promise<NodeJS.ReadableStream>): Promise<void> {
+  async #send(
+    archive: Readable,
+    what: string,
+    signal: AbortSignal | undefined,
+    begin: () => Promise<NodeJS.ReadableStream>,
+  ): Promise<void> {
     // An archive whose source fails ends the request, and its error says more than the engine's.
     const broken = Promise.withResolvers<never>();
     archive.once('error', broken.reject);
@@ -168,14 +203,18 @@ export class DockerEngine {
   async #follow(stream: NodeJS.ReadableStream, onProgress: ((line: string) => void) | undefined, what = 'pushing'): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     let failure: string | undefined;
-    this.#docker.modem.followProgress(stream, (error) => {
-      if (error !== null && error !== undefined) reject(error);
-      else resolve();
-    }, (event: unknown) => {
-      const { error, status, id } = event as { error?: unknown; status?: unknown; id?: unknown };
-      if (typeof error === 'string') failure = error;
-      if (typeof status === 'string') onProgress?.(typeof id === 'string' ? `${id}: ${status}` : status);
-    });
+    this.#docker.modem.followProgress(
+      stream,
+      (error) => {
+        if (error !== null && error !== undefined) reject(error);
+        else resolve();
+      },
+      (event: unknown) => {
+        const { error, status, id } = event as { error?: unknown; status?: unknown; id?: unknown };
+        if (typeof error === 'string') failure = error;
+        if (typeof status === 'string') onProgress?.(typeof id === 'string' ? `${id}: ${status}` : status);
+      },
+    );
     await promise;
     if (failure !== undefined) throw new LayerswarmError('unavailable', `the Docker Engine failed while ${what}: ${failure.slice(0, 300)}`);
   }
@@ -195,11 +234,22 @@ export class DockerEngine {
     if (signal?.aborted === true) return new LayerswarmError('aborted', `${what}: given up by whoever asked`, { cause: error });
     const { statusCode, code, json, message } = error as Error & { statusCode?: number; code?: string; json?: { message?: string } | null };
     // dockerode puts its own words before those of an answer that is a stream
-    const said = (json?.message ?? message.replace(/^\(HTTP code \d+\) .*? - /, '')).trim().replace(/\p{Cc}+/gu, ' ').slice(0, 300);
-    if (statusCode === 404) return new LayerswarmError('not-found', `the Docker Engine at ${this.#where} does not have ${what}: ${said}`, { cause: error });
+    const said = (json?.message ?? message.replace(/^\(HTTP code \d+\) .*? - /, ''))
+      .trim()
+      .replace(/\p{Cc}+/gu, ' ')
+      .slice(0, 300);
+    if (statusCode === 404)
+      return new LayerswarmError('not-found', `the Docker Engine at ${this.#where} does not have ${what}: ${said}`, { cause: error });
     if (statusCode !== undefined) return new LayerswarmError('unavailable', `the Docker Engine refused ${what}: ${said}`, { cause: error });
-    if (code === 'EACCES') return new LayerswarmError('denied', `this user may not use the Docker Engine at ${this.#where}: add it to the engine's group`, { cause: error });
-    return new LayerswarmError('unavailable', `the Docker Engine at ${this.#where} does not answer (${code ?? message}): check that it runs, or set DOCKER_HOST`, { cause: error });
+    if (code === 'EACCES')
+      return new LayerswarmError('denied', `this user may not use the Docker Engine at ${this.#where}: add it to the engine's group`, {
+        cause: error,
+      });
+    return new LayerswarmError(
+      'unavailable',
+      `the Docker Engine at ${this.#where} does not answer (${code ?? message}): check that it runs, or set DOCKER_HOST`,
+      { cause: error },
+    );
   }
 }
 

@@ -29,12 +29,22 @@ async function fill(archive: Pack, { name, raw, manifest, read }: ArchivedImage)
   const { config, layers } = manifest;
   const path = (digest: Digest): string => `blobs/${digest.algorithm}/${digest.hex}`;
   const descriptor = {
-    mediaType: raw.mediaType, digest: raw.digest.toString(), size: raw.bytes.length,
-    ...(name === undefined ? {} : { annotations: { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': name.slice(name.lastIndexOf(':') + 1) } }),
+    mediaType: raw.mediaType,
+    digest: raw.digest.toString(),
+    size: raw.bytes.length,
+    ...(name === undefined
+      ? {}
+      : { annotations: { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': name.slice(name.lastIndexOf(':') + 1) } }),
   };
   await addFile(archive, 'oci-layout', JSON.stringify({ imageLayoutVersion: '1.0.0' }));
   await addFile(archive, 'index.json', JSON.stringify({ schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: [descriptor] }));
-  await addFile(archive, 'manifest.json', JSON.stringify([{ Config: path(config.digest), RepoTags: name === undefined ? [] : [name], Layers: layers.map(({ digest }) => path(digest)) }]));
+  await addFile(
+    archive,
+    'manifest.json',
+    JSON.stringify([
+      { Config: path(config.digest), RepoTags: name === undefined ? [] : [name], Layers: layers.map(({ digest }) => path(digest)) },
+    ]),
+  );
   await addFile(archive, path(raw.digest), raw.bytes);
   const blobs = new Map([config, ...layers].map((blob) => [blob.digest.toString(), blob]));
   for (const blob of blobs.values()) await addBlob(archive, path(blob.digest), blob.size, read(blob));

@@ -40,7 +40,10 @@ export function urlAuthority({ host, port }: ListenAddress): string {
 function listenError(error: unknown, host: string, port: number): LayerswarmError {
   const { code } = error as NodeJS.ErrnoException;
   const address = urlAuthority({ host, port });
-  const { kind, why } = (code === undefined ? undefined : LISTEN_FAILURES[code]) ?? { kind: 'config-invalid', why: code ?? 'the system refused' };
+  const { kind, why } = (code === undefined ? undefined : LISTEN_FAILURES[code]) ?? {
+    kind: 'config-invalid',
+    why: code ?? 'the system refused',
+  };
   return new LayerswarmError(kind, `cannot listen on ${address}: ${why}`, { cause: error });
 }
 

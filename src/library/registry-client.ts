@@ -9,11 +9,26 @@ export { anonymous, passwordFileCredentials, staticCredentials } from '../origin
 export type { Credentials, CredentialsProvider, CredentialsRequest } from '../origin/credentials.ts';
 export type { RegistryWriter } from '../origin/registry-writer.ts';
 
-export type RegistryClientOptions = Pick<RegistryOptions,
-  'url' | 'credentials' | 'caFile' | 'caText' | 'clientCert' | 'timeouts' | 'retry' | 'maxConnections' | 'bytesPerSecond' | 'failFast' | 'redirects'>;
+export type RegistryClientOptions = Pick<
+  RegistryOptions,
+  | 'url'
+  | 'credentials'
+  | 'caFile'
+  | 'caText'
+  | 'clientCert'
+  | 'timeouts'
+  | 'retry'
+  | 'maxConnections'
+  | 'bytesPerSecond'
+  | 'failFast'
+  | 'redirects'
+>;
 
 /** Tokens, retries, redirects and pages are its own matter. Every method throws LayerswarmError. */
-export interface RegistryClient extends Pick<Origin, 'url' | 'resolveTag' | 'manifest' | 'blobSize' | 'readBlob' | 'tags' | 'referrers' | 'close'> {
+export interface RegistryClient extends Pick<
+  Origin,
+  'url' | 'resolveTag' | 'manifest' | 'blobSize' | 'readBlob' | 'tags' | 'referrers' | 'close'
+> {
   /** All repositories, where the registry lists them to this login; undefined elsewhere. */
   repositories(signal?: AbortSignal): Promise<string[] | undefined>;
   /** Pushes, over the same connections and credentials. */

@@ -40,9 +40,14 @@ export function parseOciErrors(body: Uint8Array): { code: string; message: strin
     return []; // proxies in front of registries answer HTML
   }
   const parsed = errorBody.safeParse(document);
-  return parsed.success ? parsed.data.errors.map(({ code, message }) => ({ code: printable(code), message: printable(message ?? '') })) : [];
+  return parsed.success
+    ? parsed.data.errors.map(({ code, message }) => ({ code: printable(code), message: printable(message ?? '') }))
+    : [];
 }
 
 function printable(text: string): string {
-  return text.slice(0, MAX_TEXT).replaceAll(/[^\x20-\x7e]+/g, ' ').trim();
+  return text
+    .slice(0, MAX_TEXT)
+    .replaceAll(/[^\x20-\x7e]+/g, ' ')
+    .trim();
 }

@@ -80,7 +80,8 @@ export function parseManifest(bytes: Uint8Array, mediaType?: string): Manifest {
 export function readManifest(bytes: Uint8Array, mediaType?: string): AnyManifest {
   const document = jsonObject(bytes);
   if (typeof document === 'string') return opaque(document, mediaType);
-  if (document['schemaVersion'] === 1) throw invalid('it is a Docker schema 1 manifest, which is no longer supported; push the image again with a current client');
+  if (document['schemaVersion'] === 1)
+    throw invalid('it is a Docker schema 1 manifest, which is no longer supported; push the image again with a current client');
   const isIndex = Array.isArray(document['manifests']);
   const result = (isIndex ? indexSchema : imageSchema).safeParse(document);
   if (result.success) return followed(result.data, announcedType(mediaType) ?? statedType(document) ?? inferredType(result.data));
@@ -96,11 +97,17 @@ export function readManifest(bytes: Uint8Array, mediaType?: string): AnyManifest
  * Reads `bytes` and keeps them with their digest; sha256, or as `expected` has it.
  * @throws as `readManifest`, and `digest-mismatch`; without `expected`, which proves them, as `parseManifest`
  */
-export function rawManifest(bytes: Buffer, options: { mediaType?: string | undefined; expected?: Digest | undefined } = {}): { raw: RawManifest; manifest: AnyManifest } {
+export function rawManifest(
+  bytes: Buffer,
+  options: { mediaType?: string | undefined; expected?: Digest | undefined } = {},
+): { raw: RawManifest; manifest: AnyManifest } {
   const { expected, mediaType } = options;
   const digest = Digest.of(bytes, expected?.algorithm);
   if (expected !== undefined && !digest.equals(expected)) {
-    throw new LayerswarmError('digest-mismatch', `expected the manifest ${expected.toString()}, received bytes with digest ${digest.toString()}`);
+    throw new LayerswarmError(
+      'digest-mismatch',
+      `expected the manifest ${expected.toString()}, received bytes with digest ${digest.toString()}`,
+    );
   }
   const manifest = expected === undefined ? parseManifest(bytes, mediaType) : readManifest(bytes, mediaType);
   return { raw: { digest, mediaType: manifest.mediaType, bytes }, manifest };
@@ -126,7 +133,8 @@ export function linkedDescriptors(manifest: AnyManifest): LinkedDescriptors {
     for (const layer of manifest.layers) (isForeign(layer) ? foreign : blobs).set(layer.digest.toString(), layer);
   } else if (manifest.kind === 'index') {
     // an index may list what is no manifest, as build caches do; registries hold that as a blob
-    for (const child of manifest.manifests) (child.mediaType === '' || isManifestMediaType(child.mediaType) ? children : blobs).set(child.digest.toString(), child);
+    for (const child of manifest.manifests)
+      (child.mediaType === '' || isManifestMediaType(child.mediaType) ? children : blobs).set(child.digest.toString(), child);
   }
   return { blobs: [...blobs.values()], foreign: [...foreign.values()], children: [...children.values()], subject: manifest.subject };
 }

@@ -43,8 +43,9 @@ export function isForeignLayerMediaType(mediaType: string): boolean {
 
 /** How the tar of a layer is compressed; undefined for what is no layer of a root file system. */
 export function layerCompression(mediaType: string): 'none' | 'gzip' | 'zstd' | undefined {
-  const match = /^application\/vnd\.oci\.image\.layer\.(?:nondistributable\.)?v1\.tar(\+gzip|\+zstd)?$/.exec(mediaType)
-    ?? /^application\/vnd\.docker\.image\.rootfs\.(?:foreign\.)?diff\.tar(\.gzip|\.zstd)?$/.exec(mediaType);
+  const match =
+    /^application\/vnd\.oci\.image\.layer\.(?:nondistributable\.)?v1\.tar(\+gzip|\+zstd)?$/.exec(mediaType) ??
+    /^application\/vnd\.docker\.image\.rootfs\.(?:foreign\.)?diff\.tar(\.gzip|\.zstd)?$/.exec(mediaType);
   if (match === null) return undefined;
   const suffix = match[1]?.slice(1);
   return suffix === 'gzip' || suffix === 'zstd' ? suffix : 'none';

@@ -25,7 +25,10 @@ export function checkRepositoryName(text: string): string {
 /** Returns `text`. @throws LayerswarmError `reference-invalid` */
 export function checkTag(text: string): string {
   if (isTag(text)) return text;
-  throw new LayerswarmError('reference-invalid', `expected a tag of at most 128 letters, digits, "_", "." and "-", received ${quote(text)}`);
+  throw new LayerswarmError(
+    'reference-invalid',
+    `expected a tag of at most 128 letters, digits, "_", "." and "-", received ${quote(text)}`,
+  );
 }
 
 /** Untrusted text for a message: bounded, and with control characters escaped. */

@@ -5,12 +5,24 @@ import type { ImageIndex } from './manifest.ts';
 import { quote } from './name.ts';
 
 const ARCHITECTURE_ALIASES: Readonly<Record<string, string>> = {
-  x86_64: 'amd64', 'x86-64': 'amd64', x64: 'amd64', aarch64: 'arm64', i386: '386', ia32: '386', armhf: 'arm', armel: 'arm',
+  x86_64: 'amd64',
+  'x86-64': 'amd64',
+  x64: 'amd64',
+  aarch64: 'arm64',
+  i386: '386',
+  ia32: '386',
+  armhf: 'arm',
+  armel: 'arm',
 };
 
 /** What Node calls this machine's architecture → what images call it (Go's GOARCH). */
 const NODE_ARCHITECTURES: Readonly<Record<string, string>> = {
-  x64: 'amd64', ia32: '386', ppc64: 'ppc64le', mips: 'mips', mipsel: 'mipsle', loong64: 'loong64',
+  x64: 'amd64',
+  ia32: '386',
+  ppc64: 'ppc64le',
+  mips: 'mips',
+  mipsel: 'mipsle',
+  loong64: 'loong64',
 };
 
 /** "linux/arm64/v8", also "arm64" alone for Linux. @throws LayerswarmError `usage` */
@@ -65,19 +77,30 @@ function normalizeVariant(architecture: string, variant: string | undefined): st
 }
 
 function matches(offered: Platform, wanted: Platform): boolean {
-  return offered.os === wanted.os && offered.architecture === wanted.architecture && offered.variant === wanted.variant
-    && (wanted['os.version'] === undefined || offered['os.version'] === undefined || offered['os.version'] === wanted['os.version']);
+  return (
+    offered.os === wanted.os &&
+    offered.architecture === wanted.architecture &&
+    offered.variant === wanted.variant &&
+    (wanted['os.version'] === undefined || offered['os.version'] === undefined || offered['os.version'] === wanted['os.version'])
+  );
 }
 
 function candidates(wanted: Platform): Platform[] {
   const { variant: _, ...base } = wanted;
-  const of = (architecture: string, variants: readonly (string | undefined)[]): Platform[] => variants.map((variant) => (
-    variant === undefined ? { ...base, architecture } : { ...base, architecture, variant }));
+  const of = (architecture: string, variants: readonly (string | undefined)[]): Platform[] =>
+    variants.map((variant) => (variant === undefined ? { ...base, architecture } : { ...base, architecture, variant }));
   switch (wanted.architecture) {
-    case 'amd64': return [...of('amd64', downTo(wanted.variant, ['v4', 'v3', 'v2', undefined])), ...of('386', [undefined])];
-    case 'arm64': return [...of('arm64', wanted.variant === undefined ? [undefined] : [wanted.variant, undefined]), ...of('arm', ['v8', 'v7', 'v6', 'v5'])];
-    case 'arm': return of('arm', downTo(wanted.variant, ['v8', 'v7', 'v6', 'v5']));
-    default: return [wanted];
+    case 'amd64':
+      return [...of('amd64', downTo(wanted.variant, ['v4', 'v3', 'v2', undefined])), ...of('386', [undefined])];
+    case 'arm64':
+      return [
+        ...of('arm64', wanted.variant === undefined ? [undefined] : [wanted.variant, undefined]),
+        ...of('arm', ['v8', 'v7', 'v6', 'v5']),
+      ];
+    case 'arm':
+      return of('arm', downTo(wanted.variant, ['v8', 'v7', 'v6', 'v5']));
+    default:
+      return [wanted];
   }
 }
 

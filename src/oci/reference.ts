@@ -49,10 +49,12 @@ export class Reference {
     const registry = normalizeHost(host ?? options.defaultRegistry ?? DOCKER_HUB);
     if (registry === undefined) throw invalid(text, 'the registry host is malformed');
     // Only its capitals made it look like a host, and hosts have no case.
-    if (host !== undefined && splitHost(`${registry}/`).host === undefined) throw invalid(text, 'repository names are lower case, and a registry without a dot needs its port');
+    if (host !== undefined && splitHost(`${registry}/`).host === undefined)
+      throw invalid(text, 'repository names are lower case, and a registry without a dot needs its port');
     if (host === undefined && /^[0-9a-f]{64}$/.test(path)) throw invalid(text, 'a bare 64 digit name is an image id, not a reference');
     const repository = registry === DOCKER_HUB && !path.includes('/') ? `library/${path}` : path;
-    if (!isRepositoryName(repository)) throw invalid(text, /[A-Z]/.test(path) ? 'repository names are lower case' : 'the repository name is malformed');
+    if (!isRepositoryName(repository))
+      throw invalid(text, /[A-Z]/.test(path) ? 'repository names are lower case' : 'the repository name is malformed');
     return new Reference(registry, repository, tag, digest);
   }
 
@@ -136,5 +138,8 @@ function normalizeHost(text: string): string | undefined {
 }
 
 function invalid(text: string, why: string): LayerswarmError {
-  return new LayerswarmError('reference-invalid', `expected a reference such as registry.example:5000/team/app:1.0, received ${quote(text)}: ${why}`);
+  return new LayerswarmError(
+    'reference-invalid',
+    `expected a reference such as registry.example:5000/team/app:1.0, received ${quote(text)}: ${why}`,
+  );
 }

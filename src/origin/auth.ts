@@ -23,10 +23,7 @@ export interface Access {
   readonly repository?: string | undefined;
 }
 
-type Scheme =
-  | { readonly kind: 'none' }
-  | { readonly kind: 'basic' }
-  | { readonly kind: 'bearer'; readonly service: TokenService };
+type Scheme = { readonly kind: 'none' } | { readonly kind: 'basic' } | { readonly kind: 'bearer'; readonly service: TokenService };
 
 interface HeldToken {
   readonly token: Promise<Token>;
@@ -52,7 +49,14 @@ export class Authenticator {
   readonly #tokens = new BoundedMap<string, HeldToken>(MAX_TOKENS);
   #scheme: Scheme = { kind: 'none' };
 
-  constructor(options: { registry: URL; dispatchers: Dispatchers; admits: Admits; credentials: CredentialsProvider; health: Health; clock: Clock }) {
+  constructor(options: {
+    registry: URL;
+    dispatchers: Dispatchers;
+    admits: Admits;
+    credentials: CredentialsProvider;
+    health: Health;
+    clock: Clock;
+  }) {
     this.#registry = options.registry;
     this.#dispatchers = options.dispatchers;
     this.#admits = options.admits;
@@ -65,7 +69,9 @@ export class Authenticator {
   async authorization(access: Access): Promise<string | undefined> {
     const scheme = this.#scheme;
     if (scheme.kind === 'none') return undefined;
-    return scheme.kind === 'basic' ? basicHeader(await this.#login(access, false))['authorization'] : this.#bearer(scheme.service, access, access.scopes);
+    return scheme.kind === 'basic'
+      ? basicHeader(await this.#login(access, false))['authorization']
+      : this.#bearer(scheme.service, access, access.scopes);
   }
 
   /**
@@ -78,7 +84,9 @@ export class Authenticator {
     const bearer = challenges.find(({ scheme }) => scheme === 'bearer');
     if (bearer !== undefined) return this.#answerBearer(bearer, access, sent);
     if (challenges.some(({ scheme }) => scheme === 'basic')) return this.#answerBasic(access, sent);
-    throw this.#refused(`asks for a login by ${challenges.map(({ scheme }) => scheme.slice(0, 20)).join(', ') || 'no method at all'}; Basic and Bearer are supported`);
+    throw this.#refused(
+      `asks for a login by ${challenges.map(({ scheme }) => scheme.slice(0, 20)).join(', ') || 'no method at all'}; Basic and Bearer are supported`,
+    );
   }
 
   /**
@@ -88,7 +96,8 @@ export class Authenticator {
   async renewed(access: Access, sent: string | undefined): Promise<string | undefined> {
     const scheme = this.#scheme;
     const held = this.#tokens.get(tokenKey(access));
-    const isOld = scheme.kind === 'bearer' && held?.value !== undefined && sent === `Bearer ${held.value}` && this.#clock.now() - held.since >= NEW_FOR;
+    const isOld =
+      scheme.kind === 'bearer' && held?.value !== undefined && sent === `Bearer ${held.value}` && this.#clock.now() - held.since >= NEW_FOR;
     if (!isOld) return undefined;
     this.#tokens.delete(tokenKey(access));
     return this.#bearer(scheme.service, access, access.scopes);
@@ -101,7 +110,8 @@ export class Authenticator {
 
   /** Error for a 401 that came although the challenge had been answered. */
   stillRefused(what: string): LayerswarmError {
-    if (this.#scheme.kind === 'bearer') return new LayerswarmError('origin-unauthorized', `${this.#registry.host} does not allow ${what} with ${this.#credentials.source}`);
+    if (this.#scheme.kind === 'bearer')
+      return new LayerswarmError('origin-unauthorized', `${this.#registry.host} does not allow ${what} with ${this.#credentials.source}`);
     return this.#refused(`refuses the login (${this.#credentials.source})`);
   }
 
@@ -118,7 +128,11 @@ export class Authenticator {
   async #answerBearer(challenge: Challenge, access: Access, sent: string | undefined): Promise<string> {
     const service = this.#tokenService(challenge);
     this.#scheme = { kind: 'bearer', service };
-    const asked = challenge.parameters.get('scope')?.split(' ').filter((scope) => scope !== '') ?? [];
+    const asked =
+      challenge.parameters
+        .get('scope')
+        ?.split(' ')
+        .filter((scope) => scope !== '') ?? [];
     const scopes = [...new Set([...access.scopes, ...asked])].slice(0, MAX_SCOPES);
     const key = tokenKey(access);
     const held = this.#tokens.get(key);
@@ -152,7 +166,8 @@ export class Authenticator {
     } catch (error) {
       if (!(error instanceof LayerswarmError) || error.code !== 'origin-unauthorized') throw error;
       // some services refuse strangers a token for what does not exist: that says nothing about the registry as a whole
-      if (credentials.kind !== 'anonymous' || access.scopes.length === 0) this.#health.refused(`${error.message}; check the login (${this.#credentials.source})`);
+      if (credentials.kind !== 'anonymous' || access.scopes.length === 0)
+        this.#health.refused(`${error.message}; check the login (${this.#credentials.source})`);
       // a helper's answer may be out of date
       const fresh = await this.#login(access, true);
       if (sameCredentials(fresh, credentials)) throw error;
@@ -180,10 +195,12 @@ export class Authenticator {
   /** @throws LayerswarmError `origin-unauthorized` */
   #tokenService({ parameters }: Challenge): TokenService {
     const realm = URL.parse(parameters.get('realm') ?? '');
-    const usable = realm !== null && (realm.protocol === 'https:' || realm.protocol === 'http:') && realm.username === '' && realm.password === '';
+    const usable =
+      realm !== null && (realm.protocol === 'https:' || realm.protocol === 'http:') && realm.username === '' && realm.password === '';
     if (!usable) throw this.#refused('names no usable token service in its challenge');
     // a password that would go to the registry over TLS does not go anywhere without
-    if (realm.protocol === 'http:' && this.#registry.protocol === 'https:') throw this.#refused(`names a token service without TLS (${realm.host})`);
+    if (realm.protocol === 'http:' && this.#registry.protocol === 'https:')
+      throw this.#refused(`names a token service without TLS (${realm.host})`);
     return { realm, service: parameters.get('service') };
   }
 

@@ -93,7 +93,7 @@ export class BlobReader {
     this.#pace = new Pace(http.clock);
   }
 
-  async* read(repository: string, digest: Digest, range: BlobRange, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+  async *read(repository: string, digest: Digest, range: BlobRange, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
     const { start, end } = range;
     if (!Number.isSafeInteger(start) || !Number.isSafeInteger(end) || start < 0 || end < start) {
       throw new LayerswarmError('range-invalid', `expected a range of bytes, received [${start}, ${end})`);
@@ -136,11 +136,16 @@ export class BlobReader {
   }
 
   /** The bytes from `position` to `end`, or to where a shorter 206 ends. @throws UnusableRange; LayerswarmError `size-mismatch`, `unsupported`; network errors */
-  async* #part(blob: Blob, position: number, end: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, undefined> {
+  async *#part(blob: Blob, position: number, end: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, undefined> {
     const crawls = new AbortController();
     const ended = new AbortController();
     using _ = forwarded(signal, ended);
-    const answer = await this.#request(blob, { range: `bytes=${position}-${end - 1}` }, [200, 206, ...NO_RANGE], AbortSignal.any([crawls.signal, ended.signal]));
+    const answer = await this.#request(
+      blob,
+      { range: `bytes=${position}-${end - 1}` },
+      [200, 206, ...NO_RANGE],
+      AbortSignal.any([crawls.signal, ended.signal]),
+    );
     let isPassedOn = false;
     try {
       // of those who get all of it the first reads on, for whoever wants a part
@@ -187,33 +192,46 @@ export class BlobReader {
     // a server that ignores Range sends the blob from its beginning: right where that is all of it
     if (status === 200 && position === 0 && length === end) return end;
     const range = status === 206 ? parseContentRange(answer.header('content-range')) : undefined;
-    if (range === undefined || range.start !== position || range.end > end || (length !== undefined && length !== range.end - range.start)) throw new UnusableRange();
+    if (range === undefined || range.start !== position || range.end > end || (length !== undefined && length !== range.end - range.start))
+      throw new UnusableRange();
     this.#requireSize(blob, range.total, end);
     this.#http.tellRanges(true);
     return range.end;
   }
 
   /** The same from a plain GET, for a registry that cannot give parts. @param body one that is there already */
-  async* #fromWhole(blob: Blob, position: number, end: number, signal: AbortSignal | undefined, body: WholeBody | undefined): AsyncGenerator<Uint8Array, void, undefined> {
+  async *#fromWhole(
+    blob: Blob,
+    position: number,
+    end: number,
+    signal: AbortSignal | undefined,
+    body: WholeBody | undefined,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
     let unused = body;
-    const reading = this.#whole.read(keyOf(blob), position, end, {
-      open: async (ended) => {
-        const answer = unused?.answer ?? await this.#request(blob, {}, [200], ended);
-        if (unused !== undefined) forwarded(ended, unused.ended);
-        unused = undefined;
-        try {
-          requireIdentity(blob.what, answer);
-          this.#requireSize(blob, answer.contentLength, end);
-        } catch (error) {
-          answer.discard();
-          throw error;
-        }
-        this.#http.tellRanges(false);
-        this.#wholeUntil = this.#http.clock.now() + WHOLE_FOR;
-        return answer;
+    const reading = this.#whole.read(
+      keyOf(blob),
+      position,
+      end,
+      {
+        open: async (ended) => {
+          const answer = unused?.answer ?? (await this.#request(blob, {}, [200], ended));
+          if (unused !== undefined) forwarded(ended, unused.ended);
+          unused = undefined;
+          try {
+            requireIdentity(blob.what, answer);
+            this.#requireSize(blob, answer.contentLength, end);
+          } catch (error) {
+            answer.discard();
+            throw error;
+          }
+          this.#http.tellRanges(false);
+          this.#wholeUntil = this.#http.clock.now() + WHOLE_FOR;
+          return answer;
+        },
+        taken: (bytes) => this.#taken(bytes, signal),
       },
-      taken: (bytes) => this.#taken(bytes, signal),
-    }, signal);
+      signal,
+    );
     try {
       yield* reading;
     } finally {
@@ -260,10 +278,16 @@ export class BlobReader {
 
 /** What aborts `signal` aborts `target`, until it is disposed of. */
 function forwarded(signal: AbortSignal | undefined, target: AbortController): Disposable {
-  const abort = (): void => { target.abort(signal?.reason); };
+  const abort = (): void => {
+    target.abort(signal?.reason);
+  };
   if (signal?.aborted === true) abort();
   signal?.addEventListener('abort', abort, { once: true });
-  return { [Symbol.dispose]: () => { signal?.removeEventListener('abort', abort); } };
+  return {
+    [Symbol.dispose]: () => {
+      signal?.removeEventListener('abort', abort);
+    },
+  };
 }
 
 interface Blob {

@@ -16,7 +16,7 @@ const TOKEN68 = /[A-Za-z0-9._~+/-]+=*(?=[ \t]*(?:,|$))/y;
  * Parameters belong to the scheme before them until a token without "=" begins the next challenge.
  */
 export function parseChallenges(header: string | readonly string[] | undefined): Challenge[] {
-  const text = (typeof header === 'string' ? header : header?.join(', ') ?? '').slice(0, MAX_HEADER);
+  const text = (typeof header === 'string' ? header : (header?.join(', ') ?? '')).slice(0, MAX_HEADER);
   const scanner = new Scanner(text);
   const challenges: Challenge[] = [];
   scanner.take(SEPARATOR);

@@ -15,7 +15,8 @@ const answer = z.object({ Username: z.string(), Secret: z.string() });
  */
 export async function askCredentialHelper(name: string, server: string, timeout = HELPER_TIMEOUT): Promise<Credentials> {
   // the name comes out of a file and becomes a program's
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name)) throw new LayerswarmError('config-invalid', `"${name.slice(0, 64)}" cannot be the name of a credential helper`);
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(name))
+    throw new LayerswarmError('config-invalid', `"${name.slice(0, 64)}" cannot be the name of a credential helper`);
   const program = `docker-credential-${name}`;
   const { promise, resolve, reject } = Promise.withResolvers<Credentials>();
   const child = execFile(program, ['get'], { timeout, killSignal: 'SIGKILL', maxBuffer: MAX_OUTPUT, encoding: 'utf8' }, (error, stdout) => {
@@ -26,9 +27,21 @@ export async function askCredentialHelper(name: string, server: string, timeout 
     } else if (typeof error.code === 'number') {
       // helpers exit with 1 and this text when they have no login for the server
       if (/credentials not found/i.test(stdout)) resolve({ kind: 'anonymous' });
-      else reject(new LayerswarmError('config-invalid', `${program} failed with exit code ${error.code}; run "echo ${server} | ${program} get" to see why`));
+      else
+        reject(
+          new LayerswarmError(
+            'config-invalid',
+            `${program} failed with exit code ${error.code}; run "echo ${server} | ${program} get" to see why`,
+          ),
+        );
     } else {
-      reject(new LayerswarmError('config-invalid', `cannot run ${program} (${String(error.code)}); install it or take it out of the credentials file`, { cause: error }));
+      reject(
+        new LayerswarmError(
+          'config-invalid',
+          `cannot run ${program} (${String(error.code)}); install it or take it out of the credentials file`,
+          { cause: error },
+        ),
+      );
     }
   });
   // a helper that ends without reading is judged by its exit code

@@ -26,10 +26,7 @@ export interface CredentialsRequest {
   readonly fresh?: boolean;
 }
 
-export const anonymous: CredentialsProvider = {
-  source: 'none configured',
-  get: async () => ({ kind: 'anonymous' }),
-};
+export const anonymous: CredentialsProvider = { source: 'none configured', get: async () => ({ kind: 'anonymous' }) };
 
 export function staticCredentials(username: string, password: string): CredentialsProvider {
   return { source: `the configured login of ${username}`, get: async () => ({ kind: 'basic', username, password }) };
@@ -42,7 +39,8 @@ export function passwordFileCredentials(username: string, path: string): Credent
     source: `${username} with the password in ${path}`,
     async get() {
       const password = await file.read();
-      if (password === undefined || password === '') throw new LayerswarmError('config-invalid', `the password file ${path} is missing or empty`);
+      if (password === undefined || password === '')
+        throw new LayerswarmError('config-invalid', `the password file ${path} is missing or empty`);
       return { kind: 'basic', username, password };
     },
   };

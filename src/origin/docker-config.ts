@@ -82,7 +82,12 @@ function namespaces(keys: readonly string[], repository: string | undefined): st
   return [...paths.flatMap((path) => keys.map((key) => `${key.replace(/\/$/, '')}/${path}`)), ...keys];
 }
 
-async function lookUp(config: DockerConfig, names: readonly string[], hosts: readonly string[], askHelper: (name: string, server: string) => Promise<Credentials>): Promise<Credentials> {
+async function lookUp(
+  config: DockerConfig,
+  names: readonly string[],
+  hosts: readonly string[],
+  askHelper: (name: string, server: string) => Promise<Credentials>,
+): Promise<Credentials> {
   for (const host of hosts) {
     const helper = config.credHelpers?.[host];
     if (helper !== undefined) return askHelper(helper, host);
@@ -90,7 +95,9 @@ async function lookUp(config: DockerConfig, names: readonly string[], hosts: rea
   const wanted = new Map(names.map((name, rank) => [normalizeKey(name), rank]));
   const [best] = Object.entries(config.auths ?? {})
     .map(([key, value]) => ({ rank: wanted.get(normalizeKey(key)), credentials: fromEntry(value) }))
-    .filter((found): found is { rank: number; credentials: Credentials } => found.rank !== undefined && found.credentials.kind !== 'anonymous')
+    .filter(
+      (found): found is { rank: number; credentials: Credentials } => found.rank !== undefined && found.credentials.kind !== 'anonymous',
+    )
     .sort((a, b) => a.rank - b.rank);
   if (best !== undefined) return best.credentials;
   return config.credsStore === undefined || config.credsStore === '' ? { kind: 'anonymous' } : askHelper(config.credsStore, hosts[0]!);
@@ -98,15 +105,21 @@ async function lookUp(config: DockerConfig, names: readonly string[], hosts: rea
 
 /** Old clients wrote URLs as keys: "https://host/v1/". */
 function normalizeKey(key: string): string {
-  return key.replace(/^https?:\/\//, '').replace(/\/(?:v[12]\/?)?$/, '').toLowerCase();
+  return key
+    .replace(/^https?:\/\//, '')
+    .replace(/\/(?:v[12]\/?)?$/, '')
+    .toLowerCase();
 }
 
 function fromEntry(value: z.infer<typeof entry>): Credentials {
-  const decoded = Buffer.from(value.auth ?? '', 'base64').toString('utf8').replace(/\0+$/, '');
+  const decoded = Buffer.from(value.auth ?? '', 'base64')
+    .toString('utf8')
+    .replace(/\0+$/, '');
   const colon = decoded.indexOf(':');
-  const username = colon === -1 ? value.username ?? '' : decoded.slice(0, colon);
-  const password = colon === -1 ? value.password ?? '' : decoded.slice(colon + 1);
-  if (value.identitytoken !== undefined && value.identitytoken !== '') return { kind: 'refresh-token', username, token: value.identitytoken };
+  const username = colon === -1 ? (value.username ?? '') : decoded.slice(0, colon);
+  const password = colon === -1 ? (value.password ?? '') : decoded.slice(colon + 1);
+  if (value.identitytoken !== undefined && value.identitytoken !== '')
+    return { kind: 'refresh-token', username, token: value.identitytoken };
   if (value.registrytoken !== undefined && value.registrytoken !== '') return { kind: 'bearer', token: value.registrytoken };
   return username === '' ? { kind: 'anonymous' } : { kind: 'basic', username, password };
 }

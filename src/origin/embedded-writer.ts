@@ -20,11 +20,20 @@ export class EmbeddedWriter implements RegistryWriter {
     return this.#origin.mountBlob(repository, digest, from);
   }
 
-  async uploadBlob(repository: string, { digest, size }: Pick<Descriptor, 'digest' | 'size'>, source: () => AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
+  async uploadBlob(
+    repository: string,
+    { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
+    source: () => AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<void> {
     await this.#origin.putBlob(repository, digest, source(), { size, ...(signal === undefined ? {} : { signal }) });
   }
 
-  async putManifest(repository: string, { digest, bytes, mediaType }: RawManifest, tag?: string): Promise<{ readonly subjectProcessed: boolean }> {
+  async putManifest(
+    repository: string,
+    { digest, bytes, mediaType }: RawManifest,
+    tag?: string,
+  ): Promise<{ readonly subjectProcessed: boolean }> {
     await this.#origin.putManifest(repository, tag === undefined ? { kind: 'digest', digest } : { kind: 'tag', tag }, bytes, mediaType);
     return { subjectProcessed: true };
   }

@@ -72,7 +72,12 @@ export class EmbeddedOrigin implements Origin {
     return size;
   }
 
-  async* readBlob(repository: string, digest: Digest, range: { start: number; end: number }, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+  async *readBlob(
+    repository: string,
+    digest: Digest,
+    range: { start: number; end: number },
+    signal?: AbortSignal,
+  ): AsyncIterable<Uint8Array> {
     await this.blobSize(repository, digest, signal);
     const reader = await this.#options.store.open(digest);
     try {
@@ -104,7 +109,12 @@ export class EmbeddedOrigin implements Origin {
   }
 
   /** Keeps a blob; it is on disk when this resolves. @throws LayerswarmError `digest-mismatch`, `size-mismatch`, `disk-full`, `aborted` */
-  async putBlob(repository: string, digest: Digest, source: AsyncIterable<Uint8Array>, options: { size?: number; signal?: AbortSignal } = {}): Promise<void> {
+  async putBlob(
+    repository: string,
+    digest: Digest,
+    source: AsyncIterable<Uint8Array>,
+    options: { size?: number; signal?: AbortSignal } = {},
+  ): Promise<void> {
     const { store, images } = this.#options;
     await store.write(source, {
       expected: digest,
@@ -128,23 +138,35 @@ export class EmbeddedOrigin implements Origin {
    * Keeps a manifest exactly as it came, once all that it links is here. It is on disk when this resolves.
    * @throws LayerswarmError `manifest-invalid`, `digest-mismatch`, `too-large`, `disk-full`; `not-found` with `detail.missing` for the first digest that is not here
    */
-  async putManifest(repository: string, reference: PushReference, bytes: Buffer, mediaType: string | undefined): Promise<{ digest: Digest; subject: Digest | undefined }> {
+  async putManifest(
+    repository: string,
+    reference: PushReference,
+    bytes: Buffer,
+    mediaType: string | undefined,
+  ): Promise<{ digest: Digest; subject: Digest | undefined }> {
     const { store, images, now } = this.#options;
     const full = this.#full(repository);
     const { raw, manifest } = rawManifest(bytes, { mediaType, expected: reference.kind === 'digest' ? reference.digest : undefined });
     if (manifest.kind === 'opaque') throw new LayerswarmError('manifest-invalid', `the manifest is not acceptable: ${manifest.why}`);
     const stated = statedMediaType(bytes);
     if (mediaType !== undefined && stated !== undefined && stated !== mediaType) {
-      throw new LayerswarmError('manifest-invalid', `the manifest is not acceptable: its mediaType says ${stated}, but it was announced as ${mediaType.slice(0, 100)}`);
+      throw new LayerswarmError(
+        'manifest-invalid',
+        `the manifest is not acceptable: its mediaType says ${stated}, but it was announced as ${mediaType.slice(0, 100)}`,
+      );
     }
     const { blobs, children, subject } = linkedDescriptors(manifest);
     for (const { digest, size } of blobs) {
       if (!this.hasBlob(repository, digest)) throw missing(repository, digest, 'blob');
       const held = store.size(digest);
-      if (held !== size) throw new LayerswarmError('size-mismatch', `the manifest says that ${digest.toString()} has ${size} bytes; it has ${held ?? 'none'}`);
+      if (held !== size)
+        throw new LayerswarmError(
+          'size-mismatch',
+          `the manifest says that ${digest.toString()} has ${size} bytes; it has ${held ?? 'none'}`,
+        );
     }
     for (const { digest } of children) {
-      if (await images.manifest(full, digest) === undefined) throw missing(repository, digest, 'manifest');
+      if ((await images.manifest(full, digest)) === undefined) throw missing(repository, digest, 'manifest');
     }
     await store.write(once(bytes), { expected: raw.digest, expectedSize: bytes.length, origin: true });
     await images.putManifest(full, raw);
@@ -161,7 +183,7 @@ export class EmbeddedOrigin implements Origin {
 
   /** Takes the manifest and its tags out of the repository; blobs stay until they are deleted or collected. @throws LayerswarmError `not-found` */
   async deleteManifest(repository: string, digest: Digest): Promise<void> {
-    if (!await this.#options.images.deleteManifest(this.#full(repository), digest)) throw notFound(`${repository}@${digest.toString()}`);
+    if (!(await this.#options.images.deleteManifest(this.#full(repository), digest))) throw notFound(`${repository}@${digest.toString()}`);
     await this.#options.images.flush();
   }
 
@@ -201,5 +223,9 @@ function notFound(what: string): LayerswarmError {
 }
 
 function missing(repository: string, digest: Digest, kind: 'blob' | 'manifest'): LayerswarmError {
-  return new LayerswarmError('not-found', `the manifest links the ${kind} ${digest.toString()}, which ${repository} does not hold; push it first`, { detail: { missing: digest } });
+  return new LayerswarmError(
+    'not-found',
+    `the manifest links the ${kind} ${digest.toString()}, which ${repository} does not hold; push it first`,
+    { detail: { missing: digest } },
+  );
 }

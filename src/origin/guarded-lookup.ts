@@ -9,7 +9,8 @@ export type Admits = (reach: Reach, host: string, address: string) => boolean;
 /** Where a registry at `url` may lead this node; its own host, where the configuration names it, is where it is meant to be. */
 export function admittedBy(url: URL, isNamed: boolean, redirects: readonly string[]): (reach: Reach, host: string) => boolean {
   const isLocal = reachOf(url.hostname) === 'loopback';
-  return (reach, host) => reach === 'network' || (reach === 'loopback' && isLocal) || (isNamed && host === url.hostname) || redirects.includes(host);
+  return (reach, host) =>
+    reach === 'network' || (reach === 'loopback' && isLocal) || (isNamed && host === url.hostname) || redirects.includes(host);
 }
 
 /** Milliseconds that a name server has to answer for a name whose addresses are known from before. */
@@ -91,5 +92,8 @@ export function checkHost(host: string, admits: Admits): void {
 
 function refusal(host: string, address: string): LayerswarmError {
   const where = host === address ? host : `${host} (${address})`;
-  return new LayerswarmError('origin-denied', `${where} is this host itself or on its own wire, where registries and members lead nobody; if that is meant, name it in allow.redirects`);
+  return new LayerswarmError(
+    'origin-denied',
+    `${where} is this host itself or on its own wire, where registries and members lead nobody; if that is meant, name it in allow.redirects`,
+  );
 }

@@ -89,7 +89,10 @@ export class Health {
   enter(force = false): Passage {
     const circuit = this.#circuit;
     if (!force && (circuit.kind === 'half-open' || (circuit.kind === 'open' && this.#clock.now() < circuit.until))) {
-      throw new LayerswarmError('origin-unreachable', `the origin ${this.#registry} is down: ${circuit.reason}; it is tried again within ${Math.ceil(circuit.pause / 1000)} s`);
+      throw new LayerswarmError(
+        'origin-unreachable',
+        `the origin ${this.#registry} is down: ${circuit.reason}; it is tried again within ${Math.ceil(circuit.pause / 1000)} s`,
+      );
     }
     if (circuit.kind === 'open') this.#circuit = { kind: 'half-open', pause: circuit.pause, reason: circuit.reason };
     return this.#passage(force);
@@ -123,10 +126,18 @@ export class Health {
       what();
     };
     return {
-      succeeded: () => { report(() => this.#succeeded(isProbe)); },
-      outage: (reason, kind = 'connection') => { report(() => this.#outage(reason, kind, isProbe)); },
-      failed: (reason) => { report(() => this.#failed(reason, isProbe)); },
-      inconclusive: () => { report(() => this.#inconclusive()); },
+      succeeded: () => {
+        report(() => this.#succeeded(isProbe));
+      },
+      outage: (reason, kind = 'connection') => {
+        report(() => this.#outage(reason, kind, isProbe));
+      },
+      failed: (reason) => {
+        report(() => this.#failed(reason, isProbe));
+      },
+      inconclusive: () => {
+        report(() => this.#inconclusive());
+      },
     };
   }
 
@@ -172,7 +183,8 @@ export class Health {
   /** half-open -> open, due at once: the next request finds out. */
   #inconclusive(): void {
     const circuit = this.#circuit;
-    if (circuit.kind === 'half-open') this.#circuit = { kind: 'open', pause: circuit.pause, until: this.#clock.now(), reason: circuit.reason };
+    if (circuit.kind === 'half-open')
+      this.#circuit = { kind: 'open', pause: circuit.pause, until: this.#clock.now(), reason: circuit.reason };
   }
 
   #opened(pause: number, reason: string): Circuit {

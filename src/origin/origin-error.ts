@@ -28,7 +28,10 @@ const OUTAGE_STATUS: ReadonlySet<number> = new Set([502, 503, 504]);
 /** @param what the request in words, e.g. "the tag list of team/app" */
 export function statusFailure(what: string, registry: string, status: number, body: Uint8Array, retryAfter: number | undefined): Failure {
   const reported = parseOciErrors(body);
-  const said = reported.map(({ code, message }) => (message === '' ? code : `${code}: ${message}`)).join('; ').slice(0, 300);
+  const said = reported
+    .map(({ code, message }) => (message === '' ? code : `${code}: ${message}`))
+    .join('; ')
+    .slice(0, 300);
   const error = new LayerswarmError(
     codeOf(status, reported[0]?.code),
     `${registry} answered ${status} for ${what}${said === '' ? '' : ` (${said})`}${advice(status)}`,
@@ -40,27 +43,49 @@ export function statusFailure(what: string, registry: string, status: number, bo
 function codeOf(status: number, ociCode: string | undefined): ErrorCode {
   if (status >= 500) return 'origin-unreachable';
   switch (status) {
-    case 400: return codeOfBadRequest(ociCode);
-    case 401: return 'origin-unauthorized';
-    case 404: case 410: return 'not-found';
-    case 405: return 'unsupported';
-    case 408: return 'timeout';
-    case 409: case 412: return 'origin-conflict';
-    case 413: return 'too-large';
-    case 416: return 'range-invalid';
-    case 429: return 'origin-rate-limited';
-    default: return 'origin-denied';
+    case 400:
+      return codeOfBadRequest(ociCode);
+    case 401:
+      return 'origin-unauthorized';
+    case 404:
+    case 410:
+      return 'not-found';
+    case 405:
+      return 'unsupported';
+    case 408:
+      return 'timeout';
+    case 409:
+    case 412:
+      return 'origin-conflict';
+    case 413:
+      return 'too-large';
+    case 416:
+      return 'range-invalid';
+    case 429:
+      return 'origin-rate-limited';
+    default:
+      return 'origin-denied';
   }
 }
 
 function codeOfBadRequest(ociCode = ''): ErrorCode {
   switch (ociCode) {
-    case 'NAME_INVALID': return 'name-invalid';
-    case 'DIGEST_INVALID': return 'digest-mismatch';
-    case 'SIZE_INVALID': return 'size-mismatch';
-    case 'MANIFEST_INVALID': case 'MANIFEST_UNVERIFIED': return 'manifest-invalid';
-    case 'MANIFEST_UNKNOWN': case 'BLOB_UNKNOWN': case 'NAME_UNKNOWN': case 'MANIFEST_BLOB_UNKNOWN': return 'not-found';
-    default: return 'origin-denied';
+    case 'NAME_INVALID':
+      return 'name-invalid';
+    case 'DIGEST_INVALID':
+      return 'digest-mismatch';
+    case 'SIZE_INVALID':
+      return 'size-mismatch';
+    case 'MANIFEST_INVALID':
+    case 'MANIFEST_UNVERIFIED':
+      return 'manifest-invalid';
+    case 'MANIFEST_UNKNOWN':
+    case 'BLOB_UNKNOWN':
+    case 'NAME_UNKNOWN':
+    case 'MANIFEST_BLOB_UNKNOWN':
+      return 'not-found';
+    default:
+      return 'origin-denied';
   }
 }
 
@@ -72,8 +97,13 @@ function advice(status: number): string {
 }
 
 const CERTIFICATE_CODES: ReadonlySet<string> = new Set([
-  'DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'UNABLE_TO_GET_ISSUER_CERT',
-  'CERT_UNTRUSTED', 'CERT_SIGNATURE_FAILURE',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'CERT_UNTRUSTED',
+  'CERT_SIGNATURE_FAILURE',
 ]);
 const TLS_REASONS: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: 'its certificate has expired; renew it there',
@@ -107,17 +137,30 @@ export function transportFailure(what: string, registry: string, error: unknown,
     return { error: new LayerswarmError('timeout', `${registry} ${phase}: ${what}`, { cause: error }), transient: true, outage: true };
   }
   if (code === 'UND_ERR_DESTROYED' || code === 'UND_ERR_CLOSED') {
-    return { error: new LayerswarmError('aborted', `${what}: the client of ${registry} was closed`, { cause: error }), transient: false, outage: false };
+    return {
+      error: new LayerswarmError('aborted', `${what}: the client of ${registry} was closed`, { cause: error }),
+      transient: false,
+      outage: false,
+    };
   }
   const isTls = CERTIFICATE_CODES.has(code) || code in TLS_REASONS;
-  const reason = CERTIFICATE_CODES.has(code) ? 'its certificate is not trusted; give the file of its authority as originCa'
-    : TLS_REASONS[code] ?? NETWORK_REASONS[code] ?? `the connection failed (${code})`;
-  return { error: new LayerswarmError('origin-unreachable', `cannot reach ${registry}: ${reason}`, { cause: error }), transient: !isTls, outage: true };
+  const reason = CERTIFICATE_CODES.has(code)
+    ? 'its certificate is not trusted; give the file of its authority as originCa'
+    : (TLS_REASONS[code] ?? NETWORK_REASONS[code] ?? `the connection failed (${code})`);
+  return {
+    error: new LayerswarmError('origin-unreachable', `cannot reach ${registry}: ${reason}`, { cause: error }),
+    transient: !isTls,
+    outage: true,
+  };
 }
 
 export function abortedError(what: string, signal: AbortSignal): LayerswarmError {
   const timedOut = signal.reason instanceof Error && signal.reason.name === 'TimeoutError';
-  return new LayerswarmError(timedOut ? 'timeout' : 'aborted', timedOut ? `${what}: not done in the time given` : `${what}: given up by whoever asked`, { cause: signal.reason });
+  return new LayerswarmError(
+    timedOut ? 'timeout' : 'aborted',
+    timedOut ? `${what}: not done in the time given` : `${what}: given up by whoever asked`,
+    { cause: signal.reason },
+  );
 }
 
 function networkCode(error: unknown): string {

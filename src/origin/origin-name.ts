@@ -14,7 +14,12 @@ export function isOriginName(text: string): boolean {
 
 /** The nearest name to what a host is called. */
 export function originNameFrom(host: string): string {
-  const labels = host.toLowerCase().slice(0, MAX_LENGTH).split('.').map((label) => label.replace(/[^a-z0-9-]+/g, '-').replace(/^-+|-+$/g, '')).filter((label) => label !== '');
+  const labels = host
+    .toLowerCase()
+    .slice(0, MAX_LENGTH)
+    .split('.')
+    .map((label) => label.replace(/[^a-z0-9-]+/g, '-').replace(/^-+|-+$/g, ''))
+    .filter((label) => label !== '');
   return labels.join('.') || 'origin';
 }
 

@@ -41,7 +41,14 @@ export class OtherRegistries {
     if (known !== undefined) return known;
     const { dispatcher, admits, credentialsFor, clock } = this.#options;
     const registry = new URL(origin);
-    const authenticator = new Authenticator({ registry, dispatchers: { registry: dispatcher, storage: dispatcher }, admits, credentials: credentialsFor(registry), health: new Health(registry.host, clock), clock });
+    const authenticator = new Authenticator({
+      registry,
+      dispatchers: { registry: dispatcher, storage: dispatcher },
+      admits,
+      credentials: credentialsFor(registry),
+      health: new Health(registry.host, clock),
+      clock,
+    });
     this.#authenticators.set(origin, authenticator);
     return authenticator;
   }

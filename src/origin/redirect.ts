@@ -17,7 +17,10 @@ export function redirectTarget(from: URL, location: string | undefined): URL {
     throw new LayerswarmError('origin-denied', `${from.host} redirects to ${quote(location ?? 'nowhere')}, which is no HTTP address`);
   }
   if (from.protocol === 'https:' && target.protocol === 'http:') {
-    throw new LayerswarmError('origin-denied', `${from.host} redirects to ${target.host} without TLS, which is refused; behind a proxy it may need X-Forwarded-Proto`);
+    throw new LayerswarmError(
+      'origin-denied',
+      `${from.host} redirects to ${target.host} without TLS, which is refused; behind a proxy it may need X-Forwarded-Proto`,
+    );
   }
   target.hash = '';
   return target;

@@ -98,7 +98,9 @@ export class RegistryHttp implements BlobHttp {
     this.clock = clock;
     this.health = new Health(this.url.host, clock, options.failFast === false ? Number.POSITIVE_INFINITY : undefined);
     this.rate = (options.bytesPerSecond ?? 0) > 0 ? newRate(options.bytesPerSecond!) : undefined;
-    this.rates = [this.rate === undefined ? undefined : new ByteRate(this.rate, clock), options.sharedRate].filter((rate) => rate !== undefined);
+    this.rates = [this.rate === undefined ? undefined : new ByteRate(this.rate, clock), options.sharedRate].filter(
+      (rate) => rate !== undefined,
+    );
     this.#timeouts = { ...DEFAULT_TIMEOUTS, ...options.timeouts };
     this.#retry = { ...DEFAULT_RETRY, ...options.retry };
     const { caFile, caText, clientCert, isNamed = true, redirects = [] } = options;
@@ -115,7 +117,12 @@ export class RegistryHttp implements BlobHttp {
       health: this.health,
       clock,
     });
-    this.#others = new OtherRegistries({ dispatcher: this.#dispatchers.storage, admits: this.#admits, credentialsFor: options.credentialsFor ?? ((registry) => dockerConfigCredentials({ registry, clock })), clock });
+    this.#others = new OtherRegistries({
+      dispatcher: this.#dispatchers.storage,
+      admits: this.#admits,
+      credentialsFor: options.credentialsFor ?? ((registry) => dockerConfigCredentials({ registry, clock })),
+      clock,
+    });
     this.#bulk = new Semaphore(options.maxConnections ?? DEFAULT_CONNECTIONS);
     this.#locations = new LocationCache(clock);
   }
@@ -213,7 +220,9 @@ export class RegistryHttp implements BlobHttp {
     let answer = await this.#follow(request, sent);
     if (answer.status === 401 && this.#isRegistry(answer.url)) {
       answer.discard();
-      sent = await unlessAborted(this.#auth.answer(answer.headers['www-authenticate'], access, sent), signal, (aborted) => abortedError(what, aborted));
+      sent = await unlessAborted(this.#auth.answer(answer.headers['www-authenticate'], access, sent), signal, (aborted) =>
+        abortedError(what, aborted),
+      );
       answer = await this.#follow(request, sent);
       if (answer.status === 401 && this.#isRegistry(answer.url)) {
         answer.discard();
@@ -249,7 +258,8 @@ export class RegistryHttp implements BlobHttp {
       if (!isRedirect(answer.status) || !isRead(request)) return answer;
       answer.discard();
       redirects += 1;
-      if (redirects > MAX_REDIRECTS) throw new LayerswarmError('origin-denied', `${this.url.host} redirects ${request.what} more than ${MAX_REDIRECTS} times`);
+      if (redirects > MAX_REDIRECTS)
+        throw new LayerswarmError('origin-denied', `${this.url.host} redirects ${request.what} more than ${MAX_REDIRECTS} times`);
       url = redirectTarget(url, answer.header('location'));
       if (locationKey !== undefined && !this.#isRegistry(url)) this.#locations.set(locationKey, url);
     }

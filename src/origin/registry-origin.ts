@@ -63,7 +63,11 @@ export class RegistryOrigin implements Origin {
   #orNone(health: OriginHealth): OriginHealth {
     if (this.#isRegistry || this.#hasServed || health.state !== 'ok') return health;
     const { reachedAt: _, ...rest } = health;
-    return { ...rest, state: 'unreachable', reason: `${this.#http.url.host} answers 404 to /v2/, and nothing was read from it so far: it is no registry; check the URL` };
+    return {
+      ...rest,
+      state: 'unreachable',
+      reason: `${this.#http.url.host} answers 404 to /v2/, and nothing was read from it so far: it is no registry; check the URL`,
+    };
   }
 
   async resolveTag(repository: string, tag: string, signal?: AbortSignal): Promise<Digest> {
@@ -94,9 +98,14 @@ export class RegistryOrigin implements Origin {
     const answer = await this.#http.send({ ...request, method: 'GET', headers: { range: 'bytes=0-0' }, accept: [200, 206, 416] });
     answer.discard();
     // 416 to the first byte is the answer for an empty blob
-    const total = answer.status === 200 ? answer.contentLength
-      : answer.status === 206 ? parseContentRange(answer.header('content-range'))?.total
-        : /^bytes \*\/0$/.test(answer.header('content-range') ?? '') ? 0 : undefined;
+    const total =
+      answer.status === 200
+        ? answer.contentLength
+        : answer.status === 206
+          ? parseContentRange(answer.header('content-range'))?.total
+          : /^bytes \*\/0$/.test(answer.header('content-range') ?? '')
+            ? 0
+            : undefined;
     if (total === undefined) throw new LayerswarmError('unsupported', `${this.#http.url.host} does not say ${what}`);
     return total;
   }
@@ -114,7 +123,8 @@ export class RegistryOrigin implements Origin {
     const first = `/v2/${checkRepositoryName(repository)}/tags/list?n=${TAGS_A_PAGE}`;
     await this.#pages(`the tag list of ${repository}`, first, pull(repository), signal, async (answer) => {
       const parsed = tagList.safeParse(parseJson(await answer.bytes(MAX_TAGS_BODY)));
-      if (!parsed.success) throw new LayerswarmError('unsupported', `${this.#http.url.host} answered something other than a tag list of ${repository}`);
+      if (!parsed.success)
+        throw new LayerswarmError('unsupported', `${this.#http.url.host} answered something other than a tag list of ${repository}`);
       for (const tag of parsed.data.tags ?? []) if (isTag(tag)) tags.add(tag);
     });
     return [...tags].sort();
@@ -125,14 +135,21 @@ export class RegistryOrigin implements Origin {
     const { prefix } = this.#http.place;
     const names = new Set<string>();
     try {
-      await this.#pages('the list of repositories', `/v2/_catalog?n=${TAGS_A_PAGE}`, { scopes: ['registry:catalog:*'] }, signal, async (answer) => {
-        const parsed = catalog.safeParse(parseJson(await answer.bytes(MAX_TAGS_BODY)));
-        if (!parsed.success) throw new LayerswarmError('unsupported', `${this.#http.url.host} answered something other than a list of repositories`);
-        for (const full of parsed.data.repositories ?? []) {
-          const name = full.startsWith(prefix) ? full.slice(prefix.length) : '';
-          if (isRepositoryName(name)) names.add(name);
-        }
-      });
+      await this.#pages(
+        'the list of repositories',
+        `/v2/_catalog?n=${TAGS_A_PAGE}`,
+        { scopes: ['registry:catalog:*'] },
+        signal,
+        async (answer) => {
+          const parsed = catalog.safeParse(parseJson(await answer.bytes(MAX_TAGS_BODY)));
+          if (!parsed.success)
+            throw new LayerswarmError('unsupported', `${this.#http.url.host} answered something other than a list of repositories`);
+          for (const full of parsed.data.repositories ?? []) {
+            const name = full.startsWith(prefix) ? full.slice(prefix.length) : '';
+            if (isRepositoryName(name)) names.add(name);
+          }
+        },
+      );
     } catch (error) {
       if (['unsupported', 'not-found', 'origin-denied', 'origin-unauthorized'].includes(errorCode(error))) return undefined;
       throw error;
@@ -145,13 +162,27 @@ export class RegistryOrigin implements Origin {
     const first = `/v2/${checkRepositoryName(repository)}/referrers/${subject.toString()}${query}`;
     const pages: { bytes: Buffer; filtered: boolean }[] = [];
     let supported = true;
-    await this.#pages(`the referrers of ${subject.toString()} in ${repository}`, first, pull(repository), signal, async (answer) => {
-      supported &&= answer.status === 200 && mediaTypeEssence(answer.header('content-type')) === MediaType.ociIndex;
-      if (supported) pages.push({ bytes: await answer.bytes(MAX_REFERRERS_BODY), filtered: /\bartifactType\b/.test(answer.header('oci-filters-applied') ?? '') });
-    }, [400, 404, 405, 501]);
+    await this.#pages(
+      `the referrers of ${subject.toString()} in ${repository}`,
+      first,
+      pull(repository),
+      signal,
+      async (answer) => {
+        supported &&= answer.status === 200 && mediaTypeEssence(answer.header('content-type')) === MediaType.ociIndex;
+        if (supported)
+          pages.push({
+            bytes: await answer.bytes(MAX_REFERRERS_BODY),
+            filtered: /\bartifactType\b/.test(answer.header('oci-filters-applied') ?? ''),
+          });
+      },
+      [400, 404, 405, 501],
+    );
     if (!supported) return undefined;
     const wanted = pages.every(({ filtered }) => filtered) ? undefined : artifactType;
-    return mergeReferrers(pages.map(({ bytes }) => bytes), wanted);
+    return mergeReferrers(
+      pages.map(({ bytes }) => bytes),
+      wanted,
+    );
   }
 
   async probe(signal?: AbortSignal): Promise<OriginHealth> {
@@ -159,7 +190,16 @@ export class RegistryOrigin implements Origin {
     const began = Date.now();
     try {
       // The client's own time-out, since silence is the answer that a probe is there to find.
-      const answer = await this.#http.send({ what: 'the version check', method: 'GET', target: '/v2/', access: { scopes: [] }, accept: [200, 404], probe: true, headersTimeout: PROBE_TIMEOUT, signal });
+      const answer = await this.#http.send({
+        what: 'the version check',
+        method: 'GET',
+        target: '/v2/',
+        access: { scopes: [] },
+        accept: [200, 404],
+        probe: true,
+        headersTimeout: PROBE_TIMEOUT,
+        signal,
+      });
       answer.discard();
       // a part of a registry, under a path, need not have a version check of its own
       this.#isRegistry = answer.status === 200 || new URL(this.url).pathname !== '/';
@@ -175,7 +215,13 @@ export class RegistryOrigin implements Origin {
     await this.#http.close();
   }
 
-  async #readManifest(what: string, repository: string, reference: string, expected: Digest | undefined, signal: AbortSignal | undefined): Promise<RawManifest> {
+  async #readManifest(
+    what: string,
+    repository: string,
+    reference: string,
+    expected: Digest | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<RawManifest> {
     const answer = await this.#manifestRequest('GET', what, repository, reference, signal, [200]);
     let bytes: Buffer;
     try {
@@ -193,19 +239,45 @@ export class RegistryOrigin implements Origin {
     } catch (error) {
       if (expected !== undefined || errorCode(error) !== 'manifest-invalid') throw error;
       // a page of a proxy in between, rather than what somebody pushed under the tag
-      throw new LayerswarmError('unavailable', `${this.#http.url.host} answered something other than ${what}: ${(error as Error).message}`, { cause: error });
+      throw new LayerswarmError(
+        'unavailable',
+        `${this.#http.url.host} answered something other than ${what}: ${(error as Error).message}`,
+        { cause: error },
+      );
     }
   }
 
-  async #manifestRequest(method: 'GET' | 'HEAD', what: string, repository: string, reference: string, signal: AbortSignal | undefined, accept: readonly number[]): Promise<Answer> {
+  async #manifestRequest(
+    method: 'GET' | 'HEAD',
+    what: string,
+    repository: string,
+    reference: string,
+    signal: AbortSignal | undefined,
+    accept: readonly number[],
+  ): Promise<Answer> {
     const target = `/v2/${checkRepositoryName(repository)}/manifests/${reference}`;
-    const answer = await this.#http.send({ what, method, target, access: pull(repository), headers: { accept: MANIFEST_ACCEPT }, accept, signal });
+    const answer = await this.#http.send({
+      what,
+      method,
+      target,
+      access: pull(repository),
+      headers: { accept: MANIFEST_ACCEPT },
+      accept,
+      signal,
+    });
     this.#hasServed ||= answer.status === 200;
     return answer;
   }
 
   /** Follows `rel="next"` to the end. */
-  async #pages(what: string, first: string, access: Access, signal: AbortSignal | undefined, read: (answer: Answer) => Promise<void>, alsoAccept: readonly number[] = []): Promise<void> {
+  async #pages(
+    what: string,
+    first: string,
+    access: Access,
+    signal: AbortSignal | undefined,
+    read: (answer: Answer) => Promise<void>,
+    alsoAccept: readonly number[] = [],
+  ): Promise<void> {
     let target: string | URL | undefined = first;
     for (let page = 1; target !== undefined; page++) {
       if (page > MAX_PAGES) throw new LayerswarmError('too-large', `${what} has more than ${MAX_PAGES} pages`);
@@ -231,7 +303,10 @@ function pull(repository: string): Access {
 }
 
 function schemaOne(what: string): LayerswarmError {
-  return new LayerswarmError('manifest-invalid', `${what} is a Docker schema 1 manifest, which is no longer supported; push the image again with a current client`);
+  return new LayerswarmError(
+    'manifest-invalid',
+    `${what} is a Docker schema 1 manifest, which is no longer supported; push the image again with a current client`,
+  );
 }
 
 /** One index out of the pages; the origin's own bytes where there is one page and nothing is left to filter. Undefined when it is no index. */
@@ -244,8 +319,11 @@ function mergeReferrers(pages: readonly Buffer[], artifactType: string | undefin
       if (error instanceof LayerswarmError) return undefined; // callers fall back to the tag, as for a registry without the API
       throw error;
     }
-    descriptors.push(...(JSON.parse(page.toString('utf8')) as { manifests: { artifactType?: string }[] }).manifests
-      .filter((descriptor) => artifactType === undefined || descriptor.artifactType === artifactType));
+    descriptors.push(
+      ...(JSON.parse(page.toString('utf8')) as { manifests: { artifactType?: string }[] }).manifests.filter(
+        (descriptor) => artifactType === undefined || descriptor.artifactType === artifactType,
+      ),
+    );
   }
   if (pages.length === 1 && artifactType === undefined) return pages[0];
   return Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: descriptors }));

@@ -26,8 +26,12 @@ export class RegistryUploads implements RegistryWriter {
 
   async blobExists(repository: string, digest: Digest, signal?: AbortSignal): Promise<boolean> {
     const answer = await this.#http.send({
-      what: `the blob ${digest.toString()} of ${repository}`, method: 'HEAD', target: `/v2/${checkRepositoryName(repository)}/blobs/${digest.toString()}`,
-      access: push(repository), accept: [200, 404], signal,
+      what: `the blob ${digest.toString()} of ${repository}`,
+      method: 'HEAD',
+      target: `/v2/${checkRepositoryName(repository)}/blobs/${digest.toString()}`,
+      access: push(repository),
+      accept: [200, 404],
+      signal,
     });
     answer.discard();
     return answer.status === 200;
@@ -35,14 +39,28 @@ export class RegistryUploads implements RegistryWriter {
 
   async mountBlob(repository: string, digest: Digest, from: string, signal?: AbortSignal): Promise<boolean> {
     const query = new URLSearchParams({ mount: digest.toString(), from: this.#http.place.repository(checkRepositoryName(from)) });
-    const answer = await this.#http.send(beginning(`mounting ${digest.toString()} of ${from} in ${repository}`, checkRepositoryName(repository), `?${query.toString()}`, [201, 202], push(repository, from), signal));
+    const answer = await this.#http.send(
+      beginning(
+        `mounting ${digest.toString()} of ${from} in ${repository}`,
+        checkRepositoryName(repository),
+        `?${query.toString()}`,
+        [201, 202],
+        push(repository, from),
+        signal,
+      ),
+    );
     answer.discard();
     if (answer.status === 201) return true;
     await this.#cancel(repository, answer);
     return false;
   }
 
-  async uploadBlob(repository: string, { digest, size }: Pick<Descriptor, 'digest' | 'size'>, source: () => AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void> {
+  async uploadBlob(
+    repository: string,
+    { digest, size }: Pick<Descriptor, 'digest' | 'size'>,
+    source: () => AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const what = `uploading ${digest.toString()} to ${repository}`;
     checkRepositoryName(repository);
     // a broken upload is not continued: each try has one of its own
@@ -53,9 +71,16 @@ export class RegistryUploads implements RegistryWriter {
       target.searchParams.set('digest', digest.toString());
       try {
         const answer = await this.#http.attempt({
-          what, method: 'PUT', target, access: push(repository), accept: [201],
+          what,
+          method: 'PUT',
+          target,
+          access: push(repository),
+          accept: [201],
           headers: { 'content-type': 'application/octet-stream', 'content-length': String(size) },
-          body: size === 0 ? Buffer.alloc(0) : () => checked(source(), digest, size, what), headersTimeout: FINISH_TIMEOUT, bulk: true, signal,
+          body: size === 0 ? Buffer.alloc(0) : () => checked(source(), digest, size, what),
+          headersTimeout: FINISH_TIMEOUT,
+          bulk: true,
+          signal,
         });
         answer.discard();
         this.#checkDigest(what, answer, digest);
@@ -64,21 +89,44 @@ export class RegistryUploads implements RegistryWriter {
         throw error;
       }
     });
-    if (!await this.blobExists(repository, digest, signal)) {
-      throw new LayerswarmError('digest-mismatch', `${this.#http.url.host} took ${digest.toString()} and does not have it in ${repository}`);
+    if (!(await this.blobExists(repository, digest, signal))) {
+      throw new LayerswarmError(
+        'digest-mismatch',
+        `${this.#http.url.host} took ${digest.toString()} and does not have it in ${repository}`,
+      );
     }
   }
 
-  async putManifest(repository: string, manifest: RawManifest, tag?: string, signal?: AbortSignal): Promise<{ readonly subjectProcessed: boolean }> {
+  async putManifest(
+    repository: string,
+    manifest: RawManifest,
+    tag?: string,
+    signal?: AbortSignal,
+  ): Promise<{ readonly subjectProcessed: boolean }> {
     const reference = tag === undefined ? manifest.digest.toString() : checkTag(tag);
     const what = `pushing the manifest ${repository}:${reference}`;
     const target = `/v2/${checkRepositoryName(repository)}/manifests/${reference}`;
     const answer = await this.#http.send({
-      what, method: 'PUT', target, access: push(repository), accept: [201], headers: { 'content-type': manifest.mediaType },
-      body: manifest.bytes, headersTimeout: FINISH_TIMEOUT, signal,
+      what,
+      method: 'PUT',
+      target,
+      access: push(repository),
+      accept: [201],
+      headers: { 'content-type': manifest.mediaType },
+      body: manifest.bytes,
+      headersTimeout: FINISH_TIMEOUT,
+      signal,
     });
     answer.discard();
-    const head = await this.#http.send({ what, method: 'HEAD', target, access: push(repository), accept: [200], headers: { accept: MANIFEST_ACCEPT }, signal });
+    const head = await this.#http.send({
+      what,
+      method: 'HEAD',
+      target,
+      access: push(repository),
+      accept: [200],
+      headers: { accept: MANIFEST_ACCEPT },
+      signal,
+    });
     head.discard();
     this.#checkDigest(what, answer, manifest.digest);
     this.#checkDigest(what, head, manifest.digest);
@@ -93,7 +141,12 @@ export class RegistryUploads implements RegistryWriter {
   async #cancel(repository: string, begun: Answer): Promise<void> {
     try {
       const answer = await this.#http.send({
-        what: 'cancelling an upload', method: 'DELETE', target: this.#location(begun), access: push(repository), accept: [204, 202, 200, 404, 405], probe: true,
+        what: 'cancelling an upload',
+        method: 'DELETE',
+        target: this.#location(begun),
+        access: push(repository),
+        accept: [204, 202, 200, 404, 405],
+        probe: true,
         signal: AbortSignal.timeout(CANCEL_TIMEOUT),
       });
       answer.discard();
@@ -113,8 +166,23 @@ export class RegistryUploads implements RegistryWriter {
   }
 }
 
-function beginning(what: string, repository: string, query: string, accept: readonly number[], access: Access, signal: AbortSignal | undefined): RegistryRequest {
-  return { what, method: 'POST', target: `/v2/${repository}/blobs/uploads/${query}`, access, accept, headers: { 'content-length': '0' }, signal };
+function beginning(
+  what: string,
+  repository: string,
+  query: string,
+  accept: readonly number[],
+  access: Access,
+  signal: AbortSignal | undefined,
+): RegistryRequest {
+  return {
+    what,
+    method: 'POST',
+    target: `/v2/${repository}/blobs/uploads/${query}`,
+    access,
+    accept,
+    headers: { 'content-length': '0' },
+    signal,
+  };
 }
 
 function push(repository: string, from?: string): Access {
@@ -122,7 +190,12 @@ function push(repository: string, from?: string): Access {
 }
 
 /** Passes bytes on, and throws before the last of them when the whole is not what it should be: the registry sees no complete body then. */
-async function* checked(source: AsyncIterable<Uint8Array>, digest: Digest, size: number, what: string): AsyncGenerator<Uint8Array, void, undefined> {
+async function* checked(
+  source: AsyncIterable<Uint8Array>,
+  digest: Digest,
+  size: number,
+  what: string,
+): AsyncGenerator<Uint8Array, void, undefined> {
   try {
     yield* compared(source, digest, size, what);
   } catch (error) {
@@ -132,7 +205,12 @@ async function* checked(source: AsyncIterable<Uint8Array>, digest: Digest, size:
   }
 }
 
-async function* compared(source: AsyncIterable<Uint8Array>, digest: Digest, size: number, what: string): AsyncGenerator<Uint8Array, void, undefined> {
+async function* compared(
+  source: AsyncIterable<Uint8Array>,
+  digest: Digest,
+  size: number,
+  what: string,
+): AsyncGenerator<Uint8Array, void, undefined> {
   const hash = createHash(digest.algorithm);
   let length = 0;
   let held: Uint8Array | undefined;
@@ -145,6 +223,7 @@ async function* compared(source: AsyncIterable<Uint8Array>, digest: Digest, size
   }
   if (length !== size) throw new LayerswarmError('size-mismatch', `${what}: the source gives ${length} of ${size} bytes`);
   const actual = Digest.fromHash(hash, digest.algorithm);
-  if (!actual.equals(digest)) throw new LayerswarmError('digest-mismatch', `${what}: the source gives bytes with digest ${actual.toString()}`);
+  if (!actual.equals(digest))
+    throw new LayerswarmError('digest-mismatch', `${what}: the source gives bytes with digest ${actual.toString()}`);
   if (held !== undefined) yield held;
 }

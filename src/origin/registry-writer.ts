@@ -14,11 +14,21 @@ export interface RegistryWriter {
    * Uploads a blob of known digest and size. `source` is called again for each try, and must give the same bytes each time.
    * @throws `digest-mismatch`, `size-mismatch` when the source gives other bytes; the registry keeps nothing then
    */
-  uploadBlob(repository: string, descriptor: Pick<Descriptor, 'digest' | 'size'>, source: () => AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void>;
+  uploadBlob(
+    repository: string,
+    descriptor: Pick<Descriptor, 'digest' | 'size'>,
+    source: () => AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<void>;
   /**
    * Puts a manifest under a tag, or under its digest alone.
    * `subjectProcessed`: the registry lists it among the referrers of its subject by itself; else, where the manifest has a
    * subject, the writer keeps the referrers tag (distribution-spec 1.1, "Pushing Manifests with Subject").
    */
-  putManifest(repository: string, manifest: RawManifest, tag?: string, signal?: AbortSignal): Promise<{ readonly subjectProcessed: boolean }>;
+  putManifest(
+    repository: string,
+    manifest: RawManifest,
+    tag?: string,
+    signal?: AbortSignal,
+  ): Promise<{ readonly subjectProcessed: boolean }>;
 }

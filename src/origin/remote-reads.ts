@@ -26,6 +26,8 @@ export function remoteReads(http: RegistryHttp): RemoteReads {
     connections: http.connections,
     rate: http.rate,
     send: async (request, transport, signal) => await http.send({ ...request, method: 'GET', bulk: true, transport, signal }),
-    tellRanges: (heeded) => { http.tellRanges(heeded); },
+    tellRanges: (heeded) => {
+      http.tellRanges(heeded);
+    },
   };
 }

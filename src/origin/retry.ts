@@ -33,7 +33,12 @@ export function parseRetryAfter(header: string | undefined, now: number): number
  * the registry asks for counts against the deadline, and is not begun when it would not fit. Only for what may be repeated.
  * @throws the LayerswarmError of the last failure
  */
-export async function withRetry<T>(policy: RetryPolicy, clock: Clock, signal: AbortSignal | undefined, attempt: () => Promise<T>): Promise<T> {
+export async function withRetry<T>(
+  policy: RetryPolicy,
+  clock: Clock,
+  signal: AbortSignal | undefined,
+  attempt: () => Promise<T>,
+): Promise<T> {
   const end = clock.now() + policy.deadlineMs;
   for (let failures = 1; ; failures++) {
     try {

@@ -82,7 +82,11 @@ function lazyConnector(pem: Pem, timeout: number, admits: Admits | undefined): b
 /** Trusts what other programs on this host trust; Node's own list only where the system has none. */
 function secureContext({ ca, ...client }: Pem): SecureContext {
   const system = getCACertificates('system');
-  const authorities = [...(system.length > 0 ? system : getCACertificates('bundled')), ...getCACertificates('extra'), ...(ca === undefined ? [] : [ca])];
+  const authorities = [
+    ...(system.length > 0 ? system : getCACertificates('bundled')),
+    ...getCACertificates('extra'),
+    ...(ca === undefined ? [] : [ca]),
+  ];
   return createSecureContext({ ...client, ca: [...new Set(authorities)] });
 }
 
@@ -91,7 +95,11 @@ function readPem(path: string, what: string): string {
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    throw new LayerswarmError('config-invalid', `cannot read ${what} from ${path}: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`, { cause: error });
+    throw new LayerswarmError(
+      'config-invalid',
+      `cannot read ${what} from ${path}: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}`,
+      { cause: error },
+    );
   }
   if (!text.includes('-----BEGIN ')) throw new LayerswarmError('config-invalid', `${path} holds no PEM text; expected ${what}`);
   return text;

@@ -22,13 +22,16 @@ export interface Exchange {
 export type Transport = (way: keyof Dispatchers, exchange: Exchange) => Promise<Answer>;
 
 /** Sends the request as it is: no redirect is followed, no content decoded. @throws what undici and the network throw */
-export async function exchange(dispatcher: Dispatchers[keyof Dispatchers], { method, url, headers, body, signal, headersTimeout, stallTimeout }: Exchange): Promise<Answer> {
+export async function exchange(
+  dispatcher: Dispatchers[keyof Dispatchers],
+  { method, url, headers, body, signal, headersTimeout, stallTimeout }: Exchange,
+): Promise<Answer> {
   const response = await dispatcher.request({
     origin: url.origin,
     path: url.pathname + url.search,
     method,
     headers: { 'user-agent': 'layerswarm', 'accept-encoding': 'identity', ...headers },
-    body: typeof body === 'function' ? Readable.from(body(), { objectMode: false }) : body ?? null,
+    body: typeof body === 'function' ? Readable.from(body(), { objectMode: false }) : (body ?? null),
     signal: signal ?? null,
     headersTimeout,
     bodyTimeout: stallTimeout,
@@ -131,5 +134,8 @@ export function requireIdentity(what: string, answer: Answer): void {
   const encoding = answer.header('content-encoding') ?? 'identity';
   if (encoding === 'identity') return;
   answer.discard();
-  throw new LayerswarmError('unsupported', `${answer.url.host} sent ${what} encoded as ${encoding.slice(0, 20)}, which was not asked for; check the proxies in front of it`);
+  throw new LayerswarmError(
+    'unsupported',
+    `${answer.url.host} sent ${what} encoded as ${encoding.slice(0, 20)}, which was not asked for; check the proxies in front of it`,
+  );
 }

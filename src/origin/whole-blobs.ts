@@ -44,7 +44,13 @@ export class WholeBlobs {
   readonly #lines = new Map<string, Line>();
 
   /** Bytes [start, end); fewer where the body ends before. @throws what opening and reading throw */
-  async* read(key: string, start: number, end: number, options: WholeBlobsOptions, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, undefined> {
+  async *read(
+    key: string,
+    start: number,
+    end: number,
+    options: WholeBlobsOptions,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
     const line = this.#line(key);
     await this.#turn(key, line, start, signal);
     let ended: AbortController | undefined;
@@ -82,7 +88,7 @@ export class WholeBlobs {
 
   #line(key: string): Line {
     let line = this.#lines.get(key);
-    if (line === undefined) this.#lines.set(key, line = { stream: undefined, busy: false, waiting: new Set(), timer: undefined });
+    if (line === undefined) this.#lines.set(key, (line = { stream: undefined, busy: false, waiting: new Set(), timer: undefined }));
     return line;
   }
 
@@ -130,7 +136,7 @@ export class WholeBlobs {
 async function* partsOf(stream: Stream, end: number, taken: (bytes: number) => Promise<void>): AsyncGenerator<Buffer, void, undefined> {
   while (stream.position < end) {
     if (stream.rest.length === 0) {
-      const { value, done } = await stream.chunks.next() as IteratorResult<Buffer, undefined>;
+      const { value, done } = (await stream.chunks.next()) as IteratorResult<Buffer, undefined>;
       if (done === true) return;
       await taken(value.length);
       stream.rest = value;

@@ -1,6 +1,6 @@
 /** Programs that pull, as far as they are told apart: a small, fixed set. `cli` is this program itself, on this host or for a member. */
 export const CLIENTS = ['containerd', 'dockerd', 'podman', 'crio', 'skopeo', 'cli', 'other'] as const;
-export type ClientName = typeof CLIENTS[number];
+export type ClientName = (typeof CLIENTS)[number];
 
 const BEGINNINGS: readonly (readonly [beginning: RegExp, client: ClientName])[] = [
   [/^(containerd|nerdctl)\//i, 'containerd'],

@@ -58,7 +58,12 @@ interface Answer {
 }
 
 /** What each code of ours is called when content is read, and when the client sends content; `unknown` is the context's own. */
-const ANSWERS: Readonly<Record<ErrorCode, { readonly pull: OciErrorCode | 'unknown'; readonly push?: OciErrorCode; readonly status?: { pull?: number; push?: number } }>> = {
+const ANSWERS: Readonly<
+  Record<
+    ErrorCode,
+    { readonly pull: OciErrorCode | 'unknown'; readonly push?: OciErrorCode; readonly status?: { pull?: number; push?: number } }
+  >
+> = {
   'not-found': { pull: 'unknown' },
   'origin-unauthorized': { pull: 'unknown' },
   'origin-denied': { pull: 'unknown' },
@@ -98,7 +103,7 @@ const ANSWERS: Readonly<Record<ErrorCode, { readonly pull: OciErrorCode | 'unkno
 function answerOf(error: unknown, context: ErrorContext): Answer {
   if (error instanceof OciError) return { status: error.status, code: error.ociCode, headers: error.headers };
   const entry = ANSWERS[errorCode(error)];
-  const named = context.isPush ? entry.push ?? entry.pull : entry.pull;
+  const named = context.isPush ? (entry.push ?? entry.pull) : entry.pull;
   const code = named === 'unknown' ? context.unknown : named;
   const status = (context.isPush ? entry.status?.push : entry.status?.pull) ?? OCI_ERROR_STATUS[code];
   return { status, code, headers: status === 416 ? { 'Content-Range': `bytes */${sizeOf(error)}` } : {} };

@@ -107,24 +107,51 @@ export class Registry {
     const now = options.now ?? Date.now;
     this.#mirrors = options.mirrors ?? (() => []);
     this.namespaces = new Namespaces({ ...own, mirrors: () => this.#mirrors().map(({ name }) => name) });
-    const rules = { now, onStale: (): void => counters.staleTag(), ...(options.timing && { timing: options.timing }), ...(options.tagRules && { tagRules: options.tagRules }) };
+    const rules = {
+      now,
+      onStale: (): void => counters.staleTag(),
+      ...(options.timing && { timing: options.timing }),
+      ...(options.tagRules && { tagRules: options.tagRules }),
+    };
     this.#own = { resolver: new ImageResolver({ ...rules, ...content, ...own }), exchange: content.exchange, origin: () => own.origin() };
     this.#openMirror = ({ origin, tagMemory, isExcluded }) => {
       const exchange = new MirrorExchange(content.exchange, origin);
-      return { resolver: new ImageResolver({ ...rules, ...content, exchange, origin: () => origin, tagMemory, isExcluded }), exchange, origin: () => origin };
+      return {
+        resolver: new ImageResolver({ ...rules, ...content, exchange, origin: () => origin, tagMemory, isExcluded }),
+        exchange,
+        origin: () => origin,
+      };
     };
     const { namespaces } = this;
     const { embedded } = options;
-    this.#uploads = embedded === undefined ? undefined : new UploadSessions({ folder: embedded.uploadsFolder, now, ...(embedded.makeRoom === undefined ? {} : { makeRoom: embedded.makeRoom }) });
-    const pushRoutes = embedded === undefined || this.#uploads === undefined
-      ? readOnlyRoutes()
-      : embeddedPushRoutes({ origin: embedded.origin, uploads: this.#uploads, namespaces });
+    this.#uploads =
+      embedded === undefined
+        ? undefined
+        : new UploadSessions({
+            folder: embedded.uploadsFolder,
+            now,
+            ...(embedded.makeRoom === undefined ? {} : { makeRoom: embedded.makeRoom }),
+          });
+    const pushRoutes =
+      embedded === undefined || this.#uploads === undefined
+        ? readOnlyRoutes()
+        : embeddedPushRoutes({ origin: embedded.origin, uploads: this.#uploads, namespaces });
     const { deadlineMs = DEADLINE_MS, hostNames = [], maxConnections, ...listening } = server;
     this.#endpoint = new HttpEndpoint({
       ...listening,
       hostNames,
       maxConnections,
-      routes: [...pullRoutes({ ...content, namespaces, upstreamOf: (repository) => this.upstreamOf(repository), observer: counters, lazyRanges: options.lazyRanges ?? false, deadlineMs }), ...pushRoutes],
+      routes: [
+        ...pullRoutes({
+          ...content,
+          namespaces,
+          upstreamOf: (repository) => this.upstreamOf(repository),
+          observer: counters,
+          lazyRanges: options.lazyRanges ?? false,
+          deadlineMs,
+        }),
+        ...pushRoutes,
+      ],
       log: options.log,
       observer: counters,
     });

@@ -8,11 +8,18 @@ import { formatPlatform, normalizePlatform } from '../oci/platform.ts';
  * What is copied of an index when only some platforms are wanted: the child itself where that is one, with the digest that it has;
  * else an index of those children, which is another document and so has a digest of its own. @throws `not-found` when there is none
  */
-export async function onlyPlatforms(source: ImageSource, root: RawManifest, platforms: readonly Platform[], signal?: AbortSignal): Promise<RawManifest> {
+export async function onlyPlatforms(
+  source: ImageSource,
+  root: RawManifest,
+  platforms: readonly Platform[],
+  signal?: AbortSignal,
+): Promise<RawManifest> {
   const manifest = parseManifest(root.bytes, root.mediaType);
   if (platforms.length === 0 || manifest.kind === 'image') return root;
   const wanted = platforms.map((platform) => formatPlatform(normalizePlatform(platform)));
-  const kept = manifest.manifests.filter(({ platform }) => platform !== undefined && wanted.includes(formatPlatform(normalizePlatform(platform))));
+  const kept = manifest.manifests.filter(
+    ({ platform }) => platform !== undefined && wanted.includes(formatPlatform(normalizePlatform(platform))),
+  );
   const [only] = kept;
   if (only === undefined) throw new LayerswarmError('not-found', `the image is not there for ${wanted.join(' or ')}`);
   if (kept.length === 1) return source.manifest(only.digest, signal);

@@ -64,11 +64,17 @@ export interface Route {
 export function routesOf({ targets, policies }: ReplicationConfig): Route[] {
   requireUnique(targets, 'replication.targets');
   requireUnique(policies, 'replication.policies');
-  return policies.flatMap((policy) => policy.targets.map((name): Route => {
-    const target = targets.find((candidate) => candidate.name === name);
-    if (target === undefined) throw new LayerswarmError('config-invalid', `replication.policies: expected the policy ${policy.name} to name one of the targets ${targets.map((known) => known.name).join(', ')}, received ${name}`);
-    return { policy, target, fingerprint: fingerprintOf(policy, target) };
-  }));
+  return policies.flatMap((policy) =>
+    policy.targets.map((name): Route => {
+      const target = targets.find((candidate) => candidate.name === name);
+      if (target === undefined)
+        throw new LayerswarmError(
+          'config-invalid',
+          `replication.policies: expected the policy ${policy.name} to name one of the targets ${targets.map((known) => known.name).join(', ')}, received ${name}`,
+        );
+      return { policy, target, fingerprint: fingerprintOf(policy, target) };
+    }),
+  );
 }
 
 export function matchesRepository({ repositories }: Pick<PolicyConfig, 'repositories'>, repository: string): boolean {
@@ -83,7 +89,11 @@ export function matchesTag({ tags }: Pick<PolicyConfig, 'tags'>, tag: string): b
 /** What the repository is called at the target. @throws `name-invalid` */
 export function targetRepository({ stripPrefix, addPrefix }: Pick<PolicyConfig, 'stripPrefix' | 'addPrefix'>, repository: string): string {
   const name = `${addPrefix}${repository.startsWith(stripPrefix) ? repository.slice(stripPrefix.length) : repository}`;
-  if (!isRepositoryName(name)) throw new LayerswarmError('name-invalid', `the policy's prefixes make ${JSON.stringify(name.slice(0, 200))} of the repository ${repository}, which is no repository name`);
+  if (!isRepositoryName(name))
+    throw new LayerswarmError(
+      'name-invalid',
+      `the policy's prefixes make ${JSON.stringify(name.slice(0, 200))} of the repository ${repository}, which is no repository name`,
+    );
   return name;
 }
 
@@ -110,7 +120,10 @@ function fits(pattern: string, name: string): boolean {
 /** Where it goes and what it means; not how it is logged in to, which may differ from node to node. */
 function fingerprintOf(policy: PolicyConfig, { url }: TargetConfig): string {
   const { repositories, tags, platforms, conflict, stripPrefix, addPrefix, attachments } = policy;
-  return createHash('sha256').update(JSON.stringify([url, repositories, tags, platforms, conflict, stripPrefix, addPrefix, attachments])).digest('hex').slice(0, 32);
+  return createHash('sha256')
+    .update(JSON.stringify([url, repositories, tags, platforms, conflict, stripPrefix, addPrefix, attachments]))
+    .digest('hex')
+    .slice(0, 32);
 }
 
 function requireUnique(named: readonly { readonly name: string }[], where: string): void {

@@ -100,7 +100,12 @@ export class ReplicationQueue {
   }
 
   find({ policy, target, repository, tag }: JobKey): Job | undefined {
-    const row = this.#statement('SELECT * FROM jobs WHERE policy = ? AND target = ? AND repository = ? AND tag = ?').get(policy, target, repository, tag);
+    const row = this.#statement('SELECT * FROM jobs WHERE policy = ? AND target = ? AND repository = ? AND tag = ?').get(
+      policy,
+      target,
+      repository,
+      tag,
+    );
     return row === undefined ? undefined : toJob(row);
   }
 
@@ -116,7 +121,9 @@ export class ReplicationQueue {
   /** running -> done. A job that was put in anew meanwhile stays in. */
   finish(job: Job, digest: Digest | undefined, copied = true): void {
     const now = this.#now();
-    this.#statement("UPDATE jobs SET state = 'done', attempts = 0, error = NULL, error_code = NULL, digest = coalesce(?, digest) WHERE id = ? AND state = 'running'").run(digest?.toString() ?? null, job.id);
+    this.#statement(
+      "UPDATE jobs SET state = 'done', attempts = 0, error = NULL, error_code = NULL, digest = coalesce(?, digest) WHERE id = ? AND state = 'running'",
+    ).run(digest?.toString() ?? null, job.id);
     if (!copied) return;
     this.#statement(`
       INSERT INTO targets (name, copies, last_copy_at) VALUES (?, 1, ?)
@@ -125,19 +132,24 @@ export class ReplicationQueue {
 
   /** Counts bytes that a target took, also of copies that fail later. */
   sent(target: string, bytes: number): void {
-    this.#statement('INSERT INTO targets (name, sent_bytes) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET sent_bytes = sent_bytes + excluded.sent_bytes').run(target, bytes);
+    this.#statement(
+      'INSERT INTO targets (name, sent_bytes) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET sent_bytes = sent_bytes + excluded.sent_bytes',
+    ).run(target, bytes);
   }
 
   /** running -> waiting, for `delayMs`. Without an error it counts as no try: somebody else has the job. */
   postpone(job: Job, delayMs: number, failure?: { message: string; code: ErrorCode }): void {
-    this.#statement("UPDATE jobs SET state = 'waiting', next_at = ?, attempts = attempts + ?, error = coalesce(?, error), error_code = coalesce(?, error_code) WHERE id = ? AND state = 'running'")
-      .run(this.#now() + Math.round(delayMs), failure === undefined ? 0 : 1, failure?.message ?? null, failure?.code ?? null, job.id);
+    this.#statement(
+      "UPDATE jobs SET state = 'waiting', next_at = ?, attempts = attempts + ?, error = coalesce(?, error), error_code = coalesce(?, error_code) WHERE id = ? AND state = 'running'",
+    ).run(this.#now() + Math.round(delayMs), failure === undefined ? 0 : 1, failure?.message ?? null, failure?.code ?? null, job.id);
     if (failure !== undefined) this.#rememberError(job.target, failure.message);
   }
 
   /** running -> failed: nothing will change by trying again, until the tag moves or somebody asks for a run. */
   fail(job: Job, failure: { message: string; code: ErrorCode }): void {
-    this.#statement("UPDATE jobs SET state = 'failed', attempts = attempts + 1, error = ?, error_code = ? WHERE id = ? AND state = 'running'").run(failure.message, failure.code, job.id);
+    this.#statement(
+      "UPDATE jobs SET state = 'failed', attempts = attempts + 1, error = ?, error_code = ? WHERE id = ? AND state = 'running'",
+    ).run(failure.message, failure.code, job.id);
     this.#rememberError(job.target, failure.message);
   }
 
@@ -172,12 +184,18 @@ export class ReplicationQueue {
 
   /** Jobs that failed or wait after a failure, newest trouble first. */
   troubled(limit: number): Job[] {
-    return this.#statement("SELECT * FROM jobs WHERE state = 'failed' OR (attempts > 0 AND state IN ('waiting', 'running')) ORDER BY next_at DESC LIMIT ?").all(limit).map(toJob);
+    return this.#statement(
+      "SELECT * FROM jobs WHERE state = 'failed' OR (attempts > 0 AND state IN ('waiting', 'running')) ORDER BY next_at DESC LIMIT ?",
+    )
+      .all(limit)
+      .map(toJob);
   }
 
   /** Forgets what belongs to no route any more. */
   keepOnly(routes: readonly { readonly policy: string; readonly target: string }[]): void {
-    this.#statement(`DELETE FROM jobs WHERE (policy || char(10) || target) NOT IN (SELECT value FROM json_each(?))`).run(JSON.stringify(routes.map(({ policy, target }) => `${policy}\n${target}`)));
+    this.#statement(`DELETE FROM jobs WHERE (policy || char(10) || target) NOT IN (SELECT value FROM json_each(?))`).run(
+      JSON.stringify(routes.map(({ policy, target }) => `${policy}\n${target}`)),
+    );
   }
 
   close(): void {
@@ -185,7 +203,9 @@ export class ReplicationQueue {
   }
 
   #rememberError(target: string, message: string): void {
-    this.#statement('INSERT INTO targets (name, last_error, last_error_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET last_error = excluded.last_error, last_error_at = excluded.last_error_at').run(target, message, this.#now());
+    this.#statement(
+      'INSERT INTO targets (name, last_error, last_error_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET last_error = excluded.last_error, last_error_at = excluded.last_error_at',
+    ).run(target, message, this.#now());
   }
 
   #statement(sql: string): StatementSync {

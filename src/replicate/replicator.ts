@@ -81,7 +81,8 @@ export class Replicator {
 
   start(): void {
     const targets = new Set(this.#options.routes.map(({ target }) => target.name));
-    for (const target of targets) for (let copy = 0; copy < COPIES_A_TARGET; copy++) this.#loops.push(this.#loop(target, `${target} ${copy}`));
+    for (const target of targets)
+      for (let copy = 0; copy < COPIES_A_TARGET; copy++) this.#loops.push(this.#loop(target, `${target} ${copy}`));
   }
 
   async stop(): Promise<void> {
@@ -93,20 +94,26 @@ export class Replicator {
   /** The origin has a tag, maybe anew: puts it in for every route that wants it. */
   tagSeen(repository: string, tag: string, digest: Digest | undefined): void {
     for (const route of this.#options.routes) {
-      if (route.policy.onEvent && matchesRepository(route.policy, repository) && matchesTag(route.policy, tag)) this.put(route, repository, tag, digest);
+      if (route.policy.onEvent && matchesRepository(route.policy, repository) && matchesTag(route.policy, tag))
+        this.put(route, repository, tag, digest);
     }
   }
 
   /** @param again also what was copied with this digest before */
   put(route: Route, repository: string, tag: string, digest: Digest | undefined, again = false): boolean {
-    const isWork = this.#options.queue.enqueue({ policy: route.policy.name, target: route.target.name, repository, tag }, digest, { again });
+    const isWork = this.#options.queue.enqueue({ policy: route.policy.name, target: route.target.name, repository, tag }, digest, {
+      again,
+    });
     if (isWork) this.#wakeUp(route.target.name);
     return isWork;
   }
 
   /** Another member hands a job over, or asks how it is. @throws `not-found` when this node has no such route */
   accept({ fingerprint, repository, tag, digest }: HandedOver): JobAnswer {
-    const route = this.#options.routes.find((candidate) => candidate.fingerprint === fingerprint && matchesRepository(candidate.policy, repository) && matchesTag(candidate.policy, tag));
+    const route = this.#options.routes.find(
+      (candidate) =>
+        candidate.fingerprint === fingerprint && matchesRepository(candidate.policy, repository) && matchesTag(candidate.policy, tag),
+    );
     if (route === undefined) throw new LayerswarmError('not-found', 'this node has no such replication policy');
     const key = { policy: route.policy.name, target: route.target.name, repository, tag };
     const known = this.#options.queue.find(key);
@@ -124,11 +131,21 @@ export class Replicator {
   }
 
   /** What a copy would do now. Changes nothing. */
-  async plan(route: Route, repository: string, tag: string, signal: AbortSignal): Promise<{ digest: Digest; plan: Awaited<ReturnType<typeof planCopy>> }> {
+  async plan(
+    route: Route,
+    repository: string,
+    tag: string,
+    signal: AbortSignal,
+  ): Promise<{ digest: Digest; plan: Awaited<ReturnType<typeof planCopy>> }> {
     const { source, root } = await this.#open(route, repository, tag, signal);
     try {
       const image = await collectImage(source, root, signal);
-      const plan = await planCopy(image, this.#options.target(route.target.name), { repository: targetRepository(route.policy, repository), tag, conflict: route.policy.conflict }, signal);
+      const plan = await planCopy(
+        image,
+        this.#options.target(route.target.name),
+        { repository: targetRepository(route.policy, repository), tag, conflict: route.policy.conflict },
+        signal,
+      );
       return { digest: root.digest, plan };
     } finally {
       await source.close();
@@ -167,7 +184,7 @@ export class Replicator {
       return;
     }
     try {
-      this.#tell(job, await this.#handOver(route, job, signal) ?? await this.#copy(route, job, signal));
+      this.#tell(job, (await this.#handOver(route, job, signal)) ?? (await this.#copy(route, job, signal)));
     } catch (error) {
       // the job runs still, as far as the file says: it is taken up again at the next start
       if (signal.aborted) return;
@@ -211,11 +228,19 @@ export class Replicator {
     const { source, root, digest } = opened;
     try {
       const report = await copyImage(source, target(route.target.name), {
-        repository, tag: job.tag, root, conflict: policy.conflict, attachments: policy.attachments, signal,
+        repository,
+        tag: job.tag,
+        root,
+        conflict: policy.conflict,
+        attachments: policy.attachments,
+        signal,
         onProgress: ({ blob, state }) => {
           if (state === 'uploaded') queue.sent(job.target, blob.size);
         },
-        mountFrom: (blob) => repositoriesOf(blob).filter((name) => matchesRepository(policy, name)).map((name) => targetRepository(policy, name)),
+        mountFrom: (blob) =>
+          repositoriesOf(blob)
+            .filter((name) => matchesRepository(policy, name))
+            .map((name) => targetRepository(policy, name)),
       });
       const copied = hasChanged(report);
       queue.finish(job, digest, copied);
@@ -235,7 +260,10 @@ export class Replicator {
   #failed(route: Route, job: Job, thrown: unknown): Outcome {
     const { queue, random, onFailed } = this.#options;
     const code = errorCode(thrown);
-    const error = thrown instanceof LayerswarmError ? thrown : new LayerswarmError(code, thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown });
+    const error =
+      thrown instanceof LayerswarmError
+        ? thrown
+        : new LayerswarmError(code, thrown instanceof Error ? thrown.message : String(thrown), { cause: thrown });
     const failure = { message: error.message, code };
     if (isPermanent(code)) queue.fail(job, failure);
     else queue.postpone(job, pauseAfter(job.attempts + 1, random()), failure);

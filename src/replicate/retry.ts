@@ -6,7 +6,14 @@ const LONGEST_PAUSE = 600_000;
 
 /** Trying again will not help: somebody has to change the image, the target or the configuration. */
 const PERMANENT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'origin-conflict', 'manifest-invalid', 'too-large', 'unsupported', 'name-invalid', 'reference-invalid', 'config-invalid', 'usage',
+  'origin-conflict',
+  'manifest-invalid',
+  'too-large',
+  'unsupported',
+  'name-invalid',
+  'reference-invalid',
+  'config-invalid',
+  'usage',
 ]);
 
 export function isPermanent(code: ErrorCode): boolean {

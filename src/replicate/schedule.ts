@@ -6,14 +6,19 @@ const SHORTEST_MS = 1000;
 /** @throws `config-invalid` */
 export function checkSchedule(schedule: string | number): void {
   if (typeof schedule === 'number') {
-    if (schedule < SHORTEST_MS) throw new LayerswarmError('config-invalid', `expected a schedule of at least ${SHORTEST_MS} ms, received ${schedule} ms`);
+    if (schedule < SHORTEST_MS)
+      throw new LayerswarmError('config-invalid', `expected a schedule of at least ${SHORTEST_MS} ms, received ${schedule} ms`);
     return;
   }
   try {
     const cron = new Cron(schedule, { paused: true, mode: '5-part' });
     cron.stop();
   } catch (error) {
-    throw new LayerswarmError('config-invalid', `expected a cron expression of five fields such as "0 3 * * *", or an interval such as 1h, received ${JSON.stringify(schedule.slice(0, 100))}`, { cause: error });
+    throw new LayerswarmError(
+      'config-invalid',
+      `expected a cron expression of five fields such as "0 3 * * *", or an interval such as 1h, received ${JSON.stringify(schedule.slice(0, 100))}`,
+      { cause: error },
+    );
   }
 }
 

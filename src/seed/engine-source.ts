@@ -40,7 +40,12 @@ export interface EngineSourceOptions extends LayerLookup {
   readonly image: string;
   readonly tempFolder: string;
   /** The swarm's own origin, and what the image is to be called there. */
-  readonly origin: { readonly registry: SourceRegistry; readonly repository: string; readonly tag: string; isOwnName(registry: string): boolean };
+  readonly origin: {
+    readonly registry: SourceRegistry;
+    readonly repository: string;
+    readonly tag: string;
+    isOwnName(registry: string): boolean;
+  };
   /** A client of another registry. @throws `config-invalid` */
   readonly otherRegistry: (host: string) => SourceRegistry & { close(): Promise<void> };
   readonly known: Pick<KnownImages, 'seeded'>;
@@ -58,8 +63,9 @@ export interface EngineSourceOptions extends LayerLookup {
  */
 export async function findEngineImage(options: EngineSourceOptions): Promise<FoundEngineImage> {
   const inspected = await options.engine.inspect(options.image, options.signal);
-  const found = await fromOrigin(options, inspected) ?? await fromRegistries(options, inspected) ?? await fromBefore(options, inspected);
-  return { ...found ?? await fromEngine(options), id: inspected.id };
+  const found =
+    (await fromOrigin(options, inspected)) ?? (await fromRegistries(options, inspected)) ?? (await fromBefore(options, inspected));
+  return { ...(found ?? (await fromEngine(options))), id: inspected.id };
 }
 
 /** The image as it was seeded, from this node or from where the origin has it. */
@@ -70,7 +76,8 @@ async function fromBefore({ known, origin, stored, signal }: EngineSourceOptions
   if (here !== undefined) return { source: here, identity: 'seeded-before' };
   const { manifest, repository } = seeded;
   try {
-    if (await isSame(origin.registry, repository, manifest, image, signal)) return { source: new RegistryImage({ registry: origin.registry, repository, reference: manifest }), identity: 'seeded-before' };
+    if (await isSame(origin.registry, repository, manifest, image, signal))
+      return { source: new RegistryImage({ registry: origin.registry, repository, reference: manifest }), identity: 'seeded-before' };
   } catch (error) {
     if (errorCode(error) !== 'not-found') throw error;
   }
@@ -97,14 +104,18 @@ async function fromOrigin({ origin, signal }: EngineSourceOptions, image: Engine
   const { registry, repository, tag } = origin;
   try {
     const digest = await registry.resolveTag(repository, tag, signal);
-    if (await isSame(registry, repository, digest, image, signal)) return { source: new RegistryImage({ registry, repository, reference: digest }), identity: 'origin' };
+    if (await isSame(registry, repository, digest, image, signal))
+      return { source: new RegistryImage({ registry, repository, reference: digest }), identity: 'origin' };
   } catch (error) {
     if (errorCode(error) !== 'not-found') throw error;
   }
   return undefined;
 }
 
-async function fromRegistries({ origin, otherRegistry, onNote, signal }: EngineSourceOptions, image: EngineImage): Promise<FoundImage | undefined> {
+async function fromRegistries(
+  { origin, otherRegistry, onNote, signal }: EngineSourceOptions,
+  image: EngineImage,
+): Promise<FoundImage | undefined> {
   for (const text of image.repoDigests) {
     const { registry: host, repository, digest } = Reference.parse(text);
     if (digest === undefined) continue;
@@ -113,7 +124,10 @@ async function fromRegistries({ origin, otherRegistry, onNote, signal }: EngineS
     const registry = other ?? origin.registry;
     try {
       if (await isSame(registry, repository, digest, image, signal)) {
-        return { source: new RegistryImage({ registry, repository, reference: digest, close: () => other?.close() ?? Promise.resolve() }), identity: own ? 'origin' : 'registry' };
+        return {
+          source: new RegistryImage({ registry, repository, reference: digest, close: () => other?.close() ?? Promise.resolve() }),
+          identity: own ? 'origin' : 'registry',
+        };
       }
     } catch (error) {
       if (signal.aborted || !(error instanceof LayerswarmError)) throw error;
@@ -125,7 +139,13 @@ async function fromRegistries({ origin, otherRegistry, onNote, signal }: EngineS
 }
 
 /** A registry's manifest is the engine's image when it names its configuration, itself or in one of its platforms. */
-async function isSame(registry: SourceRegistry, repository: string, digest: Digest, { id }: EngineImage, signal: AbortSignal): Promise<boolean> {
+async function isSame(
+  registry: SourceRegistry,
+  repository: string,
+  digest: Digest,
+  { id }: EngineImage,
+  signal: AbortSignal,
+): Promise<boolean> {
   const hasConfig = (raw: RawManifest): boolean => {
     const manifest = parseManifest(raw.bytes, raw.mediaType);
     return manifest.kind === 'image' && manifest.config.digest.toString() === id;

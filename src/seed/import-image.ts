@@ -17,18 +17,25 @@ export interface ImportProgress {
  * Brings every blob of an image into the node's own store, each with its digest and size checked while it is written; what is
  * here already is not read again. @throws `digest-mismatch`, `size-mismatch`, `manifest-invalid`, `disk-full`, and what the source throws
  */
-export async function importImage(source: ImageSource, blobs: Pick<BlobStore, 'size' | 'write'>, options: { root?: RawManifest; signal?: AbortSignal | undefined; onProgress?: (progress: ImportProgress) => void } = {}): Promise<CollectedImage> {
+export async function importImage(
+  source: ImageSource,
+  blobs: Pick<BlobStore, 'size' | 'write'>,
+  options: { root?: RawManifest; signal?: AbortSignal | undefined; onProgress?: (progress: ImportProgress) => void } = {},
+): Promise<CollectedImage> {
   const { signal, onProgress } = options;
-  const image = await collectImage(source, options.root ?? await source.root(signal), signal);
+  const image = await collectImage(source, options.root ?? (await source.root(signal)), signal);
   const totalBytes = image.blobs.reduce((sum, { size }) => sum + size, 0);
   let doneBytes = 0;
   await inParallel(BLOBS_AT_ONCE, image.blobs, async (blob) => {
     const { digest, size } = blob;
     if (blobs.size(digest) === undefined) {
-      await blobs.write(counted(source.blob(blob, signal), (bytes) => {
-        doneBytes += bytes;
-        onProgress?.({ doneBytes, totalBytes });
-      }), { expected: digest, expectedSize: size, maxBytes: size, ...(signal === undefined ? {} : { signal }) });
+      await blobs.write(
+        counted(source.blob(blob, signal), (bytes) => {
+          doneBytes += bytes;
+          onProgress?.({ doneBytes, totalBytes });
+        }),
+        { expected: digest, expectedSize: size, maxBytes: size, ...(signal === undefined ? {} : { signal }) },
+      );
     } else {
       doneBytes += size;
       onProgress?.({ doneBytes, totalBytes });
@@ -78,7 +85,12 @@ export class ImportedImage implements ImageSource {
 }
 
 /** From the store; a store that is nearly full may have let it go already, then from elsewhere. */
-export async function* readEither(blobs: Pick<BlobStore, 'size' | 'open'>, { digest }: Descriptor, elsewhere: () => AsyncIterable<Uint8Array>, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* readEither(
+  blobs: Pick<BlobStore, 'size' | 'open'>,
+  { digest }: Descriptor,
+  elsewhere: () => AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
   if (blobs.size(digest) === undefined) {
     yield* elsewhere();
     return;

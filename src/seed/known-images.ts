@@ -41,12 +41,19 @@ export class KnownImages {
   layer(diffId: Digest): KnownLayer | undefined {
     const row = this.#database.prepare('SELECT * FROM layers WHERE diff_id = ?').get(diffId.toString());
     const digest = row === undefined ? undefined : Digest.tryParse(String(row['digest']));
-    return digest === undefined ? undefined : { descriptor: { mediaType: String(row!['media_type']), digest, size: Number(row!['size']) }, repository: String(row!['repository']) };
+    return digest === undefined
+      ? undefined
+      : {
+          descriptor: { mediaType: String(row!['media_type']), digest, size: Number(row!['size']) },
+          repository: String(row!['repository']),
+        };
   }
 
   /** What is known of a layer already stays. */
   rememberLayer(diffId: Digest, { descriptor: { digest, size, mediaType }, repository }: KnownLayer): void {
-    this.#database.prepare('INSERT OR IGNORE INTO layers VALUES (?, ?, ?, ?, ?)').run(diffId.toString(), digest.toString(), size, mediaType, repository);
+    this.#database
+      .prepare('INSERT OR IGNORE INTO layers VALUES (?, ?, ?, ?, ?)')
+      .run(diffId.toString(), digest.toString(), size, mediaType, repository);
   }
 
   forgetLayer(diffId: Digest): void {

@@ -33,7 +33,12 @@ export async function withKnownLayers(source: ImageSource, { knownLayer, readLay
   return replaced.size === 0 ? source : imageOf(source, buildManifest(config, layers), replaced, readLayer);
 }
 
-function imageOf(source: ImageSource, root: RawManifest, replaced: ReadonlyMap<string, KnownLayer>, readLayer: LayerLookup['readLayer']): ImageSource {
+function imageOf(
+  source: ImageSource,
+  root: RawManifest,
+  replaced: ReadonlyMap<string, KnownLayer>,
+  readLayer: LayerLookup['readLayer'],
+): ImageSource {
   return {
     name: source.name,
     root: () => Promise.resolve(root),

@@ -105,9 +105,10 @@ export class Seeder {
     const { source, identity, reference, engineId } = await this.#open(parseSource(text), origin, options, cleanup);
     const repository = reference.repository;
     const tag = reference.tag!;
-    const { image, copied } = options.dryRun === true
-      ? await this.#compare(source, origin, repository, tag, options.signal)
-      : await this.#bring(source, origin, repository, tag, options);
+    const { image, copied } =
+      options.dryRun === true
+        ? await this.#compare(source, origin, repository, tag, options.signal)
+        : await this.#bring(source, origin, repository, tag, options);
     if (options.dryRun !== true) await this.#remember(image, repository, engineId);
     return {
       reference,
@@ -124,20 +125,40 @@ export class Seeder {
     };
   }
 
-  async #bring(source: ImageSource, origin: SeedOrigin, repository: string, tag: string, options: SeedOptions): Promise<{ image: CollectedImage; copied: CopyReport }> {
+  async #bring(
+    source: ImageSource,
+    origin: SeedOrigin,
+    repository: string,
+    tag: string,
+    options: SeedOptions,
+  ): Promise<{ image: CollectedImage; copied: CopyReport }> {
     const { blobs, images, now } = this.#options;
     const { signal, onProgress } = options;
     const full = `${origin.registryName}/${repository}`;
-    const mountFrom = (blob: Digest): string[] => images.repositoriesOf(blob).flatMap((name) => (
-      name.startsWith(`${origin.registryName}/`) ? [name.slice(origin.registryName.length + 1)] : []));
+    const mountFrom = (blob: Digest): string[] =>
+      images
+        .repositoriesOf(blob)
+        .flatMap((name) => (name.startsWith(`${origin.registryName}/`) ? [name.slice(origin.registryName.length + 1)] : []));
     if (origin.embedded) {
       const image = await collectImage(source, await source.root(signal), signal);
-      const copied = await copyImage(source, origin.target, { repository, tag, mountFrom, signal, onProgress: pushProgress(image, onProgress) });
+      const copied = await copyImage(source, origin.target, {
+        repository,
+        tag,
+        mountFrom,
+        signal,
+        onProgress: pushProgress(image, onProgress),
+      });
       return { image, copied };
     }
     const image = await importImage(source, blobs, { signal, onProgress: (progress) => onProgress({ kind: 'import', ...progress }) });
     const imported = new ImportedImage(image, blobs, source);
-    const copied = await copyImage(imported, origin.target, { repository, tag, mountFrom, signal, onProgress: pushProgress(image, onProgress) });
+    const copied = await copyImage(imported, origin.target, {
+      repository,
+      tag,
+      mountFrom,
+      signal,
+      onProgress: pushProgress(image, onProgress),
+    });
     for (const { raw } of image.manifests) await images.putManifest(full, raw);
     images.setTag(full, tag, image.root.digest, now());
     await images.flush();
@@ -151,7 +172,8 @@ export class Seeder {
     for (const { manifest } of manifests) {
       const config = manifest.kind === 'image' ? await readConfig(blobs, manifest.config.digest) : undefined;
       if (manifest.kind !== 'image' || config === undefined) continue;
-      for (const { diffId, layer } of layersWithDiffIds(manifest, config)) if (isPlainLayer(layer)) known.rememberLayer(diffId, { descriptor: layer, repository });
+      for (const { diffId, layer } of layersWithDiffIds(manifest, config))
+        if (isPlainLayer(layer)) known.rememberLayer(diffId, { descriptor: layer, repository });
     }
   }
 
@@ -159,27 +181,53 @@ export class Seeder {
   #layerLookup({ registry, target, registryName }: SeedOrigin, signal: AbortSignal): LayerLookup {
     const { known, blobs, images } = this.#options;
     let stored: Promise<Map<string, KnownLayer>> | undefined;
-    const isThere = async ({ descriptor: { digest }, repository }: KnownLayer): Promise<boolean> => (
-      blobs.size(digest) !== undefined || await target.writer.blobExists(repository, digest, signal));
+    const isThere = async ({ descriptor: { digest }, repository }: KnownLayer): Promise<boolean> =>
+      blobs.size(digest) !== undefined || (await target.writer.blobExists(repository, digest, signal));
     return {
       async knownLayer(diffId) {
         const seeded = known.layer(diffId);
-        if (seeded !== undefined && await isThere(seeded)) return seeded;
+        if (seeded !== undefined && (await isThere(seeded))) return seeded;
         if (seeded !== undefined) known.forgetLayer(diffId);
         stored ??= storedLayers(images, blobs, registryName);
         const found = (await stored).get(diffId.toString());
-        return found !== undefined && await isThere(found) ? found : undefined;
+        return found !== undefined && (await isThere(found)) ? found : undefined;
       },
-      readLayer: ({ descriptor, repository }, signal) => readEither(blobs, descriptor, () => registry.readBlob(repository, descriptor.digest, { start: 0, end: descriptor.size }, signal), signal),
+      readLayer: ({ descriptor, repository }, signal) =>
+        readEither(
+          blobs,
+          descriptor,
+          () => registry.readBlob(repository, descriptor.digest, { start: 0, end: descriptor.size }, signal),
+          signal,
+        ),
       signal,
     };
   }
 
-  async #compare(source: ImageSource, { target }: SeedOrigin, repository: string, tag: string, signal: AbortSignal): Promise<{ image: CollectedImage; copied: CopyReport }> {
+  async #compare(
+    source: ImageSource,
+    { target }: SeedOrigin,
+    repository: string,
+    tag: string,
+    signal: AbortSignal,
+  ): Promise<{ image: CollectedImage; copied: CopyReport }> {
     const image = await collectImage(source, await source.root(signal), signal);
     const plan = await planCopy(image, target, { repository, tag }, signal);
-    const count = (blobs: readonly { size: number }[]): BlobCount => ({ blobs: blobs.length, bytes: blobs.reduce((sum, { size }) => sum + size, 0) });
-    return { image, copied: { digest: image.root.digest, tag: plan.tag.kind, manifests: plan.manifests.length, uploaded: count(plan.blobs), mounted: count([]), present: count(plan.present), attachments: 0 } };
+    const count = (blobs: readonly { size: number }[]): BlobCount => ({
+      blobs: blobs.length,
+      bytes: blobs.reduce((sum, { size }) => sum + size, 0),
+    });
+    return {
+      image,
+      copied: {
+        digest: image.root.digest,
+        tag: plan.tag.kind,
+        manifests: plan.manifests.length,
+        uploaded: count(plan.blobs),
+        mounted: count([]),
+        present: count(plan.present),
+        attachments: 0,
+      },
+    };
   }
 
   async #open(name: SourceName, origin: SeedOrigin, options: SeedOptions, cleanup: AsyncDisposableStack): Promise<Opened> {
@@ -195,7 +243,12 @@ export class Seeder {
           ...this.#layerLookup(origin, signal),
           engine: DockerEngine.at(options.dockerHost),
           image: name.image,
-          origin: { registry: origin.registry, repository: reference.repository, tag: reference.tag!, isOwnName: (host) => host === origin.registryName || this.#options.isOwnName(host) },
+          origin: {
+            registry: origin.registry,
+            repository: reference.repository,
+            tag: reference.tag!,
+            isOwnName: (host) => host === origin.registryName || this.#options.isOwnName(host),
+          },
           stored: (manifest) => this.#stored(manifest),
           onNote: (text) => options.onProgress({ kind: 'note', text }),
         });
@@ -211,12 +264,16 @@ export class Seeder {
         cleanup.defer(() => source.close());
         return { source, identity: 'as-is', reference: seedName(options.as ?? suggested, origin.registryName) };
       }
-      case 'oci': case 'oci-archive': case 'docker-archive': case 'tar': {
+      case 'oci':
+      case 'oci-archive':
+      case 'docker-archive':
+      case 'tar': {
         const source = await openFileSource({ kind: name.kind, path: name.path }, { tempFolder, platform, signal });
         cleanup.defer(() => source.close());
         return { source, identity: 'as-is', reference: seedName(options.as ?? source.suggestedName, origin.registryName) };
       }
-      default: return name satisfies never;
+      default:
+        return name satisfies never;
     }
   }
 
@@ -252,16 +309,24 @@ export function seedName(text: string | undefined, registryName: string): Refere
     throw new LayerswarmError('usage', 'this source has no name of its own: say what to call the image with --as NAME:TAG');
   }
   const typed = Reference.parse(text, { defaultRegistry: registryName }).withDefaultTag();
-  if (typed.tag === undefined) throw new LayerswarmError('usage', 'an image is seeded under a tag, not under a digest: say which with --as NAME:TAG');
+  if (typed.tag === undefined)
+    throw new LayerswarmError('usage', 'an image is seeded under a tag, not under a digest: say which with --as NAME:TAG');
   return Reference.of({ registry: registryName, repository: typed.repository, tag: typed.tag });
 }
 
 function layersOf(image: CollectedImage): SeedReport['layers'] {
-  const layers = new Map(image.manifests.flatMap(({ manifest }) => (manifest.kind === 'image' ? manifest.layers : [])).map(({ digest, size, mediaType }) => [digest.toString(), { digest, size, mediaType }]));
+  const layers = new Map(
+    image.manifests
+      .flatMap(({ manifest }) => (manifest.kind === 'image' ? manifest.layers : []))
+      .map(({ digest, size, mediaType }) => [digest.toString(), { digest, size, mediaType }]),
+  );
   return [...layers.values()];
 }
 
-function pushProgress(image: CollectedImage, tell: SeedOptions['onProgress']): (progress: { blob: { digest: Digest }; bytes: number }) => void {
+function pushProgress(
+  image: CollectedImage,
+  tell: SeedOptions['onProgress'],
+): (progress: { blob: { digest: Digest }; bytes: number }) => void {
   const totalBytes = image.blobs.reduce((sum, { size }) => sum + size, 0);
   const done = new Map<string, number>();
   return ({ blob, bytes }) => {

@@ -15,15 +15,23 @@ type Blobs = Pick<BlobStore, 'size' | 'open'>;
 export async function storedLayers(images: Images, blobs: Blobs, registryName: string): Promise<Map<string, KnownLayer>> {
   const found = new Map<string, KnownLayer>();
   const prefix = `${registryName}/`;
-  const roots = images.repositories().filter((full) => full.startsWith(prefix))
-    .flatMap((full) => images.tags(full).flatMap((tag) => images.tag(full, tag)?.digest ?? []).map((digest) => ({ full, digest })));
+  const roots = images
+    .repositories()
+    .filter((full) => full.startsWith(prefix))
+    .flatMap((full) =>
+      images
+        .tags(full)
+        .flatMap((tag) => images.tag(full, tag)?.digest ?? [])
+        .map((digest) => ({ full, digest })),
+    );
   for (const { full, digest } of roots.slice(0, MAX_IMAGES)) {
     for (const manifest of await imagesOf(images, full, digest)) {
       if (manifest.kind !== 'image') continue;
       const config = await readConfig(blobs, manifest.config.digest);
       if (config === undefined) continue;
       for (const { diffId, layer } of layersOf(manifest, config)) {
-        if (isPlainLayer(layer) && !found.has(diffId.toString())) found.set(diffId.toString(), { descriptor: layer, repository: full.slice(prefix.length) });
+        if (isPlainLayer(layer) && !found.has(diffId.toString()))
+          found.set(diffId.toString(), { descriptor: layer, repository: full.slice(prefix.length) });
       }
     }
   }

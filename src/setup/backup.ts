@@ -48,15 +48,30 @@ export class BackupFileStore {
     const state = await readState(this.path);
     if (state.kind === 'absent') return undefined;
     const parsed = document.safeParse(parseJson(state.content));
-    if (!parsed.success) throw new LayerswarmError('config-invalid', `${this.path}: expected the backup of an earlier setup, received something else: move it away after restoring by hand what it holds`);
+    if (!parsed.success)
+      throw new LayerswarmError(
+        'config-invalid',
+        `${this.path}: expected the backup of an earlier setup, received something else: move it away after restoring by hand what it holds`,
+      );
     const within = (path: string): string => join(this.#root, path);
-    return { folders: parsed.data.folders.map(within), files: parsed.data.files.map((file) => ({ ...file, path: within(file.path), before: decode(file.before) })) };
+    return {
+      folders: parsed.data.folders.map(within),
+      files: parsed.data.files.map((file) => ({ ...file, path: within(file.path), before: decode(file.before) })),
+    };
   }
 
   /** @throws `denied`, `disk-full` */
   async write({ folders, files }: Backup): Promise<void> {
     const within = (path: string): string => join('/', relative(this.#root, path));
-    const text = JSON.stringify({ format: 1, folders: folders.map(within), files: files.map((file) => ({ ...file, path: within(file.path), before: encode(file.before) })) }, undefined, 2);
+    const text = JSON.stringify(
+      {
+        format: 1,
+        folders: folders.map(within),
+        files: files.map((file) => ({ ...file, path: within(file.path), before: encode(file.before) })),
+      },
+      undefined,
+      2,
+    );
     await makeFolder(dirname(this.path), 0o700);
     await writeState(this.path, { kind: 'file', content: Buffer.from(`${text}\n`), mode: 0o600, ...owner() });
   }

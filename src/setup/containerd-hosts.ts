@@ -23,7 +23,10 @@ export function addHost(before: string | undefined, path: string, { endpoint, se
   const wanted = withToml(table, ['host', endpoint], { capabilities: [...CAPABILITIES] });
   const edited = firstThatMeans(candidates(text, endpoint), wanted);
   if (edited === undefined || firstHost(parseToml(edited, path)) !== endpoint) {
-    throw new LayerswarmError('unsupported', `${path}: cannot add a host without rewriting the file: add [host.${quoted(endpoint)}] with capabilities = ["pull", "resolve"] before the other hosts by hand`);
+    throw new LayerswarmError(
+      'unsupported',
+      `${path}: cannot add a host without rewriting the file: add [host.${quoted(endpoint)}] with capabilities = ["pull", "resolve"] before the other hosts by hand`,
+    );
   }
   return edited;
 }
@@ -34,7 +37,8 @@ function* candidates(text: string, endpoint: string): Generator<string> {
   const lines = text.split(/(?<=\n)/);
   const entry = [HEADING, `[host.${quoted(endpoint)}]`, `  capabilities = [${CAPABILITIES.map(quoted).join(', ')}]`, ''].join(eol);
   for (const [index, line] of lines.entries()) {
-    if (/^\s*\[{1,2}[^[\]]+\]{1,2}\s*(?:#.*)?$/.test(line.trimEnd())) yield [...lines.slice(0, index), entry, eol, ...lines.slice(index)].join('');
+    if (/^\s*\[{1,2}[^[\]]+\]{1,2}\s*(?:#.*)?$/.test(line.trimEnd()))
+      yield [...lines.slice(0, index), entry, eol, ...lines.slice(index)].join('');
   }
   const gap = text === '' ? '' : text.endsWith('\n') ? eol : `${eol}${eol}`;
   yield `${text}${gap}${entry}`;
@@ -48,13 +52,17 @@ function firstHost(table: TomlTable): string | undefined {
 /** What containerd did without a hosts.toml, said in one. */
 function newFile(server: string | undefined, certificates: readonly string[]): string {
   const list = (ending: string): string[] => certificates.filter((name) => name.endsWith(ending));
-  const pairs = list('.cert').map((cert) => [cert, cert.replace(/cert$/, 'key')]).filter(([, key]) => certificates.includes(key!));
+  const pairs = list('.cert')
+    .map((cert) => [cert, cert.replace(/cert$/, 'key')])
+    .filter(([, key]) => certificates.includes(key!));
   return [
     ...(server === undefined ? [] : [`server = ${quoted(server)}`]),
     ...(list('.crt').length === 0 ? [] : [`ca = ${array(list('.crt'))}`]),
     ...(pairs.length === 0 ? [] : [`client = [${pairs.map(array).join(', ')}]`]),
     '',
-  ].join('\n').replace(/^\n$/, '');
+  ]
+    .join('\n')
+    .replace(/^\n$/, '');
 }
 
 function array(values: readonly string[]): string {

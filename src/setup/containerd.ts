@@ -11,27 +11,42 @@ const MAX_IMPORTS = 100;
 /** containerd (1.5 and newer), its CRI plugin, and what reads its `certs.d` too: nerdctl, `ctr --hosts-dir`. */
 export const containerd: Runtime = {
   name: 'containerd',
-  reload: { kind: 'restart', when: (path) => path.endsWith('/config.toml'), command: 'systemctl restart containerd', reason: 'config.toml is read at start only; containers keep running' },
+  reload: {
+    kind: 'restart',
+    when: (path) => path.endsWith('/config.toml'),
+    command: 'systemctl restart containerd',
+    reason: 'config.toml is read at start only; containers keep running',
+  },
   async plan(files, target, configFolder) {
     const folder = posix.join(configFolder, 'containerd');
     const main = posix.join(folder, 'config.toml');
     const { certs, config, notes } = await findCerts(files, main, posix.join(folder, 'certs.d'));
-    return { files: [...(config === undefined ? [] : [{ path: main, content: config }]), ...await hostsFiles(files, certs, target)], registries: target.registries.map(({ name }) => name), notes };
+    return {
+      files: [...(config === undefined ? [] : [{ path: main, content: config }]), ...(await hostsFiles(files, certs, target))],
+      registries: target.registries.map(({ name }) => name),
+      notes,
+    };
   },
 };
 
 /** The `hosts.toml` files alone. */
-export async function hostsFiles(files: HostFiles, certs: string, { endpoint, registries, everyRegistry }: SetupTarget): Promise<RuntimePlan['files']> {
+export async function hostsFiles(
+  files: HostFiles,
+  certs: string,
+  { endpoint, registries, everyRegistry }: SetupTarget,
+): Promise<RuntimePlan['files']> {
   const wanted = [
     ...(everyRegistry ? [{ folder: '_default', server: undefined }] : []),
-    ...await Promise.all(registries.map(async ({ name, server }) => ({ folder: await folderOf(files, certs, name), server }))),
+    ...(await Promise.all(registries.map(async ({ name, server }) => ({ folder: await folderOf(files, certs, name), server })))),
   ];
-  return Promise.all(wanted.map(async ({ folder, server }) => {
-    const path = posix.join(certs, folder, 'hosts.toml');
-    const before = await files.read(path);
-    const certificates = before === undefined ? await files.list(posix.join(certs, folder)) : [];
-    return { path, content: addHost(before, path, { endpoint: endpoint.origin, server, certificates }) };
-  }));
+  return Promise.all(
+    wanted.map(async ({ folder, server }) => {
+      const path = posix.join(certs, folder, 'hosts.toml');
+      const before = await files.read(path);
+      const certificates = before === undefined ? await files.list(posix.join(certs, folder)) : [];
+      return { path, content: addHost(before, path, { endpoint: endpoint.origin, server, certificates }) };
+    }),
+  );
 }
 
 /** containerd looks into `host_port_` before `host:port`: remotes/docker/config/hosts.go, hostPaths. */
@@ -52,20 +67,22 @@ async function findCerts(files: HostFiles, main: string, fallback: string): Prom
   const text = await files.read(main);
   const table = parseToml(text ?? '', main);
   const keys = registryKeys(table, text === undefined ? 2 : 1);
-  for (const { path, table: imported } of [{ path: main, table }, ...await imports(files, main, table)]) {
+  for (const { path, table: imported } of [{ path: main, table }, ...(await imports(files, main, table))]) {
     const configPath = getToml(imported, [...registryKeys(imported, 1), 'config_path']);
     if (typeof configPath === 'string' && configPath !== '') return { certs: firstFolder(configPath, path), config: undefined, notes: [] };
   }
   if (isDisabled(table)) {
-    return { certs: fallback, config: undefined, notes: [`${main} turns the CRI plugin off, so it was left alone: nerdctl reads ${fallback} by itself, ctr with --hosts-dir ${fallback}`] };
+    return {
+      certs: fallback,
+      config: undefined,
+      notes: [
+        `${main} turns the CRI plugin off, so it was left alone: nerdctl reads ${fallback} by itself, ctr with --hosts-dir ${fallback}`,
+      ],
+    };
   }
   refuseOldMirrors(table, keys, main);
   const content = text === undefined ? 'version = 2\n' : text;
-  return {
-    certs: fallback,
-    config: setToml(content, main, [...keys, 'config_path'], fallback),
-    notes: [],
-  };
+  return { certs: fallback, config: setToml(content, main, [...keys, 'config_path'], fallback), notes: [] };
 }
 
 /** Where the CRI plugin has its registries, by the version of the configuration. A file without one is of version 1. */
@@ -83,12 +100,18 @@ function refuseOldMirrors(table: TomlTable, keys: readonly string[], path: strin
   const tls = isTable(configs) && Object.values(configs).some((config) => isTable(config) && config['tls'] !== undefined);
   const old = hasEntries(registry['mirrors']) ? 'mirrors' : tls ? 'configs.….tls' : undefined;
   if (old === undefined) return;
-  throw new LayerswarmError('unsupported', `${path} sets ${keys.slice(1).join('.')}.${old}, which containerd refuses beside config_path: move it into hosts.toml files and set config_path, then run setup again`);
+  throw new LayerswarmError(
+    'unsupported',
+    `${path} sets ${keys.slice(1).join('.')}.${old}, which containerd refuses beside config_path: move it into hosts.toml files and set config_path, then run setup again`,
+  );
 }
 
 function isDisabled(table: TomlTable): boolean {
   const disabled = table['disabled_plugins'];
-  return Array.isArray(disabled) && disabled.some((name) => name === 'cri' || name === 'io.containerd.grpc.v1.cri' || name === 'io.containerd.cri.v1.images');
+  return (
+    Array.isArray(disabled) &&
+    disabled.some((name) => name === 'cri' || name === 'io.containerd.grpc.v1.cri' || name === 'io.containerd.cri.v1.images')
+  );
 }
 
 function hasEntries(value: TomlValue | undefined): boolean {
@@ -98,7 +121,11 @@ function hasEntries(value: TomlValue | undefined): boolean {
 /** `config_path` may name several folders; the first that has a registry counts. */
 function firstFolder(configPath: string, path: string): string {
   const [folder] = configPath.split(':');
-  if (folder === undefined || !posix.isAbsolute(folder)) throw new LayerswarmError('config-invalid', `${path}: expected an absolute folder as config_path, received ${JSON.stringify(configPath)}`);
+  if (folder === undefined || !posix.isAbsolute(folder))
+    throw new LayerswarmError(
+      'config-invalid',
+      `${path}: expected an absolute folder as config_path, received ${JSON.stringify(configPath)}`,
+    );
   return folder;
 }
 

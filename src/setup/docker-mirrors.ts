@@ -19,7 +19,7 @@ export interface RunningEngine {
  */
 export async function forgetMirrors(path: string, gone: readonly string[], { mirrors, reload }: RunningEngine): Promise<boolean> {
   const asks = async (): Promise<boolean> => (await mirrors()).some((mirror) => gone.includes(mirror.replace(/\/+$/, '')));
-  if (!await asks()) return true;
+  if (!(await asks())) return true;
   const before = await readState(path);
   const empty = withEmptyList(before);
   if (empty === undefined) return false;
@@ -29,7 +29,7 @@ export async function forgetMirrors(path: string, gone: readonly string[], { mir
     await writeState(path, empty);
     reload();
     for (const end = performance.now() + TIMEOUT_MS; performance.now() < end;) {
-      if (!await asks()) return true;
+      if (!(await asks())) return true;
       await delay(POLL_MS);
     }
     return false;
@@ -41,7 +41,10 @@ export async function forgetMirrors(path: string, gone: readonly string[], { mir
 
 /** undefined where the file names mirrors itself: then it has been read as it is. */
 function withEmptyList(before: FileState): FileState | undefined {
-  const settings = before.kind === 'absent' || before.content.toString().trim() === '' ? {} : JSON.parse(before.content.toString()) as Record<string, unknown>;
+  const settings =
+    before.kind === 'absent' || before.content.toString().trim() === ''
+      ? {}
+      : (JSON.parse(before.content.toString()) as Record<string, unknown>);
   if (settings['registry-mirrors'] !== undefined) return undefined;
   const { mode, uid, gid } = before.kind === 'file' ? before : { mode: 0o644, ...owner() };
   return { kind: 'file', content: Buffer.from(JSON.stringify({ ...settings, 'registry-mirrors': [] })), mode, uid, gid };

@@ -15,17 +15,28 @@ export const docker: Runtime = {
     const hub = registries.find(({ name }) => name === HUB);
     const others = registries.filter((registry) => registry !== hub);
     if (hub === undefined) {
-      throw new LayerswarmError('unsupported', `dockerd asks mirrors for images of ${HUB} only, and this agent does not serve ${HUB}: pull others as ${endpoint.host}/NAME, or add ${HUB} to mirrors of the agent`);
+      throw new LayerswarmError(
+        'unsupported',
+        `dockerd asks mirrors for images of ${HUB} only, and this agent does not serve ${HUB}: pull others as ${endpoint.host}/NAME, or add ${HUB} to mirrors of the agent`,
+      );
     }
     if (hub.path !== undefined) {
-      throw new LayerswarmError('unsupported', `dockerd does not tell a mirror which registry it means, and at ${endpoint.host} a name without a registry is the origin's: pull images of ${HUB} as ${endpoint.host}/${hub.path}/library/NAME, or make ${HUB} the origin`);
+      throw new LayerswarmError(
+        'unsupported',
+        `dockerd does not tell a mirror which registry it means, and at ${endpoint.host} a name without a registry is the origin's: pull images of ${HUB} as ${endpoint.host}/${hub.path}/library/NAME, or make ${HUB} the origin`,
+      );
     }
     await refuseFlags(files);
     const path = posix.join(configFolder, 'docker', 'daemon.json');
     return {
       files: [{ path, content: addMirror(await files.read(path), path, endpoint.origin) }],
       registries: [HUB],
-      notes: others.length === 0 ? [] : [`dockerd asks mirrors for images of ${HUB} only: pull those of ${others.map(({ name }) => name).join(', ')} as ${others.map((other) => [endpoint.host, other.path, 'NAME'].filter((part) => part !== undefined).join('/')).join(', ')}`],
+      notes:
+        others.length === 0
+          ? []
+          : [
+              `dockerd asks mirrors for images of ${HUB} only: pull those of ${others.map(({ name }) => name).join(', ')} as ${others.map((other) => [endpoint.host, other.path, 'NAME'].filter((part) => part !== undefined).join('/')).join(', ')}`,
+            ],
     };
   },
 };
@@ -33,9 +44,12 @@ export const docker: Runtime = {
 /** dockerd neither reloads nor starts again where a setting is both a flag of its command line and in daemon.json. */
 async function refuseFlags(files: HostFiles): Promise<void> {
   const pid = (await files.read(PID_FILE))?.trim() ?? '';
-  const [program = '', ...flags] = /^\d+$/.test(pid) ? (await files.read(`/proc/${pid}/cmdline`))?.split('\0') ?? [] : [];
+  const [program = '', ...flags] = /^\d+$/.test(pid) ? ((await files.read(`/proc/${pid}/cmdline`))?.split('\0') ?? []) : [];
   if (posix.basename(program) !== 'dockerd' || !flags.some((flag) => /^--registry-mirror(?:=|$)/.test(flag))) return;
-  throw new LayerswarmError('unsupported', 'dockerd runs with --registry-mirror on its command line, and would not start with mirrors in daemon.json as well: move that flag (of its service, see "systemctl cat docker") into daemon.json first');
+  throw new LayerswarmError(
+    'unsupported',
+    'dockerd runs with --registry-mirror on its command line, and would not start with mirrors in daemon.json as well: move that flag (of its service, see "systemctl cat docker") into daemon.json first',
+  );
 }
 
 /** A daemon.json that asks the agent before other mirrors; every other byte stays. @throws `config-invalid` */
@@ -46,10 +60,14 @@ export function addMirror(before: string | undefined, path: string, mirror: stri
   const [problem] = errors;
   if (problem !== undefined || typeof value !== 'object' || value === null || Array.isArray(value)) {
     const where = problem === undefined ? '' : ` (${printParseErrorCode(problem.error)} at offset ${problem.offset})`;
-    throw new LayerswarmError('config-invalid', `${path}${where}: expected a JSON object, received something else: mend it first, then run setup again`);
+    throw new LayerswarmError(
+      'config-invalid',
+      `${path}${where}: expected a JSON object, received something else: mend it first, then run setup again`,
+    );
   }
   const mirrors = (value as Record<string, unknown>)[KEY] ?? [];
-  if (!Array.isArray(mirrors)) throw new LayerswarmError('config-invalid', `${path}: expected a list as ${KEY}, received ${JSON.stringify(mirrors).slice(0, 60)}`);
+  if (!Array.isArray(mirrors))
+    throw new LayerswarmError('config-invalid', `${path}: expected a list as ${KEY}, received ${JSON.stringify(mirrors).slice(0, 60)}`);
   if (mirrors.some((entry) => typeof entry === 'string' && entry.replace(/\/+$/, '') === mirror)) return text;
   const formattingOptions = { ...indentationOf(text), eol: endOfLine(text) };
   const first = findNodeAtLocation(parseTree(text)!, [KEY, 0]);

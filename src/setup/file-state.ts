@@ -17,7 +17,8 @@ export async function readState(path: string): Promise<FileState> {
   try {
     const { mode, uid, gid, size } = await stat(path);
     if ((mode & 0o170000) !== 0o100000) throw new LayerswarmError('config-invalid', `${path}: expected a file, received something else`);
-    if (size > MAX_FILE_BYTES) throw new LayerswarmError('config-invalid', `${path}: expected a configuration of at most ${MAX_FILE_BYTES} bytes, received ${size}`);
+    if (size > MAX_FILE_BYTES)
+      throw new LayerswarmError('config-invalid', `${path}: expected a configuration of at most ${MAX_FILE_BYTES} bytes, received ${size}`);
     return { kind: 'file', content: await readFile(path), mode: mode & 0o7777, uid, gid };
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ENOTDIR')) return ABSENT;
@@ -108,7 +109,8 @@ export async function resolveLinks(path: string, root: string): Promise<string> 
     throw new LayerswarmError('config-invalid', `${path} is a link that leads out of ${root}, to ${real}: change the file there by hand`);
   } catch (error) {
     if (!hasCode(error, 'ENOENT', 'ENOTDIR')) throw readable(error, 'read', path);
-    if (await isLink(path)) throw new LayerswarmError('config-invalid', `${path} is a link to a file that is not there: mend the link first`);
+    if (await isLink(path))
+      throw new LayerswarmError('config-invalid', `${path} is a link to a file that is not there: mend the link first`);
     return path;
   }
 }
@@ -145,7 +147,9 @@ async function syncFolder(path: string): Promise<void> {
 }
 
 function readable(error: unknown, doing: string, path: string): unknown {
-  if (hasCode(error, 'EACCES', 'EPERM')) return new LayerswarmError('denied', `may not ${doing} ${path}: run this as root`, { cause: error });
-  if (hasCode(error, 'EROFS')) return new LayerswarmError('denied', `cannot ${doing} ${path}: its file system is read-only`, { cause: error });
+  if (hasCode(error, 'EACCES', 'EPERM'))
+    return new LayerswarmError('denied', `may not ${doing} ${path}: run this as root`, { cause: error });
+  if (hasCode(error, 'EROFS'))
+    return new LayerswarmError('denied', `cannot ${doing} ${path}: its file system is read-only`, { cause: error });
   return error;
 }

@@ -10,7 +10,10 @@ function rancher(name: 'k3s' | 'rke2', command: string): Runtime {
     reload: { kind: 'restart', when: () => true, command, reason: 'registries.yaml is read at start only; containers keep running' },
     async plan(files, { endpoint, registries }, configFolder) {
       const path = posix.join(configFolder, 'rancher', name, 'registries.yaml');
-      const text = registries.reduce((before, registry) => addMirror(before, path, registry.name, endpoint.origin), await files.read(path) ?? '');
+      const text = registries.reduce(
+        (before, registry) => addMirror(before, path, registry.name, endpoint.origin),
+        (await files.read(path)) ?? '',
+      );
       return { files: [{ path, content: text }], registries: registries.map((registry) => registry.name), notes: [] };
     },
   };
@@ -24,7 +27,10 @@ function addMirror(text: string, path: string, registry: string, mirror: string)
   const document = parseDocument(text);
   const [problem] = document.errors;
   if (problem !== undefined || (document.contents !== null && !isMap(document.contents))) {
-    throw new LayerswarmError('config-invalid', `${path}: expected a YAML map, received ${problem?.message.split('\n')[0] ?? 'something else'}: mend it first, then run setup again`);
+    throw new LayerswarmError(
+      'config-invalid',
+      `${path}: expected a YAML map, received ${problem?.message.split('\n')[0] ?? 'something else'}: mend it first, then run setup again`,
+    );
   }
   const keys = ['mirrors', registry, 'endpoint'];
   const mirrors = document.get('mirrors');

@@ -13,7 +13,10 @@ export const podman: Runtime = {
   reload: { kind: 'none' },
   async plan(files, { endpoint, registries }, configFolder) {
     if (endpoint.protocol === 'http:' && !isLoopback(endpoint)) {
-      throw new LayerswarmError('unsupported', `expected an endpoint on loopback or with TLS, received ${endpoint.origin}: podman would have to trust it without either`);
+      throw new LayerswarmError(
+        'unsupported',
+        `expected an endpoint on loopback or with TLS, received ${endpoint.origin}: podman would have to trust it without either`,
+      );
     }
     const folder = posix.join(configFolder, 'containers');
     const main = posix.join(folder, 'registries.conf');
@@ -23,7 +26,11 @@ export const podman: Runtime = {
     const reused = registries.filter(({ name }) => known.has(name)).map(({ name }) => name);
     const content = [
       '# The node of layerswarm on this host; "layerswarm setup podman --undo" takes this file away.',
-      ...(reused.length === 0 ? [] : [`# What other files say about ${reused.join(', ')} is repeated here, since this one stands in for it: change it there, then run setup again.`]),
+      ...(reused.length === 0
+        ? []
+        : [
+            `# What other files say about ${reused.join(', ')} is repeated here, since this one stands in for it: change it there, then run setup again.`,
+          ]),
       '',
       ...entries.map((entry) => stringify({ registry: [entry] })),
     ].join('\n');
@@ -56,12 +63,16 @@ async function knownRegistries(files: HostFiles, main: string, dropIns: string):
     if (text === undefined) continue;
     const table = parseToml(text, path);
     if (table['registries'] !== undefined) {
-      throw new LayerswarmError('unsupported', `${path} is of version 1 ([registries.…]), which has no mirrors: write it as [[registry]] tables, see containers-registries.conf(5)`);
+      throw new LayerswarmError(
+        'unsupported',
+        `${path} is of version 1 ([registries.…]), which has no mirrors: write it as [[registry]] tables, see containers-registries.conf(5)`,
+      );
     }
     for (const registry of list(table['registry'])) {
       const prefix = registry['prefix'] ?? registry['location'];
       if (typeof prefix !== 'string') continue;
-      if (after !== undefined && path.endsWith(`/${after}`)) throw new LayerswarmError('unsupported', `${path} is read after ${DROP_IN} and would undo it: rename it so that it sorts before`);
+      if (after !== undefined && path.endsWith(`/${after}`))
+        throw new LayerswarmError('unsupported', `${path} is read after ${DROP_IN} and would undo it: rename it so that it sorts before`);
       known.set(prefix, registry);
     }
   }

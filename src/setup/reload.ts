@@ -33,7 +33,11 @@ export async function reload(rule: ReloadRule, { changed, pidFile, live }: Reloa
     process.kill(pid, 'SIGHUP');
     return { state: 'done', pid };
   } catch (error) {
-    return { state: 'needed', command: rule.command, reason: hasCode(error, 'EPERM', 'EACCES') ? `this user may not signal ${rule.process}` : `${rule.process} could not be signalled` };
+    return {
+      state: 'needed',
+      command: rule.command,
+      reason: hasCode(error, 'EPERM', 'EACCES') ? `this user may not signal ${rule.process}` : `${rule.process} could not be signalled`,
+    };
   }
 }
 

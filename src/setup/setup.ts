@@ -1,7 +1,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import { LayerswarmError } from '../errors.ts';
 import { authorOf, type Backup, type BackupFile, BackupFileStore, owner, sha256 } from './backup.ts';
-import { type FileState, makeFolder, missingFolders, readState, removeEmptyFolder, sameContent, sameState, writeState } from './file-state.ts';
+import {
+  type FileState,
+  makeFolder,
+  missingFolders,
+  readState,
+  removeEmptyFolder,
+  sameContent,
+  sameState,
+  writeState,
+} from './file-state.ts';
 import { locate, OriginalFiles } from './host-files.ts';
 import type { Runtime, SetupTarget } from './runtime.ts';
 import { unifiedDiff } from './unified-diff.ts';
@@ -47,13 +56,17 @@ export async function setUp(runtime: Runtime, target: SetupTarget, place: SetupP
   const original = new OriginalFiles(place.root, backup);
   const { files, registries, notes } = await runtime.plan(original, target, place.configFolder);
 
-  const planned = await Promise.all(files.map(async ({ path, content }) => {
-    const located = await locate(place.root, path);
-    const before = await original.state(located);
-    return { path: located, before, next: written(before, content) };
-  }));
+  const planned = await Promise.all(
+    files.map(async ({ path, content }) => {
+      const located = await locate(place.root, path);
+      const before = await original.state(located);
+      return { path: located, before, next: written(before, content) };
+    }),
+  );
   // what an earlier setup wrote, and this one does not, becomes as it was
-  const dropped = (backup?.files ?? []).filter(({ path }) => !planned.some((file) => file.path === path)).map(({ path, before }) => ({ path, before, next: before }));
+  const dropped = (backup?.files ?? [])
+    .filter(({ path }) => !planned.some((file) => file.path === path))
+    .map(({ path, before }) => ({ path, before, next: before }));
 
   const steps: Step[] = [];
   for (const { path, before, next } of [...planned, ...dropped]) {
@@ -148,5 +161,9 @@ function text(state: FileState): string | undefined {
 }
 
 function changedSince(path: string): LayerswarmError {
-  return new LayerswarmError('denied', `${path} was changed by somebody else since setup wrote it: take out by hand what is to go, or say --force to overwrite it`, { detail: { path } });
+  return new LayerswarmError(
+    'denied',
+    `${path} was changed by somebody else since setup wrote it: take out by hand what is to go, or say --force to overwrite it`,
+    { detail: { path } },
+  );
 }

@@ -9,7 +9,11 @@ export function parseToml(text: string, path: string): TomlTable {
     return parse(text);
   } catch (error) {
     const where = error instanceof TomlError ? ` (line ${error.line})` : '';
-    throw new LayerswarmError('config-invalid', `${path}${where}: expected TOML, received something else: mend it first, then run setup again`, { cause: error });
+    throw new LayerswarmError(
+      'config-invalid',
+      `${path}${where}: expected TOML, received something else: mend it first, then run setup again`,
+      { cause: error },
+    );
   }
 }
 
@@ -53,8 +57,15 @@ export type SimpleValue = string | boolean | readonly string[];
 export function setToml(text: string, path: string, keys: readonly string[], value: SimpleValue): string {
   const table = keys.slice(0, -1);
   const key = keys.at(-1)!;
-  const edited = firstThatMeans(places(text, table, key, value), withToml(parseToml(text, path), keys, typeof value === 'object' ? [...value] : value));
-  if (edited === undefined) throw new LayerswarmError('unsupported', `${path}: cannot add ${key} without rewriting the file: set ${keys.map(tomlKey).join('.')} = ${literal(value)} by hand, then run setup again`);
+  const edited = firstThatMeans(
+    places(text, table, key, value),
+    withToml(parseToml(text, path), keys, typeof value === 'object' ? [...value] : value),
+  );
+  if (edited === undefined)
+    throw new LayerswarmError(
+      'unsupported',
+      `${path}: cannot add ${key} without rewriting the file: set ${keys.map(tomlKey).join('.')} = ${literal(value)} by hand, then run setup again`,
+    );
   return edited;
 }
 
@@ -99,5 +110,9 @@ function plain(value: TomlValue): unknown {
   if (value instanceof Date) return value.toISOString();
   if (Array.isArray(value)) return value.map(plain);
   if (!isTable(value)) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, child]) => [key, plain(child)]));
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, child]) => [key, plain(child)]),
+  );
 }

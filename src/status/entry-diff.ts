@@ -13,7 +13,7 @@ export class EntryDiff {
       const before = this.#seen.get(collection);
       const now = new Map(Object.entries(entries).map(([key, value]) => [key, JSON.stringify(value)]));
       const changed = [...now].filter(([key, json]) => before?.get(key) !== json);
-      const missing = [...before?.keys() ?? []].filter((key) => !now.has(key));
+      const missing = [...(before?.keys() ?? [])].filter((key) => !now.has(key));
       if (changed.length > 0) set.push([collection, changed]);
       if (missing.length > 0) gone[collection] = missing;
       this.#seen.set(collection, now);
@@ -23,7 +23,11 @@ export class EntryDiff {
 
   /** All that was seen last. */
   whole(): string {
-    return toJson(true, [...this.#seen].map(([collection, entries]) => [collection, [...entries]]), '{}');
+    return toJson(
+      true,
+      [...this.#seen].map(([collection, entries]) => [collection, [...entries]]),
+      '{}',
+    );
   }
 
   /** The next change holds everything. */
@@ -33,6 +37,9 @@ export class EntryDiff {
 }
 
 function toJson(full: boolean, set: readonly (readonly [string, readonly (readonly [string, string])[]])[], gone: string): string {
-  const collections = set.map(([collection, entries]) => `${JSON.stringify(collection)}:{${entries.map(([key, json]) => `${JSON.stringify(key)}:${json}`).join(',')}}`);
+  const collections = set.map(
+    ([collection, entries]) =>
+      `${JSON.stringify(collection)}:{${entries.map(([key, json]) => `${JSON.stringify(key)}:${json}`).join(',')}}`,
+  );
   return `{"full":${String(full)},"set":{${collections.join(',')}},"gone":${gone}}`;
 }

@@ -23,7 +23,11 @@ export class EventStream {
     this.#shown = shown;
     this.#listeners = new Listeners({
       elsewhere: '/api/v1/status',
-      onFirst: () => { this.#timer = setInterval(() => { this.#tick(); }, INTERVAL_MS); },
+      onFirst: () => {
+        this.#timer = setInterval(() => {
+          this.#tick();
+        }, INTERVAL_MS);
+      },
       onLast: () => {
         clearInterval(this.#timer);
         this.#last = '';

@@ -10,7 +10,8 @@ export interface PageFile {
 }
 
 /** Nothing from elsewhere, nothing inline: scripts and styles are files of this node. */
-export const PAGE_POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+export const PAGE_POLICY =
+  "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /** `ts` in a checkout, `js` in the package. */
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
@@ -18,14 +19,21 @@ const SCRIPTS = 'status/page/';
 /** What the scripts of the page share with the program. */
 const SHARED = [`quantity.${EXTENSION}`];
 
-const ICON = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path d="M8 1 15 5 8 9 1 5Z" fill="#3b7dd8"/><path d="M1 8l7 4 7-4M1 11l7 4 7-4" fill="none" stroke="#3b7dd8" stroke-width="1.6"/></svg>';
+const ICON =
+  '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path d="M8 1 15 5 8 9 1 5Z" fill="#3b7dd8"/><path d="M1 8l7 4 7-4M1 11l7 4 7-4" fill="none" stroke="#3b7dd8" stroke-width="1.6"/></svg>';
 
 let files: ReadonlyMap<string, PageFile> | undefined;
 
 /** What a browser loads for the page, by path. */
 export function pageFiles(): ReadonlyMap<string, PageFile> {
   files ??= new Map<string, PageFile>([
-    ['/', { contentType: 'text/html; charset=utf-8', body: pageHtml({ style: '/assets/page.css', script: `/assets/${SCRIPTS}main.${EXTENSION}`, icon: '/assets/icon.svg' }) }],
+    [
+      '/',
+      {
+        contentType: 'text/html; charset=utf-8',
+        body: pageHtml({ style: '/assets/page.css', script: `/assets/${SCRIPTS}main.${EXTENSION}`, icon: '/assets/icon.svg' }),
+      },
+    ],
     ['/assets/page.css', { contentType: 'text/css; charset=utf-8', body: pageStyle }],
     ['/assets/icon.svg', { contentType: 'image/svg+xml', body: ICON }],
     ...scripts().map(([path, body]): [string, PageFile] => [`/assets/${path}`, { contentType: 'text/javascript; charset=utf-8', body }]),
@@ -36,7 +44,10 @@ export function pageFiles(): ReadonlyMap<string, PageFile> {
 /** The modules of `page/`, under paths as they lie in the sources, so that what they import is found. In a checkout their types are taken out first. */
 function scripts(): [string, string][] {
   const names = readdirSync(inSources(SCRIPTS)).filter((name) => name.endsWith(`.${EXTENSION}`) && !name.endsWith('.d.ts'));
-  const sources = [...names.map((name) => `${SCRIPTS}${name}`), ...SHARED].map((path): [string, string] => [path, readFileSync(inSources(path), 'utf8')]);
+  const sources = [...names.map((name) => `${SCRIPTS}${name}`), ...SHARED].map((path): [string, string] => [
+    path,
+    readFileSync(inSources(path), 'utf8'),
+  ]);
   return EXTENSION === 'js' ? sources : withoutTypes(sources);
 }
 

@@ -42,7 +42,17 @@ export interface LimitStatus {
   readonly setting: string | null;
 }
 
-export type LimitName = 'members' | 'strangers' | 'bans' | 'clients' | 'uploads' | 'statusConnections' | 'eventListeners' | 'storeBytes' | 'files' | 'heapBytes';
+export type LimitName =
+  | 'members'
+  | 'strangers'
+  | 'bans'
+  | 'clients'
+  | 'uploads'
+  | 'statusConnections'
+  | 'eventListeners'
+  | 'storeBytes'
+  | 'files'
+  | 'heapBytes';
 
 /** Copies to other registries; empty where none are configured. */
 export interface ReplicationStatus {
@@ -169,13 +179,24 @@ export interface MembershipStatus {
   /** Since the start, by reason. */
   readonly handshakeFailures: { readonly other_key: number; readonly broken: number };
   /** Peers that were cut since the start, by what they did. */
-  readonly peerFaults: { readonly invalid_message: number; readonly no_hello: number; readonly does_not_read: number; readonly silent: number; readonly over_share: number };
+  readonly peerFaults: {
+    readonly invalid_message: number;
+    readonly no_hello: number;
+    readonly does_not_read: number;
+    readonly silent: number;
+    readonly over_share: number;
+  };
   /** Messages of types that this version does not know, and passed over, since the start: of members that run a later one. */
   readonly unknownMessages: number;
   /** Hosts that showed another swarm key in the last hour, the latest first. */
   readonly strangers: readonly StrangerStatus[];
   /** Members that lately gave far less than others did. */
-  readonly slow: readonly { readonly peerId: string; readonly name: string; readonly bytesPerSecond: number; readonly othersBytesPerSecond: number }[];
+  readonly slow: readonly {
+    readonly peerId: string;
+    readonly name: string;
+    readonly bytesPerSecond: number;
+    readonly othersBytesPerSecond: number;
+  }[];
   /** Peers that were banned since the start, by reason. */
   readonly bansByReason: Readonly<Record<string, number>>;
 }

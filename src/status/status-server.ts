@@ -55,13 +55,16 @@ export class StatusServer {
     this.#shown = options.shown ?? ((json) => json);
     this.#events = new EventStream(options.source, this.#shown);
     this.#swarmEvents = new SwarmEvents(options.swarm, this.#shown);
-    this.#server = createServer({ headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES }, (request, response) => {
-      this.#serve(request, response).catch((error: unknown) => {
-        options.onError(error);
-        if (response.headersSent) response.destroy();
-        else send(request, response, text(500, 'internal error, see the log of the agent'));
-      });
-    });
+    this.#server = createServer(
+      { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS, maxHeaderSize: MAX_HEADER_BYTES },
+      (request, response) => {
+        this.#serve(request, response).catch((error: unknown) => {
+          options.onError(error);
+          if (response.headersSent) response.destroy();
+          else send(request, response, text(500, 'internal error, see the log of the agent'));
+        });
+      },
+    );
     this.#used = limitPlaces(this.#server, PLACES);
   }
 
@@ -142,7 +145,10 @@ export class StatusServer {
       case '/api/v1/receipts':
         return json(200, { receipts: source.receipts() });
       default:
-        return text(404, 'there is nothing here; see /, /api/v1/status, /api/v1/events, /api/v1/receipts, /api/v1/swarm, /api/v1/swarm/events, /metrics, /healthz, /readyz');
+        return text(
+          404,
+          'there is nothing here; see /, /api/v1/status, /api/v1/events, /api/v1/receipts, /api/v1/swarm, /api/v1/swarm/events, /metrics, /healthz, /readyz',
+        );
     }
   }
 }

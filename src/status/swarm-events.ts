@@ -26,7 +26,9 @@ export class SwarmEvents {
       onFirst: () => {
         this.#stopLooking = source.look();
         this.#diff.change(entriesOf(source.document()));
-        this.#timer = setInterval(() => { this.#tick(); }, INTERVAL_MS);
+        this.#timer = setInterval(() => {
+          this.#tick();
+        }, INTERVAL_MS);
       },
       onLast: () => {
         clearInterval(this.#timer);

@@ -16,7 +16,11 @@ export function storeError(error: unknown, what: string): LayerswarmError {
     case 'ENOTDIR':
     // everything once the data folder was removed
     case 'ENOENT':
-      return new LayerswarmError('store-unwritable', `cannot ${what}: ${reason}; check the owner and mode of the data folder, and how its disk is mounted`, options);
+      return new LayerswarmError(
+        'store-unwritable',
+        `cannot ${what}: ${reason}; check the owner and mode of the data folder, and how its disk is mounted`,
+        options,
+      );
     case 'EIO':
       return new LayerswarmError('store-unwritable', `cannot ${what}: ${reason}; the disk reports errors, check it`, options);
     case 'EMFILE':

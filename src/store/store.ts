@@ -78,7 +78,7 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
   try {
     await mkdir(layout.root, { recursive: true, mode: 0o700 });
   } catch (error) {
-    throw storeError(await whyUnwritable(layout.root) ?? error, `make the data folder ${layout.root}`);
+    throw storeError((await whyUnwritable(layout.root)) ?? error, `make the data folder ${layout.root}`);
   }
   await checkMode(layout);
   await checkFormat(layout);
@@ -127,7 +127,7 @@ async function assemble({ layout, lock, metadata, fresh, damaged }: Opened, opti
   const found = await catalog.load(layout);
   await adoptManifests(metadata, layout, catalog, found.adopted);
   const backup = new MetadataBackup(layout, metadata);
-  const restoredTags = fresh ? await restoreTags(metadata, layout, catalog) + await backup.restore() : 0;
+  const restoredTags = fresh ? (await restoreTags(metadata, layout, catalog)) + (await backup.restore()) : 0;
 
   const pins = new Pins(metadata);
   const blobs = await DiskBlobStore.open({
@@ -150,7 +150,9 @@ async function assemble({ layout, lock, metadata, fresh, damaged }: Opened, opti
 
   metadata.onDamaged = () => {
     options.onRepair?.('the metadata turned out to be damaged and is made anew from the blobs and its last copy');
-    rebuild({ metadata, layout, catalog, backup }).catch((error: unknown) => options.onRepair?.(`the metadata could not be made anew: ${String(error)}`));
+    rebuild({ metadata, layout, catalog, backup }).catch((error: unknown) =>
+      options.onRepair?.(`the metadata could not be made anew: ${String(error)}`),
+    );
   };
 
   return {

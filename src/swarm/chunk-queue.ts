@@ -5,7 +5,11 @@ import type { RangeTarget } from './lane/lane.ts';
 export class ChunkQueue implements RangeTarget, AsyncIterable<Uint8Array> {
   #offset: number;
   #chunk: { bytes: Uint8Array; taken: () => void } | undefined;
-  #state: { readonly kind: 'open' } | { readonly kind: 'ended' } | { readonly kind: 'failed'; readonly error: LayerswarmError } | { readonly kind: 'closed' } = { kind: 'open' };
+  #state:
+    | { readonly kind: 'open' }
+    | { readonly kind: 'ended' }
+    | { readonly kind: 'failed'; readonly error: LayerswarmError }
+    | { readonly kind: 'closed' } = { kind: 'open' };
   #wake: (() => void) | undefined;
 
   /** `start`: where the first chunk must begin. */
@@ -15,11 +19,17 @@ export class ChunkQueue implements RangeTarget, AsyncIterable<Uint8Array> {
 
   async write(offset: number, chunk: Uint8Array): Promise<void> {
     if (this.#state.kind !== 'open') throw new LayerswarmError('aborted', 'nobody reads this range any more');
-    if (offset !== this.#offset || this.#chunk !== undefined) throw new LayerswarmError('internal', `expected a chunk at byte ${this.#offset}, received one at ${offset}`);
+    if (offset !== this.#offset || this.#chunk !== undefined)
+      throw new LayerswarmError('internal', `expected a chunk at byte ${this.#offset}, received one at ${offset}`);
     this.#offset += chunk.length;
     const { promise, resolve } = Promise.withResolvers<undefined>();
     // A copy: the lane uses the memory again, and who iterates may keep what it got.
-    this.#chunk = { bytes: Uint8Array.from(chunk), taken: () => { resolve(undefined); } };
+    this.#chunk = {
+      bytes: Uint8Array.from(chunk),
+      taken: () => {
+        resolve(undefined);
+      },
+    };
     this.#wake?.();
     await promise;
   }
@@ -47,7 +57,9 @@ export class ChunkQueue implements RangeTarget, AsyncIterable<Uint8Array> {
         chunk.taken();
         yield chunk.bytes;
       } else if (this.#state.kind === 'open') {
-        await new Promise<void>((resolve) => { this.#wake = resolve; });
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
       } else if (this.#state.kind === 'failed') {
         throw this.#state.error;
       } else {
@@ -56,7 +68,9 @@ export class ChunkQueue implements RangeTarget, AsyncIterable<Uint8Array> {
     }
   }
 
-  #settle(state: { readonly kind: 'ended' } | { readonly kind: 'failed'; readonly error: LayerswarmError } | { readonly kind: 'closed' }): void {
+  #settle(
+    state: { readonly kind: 'ended' } | { readonly kind: 'failed'; readonly error: LayerswarmError } | { readonly kind: 'closed' },
+  ): void {
     if (this.#state.kind === 'open') this.#state = state;
     this.#wake?.();
   }

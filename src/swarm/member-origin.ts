@@ -11,7 +11,17 @@ const ANSWER_TIMEOUT_MS = 10_000;
 const PROBE_TIMEOUT_MS = 3000;
 
 /** What a peer can answer about content or rights; every other failure means that it could not be asked. */
-const ANSWERS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['not-found', 'denied', 'range-invalid', 'too-large', 'aborted', 'digest-mismatch', 'name-invalid', 'reference-invalid', 'origin-denied']);
+const ANSWERS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'not-found',
+  'denied',
+  'range-invalid',
+  'too-large',
+  'aborted',
+  'digest-mismatch',
+  'name-invalid',
+  'reference-invalid',
+  'origin-denied',
+]);
 
 /** The member that `url` names, where it is an embedded origin. */
 export function embeddedOriginPeer(url: string): string | undefined {
@@ -24,7 +34,12 @@ export function embeddedOriginUrl(peerId: string): string {
 }
 
 /** Bytes of a blob that a member holds. */
-export type MemberRead = (peerId: string, digest: Digest, range: { start: number; end: number }, signal?: AbortSignal) => AsyncIterable<Uint8Array>;
+export type MemberRead = (
+  peerId: string,
+  digest: Digest,
+  range: { start: number; end: number },
+  signal?: AbortSignal,
+) => AsyncIterable<Uint8Array>;
 
 /** The origin that is embedded in another member: tags and manifests by messages, blobs over its lane. */
 export class MemberOrigin implements Origin {
@@ -69,7 +84,12 @@ export class MemberOrigin implements Origin {
     return (await this.#ask({ type: 'origin-blob-size', repository, digest: digest.toString() }, 'blob-size', signal)).size;
   }
 
-  async *readBlob(_repository: string, digest: Digest, range: { start: number; end: number }, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *readBlob(
+    _repository: string,
+    digest: Digest,
+    range: { start: number; end: number },
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
     try {
       for await (const chunk of this.#read(this.#peerId, digest, range, signal)) {
         this.#bytes += chunk.length;
@@ -109,9 +129,19 @@ export class MemberOrigin implements Origin {
     await Promise.resolve();
   }
 
-  async #ask<T extends MessageType>(message: Message, answer: T, signal: AbortSignal | undefined, timeoutMs = ANSWER_TIMEOUT_MS): Promise<MessageOf<T>> {
+  async #ask<T extends MessageType>(
+    message: Message,
+    answer: T,
+    signal: AbortSignal | undefined,
+    timeoutMs = ANSWER_TIMEOUT_MS,
+  ): Promise<MessageOf<T>> {
     try {
-      const answered = await this.#network.request(this.#peerId, message, answer, signal === undefined ? { timeoutMs } : { timeoutMs, signal });
+      const answered = await this.#network.request(
+        this.#peerId,
+        message,
+        answer,
+        signal === undefined ? { timeoutMs } : { timeoutMs, signal },
+      );
       this.#reached();
       return answered;
     } catch (error) {

@@ -86,7 +86,9 @@ export class OriginDirectory {
       this.#update();
       return undefined;
     });
-    this.#unsubscribe = network.onPeer(() => { this.#update(); });
+    this.#unsubscribe = network.onPeer(() => {
+      this.#update();
+    });
     this.#update();
   }
 
@@ -127,7 +129,12 @@ export class OriginDirectory {
 }
 
 /** Pure: what this node uses, and what it keeps of it, by what its operator said, by what it learned before, and by what its members say. */
-export function chooseOrigin(said: OperatorsWord, record: OriginRecord, members: readonly Member[], now: number): { state: OriginState; record: OriginRecord } {
+export function chooseOrigin(
+  said: OperatorsWord,
+  record: OriginRecord,
+  members: readonly Member[],
+  now: number,
+): { state: OriginState; record: OriginRecord } {
   const names = namesOf(said, record, members);
   const { current, heard, record: keep } = choose(said, record, members, now);
   const name = keep.url === undefined ? undefined : names.get(keep.url);
@@ -147,18 +154,28 @@ function choose(said: OperatorsWord, record: OriginRecord, members: readonly Mem
   if (operators !== undefined) {
     const { url } = operators;
     // whoever says otherwise than the charter is behind, which is no contradiction
-    const others = url.startsWith('embedded:') ? [...heard, ...(said.charter === undefined ? [] : [said.charter])] : said.charter === undefined ? heard : [];
+    const others = url.startsWith('embedded:')
+      ? [...heard, ...(said.charter === undefined ? [] : [said.charter])]
+      : said.charter === undefined
+        ? heard
+        : [];
     // from now on this is what the node knows, also where the word is taken back
-    const keep = url.startsWith('embedded:') || (record.url === url && record.contested.length === 0) ? record : { url, learnedAt: 0, contested: [] };
+    const keep =
+      url.startsWith('embedded:') || (record.url === url && record.contested.length === 0) ? record : { url, learnedAt: 0, contested: [] };
     return { current: operators, heard: others, record: keep };
   }
   if (record.contested.length > 0) {
     const contested = merged([...record.contested, ...heard]);
-    return { current: undefined, heard: contested, record: contested.length === record.contested.length ? record : { ...record, contested } };
+    return {
+      current: undefined,
+      heard: contested,
+      record: contested.length === record.contested.length ? record : { ...record, contested },
+    };
   }
   const known = record.url === undefined ? heard : merged([record.url, ...heard]);
   const isSettled = record.url !== undefined && now - record.learnedAt >= SETTLED_AFTER_MS;
-  if (known.length > 1 && !isSettled) return { current: undefined, heard: known, record: { url: undefined, learnedAt: 0, contested: known } };
+  if (known.length > 1 && !isSettled)
+    return { current: undefined, heard: known, record: { url: undefined, learnedAt: 0, contested: known } };
   const url = record.url ?? known[0];
   const keep = url === undefined || record.url !== undefined ? record : { url, learnedAt: now, contested: [] };
   return { current: url === undefined ? undefined : { url, source: 'learned' }, heard: known, record: keep };
@@ -167,7 +184,9 @@ function choose(said: OperatorsWord, record: OriginRecord, members: readonly Mem
 /** What the nodes that hold origins call them, by URL: the word of anybody else would let one member rename another's. */
 function namesOf(said: OperatorsWord, record: OriginRecord, members: readonly Member[]): ReadonlyMap<string, string> {
   const kept = record.url === undefined || record.name === undefined ? [] : [[record.url, record.name] as const];
-  const told = members.flatMap(({ peerId, origin }) => (origin?.name === undefined || embeddedOriginPeer(origin.url) !== peerId ? [] : [[origin.url, origin.name] as const]));
+  const told = members.flatMap(({ peerId, origin }) =>
+    origin?.name === undefined || embeddedOriginPeer(origin.url) !== peerId ? [] : [[origin.url, origin.name] as const],
+  );
   const own = said.configured === undefined || said.name === undefined ? [] : [[said.configured, said.name] as const];
   return new Map([...kept, ...told, ...own]);
 }
@@ -179,7 +198,7 @@ function announced(current: OriginAnnouncement | undefined): OriginAnnouncement 
 
 /** A charter outranks the configuration, which names the key that signed it; but what a node holds as embedded origin is here. */
 function operatorsChoice({ configured, charter }: OperatorsWord): OriginAnnouncement | undefined {
-  const url = configured?.startsWith('embedded:') === true ? configured : charter ?? configured;
+  const url = configured?.startsWith('embedded:') === true ? configured : (charter ?? configured);
   return url === undefined ? undefined : { url, source: 'configured' };
 }
 
@@ -193,7 +212,11 @@ function stateOf(current: OriginAnnouncement | undefined, heard: readonly string
   const all = merged([...(current === undefined ? [] : [current.url]), ...heard]);
   const conflict = all.length > 1 ? all : undefined;
   const name = current === undefined ? undefined : names.get(current.url);
-  return { current: current === undefined || name === undefined ? current : { ...current, name }, conflict, reason: reasonOf(current, conflict, names) };
+  return {
+    current: current === undefined || name === undefined ? current : { ...current, name },
+    conflict,
+    reason: reasonOf(current, conflict, names),
+  };
 }
 
 function merged(urls: readonly string[]): string[] {
@@ -206,7 +229,15 @@ export function normalizeOriginUrl(text: string): string | undefined {
   if (peerId !== undefined) return /^[a-zA-Z0-9]{20,128}$/.test(peerId) ? text : undefined;
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);
-  if (!['http:', 'https:'].includes(url.protocol) || isEmbeddedRegistry(url.hostname) || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') return undefined;
+  if (
+    !['http:', 'https:'].includes(url.protocol) ||
+    isEmbeddedRegistry(url.hostname) ||
+    url.username !== '' ||
+    url.password !== '' ||
+    url.search !== '' ||
+    url.hash !== ''
+  )
+    return undefined;
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }
 
@@ -218,13 +249,18 @@ function sameOrigin(a: OriginAnnouncement | undefined, b: OriginAnnouncement | u
   return a?.url === b?.url && a?.source === b?.source && a?.name === b?.name;
 }
 
-function reasonOf(current: OriginAnnouncement | undefined, conflict: readonly string[] | undefined, names: ReadonlyMap<string, string>): string | undefined {
+function reasonOf(
+  current: OriginAnnouncement | undefined,
+  conflict: readonly string[] | undefined,
+  names: ReadonlyMap<string, string>,
+): string | undefined {
   if (conflict !== undefined) {
     const called = (url: string): string => (names.has(url) ? `${url} called ${names.get(url)!}` : url);
     const using = current === undefined ? 'this node uses none of them until one is given to it' : `this node uses ${current.url}`;
-    const remedy = conflict.filter((url) => url.startsWith('embedded:')).length > 1
-      ? 'one node of a swarm may hold its origin (--origin embedded): start the others without'
-      : 'give all nodes the same --origin, and see who names the other';
+    const remedy =
+      conflict.filter((url) => url.startsWith('embedded:')).length > 1
+        ? 'one node of a swarm may hold its origin (--origin embedded): start the others without'
+        : 'give all nodes the same --origin, and see who names the other';
     return `different origins are named in this swarm (${conflict.map(called).join(', ')}): ${using}; ${remedy}`;
   }
   return current === undefined ? 'no origin is known yet: no member has told one; give one (--origin)' : undefined;

@@ -13,7 +13,8 @@ const MAX_TAGS = 30_000;
  */
 export function serveOrigin(network: PeerMessages, origin: Origin, isExcluded: (repository: string) => boolean = () => false): void {
   const shared = (repository: string): string => {
-    if (isExcluded(checkRepositoryName(repository))) throw new LayerswarmError('not-found', `the repository ${repository} is not in this origin`);
+    if (isExcluded(checkRepositoryName(repository)))
+      throw new LayerswarmError('not-found', `the repository ${repository} is not in this origin`);
     return repository;
   };
   network.handle('origin-resolve', async ({ repository, tag }) => {

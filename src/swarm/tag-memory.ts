@@ -52,7 +52,11 @@ export class TagMemory {
   readonly #random: () => number;
 
   /** `witnesses`: how many members on different hosts must agree; by the size of the swarm where it is not given. */
-  constructor(network: PeerNetwork, lookup: TagLookup, options: { witnesses?: () => number | undefined; now?: () => number; random?: () => number } = {}) {
+  constructor(
+    network: PeerNetwork,
+    lookup: TagLookup,
+    options: { witnesses?: () => number | undefined; now?: () => number; random?: () => number } = {},
+  ) {
     this.#network = network;
     this.#witnesses = options.witnesses ?? (() => undefined);
     this.#now = options.now ?? Date.now;
@@ -66,7 +70,12 @@ export class TagMemory {
   /**
    * What connected members remember. Waits until all that were asked have answered, and no longer than `timeoutMs`. Never throws.
    */
-  async ask(origin: string, repository: string, tag: string, options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<Testimony> {
+  async ask(
+    origin: string,
+    repository: string,
+    tag: string,
+    options: { signal?: AbortSignal; timeoutMs?: number } = {},
+  ): Promise<Testimony> {
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const members = this.#network.peers();
     const asked = members
@@ -79,9 +88,19 @@ export class TagMemory {
     return { agreed: weigh(statements, wanted), heard: statements.length, wanted };
   }
 
-  async #askOne(peer: Peer, what: { origin: string; repository: string; tag: string }, timeoutMs: number, signal: AbortSignal | undefined): Promise<Statement | undefined> {
+  async #askOne(
+    peer: Peer,
+    what: { origin: string; repository: string; tag: string },
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Statement | undefined> {
     try {
-      const { digest, checkedAt } = await this.#network.request(peer.peerId, { type: 'get-tag', ...what }, 'tag', signal === undefined ? { timeoutMs } : { timeoutMs, signal });
+      const { digest, checkedAt } = await this.#network.request(
+        peer.peerId,
+        { type: 'get-tag', ...what },
+        'tag',
+        signal === undefined ? { timeoutMs } : { timeoutMs, signal },
+      );
       const now = this.#now();
       if (digest === undefined || checkedAt === undefined || checkedAt > now + MAX_SKEW_MS) return undefined;
       return { digest: Digest.parse(digest), checkedAt: Math.min(checkedAt, now), peerId: peer.peerId, host: hostOf(peer) };

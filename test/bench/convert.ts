@@ -17,7 +17,9 @@ import { tempDir } from '../support/temp-dir.ts';
  * `node test/bench/convert.ts [--program dist/cli/main.js] [--rows REGEXP]`
  */
 
-const { values: { program, rows } } = parseArgs({ options: { program: { type: 'string', default: MAIN }, rows: { type: 'string', default: '' } } });
+const {
+  values: { program, rows },
+} = parseArgs({ options: { program: { type: 'string', default: MAIN }, rows: { type: 'string', default: '' } } });
 const wanted = new RegExp(rows);
 const GIB = 2 ** 30;
 const CACHE = fileURLToPath(new URL('../.cache/bench-guest-1', import.meta.url));
@@ -55,16 +57,29 @@ interface Cost {
 /** Runs a command line; CPU is that of all of its descendants that were waited for. */
 async function run(command: readonly string[]): Promise<Cost> {
   const begin = performance.now();
-  const child = spawn('bash', ['-c', '"$@" >&2; code=$?; times; exit $code', 'bash', ...command], { env: { ...process.env, PATH: toolPath }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('bash', ['-c', '"$@" >&2; code=$?; times; exit $code', 'bash', ...command], {
+    env: { ...process.env, PATH: toolPath },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   let [stdout, stderr, memory] = ['', '', 0];
-  child.stdout.on('data', (text: Buffer) => { stdout += text.toString(); });
-  child.stderr.on('data', (text: Buffer) => { stderr += text.toString(); });
-  const poll = setInterval(() => { memory = Math.max(memory, treeMemory(child.pid!)); }, 250);
+  child.stdout.on('data', (text: Buffer) => {
+    stdout += text.toString();
+  });
+  child.stderr.on('data', (text: Buffer) => {
+    stderr += text.toString();
+  });
+  const poll = setInterval(() => {
+    memory = Math.max(memory, treeMemory(child.pid!));
+  }, 250);
   const code = await new Promise((resolve) => child.on('close', resolve));
   clearInterval(poll);
   if (code !== 0) throw new Error(`${command.join(' ')} ended with ${String(code)}: ${stderr}`);
   const times = [...(stdout.trim().split('\n').at(-1) ?? '').matchAll(/(\d+)m([\d.]+)s/g)];
-  return { seconds: (performance.now() - begin) / 1000, cpu: times.reduce((sum, [, minutes, seconds]) => sum + Number(minutes) * 60 + Number(seconds), 0), memory };
+  return {
+    seconds: (performance.now() - begin) / 1000,
+    cpu: times.reduce((sum, [, minutes, seconds]) => sum + Number(minutes) * 60 + Number(seconds), 0),
+    memory,
+  };
 }
 
 function treeMemory(root: number): number {
@@ -74,7 +89,9 @@ function treeMemory(root: number): number {
     if (stat !== '') parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')') + 4).split(' ')[0]));
   }
   const isBelow = (pid: number): boolean => pid === root || (parents.has(pid) && isBelow(parents.get(pid)!));
-  return [...parents.keys()].filter(isBelow).reduce((sum, pid) => sum + Number(/^VmRSS:\s+(\d+)/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) * 1024, 0);
+  return [...parents.keys()]
+    .filter(isBelow)
+    .reduce((sum, pid) => sum + Number(/^VmRSS:\s+(\d+)/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0) * 1024, 0);
 }
 
 function read(path: string): string {
@@ -95,18 +112,28 @@ try {
   const compressed = !isCompressed ? disk : await toFormat(cleanup, raw, 'qcow2', ['-c', '-m', '8', '-W'], 'compressed.qcow2');
   const dir = tempDir(cleanup, 'bench');
   const out = join(dir, 'out.tar');
-  const convert = (source: string, ...args: string[]): string[] => [process.execPath, program, 'convert', source, '--no-source-digest', ...args];
+  const convert = (source: string, ...args: string[]): string[] => [
+    process.execPath,
+    program,
+    'convert',
+    source,
+    '--no-source-digest',
+    ...args,
+  ];
 
   // The same mapping and mount as the loop backend has, by hand.
   const script = join(dir, 'baseline.sh');
-  writeFileSync(script, String.raw`set -e
+  writeFileSync(
+    script,
+    String.raw`set -e
     cd "$2"; : > p; mkdir -p m
     qemu-storage-daemon --blockdev driver=qcow2,node-name=q,read-only=on,file.driver=file,file.filename="$1" \
       --blockdev driver=raw,node-name=r,offset=1048576,size=3145728000,read-only=on,file=q --export type=fuse,id=e,node-name=r,mountpoint="$2/p" & daemon=$!
     until mountpoint -q "$2/p"; do sleep 0.05; done
     mount -o loop,ro "$2/p" "$2/m"
     code=0; sh -c "$3" sh "$2/m" "$4" || code=$?
-    umount "$2/m"; kill $daemon; wait $daemon || :; exit $code`);
+    umount "$2/m"; kill $daemon; wait $daemon || :; exit $code`,
+  );
   const tar = String.raw`LC_ALL=C tar -C "$1" --format=posix --pax-option=delete=atime,delete=ctime,delete=mtime --sort=name --numeric-owner --xattrs --xattrs-include='user.*' --xattrs-include=security.capability --xattrs-include='system.posix_acl_*' --one-file-system`;
   const baseline = (end: string): string[] => ['unshare', '--mount', '--propagation', 'private', 'bash', script, disk, dir, end, out];
 
@@ -125,14 +152,19 @@ try {
     ['convert, loop, gzip', convert(disk, '--trust', '--backend', 'loop', '--compression', 'gzip', '-o', `tar:${out}`)],
     ['convert, loop, zstd', convert(disk, '--trust', '--backend', 'loop', '--compression', 'zstd', '-o', `tar:${out}`)],
   ];
-  if (ways.some(([name, command]) => wanted.test(name) && command.includes(plain))) await run(convert(disk, '--trust', '--backend', 'loop', '-o', `tar:${plain}`));
-  console.log(`Guest: ${(statSync(disk).size / 1e9).toFixed(2)} GB of qcow2; ${availableParallelism()} cores; Node ${process.versions.node}\n`);
+  if (ways.some(([name, command]) => wanted.test(name) && command.includes(plain)))
+    await run(convert(disk, '--trust', '--backend', 'loop', '-o', `tar:${plain}`));
+  console.log(
+    `Guest: ${(statSync(disk).size / 1e9).toFixed(2)} GB of qcow2; ${availableParallelism()} cores; Node ${process.versions.node}\n`,
+  );
   console.log('| way | seconds | CPU s | memory MB | output MB |\n|---|---|---|---|---|');
   // Everything is measured with the image in the page cache.
   await run(['sha256sum', disk, compressed]);
   for (const [name, command] of ways.filter(([name]) => wanted.test(name))) {
     const { seconds, cpu, memory } = await run(command);
-    console.log(`| ${name} | ${seconds.toFixed(1)} | ${cpu.toFixed(1)} | ${(memory / 1e6).toFixed(0)} | ${(statSync(out).size / 1e6).toFixed(0)} |`);
+    console.log(
+      `| ${name} | ${seconds.toFixed(1)} | ${cpu.toFixed(1)} | ${(memory / 1e6).toFixed(0)} | ${(statSync(out).size / 1e6).toFixed(0)} |`,
+    );
     rmSync(out);
   }
 } finally {

@@ -15,7 +15,12 @@ import { totalCpu } from './threads.ts';
 // Cold crowds in network namespaces behind `tc tbf`, beside what others do with the same lines. As root.
 //   node test/bench/crowd.ts [--case NAME]… [--system layerswarm|http|mirror|aria2]… [--chart FILE]
 
-const SYSTEMS: Record<System, (stage: Stage) => Promise<SystemResult>> = { layerswarm: (stage) => runLayerswarm(stage), http: runHttp, mirror: runMirror, aria2: runAria2 };
+const SYSTEMS: Record<System, (stage: Stage) => Promise<SystemResult>> = {
+  layerswarm: (stage) => runLayerswarm(stage),
+  http: runHttp,
+  mirror: runMirror,
+  aria2: runAria2,
+};
 
 /** Sizes in bytes. */
 const LAYERS: Record<CrowdCase['payload'], readonly number[]> = { blob: [64_000_000], image: TWELVE_LAYERS };
@@ -46,19 +51,21 @@ function enlargeNeighbourTable(): void {
   const before = readFileSync(path, 'utf8');
   if (Number(before) >= NEIGHBOUR_ENTRIES) return;
   writeFileSync(path, String(NEIGHBOUR_ENTRIES));
-  cleanup.teardown(() => { writeFileSync(path, before); });
+  cleanup.teardown(() => {
+    writeFileSync(path, before);
+  });
 }
 
 async function measure(cases: readonly CrowdCase[]): Promise<CaseResult[]> {
   const payloads = new Map<CrowdCase['payload'], Payload>();
   const results: CaseResult[] = [];
   for (const crowd of cases) {
-    const payload = payloads.get(crowd.payload) ?? await makePayload(cleanup, LAYERS[crowd.payload]);
+    const payload = payloads.get(crowd.payload) ?? (await makePayload(cleanup, LAYERS[crowd.payload]));
     payloads.set(crowd.payload, payload);
     for (const system of ['layerswarm', ...crowd.beside] as const) {
       if (!values.system.includes(system)) continue;
       process.stderr.write(`${crowd.name}, ${system}: `);
-      const result = { ...await onStage(crowd, payload, SYSTEMS[system]), crowd, system, payloadBytes: payload.bytes };
+      const result = { ...(await onStage(crowd, payload, SYSTEMS[system])), crowd, system, payloadBytes: payload.bytes };
       results.push(result);
       process.stderr.write(`${row(result)}\n`);
     }
@@ -79,12 +86,23 @@ function row(result: CaseResult): string {
   const clients = hosts.flatMap(({ client }) => client ?? []).sort((a, b) => a - b);
   const at = (share: number): string => clients[Math.ceil(share * clients.length) - 1]!.toFixed(1);
   return `| ${[
-    crowd.name, system, at(0.5), at(0.99), at(1), times(result, 'proven'), times(result, 'client'), originCopies.toFixed(3), `${(busy * 100).toFixed(0)} %`, cost === undefined ? '–' : totalCpu(cost).toFixed(1),
+    crowd.name,
+    system,
+    at(0.5),
+    at(0.99),
+    at(1),
+    times(result, 'proven'),
+    times(result, 'client'),
+    originCopies.toFixed(3),
+    `${(busy * 100).toFixed(0)} %`,
+    cost === undefined ? '–' : totalCpu(cost).toFixed(1),
   ].join(' | ')} |`;
 }
 
 /** The worst host: how many times as long as its rate class needs at least. */
 function times({ crowd, hosts, payloadBytes }: CaseResult, what: 'proven' | 'client'): string {
-  const factors = hosts.flatMap((host, i) => (host[what] === undefined ? [] : [host[what] / fluidBoundOf(crowd, crowd.hosts[i]!, payloadBytes)]));
+  const factors = hosts.flatMap((host, i) =>
+    host[what] === undefined ? [] : [host[what] / fluidBoundOf(crowd, crowd.hosts[i]!, payloadBytes)],
+  );
   return factors.length === 0 ? '–' : Math.max(...factors).toFixed(2);
 }

@@ -91,7 +91,8 @@ async function measure(fast: FastCase, payload: Payload): Promise<void> {
   const reference = aria2 === undefined ? undefined : lastClient(medianRound(results.get(aria2)!));
   for (const contender of running) {
     let markCompacts: number | undefined;
-    if (traceGc && contender.collects) ({ markCompacts } = await onStage(crowdOf(fast), payload, (stage) => contender.play(stage, ['--trace-gc']), STORES));
+    if (traceGc && contender.collects)
+      ({ markCompacts } = await onStage(crowdOf(fast), payload, (stage) => contender.play(stage, ['--trace-gc']), STORES));
     const measured: Measured = { fast, system: contender.name, payloadBytes: payload.bytes, rounds: results.get(contender)!, markCompacts };
     process.stdout.write(`${row(measured, reference)}\n`);
   }

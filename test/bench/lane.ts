@@ -30,7 +30,13 @@ export interface LaneResult {
 }
 
 const GIB = 1 << 30;
-const { values } = parseArgs({ options: { mib: { type: 'string', default: '1024' }, rounds: { type: 'string', default: '3' }, json: { type: 'boolean', default: false } } });
+const { values } = parseArgs({
+  options: {
+    mib: { type: 'string', default: '1024' },
+    rounds: { type: 'string', default: '3' },
+    json: { type: 'boolean', default: false },
+  },
+});
 const children: ChildProcess[] = [];
 const folder = await mkdtemp(join(tmpdir(), 'ls-bench-lane-'));
 try {
@@ -88,7 +94,10 @@ async function lane(what: string, kind: string, path: string, hex: string, size:
   return result(what, size, spent, sent);
 }
 
-function child(file: string, args: readonly string[]): { process: ChildProcess; message(key: keyof Message): Promise<Message>; receiver(): Promise<Spent>; readonly ended: Promise<unknown> } {
+function child(
+  file: string,
+  args: readonly string[],
+): { process: ChildProcess; message(key: keyof Message): Promise<Message>; receiver(): Promise<Spent>; readonly ended: Promise<unknown> } {
   const forked = fork(join(import.meta.dirname, 'lane', file), args);
   children.push(forked);
   const ended = once(forked, 'exit');
@@ -104,7 +113,9 @@ function child(file: string, args: readonly string[]): { process: ChildProcess; 
       const found = messages.find((candidate) => candidate[key] !== undefined);
       if (found !== undefined) resolve(found);
     };
-    forked.once('exit', (code) => { reject(new Error(`${file} ${args.join(' ')} ended with ${code} before it said ${key}`)); });
+    forked.once('exit', (code) => {
+      reject(new Error(`${file} ${args.join(' ')} ended with ${code} before it said ${key}`));
+    });
     look();
     return await promise;
   };
@@ -140,7 +151,9 @@ function table(results: readonly LaneResult[]): string {
   return [
     '| | MB/s | receiver CPU-s/GiB | × read and hash | × bare TLS | sender CPU-s/GiB |',
     '|---|---|---|---|---|---|',
-    ...results.map(({ what, megabytesPerSecond, receiverCpuPerGiB: cpu, senderCpuPerGiB }) =>
-      `| ${what} | ${megabytesPerSecond.toFixed(0)} | ${cpu.toFixed(2)} | ${(cpu / alone).toFixed(2)} | ${(cpu / bare).toFixed(2)} | ${senderCpuPerGiB?.toFixed(2) ?? '–'} |`),
+    ...results.map(
+      ({ what, megabytesPerSecond, receiverCpuPerGiB: cpu, senderCpuPerGiB }) =>
+        `| ${what} | ${megabytesPerSecond.toFixed(0)} | ${cpu.toFixed(2)} | ${(cpu / alone).toFixed(2)} | ${(cpu / bare).toFixed(2)} | ${senderCpuPerGiB?.toFixed(2) ?? '–'} |`,
+    ),
   ].join('\n');
 }

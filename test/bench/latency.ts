@@ -7,7 +7,11 @@ import { pushImage } from '../support/registry-content.ts';
 // How long a client waits for a small blob that a peer holds, beside the registry itself.
 //   node test/bench/latency.ts
 
-const SIZES = [['1 byte', 1], ['64 KiB', 64 * 1024], ['1 MiB', 1024 * 1024]] as const;
+const SIZES = [
+  ['1 byte', 1],
+  ['64 KiB', 64 * 1024],
+  ['1 MiB', 1024 * 1024],
+] as const;
 const BLOBS = 30;
 
 interface Row {
@@ -29,7 +33,11 @@ try {
   const swarmKey = await makeSwarmKey(cleanup);
   const holder = await startAgent(cleanup, { origin: origin.url, swarmKey });
   await holder.cliOk(['pull', ...SIZES.map((_, i) => `bench/size${i}:v1`)]);
-  const rows = [await measure('docker-registry next door', origin.url), await measure('the holder\'s own endpoint', holder.registry), await ofPeer(holder)];
+  const rows = [
+    await measure('docker-registry next door', origin.url),
+    await measure("the holder's own endpoint", holder.registry),
+    await ofPeer(holder),
+  ];
   process.stdout.write(`${table(rows)}\n`);
 
   async function ofPeer(from: Agent): Promise<Row> {
@@ -68,6 +76,8 @@ function table(rows: readonly Row[]): string {
   return [
     `| ms to the last byte | ${SIZES.map(([name]) => `${name}, median | first`).join(' | ')} |`,
     `|---${'|---|---'.repeat(SIZES.length)}|`,
-    ...rows.map(({ what, first, median }) => `| ${what} | ${SIZES.map((_, i) => `${median[i]!.toFixed(1)} | ${first[i]!.toFixed(1)}`).join(' | ')} |`),
+    ...rows.map(
+      ({ what, first, median }) => `| ${what} | ${SIZES.map((_, i) => `${median[i]!.toFixed(1)} | ${first[i]!.toFixed(1)}`).join(' | ')} |`,
+    ),
   ].join('\n');
 }

@@ -13,7 +13,10 @@ const MIB = 1 << 20;
 const SIZE = 1024 * MIB;
 const ROUNDS = 3;
 /** As of stargz-snapshotter, and as of containerd from 2.1 on, which ends the answer when it has what it wants. */
-const RANGES = [['with its end', `bytes=${SIZE - MIB}-${SIZE - 1}`], ['without an end', `bytes=${SIZE - MIB}-`]] as const;
+const RANGES = [
+  ['with its end', `bytes=${SIZE - MIB}-${SIZE - 1}`],
+  ['without an end', `bytes=${SIZE - MIB}-`],
+] as const;
 
 const cleanup = new CleanupStack();
 try {
@@ -28,10 +31,17 @@ try {
     await row('a node, from the registry', async () => await newNode([])),
     await row('a node, from a member that has it', async () => await newNode(bootstrapOf(holder))),
   ];
-  process.stdout.write(`| ms to the first byte, median of ${ROUNDS} | ${RANGES.map(([what]) => `range ${what}`).join(' | ')} |\n|---|---|---|\n${rows.join('\n')}\n`);
+  process.stdout.write(
+    `| ms to the first byte, median of ${ROUNDS} | ${RANGES.map(([what]) => `range ${what}`).join(' | ')} |\n|---|---|---|\n${rows.join('\n')}\n`,
+  );
 
   async function newNode(bootstrap: readonly string[]): Promise<{ url: string; agent: Agent }> {
-    const agent = await startAgent(cleanup, { origin: origin.url, swarmKey: bootstrap.length === 0 ? await makeSwarmKey(cleanup) : swarmKey, bootstrap, args: ['--emit', 'vouched'] });
+    const agent = await startAgent(cleanup, {
+      origin: origin.url,
+      swarmKey: bootstrap.length === 0 ? await makeSwarmKey(cleanup) : swarmKey,
+      bootstrap,
+      args: ['--emit', 'vouched'],
+    });
     if (bootstrap.length > 0) await agent.waitForPeers(1);
     return { url: agent.registry, agent };
   }
@@ -42,7 +52,9 @@ try {
       const times: number[] = [];
       for (let round = 0; round < ROUNDS; round++) {
         const { url, agent } = await start();
-        await (await fetch(`${url}/v2/bench/lazy/manifests/v1`, { headers: { accept: 'application/vnd.oci.image.manifest.v1+json' } })).arrayBuffer();
+        await (
+          await fetch(`${url}/v2/bench/lazy/manifests/v1`, { headers: { accept: 'application/vnd.oci.image.manifest.v1+json' } })
+        ).arrayBuffer();
         times.push(await firstByte(`${url}${path}`, range));
         await agent?.stop();
       }

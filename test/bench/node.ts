@@ -20,7 +20,12 @@ const cleanup = new CleanupStack();
 try {
   const origin = await startDockerRegistry(cleanup);
   // Layers of 1 GiB: a buffer of Node holds no more than 4.
-  await pushImage(origin, 'bench/large', 'v1', Array.from({ length: GIB }, () => randomBytes(1 << 30)));
+  await pushImage(
+    origin,
+    'bench/large',
+    'v1',
+    Array.from({ length: GIB }, () => randomBytes(1 << 30)),
+  );
   await pushImage(origin, 'bench/small', 'v1', [randomBytes(1 << 20)]);
   const swarmKey = await makeSwarmKey(cleanup);
 
@@ -42,7 +47,11 @@ try {
   const crowd: Agent[] = [];
   while (crowd.length < PEERS - holders.length) {
     const batch = Math.min(4, PEERS - holders.length - crowd.length);
-    crowd.push(...await Promise.all(Array.from({ length: batch }, () => startAgent(cleanup, { origin: origin.url, swarmKey, bootstrap: bootstrapOf(holders[0]!) }))));
+    crowd.push(
+      ...(await Promise.all(
+        Array.from({ length: batch }, () => startAgent(cleanup, { origin: origin.url, swarmKey, bootstrap: bootstrapOf(holders[0]!) })),
+      )),
+    );
   }
   const puller = await startAgent(cleanup, { origin: origin.url, swarmKey, bootstrap: bootstrapOf(holders[0]!) });
   await puller.waitForPeers(PEERS);
@@ -52,17 +61,19 @@ try {
   await settle();
   const idleCpu = (cpuSecondsOf([puller.info.pid]) - cpuBefore) / (SETTLE_MS / 1000);
   await puller.cliOk(['pull', 'bench/large:v1'], { deadline: 600_000 });
-  process.stdout.write(`${[
-    '| what a node costs | |',
-    '|---|---|',
-    `| start to ready, median of ${STARTS} | ${[...starts].sort((a, b) => a - b)[STARTS >> 1]!.toFixed(2)} s |`,
-    `| first byte of the answer at the client: 1 MiB blob that only the origin has | ${firstBytes[0]!.toFixed(0)} ms |`,
-    `| first byte of the answer at the client: 1 GiB blob that peers have | ${firstBytes[1]!.toFixed(0)} ms |`,
-    `| resident memory with ${holders.length} peers | ${megabytes(idle)} |`,
-    `| resident memory with ${PEERS} peers | ${megabytes(amongPeers)} |`,
-    `| CPU with ${PEERS} peers and nothing to do | ${(idleCpu * 100).toFixed(1)} % of a core |`,
-    `| most resident memory while it pulls ${GIB} GiB, ${PEERS} peers | ${megabytes(residentMemory(puller.info.pid).most)} |`,
-  ].join('\n')}\n`);
+  process.stdout.write(
+    `${[
+      '| what a node costs | |',
+      '|---|---|',
+      `| start to ready, median of ${STARTS} | ${[...starts].sort((a, b) => a - b)[STARTS >> 1]!.toFixed(2)} s |`,
+      `| first byte of the answer at the client: 1 MiB blob that only the origin has | ${firstBytes[0]!.toFixed(0)} ms |`,
+      `| first byte of the answer at the client: 1 GiB blob that peers have | ${firstBytes[1]!.toFixed(0)} ms |`,
+      `| resident memory with ${holders.length} peers | ${megabytes(idle)} |`,
+      `| resident memory with ${PEERS} peers | ${megabytes(amongPeers)} |`,
+      `| CPU with ${PEERS} peers and nothing to do | ${(idleCpu * 100).toFixed(1)} % of a core |`,
+      `| most resident memory while it pulls ${GIB} GiB, ${PEERS} peers | ${megabytes(residentMemory(puller.info.pid).most)} |`,
+    ].join('\n')}\n`,
+  );
 
   async function timeToReady(): Promise<number> {
     const own = new CleanupStack();
@@ -82,8 +93,20 @@ try {
 async function firstByte(agent: Agent, image: string): Promise<number> {
   const base = `${agent.registry}/v2/bench/${image}`;
   const { stdout } = await runOk('curl', ['-sS', '--fail', `${base}/manifests/v1`]);
-  const { layers: [layer] } = JSON.parse(stdout) as { layers: { digest: string }[] };
-  const answer = await runOk('curl', ['-sS', '--fail', '-o', '/dev/null', '-r', '0-1023', '-w', '%{time_starttransfer}', `${base}/blobs/${layer!.digest}`]);
+  const {
+    layers: [layer],
+  } = JSON.parse(stdout) as { layers: { digest: string }[] };
+  const answer = await runOk('curl', [
+    '-sS',
+    '--fail',
+    '-o',
+    '/dev/null',
+    '-r',
+    '0-1023',
+    '-w',
+    '%{time_starttransfer}',
+    `${base}/blobs/${layer!.digest}`,
+  ]);
   return Number(answer.stdout) * 1000;
 }
 

@@ -38,12 +38,15 @@ try {
   const folder = values.keep ?? tempDir(cleanup, 'profiles');
   process.stderr.write(`${describeCase(fast)}\n`);
   // Nodes write their profiles as they end, when the stage is taken down.
-  const { cost } = await onStage(crowdOf(fast), payload, (stage) => runLayerswarm(stage, {
-    main: mainOf(values.checkout), nodeArgs: ['--cpu-prof', `--cpu-prof-dir=${folder}`],
-  }), STORES);
+  const { cost } = await onStage(
+    crowdOf(fast),
+    payload,
+    (stage) => runLayerswarm(stage, { main: mainOf(values.checkout), nodeArgs: ['--cpu-prof', `--cpu-prof-dir=${folder}`] }),
+    STORES,
+  );
   const print = (name: (stack: readonly CallFrame[]) => string, rows?: number): void => {
     const threads = readdirSync(folder).flatMap((file) => read(join(folder, file), cost!, name));
-    process.stdout.write(`${profileTable(threads, cost!, fast.hosts * payload.bytes / 2 ** 30, rows)}\n`);
+    process.stdout.write(`${profileTable(threads, cost!, (fast.hosts * payload.bytes) / 2 ** 30, rows)}\n`);
   };
   print(subsystemOf);
   if (values.functions !== undefined) print(functionOf, Number(values.functions));
@@ -55,5 +58,7 @@ try {
 function read(file: string, { from, to }: Cost, name: (stack: readonly CallFrame[]) => string): ThreadProfile[] {
   const [, thread] = /^CPU\.\d+\.\d+\.\d+\.(\d+)\.\d+\.cpuprofile$/.exec(file.split('/').at(-1)!) ?? [];
   if (thread === undefined) return [];
-  return [{ kind: thread === '0' ? 'main' : 'bulk', sums: sumProfile(JSON.parse(readFileSync(file, 'utf8')) as CpuProfile, from, to, name) }];
+  return [
+    { kind: thread === '0' ? 'main' : 'bulk', sums: sumProfile(JSON.parse(readFileSync(file, 'utf8')) as CpuProfile, from, to, name) },
+  ];
 }

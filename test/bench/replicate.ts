@@ -33,16 +33,29 @@ async function relay(cleanup: Cleanup, port: number): Promise<Wire> {
   let received = 0;
   const server = createServer((client) => {
     const upstream = connect(port, '127.0.0.1');
-    client.on('data', (bytes) => { sent += bytes.length; }).pipe(upstream);
-    upstream.on('data', (bytes) => { received += bytes.length; }).pipe(client);
+    client
+      .on('data', (bytes) => {
+        sent += bytes.length;
+      })
+      .pipe(upstream);
+    upstream
+      .on('data', (bytes) => {
+        received += bytes.length;
+      })
+      .pipe(client);
     client.on('error', () => upstream.destroy());
     upstream.on('error', () => client.destroy());
   });
-  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
-  cleanup.teardown(() => { server.close(); });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  cleanup.teardown(() => {
+    server.close();
+  });
   const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   return {
-    host, url: `http://${host}`,
+    host,
+    url: `http://${host}`,
     take() {
       const taken = { sent, received };
       sent = 0;
@@ -53,8 +66,16 @@ async function relay(cleanup: Cleanup, port: number): Promise<Wire> {
 }
 
 async function main(cleanup: Cleanup): Promise<void> {
-  const [origin, ours, theirs] = [await startDockerRegistry(cleanup), await startDockerRegistry(cleanup), await startDockerRegistry(cleanup)];
-  const [toOrigin, toOurs, toTheirs] = [await relay(cleanup, origin.port), await relay(cleanup, ours.port), await relay(cleanup, theirs.port)];
+  const [origin, ours, theirs] = [
+    await startDockerRegistry(cleanup),
+    await startDockerRegistry(cleanup),
+    await startDockerRegistry(cleanup),
+  ];
+  const [toOrigin, toOurs, toTheirs] = [
+    await relay(cleanup, origin.port),
+    await relay(cleanup, ours.port),
+    await relay(cleanup, theirs.port),
+  ];
   const layout = await OciLayout.create(join(tempDir(cleanup, 'img'), 'layout'));
   const layers = [];
   for (let i = 0; i < LAYERS; i++) layers.push(await layout.addLayer({ random: randomBytes(LAYER_BYTES) }, 'none'));
@@ -64,7 +85,12 @@ async function main(cleanup: Cleanup): Promise<void> {
 
   const folder = tempDir(cleanup, 'conf');
   const config = join(folder, 'layerswarm.yaml');
-  writeFileSync(config, stringify({ replication: { targets: [{ name: 'ours', url: toOurs.url }], policies: [{ name: 'all', targets: ['ours'], onEvent: false }] } }));
+  writeFileSync(
+    config,
+    stringify({
+      replication: { targets: [{ name: 'ours', url: toOurs.url }], policies: [{ name: 'all', targets: ['ours'], onEvent: false }] },
+    }),
+  );
   const agent = await startAgent(cleanup, { origin: toOrigin.url, args: ['--config', config] });
   const sync = join(folder, 'sync.yaml');
 
@@ -78,12 +104,17 @@ async function main(cleanup: Cleanup): Promise<void> {
     console.log(`| ${what} | ${who} | ${megabytes(toOrigin.take().received)} | ${megabytes(target.take().sent)} | ${seconds.toFixed(1)} |`);
   };
   const skopeo = async (repositories: readonly string[]): Promise<void> => {
-    writeFileSync(sync, stringify({ [toOrigin.host]: { 'tls-verify': false, images: Object.fromEntries(repositories.map((name) => [name, []])) } }));
+    writeFileSync(
+      sync,
+      stringify({ [toOrigin.host]: { 'tls-verify': false, images: Object.fromEntries(repositories.map((name) => [name, []])) } }),
+    );
     mkdirSync(folder, { recursive: true });
     await skopeoOk(['sync', '--all', '--src', 'yaml', '--dest', 'docker', '--dest-tls-verify=false', sync, `${toTheirs.host}/copy`]);
   };
 
-  console.log(`An image of ${LAYERS} layers of ${megabytes(LAYER_BYTES)} MB\n\n| | | read from the origin, MB | sent to the target, MB | s |\n|---|---|---|---|---|`);
+  console.log(
+    `An image of ${LAYERS} layers of ${megabytes(LAYER_BYTES)} MB\n\n| | | read from the origin, MB | sent to the target, MB | s |\n|---|---|---|---|---|`,
+  );
   for (const what of ['empty target', 'nothing new']) {
     await measure(what, 'layerswarm', toOurs, () => agent.cliOk(['replicate', 'run']));
     await measure(what, 'skopeo sync', toTheirs, () => skopeo(['team/app']));

@@ -29,14 +29,26 @@ try {
   const disks = [];
   for (const tree of trees) disks.push(await makeFileSystem(cleanup, tree, { sizeMiB: 1500 }));
   const dir = tempDir(cleanup, 'reuse');
-  console.log('| layers | of the second | bytes, MB | found in the first, MB | share | gzip, MB | found in the first, MB |\n|---|---|---|---|---|---|---|');
-  for (const [what, options] of [['one', {}], ['--split packages', { split: 'packages' }]] as const satisfies readonly (readonly [string, ConvertOptions])[]) {
-    const [first, second] = await Promise.all(disks.map((disk, i) => convertDisk(disk, { kind: 'layout', dir: join(dir, `${what}${i}`) }, { ...options, trust: true, sourceDigest: false }))) as [ConvertReceipt, ConvertReceipt];
+  console.log(
+    '| layers | of the second | bytes, MB | found in the first, MB | share | gzip, MB | found in the first, MB |\n|---|---|---|---|---|---|---|',
+  );
+  for (const [what, options] of [
+    ['one', {}],
+    ['--split packages', { split: 'packages' }],
+  ] as const satisfies readonly (readonly [string, ConvertOptions])[]) {
+    const [first, second] = (await Promise.all(
+      disks.map((disk, i) =>
+        convertDisk(disk, { kind: 'layout', dir: join(dir, `${what}${i}`) }, { ...options, trust: true, sourceDigest: false }),
+      ),
+    )) as [ConvertReceipt, ConvertReceipt];
     const known = new Set(first.layers.map(({ digest }) => digest.toString()));
-    const sum = (pick: (layer: ConvertReceipt['layers'][number]) => number): number => second.layers.reduce((bytes, layer) => bytes + pick(layer), 0) / 1e6;
+    const sum = (pick: (layer: ConvertReceipt['layers'][number]) => number): number =>
+      second.layers.reduce((bytes, layer) => bytes + pick(layer), 0) / 1e6;
     const shared = (layer: ConvertReceipt['layers'][number]): boolean => known.has(layer.digest.toString());
     const [bytes, found] = [sum(({ diffSize }) => diffSize), sum((layer) => (shared(layer) ? layer.diffSize : 0))];
-    console.log(`| ${what} | ${second.layers.length} | ${bytes.toFixed(0)} | ${found.toFixed(0)} | ${((found / bytes) * 100).toFixed(0)} % | ${sum(({ size }) => size).toFixed(0)} | ${sum((layer) => (shared(layer) ? layer.size : 0)).toFixed(0)} |`);
+    console.log(
+      `| ${what} | ${second.layers.length} | ${bytes.toFixed(0)} | ${found.toFixed(0)} | ${((found / bytes) * 100).toFixed(0)} % | ${sum(({ size }) => size).toFixed(0)} | ${sum((layer) => (shared(layer) ? layer.size : 0)).toFixed(0)} |`,
+    );
   }
   for (const tree of trees) rmSync(tree, { recursive: true, force: true });
 } finally {

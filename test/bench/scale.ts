@@ -11,9 +11,15 @@ import { timesBound } from '../sim/scenario.ts';
 const MANY = 5000;
 
 const { values } = parseArgs({
-  options: { nodes: { type: 'string', default: '8,16,32,100,1000,10000' }, mib: { type: 'string', default: '64' }, cases: { type: 'string' } },
+  options: {
+    nodes: { type: 'string', default: '8,16,32,100,1000,10000' },
+    mib: { type: 'string', default: '64' },
+    cases: { type: 'string' },
+  },
 });
-process.stdout.write('| hosts | case | median, × bound | last, × bound | origin copies | copies into a zone | received twice, % | control messages a host | control KiB a host | messages to the busiest |\n');
+process.stdout.write(
+  '| hosts | case | median, × bound | last, × bound | origin copies | copies into a zone | received twice, % | control messages a host | control KiB a host | messages to the busiest |\n',
+);
 process.stdout.write(`|${'---|'.repeat(10)}\n`);
 for (const nodes of values.nodes.split(',').map(Number)) {
   for (const [name, make] of Object.entries(CASES)) {
@@ -24,7 +30,9 @@ for (const nodes of values.nodes.split(',').map(Number)) {
 
 function measure(scenario: ReturnType<(typeof CASES)[string]>): string[] {
   const result = simulateCrowd(scenario);
-  const times = timesBound(scenario, result).filter((time) => time !== undefined).sort((a, b) => a - b);
+  const times = timesBound(scenario, result)
+    .filter((time) => time !== undefined)
+    .sort((a, b) => a - b);
   return [
     times[times.length >> 1]!.toFixed(2),
     Number.isFinite(result.lastSeconds) ? times.at(-1)!.toFixed(2) : 'never',

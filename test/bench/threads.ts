@@ -37,12 +37,7 @@ const PROFILER = 'v8:Prof';
 export function startMeter(pids: readonly number[]): () => Cost {
   const before = new Map(pids.flatMap(threadsOf).map((thread) => [thread.tid, thread]));
   const from = micros();
-  return () => ({
-    from,
-    to: micros(),
-    ...spent(before, pids.flatMap(threadsOf)),
-    peakMemory: Math.max(0, ...pids.map(peakMemoryOf)),
-  });
+  return () => ({ from, to: micros(), ...spent(before, pids.flatMap(threadsOf)), peakMemory: Math.max(0, ...pids.map(peakMemoryOf)) });
 }
 
 export function totalCpu({ cpuSeconds }: Pick<Cost, 'cpuSeconds'>): number {
@@ -54,7 +49,10 @@ function micros(): number {
 }
 
 /** Between two lists of threads; one that is not in `before` began after it. */
-export function spent(before: ReadonlyMap<number, ThreadUse>, after: readonly ThreadUse[]): Pick<Cost, 'cpuSeconds' | 'wakeUps' | 'busiest'> {
+export function spent(
+  before: ReadonlyMap<number, ThreadUse>,
+  after: readonly ThreadUse[],
+): Pick<Cost, 'cpuSeconds' | 'wakeUps' | 'busiest'> {
   const cpuSeconds = { main: 0, bulk: 0, v8: 0, pool: 0, other: 0 };
   let wakeUps = 0;
   let busiest = 0;

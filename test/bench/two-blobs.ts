@@ -39,17 +39,19 @@ try {
       for (const holder of [holders[t]!, undefined]) {
         const what = `${holder === undefined ? 'from the origin' : 'from a peer'} | ${threads}`;
         const round = await pull(origin.url, swarmKey, threads, holder);
-        rounds.set(what, [...rounds.get(what) ?? [], round]);
+        rounds.set(what, [...(rounds.get(what) ?? []), round]);
         process.stderr.write(`${what}: ${round.seconds.toFixed(2)} s\n`);
       }
     }
   }
-  process.stdout.write([
-    '| two blobs | bulk threads | s | MB/s | receiver CPU-s/GiB | its busiest thread | sender CPU-s/GiB | receiver peak MB |',
-    '|---|---|---|---|---|---|---|---|',
-    ...Array.from(rounds, ([what, its]) => row(what, its)).sort(),
-    '',
-  ].join('\n'));
+  process.stdout.write(
+    [
+      '| two blobs | bulk threads | s | MB/s | receiver CPU-s/GiB | its busiest thread | sender CPU-s/GiB | receiver peak MB |',
+      '|---|---|---|---|---|---|---|---|',
+      ...Array.from(rounds, ([what, its]) => row(what, its)).sort(),
+      '',
+    ].join('\n'),
+  );
 } finally {
   await cleanup.undo();
 }
@@ -57,7 +59,12 @@ try {
 async function pull(origin: string, swarmKey: string, threads: number, holder: Agent | undefined): Promise<Round> {
   const own = new CleanupStack();
   try {
-    const agent = await startAgent(own, { origin, swarmKey, bootstrap: holder === undefined ? [] : bootstrapOf(holder), args: ['--limits-bulk-threads', String(threads)] });
+    const agent = await startAgent(own, {
+      origin,
+      swarmKey,
+      bootstrap: holder === undefined ? [] : bootstrapOf(holder),
+      args: ['--limits-bulk-threads', String(threads)],
+    });
     if (holder !== undefined) await agent.waitForPeers(1);
     const spent = startMeter([agent.info.pid]);
     const sent = holder === undefined ? undefined : startMeter([holder.info.pid]);
@@ -72,5 +79,5 @@ async function pull(origin: string, swarmKey: string, threads: number, holder: A
 function row(what: string, rounds: readonly Round[]): string {
   const { seconds, receiver, sender } = [...rounds].sort((a, b) => a.seconds - b.seconds)[(rounds.length - 1) >> 1]!;
   const perGiB = GIB / (2 * blobBytes);
-  return `| ${what} | ${seconds.toFixed(2)} | ${(2 * blobBytes / 1e6 / seconds).toFixed(0)} | ${(totalCpu(receiver) * perGiB).toFixed(2)} | ${(receiver.busiest * perGiB).toFixed(2)} | ${sender === undefined ? '–' : (totalCpu(sender) * perGiB).toFixed(2)} | ${(receiver.peakMemory / 1e6).toFixed(0)} |`;
+  return `| ${what} | ${seconds.toFixed(2)} | ${((2 * blobBytes) / 1e6 / seconds).toFixed(0)} | ${(totalCpu(receiver) * perGiB).toFixed(2)} | ${(receiver.busiest * perGiB).toFixed(2)} | ${sender === undefined ? '–' : (totalCpu(sender) * perGiB).toFixed(2)} | ${(receiver.peakMemory / 1e6).toFixed(0)} |`;
 }

@@ -27,19 +27,30 @@ const size = Number(values.mib) * 1024 * 1024;
 const cleanup = new CleanupStack();
 try {
   const origin = await startDockerRegistry(cleanup);
-  const { layers: [layer] } = await pushImage(origin, 'bench/warm', 'v1', [randomBytes(size)]);
-  const blob = { file: join(origin.folder, 'data/docker/registry/v2/blobs/sha256', layer!.digest.hex.slice(0, 2), layer!.digest.hex, 'data'), hex: layer!.digest.hex };
+  const {
+    layers: [layer],
+  } = await pushImage(origin, 'bench/warm', 'v1', [randomBytes(size)]);
+  const blob = {
+    file: join(origin.folder, 'data/docker/registry/v2/blobs/sha256', layer!.digest.hex.slice(0, 2), layer!.digest.hex, 'data'),
+    hex: layer!.digest.hex,
+  };
   const one = await startHolders(origin.url, 1);
   const three = await startHolders(origin.url, 3);
-  process.stdout.write(`${table(await best([
-    () => readAndHash(blob.file),
-    () => curlOverTls(blob.file),
-    () => pull('layerswarm pull, one peer', one, origin.url, (agent) => agent.cliOk(['pull', 'bench/warm:v1'])),
-    () => pull('layerswarm pull, three peers', three, origin.url, (agent) => agent.cliOk(['pull', 'bench/warm:v1'])),
-    () => pull('three peers, a client takes it meanwhile', three, origin.url, async (agent) => {
-      for (const path of ['manifests/v1', `blobs/sha256:${blob.hex}`]) await runOk('curl', ['-sS', '--fail', '-o', '/dev/null', `${agent.registry}/v2/bench/warm/${path}`]);
-    }),
-  ]))}\n`);
+  process.stdout.write(
+    `${table(
+      await best([
+        () => readAndHash(blob.file),
+        () => curlOverTls(blob.file),
+        () => pull('layerswarm pull, one peer', one, origin.url, (agent) => agent.cliOk(['pull', 'bench/warm:v1'])),
+        () => pull('layerswarm pull, three peers', three, origin.url, (agent) => agent.cliOk(['pull', 'bench/warm:v1'])),
+        () =>
+          pull('three peers, a client takes it meanwhile', three, origin.url, async (agent) => {
+            for (const path of ['manifests/v1', `blobs/sha256:${blob.hex}`])
+              await runOk('curl', ['-sS', '--fail', '-o', '/dev/null', `${agent.registry}/v2/bench/warm/${path}`]);
+          }),
+      ]),
+    )}\n`,
+  );
 } finally {
   await cleanup.undo();
 }
@@ -71,7 +82,12 @@ async function pull(what: string, { swarmKey, agents }: Holders, origin: string,
     const begin = performance.now();
     await fetch(agent);
     const seconds = (performance.now() - begin) / 1000;
-    return { what, seconds, receiverCpu: cpuSecondsOf([agent.info.pid]) - before.receiver, senderCpu: cpuSecondsOf(senders) - before.senders };
+    return {
+      what,
+      seconds,
+      receiverCpu: cpuSecondsOf([agent.info.pid]) - before.receiver,
+      senderCpu: cpuSecondsOf(senders) - before.senders,
+    };
   } finally {
     await own.undo();
   }
@@ -108,26 +124,41 @@ async function curlOverTls(file: string): Promise<Row> {
     const { pid, url, certificate } = await startNginx(own, file);
     const before = cpuSecondsOf([pid]);
     const begin = performance.now();
-    const { stderr } = await runOk('bash', ['-c', 'set -o pipefail; TIMEFORMAT="%U %S"; time curl -sS --fail --cacert "$0" "$1/blob" | sha256sum >/dev/null', certificate, url], { env: { LC_ALL: 'C' } });
+    const { stderr } = await runOk(
+      'bash',
+      ['-c', 'set -o pipefail; TIMEFORMAT="%U %S"; time curl -sS --fail --cacert "$0" "$1/blob" | sha256sum >/dev/null', certificate, url],
+      { env: { LC_ALL: 'C' } },
+    );
     const seconds = (performance.now() - begin) / 1000;
     const [user, system] = stderr.trim().split(/\s+/).map(Number) as [number, number];
-    return { what: 'curl from nginx over TLS into sha256sum', seconds, receiverCpu: user + system, senderCpu: cpuSecondsOf([pid]) - before };
+    return {
+      what: 'curl from nginx over TLS into sha256sum',
+      seconds,
+      receiverCpu: user + system,
+      senderCpu: cpuSecondsOf([pid]) - before,
+    };
   } finally {
     await own.undo();
   }
 }
 
-async function startNginx(own: Cleanup, file: string): Promise<{ readonly pid: number; readonly url: string; readonly certificate: string }> {
+async function startNginx(
+  own: Cleanup,
+  file: string,
+): Promise<{ readonly pid: number; readonly url: string; readonly certificate: string }> {
   const folder = tempDir(own, 'nginx');
   const authority = await makeCertificateAuthority(own);
   const { certFile, keyFile } = await authority.issue('nginx');
   symlinkSync(file, join(folder, 'blob'));
   const url = `https://127.0.0.1:${20_000 + (process.pid % 10_000)}`;
-  writeFileSync(join(folder, 'nginx.conf'), `
+  writeFileSync(
+    join(folder, 'nginx.conf'),
+    `
 daemon off; master_process off; pid ${folder}/pid; error_log stderr; user root;
 events { worker_connections 64; }
 http { access_log off; sendfile on; client_body_temp_path ${folder}/t1; proxy_temp_path ${folder}/t2; fastcgi_temp_path ${folder}/t3; uwsgi_temp_path ${folder}/t4;
-  scgi_temp_path ${folder}/t5; server { listen ${new URL(url).host} ssl; ssl_certificate ${certFile}; ssl_certificate_key ${keyFile}; ssl_protocols TLSv1.3; root ${folder}; } }`);
+  scgi_temp_path ${folder}/t5; server { listen ${new URL(url).host} ssl; ssl_certificate ${certFile}; ssl_certificate_key ${keyFile}; ssl_protocols TLSv1.3; root ${folder}; } }`,
+  );
   const { pid } = startProgram(own, 'nginx', ['-p', folder, '-c', join(folder, 'nginx.conf')]);
   await waitFor('nginx', async () => (await run('curl', ['-s', '-o', '/dev/null', '--cacert', authority.certFile, url])).code === 0);
   return { pid, url, certificate: authority.certFile };
@@ -139,7 +170,9 @@ function table(rows: readonly Row[]): string {
   return [
     '| | MB/s | receiver CPU-s/GiB | × read and hash | senders CPU-s/GiB |',
     '|---|---|---|---|---|',
-    ...rows.map(({ what, seconds, receiverCpu, senderCpu }) =>
-      `| ${what} | ${(size / 1e6 / seconds).toFixed(0)} | ${(receiverCpu * perGiB).toFixed(2)} | ${(receiverCpu / floor).toFixed(2)} | ${senderCpu === undefined ? '–' : (senderCpu * perGiB).toFixed(2)} |`),
+    ...rows.map(
+      ({ what, seconds, receiverCpu, senderCpu }) =>
+        `| ${what} | ${(size / 1e6 / seconds).toFixed(0)} | ${(receiverCpu * perGiB).toFixed(2)} | ${(receiverCpu / floor).toFixed(2)} | ${senderCpu === undefined ? '–' : (senderCpu * perGiB).toFixed(2)} |`,
+    ),
   ].join('\n');
 }

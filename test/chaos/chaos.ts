@@ -15,8 +15,14 @@ import { shrink } from './shrink.ts';
 
 const { values } = parseArgs({
   options: {
-    runs: { type: 'string', default: '10' }, seed: { type: 'string' }, plan: { type: 'string' }, liars: { type: 'boolean' }, without: { type: 'string', multiple: true, default: [] },
-    patience: { type: 'string', default: '1' }, shrink: { type: 'string', default: '8' }, out: { type: 'string', default: join(tmpdir(), 'layerswarm-chaos') },
+    runs: { type: 'string', default: '10' },
+    seed: { type: 'string' },
+    plan: { type: 'string' },
+    liars: { type: 'boolean' },
+    without: { type: 'string', multiple: true, default: [] },
+    patience: { type: 'string', default: '1' },
+    shrink: { type: 'string', default: '8' },
+    out: { type: 'string', default: join(tmpdir(), 'layerswarm-chaos') },
   },
 });
 const FIRST_SEED = Number(values.seed ?? Date.now() % 2 ** 32);
@@ -44,27 +50,42 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 try {
-  const plans = values.plan === undefined
-    ? Array.from({ length: Number(values.runs) }, (_, i) => without(drawPlan(FIRST_SEED + i, values.liars === true ? { withLiars: true } : {}), values.without))
-    : Array.from({ length: Number(values.runs) }, () => readPlan(readFileSync(values.plan!, 'utf8')));
+  const plans =
+    values.plan === undefined
+      ? Array.from({ length: Number(values.runs) }, (_, i) =>
+          without(drawPlan(FIRST_SEED + i, values.liars === true ? { withLiars: true } : {}), values.without),
+        )
+      : Array.from({ length: Number(values.runs) }, () => readPlan(readFileSync(values.plan!, 'utf8')));
   const images = await makeOriginImages(cleanup, [...new Set(plans.flatMap((plan) => plan.images))]);
   const playOnce = async (plan: Plan): Promise<readonly string[]> => {
     running = new CleanupStack();
-    const playing = play(plan, images, { patience, cleanup: running, log: (line) => { console.log(`  ${line}`); } });
+    const playing = play(plan, images, {
+      patience,
+      cleanup: running,
+      log: (line) => {
+        console.log(`  ${line}`);
+      },
+    });
     played = playing.catch(() => undefined);
     const { broken, seconds, logs } = await playing;
-    console.log(`  ${broken.length === 0 ? 'held' : 'BROKEN'} after ${seconds.toFixed(0)} s${broken.map((line) => `\n    ${line.replaceAll('\n', '\n      ')}`).join('')}`);
+    console.log(
+      `  ${broken.length === 0 ? 'held' : 'BROKEN'} after ${seconds.toFixed(0)} s${broken.map((line) => `\n    ${line.replaceAll('\n', '\n      ')}`).join('')}`,
+    );
     if (broken.length > 0) keep(plan, broken, logs);
     return broken;
   };
   for (const plan of plans) {
-    console.log(`seed ${plan.seed}: ${plan.nodes} nodes at ${plan.rate / 1e6} Mbit/s, images ${plan.images.join(', ')}${plan.tokenMs === undefined ? '' : `, tokens for ${plan.tokenMs} ms`}${plan.auto.length === 0 ? '' : `, auto ${plan.auto.join(', ')}`}${plan.liars.map(({ node, lies }) => `, node ${node} lies (${lies.join(', ')})`).join('')}`);
+    console.log(
+      `seed ${plan.seed}: ${plan.nodes} nodes at ${plan.rate / 1e6} Mbit/s, images ${plan.images.join(', ')}${plan.tokenMs === undefined ? '' : `, tokens for ${plan.tokenMs} ms`}${plan.auto.length === 0 ? '' : `, auto ${plan.auto.join(', ')}`}${plan.liars.map(({ node, lies }) => `, node ${node} lies (${lies.join(', ')})`).join('')}`,
+    );
     for (const step of plan.steps) console.log(`  ${stepText(step)}`);
     if ((await playOnce(plan)).length === 0) continue;
     failures += 1;
     if (Number(values.shrink) === 0) continue;
     const smallest = await shrink(plan, async (candidate) => (await playOnce(candidate)).length > 0, Number(values.shrink));
-    console.log(`  the smallest plan of seed ${plan.seed} that failed: ${keep(smallest, [], [], 'smallest-')}\n${smallest.steps.map((step) => `    ${stepText(step)}`).join('\n')}`);
+    console.log(
+      `  the smallest plan of seed ${plan.seed} that failed: ${keep(smallest, [], [], 'smallest-')}\n${smallest.steps.map((step) => `    ${stepText(step)}`).join('\n')}`,
+    );
   }
   console.log(`${plans.length} schedules, ${failures} broken`);
 } finally {

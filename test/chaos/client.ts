@@ -53,17 +53,31 @@ const agent = new Agent({ keepAlive: true });
 const crowd = Math.max(2, Math.min(CROWD, Math.floor(CROWD_BYTES / options.blobs.reduce((sum, { file }) => sum + statSync(file).size, 0))));
 const { outcome, error } = await pull();
 agent.destroy();
-console.log(JSON.stringify({ outcome, seconds: (performance.now() - startedAt) / 1000, wrong, hung, ...(error === undefined ? {} : { error }) } satisfies ClientResult));
+console.log(
+  JSON.stringify({
+    outcome,
+    seconds: (performance.now() - startedAt) / 1000,
+    wrong,
+    hung,
+    ...(error === undefined ? {} : { error }),
+  } satisfies ClientResult),
+);
 
 async function pull(): Promise<Pick<ClientResult, 'outcome' | 'error'>> {
   for (;;) {
     try {
-      if (options.manner === 'crowd') await Promise.all(Array.from({ length: crowd }, async () => { await once(); }));
+      if (options.manner === 'crowd')
+        await Promise.all(
+          Array.from({ length: crowd }, async () => {
+            await once();
+          }),
+        );
       else await once();
       return { outcome: 'ok' };
     } catch (error) {
       if (error instanceof Left) return { outcome: 'left' };
-      if (wrong.length > 0 || performance.now() - startedAt > options.tryMs) return { outcome: 'failed', error: error instanceof Error ? error.message : String(error) };
+      if (wrong.length > 0 || performance.now() - startedAt > options.tryMs)
+        return { outcome: 'failed', error: error instanceof Error ? error.message : String(error) };
     }
     await delay(RETRY_MS);
   }
@@ -72,9 +86,11 @@ async function pull(): Promise<Pick<ClientResult, 'outcome' | 'error'>> {
 async function once(): Promise<void> {
   await read(`manifests/${options.tag}`, options.digest, undefined);
   const left = [...options.blobs];
-  await Promise.all(Array.from({ length: PARALLEL }, async () => {
-    for (let blob = left.shift(); blob !== undefined; blob = left.shift()) await read(`blobs/${blob.digest}`, blob.digest, blob.file);
-  }));
+  await Promise.all(
+    Array.from({ length: PARALLEL }, async () => {
+      for (let blob = left.shift(); blob !== undefined; blob = left.shift()) await read(`blobs/${blob.digest}`, blob.digest, blob.file);
+    }),
+  );
 }
 
 async function read(path: string, digest: string, file: string | undefined): Promise<void> {

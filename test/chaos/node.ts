@@ -68,7 +68,9 @@ export class ChaosNode {
 
   /** What it did that no fault allows. */
   get problems(): readonly string[] {
-    return this.#agent?.program.exit === undefined || this.#ended ? this.#problems : [...this.#problems, `${this.name} ended by itself: ${this.#agent.program.stderr.slice(-2000)}`];
+    return this.#agent?.program.exit === undefined || this.#ended
+      ? this.#problems
+      : [...this.#problems, `${this.name} ended by itself: ${this.#agent.program.stderr.slice(-2000)}`];
   }
 
   /** Does one thing after the other, in the order of the calls. */
@@ -123,7 +125,11 @@ export class ChaosNode {
       }
     });
     const sockets = targets.filter((target) => target.startsWith('socket:')).length;
-    return { files: targets.length - sockets, sockets, resident: Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024 };
+    return {
+      files: targets.length - sockets,
+      sockets,
+      resident: Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024,
+    };
   }
 
   /** What lies in the data folder and belongs to nothing any more. */

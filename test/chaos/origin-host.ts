@@ -42,24 +42,33 @@ createServer((socket) => {
 }).listen(options.doorPort, options.address);
 createServer((socket) => {
   let text = '';
-  socket.setEncoding('utf8').on('error', () => undefined).on('data', (part: string) => {
-    text += part;
-    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n')) {
-      socket.write(`${JSON.stringify(obey(JSON.parse(text.slice(0, end)) as OriginCommand))}\n`);
-      text = text.slice(end + 1);
-    }
-  });
-}).listen(options.control, () => { console.log('ready'); });
+  socket
+    .setEncoding('utf8')
+    .on('error', () => undefined)
+    .on('data', (part: string) => {
+      text += part;
+      for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n')) {
+        socket.write(`${JSON.stringify(obey(JSON.parse(text.slice(0, end)) as OriginCommand))}\n`);
+        text = text.slice(end + 1);
+      }
+    });
+}).listen(options.control, () => {
+  console.log('ready');
+});
 
 function obey(command: OriginCommand): unknown {
   switch (command.do) {
     case 'inject':
-      healers.set(command.id, proxy.inject(command.fault, { match: command.on === 'blobs' ? isBlobRead : undefined, times: command.times }));
+      healers.set(
+        command.id,
+        proxy.inject(command.fault, { match: command.on === 'blobs' ? isBlobRead : undefined, times: command.times }),
+      );
       return {};
     case 'heal':
       healers.get(command.id)?.();
       return {};
-    case 'knocks': return { knocks };
+    case 'knocks':
+      return { knocks };
   }
 }
 
@@ -68,11 +77,15 @@ const SAID_LIFETIME = 300;
 
 async function demandTokens({ port, lifetimeMs }: NonNullable<OriginHostOptions['tokens']>): Promise<void> {
   const ends = new Map<string, number>();
-  const { url } = await serve(cleanup, (_request, response) => {
-    const token = randomUUID();
-    ends.set(`Bearer ${token}`, performance.now() + lifetimeMs);
-    response.setHeader('content-type', 'application/json').end(JSON.stringify({ token, expires_in: SAID_LIFETIME }));
-  }, { host: options.address, port });
+  const { url } = await serve(
+    cleanup,
+    (_request, response) => {
+      const token = randomUUID();
+      ends.set(`Bearer ${token}`, performance.now() + lifetimeMs);
+      response.setHeader('content-type', 'application/json').end(JSON.stringify({ token, expires_in: SAID_LIFETIME }));
+    },
+    { host: options.address, port },
+  );
   proxy.inject(
     { kind: 'status', status: 401, headers: { 'www-authenticate': `Bearer realm="${url}/token",service="chaos"` } },
     { match: ({ headers }) => (ends.get(headers.authorization ?? '') ?? 0) < performance.now() },
@@ -84,6 +97,9 @@ async function startFalseRegistry(): Promise<void> {
   const liar = await startFaultProxy(cleanup, options.upstream, { host: options.address, port: options.falsePort });
   for (const [repository, digest] of Object.entries(options.lies)) {
     const path = `/v2/${repository}/manifests/`;
-    liar.inject({ kind: 'redirect', to: `/v2/${repository}/manifests/${digest}` }, { match: ({ url }) => url.startsWith(path) && !url.includes('sha256:') });
+    liar.inject(
+      { kind: 'redirect', to: `/v2/${repository}/manifests/${digest}` },
+      { match: ({ url }) => url.startsWith(path) && !url.includes('sha256:') },
+    );
   }
 }

@@ -37,8 +37,17 @@ export async function makeOriginImages(cleanup: Cleanup, wanted: readonly number
         images.push({ repository, digest: '', blobs: [] });
         continue;
       }
-      const { digest, config, layers } = await pushImage(registry, repository, TAG, sizes.map((size, layer) => bytesOf(size, i * 16 + layer)));
-      images.push({ repository, digest: digest.toString(), blobs: [config, ...layers].map(({ digest, bytes }) => ({ digest: digest.toString(), size: bytes.length })) });
+      const { digest, config, layers } = await pushImage(
+        registry,
+        repository,
+        TAG,
+        sizes.map((size, layer) => bytesOf(size, i * 16 + layer)),
+      );
+      images.push({
+        repository,
+        digest: digest.toString(),
+        blobs: [config, ...layers].map(({ digest, bytes }) => ({ digest: digest.toString(), size: bytes.length })),
+      });
     }
     const blobs = join(folder, 'data/docker/registry/v2/blobs/sha256');
     return { folder, images, blobFile: (digest) => join(blobs, digest.slice(7, 9), digest.slice(7), 'data') };

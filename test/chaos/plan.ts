@@ -24,7 +24,13 @@ export type Step = { readonly at: number } & (
   /** The cable is pulled: nothing arrives, nobody is told. */
   | { readonly kind: 'unplug'; readonly host: number | 'origin'; readonly for: number }
   /** Packets of `from` do not reach `to`; where `both`, neither the other way round. */
-  | { readonly kind: 'split'; readonly from: number; readonly to: readonly (number | 'origin')[]; readonly both: boolean; readonly for: number }
+  | {
+      readonly kind: 'split';
+      readonly from: number;
+      readonly to: readonly (number | 'origin')[];
+      readonly both: boolean;
+      readonly for: number;
+    }
   /** A hundredth of the line. */
   | { readonly kind: 'slow'; readonly host: number | 'origin'; readonly for: number }
   | { readonly kind: 'origin-kill'; readonly for: number }
@@ -75,20 +81,37 @@ export function drawPlan(seed: number, { withLiars }: { withLiars?: boolean } = 
   const random = mulberry(seed);
   const upTo = (n: number): number => Math.floor(random() * n);
   const pick = <T>(all: readonly T[]): T => all[upTo(all.length)]!;
-  const some = <T>(all: readonly T[], count: number): T[] => all.map((one) => ({ one, order: random() })).sort((a, b) => a.order - b.order).slice(0, count).map(({ one }) => one);
+  const some = <T>(all: readonly T[], count: number): T[] =>
+    all
+      .map((one) => ({ one, order: random() }))
+      .sort((a, b) => a.order - b.order)
+      .slice(0, count)
+      .map(({ one }) => one);
 
   const nodes = 4 + Math.floor(9 * random() ** 2);
   const all = Array.from({ length: nodes }, (_, node) => node);
-  const images = some(IMAGES.keys().toArray().slice(0, random() < 0.15 && nodes <= 6 ? undefined : LARGE), 1 + upTo(3)).sort((a, b) => a - b);
+  const images = some(
+    IMAGES.keys()
+      .toArray()
+      .slice(0, random() < 0.15 && nodes <= 6 ? undefined : LARGE),
+    1 + upTo(3),
+  ).sort((a, b) => a - b);
   const drawn = random() < 0.3;
-  const liars = withLiars ?? drawn ? [{ node: nodes - 1, lies: some(LIES, 1 + upTo(2)) }] : [];
+  const liars = (withLiars ?? drawn) ? [{ node: nodes - 1, lies: some(LIES, 1 + upTo(2)) }] : [];
   const auto = random() < 0.5 ? some(all.slice(1, nodes - 1), 1 + upTo(2)) : [];
   const honest = all.filter((node) => !liars.some((liar) => liar.node === node));
   const duration = (): number => 1000 + upTo(9000);
   const when = (): number => upTo(PLAY_MS);
 
-  const pulls = honest.flatMap((node): Step[] => Array.from({ length: 1 + upTo(2) }, () => (
-    { at: upTo(PLAY_MS / 2), kind: 'pull', node, image: pick(images), manner: random() < 0.7 ? 'plain' : pick(MANNERS) })));
+  const pulls = honest.flatMap((node): Step[] =>
+    Array.from({ length: 1 + upTo(2) }, () => ({
+      at: upTo(PLAY_MS / 2),
+      kind: 'pull',
+      node,
+      image: pick(images),
+      manner: random() < 0.7 ? 'plain' : pick(MANNERS),
+    })),
+  );
   const kinds: readonly (() => Step)[] = [
     () => ({ at: when(), kind: 'kill', node: pick(honest), for: duration() }),
     () => ({ at: when(), kind: 'kill', node: pick(honest), for: duration() }),
@@ -97,35 +120,74 @@ export function drawPlan(seed: number, { withLiars }: { withLiars?: boolean } = 
     () => ({ at: when(), kind: 'unplug', host: random() < 0.3 ? 'origin' : pick(honest), for: duration() }),
     () => {
       const [from, ...others] = some(all, all.length);
-      return { at: when(), kind: 'split', from: from!, to: random() < 0.2 ? ['origin'] : others.slice(0, 1 + upTo(others.length)), both: random() < 0.5, for: duration() };
+      return {
+        at: when(),
+        kind: 'split',
+        from: from!,
+        to: random() < 0.2 ? ['origin'] : others.slice(0, 1 + upTo(others.length)),
+        both: random() < 0.5,
+        for: duration(),
+      };
     },
     () => ({ at: when(), kind: 'slow', host: random() < 0.3 ? 'origin' : pick(honest), for: duration() }),
     () => ({ at: when(), kind: 'origin-kill', for: duration() }),
     () => ({ at: when(), kind: 'origin-fault', fault: pick(faults(random)), on: random() < 0.7 ? 'blobs' : 'all', for: duration() }),
     () => ({ at: when(), kind: 'origin-fault', fault: pick(faults(random)), on: 'blobs', times: 1 + upTo(4), for: duration() }),
     () => ({ at: when(), kind: 'disk-full', node: pick(honest), for: duration() }),
-    () => (random() < 0.5 ? { at: when(), kind: 'disk-read-only', node: pick(honest) } : { at: when(), kind: 'disk-error', node: pick(honest), for: duration() }),
-    () => ({ at: when(), kind: 'flip', node: pick(honest), place: pick(['blobs', 'blobs', 'partial', 'metadata.db'] as const), random: random() }),
+    () =>
+      random() < 0.5
+        ? { at: when(), kind: 'disk-read-only', node: pick(honest) }
+        : { at: when(), kind: 'disk-error', node: pick(honest), for: duration() },
+    () => ({
+      at: when(),
+      kind: 'flip',
+      node: pick(honest),
+      place: pick(['blobs', 'blobs', 'partial', 'metadata.db'] as const),
+      random: random(),
+    }),
     () => ({ at: when(), kind: 'strangers', node: pick(honest), for: duration() }),
   ];
   const faultSteps = Array.from({ length: 1 + upTo(7) }, () => pick(kinds)());
   const steps = [...pulls, ...faultSteps].sort((a, b) => a.at - b.at);
-  return { seed, nodes, rate: pick([40, 100, 400]) * MBIT, images, ...(random() < 0.25 ? { tokenMs: duration() } : {}), auto, liars, steps };
+  return {
+    seed,
+    nodes,
+    rate: pick([40, 100, 400]) * MBIT,
+    images,
+    ...(random() < 0.25 ? { tokenMs: duration() } : {}),
+    auto,
+    liars,
+    steps,
+  };
 }
 
 function faults(random: () => number): Fault[] {
   const at = Math.floor(random() * 2_000_000);
   return [
-    { kind: 'status', status: 503, headers: { 'retry-after': '1' } }, { kind: 'status', status: 500 }, { kind: 'status', status: 429, headers: { 'retry-after': '2' } }, { kind: 'status', status: 401 },
+    { kind: 'status', status: 503, headers: { 'retry-after': '1' } },
+    { kind: 'status', status: 500 },
+    { kind: 'status', status: 429, headers: { 'retry-after': '2' } },
+    { kind: 'status', status: 401 },
     { kind: 'status', status: 200, body: '<html>maintenance</html>', headers: { 'content-type': 'text/html' } },
-    { kind: 'hang' }, { kind: 'reset' }, { kind: 'delay', ms: 3000 }, { kind: 'short', bytes: at }, { kind: 'overlong', extra: 100 }, { kind: 'cut', after: at },
-    { kind: 'stall', after: at }, { kind: 'corrupt', at }, { kind: 'slow', bytesPerSecond: 200_000 }, { kind: 'norange' }, { kind: 'lyingrange' },
+    { kind: 'hang' },
+    { kind: 'reset' },
+    { kind: 'delay', ms: 3000 },
+    { kind: 'short', bytes: at },
+    { kind: 'overlong', extra: 100 },
+    { kind: 'cut', after: at },
+    { kind: 'stall', after: at },
+    { kind: 'corrupt', at },
+    { kind: 'slow', bytesPerSecond: 200_000 },
+    { kind: 'norange' },
+    { kind: 'lyingrange' },
   ];
 }
 
 /** The same plan without steps of some kinds, or lies: for troubles that are known, and hide others. */
 export function without(plan: Plan, kinds: readonly string[]): Plan {
-  const liars = plan.liars.map(({ node, lies }) => ({ node, lies: lies.filter((lie) => !kinds.includes(lie)) })).filter(({ lies }) => lies.length > 0);
+  const liars = plan.liars
+    .map(({ node, lies }) => ({ node, lies: lies.filter((lie) => !kinds.includes(lie)) }))
+    .filter(({ lies }) => lies.length > 0);
   return { ...plan, liars, steps: plan.steps.filter(({ kind }) => !kinds.includes(kind)) };
 }
 
@@ -137,6 +199,7 @@ export function stepText({ at, kind, ...rest }: Step): string {
 /** A plan out of a file. @throws Error for what is none */
 export function readPlan(text: string): Plan {
   const plan = JSON.parse(text) as Partial<Plan>;
-  for (const key of ['nodes', 'rate', 'images', 'auto', 'liars', 'steps'] as const) if (plan[key] === undefined) throw new Error(`the plan says nothing of ${key}`);
+  for (const key of ['nodes', 'rate', 'images', 'auto', 'liars', 'steps'] as const)
+    if (plan[key] === undefined) throw new Error(`the plan says nothing of ${key}`);
   return { seed: 0, ...plan } as Plan;
 }

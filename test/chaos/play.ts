@@ -27,7 +27,11 @@ export interface Outcome {
 const CALM_MS = 60_000;
 
 /** Plays a plan, takes everything back, has every node pull everything, and looks at what is left. */
-export async function play(plan: Plan, images: OriginImages, { patience = 1, log = () => undefined, cleanup = new CleanupStack() }: PlayOptions = {}): Promise<Outcome> {
+export async function play(
+  plan: Plan,
+  images: OriginImages,
+  { patience = 1, log = () => undefined, cleanup = new CleanupStack() }: PlayOptions = {},
+): Promise<Outcome> {
   const begun = performance.now();
   let world: World | undefined;
   const logsOf = (): string[] => world?.nodes.map((node) => [...node.logs, node.agent?.program.stderr ?? ''].join('\n')) ?? [];
@@ -39,15 +43,23 @@ export async function play(plan: Plan, images: OriginImages, { patience = 1, log
     const pulls = await playSteps(cleanup, world, plan, patience);
     log(`everything is taken back after ${seconds().toFixed(0)} s`);
     for (const node of world.nodes) await node.do(() => node.start());
-    pulls.push(...await pullAll(cleanup, world, plan, patience));
+    pulls.push(...(await pullAll(cleanup, world, plan, patience)));
     const [slowest] = pulls.toSorted((a, b) => b.result.seconds - a.result.seconds);
-    log(`everything is pulled after ${seconds().toFixed(0)} s; the slowest pull, ${slowest === undefined ? 'none' : `of image ${slowest.image} by ${slowest.node.name} (${slowest.manner}), took ${slowest.result.seconds.toFixed(1)} s`}`);
+    log(
+      `everything is pulled after ${seconds().toFixed(0)} s; the slowest pull, ${slowest === undefined ? 'none' : `of image ${slowest.image} by ${slowest.node.name} (${slowest.manner}), took ${slowest.result.seconds.toFixed(1)} s`}`,
+    );
     const broken = await judge(world, plan, pulls, before, patience);
     return { broken, seconds: seconds(), logs: logsOf() };
   } catch (error) {
-    return { broken: [`the schedule could not be played: ${(error as Error).stack ?? String(error)}`.slice(0, 4000)], seconds: seconds(), logs: logsOf() };
+    return {
+      broken: [`the schedule could not be played: ${(error as Error).stack ?? String(error)}`.slice(0, 4000)],
+      seconds: seconds(),
+      logs: logsOf(),
+    };
   } finally {
-    await cleanup.undo().catch((error: unknown) => { log(`not all could be undone: ${String(error)}`); });
+    await cleanup.undo().catch((error: unknown) => {
+      log(`not all could be undone: ${String(error)}`);
+    });
   }
 }
 
@@ -56,33 +68,44 @@ async function playSteps(cleanup: Cleanup, world: World, plan: Plan, patience: n
   const start = performance.now();
   const until = Math.max(0, ...plan.steps.map((step) => step.at + ('for' in step ? step.for : 0)));
   const pulls: Pull[] = [];
-  await Promise.all(plan.steps.map(async (step, number) => {
-    await delay(Math.max(0, start + step.at - performance.now()));
-    if (step.kind !== 'pull') {
-      await doStep(world, plan, step, number);
-      return;
-    }
-    const node = world.nodes[step.node]!;
-    const { image, manner } = step;
-    // a runtime tries until it is well again, and then as long as a pull may take
-    const tryMs = until - step.at + calmMs(world, plan, image, patience);
-    pulls.push({ node, image, manner, isCalm: false, result: await pull(cleanup, world, node, { image, manner, tryMs, patience }) });
-  }));
+  await Promise.all(
+    plan.steps.map(async (step, number) => {
+      await delay(Math.max(0, start + step.at - performance.now()));
+      if (step.kind !== 'pull') {
+        await doStep(world, plan, step, number);
+        return;
+      }
+      const node = world.nodes[step.node]!;
+      const { image, manner } = step;
+      // a runtime tries until it is well again, and then as long as a pull may take
+      const tryMs = until - step.at + calmMs(world, plan, image, patience);
+      pulls.push({ node, image, manner, isCalm: false, result: await pull(cleanup, world, node, { image, manner, tryMs, patience }) });
+    }),
+  );
   return pulls;
 }
 
 async function pullAll(cleanup: Cleanup, world: World, plan: Plan, patience: number): Promise<Pull[]> {
   const able = world.nodes.filter(({ isLiar, agent }) => !isLiar && agent !== undefined);
-  const pulls = await Promise.all(able.map(async (node) => {
-    const own: Pull[] = [];
-    for (const image of plan.images) own.push({ node, image, manner: 'plain', isCalm: true, result: await pull(cleanup, world, node, { image, manner: 'plain', tryMs: calmMs(world, plan, image, patience), patience }) });
-    return own;
-  }));
+  const pulls = await Promise.all(
+    able.map(async (node) => {
+      const own: Pull[] = [];
+      for (const image of plan.images)
+        own.push({
+          node,
+          image,
+          manner: 'plain',
+          isCalm: true,
+          result: await pull(cleanup, world, node, { image, manner: 'plain', tryMs: calmMs(world, plan, image, patience), patience }),
+        });
+      return own;
+    }),
+  );
   return pulls.flat();
 }
 
 /** With as much again as all need who share the origin's line. */
 function calmMs({ images }: World, { rate, nodes }: Plan, image: number, patience: number): number {
   const bytes = images.images[image]!.blobs.reduce((sum, { size }) => sum + size, 0);
-  return patience * (CALM_MS + 2 * nodes * bytes * 8 * 1000 / rate);
+  return patience * (CALM_MS + (2 * nodes * bytes * 8 * 1000) / rate);
 }

@@ -18,17 +18,33 @@ export interface Pull {
 }
 
 /** One client of a node, from where the node runs. */
-export async function pull(cleanup: Cleanup, { images }: World, node: ChaosNode, { image, manner, tryMs, patience }: { image: number; manner: Manner; tryMs: number; patience: number }): Promise<ClientResult> {
+export async function pull(
+  cleanup: Cleanup,
+  { images }: World,
+  node: ChaosNode,
+  { image, manner, tryMs, patience }: { image: number; manner: Manner; tryMs: number; patience: number },
+): Promise<ClientResult> {
   const { repository, digest, blobs } = images.images[image]!;
   const options: ClientOptions = {
-    registry: 'http://127.0.0.1:5050', repository, tag: TAG, digest, manner, tryMs,
+    registry: 'http://127.0.0.1:5050',
+    repository,
+    tag: TAG,
+    digest,
+    manner,
+    tryMs,
     silenceMs: SILENCE_MS * patience,
     blobs: blobs.map(({ digest }) => ({ digest, file: images.blobFile(digest) })),
   };
   const client = node.host.start(cleanup, process.execPath, [new URL('./client.ts', import.meta.url).pathname, JSON.stringify(options)]);
-  const limit = setTimeout(() => { client.kill('SIGKILL'); }, tryMs + 4 * SILENCE_MS * patience);
+  const limit = setTimeout(
+    () => {
+      client.kill('SIGKILL');
+    },
+    tryMs + 4 * SILENCE_MS * patience,
+  );
   const { stdout, stderr } = await client.finished;
   clearTimeout(limit);
-  if (stdout.trim() === '') return { outcome: 'failed', seconds: tryMs / 1000, wrong: [], hung: [`a client of ${repository} did not end: ${stderr.slice(-500)}`] };
+  if (stdout.trim() === '')
+    return { outcome: 'failed', seconds: tryMs / 1000, wrong: [], hung: [`a client of ${repository} did not end: ${stderr.slice(-500)}`] };
   return JSON.parse(stdout) as ClientResult;
 }

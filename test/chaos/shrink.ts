@@ -12,10 +12,10 @@ export async function shrink(plan: Plan, fails: (plan: Plan) => Promise<boolean>
     for (let at = 0; at < smallest.steps.length && left > 0;) {
       const candidate = { ...smallest, steps: smallest.steps.toSpliced(at, size) };
       left -= 1;
-      if (candidate.steps.length > 0 && await fails(candidate)) smallest = candidate;
+      if (candidate.steps.length > 0 && (await fails(candidate))) smallest = candidate;
       else at += size;
     }
   }
-  if (smallest.liars.length > 0 && left > 0 && await fails({ ...smallest, liars: [] })) smallest = { ...smallest, liars: [] };
+  if (smallest.liars.length > 0 && left > 0 && (await fails({ ...smallest, liars: [] }))) smallest = { ...smallest, liars: [] };
   return smallest;
 }

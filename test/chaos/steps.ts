@@ -18,7 +18,8 @@ export async function doStep(world: World, plan: Plan, step: Exclude<Step, StepO
   const { nodes } = world;
   const hostOf = (host: number | 'origin'): Host => (host === 'origin' ? world.originHost : nodes[host]!.host);
   switch (step.kind) {
-    case 'kill': case 'restart': {
+    case 'kill':
+    case 'restart': {
       const node = nodes[step.node]!;
       await node.do(async () => {
         await (step.kind === 'kill' ? node.kill() : node.stop());
@@ -45,7 +46,10 @@ export async function doStep(world: World, plan: Plan, step: Exclude<Step, StepO
       const from = hostOf(step.from);
       const to = step.to.map(hostOf);
       const set = async (lost: boolean): Promise<void> => {
-        await from.setLost(to.map(({ address }) => address), lost);
+        await from.setLost(
+          to.map(({ address }) => address),
+          lost,
+        );
         if (step.both) for (const other of to) await other.setLost([from.address], lost);
       };
       await set(true);
@@ -96,7 +100,10 @@ export async function doStep(world: World, plan: Plan, step: Exclude<Step, StepO
     case 'strangers': {
       const stop = new CleanupStack();
       const { address } = nodes[step.node]!.host;
-      world.strangerHost.start(stop, process.execPath, [join(import.meta.dirname, 'stranger.ts'), ...STRANGERS_PORTS.map((port) => `${address}:${port}`)]);
+      world.strangerHost.start(stop, process.execPath, [
+        join(import.meta.dirname, 'stranger.ts'),
+        ...STRANGERS_PORTS.map((port) => `${address}:${port}`),
+      ]);
       await delay(step.for);
       await stop.undo();
     }
@@ -106,9 +113,15 @@ export async function doStep(world: World, plan: Plan, step: Exclude<Step, StepO
 /** One bit of a file that is there. */
 function flip(node: ChaosNode, { place, random }: StepOf<'flip'>): void {
   const path = join(node.data, place === 'blobs' ? 'blobs/sha256' : place);
-  const files = existsSync(path) ? (statSync(path).isFile() ? [path] : readdirSync(path).sort().map((name) => join(path, name))) : [];
+  const files = existsSync(path)
+    ? statSync(path).isFile()
+      ? [path]
+      : readdirSync(path)
+          .sort()
+          .map((name) => join(path, name))
+    : [];
   const file = files[Math.floor(random * files.length)];
   const size = file === undefined ? 0 : statSync(file).size;
   if (file === undefined || size === 0) return;
-  flipBit(file, Math.floor((random * 1009 % 1) * size));
+  flipBit(file, Math.floor(((random * 1009) % 1) * size));
 }

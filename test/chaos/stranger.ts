@@ -11,7 +11,15 @@ setInterval(() => {
     if (open.size >= CONNECTIONS) open.values().next().value?.destroy();
     const socket = connect({ host: host!, port: Number(port) });
     open.add(socket);
-    socket.on('error', () => undefined).on('close', () => { open.delete(socket); }).on('connect', () => { socket.write(randomBytes(Math.floor(Math.random() * 2000))); }).resume();
+    socket
+      .on('error', () => undefined)
+      .on('close', () => {
+        open.delete(socket);
+      })
+      .on('connect', () => {
+        socket.write(randomBytes(Math.floor(Math.random() * 2000)));
+      })
+      .resume();
   }
 }, EVERY_MS);
 const open = new Set<ReturnType<typeof connect>>();

@@ -43,7 +43,12 @@ export async function makeWorld(cleanup: CleanupStack, plan: Plan, images: Origi
   let registry: DockerRegistry | undefined;
   const startOrigin = async (): Promise<void> => {
     if (cleanup.isOver) return;
-    registry ??= await startDockerRegistry(cleanup, { folder: images.folder, host: '127.0.0.1', port: REGISTRY_PORT, netns: originHost.netns });
+    registry ??= await startDockerRegistry(cleanup, {
+      folder: images.folder,
+      host: '127.0.0.1',
+      port: REGISTRY_PORT,
+      netns: originHost.netns,
+    });
   };
   await startOrigin();
   const origin = await startOriginHost(cleanup, originHost, images, plan);
@@ -55,23 +60,48 @@ export async function makeWorld(cleanup: CleanupStack, plan: Plan, images: Origi
   for (const [index, host] of hosts.entries()) {
     const liar = plan.liars.find(({ node }) => node === index);
     const hasDisk = plan.steps.some((step) => step.kind.startsWith('disk-') && 'node' in step && step.node === index);
-    const disk = hasDisk ? await mountFailingDisk(cleanup, ROOM_MB + Math.ceil(3 * sizeOf(plan, images) / 2 ** 20)) : undefined;
-    const query = new URLSearchParams({ lies: liar?.lies.join(',') ?? '', doors: `${originHost.address}:${DOOR_PORT}`, digest: images.images[plan.images[0]!]!.digest });
-    nodes.push(new ChaosNode(cleanup, {
-      index, host, disk,
-      isLiar: liar !== undefined,
-      agent: {
-        data: join(disk?.path ?? tempDir(cleanup, `chaos${index}`), 'data'),
-        origin: liar?.lies.includes('origin') === true ? `http://${originHost.address}:${FALSE_PORT}` : plan.auto.includes(index) ? undefined : url,
-        swarmKey,
-        bootstrap: hosts.filter((other) => other !== host).slice(0, 3).map(({ address }) => `${address}:${SWARM_PORT}`),
-        nodeArgs: liar === undefined ? [] : ['--import', `${LIAR}?${query.toString()}`],
-      },
-    }));
+    const disk = hasDisk ? await mountFailingDisk(cleanup, ROOM_MB + Math.ceil((3 * sizeOf(plan, images)) / 2 ** 20)) : undefined;
+    const query = new URLSearchParams({
+      lies: liar?.lies.join(',') ?? '',
+      doors: `${originHost.address}:${DOOR_PORT}`,
+      digest: images.images[plan.images[0]!]!.digest,
+    });
+    nodes.push(
+      new ChaosNode(cleanup, {
+        index,
+        host,
+        disk,
+        isLiar: liar !== undefined,
+        agent: {
+          data: join(disk?.path ?? tempDir(cleanup, `chaos${index}`), 'data'),
+          origin:
+            liar?.lies.includes('origin') === true
+              ? `http://${originHost.address}:${FALSE_PORT}`
+              : plan.auto.includes(index)
+                ? undefined
+                : url,
+          swarmKey,
+          bootstrap: hosts
+            .filter((other) => other !== host)
+            .slice(0, 3)
+            .map(({ address }) => `${address}:${SWARM_PORT}`),
+          nodeArgs: liar === undefined ? [] : ['--import', `${LIAR}?${query.toString()}`],
+        },
+      }),
+    );
   }
-  await Promise.all(nodes.map(async (node) => { await node.do(() => node.start()); }));
+  await Promise.all(
+    nodes.map(async (node) => {
+      await node.do(() => node.start());
+    }),
+  );
   return {
-    nodes, originHost, strangerHost, images, origin, startOrigin,
+    nodes,
+    originHost,
+    strangerHost,
+    images,
+    origin,
+    startOrigin,
     async killOrigin() {
       await registry?.stop();
       registry = undefined;
@@ -88,7 +118,12 @@ async function startOriginHost(cleanup: Cleanup, host: Host, images: OriginImage
   const known = images.images.filter(({ digest }) => digest !== '');
   const options: OriginHostOptions = {
     tokens: tokenMs === undefined ? undefined : { port: TOKEN_PORT, lifetimeMs: tokenMs },
-    address: host.address, port: ORIGIN_PORT, doorPort: DOOR_PORT, falsePort: FALSE_PORT, upstream: `http://127.0.0.1:${REGISTRY_PORT}`, control,
+    address: host.address,
+    port: ORIGIN_PORT,
+    doorPort: DOOR_PORT,
+    falsePort: FALSE_PORT,
+    upstream: `http://127.0.0.1:${REGISTRY_PORT}`,
+    control,
     // each tag means the digest of none that is there
     lies: Object.fromEntries(known.map(({ repository }, i) => [repository, known[(i + 1) % known.length]!.digest])),
   };
@@ -98,7 +133,9 @@ async function startOriginHost(cleanup: Cleanup, host: Host, images: OriginImage
   await once(socket, 'connect');
   // the program may end before its connection does
   socket.on('error', () => undefined);
-  cleanup.teardown(() => { socket.destroy(); });
+  cleanup.teardown(() => {
+    socket.destroy();
+  });
   const lines = createInterface({ input: socket })[Symbol.asyncIterator]();
   let last: Promise<unknown> = Promise.resolve();
   return (command) => {
@@ -109,4 +146,3 @@ async function startOriginHost(cleanup: Cleanup, host: Host, images: OriginImage
     return last;
   };
 }
-

@@ -26,8 +26,13 @@ test('a disk that cannot read a blob, and then takes no bytes, ends neither the 
 
   await disk.spoil(path, first!.bytes);
   t.throws(() => readFileSync(path), { code: 'EIO' });
-  t.true((await getBlob(agent.registry, 'team/held', first!.digest.toString())).bytes.equals(first!.bytes), 'a client gets it from elsewhere');
-  await agent.waitForStatus('the copy to be there anew', ({ images }) => images.some(({ reference, complete }) => reference.endsWith('/team/held:v1') && complete));
+  t.true(
+    (await getBlob(agent.registry, 'team/held', first!.digest.toString())).bytes.equals(first!.bytes),
+    'a client gets it from elsewhere',
+  );
+  await agent.waitForStatus('the copy to be there anew', ({ images }) =>
+    images.some(({ reference, complete }) => reference.endsWith('/team/held:v1') && complete),
+  );
   t.true(readFileSync(path).equals(first!.bytes));
 
   // what a member asks for cannot be read either
@@ -40,10 +45,17 @@ test('a disk that cannot read a blob, and then takes no bytes, ends neither the 
   disk.refuseWrites();
   const manifest = await getManifest(agent.registry, 'team/next', 'v1');
   t.is(manifest.status, 200, `${manifest.bytes.toString()}\n${agent.program.stderr}`);
-  t.true((await getBlob(agent.registry, 'team/next', next.layers[0]!.digest.toString())).bytes.equals(next.layers[0]!.bytes), 'what is new passes through');
+  t.true(
+    (await getBlob(agent.registry, 'team/next', next.layers[0]!.digest.toString())).bytes.equals(next.layers[0]!.bytes),
+    'what is new passes through',
+  );
   await pullEverything(agent.registry, 'team/next', 'v1');
   await pullEverything(agent.registry, 'team/held', 'v1');
-  await agent.waitForStatus('the store to say so', ({ health: { parts } }) => parts['store']?.level === 'bad' && /EIO|EROFS/.test(parts['store'].sentence), 30_000);
+  await agent.waitForStatus(
+    'the store to say so',
+    ({ health: { parts } }) => parts['store']?.level === 'bad' && /EIO|EROFS/.test(parts['store'].sentence),
+    30_000,
+  );
   t.is(agent.program.exit, undefined, agent.program.stderr);
   t.is((await agent.status()).strayErrors, 0, agent.program.stderr);
   const { code, stderr } = await agent.stop();

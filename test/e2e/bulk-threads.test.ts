@@ -19,19 +19,24 @@ interface Socket {
 
 /** Of IPv4, at its own end. */
 function socketsOf({ info: { pid } }: Agent): Socket[] {
-  const inodes = new Set(readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
-    try {
-      return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
-    } catch {
-      // closed meanwhile
-      return [];
-    }
-  }));
-  return readFileSync(`/proc/${pid}/net/tcp`, 'utf8').split('\n').slice(1).flatMap((line): Socket[] => {
-    const [, local, , state, , , , , , inode] = line.trim().split(/\s+/);
-    if (local === undefined || !inodes.has(inode!)) return [];
-    return [{ port: Number.parseInt(local.split(':')[1]!, 16), state: state === '0A' ? 'listening' : state === '01' ? 'open' : 'other' }];
-  });
+  const inodes = new Set(
+    readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+      try {
+        return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
+      } catch {
+        // closed meanwhile
+        return [];
+      }
+    }),
+  );
+  return readFileSync(`/proc/${pid}/net/tcp`, 'utf8')
+    .split('\n')
+    .slice(1)
+    .flatMap((line): Socket[] => {
+      const [, local, , state, , , , , , inode] = line.trim().split(/\s+/);
+      if (local === undefined || !inodes.has(inode!)) return [];
+      return [{ port: Number.parseInt(local.split(':')[1]!, 16), state: state === '0A' ? 'listening' : state === '01' ? 'open' : 'other' }];
+    });
 }
 
 test('threads of one node serve and fetch the layers of an image over one port, also where others have more or fewer', async (t) => {
@@ -48,9 +53,15 @@ test('threads of one node serve and fetch the layers of an image over one port, 
     t.true(traffic.fromPeersBytes + traffic.fromOriginBytes >= total);
     await waitFor('what the seed gave to be counted', async () => (await seed.status()).traffic.toPeersBytes >= total);
   }
-  const listening = Map.groupBy(socketsOf(seed).filter(({ state }) => state === 'listening'), ({ port }) => port);
+  const listening = Map.groupBy(
+    socketsOf(seed).filter(({ state }) => state === 'listening'),
+    ({ port }) => port,
+  );
   // Registry, status, members, and one for both threads.
-  t.deepEqual(Array.from(listening.values(), (sockets) => sockets.length).sort((a, b) => a - b), [1, 1, 1, 2]);
+  t.deepEqual(
+    Array.from(listening.values(), (sockets) => sockets.length).sort((a, b) => a - b),
+    [1, 1, 1, 2],
+  );
   const bulk = [...listening.keys()].find((port) => listening.get(port)!.length === 2);
   t.true(socketsOf(seed).filter(({ port, state }) => port === bulk && state === 'open').length >= 2, 'a lane to each thread');
 });
@@ -66,13 +77,19 @@ test('killed in the middle of a pull and started again with another number of th
   const agent = await startAgent(t, { origin: origin.url, args: ['--limits-bulk-threads', '2'] });
   const pull = agent.cli(['pull', 'team/big:v1']);
   const both = async (bytes: number): Promise<void> => {
-    await agent.waitForStatus(`${bytes} bytes of both layers`, ({ transfers }) => layers.every((layer) => transfers.some(({ digest, haveBytes }) => digest === layer && haveBytes >= bytes)), 120_000);
+    await agent.waitForStatus(
+      `${bytes} bytes of both layers`,
+      ({ transfers }) => layers.every((layer) => transfers.some(({ digest, haveBytes }) => digest === layer && haveBytes >= bytes)),
+      120_000,
+    );
   };
   await both(5 * MIB);
   const since = Date.now();
   await both(9 * MIB);
   const hold = origin.inject({ kind: 'hang' }, { match: isBlobRead });
-  await waitFor('the first part to be noted on disk', () => layers.every((layer) => statSync(join(agent.data, 'partial', `${layer.replace(':', '-')}.state`)).mtimeMs > since));
+  await waitFor('the first part to be noted on disk', () =>
+    layers.every((layer) => statSync(join(agent.data, 'partial', `${layer.replace(':', '-')}.state`)).mtimeMs > since),
+  );
   await agent.kill();
   t.not((await pull).code, 0);
   heal();

@@ -12,7 +12,12 @@ const PATIENCE = 3;
 /** As `npm run chaos` draws them, but the same each time, and small. */
 const PLANS: Readonly<Record<string, Plan>> = {
   'killed, frozen, cut off and full nodes, and an origin that fails': {
-    seed: 0, nodes: 4, rate: LINE, images: [1, 3], auto: [2], liars: [],
+    seed: 0,
+    nodes: 4,
+    rate: LINE,
+    images: [1, 3],
+    auto: [2],
+    liars: [],
     steps: [
       { at: 0, kind: 'origin-fault', fault: { kind: 'corrupt', at: 100_000 }, on: 'blobs', times: 2, for: 4000 },
       { at: 0, kind: 'pull', node: 0, image: 3, manner: 'plain' },
@@ -29,7 +34,13 @@ const PLANS: Readonly<Record<string, Plan>> = {
     ],
   },
   'a member that signs wrong bytes, lies about tags and knocks at doors, and strangers': {
-    seed: 0, nodes: 4, rate: LINE, images: [2, 3], tokenMs: 1500, auto: [1], liars: [{ node: 3, lies: ['forgetful', 'tags', 'dial'] }],
+    seed: 0,
+    nodes: 4,
+    rate: LINE,
+    images: [2, 3],
+    tokenMs: 1500,
+    auto: [1],
+    liars: [{ node: 3, lies: ['forgetful', 'tags', 'dial'] }],
     steps: [
       { at: 0, kind: 'strangers', node: 0, for: 5000 },
       { at: 0, kind: 'pull', node: 3, image: 3, manner: 'plain' },

@@ -34,8 +34,14 @@ async function operator(t: ExecutionContext, swarm: string): Promise<Operator> {
   };
 }
 
-const seen = async (agent: Agent): Promise<{ serial: number | null; behind: readonly { peerId: string; serial: number | null }[] } | null> =>
-  (await agent.cliJson<{ charter: { serial: number | null; behind: readonly { peerId: string; serial: number | null }[] } | null }>(['status'])).charter;
+const seen = async (
+  agent: Agent,
+): Promise<{ serial: number | null; behind: readonly { peerId: string; serial: number | null }[] } | null> =>
+  (
+    await agent.cliJson<{ charter: { serial: number | null; behind: readonly { peerId: string; serial: number | null }[] } | null }>([
+      'status',
+    ])
+  ).charter;
 
 test('an operator changes the origin once, and every node has it in seconds, whatever any member says', async (t) => {
   if (!requireTool(t, 'docker-registry')) return;
@@ -58,7 +64,10 @@ test('an operator changes the origin once, and every node has it in seconds, wha
   t.is((await b.cliOk(['charter', 'show'])).stdout.split('\n').at(1), `origin: ${after.url}`);
   await pullEverything(b.registry, 'team/new', 'v1');
   await b.cliOk(['pull', 'old.example/team/old:v1']);
-  t.deepEqual((await seen(a))!.behind.map(({ peerId, serial }) => [peerId, serial]), [[plain.info.peerId, null]]);
+  t.deepEqual(
+    (await seen(a))!.behind.map(({ peerId, serial }) => [peerId, serial]),
+    [[plain.info.peerId, null]],
+  );
   t.regex((await a.cliOk(['status'])).stdout, /^charter {3}1 of prod, 1 behind\n {2}behind .*: knows of no operator$/m);
   t.is((await plain.status()).origin.url, before.url, 'a node that knows of no operator is as it was');
 

@@ -13,8 +13,18 @@ test('in a clean checkout, "npm ci && npm run demo" is all there is to do, with 
   const checkout = join(tempDir(t, 'clone'), 'layerswarm');
   await copySources(checkout);
   // As from a shell of the machine's user: no Node of this run, no settings of npm's from it.
-  const npm = Object.fromEntries(Object.keys(process.env).filter((name) => name.startsWith('npm_') || name === 'NODE_OPTIONS').map((name) => [name, undefined]));
-  const env = { ...npm, PATH: toolPath.split(':').filter((folder) => !folder.includes('node_modules')).join(':') };
+  const npm = Object.fromEntries(
+    Object.keys(process.env)
+      .filter((name) => name.startsWith('npm_') || name === 'NODE_OPTIONS')
+      .map((name) => [name, undefined]),
+  );
+  const env = {
+    ...npm,
+    PATH: toolPath
+      .split(':')
+      .filter((folder) => !folder.includes('node_modules'))
+      .join(':'),
+  };
   await runOk('npm', ['ci'], { cwd: checkout, env, deadline: 240_000 });
   const demo = await run('npm', ['run', 'demo'], { cwd: checkout, env });
   t.is(demo.code, 0, demo.stderr);

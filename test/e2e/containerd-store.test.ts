@@ -35,20 +35,34 @@ async function scene(t: ExecutionContext): Promise<Scene> {
   return { registry, containerd, bytes, layer: image.layers[0]!.digest.toString(), manifest: image.digest.toString() };
 }
 
-async function nodeOf(t: ExecutionContext, { registry, containerd }: Pick<Scene, 'registry' | 'containerd'>, args: readonly string[] = []): Promise<Agent> {
-  return await startAgent(t, { origin: registry.url, args: ['--containerd-socket', containerd.socket, '--containerd-root', join(containerd.dir, 'root'), ...args] });
+async function nodeOf(
+  t: ExecutionContext,
+  { registry, containerd }: Pick<Scene, 'registry' | 'containerd'>,
+  args: readonly string[] = [],
+): Promise<Agent> {
+  return await startAgent(t, {
+    origin: registry.url,
+    args: ['--containerd-socket', containerd.socket, '--containerd-root', join(containerd.dir, 'root'), ...args],
+  });
 }
 
 /** Waits until the node has, or has no longer, everything of the image but its manifest. */
 async function waitUntilMissing(agent: Agent, missing: boolean): Promise<void> {
-  await waitFor(missing ? 'content to be withdrawn' : 'content to be offered', async () => {
-    const plan = await agent.cliJson<PullPlan>(['pull', '--dry-run', 'team/app:v1']);
-    return plan.blobs.every(({ here }) => here) !== missing;
-  }, { deadline: 60_000, interval: 300 });
+  await waitFor(
+    missing ? 'content to be withdrawn' : 'content to be offered',
+    async () => {
+      const plan = await agent.cliJson<PullPlan>(['pull', '--dry-run', 'team/app:v1']);
+      return plan.blobs.every(({ here }) => here) !== missing;
+    },
+    { deadline: 60_000, interval: 300 },
+  );
 }
 
 async function isThere(file: string): Promise<boolean> {
-  return await stat(file).then(() => true, () => false);
+  return await stat(file).then(
+    () => true,
+    () => false,
+  );
 }
 
 test('what containerd holds is served to members from where it lies, and withdrawn when it goes', async (t) => {
@@ -71,7 +85,7 @@ test('what containerd holds is served to members from where it lies, and withdra
   t.false(await isThere(holder.blobPath(layer)), 'there is no second copy');
 
   await containerd.ctrOk(['images', 'rm', '--sync', `${registry.host}/team/app:v1`]);
-  await waitFor('containerd to collect the layer', async () => !await isThere(contentPath(containerd, layer)));
+  await waitFor('containerd to collect the layer', async () => !(await isThere(contentPath(containerd, layer))));
   await waitUntilMissing(holder, true);
 
   await containerd.ctrOk(['content', 'fetch', '--plain-http', '--all-platforms', `${registry.host}/team/app:v1`]);
@@ -131,21 +145,36 @@ test('purge says what containerd keeps of the image, there and on other nodes', 
   await member.cliOk(['pull', 'team/app:v1']);
   const { code, stdout } = await member.cli(['--json', 'purge', '--everywhere', 'team/app:v1']);
   t.is(code, 1, 'it is not gone');
-  const nodes = new Map((JSON.parse(stdout) as PurgeReport).nodes.map(({ peerId, state, heldByRuntime }) => [peerId, [state, heldByRuntime]]));
-  t.deepEqual([nodes.get(member.info.peerId), nodes.get(holder.info.peerId)], [['done', 0], ['done', 3]]);
+  const nodes = new Map(
+    (JSON.parse(stdout) as PurgeReport).nodes.map(({ peerId, state, heldByRuntime }) => [peerId, [state, heldByRuntime]]),
+  );
+  t.deepEqual(
+    [nodes.get(member.info.peerId), nodes.get(holder.info.peerId)],
+    [
+      ['done', 0],
+      ['done', 3],
+    ],
+  );
   const here = await holder.cli(['purge', `${all.registry.host}/team/app@${all.manifest}`]);
   t.is(here.code, 1);
   t.regex(here.stdout, /crictl rmi/);
 
   await all.containerd.ctrOk(['images', 'rm', '--sync', `${all.registry.host}/team/app:v1`]);
-  await waitFor('nothing to be left', async () => (await holder.cli(['purge', `${all.registry.host}/team/app@${all.manifest}`])).code === 0, { interval: 500 });
+  await waitFor(
+    'nothing to be left',
+    async () => (await holder.cli(['purge', `${all.registry.host}/team/app@${all.manifest}`])).code === 0,
+    { interval: 500 },
+  );
 });
 
 test('content of an excluded repository, or of another namespace, is not shared', async (t) => {
   if (!requireTool(t, ...TOOLS)) return;
   t.timeout(180_000);
   const all = await scene(t);
-  for (const args of [['--exclude', 'team/*'], ['--containerd-namespaces', 'moby']]) {
+  for (const args of [
+    ['--exclude', 'team/*'],
+    ['--containerd-namespaces', 'moby'],
+  ]) {
     const node = await nodeOf(t, all, args);
     await node.program.waitForOutput(/containerd lists its content.*shared=0/);
     const { blobs } = await node.cliJson<PullPlan>(['pull', '--dry-run', 'team/app:v1']);
@@ -154,20 +183,34 @@ test('content of an excluded repository, or of another namespace, is not shared'
   }
 });
 
-test('what containerd pulled through the node is kept once: gc drops the node\'s own copy', async (t) => {
+test("what containerd pulled through the node is kept once: gc drops the node's own copy", async (t) => {
   if (!requireTool(t, ...TOOLS)) return;
   t.timeout(180_000);
   const [registry, containerd] = await Promise.all([startDockerRegistry(t), startContainerd(t)]);
   const image = await pushImage(registry, 'team/app', 'v1', [randomBytes(2_000_000)]);
   const layer = image.layers[0]!.digest.toString();
   const node = await nodeOf(t, { registry, containerd });
-  await containerd.ctrOk(['content', 'fetch', '--hosts-dir', containerd.hostsDir(node.registry), '--all-platforms', 'docker.io/team/app:v1']);
+  await containerd.ctrOk([
+    'content',
+    'fetch',
+    '--hosts-dir',
+    containerd.hostsDir(node.registry),
+    '--all-platforms',
+    'docker.io/team/app:v1',
+  ]);
   t.deepEqual([await isThere(node.blobPath(layer)), await isThere(contentPath(containerd, layer))], [true, true]);
-  const removed = await waitFor('the duplicate to go', async () => {
-    const summary = await node.cliJson<GcSummary>(['gc']);
-    return summary.removed.length > 0 && summary.removed;
-  }, { deadline: 60_000, interval: 300 });
-  t.deepEqual(removed.map(({ digest }) => digest), [layer]);
+  const removed = await waitFor(
+    'the duplicate to go',
+    async () => {
+      const summary = await node.cliJson<GcSummary>(['gc']);
+      return summary.removed.length > 0 && summary.removed;
+    },
+    { deadline: 60_000, interval: 300 },
+  );
+  t.deepEqual(
+    removed.map(({ digest }) => digest),
+    [layer],
+  );
   t.false(await isThere(node.blobPath(layer)));
   await waitUntilMissing(node, false);
 });

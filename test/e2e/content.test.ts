@@ -27,7 +27,7 @@ test('an index and each of its platforms come as they are, by tag and by digest,
       t.is(byDigest.digest, digest);
       t.is(byDigest.headers.get('docker-content-digest'), digest);
     }
-    t.true(await pullEverything(registry, 'team/multi', 'multi') > 0);
+    t.true((await pullEverything(registry, 'team/multi', 'multi')) > 0);
   }
 });
 
@@ -74,7 +74,13 @@ test('a blob comes in the ranges that clients ask for, from a node that has it a
   const descriptor = await layout.addBlob(bytes, MEDIA_TYPE.none);
   await layout.addImage({ layers: [{ descriptor, diffId: descriptor.digest }], tag: 'v1' });
   await pushLayout(origin, layout, 'v1', 'team/ranges');
-  const ranges: [string, number, number][] = [['bytes=0-0', 0, 1], ['bytes=1000000-1999999', 1_000_000, 2_000_000], ['bytes=2999990-', 2_999_990, 3_000_000], ['bytes=-10', 2_999_990, 3_000_000], ['bytes=0-99999999', 0, 3_000_000]];
+  const ranges: [string, number, number][] = [
+    ['bytes=0-0', 0, 1],
+    ['bytes=1000000-1999999', 1_000_000, 2_000_000],
+    ['bytes=2999990-', 2_999_990, 3_000_000],
+    ['bytes=-10', 2_999_990, 3_000_000],
+    ['bytes=0-99999999', 0, 3_000_000],
+  ];
   for (const [range, start, end] of ranges) {
     // A new node each time: nothing of the blob is there.
     const agent = await startAgent(t, { origin: origin.url });
@@ -104,7 +110,8 @@ test('HEAD says what GET says', async (t) => {
     const get = await ask(registry, `/v2/team/app/${path}`);
     t.is(head.status, 200, path);
     t.is(head.bytes.byteLength, 0);
-    for (const name of ['content-length', 'content-type', 'docker-content-digest', 'etag']) t.is(head.headers.get(name), get.headers.get(name), `${name} of ${path}`);
+    for (const name of ['content-length', 'content-type', 'docker-content-digest', 'etag'])
+      t.is(head.headers.get(name), get.headers.get(name), `${name} of ${path}`);
     t.is(get.headers.get('content-length'), String(get.bytes.byteLength));
   }
 });
@@ -117,8 +124,18 @@ test('a signature is found by the fallback tag where the origin has no referrers
   const signature = Buffer.from('signature of team/signed:v1');
   const empty = Buffer.from('{}');
   const config = { mediaType: MEDIA_TYPE.empty, digest: String(await pushBlob(origin, 'team/signed', empty)), size: empty.length };
-  const layer = { mediaType: 'application/vnd.example.signature', digest: String(await pushBlob(origin, 'team/signed', signature)), size: signature.length };
-  const artifact = await pushManifest(origin, 'team/signed', `sha256-${subject.digest.slice(7)}.sig`, { schemaVersion: 2, mediaType: MEDIA_TYPE.manifest, config, layers: [layer] }, MEDIA_TYPE.manifest);
+  const layer = {
+    mediaType: 'application/vnd.example.signature',
+    digest: String(await pushBlob(origin, 'team/signed', signature)),
+    size: signature.length,
+  };
+  const artifact = await pushManifest(
+    origin,
+    'team/signed',
+    `sha256-${subject.digest.slice(7)}.sig`,
+    { schemaVersion: 2, mediaType: MEDIA_TYPE.manifest, config, layers: [layer] },
+    MEDIA_TYPE.manifest,
+  );
 
   const { registry } = await startAgent(t, { origin: origin.url });
   // distribution 2.8 answers 404, and so must the node: an empty list would say that there is no signature.
@@ -128,7 +145,7 @@ test('a signature is found by the fallback tag where the origin has no referrers
   t.is((await getBlob(registry, 'team/signed', layer.digest)).bytes.toString(), signature.toString());
 });
 
-test('what is not there, or is no digest, is refused in the registry\'s words', async (t) => {
+test("what is not there, or is no digest, is refused in the registry's words", async (t) => {
   if (!requireTool(t, 'docker-registry')) return;
   const origin = await startDockerRegistry(t);
   await pushLayout(origin, await smallImage(t), 'v1', 'team/app');

@@ -44,7 +44,7 @@ async function readBlob({ taker, layer }: Scene): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-test('a bit that flipped on a member\'s disk never reaches a client, and the origin fills in', async (t) => {
+test("a bit that flipped on a member's disk never reaches a client, and the origin fills in", async (t) => {
   if (!requireTool(t, 'docker-registry')) return;
   const { bytes, ...rest } = await scene(t);
   t.true((await readBlob({ bytes, ...rest })).equals(bytes));

@@ -85,7 +85,9 @@ test('a member that dies in the middle of giving a blob is replaced by the origi
   const taker = await startAgent(t, { origin: registry.url, bootstrap: bootstrapOf(giver) });
   await taker.waitForPeers(1);
   const pull = taker.cliOk(['pull', 'team/big:v1']);
-  await taker.waitForStatus('a part of the layer', ({ transfers }) => transfers.some((transfer) => transfer.digest === layer && transfer.haveBytes > 2 * MIB));
+  await taker.waitForStatus('a part of the layer', ({ transfers }) =>
+    transfers.some((transfer) => transfer.digest === layer && transfer.haveBytes > 2 * MIB),
+  );
   await giver.kill();
   await pull;
   t.is(await fileDigest(taker.blobPath(layer)), layer);

@@ -34,7 +34,9 @@ test('eight hosts pull a Debian at the same moment, its bytes leave the origin a
     for (const { digest } of [image.manifest, ...image.blobs]) t.is(await fileDigest(agent.blobPath(digest)), digest);
   }
   const copies = origin.blobBytes() / image.size;
-  t.log(`origin sent ${copies.toFixed(3)} copies of ${image.size} bytes of blobs; ${(((await originHost.bytes()).sent - sentBefore) / image.size).toFixed(3)} on the wire`);
+  t.log(
+    `origin sent ${copies.toFixed(3)} copies of ${image.size} bytes of blobs; ${(((await originHost.bytes()).sent - sentBefore) / image.size).toFixed(3)} on the wire`,
+  );
   t.true(copies <= MOST_COPIES, `${copies} copies left the origin`);
 
   await originHost.setLink('down');

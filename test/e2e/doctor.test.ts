@@ -19,9 +19,23 @@ test('doctor tells what is well and what is not, with an agent and without one',
 
   const { checks } = await seed.cliJson<Checks>(['doctor']);
   const levels = Object.fromEntries(checks.map(({ check, level }) => [check, level]));
-  t.like(levels, { agent: 'ok', origin: 'ok', members: 'ok', store: 'ok', clock: 'ok', versions: 'ok', 'listen port': 'ok', runtimes: 'unknown', key: 'ok' });
+  t.like(levels, {
+    agent: 'ok',
+    origin: 'ok',
+    members: 'ok',
+    store: 'ok',
+    clock: 'ok',
+    versions: 'ok',
+    'listen port': 'ok',
+    runtimes: 'unknown',
+    key: 'ok',
+  });
   const [keyId] = (await seed.status()).membership.keyIds;
-  t.is(checks.find(({ check }) => check === 'key')!.sentence, `this node has swarm key ${keyId!}`, 'of the agent, whatever the configuration says');
+  t.is(
+    checks.find(({ check }) => check === 'key')!.sentence,
+    `this node has swarm key ${keyId!}`,
+    'of the agent, whatever the configuration says',
+  );
   const alone = await startAgent(t, { origin: 'embedded' });
   t.regex((await alone.cli(['doctor'])).stdout, /^degraded +key +there is no swarm key, so that this node is alone on loopback/m);
   await alone.stop();
@@ -37,5 +51,11 @@ test('doctor tells what is well and what is not, with an agent and without one',
   const wrong = (await seed.cli(['--config', broken, 'doctor'])).stdout;
   t.regex(wrong, /^bad +configuration +zone \(.*\): expected/m);
   t.regex(wrong, /^bad +configuration +speed: /m);
-  for (const line of [/^bad +agent +no agent runs on/m, /^bad +files +originCa: .*ENOENT/m, /^bad +DNS +no-such-host\.invalid cannot be resolved/m, /^ok +disk/m]) t.regex(dead.stdout, line);
+  for (const line of [
+    /^bad +agent +no agent runs on/m,
+    /^bad +files +originCa: .*ENOENT/m,
+    /^bad +DNS +no-such-host\.invalid cannot be resolved/m,
+    /^ok +disk/m,
+  ])
+    t.regex(dead.stdout, line);
 });

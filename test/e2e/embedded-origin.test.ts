@@ -25,7 +25,7 @@ test('what skopeo pushes to a node that is the origin is pulled elsewhere', asyn
   const { layout, index } = await multiPlatformImage(t);
   await skopeoCopy(`oci:${layout.dir}:multi`, `docker://${origin.registryHost}/team/multi:v1`);
   t.is((await getManifest(node.registry, 'team/multi', 'v1')).digest, index.digest);
-  t.true(await pullEverything(node.registry, 'team/multi', 'v1') > 0);
+  t.true((await pullEverything(node.registry, 'team/multi', 'v1')) > 0);
 });
 
 test('what dockerd pushes to a node that is the origin is pulled elsewhere', async (t) => {
@@ -38,7 +38,7 @@ test('what dockerd pushes to a node that is the origin is pulled elsewhere', asy
   const reference = `${origin.registryHost}/team/imported:v1`;
   await dockerOk(['import', join(tree, '../image.tar'), reference]);
   await dockerOk(['push', reference]);
-  t.true(await pullEverything(node.registry, 'team/imported', 'v1') > 300_000);
+  t.true((await pullEverything(node.registry, 'team/imported', 'v1')) > 300_000);
   await dockerOk(['pull', `${node.registryHost}/team/imported:v1`]);
 });
 
@@ -53,7 +53,7 @@ test('what containerd pushes to a node that is the origin is pulled elsewhere', 
   await ctrOk(['images', 'import', '--no-unpack', '--base-name', `${origin.registryHost}/team/app`, archive]);
   await ctrOk(['images', 'push', '--plain-http', reference]);
   t.is((await getManifest(node.registry, 'team/app', 'v1')).digest, (await layout.tagged('v1')).digest);
-  t.true(await pullEverything(node.registry, 'team/app', 'v1') > 0);
+  t.true((await pullEverything(node.registry, 'team/app', 'v1')) > 0);
 });
 
 test('what was pushed is there after the origin was killed and started again', async (t) => {
@@ -62,7 +62,7 @@ test('what was pushed is there after the origin was killed and started again', a
   await origin.kill();
   const again = await startAgent(t, { origin: 'embedded', data: origin.data });
   t.is((await getManifest(again.registry, 'team/app', 'v1')).digest, digest);
-  t.true(await pullEverything(again.registry, 'team/app', 'v1') > 0);
+  t.true((await pullEverything(again.registry, 'team/app', 'v1')) > 0);
   await again.cliOk(['verify']);
 });
 
@@ -78,17 +78,49 @@ test('the embedded origin lists its tags, page by page, and its referrers', asyn
   const subject = await pushLayout({ url: origin.registry }, layout, 'v1', 'team/app');
   const manifest = await getManifest(origin.registry, 'team/app', 'v1');
   for (const tag of ['v2', 'v3']) {
-    t.is((await ask(origin.registry, `/v2/team/app/manifests/${tag}`, { method: 'PUT', body: new Uint8Array(manifest.bytes), headers: { 'content-type': subject.mediaType } })).status, 201);
+    t.is(
+      (
+        await ask(origin.registry, `/v2/team/app/manifests/${tag}`, {
+          method: 'PUT',
+          body: new Uint8Array(manifest.bytes),
+          headers: { 'content-type': subject.mediaType },
+        })
+      ).status,
+      201,
+    );
   }
   const first = await ask(origin.registry, '/v2/team/app/tags/list?n=2');
   t.deepEqual(JSON.parse(first.bytes.toString()), { name: 'team/app', tags: ['v1', 'v2'] });
   const next = /<([^>]+)>; rel="next"/.exec(first.headers.get('link') ?? '')?.[1];
   t.deepEqual(JSON.parse((await ask(origin.registry, next!)).bytes.toString()), { name: 'team/app', tags: ['v3'] });
 
-  const artifact = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: subject.mediaType, artifactType: 'application/vnd.example.sbom', config: (JSON.parse(manifest.bytes.toString()) as { config: object }).config, layers: [], subject: { mediaType: subject.mediaType, digest: subject.digest, size: subject.size } }));
-  t.is((await ask(origin.registry, '/v2/team/app/manifests/sbom', { method: 'PUT', body: artifact, headers: { 'content-type': subject.mediaType } })).headers.get('oci-subject'), subject.digest);
-  const referrers = JSON.parse((await ask(origin.registry, `/v2/team/app/referrers/${subject.digest}`)).bytes.toString()) as { manifests: { artifactType: string }[] };
-  t.deepEqual(referrers.manifests.map(({ artifactType }) => artifactType), ['application/vnd.example.sbom']);
+  const artifact = Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: subject.mediaType,
+      artifactType: 'application/vnd.example.sbom',
+      config: (JSON.parse(manifest.bytes.toString()) as { config: object }).config,
+      layers: [],
+      subject: { mediaType: subject.mediaType, digest: subject.digest, size: subject.size },
+    }),
+  );
+  t.is(
+    (
+      await ask(origin.registry, '/v2/team/app/manifests/sbom', {
+        method: 'PUT',
+        body: artifact,
+        headers: { 'content-type': subject.mediaType },
+      })
+    ).headers.get('oci-subject'),
+    subject.digest,
+  );
+  const referrers = JSON.parse((await ask(origin.registry, `/v2/team/app/referrers/${subject.digest}`)).bytes.toString()) as {
+    manifests: { artifactType: string }[];
+  };
+  t.deepEqual(
+    referrers.manifests.map(({ artifactType }) => artifactType),
+    ['application/vnd.example.sbom'],
+  );
 });
 
 test('images of a node that is the origin are called by its name, on every node and in every command', async (t) => {
@@ -97,15 +129,32 @@ test('images of a node that is the origin are called by its name, on every node 
   await node.waitForStatus('the name', ({ origin }) => origin.name === 'reg-1.embedded');
   const { digest } = await pushLayout({ url: origin.registry }, await smallImage(t), 'v1', 'team/app');
   const reference = 'reg-1.embedded/team/app:v1';
-  for (const args of [['pull', reference], ['pin', reference], ['pull', `${reference}@${digest}`], ['why', reference], ['pull', '--dry-run', 'team/app:v1'], ['pin'], ['images']]) {
+  for (const args of [
+    ['pull', reference],
+    ['pin', reference],
+    ['pull', `${reference}@${digest}`],
+    ['why', reference],
+    ['pull', '--dry-run', 'team/app:v1'],
+    ['pin'],
+    ['images'],
+  ]) {
     const { stdout } = await node.cliOk(args);
     t.true(stdout.includes('reg-1.embedded/team/app'), `${args.join(' ')}: ${stdout}`);
     t.notRegex(stdout, /12d3koow/, args.join(' '));
   }
-  t.deepEqual((await node.status()).images.map((image) => image.reference), [reference]);
+  t.deepEqual(
+    (await node.status()).images.map((image) => image.reference),
+    [reference],
+  );
   t.is((await ask(node.registry, '/v2/team/app/manifests/v1?ns=reg-1.embedded')).status, 200);
-  t.regex((await ask(node.registry, '/v2/team/app/manifests/v1?ns=other.embedded')).bytes.toString(), /this node mirrors reg-1\.embedded, docker\.io, not/);
-  t.regex((await node.cli(['pull', 'other.embedded/team/app:v1'])).stderr, /expected an image of reg-1\.embedded or docker\.io, received other\.embedded/);
+  t.regex(
+    (await ask(node.registry, '/v2/team/app/manifests/v1?ns=other.embedded')).bytes.toString(),
+    /this node mirrors reg-1\.embedded, docker\.io, not/,
+  );
+  t.regex(
+    (await node.cli(['pull', 'other.embedded/team/app:v1'])).stderr,
+    /expected an image of reg-1\.embedded or docker\.io, received other\.embedded/,
+  );
   t.true(node.program.stderr.includes(`pulled ${reference}`));
   t.notRegex(node.program.stderr + origin.program.stderr, /12d3koow/);
   const swarm = JSON.stringify(await (await fetch(`${node.info.status}/api/v1/swarm`)).json());
@@ -121,12 +170,27 @@ test('the name stays with the data folder, until another is given', async (t) =>
   await first.stop();
   t.is((await node.status()).origin.name, 'first.embedded');
   const renamedHost = await startAgent(t, { origin: 'embedded', data: first.data, args: ['--name', 'second'] });
-  t.deepEqual((await renamedHost.status()).images.map(({ reference }) => reference), ['first.embedded/team/app:v1']);
+  t.deepEqual(
+    (await renamedHost.status()).images.map(({ reference }) => reference),
+    ['first.embedded/team/app:v1'],
+  );
   await renamedHost.stop();
-  const told = await startAgent(t, { origin: 'embedded', data: first.data, bootstrap: bootstrapOf(node), args: ['--origin-name', 'third'] });
-  t.deepEqual((await told.status()).images.map(({ reference }) => reference), ['third.embedded/team/app:v1']);
+  const told = await startAgent(t, {
+    origin: 'embedded',
+    data: first.data,
+    bootstrap: bootstrapOf(node),
+    args: ['--origin-name', 'third'],
+  });
+  t.deepEqual(
+    (await told.status()).images.map(({ reference }) => reference),
+    ['third.embedded/team/app:v1'],
+  );
   const renamed = await node.waitForStatus('the new name', ({ origin }) => origin.name === 'third.embedded');
-  t.deepEqual(renamed.images.map(({ reference }) => reference), ['third.embedded/team/app:v1'], 'what was pulled before has it too');
+  t.deepEqual(
+    renamed.images.map(({ reference }) => reference),
+    ['third.embedded/team/app:v1'],
+    'what was pulled before has it too',
+  );
   t.is((await node.cli(['pull', 'first.embedded/team/app:v1'])).code, 2);
 });
 
@@ -138,14 +202,20 @@ test('two nodes that are the origin under one name are a conflict, and no mix of
   await node.stop();
   // long settled, as after ten minutes
   const memory = join(node.data, 'origin.json');
-  await writeFile(memory, JSON.stringify({ ...JSON.parse(await readFile(memory, 'utf8')) as object, learnedAt: 0 }));
+  await writeFile(memory, JSON.stringify({ ...(JSON.parse(await readFile(memory, 'utf8')) as object), learnedAt: 0 }));
   const settled = await startAgent(t, { data: node.data, bootstrap: bootstrapOf(origin) });
   await settled.waitForPeers(1);
   const other = await startAgent(t, { origin: 'embedded', bootstrap: bootstrapOf(settled), args: ['--origin-name', 'reg'] });
   await pushLayout({ url: other.registry }, await smallImage(t), 'v1', 'team/app');
   for (const agent of [settled, other]) {
-    const { health, origin } = await agent.waitForStatus('the conflict', ({ origin }) => origin.state === 'conflict' && origin.reason?.match(/ called reg/g)?.length === 2);
-    t.regex(origin.reason ?? '', /different origins are named in this swarm \(embedded:\S+ called reg, embedded:\S+ called reg\): this node uses embedded:\S+; one node of a swarm may hold its origin/);
+    const { health, origin } = await agent.waitForStatus(
+      'the conflict',
+      ({ origin }) => origin.state === 'conflict' && origin.reason?.match(/ called reg/g)?.length === 2,
+    );
+    t.regex(
+      origin.reason ?? '',
+      /different origins are named in this swarm \(embedded:\S+ called reg, embedded:\S+ called reg\): this node uses embedded:\S+; one node of a swarm may hold its origin/,
+    );
     t.is(health.parts['origin']?.level, 'degraded');
   }
   t.is((await getManifest(settled.registry, 'team/app', 'v1')).digest, digest, 'who knows one stays with it');

@@ -28,7 +28,10 @@ interface Expected {
 /** Status, `/readyz`, metrics and the log tell the same, in time. */
 async function isSeen(t: ExecutionContext, agent: Agent, { part, level, sentence, code, series, value }: Expected): Promise<void> {
   const began = performance.now();
-  const status = await agent.waitForStatus(`${part} to be ${level}`, ({ health: { parts } }) => parts[part]?.level === level && sentence.test(parts[part].sentence));
+  const status = await agent.waitForStatus(
+    `${part} to be ${level}`,
+    ({ health: { parts } }) => parts[part]?.level === level && sentence.test(parts[part].sentence),
+  );
   t.true(performance.now() - began < SEEN_WITHIN_MS, `seen after ${Math.round(performance.now() - began)} ms`);
   t.log(`${((performance.now() - began) / 1000).toFixed(1)} s: ${status.health.parts[part]!.sentence}`);
   const ready = await readiness(agent);
@@ -47,9 +50,23 @@ test('an origin that refuses connections, and one that was never there', async (
   const agent = await startAgent(t, { origin: origin.url });
   await isSeen(t, agent, { part: 'origin', level: 'ok', sentence: /answers/, code: 200, series: 'layerswarm_ready', value: 1 });
   await origin.stop();
-  await isSeen(t, agent, { part: 'origin', level: 'bad', sentence: /is unreachable: .*connection refused/, code: 200, series: `layerswarm_origin_up{registry="${origin.host}"}`, value: 0 });
+  await isSeen(t, agent, {
+    part: 'origin',
+    level: 'bad',
+    sentence: /is unreachable: .*connection refused/,
+    code: 200,
+    series: `layerswarm_origin_up{registry="${origin.host}"}`,
+    value: 0,
+  });
   const late = await startAgent(t, { origin: origin.url });
-  await isSeen(t, late, { part: 'origin', level: 'bad', sentence: /was not reached since this node started: .*connection refused/, code: 503, series: 'layerswarm_ready', value: 0 });
+  await isSeen(t, late, {
+    part: 'origin',
+    level: 'bad',
+    sentence: /was not reached since this node started: .*connection refused/,
+    code: 503,
+    series: 'layerswarm_ready',
+    value: 0,
+  });
   await startDockerRegistry(t, { folder: origin.folder, port: origin.port });
   await late.waitForStatus('the origin', ({ health }) => health.parts['origin']?.level === 'ok' && health.ready);
 });
@@ -60,7 +77,13 @@ test('an origin that a firewall swallows', async (t) => {
   const network = await TestNetwork.create(t);
   const originHost = await network.addHost('origin');
   const origin = await startDockerRegistry(t, { host: originHost.address, port: 5000, netns: originHost.netns });
-  await originHost.runOk('skopeo', ['--insecure-policy', 'copy', '--dest-tls-verify=false', `oci:${layout.dir}:v1`, `docker://${origin.host}/team/app:v1`]);
+  await originHost.runOk('skopeo', [
+    '--insecure-policy',
+    'copy',
+    '--dest-tls-verify=false',
+    `oci:${layout.dir}:v1`,
+    `docker://${origin.host}/team/app:v1`,
+  ]);
   const host = await network.addHost('node');
   const agent = await startAgent(t, { host, origin: origin.url, args: ['--open'] });
   await agent.cliOk(['pull', 'team/app:v1']);
@@ -68,7 +91,14 @@ test('an origin that a firewall swallows', async (t) => {
   const [{ address: ether }] = JSON.parse((await originHost.runOk('ip', ['-j', 'link', 'show', 'eth0'])).stdout) as [{ address: string }];
   await host.runOk('ip', ['neigh', 'replace', originHost.address, 'lladdr', ether, 'dev', 'eth0', 'nud', 'permanent']);
   await originHost.runOk('ip', ['address', 'flush', 'dev', 'eth0']);
-  await isSeen(t, agent, { part: 'origin', level: 'bad', sentence: /is unreachable: .*(did not answer in time|does not answer)/, code: 200, series: `layerswarm_origin_up{registry="${origin.host}"}`, value: 0 });
+  await isSeen(t, agent, {
+    part: 'origin',
+    level: 'bad',
+    sentence: /is unreachable: .*(did not answer in time|does not answer)/,
+    code: 200,
+    series: `layerswarm_origin_up{registry="${origin.host}"}`,
+    value: 0,
+  });
 });
 
 test('a wrong swarm key, on the node that has it and on a member', async (t) => {
@@ -81,17 +111,37 @@ test('a wrong swarm key, on the node that has it and on a member', async (t) => 
   await other.waitForPeers(1);
   t.regex((await member.cliOk(['peers'])).stdout, /node-b/);
   const wrong = await startAgent(t, { swarmKey: await makeSwarmKey(t), origin: origin.url, bootstrap: bootstrapOf(member) });
-  await isSeen(t, wrong, { part: 'members', level: 'bad', sentence: /no member is connected: a node at 127\.0\.0\.1 has another swarm key/, code: 200, series: 'layerswarm_peers', value: 0 });
-  await isSeen(t, member, { part: 'members', level: 'ok', sentence: /1 member is connected; a node at 127\.0\.0\.1 has another swarm key/, code: 200, series: 'layerswarm_peers', value: 1 });
+  await isSeen(t, wrong, {
+    part: 'members',
+    level: 'bad',
+    sentence: /no member is connected: a node at 127\.0\.0\.1 has another swarm key/,
+    code: 200,
+    series: 'layerswarm_peers',
+    value: 0,
+  });
+  await isSeen(t, member, {
+    part: 'members',
+    level: 'ok',
+    sentence: /1 member is connected; a node at 127\.0\.0\.1 has another swarm key/,
+    code: 200,
+    series: 'layerswarm_peers',
+    value: 1,
+  });
   await pullEverything(wrong.registry, 'team/app', 'v1');
   for (const node of [wrong, member]) {
-    const { membership: { keyIds, handshakeFailures, strangers } } = await node.status();
+    const {
+      membership: { keyIds, handshakeFailures, strangers },
+    } = await node.status();
     t.is(strangers.length, 1);
     t.true(handshakeFailures['other_key']! > 0);
     t.true((await metric(node, 'layerswarm_handshake_failures_total{reason="other_key"}'))! > 0);
     t.is(await metric(node, `layerswarm_swarm_key_info{key="${keyIds[0]!}"}`), 1);
     t.regex(node.program.stderr, new RegExp(`ready .*key=${keyIds[0]!}`));
-    t.is(node.program.stderr.split(`network: a node at 127.0.0.1 has another swarm key than this one (${keyIds[0]!})`).length, 2, 'said once');
+    t.is(
+      node.program.stderr.split(`network: a node at 127.0.0.1 has another swarm key than this one (${keyIds[0]!})`).length,
+      2,
+      'said once',
+    );
   }
 });
 
@@ -100,14 +150,37 @@ test('a data disk below its reserve', async (t) => {
   const disk = join(tempDir(t, 'disk'), 'd');
   mkdirSync(disk);
   await runOk('mount', ['-t', 'tmpfs', '-o', 'size=700m', 'none', disk]);
-  t.teardown(async () => { await runOk('umount', ['-l', disk]); });
+  t.teardown(async () => {
+    await runOk('umount', ['-l', disk]);
+  });
   const agent = await startAgent(t, { data: join(disk, 'data'), origin: 'embedded' });
-  await isSeen(t, agent, { part: 'store', level: 'ok', sentence: /has (6\d\d|700) MiB free/, code: 200, series: 'layerswarm_ready', value: 1 });
+  await isSeen(t, agent, {
+    part: 'store',
+    level: 'ok',
+    sentence: /has (6\d\d|700) MiB free/,
+    code: 200,
+    series: 'layerswarm_ready',
+    value: 1,
+  });
   const ballast = join(disk, 'ballast');
   await runOk('fallocate', ['-l', '500M', ballast]);
-  await isSeen(t, agent, { part: 'store', level: 'bad', sentence: /below the reserve of 256 MiB/, code: 200, series: 'layerswarm_store_reserve_bytes', value: 2 ** 28 });
+  await isSeen(t, agent, {
+    part: 'store',
+    level: 'bad',
+    sentence: /below the reserve of 256 MiB/,
+    code: 200,
+    series: 'layerswarm_store_reserve_bytes',
+    value: 2 ** 28,
+  });
   rmSync(ballast);
-  await isSeen(t, agent, { part: 'store', level: 'ok', sentence: /has (6\d\d|700) MiB free/, code: 200, series: 'layerswarm_store_reserve_bytes', value: 2 ** 28 });
+  await isSeen(t, agent, {
+    part: 'store',
+    level: 'ok',
+    sentence: /has (6\d\d|700) MiB free/,
+    code: 200,
+    series: 'layerswarm_store_reserve_bytes',
+    value: 2 ** 28,
+  });
 });
 
 test('a slow host', async (t) => {
@@ -116,8 +189,17 @@ test('a slow host', async (t) => {
   await pushImage(origin, 'team/app', 'v1', [randomBytes(24_000_000)]);
   const swarmKey = await makeSwarmKey(t);
   const holders: Agent[] = [];
-  for (const [name, args] of [['node-a', []], ['node-b', []], ['node-c', ['--limits-upload', '50kB/s']]] as const) {
-    const holder = await startAgent(t, { origin: origin.url, swarmKey, bootstrap: bootstrapOf(...holders), args: ['--name', name, ...args] });
+  for (const [name, args] of [
+    ['node-a', []],
+    ['node-b', []],
+    ['node-c', ['--limits-upload', '50kB/s']],
+  ] as const) {
+    const holder = await startAgent(t, {
+      origin: origin.url,
+      swarmKey,
+      bootstrap: bootstrapOf(...holders),
+      args: ['--name', name, ...args],
+    });
     await holder.waitForPeers(holders.length);
     await holder.cliOk(['pull', 'team/app:v1']);
     holders.push(holder);
@@ -125,6 +207,13 @@ test('a slow host', async (t) => {
   const agent = await startAgent(t, { origin: origin.url, swarmKey, bootstrap: bootstrapOf(...holders), args: ['--name', 'node-d'] });
   await agent.waitForPeers(3);
   await agent.cliOk(['pull', 'team/app:v1']);
-  await isSeen(t, agent, { part: 'members', level: 'ok', sentence: /3 members are connected; node-c is slow: it gives \S+ [KM]?i?B\/s where others give/, code: 200, series: 'layerswarm_slow_peers', value: 1 });
+  await isSeen(t, agent, {
+    part: 'members',
+    level: 'ok',
+    sentence: /3 members are connected; node-c is slow: it gives \S+ [KM]?i?B\/s where others give/,
+    code: 200,
+    series: 'layerswarm_slow_peers',
+    value: 1,
+  });
   t.regex((await agent.cliOk(['status'])).stdout, /node-c is slow/);
 });

@@ -29,7 +29,11 @@ test('every operation may be given up at any moment, again and again, and the ag
   await pushImage(registry, 'team/slow', 'v1', [randomBytes(6_000_000)]);
   await pushImage(registry, 'team/small', 'v1', [randomBytes(20_000)]);
   const folder = tempDir(t, 'tar');
-  const tarballs = await Promise.all(Array.from({ length: TARBALLS }, (_, index) => writeTar(join(folder, `${index}.tar`), [{ name: 'f', content: randomBytes(2_000_000) }])));
+  const tarballs = await Promise.all(
+    Array.from({ length: TARBALLS }, (_, index) =>
+      writeTar(join(folder, `${index}.tar`), [{ name: 'f', content: randomBytes(2_000_000) }]),
+    ),
+  );
   const agent = await startAgent(t, { origin: proxy.url, args: ['--allow-pin', '--allow-purge'] });
   const member = await startAgent(t, { bootstrap: bootstrapOf(agent), args: ['--allow-pin', '--allow-purge'] });
   await member.waitForStatus('the origin', ({ peers, origin: { url } }) => peers.length === 1 && url !== null);
@@ -56,17 +60,28 @@ test('every operation may be given up at any moment, again and again, and the ag
   const giveUp = async (name: OperationName, index: number): Promise<void> => {
     const after = Math.random() * MAX_DELAY_MS;
     const controller = new AbortController();
-    const called = client.call(name, requests[name](index), { signal: controller.signal }).then(() => undefined, (error: unknown) => error);
+    const called = client.call(name, requests[name](index), { signal: controller.signal }).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
     await Promise.race([called, delay(after)]);
     controller.abort();
     const error = await called;
-    if (error !== undefined && !['aborted', 'not-found', 'disk-full', 'config-invalid', 'usage', 'peer-gone', 'unavailable'].includes(errorCode(error))) t.fail(`${name}: ${errorCode(error)}`);
+    if (
+      error !== undefined &&
+      !['aborted', 'not-found', 'disk-full', 'config-invalid', 'usage', 'peer-gone', 'unavailable'].includes(errorCode(error))
+    )
+      t.fail(`${name}: ${errorCode(error)}`);
   };
   const names = Object.keys(requests) as OperationName[];
-  const jobs = Array.from({ length: TIMES }, (_, index) => names.map((name) => ({ name, index }))).flat().values();
-  await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-    for (const { name, index } of jobs) await giveUp(name, index);
-  }));
+  const jobs = Array.from({ length: TIMES }, (_, index) => names.map((name) => ({ name, index })))
+    .flat()
+    .values();
+  await Promise.all(
+    Array.from({ length: AT_ONCE }, async () => {
+      for (const { name, index } of jobs) await giveUp(name, index);
+    }),
+  );
 
   for (const node of [agent, member]) {
     t.is(node.program.exit, undefined);
@@ -80,9 +95,16 @@ test('Ctrl-C ends a command with 130 and a line that says what becomes of what i
   if (!requireTool(t, 'docker-registry')) return;
   const registry = await startDockerRegistry(t);
   const agent = await startAgent(t, { origin: registry.url, args: ['--limits-download', '300KB/s'] });
-  for (const [index, [tag, args, says]] of ([['one', ['pull'], /interrupted: .*what it has is kept/], ['two', ['pull', '--all'], /interrupted: .*members go on/]] as const).entries()) {
+  for (const [index, [tag, args, says]] of (
+    [
+      ['one', ['pull'], /interrupted: .*what it has is kept/],
+      ['two', ['pull', '--all'], /interrupted: .*members go on/],
+    ] as const
+  ).entries()) {
     await pushImage(registry, 'team/slow', tag, [randomBytes(9_000_000)]);
-    const command = startProgram(t, process.execPath, [MAIN, '--data', agent.data, ...args, `team/slow:${tag}`], { env: programEnv(join(agent.data, '..')) });
+    const command = startProgram(t, process.execPath, [MAIN, '--data', agent.data, ...args, `team/slow:${tag}`], {
+      env: programEnv(join(agent.data, '..')),
+    });
     await agent.waitForStatus('the download', ({ transfers }) => transfers.filter(({ haveBytes }) => haveBytes > 0).length > index);
     command.kill('SIGINT');
     const { code, stderr } = await command.finished;

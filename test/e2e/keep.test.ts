@@ -15,10 +15,18 @@ import { requireTool } from '../support/require-tool.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 
-async function swarm(t: ExecutionContext, zones: readonly string[], args: readonly string[] = []): Promise<{ registry: DockerRegistry; agents: Agent[] }> {
+async function swarm(
+  t: ExecutionContext,
+  zones: readonly string[],
+  args: readonly string[] = [],
+): Promise<{ registry: DockerRegistry; agents: Agent[] }> {
   const registry = await startDockerRegistry(t);
   const first = await startAgent(t, { origin: registry.url, args: ['--zone', zones[0]!, ...args] });
-  const rest = await Promise.all(zones.slice(1).map(async (zone) => await startAgent(t, { origin: registry.url, bootstrap: bootstrapOf(first), args: ['--zone', zone, ...args] })));
+  const rest = await Promise.all(
+    zones
+      .slice(1)
+      .map(async (zone) => await startAgent(t, { origin: registry.url, bootstrap: bootstrapOf(first), args: ['--zone', zone, ...args] })),
+  );
   await first.waitForPeers(rest.length);
   return { registry, agents: [first, ...rest] };
 }
@@ -29,7 +37,10 @@ async function flip(file: string): Promise<void> {
 }
 
 async function isThere(file: string): Promise<boolean> {
-  return await stat(file).then(() => true, () => false);
+  return await stat(file).then(
+    () => true,
+    () => false,
+  );
 }
 
 test('pull --zone brings the images of a list to every node of the zone, and to no other', async (t) => {
@@ -45,15 +56,23 @@ test('pull --zone brings the images of a list to every node of the zone, and to 
   t.true(plan.missingBytes > 300_000);
 
   const { reports } = await first!.cliJson<{ reports: PrefetchReport[] }>(['pull', '--zone', 'red', '--file', list]);
-  t.deepEqual(reports.map(({ digest, complete, nodes }) => [digest, complete, nodes.map(({ peerId, state }) => `${peerId} ${state}`).sort()]), images.map(({ digest }) => (
-    [digest.toString(), true, [first!, second!].map(({ info }) => `${info.peerId} done`).sort()])));
+  t.deepEqual(
+    reports.map(({ digest, complete, nodes }) => [digest, complete, nodes.map(({ peerId, state }) => `${peerId} ${state}`).sort()]),
+    images.map(({ digest }) => [digest.toString(), true, [first!, second!].map(({ info }) => `${info.peerId} done`).sort()]),
+  );
   for (const { layers } of images) {
     const layer = layers[0]!.digest.toString();
     t.deepEqual(await Promise.all(agents.map((agent) => isThere(agent.blobPath(layer)))), [true, true, false]);
   }
   const { images: listed } = await second!.status();
-  t.true(listed.every(({ complete, sizeBytes }) => complete && sizeBytes > 300_000), 'status is right at once');
-  t.deepEqual(listed.map(({ reference }) => reference.replace(/^[^/]+/, '')), ['/team/a:v1', '/team/b:v1']);
+  t.true(
+    listed.every(({ complete, sizeBytes }) => complete && sizeBytes > 300_000),
+    'status is right at once',
+  );
+  t.deepEqual(
+    listed.map(({ reference }) => reference.replace(/^[^/]+/, '')),
+    ['/team/a:v1', '/team/b:v1'],
+  );
   t.deepEqual((await blue!.status()).images, []);
 });
 
@@ -71,11 +90,17 @@ test('of eight nodes that prefetch one is killed half-way: it is reported, and t
   t.is(code, 1, stderr);
   const { nodes, complete } = JSON.parse(stdout) as PrefetchReport;
   t.false(complete);
-  t.deepEqual(nodes.filter(({ state }) => state !== 'done').map(({ peerId, state }) => [peerId, state]), [[victim.info.peerId, 'gone']]);
+  t.deepEqual(
+    nodes.filter(({ state }) => state !== 'done').map(({ peerId, state }) => [peerId, state]),
+    [[victim.info.peerId, 'gone']],
+  );
   t.is(nodes.length, 8);
   for (const agent of agents.slice(0, 7)) {
     t.is((await stat(agent.blobPath(image.layers[0]!.digest.toString()))).size, layer.length);
-    t.deepEqual((await agent.status()).images.map(({ digest, complete }) => [digest, complete]), [[image.digest.toString(), true]]);
+    t.deepEqual(
+      (await agent.status()).images.map(({ digest, complete }) => [digest, complete]),
+      [[image.digest.toString(), true]],
+    );
   }
 });
 
@@ -96,7 +121,9 @@ test('purge --everywhere removes an image from the nodes that allow it, and says
 
   const { code, stdout } = await agents[0]!.cli(['--json', 'purge', '--everywhere', 'team/leaked:v1']);
   t.is(code, 1);
-  const states = new Map((JSON.parse(stdout) as PurgeReport).nodes.map(({ peerId, state, removed, kept }) => [peerId, [state, removed, kept]]));
+  const states = new Map(
+    (JSON.parse(stdout) as PurgeReport).nodes.map(({ peerId, state, removed, kept }) => [peerId, [state, removed, kept]]),
+  );
   for (const agent of agents) {
     t.deepEqual(states.get(agent.info.peerId), ['done', 3, 1]);
     t.deepEqual([await isThere(agent.blobPath(own!)), await isThere(agent.blobPath(common!))], [false, true]);
@@ -104,7 +131,10 @@ test('purge --everywhere removes an image from the nodes that allow it, and says
   }
   t.deepEqual(states.get(refusing.info.peerId), ['refused', 0, 0]);
   t.true(await isThere(refusing.blobPath(own!)));
-  t.deepEqual((await agents[1]!.status()).images.map(({ reference }) => reference.replace(/^[^/]+/, '')), ['/team/app:v1']);
+  t.deepEqual(
+    (await agents[1]!.status()).images.map(({ reference }) => reference.replace(/^[^/]+/, '')),
+    ['/team/app:v1'],
+  );
 });
 
 test('pin --everywhere holds on the nodes that allow it, and unpin --everywhere ends that', async (t) => {
@@ -116,10 +146,13 @@ test('pin --everywhere holds on the nodes that allow it, and unpin --everywhere 
   const layer = layers[0]!.digest.toString();
   const all = [...agents, refusing];
   await agents[0]!.cliOk(['pull', '--all', 'team/app:v1']);
-  const collect = async (): Promise<boolean[]> => await Promise.all(all.map(async (agent) => {
-    await agent.cliOk(['gc', '--max-bytes', '0']);
-    return await isThere(agent.blobPath(layer));
-  }));
+  const collect = async (): Promise<boolean[]> =>
+    await Promise.all(
+      all.map(async (agent) => {
+        await agent.cliOk(['gc', '--max-bytes', '0']);
+        return await isThere(agent.blobPath(layer));
+      }),
+    );
   t.is((await agents[0]!.cli(['pin', 'team/app:v1', '--everywhere', '--copies', '2'])).code, 2);
   t.is((await agents[0]!.cli(['pin', 'team/app:v1', '--everywhere', '--dry-run'])).code, 1);
   t.deepEqual((await agents[1]!.cliJson<{ pins: unknown[] }>(['pin'])).pins, []);
@@ -127,7 +160,14 @@ test('pin --everywhere holds on the nodes that allow it, and unpin --everywhere 
   t.is(asked.code, 1, 'one of them refused');
   const { nodes } = JSON.parse(asked.stdout) as PinReport;
   const states = new Map(nodes!.map(({ peerId, state, complete }) => [peerId, [state, complete]]));
-  t.deepEqual(all.map(({ info }) => states.get(info.peerId)), [['done', true], ['done', true], ['refused', false]]);
+  t.deepEqual(
+    all.map(({ info }) => states.get(info.peerId)),
+    [
+      ['done', true],
+      ['done', true],
+      ['refused', false],
+    ],
+  );
   t.deepEqual(await collect(), [true, true, false]);
   t.is((await agents[1]!.cli(['unpin', 'team/app:v1', '--everywhere'])).code, 1);
   t.deepEqual(await collect(), [false, false, false]);
@@ -147,7 +187,7 @@ test('a pinned image outlives gc, and has its copies made again when a holder di
   const layer = pinned.layers[0]!.digest.toString();
   const holders = async (): Promise<Agent[]> => {
     const found: Agent[] = [];
-    for (const agent of agents.slice(1)) if (agent.program.exit === undefined && await isThere(agent.blobPath(layer))) found.push(agent);
+    for (const agent of agents.slice(1)) if (agent.program.exit === undefined && (await isThere(agent.blobPath(layer)))) found.push(agent);
     return found;
   };
   const [second, ...more] = await holders();
@@ -170,7 +210,9 @@ test('under load gc and verify leave a store that is right, and flipped bits are
   t.timeout(180_000);
   const { registry, agents } = await swarm(t, ['z', 'z']);
   const [node, member] = agents;
-  const images = await Promise.all(Array.from({ length: 4 }, (_, i) => pushImage(registry, `team/app${i}`, 'v1', [randomBytes(4_000_000), randomBytes(50_000)])));
+  const images = await Promise.all(
+    Array.from({ length: 4 }, (_, i) => pushImage(registry, `team/app${i}`, 'v1', [randomBytes(4_000_000), randomBytes(50_000)])),
+  );
   const names = images.map((_, i) => `team/app${i}:v1`);
   await node!.cliOk(['pull', '--all', ...names]);
   const broken = [images[0]!.layers[0]!.digest, images[1]!.config.digest, images[2]!.digest].map(String);
@@ -178,7 +220,11 @@ test('under load gc and verify leave a store that is right, and flipped bits are
   const before = reads();
   for (const digest of broken) await flip(node!.blobPath(digest));
 
-  const load = Promise.all([member!.cliOk(['gc', '--max-bytes', '5MB']), ...names.slice(2).map((name) => node!.cliOk(['pull', name])), node!.cliOk(['gc'])]);
+  const load = Promise.all([
+    member!.cliOk(['gc', '--max-bytes', '5MB']),
+    ...names.slice(2).map((name) => node!.cliOk(['pull', name])),
+    node!.cliOk(['gc']),
+  ]);
   const report = await node!.cliJson<VerifyReport>(['verify']);
   await load;
   // the manifest is read by its users too, who may have found it wrong first
@@ -206,14 +252,22 @@ test('pull --docker brings an image into the Docker Engine, under its name and w
   const agent = await startAgent(t, { origin: registry.url });
   const env = { DOCKER_HOST: `unix://${engine.socket}` };
   const reference = `${registry.host}/team/app:multi`;
-  for (const [index, args] of [[0, ['--platform', 'linux/amd64']], [1, ['--platform', 'linux/arm64']]] as const) {
-    const { docker } = await agent.cliJson<{ docker: { name: string; id: string } }>(['pull', '--docker', ...args, 'team/app:multi'], { env });
-    const config = (JSON.parse(await readFile(layout.blobPath(children[index]!.digest), 'utf8')) as { config: { digest: string } }).config.digest;
+  for (const [index, args] of [
+    [0, ['--platform', 'linux/amd64']],
+    [1, ['--platform', 'linux/arm64']],
+  ] as const) {
+    const { docker } = await agent.cliJson<{ docker: { name: string; id: string } }>(['pull', '--docker', ...args, 'team/app:multi'], {
+      env,
+    });
+    const config = (JSON.parse(await readFile(layout.blobPath(children[index]!.digest), 'utf8')) as { config: { digest: string } }).config
+      .digest;
     t.deepEqual(docker, { name: reference, id: config });
     t.is((await engine.dockerOk(['inspect', '--format', '{{.Id}}', reference])).stdout.trim(), config);
   }
   t.is((await agent.cli(['pull', '--docker', '--platform', 'all', 'team/app:multi'], { env })).code, 2);
-  const { code, stderr } = await agent.cli(['pull', '--docker', 'team/app:multi'], { env: { DOCKER_HOST: 'unix:///nonexistent/docker.sock' } });
+  const { code, stderr } = await agent.cli(['pull', '--docker', 'team/app:multi'], {
+    env: { DOCKER_HOST: 'unix:///nonexistent/docker.sock' },
+  });
   t.is(code, 1);
   t.regex(stderr, /the Docker Engine at unix:\/\/\/nonexistent\/docker.sock does not answer/);
 });

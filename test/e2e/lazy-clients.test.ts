@@ -44,7 +44,10 @@ test.before(async (t) => {
   const faults = await startFaultProxy(stack, registry.url);
   const image = await eStargz({ 'usr/lib/large': randomBytes((FILES - 4) * CHUNK), 'usr/bin/small': randomBytes(4 * CHUNK) }, CHUNK);
   const layout = await OciLayout.create(join(tempDir(stack, 'img'), 'layout'));
-  const layer = { ...await layout.addBlob(image.blob, MEDIA_TYPE.gzip), annotations: { 'containerd.io/snapshot/stargz/toc.digest': image.tocDigest } };
+  const layer = {
+    ...(await layout.addBlob(image.blob, MEDIA_TYPE.gzip)),
+    annotations: { 'containerd.io/snapshot/stargz/toc.digest': image.tocDigest },
+  };
   await layout.addImage({ layers: [{ descriptor: layer, diffId: image.diffId }], tag: 'v1' });
   await pushLayout(registry, layout, 'v1', REPOSITORY);
   Object.assign(t.context, { faults, image, layer, agent: await startLazily(stack, faults) });
@@ -78,7 +81,7 @@ function readFrom(url: string): (start: number, end: number) => Promise<Buffer> 
 /** As containerd from 2.1 on reads a part: a range without an end, which it cuts when it has what it wants. */
 async function cutRange(url: string, start: number, length: number): Promise<Buffer> {
   const request = get(url, { agent: false, ...(start === 0 ? {} : { headers: { range: `bytes=${start}-` } }) });
-  const [response] = await once(request, 'response') as [IncomingMessage];
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
   const chunks: Buffer[] = [];
   let got = 0;
   for await (const chunk of response as AsyncIterable<Buffer>) {
@@ -101,7 +104,12 @@ test.serial('a stargz client has footer, table and chunks of a layer while the r
   const url = blobUrl(t.context, agent);
   const lazy = await LazyLayer.open(layer.size, image.tocDigest, readFrom(url));
   t.is(lazy.entries.length, FILES + 1);
-  for (const [name, at] of [['usr/bin/small', 0], ['usr/bin/small', 3 * CHUNK], ['usr/lib/large', 66 * CHUNK]] as const) t.is((await lazy.chunk(name, at)).length, CHUNK);
+  for (const [name, at] of [
+    ['usr/bin/small', 0],
+    ['usr/bin/small', 3 * CHUNK],
+    ['usr/lib/large', 66 * CHUNK],
+  ] as const)
+    t.is((await lazy.chunk(name, at)).length, CHUNK);
   t.true(faults.blobBytes < 12 * CHUNK, `${faults.blobBytes} bytes of ${layer.size}`);
 
   const tail = layer.size - 2 * CHUNK;
@@ -139,9 +147,11 @@ test.serial('parallel reads as those of containerd 2 get the layer, from the reg
   const starts = Array.from({ length: Math.ceil(layer.size / length) }, (_, i) => i * length);
   const chunks = new Map<number, Buffer>();
   const queue = starts.values();
-  await Promise.all(Array.from({ length: 3 }, async () => {
-    for (const start of queue) chunks.set(start, await cutRange(blobUrl(t.context, fresh), start, length));
-  }));
+  await Promise.all(
+    Array.from({ length: 3 }, async () => {
+      for (const start of queue) chunks.set(start, await cutRange(blobUrl(t.context, fresh), start, length));
+    }),
+  );
   const hash = createHash('sha256');
   for (const start of starts) hash.update(chunks.get(start)!);
   t.is(`sha256:${hash.digest('hex')}`, layer.digest);

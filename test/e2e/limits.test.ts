@@ -18,9 +18,11 @@ async function samples(taker: Agent, counter: () => Promise<number>): Promise<[s
   const start = performance.now();
   const seen: [number, number][] = [];
   let pulled = false;
-  const pull = taker.cliOk(['pull', 'team/app:v1']).finally(() => { pulled = true; });
+  const pull = taker.cliOk(['pull', 'team/app:v1']).finally(() => {
+    pulled = true;
+  });
   await waitFor('the pull', async () => {
-    const bytes = await counter() - before;
+    const bytes = (await counter()) - before;
     seen.push([(performance.now() - start) / 1000, bytes]);
     return pulled;
   });
@@ -28,12 +30,24 @@ async function samples(taker: Agent, counter: () => Promise<number>): Promise<[s
   return seen;
 }
 
-for (const [limited, bulk, threads] of [['the sender', 'fast', 1], ['the receiver', 'fast', 1], ['the sender', 'listen port', 1], ['the sender', 'fast', 3], ['the receiver', 'fast', 2]] as const) {
+for (const [limited, bulk, threads] of [
+  ['the sender', 'fast', 1],
+  ['the receiver', 'fast', 1],
+  ['the sender', 'listen port', 1],
+  ['the sender', 'fast', 3],
+  ['the receiver', 'fast', 2],
+] as const) {
   test(`over the ${bulk} lane ${limited} keeps to its limit${threads === 1 ? '' : `, in ${threads} threads`}`, async (t) => {
     const bulkArgs = ['--limits-bulk-threads', String(threads), ...(bulk === 'fast' ? [] : ['--bulk', 'off'])];
-    const seed = await startAgent(t, { origin: 'embedded', args: [...bulkArgs, ...(limited === 'the sender' ? ['--limits-upload', `${RATE}B/s`] : [])] });
+    const seed = await startAgent(t, {
+      origin: 'embedded',
+      args: [...bulkArgs, ...(limited === 'the sender' ? ['--limits-upload', `${RATE}B/s`] : [])],
+    });
     await pushImage({ url: seed.registry }, 'team/app', 'v1', blobsForThreads(threads, Math.floor(SIZE / threads)));
-    const taker = await startAgent(t, { bootstrap: bootstrapOf(seed), args: [...bulkArgs, ...(limited === 'the receiver' ? ['--limits-download', `${RATE}B/s`] : [])] });
+    const taker = await startAgent(t, {
+      bootstrap: bootstrapOf(seed),
+      args: [...bulkArgs, ...(limited === 'the receiver' ? ['--limits-download', `${RATE}B/s`] : [])],
+    });
     await taker.waitForStatus('the origin', ({ origin }) => origin.url !== null);
     const counter = async (): Promise<number> => {
       const { peers } = await (limited === 'the sender' ? seed : taker).status();

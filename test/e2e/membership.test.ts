@@ -16,7 +16,13 @@ test('a new host with the swarm key alone is in the swarm, knows its origin and 
   const network = await TestNetwork.create(t);
   const originHost = await network.addHost('origin');
   const origin = await startDockerRegistry(t, { host: originHost.address, port: 5000, netns: originHost.netns });
-  await originHost.runOk('skopeo', ['--insecure-policy', 'copy', '--dest-tls-verify=false', `oci:${layout.dir}:v1`, `docker://${origin.host}/team/app:v1`]);
+  await originHost.runOk('skopeo', [
+    '--insecure-policy',
+    'copy',
+    '--dest-tls-verify=false',
+    `oci:${layout.dir}:v1`,
+    `docker://${origin.host}/team/app:v1`,
+  ]);
   const first = await startAgent(t, { host: await network.addHost('first'), swarmKey, origin: origin.url, mdns: true });
 
   const begin = performance.now();
@@ -59,7 +65,9 @@ test('a node that was killed is back in the swarm too', async (t) => {
   const bootstrap = await startAgent(t, { swarmKey });
   const node = await startAgent(t, { swarmKey, bootstrap: bootstrapOf(bootstrap) });
   await node.waitForPeers(1);
-  await waitFor('a note of the other member', () => readFileSync(join(node.data, 'network/members.json'), 'utf8').includes(bootstrap.info.peerId));
+  await waitFor('a note of the other member', () =>
+    readFileSync(join(node.data, 'network/members.json'), 'utf8').includes(bootstrap.info.peerId),
+  );
   await node.kill();
   const again = await startAgent(t, { swarmKey, data: node.data });
   await again.waitForPeers(1);
@@ -84,7 +92,10 @@ test('a stranger with another key stays outside, and gets nothing', async (t) =>
     t.is(learned.url, null);
     t.is((await getManifest(outsider.registry, 'team/app', 'v1')).status, 503);
   }
-  t.deepEqual((await member.status()).peers.map(({ peerId }) => peerId), [later.info.peerId]);
+  t.deepEqual(
+    (await member.status()).peers.map(({ peerId }) => peerId),
+    [later.info.peerId],
+  );
 });
 
 test('both keys of a rotation are accepted', async (t) => {

@@ -26,27 +26,44 @@ interface Answer<T> {
 }
 
 /** A Prometheus that scrapes the targets each second, with the rules of `config/monitoring` but for how long a trouble must last. */
-async function startPrometheus(t: ExecutionContext, targets: readonly string[]): Promise<{ query: (expr: string) => Promise<number>; firing: () => Promise<string[]> }> {
+async function startPrometheus(
+  t: ExecutionContext,
+  targets: readonly string[],
+): Promise<{ query: (expr: string) => Promise<number>; firing: () => Promise<string[]> }> {
   const folder = tempDir(t, 'prom');
   writeFileSync(join(folder, 'alerts.yaml'), readFileSync(join(MONITORING, 'alerts.yaml'), 'utf8').replace(/for: \d+m/g, 'for: 0s'));
-  writeFileSync(join(folder, 'prometheus.yml'), JSON.stringify({
-    global: { scrape_interval: '1s', evaluation_interval: '1s' }, rule_files: ['alerts.yaml'],
-    scrape_configs: [{ job_name: 'layerswarm', static_configs: [{ targets }] }],
-  }));
+  writeFileSync(
+    join(folder, 'prometheus.yml'),
+    JSON.stringify({
+      global: { scrape_interval: '1s', evaluation_interval: '1s' },
+      rule_files: ['alerts.yaml'],
+      scrape_configs: [{ job_name: 'layerswarm', static_configs: [{ targets }] }],
+    }),
+  );
   const port = await lastingPort();
   const url = `http://127.0.0.1:${port}`;
-  const program = startProgram(t, 'prometheus', [`--config.file=${join(folder, 'prometheus.yml')}`, `--storage.tsdb.path=${join(folder, 'data')}`, `--web.listen-address=127.0.0.1:${port}`]);
+  const program = startProgram(t, 'prometheus', [
+    `--config.file=${join(folder, 'prometheus.yml')}`,
+    `--storage.tsdb.path=${join(folder, 'data')}`,
+    `--web.listen-address=127.0.0.1:${port}`,
+  ]);
   await program.waitFor('Prometheus', async () => (await fetch(`${url}/-/ready`)).ok);
-  const api = async <T>(path: string): Promise<T> => (await (await fetch(`${url}/api/v1/${path}`)).json() as Answer<T>).data;
+  const api = async <T>(path: string): Promise<T> => ((await (await fetch(`${url}/api/v1/${path}`)).json()) as Answer<T>).data;
   return {
     query: async (expr) => (await api<{ result: unknown[] }>(`query?query=${encodeURIComponent(expr)}`)).result.length,
-    firing: async () => (await api<{ alerts: { state: string; labels: { alertname: string } }[] }>('alerts')).alerts.filter(({ state }) => state === 'firing').map(({ labels }) => labels.alertname),
+    firing: async () =>
+      (await api<{ alerts: { state: string; labels: { alertname: string } }[] }>('alerts')).alerts
+        .filter(({ state }) => state === 'firing')
+        .map(({ labels }) => labels.alertname),
   };
 }
 
 test('the alert rules are valid, and each fires for its cause', async (t) => {
   if (!requireTool(t, 'promtool')) return;
-  for (const args of [['check', 'rules', join(MONITORING, 'alerts.yaml')], ['test', 'rules', fileURLToPath(new URL('monitoring/alerts.test.yaml', import.meta.url))]]) {
+  for (const args of [
+    ['check', 'rules', join(MONITORING, 'alerts.yaml')],
+    ['test', 'rules', fileURLToPath(new URL('monitoring/alerts.test.yaml', import.meta.url))],
+  ]) {
     const { code, stdout, stderr } = await run('promtool', args);
     t.is(code, 0, stdout + stderr);
   }
@@ -66,8 +83,11 @@ test('a real Prometheus scrapes a swarm: every panel of the dashboard has data, 
   t.is(checked.code, 0, checked.stdout + checked.stderr);
   t.deepEqual(familiesWithoutSamples({ text: metrics }), []);
 
-  const prometheus = await startPrometheus(t, [first, second].map(({ info }) => new URL(info.status).host));
-  await waitFor('a scrape of both', async () => await prometheus.query('layerswarm_ready == 1') === 2);
+  const prometheus = await startPrometheus(
+    t,
+    [first, second].map(({ info }) => new URL(info.status).host),
+  );
+  await waitFor('a scrape of both', async () => (await prometheus.query('layerswarm_ready == 1')) === 2);
   await first.cliOk(['pull', 'team/app:v1']);
   await pullEverything(first.registry, 'team/app', 'v1');
   await second.cliOk(['pull', 'team/app:v1']);
@@ -76,7 +96,7 @@ test('a real Prometheus scrapes a swarm: every panel of the dashboard has data, 
   for (const { title, targets } of panels) {
     for (const { expr } of targets) {
       const real = expr.replaceAll('$__rate_interval', '30s').replaceAll('$instance', '.*').replaceAll('$job', '.*');
-      await waitFor(`data for ${title}: ${real}`, async () => await prometheus.query(real) > 0, { deadline: 30_000, interval: 500 });
+      await waitFor(`data for ${title}: ${real}`, async () => (await prometheus.query(real)) > 0, { deadline: 30_000, interval: 500 });
     }
   }
   t.false((await prometheus.firing()).includes('LayerswarmOriginDown'));
@@ -87,9 +107,13 @@ test('a real Prometheus scrapes a swarm: every panel of the dashboard has data, 
   t.is((await first.cli(['pull', 'team/app:none'])).code, 1);
   await second.stop();
   const expected = ['LayerswarmOriginDown', 'LayerswarmNoPeers', 'LayerswarmOtherKey', 'LayerswarmPullsFail'];
-  await waitFor(`${expected.join(', ')} to fire`, async () => {
-    const firing = await prometheus.firing();
-    return expected.every((name) => firing.includes(name));
-  }, { interval: 500 });
+  await waitFor(
+    `${expected.join(', ')} to fire`,
+    async () => {
+      const firing = await prometheus.firing();
+      return expected.every((name) => firing.includes(name));
+    },
+    { interval: 500 },
+  );
   t.pass();
 });

@@ -18,7 +18,12 @@ const SERVER = join(import.meta.dirname, '../support/dns-server.ts');
 const IMAGES = { held: MIB, long: 16 * MIB, next: 2 * MIB, late: 2 * MIB };
 
 /** Takes the place of the name server that this machine's configuration names. */
-async function startNameServers(t: ExecutionContext, network: TestNetwork, hosts: readonly Host[], address: string): Promise<RunningProgram[]> {
+async function startNameServers(
+  t: ExecutionContext,
+  network: TestNetwork,
+  hosts: readonly Host[],
+  address: string,
+): Promise<RunningProgram[]> {
   const [, server = '127.0.0.1'] = /^nameserver\s+([\d.]+)/m.exec(readFileSync('/etc/resolv.conf', 'utf8')) ?? [];
   const isLocal = server.startsWith('127.');
   const places = isLocal ? hosts : [await network.addHost('names')];
@@ -48,9 +53,11 @@ test('a name server that falls silent, in the middle of a pull or before one, co
   const network = await TestNetwork.create(t);
   const originHost = await network.addHost('origin', { uplink: 30_000_000, downlink: 1e9 });
   await startDockerRegistry(t, { folder, host: originHost.address, port: 5000, netns: originHost.netns });
-  const [one, two] = await network.addHosts(2) as [Host, Host];
+  const [one, two] = (await network.addHosts(2)) as [Host, Host];
   const names = await startNameServers(t, network, [one, two], originHost.address);
-  const tellNames = (signal: 'SIGSTOP' | 'SIGCONT'): void => { for (const server of names) server.kill(signal); };
+  const tellNames = (signal: 'SIGSTOP' | 'SIGCONT'): void => {
+    for (const server of names) server.kill(signal);
+  };
   const options = { origin: `http://${NAME}:5000`, swarmKey: await makeSwarmKey(t) };
 
   const agent = await startAgent(t, { ...options, host: one });

@@ -16,7 +16,8 @@ import { skopeoOk } from '../support/skopeo.ts';
 import { writeTar } from '../support/tar-file.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-const uploadsOf = (registry: DockerRegistry): number => registry.requests().filter(({ method, url, status }) => method === 'PUT' && /\/blobs\/uploads\//.test(url) && status === 201).length;
+const uploadsOf = (registry: DockerRegistry): number =>
+  registry.requests().filter(({ method, url, status }) => method === 'PUT' && /\/blobs\/uploads\//.test(url) && status === 201).length;
 
 /** A registry, and two nodes of its swarm. */
 async function site(t: ExecutionContext): Promise<{ registry: DockerRegistry; first: Agent; second: Agent }> {
@@ -33,13 +34,18 @@ test('an image that was built in a Docker Engine keeps its digest, however often
   const docker = await startDockerd(t);
   const tar = await writeTar(join(tempDir(t), 'rootfs.tar'), [{ name: 'etc/random', content: randomBytes(300_000) }]);
   await docker.dockerOk(['import', tar, 'team/built:1']);
-  const seed = (...more: string[]): Promise<SeedResult> => first.cliJson<SeedResult>(['seed', 'docker://team/built:1', '--json', ...more], { env: { DOCKER_HOST: `unix://${docker.socket}` } });
+  const seed = (...more: string[]): Promise<SeedResult> =>
+    first.cliJson<SeedResult>(['seed', 'docker://team/built:1', '--json', ...more], { env: { DOCKER_HOST: `unix://${docker.socket}` } });
 
   const once = await seed();
   t.is(once.identity, 'engine');
   t.is(once.tag, 'new');
   t.is(uploadsOf(registry), 2, 'a config and a layer');
-  const receipt = await second.cliJson<{ digest: string; fromOriginBytes: number; fromPeersBytes: number }>(['pull', 'team/built:1', '--json']);
+  const receipt = await second.cliJson<{ digest: string; fromOriginBytes: number; fromPeersBytes: number }>([
+    'pull',
+    'team/built:1',
+    '--json',
+  ]);
   t.is(receipt.digest, once.digest);
   t.is(receipt.fromOriginBytes, 0, 'the node that seeded it is the first seeder');
 
@@ -52,15 +58,23 @@ test('an image that was built in a Docker Engine keeps its digest, however often
   t.is(elsewhere.mounted.blobs, 2);
   t.is(uploadsOf(registry), 2, 'nothing was sent twice');
 
-  const { Digest } = JSON.parse((await skopeoOk(['inspect', '--tls-verify=false', `docker://${registry.host}/other/name:2`])).stdout) as { Digest: string };
+  const { Digest } = JSON.parse((await skopeoOk(['inspect', '--tls-verify=false', `docker://${registry.host}/other/name:2`])).stdout) as {
+    Digest: string;
+  };
   t.is(Digest, once.digest);
-  t.regex((await docker.dockerOk(['image', 'ls', '--digests', '--format', '{{.Repository}} {{.Digest}}'])).stdout.trim(), /^team\/built <none>$/, 'the engine is left as it was');
+  t.regex(
+    (await docker.dockerOk(['image', 'ls', '--digests', '--format', '{{.Repository}} {{.Digest}}'])).stdout.trim(),
+    /^team\/built <none>$/,
+    'the engine is left as it was',
+  );
 
   // pulled back, the engine knows the registry's digest, and that is what counts
   await docker.dockerOk(['rmi', 'team/built:1']);
   await docker.dockerOk(['pull', `${registry.host}/other/name:2`]);
   await docker.dockerOk(['tag', `${registry.host}/other/name:2`, 'team/third:1']);
-  const pulled = await first.cliJson<SeedResult>(['seed', 'docker://team/third:1', '--json'], { env: { DOCKER_HOST: `unix://${docker.socket}` } });
+  const pulled = await first.cliJson<SeedResult>(['seed', 'docker://team/third:1', '--json'], {
+    env: { DOCKER_HOST: `unix://${docker.socket}` },
+  });
   t.is(pulled.digest, once.digest);
   t.is(uploadsOf(registry), 2);
 });
@@ -81,15 +95,25 @@ test('an image that was built on another one is pulled by containerd and podman 
   await docker.dockerOk(['cp', file, `${container}:/etc/new`]);
   await docker.dockerOk(['commit', container, 'team/derived:1']);
 
-  const seed = (...more: string[]): Promise<SeedResult> => first.cliJson<SeedResult>(['seed', 'docker://team/derived:1', ...more], { env: { DOCKER_HOST: `unix://${docker.socket}` } });
+  const seed = (...more: string[]): Promise<SeedResult> =>
+    first.cliJson<SeedResult>(['seed', 'docker://team/derived:1', ...more], { env: { DOCKER_HOST: `unix://${docker.socket}` } });
   const once = await seed();
-  const { layers } = JSON.parse(readFileSync(layout.blobPath((await layout.tagged('v1')).digest), 'utf8')) as { layers: { digest: string }[] };
-  t.deepEqual(once.layers.slice(0, 3).map(({ digest }) => digest), layers.map(({ digest }) => digest), 'compressed by somebody else, as the origin has them');
+  const { layers } = JSON.parse(readFileSync(layout.blobPath((await layout.tagged('v1')).digest), 'utf8')) as {
+    layers: { digest: string }[];
+  };
+  t.deepEqual(
+    once.layers.slice(0, 3).map(({ digest }) => digest),
+    layers.map(({ digest }) => digest),
+    'compressed by somebody else, as the origin has them',
+  );
   t.is(once.layers.length, 4);
   t.deepEqual([once.uploaded.blobs, once.mounted.blobs], [2, 3]);
   t.is(uploadsOf(registry), sent + 2, 'a config and a layer');
 
-  const [containerd, { podmanOk }] = [await startContainerd(t), createPodman(t, { registriesConf: writeRegistriesConf(tempDir(t), { prefix: 'docker.io', mirror: second.registryHost }) })];
+  const [containerd, { podmanOk }] = [
+    await startContainerd(t),
+    createPodman(t, { registriesConf: writeRegistriesConf(tempDir(t), { prefix: 'docker.io', mirror: second.registryHost }) }),
+  ];
   await containerd.ctrOk(['images', 'pull', '--hosts-dir', containerd.hostsDir(second.registry), 'docker.io/team/derived:1']);
   t.true((await containerd.ctrOk(['images', 'ls'])).stdout.includes(once.digest));
   await podmanOk(['pull', 'docker.io/team/derived:1']);
@@ -115,7 +139,8 @@ test('a node that is the registry itself takes images of a Docker Engine, each l
   const container = (await docker.dockerOk(['create', '--network', 'none', 'team/built:1', '/bin/sh'])).stdout.trim();
   await docker.dockerOk(['cp', tar, `${container}:/etc/copy`]);
   await docker.dockerOk(['commit', container, 'team/derived:1']);
-  const seed = (image: string, ...more: string[]): Promise<SeedResult> => origin.cliJson<SeedResult>(['seed', `docker://${image}`, ...more], { env: { DOCKER_HOST: `unix://${docker.socket}` } });
+  const seed = (image: string, ...more: string[]): Promise<SeedResult> =>
+    origin.cliJson<SeedResult>(['seed', `docker://${image}`, ...more], { env: { DOCKER_HOST: `unix://${docker.socket}` } });
 
   const built = await seed('team/built:1');
   t.deepEqual([built.identity, built.uploaded.blobs], ['engine', 2]);
@@ -140,7 +165,7 @@ test('layouts, archives and tarballs are seeded with their own digests, once', a
   t.deepEqual(result.uploaded, dry.uploaded);
   const sent = uploadsOf(registry);
   t.is((await getManifest(second.registry, 'team/multi', 'v1')).digest, index.digest);
-  t.true(await pullEverything(second.registry, 'team/multi', 'v1') > 0);
+  t.true((await pullEverything(second.registry, 'team/multi', 'v1')) > 0);
   t.is(registry.blobBytes(), 0, 'no byte of a blob is read from the origin');
 
   const again = await first.cliJson<SeedResult>(['seed', `oci:${layout.dir}:multi`, '--as', 'team/multi:v1', '--json']);
@@ -151,12 +176,15 @@ test('layouts, archives and tarballs are seeded with their own digests, once', a
   await skopeoOk(['copy', `oci:${(await smallImage(t)).dir}:v1`, `docker-archive:${join(archives, 'saved.tar')}:team/saved:3`]);
   const saved = await first.cliJson<SeedResult>(['seed', `docker-archive:${join(archives, 'saved.tar')}`, '--json']);
   t.regex(saved.reference, /\/team\/saved:3$/);
-  t.true(await pullEverything(second.registry, 'team/saved', '3') > 0);
+  t.true((await pullEverything(second.registry, 'team/saved', '3')) > 0);
 
   // the tag moves: the other node gives the new digest at once, and the image is on it when the command returns
   const other = await smallImage(t);
   const wave = await first.cliJson<SeedResult>(['seed', `oci:${other.dir}:v1`, '--as', 'team/multi:v1', '--everywhere', '--json']);
-  t.deepEqual(wave.nodes?.map(({ state }) => state), ['done', 'done']);
+  t.deepEqual(
+    wave.nodes?.map(({ state }) => state),
+    ['done', 'done'],
+  );
   t.true(wave.complete);
   t.is((await getManifest(second.registry, 'team/multi', 'v1')).digest, wave.digest);
 

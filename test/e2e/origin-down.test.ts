@@ -11,12 +11,12 @@ test('with the origin stopped, a node that has nothing pulls what a member has: 
   const origin = await startDockerRegistry(t);
   const { digest } = await pushLayout(origin, layout, 'v1', 'team/app');
   const warm = await startAgent(t, { origin: origin.url });
-  t.true(await pullEverything(warm.registry, 'team/app', 'v1') > 0);
+  t.true((await pullEverything(warm.registry, 'team/app', 'v1')) > 0);
   await origin.stop();
 
   const byDigest = await startAgent(t, { origin: origin.url, bootstrap: bootstrapOf(warm) });
   await byDigest.waitForPeers(1);
-  t.true(await pullEverything(byDigest.registry, 'team/app', digest) > 0);
+  t.true((await pullEverything(byDigest.registry, 'team/app', digest)) > 0);
 
   const byTag = await startAgent(t, { origin: origin.url, bootstrap: bootstrapOf(warm) });
   await byTag.waitForPeers(1);
@@ -24,11 +24,11 @@ test('with the origin stopped, a node that has nothing pulls what a member has: 
   t.is(answer.status, 200);
   t.is(answer.digest, digest);
   t.regex(answer.headers.get('warning') ?? '', /^299 /);
-  t.true(await pullEverything(byTag.registry, 'team/app', 'v1') > 0);
+  t.true((await pullEverything(byTag.registry, 'team/app', 'v1')) > 0);
   t.not((await byTag.status()).origin.state, 'ok');
 });
 
-test('with the origin stopped, what no member has is a fast 503 in the registry\'s words, and /v2/ still answers', async (t) => {
+test("with the origin stopped, what no member has is a fast 503 in the registry's words, and /v2/ still answers", async (t) => {
   if (!requireTool(t, 'docker-registry')) return;
   const origin = await startDockerRegistry(t);
   await origin.stop();

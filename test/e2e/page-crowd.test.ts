@@ -26,9 +26,13 @@ test('six nodes in a cold crowd, on the page of one: what it says is what the AP
   if (!requireTool(t, 'chromium', 'docker-registry')) return;
   t.timeout(240_000);
   const began = performance.now();
-  const lap = (what: string): void => { t.log(`${((performance.now() - began) / 1000).toFixed(1)} s: ${what}`); };
+  const lap = (what: string): void => {
+    t.log(`${((performance.now() - began) / 1000).toFixed(1)} s: ${what}`);
+  };
   const layout = await OciLayout.create(join(tempDir(t, 'img'), 'layout'));
-  const layers = await Promise.all(Array.from({ length: LAYERS }, async (_, index) => await layout.addLayer({ [`layer-${index}`]: randomBytes(LAYER_BYTES) }, 'none')));
+  const layers = await Promise.all(
+    Array.from({ length: LAYERS }, async (_, index) => await layout.addLayer({ [`layer-${index}`]: randomBytes(LAYER_BYTES) }, 'none')),
+  );
   await layout.addImage({ layers, tag: 'v1' });
   const origin = await startDockerRegistry(t);
   const { digest } = await pushLayout(origin, layout, 'v1', 'team/app');
@@ -37,16 +41,33 @@ test('six nodes in a cold crowd, on the page of one: what it says is what the AP
   const isRoot = process.getuid?.() === 0;
   const disk = join(tempDir(t, 'disk'), 'd');
   mkdirSync(disk);
-  const start = async (index: number, first?: Agent): Promise<Agent> => await startAgent(t, {
-    swarmKey, origin: origin.url, ...(first === undefined ? {} : { bootstrap: bootstrapOf(first) }), ...(index === NODES ? { data: join(disk, 'data') } : {}),
-    args: ['--name', `node-${index}`, '--zone', index <= NODES / 2 ? 'left' : 'right', '--limits-download', RATE, ...(index === 1 ? ['--status', `127.0.0.1:${shown}`] : [])],
-  });
+  const start = async (index: number, first?: Agent): Promise<Agent> =>
+    await startAgent(t, {
+      swarmKey,
+      origin: origin.url,
+      ...(first === undefined ? {} : { bootstrap: bootstrapOf(first) }),
+      ...(index === NODES ? { data: join(disk, 'data') } : {}),
+      args: [
+        '--name',
+        `node-${index}`,
+        '--zone',
+        index <= NODES / 2 ? 'left' : 'right',
+        '--limits-download',
+        RATE,
+        ...(index === 1 ? ['--status', `127.0.0.1:${shown}`] : []),
+      ],
+    });
   if (isRoot) {
     await runOk('mount', ['-t', 'tmpfs', '-o', 'size=700m', 'none', disk]);
-    t.teardown(async () => { await runOk('umount', ['-l', disk]); });
+    t.teardown(async () => {
+      await runOk('umount', ['-l', disk]);
+    });
   }
   const first = await start(1);
-  const [browser, ...others] = await Promise.all([startBrowser(t), ...Array.from({ length: NODES - 1 }, (_, index) => start(index + 2, first))]);
+  const [browser, ...others] = await Promise.all([
+    startBrowser(t),
+    ...Array.from({ length: NODES - 1 }, (_, index) => start(index + 2, first)),
+  ]);
   const agents = [first, ...others];
   await first.waitForPeers(NODES - 1);
 
@@ -61,18 +82,29 @@ test('six nodes in a cold crowd, on the page of one: what it says is what the AP
   const pulling = Promise.all(agents.map((agent) => agent.cliOk(['pull', 'team/app:v1'])));
   pulling.catch(() => undefined);
   await page.waitForSelector('.transfer .strip i:not(.c-missing)');
-  await page.waitForFunction(() => [...document.querySelectorAll('.transfer .strip')].some((strip) => /% from .*; without a gap from its beginning: \d/.test(strip.getAttribute('aria-label') ?? '')));
+  await page.waitForFunction(() =>
+    [...document.querySelectorAll('.transfer .strip')].some((strip) =>
+      /% from .*; without a gap from its beginning: \d/.test(strip.getAttribute('aria-label') ?? ''),
+    ),
+  );
   const moving = await waitFor('parts of a blob', async () => {
-    const found = Object.values((await swarmOf(first)).transfers).filter(({ strip, haveBytes, sizeBytes }) => strip.length > 0 && haveBytes > sizeBytes! / 4);
+    const found = Object.values((await swarmOf(first)).transfers).filter(
+      ({ strip, haveBytes, sizeBytes }) => strip.length > 0 && haveBytes > sizeBytes! / 4,
+    );
     return found.length > 0 && found;
   });
   for (const { strip, sources, haveBytes, sizeBytes } of moving) {
     t.is(strip.length, 48);
-    t.true(strip.every((index) => index >= -1 && index < sources.length), JSON.stringify({ strip, sources }));
+    t.true(
+      strip.every((index) => index >= -1 && index < sources.length),
+      JSON.stringify({ strip, sources }),
+    );
     const filled = strip.filter((index) => index >= 0).length / 48;
     t.true(Math.abs(filled - haveBytes / sizeBytes!) < 0.35, JSON.stringify({ strip, haveBytes, sizeBytes }));
   }
-  await page.waitForSelector('svg.flows .ribbon.c-0, svg.flows .ribbon.c-1, svg.flows .ribbon.c-2, svg.flows .ribbon.c-3, svg.flows .ribbon.c-4, svg.flows .ribbon.c-5');
+  await page.waitForSelector(
+    'svg.flows .ribbon.c-0, svg.flows .ribbon.c-1, svg.flows .ribbon.c-2, svg.flows .ribbon.c-3, svg.flows .ribbon.c-4, svg.flows .ribbon.c-5',
+  );
   await pulling;
 
   lap('pulled');
@@ -81,7 +113,10 @@ test('six nodes in a cold crowd, on the page of one: what it says is what the AP
   await page.waitForFunction((text) => document.getElementById('images')?.textContent?.includes(text), `${NODES} of ${NODES}`);
   await page.waitForFunction(() => document.querySelectorAll('.transfer').length === 0);
   const statuses = await Promise.all(agents.map((agent) => agent.status()));
-  const sums = { origin: sum(statuses.map(({ traffic }) => traffic.fromOriginBytes)), peers: sum(statuses.map(({ traffic }) => traffic.fromPeersBytes)) };
+  const sums = {
+    origin: sum(statuses.map(({ traffic }) => traffic.fromOriginBytes)),
+    peers: sum(statuses.map(({ traffic }) => traffic.fromPeersBytes)),
+  };
   const swarm = await swarmOf(first);
   t.deepEqual(swarm.about.today, { originBytes: sums.origin, peersBytes: sums.peers });
   t.deepEqual([sum(swarm.about.hour.origin), sum(swarm.about.hour.peers)], [sums.origin, sums.peers]);
@@ -91,7 +126,12 @@ test('six nodes in a cold crowd, on the page of one: what it says is what the AP
   const share = Math.min(99, Math.max(1, Math.round((sums.peers / (sums.peers + sums.origin)) * 100)));
   await page.waitForFunction((text) => document.getElementById('saved')?.textContent?.includes(text), `${share}\u00a0% from peers`);
   t.like(Object.values(swarm.images)[0], { digest, holds: NODES, partly: 0, lacks: 0 });
-  t.deepEqual(Object.values(swarm.nodes).map(({ name }) => name).sort(), agents.map((_, index) => `node-${index + 1}`));
+  t.deepEqual(
+    Object.values(swarm.nodes)
+      .map(({ name }) => name)
+      .sort(),
+    agents.map((_, index) => `node-${index + 1}`),
+  );
 
   lap('figures agree');
   // A pull of another node tells its verdict there and here
@@ -111,7 +151,10 @@ test('six nodes in a cold crowd, on the page of one: what it says is what the AP
   await says(page, '#jobs', 'Preheat team/app:v1');
   await says(page, '#jobs', 'on node-3, done');
   lap('preheat');
-  for (const [width, colorScheme] of [[1280, 'light'], [390, 'dark']] as const) {
+  for (const [width, colorScheme] of [
+    [1280, 'light'],
+    [390, 'dark'],
+  ] as const) {
     await page.setViewportSize({ width, height: 900 });
     await page.emulateMedia({ colorScheme });
     t.deepEqual(await axeViolations(page), [], `${width} px, ${colorScheme}`);
@@ -135,7 +178,13 @@ test('six nodes in a cold crowd, on the page of one: what it says is what the AP
   // The node itself goes, and comes back
   await first.stop();
   await page.waitForSelector('body[data-link=lost]');
-  await startAgent(t, { data: first.data, swarmKey, origin: origin.url, bootstrap: bootstrapOf(others[0]!), args: ['--name', 'node-1', '--status', `127.0.0.1:${shown}`] });
+  await startAgent(t, {
+    data: first.data,
+    swarmKey,
+    origin: origin.url,
+    bootstrap: bootstrapOf(others[0]!),
+    args: ['--name', 'node-1', '--status', `127.0.0.1:${shown}`],
+  });
   await page.waitForSelector('body[data-link=live]');
   await page.waitForFunction((text) => document.getElementById('saved')?.textContent?.includes(text), `${share}\u00a0% from peers`);
   lap('back');
@@ -143,7 +192,9 @@ test('six nodes in a cold crowd, on the page of one: what it says is what the AP
 });
 
 async function says(page: Page, selector: string, text: string): Promise<void> {
-  await page.waitForFunction(([where, what]) => document.querySelector(where!)?.textContent?.includes(what!), [selector, text], { timeout: 60_000 });
+  await page.waitForFunction(([where, what]) => document.querySelector(where!)?.textContent?.includes(what!), [selector, text], {
+    timeout: 60_000,
+  });
 }
 
 async function swarmOf(agent: Agent): Promise<SwarmDocument> {

@@ -49,17 +49,26 @@ async function startNode(t: ExecutionContext, first: SwarmDocument): Promise<Fak
       const change = diff.change({ ...document });
       if (change !== undefined) for (const listener of listeners) listener.write(`event: swarm\ndata: ${change}\n\n`);
     },
-    hangUp: () => { for (const listener of listeners) listener.destroy(); },
+    hangUp: () => {
+      for (const listener of listeners) listener.destroy();
+    },
   };
 }
 
 const SMALL = makeSwarm({ nodes: 3, images: 12, moving: 3 });
 const LARGE = makeSwarm({ nodes: 300, images: 400, moving: 40 });
 
-const SOME_LOOKS = [[1280, 'light'], [390, 'dark']] as const;
+const SOME_LOOKS = [
+  [1280, 'light'],
+  [390, 'dark'],
+] as const;
 const LOOKS = [...SOME_LOOKS, [1280, 'dark'], [390, 'light']] as const;
 
-for (const [size, swarm] of [['three nodes', SMALL], ['300 nodes and 400 images', LARGE], ['a node alone', makeSwarm({ nodes: 1, images: 0 })]] as const) {
+for (const [size, swarm] of [
+  ['three nodes', SMALL],
+  ['300 nodes and 400 images', LARGE],
+  ['a node alone', makeSwarm({ nodes: 1, images: 0 })],
+] as const) {
   for (const [width, scheme] of size === 'a node alone' ? SOME_LOOKS : LOOKS) {
     test(`${size} at ${width} px, ${scheme}: nothing in the way of anybody, nothing beyond the edge, and not endless`, async (t) => {
       if (!requireTool(t, 'chromium')) return;
@@ -68,12 +77,17 @@ for (const [size, swarm] of [['three nodes', SMALL], ['300 nodes and 400 images'
       await page.waitForSelector('body[data-link=live] .zone');
       if (Object.keys(swarm.pulls).length > 1) await page.locator('#pulls summary').nth(1).click();
       t.deepEqual(await axeViolations(page), []);
-      const [wide, high, elements] = await page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight, document.querySelectorAll('*').length] as const);
+      const [wide, high, elements] = await page.evaluate(
+        () => [document.documentElement.scrollWidth, document.documentElement.scrollHeight, document.querySelectorAll('*').length] as const,
+      );
       t.is(wide, width);
       t.true(high < 8000, `${high} px high`);
       t.true(elements < 6000, `${elements} elements`);
       // the figures of the pull that was opened are not there
-      t.deepEqual(errors.filter((line) => !line.includes('404')), []);
+      t.deepEqual(
+        errors.filter((line) => !line.includes('404')),
+        [],
+      );
       await page.close();
     });
   }
@@ -107,7 +121,12 @@ test('a person finds things by keyboard: skips to the swarm, filters, opens, tur
   // what is open stays open when something changes, and who has the focus keeps it
   node.tell({ ...LARGE, about: { ...LARGE.about, today: { originBytes: 0, peersBytes: 2 ** 40 } } });
   await page.waitForFunction(() => document.getElementById('saved')?.textContent?.includes('100\u00a0% from peers'));
-  t.true(await page.locator('#images details').first().evaluate((details) => (details as HTMLDetailsElement).open && document.activeElement === details.firstElementChild));
+  t.true(
+    await page
+      .locator('#images details')
+      .first()
+      .evaluate((details) => (details as HTMLDetailsElement).open && document.activeElement === details.firstElementChild),
+  );
   await page.close();
 });
 
@@ -128,7 +147,9 @@ test('a page that is cut off says so, and comes back by itself', async (t) => {
 test('names that strangers chose are text, however they look', async (t) => {
   if (!requireTool(t, 'chromium')) return;
   const evil = '<img src=x onerror=alert(1)>"\'&<script>document.title="taken"</script>';
-  const nodes = Object.fromEntries(Object.entries(SMALL.nodes).map(([key, node]) => [key, { ...node, name: evil, zone: evil, sentence: evil }]));
+  const nodes = Object.fromEntries(
+    Object.entries(SMALL.nodes).map(([key, node]) => [key, { ...node, name: evil, zone: evil, sentence: evil }]),
+  );
   const node = await startNode(t, { ...SMALL, nodes, images: { __proto__x: { ...Object.values(SMALL.images)[0]!, reference: evil } } });
   const { page, errors } = await openPage(await browser(), node.url, { width: 390 });
   await page.waitForSelector('body[data-link=live] .tile');
@@ -151,7 +172,13 @@ test('a page left open for an hour of traffic does not grow', async (t) => {
     for (const end = round + rounds; round < end; round++) {
       node.tell(moved(round));
       // what a browser draws between two events
-      if (round % 60 === 0) await page.evaluate(() => new Promise((resolve) => { requestAnimationFrame(resolve); }));
+      if (round % 60 === 0)
+        await page.evaluate(
+          () =>
+            new Promise((resolve) => {
+              requestAnimationFrame(resolve);
+            }),
+        );
     }
     await page.waitForFunction((last) => document.getElementById('images')?.textContent?.includes(`:round-${last}`) === true, round - 1);
   };
@@ -169,13 +196,23 @@ test('a page left open for an hour of traffic does not grow', async (t) => {
 /** Everything is new each time: transfers, flows, pulls, images, and nodes that come and go. */
 function moved(round: number): SwarmDocument {
   const document = makeSwarm({ nodes: 5 + (round % 3), images: 3, moving: 3, now: 1_760_000_000_000 + round * 1000 });
-  const renewed = <T extends object>(entries: Readonly<Record<string, T>>, change: (entry: T) => T): Record<string, T> => Object.fromEntries(Object.entries(entries).map(([key, entry]) => [`${key}-${round}`, change(entry)]));
+  const renewed = <T extends object>(entries: Readonly<Record<string, T>>, change: (entry: T) => T): Record<string, T> =>
+    Object.fromEntries(Object.entries(entries).map(([key, entry]) => [`${key}-${round}`, change(entry)]));
   return {
     ...document,
     transfers: renewed(document.transfers, (transfer) => ({ ...transfer, digest: `sha256:${round.toString(16).padStart(64, '0')}` })),
     pulls: renewed(document.pulls, (pull) => ({ ...pull, id: round.toString(16).padStart(12, '0') })),
     images: renewed(document.images, (image) => ({ ...image, reference: `team/app:round-${round}` })),
-    nodes: { ...document.nodes, [`visitor-${round}`]: { ...Object.values(document.nodes)[0]!, number: 1000 + round, peerId: `visitor-${round}`, name: `visitor-${round}`, isSelf: false } },
+    nodes: {
+      ...document.nodes,
+      [`visitor-${round}`]: {
+        ...Object.values(document.nodes)[0]!,
+        number: 1000 + round,
+        peerId: `visitor-${round}`,
+        name: `visitor-${round}`,
+        isSelf: false,
+      },
+    },
   };
 }
 

@@ -41,13 +41,16 @@ test('an excluded repository is read from the origin only, announced to nobody, 
   await pull(other, 'secret/later:v1');
   t.like(await pull(excluding, 'secret/later:v1'), { fromPeersBytes: 0 }, 'nor does it take it from a member');
   t.deepEqual((await excluding.cliJson<TrustStatus>(['status'])).trust, { excludePatterns: 1, excludedRepositories: 2, sharedWith: 1 });
-  t.regex((await excluding.cliOk(['status'])).stdout, /^trust +members may read what this node holds \(1 connected\); 2 repositories here excluded by 1 pattern$/m);
+  t.regex(
+    (await excluding.cliOk(['status'])).stdout,
+    /^trust +members may read what this node holds \(1 connected\); 2 repositories here excluded by 1 pattern$/m,
+  );
 
   await other.stop();
   await origin.stop();
   const late = await startAgent(t, { origin: origin.url, bootstrap: bootstrapOf(excluding) });
   await late.waitForPeers(1);
-  t.true(await pullEverything(late.registry, 'team/app', shared) > 0);
+  t.true((await pullEverything(late.registry, 'team/app', shared)) > 0);
   t.is((await getManifest(late.registry, 'secret/app', secret)).status, 503, 'the only member that has it gives it to nobody');
   t.is((await getManifest(excluding.registry, 'secret/app', secret)).status, 200, 'its own runtimes are served');
 });
@@ -59,15 +62,23 @@ test('a node serves what its own login may read, and no more, whatever members h
   const { digest } = await pushLayout({ url: origin.url, authorization: LOGIN }, layout, 'v1', 'team/app');
   const { blobs } = await layout.closure(await layout.tagged('v1'));
   const trusted = await startAgent(t, { origin: origin.url, args: login(t) });
-  t.true(await pullEverything(trusted.registry, 'team/app', 'v1') > 0);
+  t.true((await pullEverything(trusted.registry, 'team/app', 'v1')) > 0);
 
   const stranger = await startAgent(t, { origin: origin.url, bootstrap: bootstrapOf(trusted) });
   await stranger.waitForPeers(1);
-  for (const answer of [await getManifest(stranger.registry, 'team/app', 'v1'), await getManifest(stranger.registry, 'team/app', digest), await getBlob(stranger.registry, 'team/app', blobs[0]!.digest)]) {
+  for (const answer of [
+    await getManifest(stranger.registry, 'team/app', 'v1'),
+    await getManifest(stranger.registry, 'team/app', digest),
+    await getBlob(stranger.registry, 'team/app', blobs[0]!.digest),
+  ]) {
     t.is(answer.status, 404);
     t.is(answer.headers.get('www-authenticate'), null);
   }
-  t.is((await getManifest(trusted.registry, 'other/app', digest)).status, 404, 'a digest opens nothing through a repository that does not hold it');
+  t.is(
+    (await getManifest(trusted.registry, 'other/app', digest)).status,
+    404,
+    'a digest opens nothing through a repository that does not hold it',
+  );
 });
 
 test('what the registry said about access holds while it is away, also after a restart', async (t) => {
@@ -83,7 +94,11 @@ test('what the registry said about access holds while it is away, also after a r
   t.is(await pullEverything(after.registry, 'team/app', digest), bytes);
   await after.stop();
   // the same word, when it is older than what is borne while the registry is away
-  const strict = await startAgent(t, { origin: origin.url, args: [...args, '--access-ttl', '0s', '--access-stale-for', '0s'], data: before.data });
+  const strict = await startAgent(t, {
+    origin: origin.url,
+    args: [...args, '--access-ttl', '0s', '--access-stale-for', '0s'],
+    data: before.data,
+  });
   const refused = await getManifest(strict.registry, 'team/app', digest);
   t.is(refused.status, 503);
   t.regex(refused.bytes.toString(), /longer than access\.staleFor/);

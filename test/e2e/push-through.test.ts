@@ -15,7 +15,7 @@ test('a push through a node arrives at the origin, and the node gives it on with
   await skopeoCopy(`oci:${layout.dir}:v1`, `docker://${new URL(agent.info.push!).host}/team/app:v1`);
   const { digest } = await layout.tagged('v1');
   t.is((await getManifest(origin.url, 'team/app', digest)).status, 200);
-  t.true(await pullEverything(agent.registry, 'team/app', 'v1') > 0);
+  t.true((await pullEverything(agent.registry, 'team/app', 'v1')) > 0);
   t.deepEqual(origin.requests().filter(isBlobRead), []);
 });
 
@@ -38,12 +38,18 @@ test('a tag that is moved by a push through a node is new on the other nodes at 
   await waitFor('the new digest', async () => (await getManifest(second.registry, 'team/app', 'v1')).digest === after);
 });
 
-test('a push through a node needs the caller\'s own credentials for the origin', async (t) => {
+test("a push through a node needs the caller's own credentials for the origin", async (t) => {
   if (!requireTool(t, 'docker-registry', 'skopeo')) return;
   const origin = await startDockerRegistry(t, { basicAuth: true });
   const agent = await startAgent(t, { origin: origin.url, args: ['--push', '127.0.0.1:0'] });
   const layout = await smallImage(t);
-  const copy = (...credentials: string[]): string[] => ['copy', '--dest-tls-verify=false', ...credentials, `oci:${layout.dir}:v1`, `docker://${new URL(agent.info.push!).host}/team/app:v1`];
+  const copy = (...credentials: string[]): string[] => [
+    'copy',
+    '--dest-tls-verify=false',
+    ...credentials,
+    `oci:${layout.dir}:v1`,
+    `docker://${new URL(agent.info.push!).host}/team/app:v1`,
+  ];
   t.not((await skopeo(copy())).code, 0);
   t.not((await skopeo(copy('--dest-creds', `${REGISTRY_USER.username}:wrong`))).code, 0);
   const right = await skopeo(copy('--dest-creds', `${REGISTRY_USER.username}:${REGISTRY_USER.password}`));

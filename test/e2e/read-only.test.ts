@@ -23,7 +23,7 @@ test('a disk that turns read-only in the middle of a pull ends neither the agent
   const origin = await startFaultProxy(t, registry.url);
   const disk = await mountFailingDisk(t, 600);
   const agent = await startAgent(t, { origin: origin.url, data: join(disk.path, 'data'), args: ['--tags-ttl', '0s'] });
-  t.true(await pullEverything(agent.registry, 'team/held', 'v1') > 0);
+  t.true((await pullEverything(agent.registry, 'team/held', 'v1')) > 0);
 
   const heal = origin.inject({ kind: 'slow', bytesPerSecond: 2 * MIB }, { match: isBlobRead });
   t.is((await getManifest(agent.registry, 'team/big', 'v1')).status, 200);
@@ -34,12 +34,15 @@ test('a disk that turns read-only in the middle of a pull ends neither the agent
   if (cut?.status === 200) t.true(cut.bytes.equals(layer.bytes) || cut.bytes.length < layer.bytes.length);
   heal();
 
-  t.true(await pullEverything(agent.registry, 'team/held', 'v1') > 0, 'what is here is served');
+  t.true((await pullEverything(agent.registry, 'team/held', 'v1')) > 0, 'what is here is served');
   t.true((await getBlob(agent.registry, 'team/big', layer.digest.toString())).bytes.equals(layer.bytes), 'what came half passes through');
-  t.true(await pullEverything(agent.registry, 'team/next', 'v1') >= next.layers[0]!.bytes.length, 'what is new passes through');
+  t.true((await pullEverything(agent.registry, 'team/next', 'v1')) >= next.layers[0]!.bytes.length, 'what is new passes through');
   t.is(agent.program.exit, undefined, agent.program.stderr);
   const before = performance.now();
-  const { health } = await agent.waitForStatus('the store to have been looked at again', () => performance.now() - before > 2 * STORE_LOOK_MS);
+  const { health } = await agent.waitForStatus(
+    'the store to have been looked at again',
+    () => performance.now() - before > 2 * STORE_LOOK_MS,
+  );
   t.is(health.parts['store']?.level, 'bad');
   t.regex(health.parts['store']!.sentence, /read-only|readonly/);
   t.notRegex(agent.program.stderr, /takes new blobs again/);

@@ -23,22 +23,30 @@ test('every pull leaves a receipt, a line and a count, whoever asked and however
   const registry = await startDockerRegistry(t);
   await pushImage(registry, 'team/app', 'v1', [randomBytes(3_000_000)]);
   const first = await startAgent(t, { origin: registry.url, args: ['--name', 'node-a', '--log-level', 'debug'] });
-  const agent = await startAgent(t, { origin: registry.url, bootstrap: bootstrapOf(first), args: ['--name', 'node-b', '--log-level', 'debug'] });
+  const agent = await startAgent(t, {
+    origin: registry.url,
+    bootstrap: bootstrapOf(first),
+    args: ['--name', 'node-b', '--log-level', 'debug'],
+  });
   await agent.waitForPeers(1);
   await first.cliOk(['pull', 'team/app:v1']);
   await agent.cliOk(['pull', 'team/app:v1']);
 
   const manifest = await fetch(`${agent.registry}/v2/team/app/manifests/v1`, { headers: { 'user-agent': 'containerd/1.7.0' } });
   const id = manifest.headers.get('layerswarm-pull');
-  const { layers } = await manifest.json() as { layers: { digest: string }[] };
+  const { layers } = (await manifest.json()) as { layers: { digest: string }[] };
   const blob = await fetch(`${agent.registry}/v2/team/app/blobs/${layers[0]!.digest}`, { headers: { 'user-agent': 'containerd/1.7.0' } });
   await blob.arrayBuffer();
   t.is(blob.headers.get('layerswarm-pull'), id);
   await registry.stop();
   t.is((await agent.cli(['pull', 'team/app:none'])).code, 1);
 
-  const receipts = async (): Promise<Receipt[]> => (JSON.parse((await observe(agent, '/api/v1/receipts')).body) as { receipts: Receipt[] }).receipts;
-  const found = await waitFor('three receipts', async () => { const all = await receipts(); return all.length === 3 && all; });
+  const receipts = async (): Promise<Receipt[]> =>
+    (JSON.parse((await observe(agent, '/api/v1/receipts')).body) as { receipts: Receipt[] }).receipts;
+  const found = await waitFor('three receipts', async () => {
+    const all = await receipts();
+    return all.length === 3 && all;
+  });
   const of = (client: string, result: string): Receipt => found.find((receipt) => receipt.client === client && receipt.result === result)!;
   t.is(of('containerd', 'done').id, id!);
   t.is(of('containerd', 'done').verdict, 'everything was here already');
@@ -53,7 +61,10 @@ test('every pull leaves a receipt, a line and a count, whoever asked and however
   t.regex(agent.program.stderr, new RegExp(`DEBUG +swarm: a blob is proven pull=${pulled} .*fromPeers=3000000`));
   // and so it is on the nodes that took part
   await waitFor('the other side', () => first.program.stderr.includes('a member has its blob'));
-  t.regex(first.program.stderr, new RegExp(`DEBUG +swarm: a member fetches a blob pull=${pulled} blob=sha256:\\S+ here=complete node=node-b`));
+  t.regex(
+    first.program.stderr,
+    new RegExp(`DEBUG +swarm: a member fetches a blob pull=${pulled} blob=sha256:\\S+ here=complete node=node-b`),
+  );
   t.regex(first.program.stderr, new RegExp(`DEBUG +swarm: a member has its blob pull=${pulled} blob=sha256:\\S+ sent=3000000 node=node-b`));
   t.regex(agent.program.stderr, /WARN +pull: the pull of \S+\/team\/app:none failed reason=/);
   t.is(await metric(agent, 'layerswarm_pulls_total{client="containerd",result="done"}'), 1);

@@ -70,7 +70,7 @@ test('a data folder that another agent uses is refused, and the other goes on', 
   const agent = await startAgent(t, { origin: 'embedded' });
   await pushLayout({ url: agent.registry }, await smallImage(t), 'v1', 'team/app');
   refused(t, await refusedAgent(t, { data: agent.data }), { code: 2, says: /another|use|lock/ });
-  t.true(await pullEverything(agent.registry, 'team/app', 'v1') > 0);
+  t.true((await pullEverything(agent.registry, 'team/app', 'v1')) > 0);
   t.is((await agent.status()).peerId, agent.info.peerId);
 });
 
@@ -100,7 +100,10 @@ test('a data folder that cannot be written is refused', async (t) => {
 test('a configuration with a mistake is refused with its key, what was expected and what it is', async (t) => {
   const file = join(tempDir(t), 'layerswarm.yaml');
   writeFileSync(file, 'registry: not-an-address\n');
-  refused(t, await layerswarm(['--config', file, 'agent', '--data', join(file, '../data')]), { code: 2, says: /registry.*HOST:PORT.*not-an-address/ });
+  refused(t, await layerswarm(['--config', file, 'agent', '--data', join(file, '../data')]), {
+    code: 2,
+    says: /registry.*HOST:PORT.*not-an-address/,
+  });
   writeFileSync(file, 'regsitry: 127.0.0.1:0\n');
   refused(t, await layerswarm(['--config', file, 'agent', '--data', join(file, '../data')]), { code: 2, says: /regsitry/ });
 });

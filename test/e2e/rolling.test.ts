@@ -44,7 +44,12 @@ class Crowd {
     if (code !== 0) this.failed.push(`node ${index} ended with ${code}`);
     between(before.data);
     const others = this.nodes.filter((node) => node !== before);
-    this.nodes[index] = await startAgent(this.#t, { ...options, origin: this.#registry.url, data: before.data, bootstrap: bootstrapOf(...others) });
+    this.nodes[index] = await startAgent(this.#t, {
+      ...options,
+      origin: this.#registry.url,
+      data: before.data,
+      bootstrap: bootstrapOf(...others),
+    });
     await this.nodes[index].waitForStatus('the others', ({ peers, origin }) => peers.length === NODES - 1 && origin.state === 'ok');
   }
 
@@ -73,7 +78,9 @@ class Crowd {
       // an answer that is no image is a failure, an end of the connection is not
       if (!(error instanceof TypeError)) this.failed.push(String(error));
       this.elsewhere += 1;
-      await pullEverything(this.#registry.url, repository, 'v1').catch((reason: unknown) => { this.failed.push(String(reason)); });
+      await pullEverything(this.#registry.url, repository, 'v1').catch((reason: unknown) => {
+        this.failed.push(String(reason));
+      });
     }
   }
 }
@@ -102,13 +109,19 @@ test('an upgrade, a new key, a new identity and a downgrade, node by node, cost 
 
   const { peerId } = crowd.nodes[1]!.info;
   await crowd.during(async () => {
-    await crowd.restart(1, { swarmKey: newKey }, (data) => { rmSync(join(data, 'network/peer.key')); });
-    await waitFor('the others to have the new one', async () => (await crowd.nodes[0]!.status()).peers.some((peer) => peer.peerId === crowd.nodes[1]!.info.peerId));
+    await crowd.restart(1, { swarmKey: newKey }, (data) => {
+      rmSync(join(data, 'network/peer.key'));
+    });
+    await waitFor('the others to have the new one', async () =>
+      (await crowd.nodes[0]!.status()).peers.some((peer) => peer.peerId === crowd.nodes[1]!.info.peerId),
+    );
   });
   t.not(crowd.nodes[1]!.info.peerId, peerId);
   t.deepEqual(crowd.failed, [], 'identity');
 
-  await crowd.during(async () => { await crowd.restart(2, { swarmKey: newKey, main: before }); });
+  await crowd.during(async () => {
+    await crowd.restart(2, { swarmKey: newKey, main: before });
+  });
   const { images, bans } = await crowd.nodes[2]!.status();
   t.is(images.filter(({ complete }) => complete).length, IMAGES, 'the older one reads what the newer one kept');
   t.deepEqual(bans, []);

@@ -61,7 +61,9 @@ test.serial('skopeo pulls under an unchanged name', async (t) => {
 test.serial('podman pulls under an unchanged name, and runs the image', async (t) => {
   if (!requireTool(t, ...TOOLS, 'podman')) return;
   t.timeout(300_000);
-  const { podmanOk } = createPodman(t, { registriesConf: writeRegistriesConf(tempDir(t), { prefix: 'docker.io', mirror: t.context.agent.registryHost }) });
+  const { podmanOk } = createPodman(t, {
+    registriesConf: writeRegistriesConf(tempDir(t), { prefix: 'docker.io', mirror: t.context.agent.registryHost }),
+  });
   await podmanOk(['pull', REFERENCE]);
   t.is((await podmanOk(['run', REFERENCE])).stdout.trim(), BIG_IMAGE_PROOF);
 });

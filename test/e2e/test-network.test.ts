@@ -10,9 +10,15 @@ test('hosts of a test network reach each other, nothing reaches them from outsid
   const server = await network.addHost('server', { uplink: 100_000_000, downlink: 100_000_000 });
   const client = await network.addHost('client');
   const size = 1_000_000;
-  const program = server.start(t, process.execPath, ['-e', `require('http').createServer((q, r) => r.end(Buffer.alloc(${size}))).listen(8080, '0.0.0.0', () => console.log('listening'))`]);
+  const program = server.start(t, process.execPath, [
+    '-e',
+    `require('http').createServer((q, r) => r.end(Buffer.alloc(${size}))).listen(8080, '0.0.0.0', () => console.log('listening'))`,
+  ]);
   await program.waitForOutput(/listening/);
-  const get = ['-e', `fetch('http://${server.address}:8080/', { signal: AbortSignal.timeout(5000) }).then((r) => r.arrayBuffer()).then((b) => console.log(b.byteLength))`];
+  const get = [
+    '-e',
+    `fetch('http://${server.address}:8080/', { signal: AbortSignal.timeout(5000) }).then((r) => r.arrayBuffer()).then((b) => console.log(b.byteLength))`,
+  ];
 
   const { stdout } = await client.runOk(process.execPath, get);
   t.is(stdout.trim(), String(size));

@@ -10,7 +10,9 @@ test('status --watch stays on its screen, follows what happens, and leaves the t
   const agent = await startAgent(t, { origin: 'embedded', args: ['--name', 'node-a'] });
   const socket = `ls-test-${process.pid}`;
   const tmux = async (...args: string[]): Promise<string> => (await runOk('tmux', ['-L', socket, ...args])).stdout;
-  t.teardown(async () => { await run('tmux', ['-L', socket, 'kill-server']); });
+  t.teardown(async () => {
+    await run('tmux', ['-L', socket, 'kill-server']);
+  });
   await tmux('-f', '/dev/null', 'new-session', '-d', '-x', '80', '-y', '24', `PS1='at rest> ' sh`);
   const screen = (): Promise<string> => tmux('capture-pane', '-p');
   await waitFor('the shell', async () => (await screen()).includes('at rest>'));
@@ -20,7 +22,12 @@ test('status --watch stays on its screen, follows what happens, and leaves the t
   await waitFor('the member', async () => /MEMBERS {2}1[\s\S]*node-b/.test(await screen()));
   const shown = await screen();
   t.is(shown.split('MEMBERS').length, 2, shown);
-  t.true(shown.trimEnd().split('\n').every((line) => line.length <= 80));
+  t.true(
+    shown
+      .trimEnd()
+      .split('\n')
+      .every((line) => line.length <= 80),
+  );
   t.is(Number(await tmux('display-message', '-p', '#{history_size}')), 0, 'nothing scrolled away');
   await tmux('send-keys', 'C-c');
   await waitFor('the shell', async () => (await screen()).split('at rest>').length === 3 && !(await screen()).includes('MEMBERS'));

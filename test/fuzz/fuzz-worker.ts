@@ -66,7 +66,7 @@ async function main({ target: name, seed, seconds, corpus: folder, current }: Fu
     try {
       await tryInput(target, input);
     } catch (error) {
-      found(input, error instanceof Error ? error.stack ?? error.message : String(error));
+      found(input, error instanceof Error ? (error.stack ?? error.message) : String(error));
     }
     runs += 1;
     if (performance.now() - before > SLOW_MS) {
@@ -134,15 +134,19 @@ function placesOf(counters: Uint16Array): ReadonlySet<number> {
 /** The few inputs that together reach all places, short ones first. */
 function covering(corpus: readonly Kept[]): Uint8Array[] {
   const reached = new Set<number>();
-  return corpus.toSorted((a, b) => a.input.length - b.input.length).flatMap(({ input, places }) => {
-    const before = reached.size;
-    for (const place of places) reached.add(place);
-    return reached.size === before ? [] : [Uint8Array.from(input)];
-  });
+  return corpus
+    .toSorted((a, b) => a.input.length - b.input.length)
+    .flatMap(({ input, places }) => {
+      const before = reached.size;
+      for (const place of places) reached.add(place);
+      return reached.size === before ? [] : [Uint8Array.from(input)];
+    });
 }
 
 function saved(folder: string): Buffer[] {
-  return readdirSync(folder).sort().map((name) => readFileSync(`${folder}/${name}`));
+  return readdirSync(folder)
+    .sort()
+    .map((name) => readFileSync(`${folder}/${name}`));
 }
 
 /** The name of an input's file. */

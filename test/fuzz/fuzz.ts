@@ -10,7 +10,12 @@ import { TARGETS } from './targets.ts';
 // --keep writes what reaches all that was reached to test/fuzz/corpus. What was found is in test/fuzz/found, and the exit code is 1.
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string', default: '600' }, seed: { type: 'string' }, target: { type: 'string', multiple: true }, keep: { type: 'boolean', default: false } },
+  options: {
+    seconds: { type: 'string', default: '600' },
+    seed: { type: 'string' },
+    target: { type: 'string', multiple: true },
+    keep: { type: 'boolean', default: false },
+  },
 });
 const SECONDS = Number(values.seconds);
 const SEED = Number(values.seed ?? Date.now() % 2 ** 32);
@@ -40,7 +45,9 @@ if (wanted.length === 0) throw new Error(`no such target; there are: ${TARGETS.m
 console.log(`seed ${SEED}, ${SECONDS} s each`);
 const outcomes: Outcome[] = [];
 for (const [i, { name }] of wanted.entries()) outcomes.push(await fuzz(name, SEED + i));
-console.log(`\n| parser | runs | places reached | inputs kept | found |\n|---|---|---|---|---|\n${outcomes.map(({ target, runs, places, inputs, found }) => `| ${target} | ${runs.toLocaleString('en')} | ${places} | ${inputs} | ${found} |`).join('\n')}`);
+console.log(
+  `\n| parser | runs | places reached | inputs kept | found |\n|---|---|---|---|---|\n${outcomes.map(({ target, runs, places, inputs, found }) => `| ${target} | ${runs.toLocaleString('en')} | ${places} | ${inputs} | ${found} |`).join('\n')}`,
+);
 if (outcomes.some(({ found }) => found > 0)) process.exitCode = 1;
 
 async function fuzz(target: string, seed: number): Promise<Outcome> {
@@ -48,7 +55,10 @@ async function fuzz(target: string, seed: number): Promise<Outcome> {
   mkdirSync(folder, { recursive: true });
   const current = new SharedArrayBuffer(4 + MAX_INPUT_BYTES);
   const job: FuzzJob = { target, seed, seconds: SECONDS, corpus: folder, current };
-  const worker = new Worker(new URL('./fuzz-worker.ts', import.meta.url), { workerData: job, resourceLimits: { maxOldGenerationSizeMb: MEMORY_MB } });
+  const worker = new Worker(new URL('./fuzz-worker.ts', import.meta.url), {
+    workerData: job,
+    resourceLimits: { maxOldGenerationSizeMb: MEMORY_MB },
+  });
   const ended = Promise.withResolvers<void>();
   let progress = { runs: 0, places: 0, inputs: 0 };
   let found = 0;
@@ -68,13 +78,17 @@ async function fuzz(target: string, seed: number): Promise<Outcome> {
     const { user, system } = await worker.cpuUsage();
     return (user + system) / 1000;
   };
-  const heard = async (): Promise<void> => { toldAt = await cpuMs(); };
+  const heard = async (): Promise<void> => {
+    toldAt = await cpuMs();
+  };
   const look = async (): Promise<void> => {
-    if (await cpuMs() - toldAt < HANG_CPU_MS) return;
+    if ((await cpuMs()) - toldAt < HANG_CPU_MS) return;
     reportCurrent(`hangs: no end within ${HANG_CPU_MS} ms of CPU`);
     await worker.terminate();
   };
-  const watch = setInterval(() => { look().catch(() => undefined); }, LOOK_MS);
+  const watch = setInterval(() => {
+    look().catch(() => undefined);
+  }, LOOK_MS);
   worker.on('message', (message: FuzzReport) => {
     // it has ended where there is no answer
     heard().catch(() => undefined);
@@ -87,8 +101,12 @@ async function fuzz(target: string, seed: number): Promise<Outcome> {
     for (const name of readdirSync(folder)) if (!name.startsWith(ONCE_FOUND)) rmSync(join(folder, name));
     for (const input of kept) writeFileSync(join(folder, inputName(input)), input);
   });
-  worker.on('error', (error) => { reportCurrent(`ended the thread: ${error.stack ?? error.message}`); });
-  worker.on('exit', () => { ended.resolve(); });
+  worker.on('error', (error) => {
+    reportCurrent(`ended the thread: ${error.stack ?? error.message}`);
+  });
+  worker.on('exit', () => {
+    ended.resolve();
+  });
   await ended.promise;
   clearInterval(watch);
   console.log(`${target}: ${progress.runs} runs, ${progress.places} places, ${found} found`);

@@ -23,7 +23,11 @@ export function instrumentModules(folder: URL, literals: Literals): void {
       const loaded = nextLoad(url, context);
       if (!url.startsWith(folder.href) || loaded.source === undefined || loaded.source === null) return loaded;
       const text = typeof loaded.source === 'string' ? loaded.source : Buffer.from(loaded.source as Uint8Array).toString();
-      return { format: 'module', source: instrument(url.endsWith('.ts') ? stripTypeScriptTypes(text) : text, literals), shortCircuit: true };
+      return {
+        format: 'module',
+        source: instrument(url.endsWith('.ts') ? stripTypeScriptTypes(text) : text, literals),
+        shortCircuit: true,
+      };
     },
   });
 }
@@ -47,18 +51,26 @@ export function instrument(code: string, literals: Literals): string {
       opens.push({ at: node.start + 1, text: `${count()};` });
       children(node);
     } else {
-      around(node, `{${count()};`, '}', () => { walk(node); });
+      around(node, `{${count()};`, '}', () => {
+        walk(node);
+      });
     }
   }
 
   function choice(node: AnyNode): void {
-    around(node, `(${count()},`, ')', () => { walk(node); });
+    around(node, `(${count()},`, ')', () => {
+      walk(node);
+    });
   }
 
   function walk(node: AnyNode): void {
     switch (node.type) {
-      case 'ImportDeclaration': case 'ExportAllDeclaration': return;
-      case 'FunctionDeclaration': case 'FunctionExpression': case 'ArrowFunctionExpression': {
+      case 'ImportDeclaration':
+      case 'ExportAllDeclaration':
+        return;
+      case 'FunctionDeclaration':
+      case 'FunctionExpression':
+      case 'ArrowFunctionExpression': {
         for (const parameter of node['params'] as AnyNode[]) walk(parameter);
         const body = node['body'] as AnyNode;
         if (body.type === 'BlockStatement') branch(body);
@@ -70,7 +82,11 @@ export function instrument(code: string, literals: Literals): string {
         branch(node['consequent'] as AnyNode);
         if (node['alternate'] !== null) branch(node['alternate'] as AnyNode);
         return;
-      case 'ForStatement': case 'ForInStatement': case 'ForOfStatement': case 'WhileStatement': case 'DoWhileStatement':
+      case 'ForStatement':
+      case 'ForInStatement':
+      case 'ForOfStatement':
+      case 'WhileStatement':
+      case 'DoWhileStatement':
         for (const [key, child] of Object.entries(node)) if (isNode(child)) (key === 'body' ? branch : walk)(child);
         return;
       case 'SwitchCase': {
@@ -93,8 +109,12 @@ export function instrument(code: string, literals: Literals): string {
         const left = node['left'] as AnyNode;
         const right = node['right'] as AnyNode;
         if (!COMPARISONS.has(node['operator'] as string)) break;
-        around(left, '__fuzz.left(', ')', () => { walk(left); });
-        around(right, '__fuzz.right(', ')', () => { walk(right); });
+        around(left, '__fuzz.left(', ')', () => {
+          walk(left);
+        });
+        around(right, '__fuzz.right(', ')', () => {
+          walk(right);
+        });
         return;
       }
       case 'Literal':
@@ -126,7 +146,9 @@ interface Insertion {
 
 /** `opens` from the outside in, `closes` from the inside out. */
 function insert(code: string, opens: readonly Insertion[], closes: readonly Insertion[]): string {
-  const ordered = [...closes.map((one) => ({ ...one, rank: 0 })), ...opens.map((one) => ({ ...one, rank: 1 }))].sort((a, b) => a.at - b.at || a.rank - b.rank);
+  const ordered = [...closes.map((one) => ({ ...one, rank: 0 })), ...opens.map((one) => ({ ...one, rank: 1 }))].sort(
+    (a, b) => a.at - b.at || a.rank - b.rank,
+  );
   let text = '';
   let at = 0;
   for (const insertion of ordered) {

@@ -3,16 +3,51 @@ import type { Pair } from './probe.ts';
 
 type Random = () => number;
 
-const INTERESTING = [0, 1, 2, 7, 8, 15, 16, 31, 32, 63, 64, 127, 128, 255, 256, 511, 512, 1023, 1024, 4095, 4096, 32_767, 32_768, 65_535, 65_536, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 53 - 1, 2 ** 53];
+const INTERESTING = [
+  0,
+  1,
+  2,
+  7,
+  8,
+  15,
+  16,
+  31,
+  32,
+  63,
+  64,
+  127,
+  128,
+  255,
+  256,
+  511,
+  512,
+  1023,
+  1024,
+  4095,
+  4096,
+  32_767,
+  32_768,
+  65_535,
+  65_536,
+  2 ** 31 - 1,
+  2 ** 31,
+  2 ** 32 - 1,
+  2 ** 32,
+  2 ** 53 - 1,
+  2 ** 53,
+];
 const WIDTHS = [1, 2, 4, 8] as const;
 const MAX_STACKED = 16;
 
 /** Tokens that a parser may look for, from its own code. */
 export function dictionaryOf({ texts, numbers }: Literals): Buffer[] {
-  const tokens: Buffer[] = [...texts].flatMap((text) => (/^(?:[0-9a-f]{2}){2,}$/.test(text) ? [Buffer.from(text), Buffer.from(text, 'hex')] : [Buffer.from(text)]));
+  const tokens: Buffer[] = [...texts].flatMap((text) =>
+    /^(?:[0-9a-f]{2}){2,}$/.test(text) ? [Buffer.from(text), Buffer.from(text, 'hex')] : [Buffer.from(text)],
+  );
   for (const number of numbers) {
     if (number < 0) continue;
-    for (const width of WIDTHS) if (number < 256 ** width && (width === 1 || number >= 256 ** (width / 2))) tokens.push(...encodings(number, width));
+    for (const width of WIDTHS)
+      if (number < 256 ** width && (width === 1 || number >= 256 ** (width / 2))) tokens.push(...encodings(number, width));
   }
   return tokens.filter(({ length }) => length > 0);
 }
@@ -20,7 +55,8 @@ export function dictionaryOf({ texts, numbers }: Literals): Buffer[] {
 /** One to sixteen changes, each of a kind that parsers are known to stumble over. */
 export function mutate(input: Buffer, other: Buffer, dictionary: readonly Buffer[], limit: number, random: Random): Buffer {
   let bytes: Buffer = Buffer.from(input);
-  for (let left = 1 << Math.floor(random() * (Math.log2(MAX_STACKED) + 1)); left > 0; left--) bytes = change(bytes, other, dictionary, random);
+  for (let left = 1 << Math.floor(random() * (Math.log2(MAX_STACKED) + 1)); left > 0; left--)
+    bytes = change(bytes, other, dictionary, random);
   return bytes.length > limit ? bytes.subarray(0, limit) : bytes;
 }
 
@@ -30,23 +66,41 @@ function change(bytes: Buffer, other: Buffer, dictionary: readonly Buffer[], ran
   const length = 1 + upTo(Math.min(random() < 0.8 ? 16 : 1024, Math.max(1, bytes.length - at)));
   const token = dictionary.length === 0 ? Buffer.alloc(1) : dictionary[upTo(dictionary.length)]!;
   switch (upTo(11)) {
-    case 0: return within(bytes, at, (to) => { to[at]! ^= 1 << upTo(8); });
-    case 1: return within(bytes, at, (to) => { to[at] = upTo(256); });
-    case 2: return within(bytes, at, (to) => { to[at]! += upTo(71) - 35; });
+    case 0:
+      return within(bytes, at, (to) => {
+        to[at]! ^= 1 << upTo(8);
+      });
+    case 1:
+      return within(bytes, at, (to) => {
+        to[at] = upTo(256);
+      });
+    case 2:
+      return within(bytes, at, (to) => {
+        to[at]! += upTo(71) - 35;
+      });
     case 3: {
       const width = WIDTHS[upTo(4)]!;
       const number = INTERESTING[upTo(INTERESTING.length)]! % 256 ** width;
       return overwrite(bytes, at, encodings(number, width).at(-upTo(2))!);
     }
-    case 4: return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + length)]);
-    case 5: return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at, at + length), bytes.subarray(at)]);
-    case 6: return Buffer.concat([bytes.subarray(0, at), token, bytes.subarray(at)]);
-    case 7: return overwrite(bytes, at, token);
+    case 4:
+      return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + length)]);
+    case 5:
+      return Buffer.concat([bytes.subarray(0, at), bytes.subarray(at, at + length), bytes.subarray(at)]);
+    case 6:
+      return Buffer.concat([bytes.subarray(0, at), token, bytes.subarray(at)]);
+    case 7:
+      return overwrite(bytes, at, token);
     case 8: {
       const from = upTo(other.length + 1);
-      return Buffer.concat([bytes.subarray(0, at), other.subarray(from, random() < 0.5 ? undefined : from + length), bytes.subarray(at + length)]);
+      return Buffer.concat([
+        bytes.subarray(0, at),
+        other.subarray(from, random() < 0.5 ? undefined : from + length),
+        bytes.subarray(at + length),
+      ]);
     }
-    case 9: return Buffer.concat([bytes.subarray(0, at), Buffer.from(Array.from({ length }, () => upTo(256))), bytes.subarray(at)]);
+    case 9:
+      return Buffer.concat([bytes.subarray(0, at), Buffer.from(Array.from({ length }, () => upTo(256))), bytes.subarray(at)]);
     default: {
       // runs of one byte, which make loops and lengths large
       return Buffer.concat([bytes.subarray(0, at), Buffer.alloc(length * 4, bytes[at] ?? upTo(256)), bytes.subarray(at)]);
@@ -58,7 +112,10 @@ function change(bytes: Buffer, other: Buffer, dictionary: readonly Buffer[], ran
 export function* answersTo(pairs: readonly Pair[], input: Buffer, random: Random): Generator<Buffer> {
   const seen = new Set<string>();
   for (const [a, b] of pairs) {
-    for (const [have, want] of [[a, b], [b, a]] as const) {
+    for (const [have, want] of [
+      [a, b],
+      [b, a],
+    ] as const) {
       for (const [from, to] of replacements(have, want)) {
         const key = `${from.toString('latin1')}\0${to.toString('latin1')}`;
         if (seen.has(key)) continue;
@@ -76,7 +133,12 @@ export function* answersTo(pairs: readonly Pair[], input: Buffer, random: Random
 
 function replacements(have: unknown, want: unknown): [Buffer, Buffer][] {
   if (typeof have === 'string' && typeof want === 'string') {
-    return have === '' || have.length > 200 || want.length > 200 ? [] : [[Buffer.from(have), Buffer.from(want)], [Buffer.from(have, 'latin1'), Buffer.from(want, 'latin1')]];
+    return have === '' || have.length > 200 || want.length > 200
+      ? []
+      : [
+          [Buffer.from(have), Buffer.from(want)],
+          [Buffer.from(have, 'latin1'), Buffer.from(want, 'latin1')],
+        ];
   }
   if (typeof have === 'bigint' && typeof want === 'bigint') return replacements(Number(have), Number(want));
   if (typeof have !== 'number' || typeof want !== 'number' || !isWhole(have) || !isWhole(want)) return [];

@@ -42,7 +42,8 @@ export class SparseDisk implements ByteSource {
 
   read(offset: number, length: number): Buffer {
     // its checks, and its errors
-    if (!(offset >= 0 && length >= 0 && offset + length <= this.size && length <= MAX_BYTES)) return new MemorySource(Buffer.alloc(0)).read(offset, length);
+    if (!(offset >= 0 && length >= 0 && offset + length <= this.size && length <= MAX_BYTES))
+      return new MemorySource(Buffer.alloc(0)).read(offset, length);
     const result = Buffer.alloc(length);
     for (const { at, bytes } of this.#pieces) {
       const start = Math.max(at, offset);

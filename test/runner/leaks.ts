@@ -68,7 +68,9 @@ function isZombie(pid: string): boolean {
 function mounts({ tempDir }: RunMarks): Leak[] {
   return readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
-    .map((line) => (line.split(' ')[1] ?? '').replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))))
+    .map((line) =>
+      (line.split(' ')[1] ?? '').replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
+    )
     .filter((target) => target.startsWith(tempDir))
     .reverse()
     .map((target) => ({ what: `mount ${target}`, remove: () => run('umount', ['--lazy', target]) }));
@@ -84,7 +86,9 @@ function loopDevices({ tempDir }: RunMarks): Leak[] {
       } catch {
         return []; // Not in use.
       }
-      return file.startsWith(tempDir) ? [{ what: `loop device ${name} of ${file}`, remove: () => run('losetup', ['-d', `/dev/${name}`]) }] : [];
+      return file.startsWith(tempDir)
+        ? [{ what: `loop device ${name} of ${file}`, remove: () => run('losetup', ['-d', `/dev/${name}`]) }]
+        : [];
     });
 }
 

@@ -15,7 +15,13 @@ const ROOMS: readonly (readonly [room: string, files: RegExp])[] = [
 ];
 
 /** Of all tests of a suite, one AVA process. */
-export async function runTogether(runLines: RunLines, dir: string, options: readonly string[], deadline: number, onResult: (result: TestResult) => void): Promise<void> {
+export async function runTogether(
+  runLines: RunLines,
+  dir: string,
+  options: readonly string[],
+  deadline: number,
+  onResult: (result: TestResult) => void,
+): Promise<void> {
   await runFiles(runLines, `${dir}/**/*.test.ts`, options, deadline, '', onResult);
 }
 
@@ -24,9 +30,16 @@ export async function runTogether(runLines: RunLines, dir: string, options: read
  * something of the machine takes turns. Results come file by file as they end.
  */
 export async function runSideBySide(
-  runLines: RunLines, dir: string, options: readonly string[], atOnce: number, deadline: number, onResult: (result: TestResult, seconds: number) => void,
+  runLines: RunLines,
+  dir: string,
+  options: readonly string[],
+  atOnce: number,
+  deadline: number,
+  onResult: (result: TestResult, seconds: number) => void,
 ): Promise<void> {
-  const waiting = globSync(`${dir}/**/*.test.ts`).map((file) => nameOf(dir, file)).sort((a, b) => Number(roomOf(b) !== undefined) - Number(roomOf(a) !== undefined));
+  const waiting = globSync(`${dir}/**/*.test.ts`)
+    .map((file) => nameOf(dir, file))
+    .sort((a, b) => Number(roomOf(b) !== undefined) - Number(roomOf(a) !== undefined));
   const busy = new Set<string>();
   const wake: (() => void)[] = [];
   const work = async (): Promise<void> => {
@@ -57,7 +70,12 @@ export async function runSideBySide(
  * The files of these failures once more, one after the other. Returns the titles of those whose file had no failure now. AVA does not say in
  * which file of a suite an error came that no test caught: then all of them are run.
  */
-export async function runAgain(runLines: RunLines, dir: string, options: readonly string[], titles: readonly string[]): Promise<Set<string>> {
+export async function runAgain(
+  runLines: RunLines,
+  dir: string,
+  options: readonly string[],
+  titles: readonly string[],
+): Promise<Set<string>> {
   const names = globSync(`${dir}/**/*.test.ts`).map((file) => nameOf(dir, file));
   const passed = new Set<string>();
   for (const [name, ofFile] of Map.groupBy(titles, (title) => names.find((each) => title.startsWith(titlePrefix(each))))) {
@@ -72,7 +90,14 @@ export async function runAgain(runLines: RunLines, dir: string, options: readonl
 }
 
 /** AVA names the file in a title only where it runs several. */
-async function runFiles(runLines: RunLines, files: string, options: readonly string[], deadline: number, prefix: string, onResult: (result: TestResult) => void): Promise<void> {
+async function runFiles(
+  runLines: RunLines,
+  files: string,
+  options: readonly string[],
+  deadline: number,
+  prefix: string,
+  onResult: (result: TestResult) => void,
+): Promise<void> {
   let failed = false;
   const last: string[] = [];
   const reader = new TapReader((result) => {
@@ -86,7 +111,12 @@ async function runFiles(runLines: RunLines, files: string, options: readonly str
   });
   reader.end();
   if (reader.complete && (code === 0 || failed)) return;
-  onResult({ title: `${prefix}the run itself`, outcome: 'failed', at: performance.now(), detail: [`ava ended with ${code ?? 'a signal'}; its last lines:`, ...last] });
+  onResult({
+    title: `${prefix}the run itself`,
+    outcome: 'failed',
+    at: performance.now(),
+    detail: [`ava ended with ${code ?? 'a signal'}; its last lines:`, ...last],
+  });
 }
 
 function nameOf(dir: string, file: string): string {

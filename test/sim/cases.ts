@@ -9,14 +9,21 @@ const ZONES = 4;
 export const CASES: Record<string, (hosts: number, size: number) => CrowdScenario> = {
   'equal rates': (hosts, size) => ({ size, originUp: RATE, hosts: equal(hosts) }),
   'a third at a quarter of the rate': (hosts, size) => ({
-    size, originUp: RATE, hosts: equal(hosts).map((host, i) => (i % 3 === 2 ? { up: RATE / 4, down: RATE / 4 } : host)),
+    size,
+    originUp: RATE,
+    hosts: equal(hosts).map((host, i) => (i % 3 === 2 ? { up: RATE / 4, down: RATE / 4 } : host)),
   }),
   'arrivals over twice the bound': (hosts, size) => ({
-    size, originUp: RATE, hosts: equal(hosts).map((host, i) => ({ ...host, arriveMs: (i * 2 * boundMs(size)) / hosts })),
+    size,
+    originUp: RATE,
+    hosts: equal(hosts).map((host, i) => ({ ...host, arriveMs: (i * 2 * boundMs(size)) / hosts })),
   }),
   'a tenth leaves, a tenth joins': (hosts, size) => churn(hosts, size),
-  'four zones, four hosts\' rate between them': (hosts, size) => ({
-    size, originUp: RATE, hosts: equal(hosts).map((host, i) => ({ ...host, zone: i % ZONES })), zoneRate: 4 * RATE,
+  "four zones, four hosts' rate between them": (hosts, size) => ({
+    size,
+    originUp: RATE,
+    hosts: equal(hosts).map((host, i) => ({ ...host, zone: i % ZONES })),
+    zoneRate: 4 * RATE,
   }),
   'the coordinator dies half-way': (hosts, size) => ({ size, originUp: RATE, hosts: equal(hosts), coordinatorDiesMs: boundMs(size) / 2 }),
 };

@@ -23,7 +23,12 @@ const EXAMPLES = {
 export type ControlKind = keyof typeof EXAMPLES | 'rangeRequest';
 
 const BYTES = new Map<ControlKind, number>(
-  Object.entries(EXAMPLES).map(([kind, message]) => [kind as ControlKind, isWord(message) ? encodeWord(message).length + WORD_ENVELOPE_BYTES : encodeFrame({ kind: 'request', id: 1000, message }).length + ENVELOPE_BYTES]),
+  Object.entries(EXAMPLES).map(([kind, message]) => [
+    kind as ControlKind,
+    isWord(message)
+      ? encodeWord(message).length + WORD_ENVELOPE_BYTES
+      : encodeFrame({ kind: 'request', id: 1000, message }).length + ENVELOPE_BYTES,
+  ]),
 );
 BYTES.set('rangeRequest', RANGE_REQUEST_BYTES);
 

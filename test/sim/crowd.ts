@@ -43,19 +43,38 @@ class Crowd implements World {
     this.latencyMs = scenario.latencyMs ?? DEFAULT_LATENCY_MS;
     this.originDelayMs = scenario.originDelayMs ?? 0;
     this.random = mulberry(scenario.seed ?? 1);
-    this.#layout = scenario.pieceLength === undefined ? new PieceLayout(scenario.size) : new PieceLayout(scenario.size, scenario.pieceLength);
+    this.#layout =
+      scenario.pieceLength === undefined ? new PieceLayout(scenario.size) : new PieceLayout(scenario.size, scenario.pieceLength);
     const rate = scenario.zoneRate ?? Infinity;
     const zones = Math.max(0, ...scenario.hosts.map(({ zone }) => (zone ?? -1) + 1));
     this.#zones = Array.from({ length: zones }, () => ({ out: new SharedLine(rate), in: new SharedLine(rate) }));
     this.origin = new Port(this.queue, { up: scenario.originUp, down: Infinity, latencyMs: this.latencyMs });
     this.#hosts = scenario.hosts.map(({ up, down, zone, arriveMs }, i) => {
       const search = new CrowdSearch({ ...DOWNLOAD_LIMITS, ...scenario.limits }, this.random);
-      const port = new Port(this.queue, { up, down, latencyMs: this.latencyMs, ...(zone === undefined ? {} : { zone: this.#zones[zone]! }) });
-      return new Host(this, `host-${i}`, port, new Download(this.#layout, this.random, { ...DOWNLOAD_LIMITS, ...scenario.limits }), search, zone?.toString(), arriveMs ?? 0);
+      const port = new Port(this.queue, {
+        up,
+        down,
+        latencyMs: this.latencyMs,
+        ...(zone === undefined ? {} : { zone: this.#zones[zone]! }),
+      });
+      return new Host(
+        this,
+        `host-${i}`,
+        port,
+        new Download(this.#layout, this.random, { ...DOWNLOAD_LIMITS, ...scenario.limits }),
+        search,
+        zone?.toString(),
+        arriveMs ?? 0,
+      );
     });
     this.#living = this.#hosts.length;
     this.#byId = new Map(this.#hosts.map((host) => [host.id, host]));
-    this.#ranked = new MemberDistance((id) => id).rank(Digest.of(Buffer.from('blob')), this.#hosts.map(({ id }) => id)).map((id) => this.host(id));
+    this.#ranked = new MemberDistance((id) => id)
+      .rank(
+        Digest.of(Buffer.from('blob')),
+        this.#hosts.map(({ id }) => id),
+      )
+      .map((id) => this.host(id));
   }
 
   run(): CrowdResult {

@@ -68,7 +68,8 @@ export class Host {
   /** Begins to want the blob. `connected`: the members that it knows. */
   start(connected: readonly Host[]): void {
     this.joined = true;
-    for (const other of connected) if (other !== this && other.alive) this.#search.add(other.id, other.zone === this.zone ? undefined : String(other.zone));
+    for (const other of connected)
+      if (other !== this && other.alive) this.#search.add(other.id, other.zone === this.zone ? undefined : String(other.zone));
     this.#join();
     this.wake();
     this.#tick();
@@ -78,14 +79,20 @@ export class Host {
   #join(): void {
     for (const id of this.#search.next()) {
       const other = this.#world.host(id);
-      this.post(other, 'join', () => {
-        const exchanges = other.joinedBy(this);
-        other.post(this, 'join', () => {
-          this.#search.answered(id, exchanges);
-          if (exchanges) this.meet(other);
-          this.#join();
-        });
-      }, 0, this.download.servable.count > 0 ? this.download.layout.pieceCount / 8 : 0);
+      this.post(
+        other,
+        'join',
+        () => {
+          const exchanges = other.joinedBy(this);
+          other.post(this, 'join', () => {
+            this.#search.answered(id, exchanges);
+            if (exchanges) this.meet(other);
+            this.#join();
+          });
+        },
+        0,
+        this.download.servable.count > 0 ? this.download.layout.pieceCount / 8 : 0,
+      );
     }
     this.download.reach = this.#search.reach;
   }
@@ -158,13 +165,26 @@ export class Host {
   #carryOut(commands: readonly Command[]): void {
     for (const command of commands) {
       switch (command.type) {
-        case 'have': this.#tell(command); break;
-        case 'ask-lease': this.#askLease(command); break;
-        case 'read': this.#read(command.read); break;
-        case 'fetch': this.#fetch(this.#world.host(command.fetch.peer), command.fetch); break;
-        case 'silent': this.#silent(command.read); break;
-        case 'cancel': this.#cancelled.add(command.fetch); break;
-        default: command satisfies never;
+        case 'have':
+          this.#tell(command);
+          break;
+        case 'ask-lease':
+          this.#askLease(command);
+          break;
+        case 'read':
+          this.#read(command.read);
+          break;
+        case 'fetch':
+          this.#fetch(this.#world.host(command.fetch.peer), command.fetch);
+          break;
+        case 'silent':
+          this.#silent(command.read);
+          break;
+        case 'cancel':
+          this.#cancelled.add(command.fetch);
+          break;
+        default:
+          command satisfies never;
       }
     }
   }
@@ -213,12 +233,15 @@ export class Host {
     const holder = read.source === undefined ? undefined : this.#world.host(read.source).port;
     queue.after(latencyMs + (holder === undefined ? originDelayMs : 0), () => {
       for (let piece = first; piece < first + count; piece++) {
-        (holder ?? origin).send(this.port, this.#item(piece, {
-          delivered: () => {
-            this.arrived(piece, { read });
-            if (piece === first + count - 1) this.#endRead(read);
-          },
-        }));
+        (holder ?? origin).send(
+          this.port,
+          this.#item(piece, {
+            delivered: () => {
+              this.arrived(piece, { read });
+              if (piece === first + count - 1) this.#endRead(read);
+            },
+          }),
+        );
       }
     });
   }
@@ -227,7 +250,9 @@ export class Host {
     this.silences++;
     const leases = this.#world.leases(this);
     if (read === undefined || leases === 'elsewhere') return;
-    this.post(leases.at, 'leaseReport', () => { leases.table.end(this.id, read.extent.id, 'failed', this.#now); });
+    this.post(leases.at, 'leaseReport', () => {
+      leases.table.end(this.id, read.extent.id, 'failed', this.#now);
+    });
   }
 
   #endRead(read: Read): void {
@@ -235,10 +260,15 @@ export class Host {
     const leases = this.#world.leases(this);
     if (leases !== 'elsewhere') {
       const { first, count } = read.extent;
-      this.post(leases.at, 'leaseReport', () => {
-        leases.table.have(this.id, [[first, count]], this.#now);
-        leases.table.end(this.id, read.extent.id, 'done', this.#now);
-      }, 1);
+      this.post(
+        leases.at,
+        'leaseReport',
+        () => {
+          leases.table.have(this.id, [[first, count]], this.#now);
+          leases.table.end(this.id, read.extent.id, 'done', this.#now);
+        },
+        1,
+      );
     }
     this.wake();
   }
@@ -252,16 +282,19 @@ export class Host {
     }
     this.post(from, 'rangeRequest', () => {
       for (let piece = fetch.first; piece <= last; piece++) {
-        from.port.send(this.port, this.#item(piece, {
-          stillWanted: () => !this.#cancelled.has(fetch),
-          sent: () => {
-            if (piece === last && this.#cancelled.has(fetch)) this.#fetched(fetch, 'cancelled');
-          },
-          delivered: () => {
-            this.arrived(piece, { fetch });
-            if (piece === last) this.#fetched(fetch, 'done');
-          },
-        }));
+        from.port.send(
+          this.port,
+          this.#item(piece, {
+            stillWanted: () => !this.#cancelled.has(fetch),
+            sent: () => {
+              if (piece === last && this.#cancelled.has(fetch)) this.#fetched(fetch, 'cancelled');
+            },
+            delivered: () => {
+              this.arrived(piece, { fetch });
+              if (piece === last) this.#fetched(fetch, 'done');
+            },
+          }),
+        );
       }
     });
   }

@@ -29,7 +29,9 @@ export async function mountBadDisk(cleanup: Cleanup, megabytes: number): Promise
   await runOk('truncate', ['-s', `${megabytes}M`, image]);
   await runOk('mkfs.btrfs', ['-q', '-m', 'single', '-d', 'single', image]);
   await runOk('mount', ['-o', 'loop', image, path]);
-  cleanup.teardown(async () => { await run('umount', ['-l', path]); });
+  cleanup.teardown(async () => {
+    await run('umount', ['-l', path]);
+  });
   return {
     path,
     async spoil(file, content) {
@@ -38,7 +40,9 @@ export async function mountBadDisk(cleanup: Cleanup, megabytes: number): Promise
       // what the kernel still has of it in memory
       await runOk('dd', [`if=${file}`, 'iflag=nocache', 'count=0', 'status=none']);
     },
-    refuseWrites: () => { below.breakNow(); },
+    refuseWrites: () => {
+      below.breakNow();
+    },
   };
 }
 

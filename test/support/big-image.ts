@@ -43,7 +43,11 @@ async function make(dir: string): Promise<void> {
     await runOk('bash', [join(import.meta.dirname, 'debian-tree.sh'), work], { deadline: 600_000 });
     const layout = await OciLayout.create(join(work, 'layout'));
     const layers: Layer[] = [];
-    for (const [name, file, compression] of [['base', 'base.tar.gz', 'gzip'], ['packages', 'packages.tar.gz', 'gzip'], ['tools', 'tools.tar', 'none']] as const) {
+    for (const [name, file, compression] of [
+      ['base', 'base.tar.gz', 'gzip'],
+      ['packages', 'packages.tar.gz', 'gzip'],
+      ['tools', 'tools.tar', 'none'],
+    ] as const) {
       const diffId = `sha256:${(await readFile(join(work, `${name}.diffid`), 'utf8')).trim()}`;
       layers.push({ descriptor: await layout.addBlobFile(join(work, file), MEDIA_TYPE[compression]), diffId });
     }

@@ -7,7 +7,15 @@ import { findTool } from './require-tool.ts';
 import { tempDir } from './temp-dir.ts';
 
 /** What this machine's Chromium must not do: ask the network for anything of its own, or need a graphics card or a name space. */
-const ARGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const ARGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 
 export interface Look {
   readonly width: number;
@@ -19,16 +27,26 @@ export interface Look {
 export async function startBrowser(cleanup: Cleanup): Promise<BrowserContext> {
   const profile = tempDir(cleanup, 'chromium');
   const browser = await chromium.launchPersistentContext(profile, { executablePath: findTool('chromium')!, headless: true, args: ARGS });
-  cleanup.teardown(async () => { await browser.close(); });
+  cleanup.teardown(async () => {
+    await browser.close();
+  });
   return browser;
 }
 
 /** A new tab. Nothing may be written to its console as an error, nor any policy be broken. */
-export async function openPage(browser: BrowserContext, url: string, { width, height = 900, scheme = 'light' }: Look): Promise<{ page: Page; errors: string[] }> {
+export async function openPage(
+  browser: BrowserContext,
+  url: string,
+  { width, height = 900, scheme = 'light' }: Look,
+): Promise<{ page: Page; errors: string[] }> {
   const page = await browser.newPage();
   const errors: string[] = [];
-  page.on('console', (message) => { if (message.type() === 'error') errors.push(message.text()); });
-  page.on('pageerror', (error) => { errors.push(String(error)); });
+  page.on('console', (message) => {
+    if (message.type() === 'error') errors.push(message.text());
+  });
+  page.on('pageerror', (error) => {
+    errors.push(String(error));
+  });
   await page.setViewportSize({ width, height });
   await page.emulateMedia({ colorScheme: scheme });
   await page.goto(url);
@@ -40,5 +58,11 @@ export async function axeViolations(page: Page): Promise<string[]> {
   // evaluated by the debugger, for which the page's own policy does not hold
   await page.evaluate(readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
   const { violations } = await page.evaluate<AxeResults>('axe.run(document, { resultTypes: ["violations"] })');
-  return violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 3).map(({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary ?? ''}`).join(' | ')}`);
+  return violations.map(
+    ({ id, help, nodes }) =>
+      `${id}: ${help}: ${nodes
+        .slice(0, 3)
+        .map(({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary ?? ''}`)
+        .join(' | ')}`,
+  );
 }

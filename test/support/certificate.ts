@@ -22,7 +22,19 @@ const EC = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes
 export async function makeCertificateAuthority(cleanup: Cleanup): Promise<CertificateAuthority> {
   const folder = tempDir(cleanup, 'ca');
   const file = (name: string): string => join(folder, name);
-  await runOk('openssl', ['req', '-x509', ...EC, '-days', '2', '-subj', '/CN=test authority', '-keyout', file('ca.key'), '-out', file('ca.crt')]);
+  await runOk('openssl', [
+    'req',
+    '-x509',
+    ...EC,
+    '-days',
+    '2',
+    '-subj',
+    '/CN=test authority',
+    '-keyout',
+    file('ca.key'),
+    '-out',
+    file('ca.crt'),
+  ]);
   const ca = read(file('ca.key'), file('ca.crt'));
   return {
     ...ca,
@@ -31,7 +43,23 @@ export async function makeCertificateAuthority(cleanup: Cleanup): Promise<Certif
       writeFileSync(extensions, 'subjectAltName=IP:127.0.0.1,DNS:localhost\n');
       const [key, request, cert] = [file(`${name}.key`), file(`${name}.csr`), file(`${name}.crt`)];
       await runOk('openssl', ['req', ...EC, '-subj', `/CN=${name}`, '-keyout', key, '-out', request]);
-      await runOk('openssl', ['x509', '-req', '-in', request, '-CA', ca.certFile, '-CAkey', ca.keyFile, '-CAcreateserial', '-days', '2', '-extfile', extensions, '-out', cert]);
+      await runOk('openssl', [
+        'x509',
+        '-req',
+        '-in',
+        request,
+        '-CA',
+        ca.certFile,
+        '-CAkey',
+        ca.keyFile,
+        '-CAcreateserial',
+        '-days',
+        '2',
+        '-extfile',
+        extensions,
+        '-out',
+        cert,
+      ]);
       return read(key, cert);
     },
   };

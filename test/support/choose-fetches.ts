@@ -11,14 +11,35 @@ let nextId = 0;
 export function chooseFetches(
   table: PieceTable,
   sources: readonly Neighbour[],
-  { now, limits = DOWNLOAD_LIMITS, random = () => 0, guard = new ImportGuard(table.layout.pieceCount, random) }:
-    { now: number; limits?: DownloadLimits; random?: () => number; guard?: ImportGuard },
+  {
+    now,
+    limits = DOWNLOAD_LIMITS,
+    random = () => 0,
+    guard = new ImportGuard(table.layout.pieceCount, random),
+  }: { now: number; limits?: DownloadLimits; random?: () => number; guard?: ImportGuard },
 ): Fetch[] {
   const chosen: Fetch[] = [];
   planFetches({
-    table, sources, room: Infinity, longest: Math.floor(limits.maxRunBytes / table.layout.pieceLength), limits, guard, patienceMs: 0, now, random,
+    table,
+    sources,
+    room: Infinity,
+    longest: Math.floor(limits.maxRunBytes / table.layout.pieceLength),
+    limits,
+    guard,
+    patienceMs: 0,
+    now,
+    random,
     begin: (source, [first, count]) => {
-      const fetch: Fetch = { id: nextId++, peer: source.peer, first, count, startedAt: now, relayed: source.relays, arrived: 0, ...awaitedSince(now) };
+      const fetch: Fetch = {
+        id: nextId++,
+        peer: source.peer,
+        first,
+        count,
+        startedAt: now,
+        relayed: source.relays,
+        arrived: 0,
+        ...awaitedSince(now),
+      };
       source.fetches.set(fetch.id, fetch);
       table.claim([first, count]);
       chosen.push(fetch);

@@ -11,14 +11,26 @@ export interface CliResult {
 
 /** The caller's environment without any setting of layerswarm, and without the configuration of this host. */
 export function cleanEnv(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
-  return { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('LAYERSWARM_'))), LAYERSWARM_CONFIG: '/dev/null', ...extra };
+  return {
+    ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('LAYERSWARM_'))),
+    LAYERSWARM_CONFIG: '/dev/null',
+    ...extra,
+  };
 }
 
 /** Runs the real program to its end. */
-export async function cli(args: readonly string[], options: { env?: NodeJS.ProcessEnv; nodeArgs?: readonly string[] } = {}): Promise<CliResult> {
-  const child = spawn(process.execPath, [...options.nodeArgs ?? [], MAIN, ...args], { env: cleanEnv(options.env), stdio: ['ignore', 'pipe', 'pipe'] });
+export async function cli(
+  args: readonly string[],
+  options: { env?: NodeJS.ProcessEnv; nodeArgs?: readonly string[] } = {},
+): Promise<CliResult> {
+  const child = spawn(process.execPath, [...(options.nodeArgs ?? []), MAIN, ...args], {
+    env: cleanEnv(options.env),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const [stdout, stderr, code] = await Promise.all([
-    text(child.stdout), text(child.stderr), new Promise<number | null>((resolve, reject) => child.once('close', resolve).once('error', reject)),
+    text(child.stdout),
+    text(child.stderr),
+    new Promise<number | null>((resolve, reject) => child.once('close', resolve).once('error', reject)),
   ]);
   return { code, stdout, stderr };
 }

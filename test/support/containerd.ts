@@ -19,17 +19,20 @@ export async function startContainerd(cleanup: Cleanup, netns?: string): Promise
   const dir = tempDir(cleanup, 'ctd');
   const socket = join(dir, 'c.sock');
   const config = join(dir, 'config.toml');
-  writeFileSync(config, [
-    'version = 2',
-    `root = "${join(dir, 'root')}"`,
-    `state = "${join(dir, 'state')}"`,
-    'disabled_plugins = ["io.containerd.grpc.v1.cri"]',
-    '[grpc]',
-    `  address = "${socket}"`,
-    '[ttrpc]',
-    `  address = "${join(dir, 't.sock')}"`,
-    '',
-  ].join('\n'));
+  writeFileSync(
+    config,
+    [
+      'version = 2',
+      `root = "${join(dir, 'root')}"`,
+      `state = "${join(dir, 'state')}"`,
+      'disabled_plugins = ["io.containerd.grpc.v1.cri"]',
+      '[grpc]',
+      `  address = "${socket}"`,
+      '[ttrpc]',
+      `  address = "${join(dir, 't.sock')}"`,
+      '',
+    ].join('\n'),
+  );
   const program = startProgram(cleanup, 'containerd', ['--config', config], { netns });
   await program.waitForOutput(/containerd successfully booted/);
   let hosts = 0;

@@ -53,12 +53,16 @@ export async function withoutLeaks<T>(t: ExecutionContext, work: (scratch: strin
 
 /** Files, mounts, loop devices and processes that belong to a scratch folder. */
 export function leftovers(scratch: string): string[] {
-  const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n').filter((line) => line.includes(scratch));
+  const mounts = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes(scratch));
   const loops = readdirSync('/sys/block').flatMap((name) => {
     const backing = read(`/sys/block/${name}/loop/backing_file`);
     return backing.includes(scratch) ? [`${name}: ${backing}`] : [];
   });
-  const processes = readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && read(`/proc/${pid}/environ`).includes(`LAYERSWARM_SCRATCH=${scratch}`));
+  const processes = readdirSync('/proc').filter(
+    (pid) => /^\d+$/.test(pid) && read(`/proc/${pid}/environ`).includes(`LAYERSWARM_SCRATCH=${scratch}`),
+  );
   return [...readdirSync(scratch), ...mounts, ...loops, ...processes.map((pid) => `process ${pid}: ${read(`/proc/${pid}/cmdline`)}`)];
 }
 
@@ -71,9 +75,18 @@ function read(path: string): string {
 }
 
 /** A conversion that must fail, with one line, and leave nothing: no output, mount or process. */
-export async function refused(t: ExecutionContext, disk: string, code: ErrorCode, message: RegExp, options: ConvertOptions = {}): Promise<void> {
+export async function refused(
+  t: ExecutionContext,
+  disk: string,
+  code: ErrorCode,
+  message: RegExp,
+  options: ConvertOptions = {},
+): Promise<void> {
   const dir = tempDir(t, 'out');
-  const error = await t.throwsAsync(withoutLeaks(t, (scratch) => convertDisk(disk, { kind: 'tar', file: join(dir, 'layer.tar') }, { scratch, ...options })), { instanceOf: LayerswarmError, message });
+  const error = await t.throwsAsync(
+    withoutLeaks(t, (scratch) => convertDisk(disk, { kind: 'tar', file: join(dir, 'layer.tar') }, { scratch, ...options })),
+    { instanceOf: LayerswarmError, message },
+  );
   t.is(error?.code, code, error?.message);
   t.deepEqual(readdirSync(dir), []);
 }
@@ -81,7 +94,15 @@ export async function refused(t: ExecutionContext, disk: string, code: ErrorCode
 /** Names in a tar archive as GNU tar lists them, escaped. */
 export async function listTar(file: string): Promise<string[]> {
   const { stdout } = await runOk('tar', ['--list', '--quoting-style=c', `--file=${file}`]);
-  return stdout.split('\n').filter((line) => line !== '').map((line) => JSON.parse(line.replaceAll(/\\(\d{3})/g, (_, octal: string) => `\\u00${Number.parseInt(octal, 8).toString(16).padStart(2, '0')}`)) as string);
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map(
+      (line) =>
+        JSON.parse(
+          line.replaceAll(/\\(\d{3})/g, (_, octal: string) => `\\u00${Number.parseInt(octal, 8).toString(16).padStart(2, '0')}`),
+        ) as string,
+    );
 }
 
 export async function readFromTar(file: string, name: string): Promise<string> {
@@ -92,7 +113,16 @@ export async function readFromTar(file: string, name: string): Promise<string> {
 export async function unpack(t: ExecutionContext, file: string): Promise<string> {
   const dir = join(tempDir(t, 'tree'), 'tree');
   mkdirSync(dir);
-  await runOk('tar', ['--extract', '--xattrs', '--xattrs-include=*', '--same-owner', '--preserve-permissions', '--numeric-owner', `--directory=${dir}`, `--file=${file}`]);
+  await runOk('tar', [
+    '--extract',
+    '--xattrs',
+    '--xattrs-include=*',
+    '--same-owner',
+    '--preserve-permissions',
+    '--numeric-owner',
+    `--directory=${dir}`,
+    `--file=${file}`,
+  ]);
   return dir;
 }
 

@@ -74,7 +74,7 @@ class SharedFetch {
     this.done.catch(() => undefined);
   }
 
-  async* read(start: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  async *read(start: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
     let offset = 0;
     for (let index = 0; offset < end; index++) {
       while (this.#chunks[index] === undefined) {
@@ -94,8 +94,17 @@ class SharedFetch {
     const haveBytes = this.#chunks.reduce((sum, { length }) => sum + length, 0);
     const { digest, repository } = this.#request;
     return {
-      digest, repository, haveBytes, sizeBytes: undefined, fromOriginBytes: haveBytes, fromPeers: new Map(), bytesPerSecond: 0, stalls: 0, retries: 0,
-      state: this.#isComplete ? 'done' : 'fetching', startedAt: 0,
+      digest,
+      repository,
+      haveBytes,
+      sizeBytes: undefined,
+      fromOriginBytes: haveBytes,
+      fromPeers: new Map(),
+      bytesPerSecond: 0,
+      stalls: 0,
+      retries: 0,
+      state: this.#isComplete ? 'done' : 'fetching',
+      startedAt: 0,
     };
   }
 
@@ -112,7 +121,7 @@ class SharedFetch {
     }
   }
 
-  async* #recorded(from: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  async *#recorded(from: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const chunk of from) {
       this.#chunks.push(Buffer.from(chunk));
       this.#arrived.resolve();
@@ -130,7 +139,13 @@ async function sizeOf(store: BlobStore, origin: BlobOrigin | undefined, request:
   return origin.blobSize(request.repository, request.digest);
 }
 
-async function* source(store: BlobStore, origin: BlobOrigin | undefined, { digest, repository }: BlobRequest, held: Buffer | undefined, size: number): AsyncGenerator<Uint8Array> {
+async function* source(
+  store: BlobStore,
+  origin: BlobOrigin | undefined,
+  { digest, repository }: BlobRequest,
+  held: Buffer | undefined,
+  size: number,
+): AsyncGenerator<Uint8Array> {
   if (store.size(digest) !== undefined) {
     const reader = await store.open(digest);
     try {

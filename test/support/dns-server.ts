@@ -35,4 +35,6 @@ socket.on('message', (query, from) => {
   }
   socket.send(Buffer.concat([header, question, record]), from.port, from.address);
 });
-socket.bind(53, listen, () => { console.log('ready'); });
+socket.bind(53, listen, () => {
+  console.log('ready');
+});

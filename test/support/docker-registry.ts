@@ -59,17 +59,31 @@ export async function startDockerRegistry(cleanup: Cleanup, options: DockerRegis
   const passwords = join(folder, 'htpasswd');
   writeFileSync(passwords, HTPASSWD);
   const basic = options.basicAuth === true ? { htpasswd: { realm: 'test registry', path: passwords } } : undefined;
-  const token = tokenAuth === undefined ? undefined : {
-    token: { realm: tokenAuth.realm, service: tokenAuth.service, issuer: tokenAuth.issuer, rootcertbundle: tokenAuth.rootCertificate },
-  };
+  const token =
+    tokenAuth === undefined
+      ? undefined
+      : {
+          token: {
+            realm: tokenAuth.realm,
+            service: tokenAuth.service,
+            issuer: tokenAuth.issuer,
+            rootcertbundle: tokenAuth.rootCertificate,
+          },
+        };
   const config = {
     version: 0.1,
     log: { level: 'info', accesslog: { disabled: false } },
-    storage: { filesystem: { rootdirectory: join(folder, 'data') }, delete: { enabled: true }, maintenance: { uploadpurging: { enabled: false } } },
+    storage: {
+      filesystem: { rootdirectory: join(folder, 'data') },
+      delete: { enabled: true },
+      maintenance: { uploadpurging: { enabled: false } },
+    },
     http: {
       addr: `${address}:${options.port ?? 0}`,
       secret: 'test',
-      ...(tls === undefined ? {} : { tls: { key: tls.key, certificate: tls.cert, ...(tls.clientCa === undefined ? {} : { clientcas: [tls.clientCa] }) } }),
+      ...(tls === undefined
+        ? {}
+        : { tls: { key: tls.key, certificate: tls.cert, ...(tls.clientCa === undefined ? {} : { clientcas: [tls.clientCa] }) } }),
     },
     ...(options.proxyOf === undefined ? {} : { proxy: { remoteurl: options.proxyOf } }),
     ...(basic === undefined && token === undefined ? {} : { auth: { ...basic, ...token } }),
@@ -90,11 +104,15 @@ export async function startDockerRegistry(cleanup: Cleanup, options: DockerRegis
     folder,
     pid: program.pid,
     requests,
-    blobBytes: () => requests().filter(isBlobRead).reduce((sum, { bodyBytes }) => sum + bodyBytes, 0),
-    waitForRequests: (matches, count) => waitFor(`${count} requests in the access log`, () => {
-      const found = requests().filter(matches);
-      return found.length >= count && found;
-    }),
+    blobBytes: () =>
+      requests()
+        .filter(isBlobRead)
+        .reduce((sum, { bodyBytes }) => sum + bodyBytes, 0),
+    waitForRequests: (matches, count) =>
+      waitFor(`${count} requests in the access log`, () => {
+        const found = requests().filter(matches);
+        return found.length >= count && found;
+      }),
     async stop() {
       await program.stop();
     },
@@ -107,6 +125,7 @@ export function isBlobRead({ method, url }: { readonly method: string; readonly 
 
 /** Apache's combined format. */
 function parseAccessLog(text: string): LoggedRequest[] {
-  return [...text.matchAll(/^\S+ \S+ .+? \[[^\]]+\] "([A-Z]+) (\S+) HTTP\/[\d.]+" (\d{3}) (\d+)/gm)].map(([, method, url, status, bytes]) => (
-    { method: method!, url: url!, status: Number(status), bodyBytes: Number(bytes) }));
+  return [...text.matchAll(/^\S+ \S+ .+? \[[^\]]+\] "([A-Z]+) (\S+) HTTP\/[\d.]+" (\d{3}) (\d+)/gm)].map(
+    ([, method, url, status, bytes]) => ({ method: method!, url: url!, status: Number(status), bodyBytes: Number(bytes) }),
+  );
 }

@@ -28,7 +28,10 @@ export interface Dockerd {
  * A Docker Engine with folders and a containerd of its own, and without a network of its own: containers run with
  * `--network none` or `host`.
  */
-export async function startDockerd(cleanup: Cleanup, { mirror, insecureRegistries = ['127.0.0.0/8'], configFile, netns }: DockerdOptions = {}): Promise<Dockerd> {
+export async function startDockerd(
+  cleanup: Cleanup,
+  { mirror, insecureRegistries = ['127.0.0.0/8'], configFile, netns }: DockerdOptions = {},
+): Promise<Dockerd> {
   const containerd = await startContainerd(cleanup, netns);
   const dir = tempDir(cleanup, 'dkr');
   const socket = join(dir, 'd.sock');
@@ -37,22 +40,40 @@ export async function startDockerd(cleanup: Cleanup, { mirror, insecureRegistrie
   if (configFile === undefined) writeFileSync(config, '{}');
   const pidFile = join(dir, 'pid');
   // a container on the host's network leaves its namespace mounted
-  cleanup.teardown(async () => { await run('umount', ['--lazy', join(dir, 'exec/netns/default')]); });
-  const program = startProgram(cleanup, 'dockerd', [
-    '--host', `unix://${socket}`,
-    '--data-root', join(dir, 'data'),
-    '--exec-root', join(dir, 'exec'),
-    '--pidfile', pidFile,
-    '--config-file', config,
-    '--containerd', containerd.socket,
-    '--iptables=false',
-    '--ip6tables=false',
-    '--bridge=none',
-    ...insecureRegistries.flatMap((registry) => ['--insecure-registry', registry]),
-    ...(mirror === undefined ? [] : ['--registry-mirror', mirror]),
-  ], { netns });
+  cleanup.teardown(async () => {
+    await run('umount', ['--lazy', join(dir, 'exec/netns/default')]);
+  });
+  const program = startProgram(
+    cleanup,
+    'dockerd',
+    [
+      '--host',
+      `unix://${socket}`,
+      '--data-root',
+      join(dir, 'data'),
+      '--exec-root',
+      join(dir, 'exec'),
+      '--pidfile',
+      pidFile,
+      '--config-file',
+      config,
+      '--containerd',
+      containerd.socket,
+      '--iptables=false',
+      '--ip6tables=false',
+      '--bridge=none',
+      ...insecureRegistries.flatMap((registry) => ['--insecure-registry', registry]),
+      ...(mirror === undefined ? [] : ['--registry-mirror', mirror]),
+    ],
+    { netns },
+  );
   await program.waitForOutput(/API listen on/);
-  const options = (more: RunOptions = {}): RunOptions => ({ netns, env: { DOCKER_CONFIG: join(dir, 'config') }, deadline: 300_000, ...more });
+  const options = (more: RunOptions = {}): RunOptions => ({
+    netns,
+    env: { DOCKER_CONFIG: join(dir, 'config') },
+    deadline: 300_000,
+    ...more,
+  });
   return {
     socket,
     pidFile,

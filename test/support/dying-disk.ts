@@ -38,7 +38,10 @@ export class DyingDisk implements AsyncDisposable {
       }
       return call.apply(self, args);
     });
-    for (const [target, names] of [[fs.promises as unknown as Record<string, Call>, PROMISES], [handle, HANDLE]] as const) {
+    for (const [target, names] of [
+      [fs.promises as unknown as Record<string, Call>, PROMISES],
+      [handle, HANDLE],
+    ] as const) {
       disk.#patch(target, names, async (call, self, args) => {
         disk.#step();
         return await call.apply(self, args);
@@ -77,8 +80,12 @@ export class DyingDisk implements AsyncDisposable {
   #patch(target: Record<string, Call>, names: readonly string[], around: (call: Call, self: unknown, args: unknown[]) => unknown): void {
     for (const name of names) {
       const call = target[name]!;
-      target[name] = function (this: unknown, ...args: unknown[]) { return around(call, this, args); };
-      this.#restore.push(() => { target[name] = call; });
+      target[name] = function (this: unknown, ...args: unknown[]) {
+        return around(call, this, args);
+      };
+      this.#restore.push(() => {
+        target[name] = call;
+      });
     }
   }
 }

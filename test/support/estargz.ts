@@ -51,7 +51,13 @@ export async function eStargz(files: Readonly<Record<string, Buffer>>, chunkByte
       close();
       open = content.subarray(at, at + chunkBytes);
       entries.push({
-        name, mode: 0o644, uid: 0, gid: 0, member: members.length, chunkOffset: at, chunkDigest: sha256(open),
+        name,
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        member: members.length,
+        chunkOffset: at,
+        chunkDigest: sha256(open),
         chunkSize: at + chunkBytes < content.length ? chunkBytes : 0,
         ...(at === 0 ? { type: 'reg', size: content.length, digest: sha256(content) } : { type: 'chunk' }),
       });
@@ -62,10 +68,16 @@ export async function eStargz(files: Readonly<Record<string, Buffer>>, chunkByte
   const compressed = members.map((bytes) => gzipSync(bytes, { level: 0 }));
   const offsets: number[] = [0];
   for (const { length } of compressed) offsets.push(offsets.at(-1)! + length);
-  const toc = Buffer.from(JSON.stringify({ version: 1, entries: entries.map(({ member, ...entry }) => ({ ...entry, offset: offsets[member]! })) }));
+  const toc = Buffer.from(
+    JSON.stringify({ version: 1, entries: entries.map(({ member, ...entry }) => ({ ...entry, offset: offsets[member]! })) }),
+  );
   const tocTar = Buffer.concat([await tarHeader(TOC_NAME, toc), toc, padding(toc.length), END]);
   const footer = Buffer.concat([FOOTER_HEAD, Buffer.from(`${offsets.at(-1)!.toString(16).padStart(16, '0')}STARGZ`), FOOTER_TAIL]);
-  return { blob: Buffer.concat([...compressed, gzipSync(tocTar), footer]), tocDigest: sha256(toc), diffId: sha256(Buffer.concat([...members, tocTar])) };
+  return {
+    blob: Buffer.concat([...compressed, gzipSync(tocTar), footer]),
+    tocDigest: sha256(toc),
+    diffId: sha256(Buffer.concat([...members, tocTar])),
+  };
 }
 
 /** What a lazy client does: footer, table of contents, then a chunk when it is needed, each checked by itself. */
@@ -84,7 +96,12 @@ export class LazyLayer {
   static async open(size: number, tocDigest: string, read: (start: number, end: number) => Promise<Buffer>): Promise<LazyLayer> {
     const footer = await read(size - FOOTER_BYTES, size);
     const magic = footer.subarray(FOOTER_HEAD.length + 16, -FOOTER_TAIL.length).toString();
-    if (!footer.subarray(0, FOOTER_HEAD.length).equals(FOOTER_HEAD) || magic !== 'STARGZ' || !footer.subarray(-FOOTER_TAIL.length).equals(FOOTER_TAIL)) throw new Error('no footer of eStargz');
+    if (
+      !footer.subarray(0, FOOTER_HEAD.length).equals(FOOTER_HEAD) ||
+      magic !== 'STARGZ' ||
+      !footer.subarray(-FOOTER_TAIL.length).equals(FOOTER_TAIL)
+    )
+      throw new Error('no footer of eStargz');
     const tocOffset = Number.parseInt(footer.subarray(FOOTER_HEAD.length, FOOTER_HEAD.length + 16).toString(), 16);
     const tar = gunzipSync(await read(tocOffset, size - FOOTER_BYTES));
     const length = Number.parseInt(tar.subarray(124, 135).toString(), 8);

@@ -25,10 +25,17 @@ export class ExchangeSwarm {
   /** Also of nodes that were stopped. */
   readonly #folders = new Set<string>();
 
-  async add(origin: Origin | undefined, options: Partial<ExchangeOptions> & { folder?: string; seed?: number } = {}): Promise<ExchangeNode> {
+  async add(
+    origin: Origin | undefined,
+    options: Partial<ExchangeOptions> & { folder?: string; seed?: number } = {},
+  ): Promise<ExchangeNode> {
     const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'layerswarm-exchange-')));
     this.#folders.add(folder);
-    const network = await this.swarm.join({ connect: false, ...(options.seed === undefined ? {} : { seed: options.seed }), ...(options.zone === undefined ? {} : { zone: options.zone }) });
+    const network = await this.swarm.join({
+      connect: false,
+      ...(options.seed === undefined ? {} : { seed: options.seed }),
+      ...(options.zone === undefined ? {} : { zone: options.zone }),
+    });
     const store = await openStore(folder);
     const exchange = new Exchange({ network, store: exchangeStore(store.blobs), origin: () => origin, ...options });
     for (const other of this.nodes) if (!other.network.stopped) this.swarm.connect(network, other.network);

@@ -12,9 +12,13 @@ export function exchangeStore(blobs: BlobStore & GuardedBlobs): ExchangeStore {
     },
     openPartial: async (digest, size, pieceLength) => await blobs.openPartial(digest, size, pieceLength),
     checkpoints: async (digest) => await blobs.checkpoints(digest),
-    doubt: (digest) => { blobs.doubt(digest); },
+    doubt: (digest) => {
+      blobs.doubt(digest);
+    },
     onRemoved: (listener) => {
-      blobs.onChange(({ kind, digest }) => { if (kind === 'removed') listener(digest); });
+      blobs.onChange(({ kind, digest }) => {
+        if (kind === 'removed') listener(digest);
+      });
     },
   };
 }

@@ -22,14 +22,20 @@ export async function mountFailingDisk(cleanup: Cleanup, megabytes: number): Pro
   await runOk('mkfs.ext4', ['-q', '-E', 'lazy_itable_init=0', image]);
   await runOk('tune2fs', ['-e', 'remount-ro', image]);
   await runOk('mount', ['-o', 'loop', image, path]);
-  cleanup.teardown(async () => { await run('umount', ['-l', path]); });
+  cleanup.teardown(async () => {
+    await run('umount', ['-l', path]);
+  });
   const device = basename((await runOk('findmnt', ['-n', '-o', 'SOURCE', path])).stdout.trim());
   const trigger = join('/sys/fs/ext4', device, 'trigger_fs_error');
   if (!readdirSync('/sys/fs/ext4').includes(device)) throw new Error(`the kernel shows no ext4 on ${device}`);
   return {
     path,
-    breakNow: () => { writeFileSync(trigger, '1'); },
+    breakNow: () => {
+      writeFileSync(trigger, '1');
+    },
     // the loop device has an error for what its file ends before
-    setHalf: (there) => { truncateSync(image, megabytes * (there ? 1 : 0.5) * 2 ** 20); },
+    setHalf: (there) => {
+      truncateSync(image, megabytes * (there ? 1 : 0.5) * 2 ** 20);
+    },
   };
 }

@@ -26,7 +26,11 @@ export interface FakeEngine {
 }
 
 /** Says what a Docker Engine would, on a Unix socket of its own, or over TCP as an engine on another host. */
-export async function startFakeEngine(cleanup: Cleanup, answer: (request: EngineRequest) => EngineAnswer | undefined, where: 'here' | 'elsewhere' = 'here'): Promise<FakeEngine> {
+export async function startFakeEngine(
+  cleanup: Cleanup,
+  answer: (request: EngineRequest) => EngineAnswer | undefined,
+  where: 'here' | 'elsewhere' = 'here',
+): Promise<FakeEngine> {
   const requests: EngineRequest[] = [];
   const listener = (incoming: IncomingMessage, response: ServerResponse): void => {
     const take = async (): Promise<void> => {
@@ -50,7 +54,9 @@ async function readRequest(incoming: IncomingMessage): Promise<EngineRequest> {
 
 function respond(response: ServerResponse, answer: EngineAnswer | undefined): void {
   if (answer === undefined) response.writeHead(404, { 'Content-Type': 'application/json' }).end('{"message":"no such thing"}');
-  else if ('json' in answer) response.writeHead(answer.status ?? 200, { 'Content-Type': 'application/json' }).end(JSON.stringify(answer.json));
-  else if ('lines' in answer) response.writeHead(200, { 'Content-Type': 'application/json' }).end(answer.lines.map((line) => `${JSON.stringify(line)}\r\n`).join(''));
+  else if ('json' in answer)
+    response.writeHead(answer.status ?? 200, { 'Content-Type': 'application/json' }).end(JSON.stringify(answer.json));
+  else if ('lines' in answer)
+    response.writeHead(200, { 'Content-Type': 'application/json' }).end(answer.lines.map((line) => `${JSON.stringify(line)}\r\n`).join(''));
   else if ('bytes' in answer) response.writeHead(200, { 'Content-Type': 'application/x-tar' }).end(answer.bytes);
 }

@@ -8,7 +8,12 @@ import { type RunningServer, serve, type ServeOptions } from './http-server.ts';
 /** What goes wrong with an answer. Offsets and lengths count body bytes of that answer. */
 export type Fault =
   /** An answer of the proxy's own, also of the wrong kind. */
-  | { readonly kind: 'status'; readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body?: string | Buffer }
+  | {
+      readonly kind: 'status';
+      readonly status: number;
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly body?: string | Buffer;
+    }
   | { readonly kind: 'redirect'; readonly to: string | ((url: string) => string); readonly status?: number }
   /** Never answers. */
   | { readonly kind: 'hang' }
@@ -88,9 +93,13 @@ export async function startFaultProxy(cleanup: Cleanup, upstream: string, option
     await passThrough(target, seen, faults, request, response);
   }
 
-  const server = await serve(cleanup, (request, response) => {
-    answer(request, response).catch(() => response.destroy()); // the client is gone, or the origin is: both look so to a client
-  }, options);
+  const server = await serve(
+    cleanup,
+    (request, response) => {
+      answer(request, response).catch(() => response.destroy()); // the client is gone, or the origin is: both look so to a client
+    },
+    options,
+  );
   return {
     ...server,
     requests,
@@ -124,10 +133,13 @@ async function answeredByItself(fault: Fault, seen: SeenRequest, response: Serve
     }
     case 'redirect': {
       seen.status = fault.status ?? 307;
-      response.writeHead(seen.status, { location: typeof fault.to === 'string' ? fault.to : fault.to(seen.url), 'content-length': 0 }).end();
+      response
+        .writeHead(seen.status, { location: typeof fault.to === 'string' ? fault.to : fault.to(seen.url), 'content-length': 0 })
+        .end();
       return true;
     }
-    case 'hang': return true;
+    case 'hang':
+      return true;
     case 'reset': {
       response.socket?.resetAndDestroy();
       return true;
@@ -140,16 +152,34 @@ async function answeredByItself(fault: Fault, seen: SeenRequest, response: Serve
       await fault.opened;
       break;
     }
-    case 'short': case 'overlong': case 'cut': case 'stall': case 'corrupt': case 'slow': case 'norange': case 'lyingrange': case 'headers': break;
+    case 'short':
+    case 'overlong':
+    case 'cut':
+    case 'stall':
+    case 'corrupt':
+    case 'slow':
+    case 'norange':
+    case 'lyingrange':
+    case 'headers':
+      break;
   }
   return false;
 }
 
-async function passThrough(target: string, seen: SeenRequest, faults: readonly Fault[], request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function passThrough(
+  target: string,
+  seen: SeenRequest,
+  faults: readonly Fault[],
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const url = new URL(seen.url, target);
   const headers = { ...seen.headers };
   const asked = /^bytes=(\d+)-(\d+)$/.exec(seen.headers.range ?? '');
-  const lie = faults.some(({ kind }) => kind === 'lyingrange') && asked !== null ? { start: Number(asked[1]), length: Number(asked[2]) - Number(asked[1]) + 1 } : undefined;
+  const lie =
+    faults.some(({ kind }) => kind === 'lyingrange') && asked !== null
+      ? { start: Number(asked[1]), length: Number(asked[2]) - Number(asked[1]) + 1 }
+      : undefined;
   if (lie !== undefined || faults.some(({ kind }) => kind === 'norange')) delete headers.range;
   const upstream = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, { method: seen.method, headers });
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
@@ -160,7 +190,10 @@ async function passThrough(target: string, seen: SeenRequest, faults: readonly F
   seen.status = answer.statusCode ?? 502;
   if (lie !== undefined) {
     seen.status = 206;
-    response.writeHead(206, { 'content-length': lie.length, 'content-range': `bytes ${lie.start}-${lie.start + lie.length - 1}/${answer.headers['content-length'] ?? '*'}` });
+    response.writeHead(206, {
+      'content-length': lie.length,
+      'content-range': `bytes ${lie.start}-${lie.start + lie.length - 1}/${answer.headers['content-length'] ?? '*'}`,
+    });
     await sendBody(answer, [...faults, { kind: 'short', bytes: lie.length }], seen, response);
     return;
   }

@@ -13,7 +13,8 @@ export interface GuestOptions {
 /** A folder that looks like the root of a system, of some 300 KiB: what a conversion looks at, and nothing more. */
 export function makeGuestTree(cleanup: Cleanup, { name = 'Tiny Linux 1', fstab, files = {} }: GuestOptions = {}): string {
   const root = join(tempDir(cleanup, 'guest'), 'root');
-  for (const folder of ['bin', 'boot', 'dev', 'etc', 'home', 'proc', 'root', 'sbin', 'sys', 'tmp', 'usr/lib', 'var/log']) mkdirSync(join(root, folder), { recursive: true });
+  for (const folder of ['bin', 'boot', 'dev', 'etc', 'home', 'proc', 'root', 'sbin', 'sys', 'tmp', 'usr/lib', 'var/log'])
+    mkdirSync(join(root, folder), { recursive: true });
   chmodSync(join(root, 'tmp'), 0o1777);
   chmodSync(join(root, 'root'), 0o700);
   for (const program of ['bin/sh', 'sbin/init']) copyFileSync('/bin/dash', join(root, program));

@@ -20,7 +20,11 @@ export async function multiPlatformImage(cleanup: Cleanup): Promise<{ layout: Oc
   const layout = await OciLayout.create(join(tempDir(cleanup, 'img'), 'layout'));
   const shared = await layout.addLayer({ 'etc/shared': randomBytes(5_000).toString('hex') });
   const children: Descriptor[] = [];
-  for (const platform of [{ os: 'linux', architecture: 'amd64' }, { os: 'linux', architecture: 'arm64' }, { os: 'linux', architecture: 'arm', variant: 'v7' }]) {
+  for (const platform of [
+    { os: 'linux', architecture: 'amd64' },
+    { os: 'linux', architecture: 'arm64' },
+    { os: 'linux', architecture: 'arm', variant: 'v7' },
+  ]) {
     const own = await layout.addLayer({ 'etc/platform': `${JSON.stringify(platform)} ${randomBytes(1_000).toString('hex')}` });
     children.push(await layout.addImage({ layers: [shared, own], platform }));
   }
@@ -32,7 +36,8 @@ export async function everyLayerKind(cleanup: Cleanup): Promise<OciLayout> {
   const layout = await OciLayout.create(join(tempDir(cleanup, 'img'), 'layout'));
   const empty = await layout.addBlob(new Uint8Array(0), MEDIA_TYPE.none);
   const layers: Layer[] = [{ descriptor: empty, diffId: empty.digest }];
-  for (const kind of ['none', 'gzip', 'zstd'] as const) layers.push(await layout.addLayer({ [`etc/${kind}`]: randomBytes(3_000).toString('hex') }, kind));
+  for (const kind of ['none', 'gzip', 'zstd'] as const)
+    layers.push(await layout.addLayer({ [`etc/${kind}`]: randomBytes(3_000).toString('hex') }, kind));
   await layout.addImage({ layers, tag: 'layers' });
   return layout;
 }

@@ -15,14 +15,18 @@ export function patternBytes(range: ByteRange): Buffer {
 }
 
 async function* patternChunks(range: ByteRange): AsyncGenerator<Buffer, void, undefined> {
-  for (let at = range.start; at < range.end; at += CHUNK_BYTES) yield await Promise.resolve(patternBytes({ start: at, end: Math.min(range.end, at + CHUNK_BYTES) }));
+  for (let at = range.start; at < range.end; at += CHUNK_BYTES)
+    yield await Promise.resolve(patternBytes({ start: at, end: Math.min(range.end, at + CHUNK_BYTES) }));
 }
 
 /** What a test's node serves: the pattern of every blob, and whatever the test sets instead. */
 export class TestLaneSource implements LaneSource {
   readonly reads: { peerId: string; range: ByteRange }[] = [];
   servedBytes = 0;
-  onRead: (blob: Digest, range: ByteRange) => LaneAnswer | undefined | Promise<LaneAnswer | undefined> = (_, range) => ({ bytes: patternBytes(range), note: Buffer.from('pattern') });
+  onRead: (blob: Digest, range: ByteRange) => LaneAnswer | undefined | Promise<LaneAnswer | undefined> = (_, range) => ({
+    bytes: patternBytes(range),
+    note: Buffer.from('pattern'),
+  });
 
   async read(peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> {
     this.reads.push({ peerId, range });
@@ -48,7 +52,8 @@ export class CollectingTarget implements RangeTarget {
   }
 
   async write(offset: number, chunk: Uint8Array): Promise<void> {
-    if (offset !== this.#range.start + this.received) throw new Error(`a chunk at ${offset}, expected ${this.#range.start + this.received}`);
+    if (offset !== this.#range.start + this.received)
+      throw new Error(`a chunk at ${offset}, expected ${this.#range.start + this.received}`);
     if (offset + chunk.length > this.#range.end) throw new Error(`a chunk at ${offset} ends behind ${this.#range.end}`);
     this.writes += 1;
     await this.gate?.(offset);

@@ -21,15 +21,47 @@ export interface AgentInfo {
 /** The keys of `GET /api/v1/status` that tests read. */
 export interface Status {
   readonly peerId: string;
-  readonly health: { readonly level: string; readonly sentence: string; readonly ready: boolean; readonly parts: Readonly<Record<string, { readonly level: string; readonly sentence: string; readonly since: string }>> };
-  readonly membership: { readonly keyIds: readonly string[]; readonly handshakeFailures: Readonly<Record<string, number>>; readonly strangers: readonly { readonly address: string; readonly failures: number }[] };
-  readonly origin: { readonly url: string | null; readonly name: string | null; readonly source: string; readonly state: string; readonly reason: string | null; readonly bytes: number };
+  readonly health: {
+    readonly level: string;
+    readonly sentence: string;
+    readonly ready: boolean;
+    readonly parts: Readonly<Record<string, { readonly level: string; readonly sentence: string; readonly since: string }>>;
+  };
+  readonly membership: {
+    readonly keyIds: readonly string[];
+    readonly handshakeFailures: Readonly<Record<string, number>>;
+    readonly strangers: readonly { readonly address: string; readonly failures: number }[];
+  };
+  readonly origin: {
+    readonly url: string | null;
+    readonly name: string | null;
+    readonly source: string;
+    readonly state: string;
+    readonly reason: string | null;
+    readonly bytes: number;
+  };
   readonly store: { readonly blobs: number; readonly bytes: number; readonly partial: number };
   readonly containerd: { readonly state: string; readonly blobs: number; readonly bytes: number } | null;
-  readonly traffic: { readonly fromOriginBytes: number; readonly fromPeersBytes: number; readonly toPeersBytes: number; readonly toClientsBytes: number };
-  readonly peers: readonly { readonly peerId: string; readonly address: string; readonly sentBytes: number; readonly receivedBytes: number; readonly badPieces: number }[];
+  readonly traffic: {
+    readonly fromOriginBytes: number;
+    readonly fromPeersBytes: number;
+    readonly toPeersBytes: number;
+    readonly toClientsBytes: number;
+  };
+  readonly peers: readonly {
+    readonly peerId: string;
+    readonly address: string;
+    readonly sentBytes: number;
+    readonly receivedBytes: number;
+    readonly badPieces: number;
+  }[];
   readonly transfers: readonly { readonly digest: string; readonly haveBytes: number; readonly state: string }[];
-  readonly images: readonly { readonly reference: string; readonly digest: string; readonly sizeBytes: number; readonly complete: boolean }[];
+  readonly images: readonly {
+    readonly reference: string;
+    readonly digest: string;
+    readonly sizeBytes: number;
+    readonly complete: boolean;
+  }[];
   readonly bans: readonly { readonly peerId: string; readonly reason: string }[];
   readonly strayErrors: number;
 }
@@ -81,7 +113,11 @@ export interface Agent {
 
 /** Environment of every `layerswarm` that a test runs: no settings of the machine, control sockets beside the data. */
 export function programEnv(runtimeDir: string): Record<string, string | undefined> {
-  const none = Object.fromEntries(Object.keys(process.env).filter((name) => name.startsWith('LAYERSWARM_')).map((name) => [name, undefined]));
+  const none = Object.fromEntries(
+    Object.keys(process.env)
+      .filter((name) => name.startsWith('LAYERSWARM_'))
+      .map((name) => [name, undefined]),
+  );
   return { ...none, LAYERSWARM_CONFIG: cleanEnv()['LAYERSWARM_CONFIG'], XDG_RUNTIME_DIR: runtimeDir };
 }
 
@@ -111,9 +147,13 @@ export function agentCommand(cleanup: Cleanup, options: AgentOptions): Launch {
     data,
     env: programEnv(join(data, '..')),
     args: [
-      'agent', '--data', data,
+      'agent',
+      '--data',
+      data,
       ...(origin === undefined ? [] : ['--origin', origin]),
-      ...(host === undefined ? ['--registry', '127.0.0.1:0', '--status', '127.0.0.1:0', '--listen', '/ip4/127.0.0.1/tcp/0', '--bulk', '127.0.0.1:0'] : []),
+      ...(host === undefined
+        ? ['--registry', '127.0.0.1:0', '--status', '127.0.0.1:0', '--listen', '/ip4/127.0.0.1/tcp/0', '--bulk', '127.0.0.1:0']
+        : []),
       ...(swarmKey === undefined ? [] : ['--swarm-key', swarmKey]),
       ...(bootstrap.length === 0 ? [] : ['--bootstrap', ...bootstrap]),
       ...(mdns ? [] : ['--no-mdns']),
@@ -143,7 +183,13 @@ export async function startAgent(cleanup: Cleanup, options: AgentOptions = {}): 
     cli,
     async cliOk(words, more) {
       const result = await cli(words, more);
-      if (result.code !== 0) throw new Error(`layerswarm ${words.join(' ')} ended with ${result.signal ?? result.code}\n${result.stdout}${result.stderr}\n--- agent\n${program.stderr}`.slice(0, 20_000));
+      if (result.code !== 0)
+        throw new Error(
+          `layerswarm ${words.join(' ')} ended with ${result.signal ?? result.code}\n${result.stdout}${result.stderr}\n--- agent\n${program.stderr}`.slice(
+            0,
+            20_000,
+          ),
+        );
       return result;
     },
     async cliJson<T>(words: readonly string[], more?: RunOptions) {
@@ -153,12 +199,23 @@ export async function startAgent(cleanup: Cleanup, options: AgentOptions = {}): 
     async waitForStatus(what, holds, deadline) {
       let last: Status | undefined;
       try {
-        return await waitFor(what, async () => {
-          last = await agent.status();
-          return holds(last) && last;
-        }, { interval: host === undefined ? 50 : 300, ...(deadline === undefined ? {} : { deadline }), giveUp: () => (program.exit === undefined ? undefined : new Error(`the agent ended: ${program.stderr}`)) });
+        return await waitFor(
+          what,
+          async () => {
+            last = await agent.status();
+            return holds(last) && last;
+          },
+          {
+            interval: host === undefined ? 50 : 300,
+            ...(deadline === undefined ? {} : { deadline }),
+            giveUp: () => (program.exit === undefined ? undefined : new Error(`the agent ended: ${program.stderr}`)),
+          },
+        );
       } catch (error) {
-        throw new Error(`${(error as Error).message}; last status: ${JSON.stringify(last)}\n--- agent\n${program.stderr}`.slice(0, 20_000), { cause: error });
+        throw new Error(
+          `${(error as Error).message}; last status: ${JSON.stringify(last)}\n--- agent\n${program.stderr}`.slice(0, 20_000),
+          { cause: error },
+        );
       }
     },
     waitForPeers: (count) => agent.waitForStatus(`${count} peers`, ({ peers }) => peers.length >= count),
@@ -175,7 +232,7 @@ export async function startAgent(cleanup: Cleanup, options: AgentOptions = {}): 
 async function fetchStatus(url: string): Promise<Status> {
   const response = await fetch(new URL('/api/v1/status', url), { signal: AbortSignal.timeout(10_000) });
   if (!response.ok) throw new Error(`status: ${response.status}`);
-  return await response.json() as Status;
+  return (await response.json()) as Status;
 }
 
 /** Loopback addresses that others can bootstrap from. */

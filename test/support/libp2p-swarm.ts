@@ -24,7 +24,7 @@ export class Libp2pSwarm {
   async join(options: SwarmNodeOptions = {}): Promise<Libp2pNetwork> {
     const { origin, ...network } = options;
     const node = await Libp2pNetwork.create({
-      dataDir: network.dataDir ?? await this.folder(),
+      dataDir: network.dataDir ?? (await this.folder()),
       listen: ['/ip4/127.0.0.1/tcp/0'],
       swarmKeys: [this.key],
       mdns: false,
@@ -46,7 +46,11 @@ export class Libp2pSwarm {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.nodes.splice(0).map(async (node) => { await node.stop(); }));
+    await Promise.all(
+      this.nodes.splice(0).map(async (node) => {
+        await node.stop();
+      }),
+    );
     for (const folder of this.#folders) await rm(folder, { recursive: true, force: true });
   }
 }

@@ -16,7 +16,11 @@ export interface LuksFile {
 }
 
 /** A volume that cryptsetup formats, with keys that cost nothing. It needs no device-mapper for that. */
-export async function makeLuks(cleanup: Cleanup, args: readonly string[], { dataBytes = 0, passphrase = 'open sesame' }: { dataBytes?: number; passphrase?: string } = {}): Promise<LuksFile> {
+export async function makeLuks(
+  cleanup: Cleanup,
+  args: readonly string[],
+  { dataBytes = 0, passphrase = 'open sesame' }: { dataBytes?: number; passphrase?: string } = {},
+): Promise<LuksFile> {
   const dir = tempDir(cleanup, 'luks');
   const [keyFile, volumeKey] = [join(dir, 'passphrase'), join(dir, 'key')];
   const offset = 16 * 1024 * 1024;
@@ -24,7 +28,19 @@ export async function makeLuks(cleanup: Cleanup, args: readonly string[], { data
   writeFileSync(keyFile, passphrase);
   writeFileSync(volumeKey, key);
   const file = sparseFile(join(dir, 'luks'), offset + Math.max(dataBytes, 4096));
-  await runOk('cryptsetup', ['luksFormat', '--batch-mode', '--volume-key-file', volumeKey, '--key-size', String(key.length * 8), '--offset', String(offset / 512), ...args, file, keyFile]);
+  await runOk('cryptsetup', [
+    'luksFormat',
+    '--batch-mode',
+    '--volume-key-file',
+    volumeKey,
+    '--key-size',
+    String(key.length * 8),
+    '--offset',
+    String(offset / 512),
+    ...args,
+    file,
+    keyFile,
+  ]);
   return { file, keyFile, key, offset };
 }
 

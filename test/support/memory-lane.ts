@@ -21,7 +21,13 @@ export class MemoryLane implements Lane {
   readonly #connection: AbortSignal;
   readonly #peer: { -readonly [K in keyof Peer]: Peer[K] };
 
-  constructor(self: MemoryNetwork, remote: MemoryNetwork, faults: MemoryFaults, connection: AbortSignal, peer: { -readonly [K in keyof Peer]: Peer[K] }) {
+  constructor(
+    self: MemoryNetwork,
+    remote: MemoryNetwork,
+    faults: MemoryFaults,
+    connection: AbortSignal,
+    peer: { -readonly [K in keyof Peer]: Peer[K] },
+  ) {
     this.peerId = remote.self;
     this.#self = self;
     this.#remote = remote;
@@ -35,9 +41,12 @@ export class MemoryLane implements Lane {
     const answer = await this.#unlessEnded(signal, async () => {
       const answer = await this.#remote.source?.read(this.#self.self, blob, range);
       if (!isWanted && answer !== undefined) answerReader(answer).close();
-      if (answer === undefined) throw new LayerswarmError('not-found', `peer ${this.peerId} has not all of ${range.start}-${range.end} of ${blob.toString()}`);
+      if (answer === undefined)
+        throw new LayerswarmError('not-found', `peer ${this.peerId} has not all of ${range.start}-${range.end} of ${blob.toString()}`);
       return answer;
-    }).finally(() => { isWanted = false; });
+    }).finally(() => {
+      isWanted = false;
+    });
     target.noted?.(answer.note);
     const reader = answerReader(answer);
     let offset = range.start;
@@ -45,10 +54,13 @@ export class MemoryLane implements Lane {
       for (;;) {
         const part = await this.#unlessEnded(signal, async () => await reader.read());
         if (part === undefined) break;
-        if (offset + part.length > range.end) throw new LayerswarmError('peer-misbehaved', `peer ${this.peerId} sent more than was asked for`);
+        if (offset + part.length > range.end)
+          throw new LayerswarmError('peer-misbehaved', `peer ${this.peerId} sent more than was asked for`);
         for (let at = 0; at < part.length; at += CHUNK_BYTES) {
           const chunk = part.subarray(at, at + CHUNK_BYTES);
-          await this.#unlessEnded(signal, async () => { await this.#pass(this.#remote.self, this.#self.self, offset, chunk, target); });
+          await this.#unlessEnded(signal, async () => {
+            await this.#pass(this.#remote.self, this.#self.self, offset, chunk, target);
+          });
           offset += chunk.length;
           this.receivedBytes += chunk.length;
           this.#peer.receivedBytes += chunk.length;
@@ -58,7 +70,8 @@ export class MemoryLane implements Lane {
     } finally {
       reader.close();
     }
-    if (offset !== range.end) throw new LayerswarmError('not-found', `peer ${this.peerId} broke off at byte ${offset} of ${blob.toString()}`);
+    if (offset !== range.end)
+      throw new LayerswarmError('not-found', `peer ${this.peerId} broke off at byte ${offset} of ${blob.toString()}`);
     return answer.note;
   }
 
@@ -76,8 +89,12 @@ export class MemoryLane implements Lane {
   /** Waits for `work`, but no longer than the connection lives and the caller cares. */
   async #unlessEnded<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
     const { promise, reject } = Promise.withResolvers<never>();
-    const onGone = (): void => { reject(new LayerswarmError('peer-gone', `peer ${this.peerId} is gone`)); };
-    const onAbort = (): void => { reject(new LayerswarmError('aborted', 'the transfer was aborted', { cause: signal?.reason })); };
+    const onGone = (): void => {
+      reject(new LayerswarmError('peer-gone', `peer ${this.peerId} is gone`));
+    };
+    const onAbort = (): void => {
+      reject(new LayerswarmError('aborted', 'the transfer was aborted', { cause: signal?.reason }));
+    };
     if (this.#connection.aborted) onGone();
     else if (signal?.aborted === true) onAbort();
     this.#connection.addEventListener('abort', onGone, { once: true });
@@ -93,5 +110,7 @@ export class MemoryLane implements Lane {
 }
 
 async function nextTurn(): Promise<void> {
-  await new Promise((resolve) => { setImmediate(resolve); });
+  await new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }

@@ -139,12 +139,17 @@ export class MemoryNetwork implements Network {
     this.#peers.get(peerId)?.conversation.send(message);
   }
 
-  async request<T extends MessageType>(peerId: string, message: Message, answer: T, options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<MessageOf<T>> {
+  async request<T extends MessageType>(
+    peerId: string,
+    message: Message,
+    answer: T,
+    options: { signal?: AbortSignal; timeoutMs?: number } = {},
+  ): Promise<MessageOf<T>> {
     return await this.#connected(peerId).conversation.request(message, answer, options);
   }
 
   handle<T extends MessageType>(type: T, handler: MessageHandler<T>): void {
-    this.#handlers.set(type, (message, from) => (this.#overrides.get(type) as MessageHandler<T> | undefined ?? handler)(message, from));
+    this.#handlers.set(type, (message, from) => ((this.#overrides.get(type) as MessageHandler<T> | undefined) ?? handler)(message, from));
   }
 
   /** Makes the node answer otherwise than it should. */
@@ -211,7 +216,9 @@ export class MemoryNetwork implements Network {
     await Promise.resolve();
     const living = this.#swarm.nodes.filter(({ stopped, self }) => !stopped && self !== this.self);
     if (signal.aborted || living.every(({ self }) => this.#peers.has(self))) return undefined;
-    const closest = living.map((node) => ({ node, distance: dhtDistance(node.self, key) })).sort((a, b) => Buffer.compare(a.distance, b.distance))[0]?.node;
+    const closest = living
+      .map((node) => ({ node, distance: dhtDistance(node.self, key) }))
+      .sort((a, b) => Buffer.compare(a.distance, b.distance))[0]?.node;
     if (closest === undefined || this.#peers.has(closest.self)) return undefined;
     this.#swarm.connect(this, closest);
     return this.#peers.has(closest.self) ? closest.self : undefined;
@@ -238,9 +245,24 @@ export class MemoryNetwork implements Network {
 
   attach(remote: MemoryNetwork, direction: Peer['direction'], connection: AbortController): void {
     const peer: MemoryPeer['peer'] = {
-      peerId: remote.self, address: `/memory/${remote.self}`, direction, zone: remote.zone, name: '', agent: '', clockAheadMs: 0, origin: remote.#origin, charter: remote.#charter, latencyMs: 0, bulkThreads: 1, lane: 'none', sentBytes: 0, receivedBytes: 0,
+      peerId: remote.self,
+      address: `/memory/${remote.self}`,
+      direction,
+      zone: remote.zone,
+      name: '',
+      agent: '',
+      clockAheadMs: 0,
+      origin: remote.#origin,
+      charter: remote.#charter,
+      latencyMs: 0,
+      bulkThreads: 1,
+      lane: 'none',
+      sentBytes: 0,
+      receivedBytes: 0,
     };
-    const conversation = new Conversation(peer, this.#handlers, (frame) => { this.#deliver(entry, frame); });
+    const conversation = new Conversation(peer, this.#handlers, (frame) => {
+      this.#deliver(entry, frame);
+    });
     const entry: MemoryPeer = { peer, remote, conversation, connection, delivered: Promise.resolve(), lane: undefined };
     this.#peers.set(remote.self, entry);
   }
@@ -281,7 +303,9 @@ export class MemoryNetwork implements Network {
       if (delay === undefined) setImmediate(resolve);
       else setTimeout(resolve, delay);
     });
-    entry.delivered = this.#arrive(entry, Promise.all([entry.delivered, due]), bytes, () => (isWord(message) ? { kind, id, message: decodeWord(bytes) } : decodeFrame(bytes)));
+    entry.delivered = this.#arrive(entry, Promise.all([entry.delivered, due]), bytes, () =>
+      isWord(message) ? { kind, id, message: decodeWord(bytes) } : decodeFrame(bytes),
+    );
   }
 
   async #arrive(entry: MemoryPeer, due: Promise<unknown>, bytes: Uint8Array, decode: () => Frame | UnknownFrame): Promise<void> {

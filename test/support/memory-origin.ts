@@ -41,7 +41,12 @@ export class MemoryOrigin implements Origin {
     return this.#blob(digest).length;
   }
 
-  async *readBlob(_repository: string, digest: Digest, range: { start: number; end: number }, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+  async *readBlob(
+    _repository: string,
+    digest: Digest,
+    range: { start: number; end: number },
+    signal?: AbortSignal,
+  ): AsyncIterable<Uint8Array> {
     const blob = this.#blob(digest);
     for (let at = range.start; at < range.end; at += 65_536) {
       signal?.throwIfAborted();

@@ -17,7 +17,9 @@ export interface MemoryRegistry {
 
 export async function memoryRegistry(cleanup: Cleanup): Promise<MemoryRegistry> {
   const content = new MemoryOrigin();
-  const { url } = await serve(cleanup, (request, response) => { void answer(content, request, response); });
+  const { url } = await serve(cleanup, (request, response) => {
+    void answer(content, request, response);
+  });
   return {
     content,
     client: () => {

@@ -123,7 +123,22 @@ async function inNamespace(netns: string, command: string, ...args: string[]): P
 }
 
 async function limit(netns: string, device: string, rate: number, how: 'add' | 'change' = 'add'): Promise<void> {
-  await inNamespace(netns, 'tc', 'qdisc', how, 'dev', device, 'root', 'tbf', 'rate', `${rate}bit`, 'burst', TBF_BURST, 'latency', TBF_LATENCY);
+  await inNamespace(
+    netns,
+    'tc',
+    'qdisc',
+    how,
+    'dev',
+    device,
+    'root',
+    'tbf',
+    'rate',
+    `${rate}bit`,
+    'burst',
+    TBF_BURST,
+    'latency',
+    TBF_LATENCY,
+  );
 }
 
 async function linkBytes(netns: string): Promise<LinkBytes> {

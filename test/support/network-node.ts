@@ -20,10 +20,16 @@ const network = await Libp2pNetwork.create({
   listen: ['/ip4/0.0.0.0/tcp/4001'],
   swarmKeys: [deriveSwarmKey(Buffer.alloc(32, options.key))],
   limits: options.limits ?? {},
-  onWarning: (line) => { console.error(line); },
+  onWarning: (line) => {
+    console.error(line);
+  },
 });
-const say = (event: string, peerId: string): void => { console.log(event, Math.round(Date.now() - startedAt), peerId); };
-network.onPeer((event, peer) => { say(event, peer.peerId); });
+const say = (event: string, peerId: string): void => {
+  console.log(event, Math.round(Date.now() - startedAt), peerId);
+};
+network.onPeer((event, peer) => {
+  say(event, peer.peerId);
+});
 await network.start();
 say('ready', network.self);
 process.once('SIGTERM', () => {

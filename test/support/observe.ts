@@ -13,8 +13,16 @@ export async function observe(agent: Agent, path: string): Promise<{ code: numbe
     const { promise, resolve, reject } = Promise.withResolvers<{ code: number; body: string }>();
     request(url, { agent: false, timeout: 10_000 }, (response) => {
       let body = '';
-      response.setEncoding('utf8').on('data', (text: string) => { body += text; }).on('error', reject).on('end', () => resolve({ code: response.statusCode ?? 0, body }));
-    }).on('error', reject).end();
+      response
+        .setEncoding('utf8')
+        .on('data', (text: string) => {
+          body += text;
+        })
+        .on('error', reject)
+        .on('end', () => resolve({ code: response.statusCode ?? 0, body }));
+    })
+      .on('error', reject)
+      .end();
     return await promise;
   }
   const script = `fetch(${JSON.stringify(url)}).then(async (r) => console.log(JSON.stringify({ code: r.status, body: await r.text() })))`;
@@ -23,7 +31,7 @@ export async function observe(agent: Agent, path: string): Promise<{ code: numbe
 
 export async function readiness(agent: Agent): Promise<Readiness> {
   const { code, body } = await observe(agent, '/readyz');
-  return { ...JSON.parse(body) as Omit<Readiness, 'code'>, code };
+  return { ...(JSON.parse(body) as Omit<Readiness, 'code'>), code };
 }
 
 /** The value of a series as it is written in `/metrics`; undefined where it is not there. */

@@ -101,7 +101,16 @@ export class OciLayout {
   }
 
   /** Any manifest of the image kind, e.g. an artifact with a `subject`. */
-  async addManifest(content: { config: Descriptor; layers: Descriptor[]; artifactType?: string; subject?: Descriptor; annotations?: Record<string, string> }, tag?: string): Promise<Descriptor> {
+  async addManifest(
+    content: {
+      config: Descriptor;
+      layers: Descriptor[];
+      artifactType?: string;
+      subject?: Descriptor;
+      annotations?: Record<string, string>;
+    },
+    tag?: string,
+  ): Promise<Descriptor> {
     return this.#addJson({ schemaVersion: 2, mediaType: MEDIA_TYPE.manifest, ...content }, MEDIA_TYPE.manifest, tag);
   }
 
@@ -130,9 +139,14 @@ export class OciLayout {
     const blobs = new Map<string, Descriptor>();
     const manifests = new Map<string, Descriptor>();
     const visit = async (descriptor: Descriptor): Promise<void> => {
-      const content = JSON.parse(await readFile(this.blobPath(descriptor.digest), 'utf8')) as { config?: Descriptor; layers?: Descriptor[]; manifests?: Descriptor[] };
+      const content = JSON.parse(await readFile(this.blobPath(descriptor.digest), 'utf8')) as {
+        config?: Descriptor;
+        layers?: Descriptor[];
+        manifests?: Descriptor[];
+      };
       for (const child of content.manifests ?? []) await visit(child);
-      for (const blob of [...(content.config === undefined ? [] : [content.config]), ...(content.layers ?? [])]) blobs.set(blob.digest, blob);
+      for (const blob of [...(content.config === undefined ? [] : [content.config]), ...(content.layers ?? [])])
+        blobs.set(blob.digest, blob);
       manifests.set(descriptor.digest, descriptor);
     };
     await visit(root);

@@ -18,8 +18,13 @@ export interface OriginThread {
 
 export function originThread(cleanup: Cleanup, origin: RegistryOrigin): OriginThread {
   const { port1, port2 } = new MessageChannel();
-  cleanup.teardown(() => { port1.close(); });
-  const main = new ThreadOrigins(() => origin, () => toWorker);
+  cleanup.teardown(() => {
+    port1.close();
+  });
+  const main = new ThreadOrigins(
+    () => origin,
+    () => toWorker,
+  );
   const noNetwork = { lane: async () => await Promise.reject(new LayerswarmError('peer-gone', 'there are no members')) };
   const worker = new WorkerOrigins(() => toMain, noNetwork, undefined);
   // Of all methods of the two threads those that have to do with origins.

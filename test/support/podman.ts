@@ -21,7 +21,20 @@ export function createPodman(cleanup: Cleanup, { registriesConf, netns }: { regi
   const dir = tempDir(cleanup, 'pod');
   const policy = join(dir, 'policy.json');
   writeFileSync(policy, '{"default":[{"type":"insecureAcceptAnything"}]}');
-  const storage = ['--root', join(dir, 'root'), '--runroot', join(dir, 'run'), '--tmpdir', join(dir, 'tmp'), '--storage-driver', 'overlay', '--cgroup-manager', 'cgroupfs', '--events-backend', 'none'];
+  const storage = [
+    '--root',
+    join(dir, 'root'),
+    '--runroot',
+    join(dir, 'run'),
+    '--tmpdir',
+    join(dir, 'tmp'),
+    '--storage-driver',
+    'overlay',
+    '--cgroup-manager',
+    'cgroupfs',
+    '--events-backend',
+    'none',
+  ];
   const env = { XDG_RUNTIME_DIR: dir, ...(registriesConf === undefined ? {} : { CONTAINERS_REGISTRIES_CONF: registriesConf }) };
   const command = ([verb = '', ...args]: readonly string[]): string[] => [...storage, verb, ...(EXTRA[verb]?.(policy) ?? []), ...args];
   const options = (more: RunOptions = {}): RunOptions => ({ netns, env, deadline: 300_000, ...more });

@@ -47,9 +47,8 @@ const OUTPUT_LIMIT = 16 * 1024 * 1024;
 const OUTPUT_GRACE = 2_000;
 
 export function startProgram(cleanup: Cleanup, command: string, args: readonly string[], options: SpawnOptions = {}): RunningProgram {
-  const [file, argv] = options.netns === undefined
-    ? [command, args]
-    : ['nsenter', [`--net=/run/netns/${options.netns}`, '--', command, ...args]];
+  const [file, argv] =
+    options.netns === undefined ? [command, args] : ['nsenter', [`--net=/run/netns/${options.netns}`, '--', command, ...args]];
   const title = [command, ...args].join(' ').slice(0, 300);
   const env: NodeJS.ProcessEnv = { ...process.env, PATH: toolPath, ...options.env };
   const child = spawn(file, argv, { cwd: options.cwd, env, detached: true, stdio: 'pipe' });
@@ -75,7 +74,8 @@ export function startProgram(cleanup: Cleanup, command: string, args: readonly s
   const { promise: finished, resolve, reject } = Promise.withResolvers<Finished>();
   // Whoever needs the failure awaits `finished`; nobody else has to.
   finished.catch(() => undefined);
-  const finish = (): void => (exit === undefined ? reject(failure ?? new Error(`did not start: ${title}`)) : resolve({ ...exit, ...output }));
+  const finish = (): void =>
+    exit === undefined ? reject(failure ?? new Error(`did not start: ${title}`)) : resolve({ ...exit, ...output });
   child.on('close', finish);
   // A daemon that the program left behind may hold its outputs open for ever.
   child.on('exit', () => {
@@ -113,12 +113,15 @@ export function startProgram(cleanup: Cleanup, command: string, args: readonly s
       return exit;
     },
     finished,
-    waitForOutput: (pattern, deadline) => program.waitFor(`${pattern} from ${title}`, () => pattern.exec(`${output.stdout}\n${output.stderr}`)?.[0], deadline),
+    waitForOutput: (pattern, deadline) =>
+      program.waitFor(`${pattern} from ${title}`, () => pattern.exec(`${output.stdout}\n${output.stderr}`)?.[0], deadline),
     async waitFor(what, look, deadline = DEFAULT_DEADLINE) {
       try {
         return await waitFor(what, look, { deadline, giveUp: whyGone });
       } catch (error) {
-        throw new Error(`${(error as Error).message}\n--- output of ${title}\n${output.stdout}${output.stderr}`.slice(0, 20_000), { cause: error });
+        throw new Error(`${(error as Error).message}\n--- output of ${title}\n${output.stdout}${output.stderr}`.slice(0, 20_000), {
+          cause: error,
+        });
       }
     },
     kill,
@@ -156,7 +159,8 @@ export async function run(command: string, args: readonly string[], options: Run
   }, deadline);
   try {
     const result = await program.finished;
-    if (late) throw new Error(`killed after ${deadline} ms: ${command} ${args.join(' ')}\n${result.stdout}${result.stderr}`.slice(0, 20_000));
+    if (late)
+      throw new Error(`killed after ${deadline} ms: ${command} ${args.join(' ')}\n${result.stdout}${result.stderr}`.slice(0, 20_000));
     return result;
   } finally {
     clearTimeout(timer);
@@ -167,7 +171,12 @@ export async function run(command: string, args: readonly string[], options: Run
 export async function runOk(command: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
   const result = await run(command, args, options);
   if (result.code !== 0) {
-    throw new Error(`${command} ${args.join(' ')} ended with ${result.signal ?? `exit code ${result.code}`}\n${result.stdout}${result.stderr}`.slice(0, 20_000));
+    throw new Error(
+      `${command} ${args.join(' ')} ended with ${result.signal ?? `exit code ${result.code}`}\n${result.stdout}${result.stderr}`.slice(
+        0,
+        20_000,
+      ),
+    );
   }
   return result;
 }

@@ -12,7 +12,10 @@ export interface RaidSample {
 }
 
 /** An md superblock, by md_p.h and not by the code under test, and where it belongs in a member of `size` bytes. */
-export function raidSuperblock(size: number, { version = '1.2', level = 1, offset = 0, bytes = 4096, features = 0, role = 0, events = 7 }: RaidSample = {}): { at: number; block: Buffer } {
+export function raidSuperblock(
+  size: number,
+  { version = '1.2', level = 1, offset = 0, bytes = 4096, features = 0, role = 0, events = 7 }: RaidSample = {},
+): { at: number; block: Buffer } {
   const block = Buffer.alloc(4096);
   block.writeUInt32LE(0xa92b_4efc, 0);
   if (version === '0.90') {

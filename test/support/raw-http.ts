@@ -16,12 +16,18 @@ export interface RawRequest {
 /** One request on a connection of its own, with nothing added, decoded or followed, as `fetch` would. */
 export function send(url: string, { method = 'GET', headers = {}, body }: RawRequest = {}): Promise<RawAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<RawAnswer>();
-  const request = httpRequest(url, { method, headers: { connection: 'close', ...(body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }), ...headers }, agent: false });
+  const request = httpRequest(url, {
+    method,
+    headers: { connection: 'close', ...(body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }), ...headers },
+    agent: false,
+  });
   request.once('response', (response) => {
-    response.toArray().then(
-      (chunks: Buffer[]) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }),
-      reject,
-    );
+    response
+      .toArray()
+      .then(
+        (chunks: Buffer[]) => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }),
+        reject,
+      );
   });
   request.once('error', reject);
   request.end(body);

@@ -24,12 +24,25 @@ export class RawPeer {
     this.peerId = peerId;
     this.node = node;
     this.connection = connection;
-    this.cut = new Promise((resolve) => { connection.addEventListener('close', () => { resolve(); }); });
+    this.cut = new Promise((resolve) => {
+      connection.addEventListener('close', () => {
+        resolve();
+      });
+    });
   }
 
   static async connect(target: Libp2pNetwork, swarmKeys: readonly SwarmKey[]): Promise<RawPeer> {
     const peerKey = await keyBelow(target.self);
-    const node = await createNode({ peerKey, swarmKeys, listen: [], announce: [], maxConnections: 10, gater: {}, agent: 'raw', handshakes: new Handshakes(() => undefined) });
+    const node = await createNode({
+      peerKey,
+      swarmKeys,
+      listen: [],
+      announce: [],
+      maxConnections: 10,
+      gater: {},
+      agent: 'raw',
+      handshakes: new Handshakes(() => undefined),
+    });
     await node.start();
     try {
       return new RawPeer(peerKey.peerId, node, await node.dial(multiaddr(target.multiaddrs()[0])));

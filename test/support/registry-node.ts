@@ -2,7 +2,13 @@ import { join } from 'node:path';
 import { EmbeddedOrigin } from '../../src/origin/embedded.ts';
 import type { Origin } from '../../src/origin/origin.ts';
 import { registryNameOf } from '../../src/origin/registry-name.ts';
-import { type OwnRegistry, Registry, type RegistryCounters, type RegistryOptions, type RegistryServer } from '../../src/registry/registry.ts';
+import {
+  type OwnRegistry,
+  Registry,
+  type RegistryCounters,
+  type RegistryOptions,
+  type RegistryServer,
+} from '../../src/registry/registry.ts';
 import type { BlobStore } from '../../src/store/blob-store.ts';
 import type { ImageStore } from '../../src/store/images/image-store.ts';
 import { openStore } from '../../src/store/store.ts';
@@ -42,7 +48,9 @@ export interface RecordingCounters extends RegistryCounters {
   vouchedBytes: number;
 }
 
-export interface RegistryNodeOptions extends Partial<Pick<OwnRegistry, 'aliases' | 'tagMemory' | 'isExcluded'> & RegistryServer & Pick<RegistryOptions, 'mirrors' | 'timing' | 'lazyRanges'>> {
+export interface RegistryNodeOptions extends Partial<
+  Pick<OwnRegistry, 'aliases' | 'tagMemory' | 'isExcluded'> & RegistryServer & Pick<RegistryOptions, 'mirrors' | 'timing' | 'lazyRanges'>
+> {
   /** `embedded`, or the origin; undefined for none. */
   readonly origin: 'embedded' | Origin | undefined;
   readonly folder?: string;
@@ -68,12 +76,23 @@ export async function startRegistryNode(cleanup: Cleanup, options: RegistryNodeO
   const record = (message: string): void => {
     counters.log.push(message);
   };
-  const { listen = { host: '127.0.0.1', port: 0 }, aliases = () => [], tagMemory = () => Promise.resolve(undefined), isExcluded = () => false } = options;
+  const {
+    listen = { host: '127.0.0.1', port: 0 },
+    aliases = () => [],
+    tagMemory = () => Promise.resolve(undefined),
+    isExcluded = () => false,
+  } = options;
   const registry = new Registry({
     // a busy machine is no fault; tests of time-outs set them
     server: { deadlineMs: PATIENT_MS, ...options, listen },
     content: { store, images, exchange },
-    own: { origin: () => origin, registryName: () => (origin === undefined ? undefined : registryNameOf(origin.url)), aliases, tagMemory, isExcluded },
+    own: {
+      origin: () => origin,
+      registryName: () => (origin === undefined ? undefined : registryNameOf(origin.url)),
+      aliases,
+      tagMemory,
+      isExcluded,
+    },
     ...(options.mirrors && { mirrors: options.mirrors }),
     ...(options.lazyRanges !== undefined && { lazyRanges: options.lazyRanges }),
     timing: { originTimeout: PATIENT_MS, memoryTimeout: PATIENT_MS, headStart: PATIENT_MS, manifestTimeout: PATIENT_MS, ...options.timing },
@@ -89,7 +108,14 @@ export async function startRegistryNode(cleanup: Cleanup, options: RegistryNodeO
 
 function recordingCounters(): RecordingCounters {
   const counters: RecordingCounters = {
-    answers: [], cuts: [], refusals: [], log: [], stale: 0, sentBytes: 0, vouchedBytes: 0, storeRefusals: [],
+    answers: [],
+    cuts: [],
+    refusals: [],
+    log: [],
+    stale: 0,
+    sentBytes: 0,
+    vouchedBytes: 0,
+    storeRefusals: [],
     answered: (route, method, status) => void counters.answers.push({ route, method, status }),
     sentToClient: (bytes) => void (counters.sentBytes += bytes),
     cut: (reason) => void counters.cuts.push(reason),
@@ -105,4 +131,3 @@ function recordingCounters(): RecordingCounters {
   };
   return counters;
 }
-

@@ -18,10 +18,14 @@ export async function startRegistryUnderPath(cleanup: Cleanup, upstream: string,
       response.writeHead(404).end();
       return;
     }
-    const passed = httpRequest(new URL(`/v2/${url.slice(path.length)}`, upstream), { method: request.method ?? 'GET', headers: request.headers }, (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
-      answer.pipe(response);
-    });
+    const passed = httpRequest(
+      new URL(`/v2/${url.slice(path.length)}`, upstream),
+      { method: request.method ?? 'GET', headers: request.headers },
+      (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(response);
+      },
+    );
     passed.on('error', () => response.destroy());
     response.on('close', () => passed.destroy());
     request.pipe(passed);

@@ -34,7 +34,11 @@ export function requireTool(t: ExecutionContext, ...tools: string[]): boolean {
 
 /** The full path of a program on PATH or in Debian's sbin folders. */
 export function findTool(tool: string): string | undefined {
-  return toolPath.split(':').filter((folder) => folder !== '').map((folder) => join(folder, tool)).find(isExecutable);
+  return toolPath
+    .split(':')
+    .filter((folder) => folder !== '')
+    .map((folder) => join(folder, tool))
+    .find(isExecutable);
 }
 
 function isExecutable(path: string): boolean {

@@ -12,7 +12,16 @@ export type Files = Readonly<Record<string, string>>;
 export function hostFiles(files: Files): HostFiles {
   return {
     read: (path) => Promise.resolve(files[path]),
-    list: (folder) => Promise.resolve([...new Set(Object.keys(files).filter((path) => path.startsWith(`${folder}/`)).map((path) => path.slice(folder.length + 1).split('/')[0]!))].sort()),
+    list: (folder) =>
+      Promise.resolve(
+        [
+          ...new Set(
+            Object.keys(files)
+              .filter((path) => path.startsWith(`${folder}/`))
+              .map((path) => path.slice(folder.length + 1).split('/')[0]!),
+          ),
+        ].sort(),
+      ),
   };
 }
 
@@ -31,13 +40,15 @@ export function setupRoot(cleanup: Cleanup, files: Files, mode = 0o644): SetupPl
 /** Everything under `/etc` of a root: folders, links, and files with their bytes, mode and owner. */
 export function snapshot({ root }: Pick<SetupPlace, 'root'>): Record<string, string> {
   const folder = join(root, 'etc');
-  return Object.fromEntries((readdirSync(folder, { recursive: true }) as string[]).sort().map((path) => {
-    const full = join(folder, path);
-    const status = lstatSync(full);
-    if (status.isDirectory()) return [path, 'folder'];
-    if (status.isSymbolicLink()) return [path, `link to ${readlinkSync(full)}`];
-    return [path, `${status.mode.toString(8)} ${status.uid}:${status.gid} ${readFileSync(full, 'base64')}`];
-  }));
+  return Object.fromEntries(
+    (readdirSync(folder, { recursive: true }) as string[]).sort().map((path) => {
+      const full = join(folder, path);
+      const status = lstatSync(full);
+      if (status.isDirectory()) return [path, 'folder'];
+      if (status.isSymbolicLink()) return [path, `link to ${readlinkSync(full)}`];
+      return [path, `${status.mode.toString(8)} ${status.uid}:${status.gid} ${readFileSync(full, 'base64')}`];
+    }),
+  );
 }
 
 export const HUB = { name: 'docker.io', server: 'https://registry-1.docker.io' } as const;

@@ -14,8 +14,15 @@ export function skopeoOk(args: readonly string[], { registriesConf, ...options }
 }
 
 /** Copies an image, with all platforms when it is an index, leaving its bytes as they are. */
-export async function skopeoCopy(source: string, destination: string, { all = true, ...options }: SkopeoOptions & { all?: boolean } = {}): Promise<void> {
-  await skopeoOk(['copy', '--preserve-digests', ...(all ? ['--all'] : []), '--src-tls-verify=false', '--dest-tls-verify=false', source, destination], options);
+export async function skopeoCopy(
+  source: string,
+  destination: string,
+  { all = true, ...options }: SkopeoOptions & { all?: boolean } = {},
+): Promise<void> {
+  await skopeoOk(
+    ['copy', '--preserve-digests', ...(all ? ['--all'] : []), '--src-tls-verify=false', '--dest-tls-verify=false', source, destination],
+    options,
+  );
 }
 
 function command(args: readonly string[], registriesConf: string | undefined): string[] {

@@ -55,7 +55,9 @@ async function streamsOf(libp2p: Libp2p): Promise<LaneStreams> {
       return new StreamTransport(stream);
     },
   };
-  await libp2p.handle(LANE_PROTOCOL, (stream, connection) => { streams.onOpened?.(connection.remotePeer.toString(), new StreamTransport(stream)); });
+  await libp2p.handle(LANE_PROTOCOL, (stream, connection) => {
+    streams.onOpened?.(connection.remotePeer.toString(), new StreamTransport(stream));
+  });
   return streams;
 }
 
@@ -84,24 +86,35 @@ async function makeNode(options: LaneOptions): Promise<{ libp2p: Libp2p; session
 }
 
 /** `to` opens a lane to `from`, whose end the test has. */
-async function rawLane({ libp2p: from, streams }: Awaited<ReturnType<typeof makeNode>>, to: Awaited<ReturnType<typeof makeNode>>): Promise<RawLane> {
+async function rawLane(
+  { libp2p: from, streams }: Awaited<ReturnType<typeof makeNode>>,
+  to: Awaited<ReturnType<typeof makeNode>>,
+): Promise<RawLane> {
   const parts: Uint8Array[] = [];
   const { promise: closed, resolve } = Promise.withResolvers<void>();
   const opened = Promise.withResolvers<Stream>();
   await from.unhandle(LANE_PROTOCOL);
   await from.handle(LANE_PROTOCOL, (stream) => {
-    stream.addEventListener('message', (event) => { parts.push(event.data.subarray()); });
-    stream.addEventListener('close', () => { resolve(); });
+    stream.addEventListener('message', (event) => {
+      parts.push(event.data.subarray());
+    });
+    stream.addEventListener('close', () => {
+      resolve();
+    });
     stream.send(encodeFrame({ type: 'hello', id: 0, version: LANE_VERSION }));
     opened.resolve(stream);
   });
   await to.node.laneTo({ peerId: from.peerId.toString() });
   const stream = await opened.promise;
   await from.unhandle(LANE_PROTOCOL);
-  await from.handle(LANE_PROTOCOL, (next, connection) => { streams.onOpened?.(connection.remotePeer.toString(), new StreamTransport(next)); });
+  await from.handle(LANE_PROTOCOL, (next, connection) => {
+    streams.onOpened?.(connection.remotePeer.toString(), new StreamTransport(next));
+  });
   return {
     greeted: true,
-    write: (bytes) => { if (stream.writeStatus === 'writable') stream.send(bytes); },
+    write: (bytes) => {
+      if (stream.writeStatus === 'writable') stream.send(bytes);
+    },
     received: () => Buffer.concat(parts),
     closed,
   };

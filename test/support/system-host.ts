@@ -38,26 +38,67 @@ export async function bootSystem(cleanup: Cleanup, host: Host, binds: readonly s
   const config = join(dir, 'config.json');
   const spec = JSON.parse(readFileSync(config, 'utf8')) as RuncSpec;
   const capabilities = await ownCapabilities();
-  const temporary = ['/run', '/run/lock', '/tmp'].map((destination) => ({ destination, type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'nodev', destination === '/tmp' ? 'mode=1777' : 'mode=755'] }));
-  const bound = [...binds.map((path) => [path, path]), ['/sys/fs/cgroup', '/sys/fs/cgroup']].map(([source, destination]) => ({ destination: destination!, type: 'bind', source: source!, options: ['rbind', 'ro'] }));
-  writeFileSync(config, JSON.stringify({
-    ...spec,
-    hostname: host.name,
-    root: { path: root, readonly: false },
-    process: { ...spec.process, terminal: false, args: ['/sbin/init'], env: [`PATH=${PATH}`, 'container=runc'], noNewPrivileges: false, rlimits: [], capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities } },
-    mounts: [...spec.mounts.filter(({ destination }) => destination !== '/sys/fs/cgroup'), ...temporary, ...bound],
-    linux: {
-      namespaces: [...['pid', 'ipc', 'uts', 'mount'].map((type) => ({ type })), { type: 'network', path: `/var/run/netns/${host.netns}` }],
-      resources: { devices: [{ allow: true, access: 'rwm' }] },
-    },
+  const temporary = ['/run', '/run/lock', '/tmp'].map((destination) => ({
+    destination,
+    type: 'tmpfs',
+    source: 'tmpfs',
+    options: ['nosuid', 'nodev', destination === '/tmp' ? 'mode=1777' : 'mode=755'],
   }));
+  const bound = [...binds.map((path) => [path, path]), ['/sys/fs/cgroup', '/sys/fs/cgroup']].map(([source, destination]) => ({
+    destination: destination!,
+    type: 'bind',
+    source: source!,
+    options: ['rbind', 'ro'],
+  }));
+  writeFileSync(
+    config,
+    JSON.stringify({
+      ...spec,
+      hostname: host.name,
+      root: { path: root, readonly: false },
+      process: {
+        ...spec.process,
+        terminal: false,
+        args: ['/sbin/init'],
+        env: [`PATH=${PATH}`, 'container=runc'],
+        noNewPrivileges: false,
+        rlimits: [],
+        capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
+      },
+      mounts: [...spec.mounts.filter(({ destination }) => destination !== '/sys/fs/cgroup'), ...temporary, ...bound],
+      linux: {
+        namespaces: [
+          ...['pid', 'ipc', 'uts', 'mount'].map((type) => ({ type })),
+          { type: 'network', path: `/var/run/netns/${host.netns}` },
+        ],
+        resources: { devices: [{ allow: true, access: 'rwm' }] },
+      },
+    }),
+  );
   const name = host.netns;
   const state = ['--root', join(dir, 'state')];
   const init = startProgram(cleanup, 'runc', [...state, 'run', '--bundle', dir, name]);
-  cleanup.teardown(async () => { await run('runc', [...state, 'delete', '--force', name]); });
-  const words = (script: string): string[] => [...state, 'exec', '--env', `PATH=${PATH}`, '--env', 'LC_ALL=C.UTF-8', '--env', 'DEBIAN_FRONTEND=noninteractive', name, 'sh', '-ec', script];
+  cleanup.teardown(async () => {
+    await run('runc', [...state, 'delete', '--force', name]);
+  });
+  const words = (script: string): string[] => [
+    ...state,
+    'exec',
+    '--env',
+    `PATH=${PATH}`,
+    '--env',
+    'LC_ALL=C.UTF-8',
+    '--env',
+    'DEBIAN_FRONTEND=noninteractive',
+    name,
+    'sh',
+    '-ec',
+    script,
+  ];
   const sh: SystemHost['sh'] = (script, options) => run('runc', words(script), { deadline: 300_000, ...options });
-  await waitFor('systemd to be up', async () => (await sh('systemctl is-system-running')).stdout.trim() === 'running', { giveUp: () => (init.exit === undefined ? undefined : new Error(init.stderr)) });
+  await waitFor('systemd to be up', async () => (await sh('systemctl is-system-running')).stdout.trim() === 'running', {
+    giveUp: () => (init.exit === undefined ? undefined : new Error(init.stderr)),
+  });
   return { root, sh, ok: async (script, options) => (await runOk('runc', words(script), { deadline: 300_000, ...options })).stdout };
 }
 
@@ -65,5 +106,9 @@ export async function bootSystem(cleanup: Cleanup, host: Host, binds: readonly s
 async function ownCapabilities(): Promise<string[]> {
   const [, mask] = /^CapBnd:\s+([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))!;
   const { stdout } = await runOk('capsh', [`--decode=${mask}`]);
-  return stdout.trim().replace(/^.*=/, '').split(',').map((name) => name.toUpperCase());
+  return stdout
+    .trim()
+    .replace(/^.*=/, '')
+    .split(',')
+    .map((name) => name.toUpperCase());
 }

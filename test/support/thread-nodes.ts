@@ -25,14 +25,23 @@ export async function startThread(network: Libp2pNetwork, store: Store, options:
     mayShare: () => true,
     peerKey: network.peerKey,
     listen: { host: '127.0.0.1', port: 0 },
-    onLanes: (uses) => { network.showLanes(uses); },
+    onLanes: (uses) => {
+      network.showLanes(uses);
+    },
     ...options,
   });
 }
 
 /** Members over libp2p on loopback, each with a store and bulk threads of its own. */
-export async function threadNodes(t: ExecutionContext, count: number, options: (i: number) => Partial<BulkThreadsOptions> & { threads?: number } = () => ({}), swarm = new Libp2pSwarm()): Promise<ThreadNode[]> {
-  t.teardown(async () => { await swarm.stop(); });
+export async function threadNodes(
+  t: ExecutionContext,
+  count: number,
+  options: (i: number) => Partial<BulkThreadsOptions> & { threads?: number } = () => ({}),
+  swarm = new Libp2pSwarm(),
+): Promise<ThreadNode[]> {
+  t.teardown(async () => {
+    await swarm.stop();
+  });
   const nodes: ThreadNode[] = [];
   for (let i = 0; i < count; i++) {
     const { threads = 1, ...others } = options(i);
@@ -40,7 +49,12 @@ export async function threadNodes(t: ExecutionContext, count: number, options: (
     const store = await openStore(tempDir(t));
     t.teardown(() => store.close());
     const failures: LayerswarmError[] = [];
-    const thread = await startThread(network, store, { onFailure: (error) => { failures.push(error); }, ...others });
+    const thread = await startThread(network, store, {
+      onFailure: (error) => {
+        failures.push(error);
+      },
+      ...others,
+    });
     t.teardown(() => thread.close());
     nodes.push({ network, store, thread, failures });
   }

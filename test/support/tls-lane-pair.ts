@@ -26,7 +26,10 @@ export async function makeTlsNode(swarm: MemorySwarm, options: LaneOptions = {},
   const sessions = new LaneSessions({ source, ...times, bandwidth: bandwidth === undefined ? undefined : new Bandwidth(bandwidth) });
   const port = await BulkPort.listen({ host: '127.0.0.1', port: 0, sessions });
   return {
-    network, source, sessions, port,
+    network,
+    source,
+    sessions,
+    port,
     hub: new TlsLaneHub(port, network, hubOptions),
     stop: async () => {
       port.close();
@@ -42,7 +45,9 @@ export async function makeTlsLanePair(options: LaneOptions = {}): Promise<LanePa
     a: laneNode(a),
     b: laneNode(b),
     rawLaneToA: async () => await rawLane(b.network, a),
-    stop: async () => { await Promise.all([a.stop(), b.stop()]); },
+    stop: async () => {
+      await Promise.all([a.stop(), b.stop()]);
+    },
   };
 }
 
@@ -56,7 +61,9 @@ function laneNode({ network, hub, source, sessions }: TlsNode): LaneNode {
       const found = [...sessions.uses()].find(({ peerId }) => peerId === other.peerId);
       return { isOpen: found !== undefined && found.kind !== 'none', sentBytes: found?.sentBytes ?? 0 };
     },
-    die: async () => { await sessions.close(); },
+    die: async () => {
+      await sessions.close();
+    },
   };
 }
 
@@ -65,17 +72,29 @@ export async function rawLane(from: MemoryNetwork, to: TlsNode): Promise<RawLane
   const identity = makeBulkIdentity();
   // As if it had been asked to dial: the other side makes its requests there.
   const offer = to.port.offer(from.self, identity.fingerprint, true);
-  const socket = connect({ ...tlsOptions(identity), host: '127.0.0.1', port: to.port.port, rejectUnauthorized: false, ALPNProtocols: [bulkAlpn(0)] });
+  const socket = connect({
+    ...tlsOptions(identity),
+    host: '127.0.0.1',
+    port: to.port.port,
+    rejectUnauthorized: false,
+    ALPNProtocols: [bulkAlpn(0)],
+  });
   const parts: Buffer[] = [];
   const { promise: closed, resolve } = Promise.withResolvers<void>();
-  socket.on('data', (chunk: Buffer) => { parts.push(chunk); });
+  socket.on('data', (chunk: Buffer) => {
+    parts.push(chunk);
+  });
   // Reset or not, it is closed.
   socket.on('error', () => undefined);
-  socket.on('close', () => { resolve(); });
+  socket.on('close', () => {
+    resolve();
+  });
   socket.write(offer.ticket);
   return {
     greeted: false,
-    write: (bytes) => { if (socket.writable) socket.write(bytes); },
+    write: (bytes) => {
+      if (socket.writable) socket.write(bytes);
+    },
     received: () => Buffer.concat(parts),
     closed,
   };

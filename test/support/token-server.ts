@@ -40,9 +40,14 @@ export async function startTokenServer(cleanup: Cleanup, options: TokenServerOpt
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://localhost');
-    const body = new URLSearchParams(Buffer.concat(await request.toArray() as Buffer[]).toString());
+    const body = new URLSearchParams(Buffer.concat((await request.toArray()) as Buffer[]).toString());
     const scopes = request.method === 'POST' ? (body.get('scope')?.split(' ') ?? []) : url.searchParams.getAll('scope');
-    requests.push({ method: request.method ?? '', scopes, authorization: request.headers.authorization, grantType: body.get('grant_type') ?? undefined });
+    requests.push({
+      method: request.method ?? '',
+      scopes,
+      authorization: request.headers.authorization,
+      grantType: body.get('grant_type') ?? undefined,
+    });
     if (!isAllowed(request, body)) {
       response.writeHead(401, { 'content-type': 'application/json' }).end('{"errors":[{"code":"UNAUTHORIZED"}]}');
       return;
@@ -53,14 +58,19 @@ export async function startTokenServer(cleanup: Cleanup, options: TokenServerOpt
   }
 
   function isAllowed(request: IncomingMessage, body: URLSearchParams): boolean {
-    if (request.method === 'POST') return options.refreshToken !== undefined && body.get('refresh_token') === options.refreshToken && body.get('service') === SERVICE;
+    if (request.method === 'POST')
+      return options.refreshToken !== undefined && body.get('refresh_token') === options.refreshToken && body.get('service') === SERVICE;
     const basic = `Basic ${Buffer.from(`${REGISTRY_USER.username}:${REGISTRY_USER.password}`).toString('base64')}`;
     return request.headers.authorization === basic || (options.allow === 'anonymous' && request.headers.authorization === undefined);
   }
 
-  const server = await serve(cleanup, (request, response) => {
-    answer(request, response).catch((error: unknown) => response.destroy(error as Error));
-  }, options.tls === undefined ? {} : { tls: options.tls });
+  const server = await serve(
+    cleanup,
+    (request, response) => {
+      answer(request, response).catch((error: unknown) => response.destroy(error as Error));
+    },
+    options.tls === undefined ? {} : { tls: options.tls },
+  );
   const realm = `${server.url}/token`;
   return { realm, requests, registryAuth: { realm, service: SERVICE, issuer: ISSUER, rootCertificate: signer.certFile } };
 }

@@ -17,7 +17,9 @@ export async function peerCount(network: Network, count: number): Promise<void> 
 async function until(network: Network, holds: () => boolean): Promise<void> {
   if (holds()) return;
   const { promise, resolve } = Promise.withResolvers<undefined>();
-  const unsubscribe = network.onPeer(() => { if (holds()) resolve(undefined); });
+  const unsubscribe = network.onPeer(() => {
+    if (holds()) resolve(undefined);
+  });
   try {
     await promise;
   } finally {

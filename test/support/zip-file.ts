@@ -12,7 +12,15 @@ export interface ZipSample {
 }
 
 /** One member, by APPNOTE.TXT and not by the code under test. */
-export function zipFile({ name = 'disk.img', data = Buffer.from('data'), crc = crc32(data), size = data.length, flags = 0, method = 8, mode = 0o100_644 }: ZipSample = {}): Buffer {
+export function zipFile({
+  name = 'disk.img',
+  data = Buffer.from('data'),
+  crc = crc32(data),
+  size = data.length,
+  flags = 0,
+  method = 8,
+  mode = 0o100_644,
+}: ZipSample = {}): Buffer {
   const packed = method === 8 ? deflateRawSync(data) : data;
   const local = Buffer.alloc(30);
   local.writeUInt32LE(0x0403_4b50, 0);

@@ -14,11 +14,16 @@ const COMMAND = /(?:^|[|&]\s*|^ssh \S+ |\| ssh \S+ |^sudo |^npx | -- )layerswarm
 
 /** Command lines of layerswarm in code blocks, as their words. */
 function commandLines(text: string): string[][] {
-  const blocks = text.split('\n').filter((line) => line.startsWith('    ')).map((line) => line.trim().replace(/ +#.*$/, ''));
-  return blocks.flatMap((line) => line.split(/(?=\| )/)).flatMap((part) => {
-    const [, rest] = COMMAND.exec(part.trim()) ?? [];
-    return rest === undefined || /^\d|^[A-Z]/.test(rest) ? [] : [words(rest.replace(/\s*[<>&|].*$/, ''))];
-  });
+  const blocks = text
+    .split('\n')
+    .filter((line) => line.startsWith('    '))
+    .map((line) => line.trim().replace(/ +#.*$/, ''));
+  return blocks
+    .flatMap((line) => line.split(/(?=\| )/))
+    .flatMap((part) => {
+      const [, rest] = COMMAND.exec(part.trim()) ?? [];
+      return rest === undefined || /^\d|^[A-Z]/.test(rest) ? [] : [words(rest.replace(/\s*[<>&|].*$/, ''))];
+    });
 }
 
 /** Names of commands with their options, in the text. */
@@ -48,7 +53,8 @@ async function problemOf(line: readonly string[]): Promise<string | undefined> {
     await (await idleProgram()).parseAsync(['node', 'layerswarm', ...line]);
     return undefined;
   } catch (error) {
-    if (error instanceof CommanderError && (error.code === 'commander.helpDisplayed' || error.code === 'commander.version')) return undefined;
+    if (error instanceof CommanderError && (error.code === 'commander.helpDisplayed' || error.code === 'commander.version'))
+      return undefined;
     return String(error);
   }
 }
@@ -56,7 +62,12 @@ async function problemOf(line: readonly string[]): Promise<string | undefined> {
 /** Of what the text mentions, arguments may be left out. */
 async function problemOfMention(line: readonly string[]): Promise<string | undefined> {
   const problem = await problemOf(line.filter((word) => /^[a-z-]/.test(word)));
-  return problem?.includes('missing required argument') === true || problem?.includes('(outputHelp)') === true || problem?.includes('argument missing') === true || problem?.includes('required option') === true ? undefined : problem;
+  return problem?.includes('missing required argument') === true ||
+    problem?.includes('(outputHelp)') === true ||
+    problem?.includes('argument missing') === true ||
+    problem?.includes('required option') === true
+    ? undefined
+    : problem;
 }
 
 for (const file of FILES) {
@@ -70,9 +81,13 @@ for (const file of FILES) {
 }
 
 test('what a command line must not be is seen', async (t) => {
-  const text = '    layerswarm pull --all-of-it x   # no\n    layerswarm token | ssh HOST layerswarm join - more\n    kubectl create namespace layerswarm\n    sudo layerswarm setup nothing\n';
+  const text =
+    '    layerswarm pull --all-of-it x   # no\n    layerswarm token | ssh HOST layerswarm join - more\n    kubectl create namespace layerswarm\n    sudo layerswarm setup nothing\n';
   const problems = await Promise.all(commandLines(text).map(problemOf));
-  t.deepEqual(problems.map((problem) => problem?.replace(/^\w+: error: /, '').slice(0, 30)), ["unknown option '--all-of-it'", undefined, "too many arguments for 'join'.", "command-argument value 'nothin"]);
+  t.deepEqual(
+    problems.map((problem) => problem?.replace(/^\w+: error: /, '').slice(0, 30)),
+    ["unknown option '--all-of-it'", undefined, "too many arguments for 'join'.", "command-argument value 'nothin"],
+  );
 });
 
 /** What needs neither an agent nor anything of the host but a folder, in an order in which each finds what it needs there. */
@@ -81,7 +96,9 @@ const RUNNABLE = /^(?:key swarm\.key|charter (?:keygen|sign) .*|config --example
 test('the command lines that need nothing but a folder are run', async (t) => {
   const folder = tempDir(t, 'docs');
   writeFileSync(join(folder, 'charter.yaml'), 'origin: https://registry.example\n');
-  const lines = FILES.flatMap((file) => commandLines(readFileSync(join(ROOT, file), 'utf8'))).filter((line) => RUNNABLE.test(line.join(' ')));
+  const lines = FILES.flatMap((file) => commandLines(readFileSync(join(ROOT, file), 'utf8'))).filter((line) =>
+    RUNNABLE.test(line.join(' ')),
+  );
   t.true(lines.length > 2, lines.map((line) => line.join(' ')).join('\n'));
   for (const line of new Set(lines.map((words) => words.join(' ')))) {
     const { code, stderr } = await layerswarm(line.split(' '), { cwd: folder });

@@ -25,7 +25,22 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   seed: ['copy', 'docker', 'store', 'origin', 'oci'],
   convert: ['docker', 'store', 'origin', 'oci'],
   replicate: ['copy', 'store', 'origin', 'oci'],
-  agent: ['registry', 'status', 'control', 'containerd', 'docker', 'convert', 'copy', 'seed', 'replicate', 'setup', 'swarm', 'store', 'origin', 'oci'],
+  agent: [
+    'registry',
+    'status',
+    'control',
+    'containerd',
+    'docker',
+    'convert',
+    'copy',
+    'seed',
+    'replicate',
+    'setup',
+    'swarm',
+    'store',
+    'origin',
+    'oci',
+  ],
   // what others build on: nobody here imports it
   library: ['agent', 'control', 'convert', 'origin', 'oci'],
   cli: ['agent', 'control', 'convert', 'docker', 'oci', 'origin', 'seed', 'swarm', 'store', 'type:status', 'setup'],
@@ -34,20 +49,35 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
  * The rooms of a part, each with those that it may import; the files beside them put the part together and may import all. `common` are
  * those of them that every room may import.
  */
-const ROOMS: Readonly<Record<string, { readonly common: readonly string[]; readonly rooms: Readonly<Record<string, readonly string[]>> }>> = {
-  agent: {
-    common: ['peer-names.ts', 'schedule.ts'],
-    rooms: {
-      config: [], charter: ['config'], health: ['config'], 'swarm-view': [],
-      origins: ['config', 'charter', 'health'], pull: [], keep: ['config', 'pull'], seed: ['config', 'origins', 'keep', 'swarm-view'], replicate: [],
-      view: ['config', 'charter', 'health', 'origins', 'pull', 'keep'],
+const ROOMS: Readonly<Record<string, { readonly common: readonly string[]; readonly rooms: Readonly<Record<string, readonly string[]>> }>> =
+  {
+    agent: {
+      common: ['peer-names.ts', 'schedule.ts'],
+      rooms: {
+        config: [],
+        charter: ['config'],
+        health: ['config'],
+        'swarm-view': [],
+        origins: ['config', 'charter', 'health'],
+        pull: [],
+        keep: ['config', 'pull'],
+        seed: ['config', 'origins', 'keep', 'swarm-view'],
+        replicate: [],
+        view: ['config', 'charter', 'health', 'origins', 'pull', 'keep'],
+      },
     },
-  },
-  store: {
-    common: ['blob-store.ts', 'store-error.ts'],
-    rooms: { disk: [], db: ['disk'], partial: ['disk', 'type:blobs'], blobs: ['disk', 'db', 'partial'], images: ['db', 'blobs'], care: ['disk', 'db', 'partial', 'blobs', 'images'] },
-  },
-};
+    store: {
+      common: ['blob-store.ts', 'store-error.ts'],
+      rooms: {
+        disk: [],
+        db: ['disk'],
+        partial: ['disk', 'type:blobs'],
+        blobs: ['disk', 'db', 'partial'],
+        images: ['db', 'blobs'],
+        care: ['disk', 'db', 'partial', 'blobs', 'images'],
+      },
+    },
+  };
 /** What every part may import: files, and a room with its files. */
 const COMMON = new Set(['bounded-map.ts', 'errors.ts', 'glob.ts', 'log.ts', 'quantity.ts', 'version.ts']);
 
@@ -60,11 +90,21 @@ interface Import {
 }
 
 function imports(): Import[] {
-  const files = readdirSync(SRC, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile() && entry.name.endsWith('.ts')).map((entry) => join(entry.parentPath, entry.name));
+  const files = readdirSync(SRC, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => join(entry.parentPath, entry.name));
   return files.flatMap((file) => {
     const text = readFileSync(file, 'utf8');
-    const found = [...text.matchAll(/(?:^|\n)\s*(?:import|export)\s+(type\s)?[^;'"]*?from\s+'(\.[^']+)'/g), ...text.matchAll(/\bimport\((')(\.[^']+)'\)/g)];
-    return found.map(([, type, to]): Import => ({ from: relative(SRC, file), to: relative(SRC, resolve(dirname(file), to!)), isType: type?.trim() === 'type', isLazy: type === "'" }));
+    const found = [
+      ...text.matchAll(/(?:^|\n)\s*(?:import|export)\s+(type\s)?[^;'"]*?from\s+'(\.[^']+)'/g),
+      ...text.matchAll(/\bimport\((')(\.[^']+)'\)/g),
+    ];
+    return found.map(([, type, to]): Import => ({
+      from: relative(SRC, file),
+      to: relative(SRC, resolve(dirname(file), to!)),
+      isType: type?.trim() === 'type',
+      isLazy: type === "'",
+    }));
   });
 }
 
@@ -86,13 +126,17 @@ test('imports point one way', (t) => {
     } else if (part !== target && !isCommon(to)) {
       const allowed = ALLOWED[part];
       t.truthy(allowed, `${from}: the part "${part}" has no place in the direction of imports`);
-      t.true(allowed?.includes(target) === true || (isType && allowed?.includes(`type:${target}`) === true), `${from} must not import ${to}`);
+      t.true(
+        allowed?.includes(target) === true || (isType && allowed?.includes(`type:${target}`) === true),
+        `${from} must not import ${to}`,
+      );
     }
   }
 });
 
 /** Where the code of the two threads stands; what both are made of, each alike, is in neither list. */
-const IN_MAIN = /^swarm\/(thread\/(bulk-threads?|thread-(network|origins|store)|lent-partial|remote-body)|network\/(libp2p-|content-routing|discovery\/))/;
+const IN_MAIN =
+  /^swarm\/(thread\/(bulk-threads?|thread-(network|origins|store)|lent-partial|remote-body)|network\/(libp2p-|content-routing|discovery\/))/;
 const IN_BULK = /^swarm\/thread\/(bulk-worker|worker-|progress-reports)/;
 
 test('bulk threads and the main thread share no code of their own, and nobody else reaches into them', (t) => {
@@ -109,27 +153,39 @@ test('bulk threads and the main thread share no code of their own, and nobody el
   for (const file of inBulk) t.notRegex(file, IN_MAIN);
   for (const { from, to } of all) {
     if (IN_BULK.test(to)) t.regex(from, IN_BULK);
-    if (to.startsWith('swarm/thread/') && !from.startsWith('swarm/thread/')) t.is(to, 'swarm/thread/bulk-threads.ts', `${from} must not import ${to}`);
+    if (to.startsWith('swarm/thread/') && !from.startsWith('swarm/thread/'))
+      t.is(to, 'swarm/thread/bulk-threads.ts', `${from} must not import ${to}`);
   }
 });
 
 test('the rooms of a part import each other one way', (t) => {
   const all = imports();
   for (const [part, { common, rooms }] of Object.entries(ROOMS)) {
-    const roomOf = (path: string): string | undefined => path.split('/').length > 2 ? path.split('/')[1] : undefined;
+    const roomOf = (path: string): string | undefined => (path.split('/').length > 2 ? path.split('/')[1] : undefined);
     for (const { from, to, isType } of all.filter((each) => partOf(each.from) === part && partOf(each.to) === part)) {
       const [room, target] = [roomOf(from), roomOf(to)];
       if (room === undefined || room === target) continue;
       const allowed = rooms[room];
       t.truthy(allowed, `${from}: the room "${room}" has no place in the direction of imports`);
-      if (target === undefined) t.true(common.some((file) => to === `${part}/${file}`), `${from} must not import ${to}`);
-      else t.true(allowed?.includes(target) === true || (isType && allowed?.includes(`type:${target}`) === true), `${from} must not import ${to}`);
+      if (target === undefined)
+        t.true(
+          common.some((file) => to === `${part}/${file}`),
+          `${from} must not import ${to}`,
+        );
+      else
+        t.true(
+          allowed?.includes(target) === true || (isType && allowed?.includes(`type:${target}`) === true),
+          `${from} must not import ${to}`,
+        );
     }
   }
 });
 
 test('no file imports itself by way of others, not even its types', (t) => {
-  const needs = Map.groupBy(imports().filter(({ isLazy }) => !isLazy), ({ from }) => from);
+  const needs = Map.groupBy(
+    imports().filter(({ isLazy }) => !isLazy),
+    ({ from }) => from,
+  );
   const done = new Set<string>();
   const visit = (file: string, way: readonly string[]): void => {
     t.false(way.includes(file), [...way.slice(way.indexOf(file)), file].join(' -> '));

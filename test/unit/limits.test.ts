@@ -12,7 +12,16 @@ import { MAX_DATA_BYTES } from '../../src/swarm/lane/frame.ts';
 import { DEFAULT_CHANNEL_LIMITS } from '../../src/swarm/network/control-channel.ts';
 import { MAX_FRAME_BYTES } from '../../src/swarm/protocol/frame.ts';
 
-const LIMITS = { upload: 0, download: 0, host: 0, origin: 0, originConnections: 16, bulkThreads: 1, members: 256, clients: DEFAULT_CONNECTIONS };
+const LIMITS = {
+  upload: 0,
+  download: 0,
+  host: 0,
+  origin: 0,
+  originConnections: 16,
+  bulkThreads: 1,
+  members: 256,
+  clients: DEFAULT_CONNECTIONS,
+};
 
 interface Row {
   readonly what: string;
@@ -21,10 +30,17 @@ interface Row {
   readonly name: string;
 }
 
-const rows = readFileSync(new URL('../../docs/limits.md', import.meta.url), 'utf8').split('\n').filter((line) => line.startsWith('| ') && !line.startsWith('| what'))
+const rows = readFileSync(new URL('../../docs/limits.md', import.meta.url), 'utf8')
+  .split('\n')
+  .filter((line) => line.startsWith('| ') && !line.startsWith('| what'))
   .map((line): Row => {
     const [, what, limit, setting, , name] = line.split('|').map((cell) => cell.trim());
-    return { what: what!, limit: limit!, settings: [...setting!.matchAll(/`([\w.]+)`/g)].map(([, key]) => key!), name: /`(\w+)`/.exec(name!)?.[1] ?? '' };
+    return {
+      what: what!,
+      limit: limit!,
+      settings: [...setting!.matchAll(/`([\w.]+)`/g)].map(([, key]) => key!),
+      name: /`(\w+)`/.exec(name!)?.[1] ?? '',
+    };
   });
 
 function use(maxBytes = Infinity): ReturnType<typeof limitsOf> {
@@ -38,7 +54,15 @@ function use(maxBytes = Infinity): ReturnType<typeof limitsOf> {
 }
 
 test('status shows each limit that the table gives a name, with what is used of it', (t) => {
-  t.deepEqual(rows.map(({ name }) => name).filter((name) => name !== '').sort(), use().map(({ name }) => name).sort());
+  t.deepEqual(
+    rows
+      .map(({ name }) => name)
+      .filter((name) => name !== '')
+      .sort(),
+    use()
+      .map(({ name }) => name)
+      .sort(),
+  );
   for (const { name, used, limit, setting } of use(1000)) {
     t.true(Number.isInteger(used) && used >= 0, name);
     t.true(limit === null || limit >= used, name);

@@ -5,7 +5,10 @@ import { dirname, join } from 'node:path';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const text = readFileSync(join(ROOT, 'SECURITY.md'), 'utf8');
-const promised = text.slice(text.indexOf('## Promised'), text.indexOf('## Not promised')).split('\n').filter((line) => line.startsWith('| ') && !line.startsWith('| promise'));
+const promised = text
+  .slice(text.indexOf('## Promised'), text.indexOf('## Not promised'))
+  .split('\n')
+  .filter((line) => line.startsWith('| ') && !line.startsWith('| promise'));
 
 /** Names of test files in a text, below `test/`: one without a folder is in that of the one before. */
 function testsIn(cell: string): string[] {

@@ -6,7 +6,10 @@ import type { FollowedCharter } from './followed-charter.ts';
 export function charterHandlers(charter: FollowedCharter | undefined): Pick<Handlers, 'charter' | 'charter-publish'> {
   const followed = (): FollowedCharter => {
     if (charter !== undefined) return charter;
-    throw new LayerswarmError('usage', 'this node follows no operator: give it the public key of one (charterKey in its configuration, or --charter-key) and restart it');
+    throw new LayerswarmError(
+      'usage',
+      'this node follows no operator: give it the public key of one (charterKey in its configuration, or --charter-key) and restart it',
+    );
   };
   return {
     // oxlint-disable-next-line typescript/require-await -- so that a node without one rejects

@@ -35,20 +35,43 @@ const duration = quantity(parseDuration);
 const schema = z.strictObject({
   origin: registryUrl.optional(),
   originCa: certificates.optional(),
-  mirrors: z.array(z.union([mirrorText, z.strictObject({ name: registryHost.transform((name) => name.toLowerCase()), url: registryUrl, ca: certificates.optional() })])).max(64).optional(),
+  mirrors: z
+    .array(
+      z.union([
+        mirrorText,
+        z.strictObject({ name: registryHost.transform((name) => name.toLowerCase()), url: registryUrl, ca: certificates.optional() }),
+      ]),
+    )
+    .max(64)
+    .optional(),
   exclude: z.array(repositoryPattern).max(1000).default([]),
-  tags: z.strictObject({ ttl: duration.optional(), staleFor: duration.optional(), witnesses: z.int().min(1).max(32).optional() }).default({}),
-  version: z.string().regex(/^\d{1,6}\.\d{1,6}\.\d{1,6}(?:-[0-9A-Za-z.-]{1,40})?$/).optional(),
+  tags: z
+    .strictObject({ ttl: duration.optional(), staleFor: duration.optional(), witnesses: z.int().min(1).max(32).optional() })
+    .default({}),
+  version: z
+    .string()
+    .regex(/^\d{1,6}\.\d{1,6}\.\d{1,6}(?:-[0-9A-Za-z.-]{1,40})?$/)
+    .optional(),
 });
 
-export const NO_RULES: CharterRules = { origin: undefined, originCa: undefined, mirrors: undefined, exclude: [], tags: {}, version: undefined };
+export const NO_RULES: CharterRules = {
+  origin: undefined,
+  originCa: undefined,
+  mirrors: undefined,
+  exclude: [],
+  tags: {},
+  version: undefined,
+};
 
 /** Reads the content of a charter, in YAML. @throws `config-invalid` with key, expected and received */
 export function parseCharterRules(content: string): CharterRules {
   const result = schema.safeParse(parseYaml(content) ?? {});
   if (!result.success) {
     const [issue] = result.error.issues;
-    throw new LayerswarmError('config-invalid', `charter: ${issue?.code === 'unrecognized_keys' ? `expected origin, originCa, mirrors, exclude, tags or version, received ${issue.keys.join(', ')}` : `expected another value of ${issue?.path.join('.') ?? 'it'}: ${issue?.message ?? ''}`}`);
+    throw new LayerswarmError(
+      'config-invalid',
+      `charter: ${issue?.code === 'unrecognized_keys' ? `expected origin, originCa, mirrors, exclude, tags or version, received ${issue.keys.join(', ')}` : `expected another value of ${issue?.path.join('.') ?? 'it'}: ${issue?.message ?? ''}`}`,
+    );
   }
   const { origin, originCa, mirrors, version, ...rest } = result.data;
   const names = mirrors?.map(({ name }) => name) ?? [];
@@ -61,7 +84,11 @@ function parseYaml(content: string): unknown {
   try {
     return parse(content, { maxAliasCount: 0 }) as unknown;
   } catch (cause) {
-    throw new LayerswarmError('config-invalid', `charter: expected YAML, received something else: ${(cause as Error).message.split('\n')[0]}`, { cause });
+    throw new LayerswarmError(
+      'config-invalid',
+      `charter: expected YAML, received something else: ${(cause as Error).message.split('\n')[0]}`,
+      { cause },
+    );
   }
 }
 

@@ -75,8 +75,15 @@ export class FollowedCharter {
       key: this.#key.text,
       serial: this.#board.current?.serial ?? null,
       version: wanted ?? null,
-      behind: this.#board.behind().map(({ peerId, name, charter }) => ({ peerId, name, serial: charter?.key === this.#key.text ? charter.serial : null })),
-      otherVersions: wanted === undefined ? [] : [{ peerId: this.#options.network.self, name: 'this node', agent: `layerswarm/${version}` }, ...members].filter(({ agent }) => agent !== `layerswarm/${wanted}`).map(({ peerId, name, agent }) => ({ peerId, name, agent })),
+      behind: this.#board
+        .behind()
+        .map(({ peerId, name, charter }) => ({ peerId, name, serial: charter?.key === this.#key.text ? charter.serial : null })),
+      otherVersions:
+        wanted === undefined
+          ? []
+          : [{ peerId: this.#options.network.self, name: 'this node', agent: `layerswarm/${version}` }, ...members]
+              .filter(({ agent }) => agent !== `layerswarm/${wanted}`)
+              .map(({ peerId, name, agent }) => ({ peerId, name, agent })),
       refused: this.#refused ?? null,
     };
   }

@@ -27,7 +27,9 @@ export class MirrorSet {
   /** @throws `config-invalid`, and stays as it was, for one that cannot be opened */
   set(upstreams: readonly RuledUpstream[]): void {
     const before = this.#entries;
-    this.#entries = upstreams.map((upstream) => before.find((entry) => isDeepStrictEqual(entry.upstream, upstream)) ?? { upstream, mirror: this.#open(upstream) });
+    this.#entries = upstreams.map(
+      (upstream) => before.find((entry) => isDeepStrictEqual(entry.upstream, upstream)) ?? { upstream, mirror: this.#open(upstream) },
+    );
     for (const entry of before) if (!this.#entries.includes(entry)) void this.#close(entry.mirror.origin);
   }
 

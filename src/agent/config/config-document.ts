@@ -28,9 +28,12 @@ function entry(setting: Setting): string[] {
   const indent = '  '.repeat(setting.path.length - 1);
   const key = setting.path.at(-1)!;
   const about = ` [--${setting.default === true ? 'no-' : ''}${setting.flag}, ${setting.env}]`;
-  const line = setting.default === undefined
-    ? `${indent}# ${key}:`
-    : `${indent}${stringify({ [key]: setting.default }, { flowCollectionPadding: false, collectionStyle: 'flow' }).trim().replace(/^\{(.*)\}$/s, '$1')}`;
+  const line =
+    setting.default === undefined
+      ? `${indent}# ${key}:`
+      : `${indent}${stringify({ [key]: setting.default }, { flowCollectionPadding: false, collectionStyle: 'flow' })
+          .trim()
+          .replace(/^\{(.*)\}$/s, '$1')}`;
   return [...comment(`${setting.description} Expects ${setting.expected}.${about}`, indent), line, ''];
 }
 
@@ -58,13 +61,18 @@ const REPLICATION_EXAMPLE = `
 #       stripPrefix: team/
 #       addPrefix: mirror/
 #       attachments: true        # signatures, attestations, SBOMs
-`.trim().split('\n');
+`
+  .trim()
+  .split('\n');
 
 /** The documented example, as `config/layerswarm.yaml` holds it: each setting with its meaning and its default. */
 export function configExample(): string {
   const lines = [
     '# yaml-language-server: $schema=./schema.json',
-    ...comment('Every setting of "layerswarm agent" at its default. Flags go before LAYERSWARM_* variables, those before this file. Read from --config FILE, LAYERSWARM_CONFIG, or /etc/layerswarm/layerswarm.yaml.', ''),
+    ...comment(
+      'Every setting of "layerswarm agent" at its default. Flags go before LAYERSWARM_* variables, those before this file. Read from --config FILE, LAYERSWARM_CONFIG, or /etc/layerswarm/layerswarm.yaml.',
+      '',
+    ),
     '',
   ];
   let section: string | undefined;
@@ -79,8 +87,17 @@ export function configExample(): string {
 }
 
 /** What an agent would run with, as a configuration file that says the same. */
-export function effectiveConfig(raw: RawConfig, { data, name, listen, bulk, limits }: Pick<AgentConfig, 'data' | 'name' | 'listen' | 'bulk' | 'limits'>): Record<string, unknown> {
-  const known: Record<string, unknown> = { data, name, listen, bulk: bulk === undefined ? 'off' : hostPortText(bulk), 'limits.bulkThreads': limits.bulkThreads };
+export function effectiveConfig(
+  raw: RawConfig,
+  { data, name, listen, bulk, limits }: Pick<AgentConfig, 'data' | 'name' | 'listen' | 'bulk' | 'limits'>,
+): Record<string, unknown> {
+  const known: Record<string, unknown> = {
+    data,
+    name,
+    listen,
+    bulk: bulk === undefined ? 'off' : hostPortText(bulk),
+    'limits.bulkThreads': limits.bulkThreads,
+  };
   const document: Record<string, unknown> = {};
   for (const { path, default: value } of settings) {
     const said = known[path.join('.')] ?? get(raw.values, path) ?? value;

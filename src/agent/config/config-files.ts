@@ -12,7 +12,9 @@ export interface FileFindings {
 }
 
 /** Looks into the key, CA and password files that a configuration names. No line holds what is in them. */
-export async function lookIntoFiles(config: Pick<AgentConfig, 'swarmKey' | 'originCa' | 'originPasswordFile' | 'upstreams' | 'replication'>): Promise<FileFindings> {
+export async function lookIntoFiles(
+  config: Pick<AgentConfig, 'swarmKey' | 'originCa' | 'originPasswordFile' | 'upstreams' | 'replication'>,
+): Promise<FileFindings> {
   const problems: string[] = [];
   const warnings: string[] = [];
   for (const path of config.swarmKey) {
@@ -23,9 +25,20 @@ export async function lookIntoFiles(config: Pick<AgentConfig, 'swarmKey' | 'orig
       problems.push(`swarmKey: ${(error as Error).message}`);
     }
   }
-  const certificates: [key: string, path: string | undefined][] = [['originCa', config.originCa], ...config.upstreams.map(({ name, ca }): [string, string | undefined] => [`mirrors, ${name}, ca`, ca]), ...config.replication.targets.map(({ name, ca }): [string, string | undefined] => [`replication.targets, ${name}, ca`, ca])];
-  const passwords: [key: string, path: string | undefined][] = [['originPasswordFile', config.originPasswordFile], ...config.upstreams.map(({ name, login }): [string, string | undefined] => [`mirrors, ${name}, passwordFile`, login?.passwordFile]), ...config.replication.targets.map(({ name, passwordFile }): [string, string | undefined] => [`replication.targets, ${name}, passwordFile`, passwordFile])];
-  for (const [key, path] of certificates) if (path !== undefined) problems.push(...await certificateProblems(key, path));
+  const certificates: [key: string, path: string | undefined][] = [
+    ['originCa', config.originCa],
+    ...config.upstreams.map(({ name, ca }): [string, string | undefined] => [`mirrors, ${name}, ca`, ca]),
+    ...config.replication.targets.map(({ name, ca }): [string, string | undefined] => [`replication.targets, ${name}, ca`, ca]),
+  ];
+  const passwords: [key: string, path: string | undefined][] = [
+    ['originPasswordFile', config.originPasswordFile],
+    ...config.upstreams.map(({ name, login }): [string, string | undefined] => [`mirrors, ${name}, passwordFile`, login?.passwordFile]),
+    ...config.replication.targets.map(({ name, passwordFile }): [string, string | undefined] => [
+      `replication.targets, ${name}, passwordFile`,
+      passwordFile,
+    ]),
+  ];
+  for (const [key, path] of certificates) if (path !== undefined) problems.push(...(await certificateProblems(key, path)));
   for (const [key, path] of passwords) if (path !== undefined) await lookIntoPassword(key, path, problems, warnings);
   return { problems, warnings };
 }
@@ -38,7 +51,11 @@ async function certificateProblems(key: string, path: string): Promise<string[]>
   return found.flatMap((pem, index) => {
     try {
       const { validToDate } = new X509Certificate(pem);
-      return validToDate.getTime() < Date.now() ? [`${key}: expected certificates that are valid, received ${path}, whose certificate ${index + 1} ended ${validToDate.toISOString()}`] : [];
+      return validToDate.getTime() < Date.now()
+        ? [
+            `${key}: expected certificates that are valid, received ${path}, whose certificate ${index + 1} ended ${validToDate.toISOString()}`,
+          ]
+        : [];
     } catch {
       return [`${key}: expected PEM certificates, received ${path}, whose certificate ${index + 1} cannot be read`];
     }

@@ -48,22 +48,27 @@ export async function readYaml(file: string): Promise<Record<string, unknown>> {
   } catch (error) {
     throw unreadable(file, error);
   }
-  if (text.length > MAX_FILE_BYTES) throw new LayerswarmError('config-invalid', `${file}: expected at most ${MAX_FILE_BYTES} characters, received ${text.length}`);
+  if (text.length > MAX_FILE_BYTES)
+    throw new LayerswarmError('config-invalid', `${file}: expected at most ${MAX_FILE_BYTES} characters, received ${text.length}`);
   const document = parseDocument(text, { prettyErrors: true, logLevel: 'error' });
   const problem = document.errors[0];
   if (problem !== undefined) {
-    throw new LayerswarmError('config-invalid', `${file}: expected YAML, received: ${problem.message.split('\n')[0]?.replace(/:$/, '')}`, { cause: problem });
+    throw new LayerswarmError('config-invalid', `${file}: expected YAML, received: ${problem.message.split('\n')[0]?.replace(/:$/, '')}`, {
+      cause: problem,
+    });
   }
   const value: unknown = document.toJS({ maxAliasCount: 100 });
   if (value === null || value === undefined) return {};
-  if (!isRecord(value)) throw new LayerswarmError('config-invalid', `${file}: expected a map of settings, received ${JSON.stringify(value)?.slice(0, 60)}`);
+  if (!isRecord(value))
+    throw new LayerswarmError('config-invalid', `${file}: expected a map of settings, received ${JSON.stringify(value)?.slice(0, 60)}`);
   return dropNulls(value);
 }
 
 /** `key:` with nothing behind it is a setting that is left at its default. */
 function dropNulls(value: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(value).flatMap(([key, child]) =>
-    child === null ? [] : [[key, isRecord(child) ? dropNulls(child) : child]]));
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, child]) => (child === null ? [] : [[key, isRecord(child) ? dropNulls(child) : child]])),
+  );
 }
 
 function fromText(setting: Setting, text: string): unknown {
@@ -91,7 +96,10 @@ export function flagKey(flag: string): string {
 }
 
 export function get(tree: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((value, key) => (typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[key] : undefined), tree);
+  return path.reduce<unknown>(
+    (value, key) => (typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[key] : undefined),
+    tree,
+  );
 }
 
 export function set(tree: Record<string, unknown>, path: readonly string[], value: unknown): void {

@@ -94,7 +94,9 @@ function problemsWith(issue: z.core.$ZodIssue, raw: RawConfig): Problem[] {
   const setting = settings.find((candidate) => candidate.path.every((part, index) => part === path[index]));
   const key = setting?.path.join('.') ?? path.join('.');
   const source = raw.sources.get(key);
-  const expected = FILE_ONLY.has(String(path[0])) ? issue.message.replace(/^(?!expected)/, 'expected another value: ') : `expected ${setting?.expected ?? 'a map of settings'}`;
+  const expected = FILE_ONLY.has(String(path[0]))
+    ? issue.message.replace(/^(?!expected)/, 'expected another value: ')
+    : `expected ${setting?.expected ?? 'a map of settings'}`;
   const received = withoutUserInfo(JSON.stringify(get(raw.values, path)) ?? 'nothing');
   return [{ key, message: `${key}${source === undefined ? '' : ` (${source})`}: ${expected}, received ${received.slice(0, 120)}` }];
 }
@@ -102,7 +104,9 @@ function problemsWith(issue: z.core.$ZodIssue, raw: RawConfig): Problem[] {
 function invalid(problems: readonly [Problem, ...Problem[]]): LayerswarmError {
   const [first, ...others] = problems;
   const more = others.length === 0 ? '' : ` (and ${others.length} more: see "layerswarm config")`;
-  return new LayerswarmError('config-invalid', `${first.message}${more}`, { detail: { key: first.key, problems: problems.map(({ message }) => message) } });
+  return new LayerswarmError('config-invalid', `${first.message}${more}`, {
+    detail: { key: first.key, problems: problems.map(({ message }) => message) },
+  });
 }
 
 /** All that is wrong with a configuration, from the error that refused it. */
@@ -126,7 +130,10 @@ function fillIn(parsed: ParsedConfig, warnings: readonly string[], uid: number, 
     data: resolve(parsed.data ?? defaultData(uid, env)),
     listen: parsed.listen ?? [`/ip4/${host}/tcp/4001`],
     bulk: onOrOff(parsed.bulk ?? { host, port: 4002 }),
-    limits: { ...parsed.limits, bulkThreads: parsed.limits.bulkThreads ?? Math.min(MAX_THREADS, Math.max(1, Math.floor(availableParallelism() / 2))) },
+    limits: {
+      ...parsed.limits,
+      bulkThreads: parsed.limits.bulkThreads ?? Math.min(MAX_THREADS, Math.max(1, Math.floor(availableParallelism() / 2))),
+    },
     ...splitMirrors(parsed),
     push: onOrOff(parsed.push),
     status: onOrOff(parsed.status),
@@ -137,9 +144,11 @@ function fillIn(parsed: ParsedConfig, warnings: readonly string[], uid: number, 
 function splitMirrors({ mirrors }: ParsedConfig): Pick<AgentConfig, 'mirrors' | 'upstreams'> {
   return {
     mirrors: mirrors.flatMap(({ name, url }) => (url === undefined ? [name] : [])),
-    upstreams: mirrors.flatMap(({ name, url, username, passwordFile, ca }): UpstreamConfig[] => (url === undefined ? [] : [{
-      name, url, ca, login: username === undefined || passwordFile === undefined ? undefined : { username, passwordFile },
-    }])),
+    upstreams: mirrors.flatMap(({ name, url, username, passwordFile, ca }): UpstreamConfig[] =>
+      url === undefined
+        ? []
+        : [{ name, url, ca, login: username === undefined || passwordFile === undefined ? undefined : { username, passwordFile } }],
+    ),
   };
 }
 
@@ -148,10 +157,14 @@ function mirrorProblems({ mirrors, origin }: ParsedConfig): Problem[] {
   const names = new Set<string>();
   return mirrors.flatMap(({ name, url, username, passwordFile }) => {
     const problems: Problem[] = [];
-    const say = (message: string): void => { problems.push({ key: 'mirrors', message: `mirrors: ${message}` }); };
+    const say = (message: string): void => {
+      problems.push({ key: 'mirrors', message: `mirrors: ${message}` });
+    };
     if (names.has(name)) say(`expected each registry once, received ${name} twice`);
-    if (url !== undefined && origin.startsWith('http') && registryNameOf(origin) === name) say(`expected registries beside the origin, received ${name}, which is the origin`);
-    if ((username === undefined) !== (passwordFile === undefined)) say(`expected username and passwordFile together, received one of them for ${name}`);
+    if (url !== undefined && origin.startsWith('http') && registryNameOf(origin) === name)
+      say(`expected registries beside the origin, received ${name}, which is the origin`);
+    if ((username === undefined) !== (passwordFile === undefined))
+      say(`expected username and passwordFile together, received one of them for ${name}`);
     names.add(name);
     return problems;
   });
@@ -159,7 +172,11 @@ function mirrorProblems({ mirrors, origin }: ParsedConfig): Problem[] {
 
 /** As a name can be: a host may be called anything. */
 function hostName(): string {
-  return hostname().replace(/[^A-Za-z0-9._-]+/g, '-').slice(0, 100) || 'node';
+  return (
+    hostname()
+      .replace(/[^A-Za-z0-9._-]+/g, '-')
+      .slice(0, 100) || 'node'
+  );
 }
 
 function onOrOff(value: 'off' | HostPort): HostPort | undefined {
@@ -169,22 +186,31 @@ function onOrOff(value: 'off' | HostPort): HostPort | undefined {
 /** Combinations that would let strangers in, or that cannot work. */
 function contradictions(config: AgentConfig): Problem[] {
   const problems: Problem[] = [];
-  const say = (key: string, message: string): void => { problems.push({ key, message: `${key}: ${message}` }); };
+  const say = (key: string, message: string): void => {
+    problems.push({ key, message: `${key}: ${message}` });
+  };
   if (config.swarmKey.length === 0 && !config.open) {
-    const wide = config.listen.find((address) => !isLoopbackMultiaddr(address))
-      ?? (config.bulk !== undefined && !isLoopbackHost(config.bulk.host) ? `${config.bulk.host}:${config.bulk.port}` : undefined);
+    const wide =
+      config.listen.find((address) => !isLoopbackMultiaddr(address)) ??
+      (config.bulk !== undefined && !isLoopbackHost(config.bulk.host) ? `${config.bulk.host}:${config.bulk.port}` : undefined);
     if (wide !== undefined) {
-      say('swarmKey', `expected a key file, since ${wide} can be reached from the network, received none: make one with "layerswarm key FILE" and give it with --swarm-key FILE, or say --open to let anybody in`);
+      say(
+        'swarmKey',
+        `expected a key file, since ${wide} can be reached from the network, received none: make one with "layerswarm key FILE" and give it with --swarm-key FILE, or say --open to let anybody in`,
+      );
     }
   }
-  if (config.originName !== undefined && config.origin !== 'embedded') say('originName', `expected it together with origin embedded, received it with origin ${config.origin}`);
-  if (config.push !== undefined && config.origin === 'embedded') say('push', 'expected off, since an embedded origin takes pushes at the registry endpoint, received an address');
+  if (config.originName !== undefined && config.origin !== 'embedded')
+    say('originName', `expected it together with origin embedded, received it with origin ${config.origin}`);
+  if (config.push !== undefined && config.origin === 'embedded')
+    say('push', 'expected off, since an embedded origin takes pushes at the registry endpoint, received an address');
   if (config.originUsername !== undefined && !config.origin.startsWith('http')) {
     // A learned origin is what some member says it is: a login is not sent to whoever that may be.
     say('originUsername', `expected it together with the URL of an origin, received it with origin ${config.origin}`);
   }
   if ((config.originUsername === undefined) !== (config.originPasswordFile === undefined)) {
-    const [missing, given] = config.originUsername === undefined ? ['originUsername', 'originPasswordFile'] : ['originPasswordFile', 'originUsername'];
+    const [missing, given] =
+      config.originUsername === undefined ? ['originUsername', 'originPasswordFile'] : ['originPasswordFile', 'originUsername'];
     say(missing, `expected it together with ${given}, received nothing`);
   }
   return problems;

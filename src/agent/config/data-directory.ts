@@ -17,13 +17,18 @@ export interface DataDirectoryOptions {
  * The data directory alone, for commands that only talk to the agent of it: they need no schema, and a parser only where there is a
  * file. @throws `config-invalid` for a file that cannot be read
  */
-export async function dataDirectory({ flag, file, env = process.env, uid = process.getuid?.() ?? 0 }: DataDirectoryOptions): Promise<string> {
+export async function dataDirectory({
+  flag,
+  file,
+  env = process.env,
+  uid = process.getuid?.() ?? 0,
+}: DataDirectoryOptions): Promise<string> {
   const given = flag ?? env['LAYERSWARM_DATA'];
   if (given !== undefined && given !== '') return resolve(given);
   const config = await configFile(file, env);
   if (config === undefined) return defaultData(uid, env);
   const { readYaml } = await import('./config-sources.ts');
-  const { data } = await readYaml(config) as { data?: unknown };
+  const { data } = (await readYaml(config)) as { data?: unknown };
   return typeof data === 'string' && data !== '' ? resolve(data) : defaultData(uid, env);
 }
 

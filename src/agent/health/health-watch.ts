@@ -29,7 +29,9 @@ export class HealthWatch {
 
   look(): NodeHealth {
     const found = this.#options.find();
-    const parts = Object.fromEntries(Object.entries(found).map(([name, finding]): [string, PartHealth] => [name, this.#part(name, finding)]));
+    const parts = Object.fromEntries(
+      Object.entries(found).map(([name, finding]): [string, PartHealth] => [name, this.#part(name, finding)]),
+    );
     return { ...this.#whole(parts), ready: this.#options.isReady(found), parts };
   }
 
@@ -48,12 +50,20 @@ export class HealthWatch {
 
   /** As bad as its worst part; of what is not known yet only the origin counts. */
   #whole(parts: Readonly<Record<string, PartHealth>>): Pick<NodeHealth, 'level' | 'sentence' | 'since'> {
-    const listed = Object.entries(parts).filter(([, { level }]) => level === 'bad' || level === 'degraded').sort(([, a], [, b]) => SEVERITY[b.level] - SEVERITY[a.level]);
+    const listed = Object.entries(parts)
+      .filter(([, { level }]) => level === 'bad' || level === 'degraded')
+      .sort(([, a], [, b]) => SEVERITY[b.level] - SEVERITY[a.level]);
     const worst = listed[0]?.[1].level ?? (parts['origin']?.level === 'unknown' ? 'unknown' : 'ok');
-    const told = (listed.length > 0 ? listed : Object.entries(parts).filter(([name]) => name === 'origin' || name === 'members')).map(([, { sentence }]) => sentence);
+    const told = (listed.length > 0 ? listed : Object.entries(parts).filter(([name]) => name === 'origin' || name === 'members')).map(
+      ([, { sentence }]) => sentence,
+    );
     const more = told.length > MAX_SENTENCES ? `; and ${told.length - MAX_SENTENCES} more` : '';
     const { level, since } = this.#since.get('') ?? {};
     if (level !== worst) this.#since.set('', { level: worst, since: this.#options.now() });
-    return { level: worst, sentence: `${told.slice(0, MAX_SENTENCES).join('; ')}${more}`, since: new Date(level === worst && since !== undefined ? since : this.#options.now()).toISOString() };
+    return {
+      level: worst,
+      sentence: `${told.slice(0, MAX_SENTENCES).join('; ')}${more}`,
+      since: new Date(level === worst && since !== undefined ? since : this.#options.now()).toISOString(),
+    };
   }
 }

@@ -5,10 +5,20 @@ import { RUNTIMES, type RuntimeName } from '../../setup/runtime-names.ts';
 import { degraded, type Finding, ok, unknown } from './finding.ts';
 
 /** `changed`: a file that setup wrote is another one now. */
-type Wiring = { readonly kind: 'wired' } | { readonly kind: 'changed'; readonly path: string } | { readonly kind: 'unreadable'; readonly reason: string };
+type Wiring =
+  | { readonly kind: 'wired' }
+  | { readonly kind: 'changed'; readonly path: string }
+  | { readonly kind: 'unreadable'; readonly reason: string };
 
 const CLIENT_OF: Readonly<Record<RuntimeName, ClientName>> = {
-  containerd: 'containerd', docker: 'dockerd', podman: 'podman', crio: 'crio', k3s: 'containerd', rke2: 'containerd', nerdctl: 'containerd', buildkit: 'other',
+  containerd: 'containerd',
+  docker: 'dockerd',
+  podman: 'podman',
+  crio: 'crio',
+  k3s: 'containerd',
+  rke2: 'containerd',
+  nerdctl: 'containerd',
+  buildkit: 'other',
 };
 
 /** Whether the runtimes of this host pull through the node: by the files that setup wrote, and by who really asked. */
@@ -40,12 +50,24 @@ export class RuntimeWatch {
 
   find(): Finding {
     if (!this.#looked) return unknown('the runtimes were not looked at yet');
-    const broken = [...this.#wiring].flatMap(([runtime, wiring]) => (wiring.kind === 'wired' ? []
-      : [wiring.kind === 'changed' ? `${runtime} may no longer pull through this node: ${wiring.path} is not as setup wrote it; run "layerswarm setup ${runtime}" again` : `the setup of ${runtime} cannot be read: ${wiring.reason}`]));
+    const broken = [...this.#wiring].flatMap(([runtime, wiring]) =>
+      wiring.kind === 'wired'
+        ? []
+        : [
+            wiring.kind === 'changed'
+              ? `${runtime} may no longer pull through this node: ${wiring.path} is not as setup wrote it; run "layerswarm setup ${runtime}" again`
+              : `the setup of ${runtime} cannot be read: ${wiring.reason}`,
+          ],
+    );
     if (broken.length > 0) return degraded(broken.join('; '));
-    const wired = [...this.#wiring.keys()].map((runtime) => `${runtime} is set up${this.#asked.has(CLIENT_OF[runtime]) ? ' and has pulled' : ', and has not pulled yet'}`);
-    const others = [...this.#asked].filter((client) => client !== 'other' && ![...this.#wiring.keys()].some((runtime) => CLIENT_OF[runtime] === client)).map((client) => `${client} has pulled`);
-    if (wired.length + others.length === 0) return unknown('no runtime pulls through this node yet: see "layerswarm setup containerd|docker|podman"');
+    const wired = [...this.#wiring.keys()].map(
+      (runtime) => `${runtime} is set up${this.#asked.has(CLIENT_OF[runtime]) ? ' and has pulled' : ', and has not pulled yet'}`,
+    );
+    const others = [...this.#asked]
+      .filter((client) => client !== 'other' && ![...this.#wiring.keys()].some((runtime) => CLIENT_OF[runtime] === client))
+      .map((client) => `${client} has pulled`);
+    if (wired.length + others.length === 0)
+      return unknown('no runtime pulls through this node yet: see "layerswarm setup containerd|docker|podman"');
     return ok([...wired, ...others].join('; '));
   }
 }
@@ -54,7 +76,8 @@ async function wiringOf(backups: string, runtime: RuntimeName): Promise<Wiring |
   try {
     const backup = await new BackupFileStore(backups, runtime, '/').read();
     if (backup === undefined) return undefined;
-    for (const file of backup.files) if (authorOf(file, await readState(file.path)) !== 'setup') return { kind: 'changed', path: file.path };
+    for (const file of backup.files)
+      if (authorOf(file, await readState(file.path)) !== 'setup') return { kind: 'changed', path: file.path };
     return { kind: 'wired' };
   } catch (error) {
     return { kind: 'unreadable', reason: error instanceof Error ? error.message : String(error) };

@@ -26,8 +26,13 @@ export class StoreHealth {
 
   /** A blob of `size` bytes was refused. Said once in the log, until the store takes such a blob again. */
   refused(error: LayerswarmError, size: number): void {
-    if (this.#refusal === undefined) this.#log.warn(`the store takes no new blobs, which pass through from their registry to clients until it does: ${error.message}`);
-    this.#refusal = { reason: error.message, isFull: error.code === 'disk-full', size: Math.min(size, this.#refusal?.size ?? Number.POSITIVE_INFINITY) };
+    if (this.#refusal === undefined)
+      this.#log.warn(`the store takes no new blobs, which pass through from their registry to clients until it does: ${error.message}`);
+    this.#refusal = {
+      reason: error.message,
+      isFull: error.code === 'disk-full',
+      size: Math.min(size, this.#refusal?.size ?? Number.POSITIVE_INFINITY),
+    };
   }
 
   /** Looks whether what was refused would be taken now. */

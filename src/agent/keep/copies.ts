@@ -16,7 +16,8 @@ export async function blobsOfImage(images: ImageStore, root: Digest): Promise<De
     const raw = await images.anyManifest(digest);
     if (raw === undefined) continue;
     const manifest = readManifest(raw.bytes, raw.mediaType);
-    if (manifest.kind === 'image') for (const blob of [manifest.config, ...manifest.layers]) if (!isForeign(blob)) found.set(blob.digest.toString(), blob);
+    if (manifest.kind === 'image')
+      for (const blob of [manifest.config, ...manifest.layers]) if (!isForeign(blob)) found.set(blob.digest.toString(), blob);
     if (manifest.kind === 'index') for (const child of manifest.manifests) seen.set(child.digest.toString(), child.digest);
   }
   return [...found.values()];
@@ -33,7 +34,10 @@ async function holdsAll(network: PeerNetwork, peerId: string, blobs: readonly Di
   try {
     for (let start = 0; start < blobs.length; start += BLOBS_A_QUESTION) {
       const batch = blobs.slice(start, start + BLOBS_A_QUESTION).map(String);
-      const { holdings } = await network.request(peerId, { type: 'find', blobs: batch, inline: false }, 'found', { signal, timeoutMs: FIND_TIMEOUT_MS });
+      const { holdings } = await network.request(peerId, { type: 'find', blobs: batch, inline: false }, 'found', {
+        signal,
+        timeoutMs: FIND_TIMEOUT_MS,
+      });
       const whole = new Set(holdings.filter(({ state }) => state === 'complete').map(({ blob }) => blob));
       if (!batch.every((blob) => whole.has(blob))) return false;
     }
@@ -47,14 +51,22 @@ async function holdsAll(network: PeerNetwork, peerId: string, blobs: readonly Di
  * Pure: the members to ask, so that `missing` more hold an image: from the zones with the fewest copies first, since one zone can
  * fail as a whole; among equals by chance, so that several keepers of one image do not all ask the same member.
  */
-export function chooseKeepers(candidates: readonly Pick<Peer, 'peerId' | 'zone'>[], holders: readonly { readonly zone: string }[], missing: number, random: () => number): string[] {
+export function chooseKeepers(
+  candidates: readonly Pick<Peer, 'peerId' | 'zone'>[],
+  holders: readonly { readonly zone: string }[],
+  missing: number,
+  random: () => number,
+): string[] {
   const copies = new Map<string, number>();
   for (const { zone } of holders) copies.set(zone, (copies.get(zone) ?? 0) + 1);
   const waiting = candidates.map((peer) => ({ ...peer, order: random() })).sort((a, b) => a.order - b.order);
   const chosen: string[] = [];
   while (chosen.length < missing && waiting.length > 0) {
     const fewest = Math.min(...waiting.map(({ zone }) => copies.get(zone) ?? 0));
-    const [next] = waiting.splice(waiting.findIndex(({ zone }) => (copies.get(zone) ?? 0) === fewest), 1);
+    const [next] = waiting.splice(
+      waiting.findIndex(({ zone }) => (copies.get(zone) ?? 0) === fewest),
+      1,
+    );
     chosen.push(next!.peerId);
     copies.set(next!.zone, fewest + 1);
   }

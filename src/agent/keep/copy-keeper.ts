@@ -92,14 +92,27 @@ export class CopyKeeper {
       const candidates = network.peers().filter(({ peerId }) => !holding.has(peerId) && !tried.has(peerId));
       const chosen = new Set(chooseKeepers(candidates, zones, copies - zones.length, random));
       if (signal.aborted || chosen.size === 0) {
-        if (zones.length < copies && !signal.aborted) log.warn('an image has fewer copies than it should', { reference: text, copies: zones.length, wanted: copies });
+        if (zones.length < copies && !signal.aborted)
+          log.warn('an image has fewer copies than it should', { reference: text, copies: zones.length, wanted: copies });
         return;
       }
       for (const peerId of chosen) tried.add(peerId);
       const reference = Reference.parse(text);
-      const image = Reference.of({ registry: reference.registry, repository: reference.repository, tag: reference.tag, digest: root }).toString();
+      const image = Reference.of({
+        registry: reference.registry,
+        repository: reference.repository,
+        tag: reference.tag,
+        digest: root,
+      }).toString();
       log.info('asking members to keep an image', { reference: text, copies: zones.length, wanted: copies, members: chosen.size });
-      await prefetchOnMembers({ network, members: candidates.filter(({ peerId }) => chosen.has(peerId)), image, platforms: [], signal, onProgress: () => undefined });
+      await prefetchOnMembers({
+        network,
+        members: candidates.filter(({ peerId }) => chosen.has(peerId)),
+        image,
+        platforms: [],
+        signal,
+        onProgress: () => undefined,
+      });
     }
   }
 

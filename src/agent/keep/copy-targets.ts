@@ -30,7 +30,11 @@ export class CopyTargets {
     try {
       return new CopyTargets(path, new Map(Object.entries(fileSchema.parse(JSON.parse(text)))));
     } catch (error) {
-      throw new LayerswarmError('store-format', `${path}: expected an object of references and numbers, received something else; remove it, and pin with --copies again`, { cause: error });
+      throw new LayerswarmError(
+        'store-format',
+        `${path}: expected an object of references and numbers, received something else; remove it, and pin with --copies again`,
+        { cause: error },
+      );
     }
   }
 
@@ -57,12 +61,18 @@ export class CopyTargets {
 
   /** Writes follow each other; the last one holds all. */
   #save(): Promise<void> {
-    this.#writing = this.#writing.then(() => this.#write(), () => this.#write());
+    this.#writing = this.#writing.then(
+      () => this.#write(),
+      () => this.#write(),
+    );
     return this.#writing;
   }
 
   async #write(): Promise<void> {
-    await writeFile(`${this.#path}.tmp`, `${JSON.stringify(Object.fromEntries(this.#targets), undefined, 2)}\n`, { mode: 0o600, flush: true });
+    await writeFile(`${this.#path}.tmp`, `${JSON.stringify(Object.fromEntries(this.#targets), undefined, 2)}\n`, {
+      mode: 0o600,
+      flush: true,
+    });
     await rename(`${this.#path}.tmp`, this.#path);
   }
 }

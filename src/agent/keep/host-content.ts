@@ -62,7 +62,11 @@ export function openHostContent(data: string, { socket, root, namespaces }: Host
     isHeld: (digest) => content.size(digest) !== undefined && content.isVerified(digest),
     start({ registries, isExcluded }) {
       watcher = new ContentWatcher({
-        content, namespaces, log, blobs: folder, list: new ContentClient(socket),
+        content,
+        namespaces,
+        log,
+        blobs: folder,
+        list: new ContentClient(socket),
         mayShare: (info) => mayShareContent(info, { registries: registries(), isExcluded }),
       });
       watcher.start();

@@ -21,13 +21,18 @@ export function keepHandlers(parts: KeepParts): Pick<Handlers, 'pins' | 'pin' | 
 
     unpin: async (request, { signal }) => await pinner.unpin(request, signal),
 
-    purge: async ({ reference, everywhere = false, zone, dryRun = false }, { signal }) => await purger.purge(reference, { everywhere: everywhere || zone !== undefined, zone, dryRun, signal }),
+    purge: async ({ reference, everywhere = false, zone, dryRun = false }, { signal }) =>
+      await purger.purge(reference, { everywhere: everywhere || zone !== undefined, zone, dryRun, signal }),
 
     gc: async ({ maxAgeMs, targetBytes, dryRun = false }, { signal }) => {
-      const { removed, bytes } = await parts.gc({ dryRun, ...(maxAgeMs === undefined ? {} : { maxAgeMs }), ...(targetBytes === undefined ? {} : { targetBytes }) }, signal);
+      const { removed, bytes } = await parts.gc(
+        { dryRun, ...(maxAgeMs === undefined ? {} : { maxAgeMs }), ...(targetBytes === undefined ? {} : { targetBytes }) },
+        signal,
+      );
       return { dryRun, removed: removed.map(({ digest, size, kind }) => ({ digest: digest.toString(), bytes: size, kind })), bytes };
     },
 
-    verify: async ({ dryRun = false, repair = true }, { signal, progress }) => await verifyAndRepair(parts, { dryRun, repair, signal, onProgress: progress }),
+    verify: async ({ dryRun = false, repair = true }, { signal, progress }) =>
+      await verifyAndRepair(parts, { dryRun, repair, signal, onProgress: progress }),
   };
 }

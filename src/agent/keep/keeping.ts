@@ -43,21 +43,50 @@ export async function makeKeeping(parts: KeepingParts): Promise<Keeping> {
   const { config, network, peers, store, upstreamOf, names, host, log } = parts;
   const { maxAge } = config.store;
   const preheat = new Preheat({ ...parts, name: config.name, zone: config.zone });
-  const prefetches = new PrefetchService({ network, allowed: config.allow.prefetch, pull: async (...pull) => await preheat.forMember(...pull) });
+  const prefetches = new PrefetchService({
+    network,
+    allowed: config.allow.prefetch,
+    pull: async (...pull) => await preheat.forMember(...pull),
+  });
   const purger = new Purger({
-    network, store, name: config.name, upstreamOf, names, host, allowed: config.allow.purge,
-    onRemote: ({ peerId }, image, { removed, bytes }) => log.warn('a member purged an image here', { node: peers.called(peerId), peer: peerId, image, blobs: removed.length, bytes }),
+    network,
+    store,
+    name: config.name,
+    upstreamOf,
+    names,
+    host,
+    allowed: config.allow.purge,
+    onRemote: ({ peerId }, image, { removed, bytes }) =>
+      log.warn('a member purged an image here', { node: peers.called(peerId), peer: peerId, image, blobs: removed.length, bytes }),
   });
   const targets = await CopyTargets.open(config.data);
   const keeper = new CopyKeeper({ network, store, targets, zone: config.zone, log });
   const pinner = new Pinner({
-    network, store, upstreamOf, names, targets, keeper, name: config.name, zone: config.zone, allowed: config.allow.pin, isExcluded: parts.isExcluded,
-    onRemote: ({ peerId }, image, pinned) => log.info(pinned ? 'a member pinned an image here' : 'a member unpinned an image here', { node: peers.called(peerId), peer: peerId, image }),
+    network,
+    store,
+    upstreamOf,
+    names,
+    targets,
+    keeper,
+    name: config.name,
+    zone: config.zone,
+    allowed: config.allow.pin,
+    isExcluded: parts.isExcluded,
+    onRemote: ({ peerId }, image, pinned) =>
+      log.info(pinned ? 'a member pinned an image here' : 'a member unpinned an image here', {
+        node: peers.called(peerId),
+        peer: peerId,
+        image,
+      }),
   });
   const gc = async (options: GcOptions, signal: AbortSignal): Promise<GcReport> => {
     await host?.checkDuplicates(signal);
     await parts.closeIdle();
-    return await store.gc({ ...(maxAge === 0 ? {} : { maxAgeMs: maxAge }), ...(host === undefined ? {} : { isHeldElsewhere: (digest) => host.isHeld(digest) }), ...options });
+    return await store.gc({
+      ...(maxAge === 0 ? {} : { maxAgeMs: maxAge }),
+      ...(host === undefined ? {} : { isHeldElsewhere: (digest) => host.isHeld(digest) }),
+      ...options,
+    });
   };
   const looking = every(COPIES_MS, 'later', (signal) => keeper.look(signal));
   const cleaning = every(config.store.gcInterval, 'later', async (signal) => {
@@ -68,15 +97,26 @@ export async function makeKeeping(parts: KeepingParts): Promise<Keeping> {
       log.error('cannot clean the store', { reason: String(error) });
     }
   });
-  const scrubbing = every(SCRUB_LOOK_MS, 'now', (signal) => scrubWhenDue({
-    path: join(config.data, 'scrub.json'), intervalMs: config.store.scrubInterval, log, now: Date.now,
-    verify: (aborted, rest) => verifyAndRepair(parts, { dryRun: false, repair: true, signal: aborted, onProgress: () => undefined, rest }),
-  }, signal));
+  const scrubbing = every(SCRUB_LOOK_MS, 'now', (signal) =>
+    scrubWhenDue(
+      {
+        path: join(config.data, 'scrub.json'),
+        intervalMs: config.store.scrubInterval,
+        log,
+        now: Date.now,
+        verify: (aborted, rest) =>
+          verifyAndRepair(parts, { dryRun: false, repair: true, signal: aborted, onProgress: () => undefined, rest }),
+      },
+      signal,
+    ),
+  );
   const ended = new AbortController();
   const mending = new Set<Promise<void>>();
   const mend = async (blob: DamagedBlob, gone: Promise<void>): Promise<void> => {
     const digest = blob.digest.toString();
-    log.error('the disk gave other bytes of a blob than were proven, or could not read it; the copy is put aside and fetched anew', { digest });
+    log.error('the disk gave other bytes of a blob than were proven, or could not read it; the copy is put aside and fetched anew', {
+      digest,
+    });
     const reason = await mendDamaged(parts, blob, gone, { signal: ended.signal }).catch((error: unknown) => String(error));
     if (ended.signal.aborted) return;
     if (reason === undefined) log.info('fetched a damaged blob anew', { digest });
@@ -85,14 +125,23 @@ export async function makeKeeping(parts: KeepingParts): Promise<Keeping> {
   return {
     preheat,
     damaged: (blob, gone) => {
-      const work = mend(blob, gone).finally(() => { mending.delete(work); });
+      const work = mend(blob, gone).finally(() => {
+        mending.delete(work);
+      });
       mending.add(work);
     },
     handlers: keepHandlers({ ...parts, purger, pinner, gc }),
     async [Symbol.asyncDispose]() {
       pinner.close();
       ended.abort();
-      await Promise.all([looking[Symbol.asyncDispose](), cleaning[Symbol.asyncDispose](), scrubbing[Symbol.asyncDispose](), prefetches.close(), keeper.close(), ...mending]);
+      await Promise.all([
+        looking[Symbol.asyncDispose](),
+        cleaning[Symbol.asyncDispose](),
+        scrubbing[Symbol.asyncDispose](),
+        prefetches.close(),
+        keeper.close(),
+        ...mending,
+      ]);
     },
   };
 }

@@ -70,7 +70,10 @@ export class Pinner {
     if (!dryRun && copies !== undefined) await this.#parts.keeper.look(signal);
     const report = { ...this.#statusOf(name), ...(dryRun ? { copies: copies ?? null } : {}), ...held };
     if (everywhere !== true && zone === undefined) return report;
-    return { ...report, nodes: [...(isOwnTurn ? [this.#own(held, !wasPinned)] : []), ...await this.#onMembers(name, true, zone, dryRun, signal)] };
+    return {
+      ...report,
+      nodes: [...(isOwnTurn ? [this.#own(held, !wasPinned)] : []), ...(await this.#onMembers(name, true, zone, dryRun, signal))],
+    };
   }
 
   async unpin({ reference, everywhere, zone, dryRun = false }: UnpinRequest, signal: AbortSignal): Promise<UnpinReport> {
@@ -79,14 +82,18 @@ export class Pinner {
     const wasPinned = isOwnTurn && this.#parts.store.images.pins().includes(name);
     const held = isOwnTurn ? await this.#unpin(name, dryRun) : { bytes: 0, complete: false };
     if (everywhere !== true && zone === undefined) return { reference: name, wasPinned };
-    const nodes = [...(isOwnTurn ? [this.#own(held, wasPinned)] : []), ...await this.#onMembers(name, false, zone, dryRun, signal)];
+    const nodes = [...(isOwnTurn ? [this.#own(held, wasPinned)] : []), ...(await this.#onMembers(name, false, zone, dryRun, signal))];
     return { reference: name, wasPinned: nodes.some(({ changed }) => changed), nodes };
   }
 
   /** Names with a tag are pinned as such everywhere: a tag that moves takes its pins along. */
   #imageFor(reference: string, elsewhere: boolean): ImageName {
     const image = parseImageName(reference, this.#parts.names);
-    if (elsewhere && this.#parts.isExcluded(image.full)) throw new LayerswarmError('denied', `${image.full} is excluded from the swarm (exclude), so no member is told of it: pin it on each host`);
+    if (elsewhere && this.#parts.isExcluded(image.full))
+      throw new LayerswarmError(
+        'denied',
+        `${image.full} is excluded from the swarm (exclude), so no member is told of it: pin it on each host`,
+      );
     return image;
   }
 
@@ -119,15 +126,20 @@ export class Pinner {
   async #onMembers(image: string, pinned: boolean, zone: string | undefined, dryRun: boolean, signal: AbortSignal): Promise<PinNode[]> {
     const { network } = this.#parts;
     const members = network.peers().filter((peer) => zone === undefined || peer.zone === zone);
-    const nodes = await Promise.all(members.map(async ({ peerId, name, address, zone }): Promise<PinNode> => {
-      const base = { peerId, name, address, zone, reason: null, changed: false, bytes: 0, complete: false };
-      try {
-        const { changed, bytes, complete } = await network.request(peerId, { type: 'pin', image, pinned, dryRun }, 'pin-state', { signal, timeoutMs: MEMBER_TIMEOUT_MS });
-        return { ...base, state: 'done', changed, bytes, complete };
-      } catch (error) {
-        return { ...base, ...memberFailure(error) };
-      }
-    }));
+    const nodes = await Promise.all(
+      members.map(async ({ peerId, name, address, zone }): Promise<PinNode> => {
+        const base = { peerId, name, address, zone, reason: null, changed: false, bytes: 0, complete: false };
+        try {
+          const { changed, bytes, complete } = await network.request(peerId, { type: 'pin', image, pinned, dryRun }, 'pin-state', {
+            signal,
+            timeoutMs: MEMBER_TIMEOUT_MS,
+          });
+          return { ...base, state: 'done', changed, bytes, complete };
+        } catch (error) {
+          return { ...base, ...memberFailure(error) };
+        }
+      }),
+    );
     signal.throwIfAborted();
     return nodes;
   }

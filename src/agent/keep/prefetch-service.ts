@@ -12,7 +12,11 @@ const KEPT_MS = 10 * 60_000;
 export type PrefetchState = MessageOf<'prefetch-state'>;
 
 /** Pulls one image here, as "layerswarm pull" does. */
-export type PullImage = (image: string, platforms: readonly string[], options: { signal: AbortSignal; onProgress: (progress: PullProgress) => void }) => Promise<Receipt>;
+export type PullImage = (
+  image: string,
+  platforms: readonly string[],
+  options: { signal: AbortSignal; onProgress: (progress: PullProgress) => void },
+) => Promise<Receipt>;
 
 export interface PrefetchServiceOptions {
   readonly network: PeerMessages;
@@ -74,7 +78,14 @@ export class PrefetchService {
       throw new LayerswarmError('unavailable', `${MAX_WAITING} prefetches are waiting here already; try again later`);
     }
     const job: Job = {
-      id: this.#nextId++, key, image, platforms, since: this.#now(), state: 'waiting', endedAt: undefined, reason: undefined,
+      id: this.#nextId++,
+      key,
+      image,
+      platforms,
+      since: this.#now(),
+      state: 'waiting',
+      endedAt: undefined,
+      reason: undefined,
       bytes: { sizeBytes: 0, haveBytes: 0, fromOriginBytes: 0, fromPeersBytes: 0 },
     };
     this.#jobs.set(job.id, job);
@@ -104,7 +115,12 @@ export class PrefetchService {
           if (progress.kind === 'blobs') job.bytes = sumOf(progress);
         },
       });
-      job.bytes = { sizeBytes: receipt.bytes, haveBytes: receipt.bytes, fromOriginBytes: receipt.fromOriginBytes, fromPeersBytes: receipt.fromPeersBytes };
+      job.bytes = {
+        sizeBytes: receipt.bytes,
+        haveBytes: receipt.bytes,
+        fromOriginBytes: receipt.fromOriginBytes,
+        fromPeersBytes: receipt.fromPeersBytes,
+      };
       job.state = 'done';
     } catch (error) {
       job.state = 'failed';
@@ -115,7 +131,14 @@ export class PrefetchService {
 
   #answer(job: Job): PrefetchState {
     const elapsedMs = Math.max(0, Math.round((job.endedAt ?? this.#now()) - job.since));
-    return { type: 'prefetch-state', id: job.id, state: job.state, ...job.bytes, elapsedMs, ...(job.reason === undefined ? {} : { reason: job.reason.slice(0, 400) }) };
+    return {
+      type: 'prefetch-state',
+      id: job.id,
+      state: job.state,
+      ...job.bytes,
+      elapsedMs,
+      ...(job.reason === undefined ? {} : { reason: job.reason.slice(0, 400) }),
+    };
   }
 
   #forgetOld(): void {

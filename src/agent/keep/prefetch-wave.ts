@@ -31,17 +31,29 @@ export interface WaveOptions {
 /** Asks members to pull an image and waits for each of them; one that refuses, fails or dies is reported and holds up nobody. */
 export async function prefetchOnMembers(options: WaveOptions): Promise<NodeOutcome[]> {
   const outcomes = options.members.map((peer): NodeOutcome => ({
-    peerId: peer.peerId, name: peer.name, address: peer.address, zone: peer.zone, state: 'waiting', reason: null, sizeBytes: 0, haveBytes: 0, fromOriginBytes: 0, fromPeersBytes: 0, seconds: 0,
+    peerId: peer.peerId,
+    name: peer.name,
+    address: peer.address,
+    zone: peer.zone,
+    state: 'waiting',
+    reason: null,
+    sizeBytes: 0,
+    haveBytes: 0,
+    fromOriginBytes: 0,
+    fromPeersBytes: 0,
+    seconds: 0,
   }));
   const report = (): void => options.onProgress(outcomes);
   const ticker = setInterval(report, PROGRESS_MS);
   try {
     report();
-    await Promise.all(outcomes.map(async (_, index) => {
-      await new Follower(options, outcomes[index]!, (outcome) => {
-        outcomes[index] = outcome;
-      }).run();
-    }));
+    await Promise.all(
+      outcomes.map(async (_, index) => {
+        await new Follower(options, outcomes[index]!, (outcome) => {
+          outcomes[index] = outcome;
+        }).run();
+      }),
+    );
     options.signal.throwIfAborted();
     return outcomes;
   } finally {
@@ -79,7 +91,7 @@ class Follower {
         const code = errorCode(error);
         if (code === 'denied' || code === 'unsupported') return this.#end('refused', error);
         if (code === 'peer-gone') {
-          if (!await this.#isBack()) return this.#end('gone', error);
+          if (!(await this.#isBack())) return this.#end('gone', error);
           id = undefined;
         } else if (code === 'timeout') {
           silences++;
@@ -114,7 +126,16 @@ class Follower {
   }
 
   #heard({ state, reason, elapsedMs, sizeBytes, haveBytes, fromOriginBytes, fromPeersBytes }: PrefetchState): void {
-    this.#set({ ...this.#outcome, state, reason: reason ?? null, seconds: elapsedMs / 1000, sizeBytes, haveBytes, fromOriginBytes, fromPeersBytes });
+    this.#set({
+      ...this.#outcome,
+      state,
+      reason: reason ?? null,
+      seconds: elapsedMs / 1000,
+      sizeBytes,
+      haveBytes,
+      fromOriginBytes,
+      fromPeersBytes,
+    });
   }
 
   #end(state: 'refused' | 'failed' | 'gone', error: unknown): void {

@@ -46,12 +46,21 @@ export class Preheat {
   async here(image: ImageName, options: PullOptions): Promise<Receipt> {
     const { puller, keep } = this.#parts;
     let kept: Receipt | undefined;
-    const receipt = await puller.pull(image, { ...options, onReceipt: (receipt) => { kept = keep(receipt); } });
+    const receipt = await puller.pull(image, {
+      ...options,
+      onReceipt: (receipt) => {
+        kept = keep(receipt);
+      },
+    });
     return kept ?? receipt;
   }
 
   /** What a member asked for. @throws `denied` for an excluded repository, and as `here` */
-  async forMember(text: string, platforms: readonly string[], options: { signal: AbortSignal; onProgress: (progress: PullProgress) => void }): Promise<Receipt> {
+  async forMember(
+    text: string,
+    platforms: readonly string[],
+    options: { signal: AbortSignal; onProgress: (progress: PullProgress) => void },
+  ): Promise<Receipt> {
     const image = parseImageName(text, this.#parts.names);
     if (this.#parts.isExcluded(image.full)) throw new LayerswarmError('denied', `${image.full} is excluded from the swarm on this node`);
     const receipt = await this.here(image, { ...options, platforms: parsePlatforms(platforms) });
@@ -64,7 +73,11 @@ export class Preheat {
     const { network, upstreamOf, zone: ownZone, isExcluded } = this.#parts;
     const { zone, signal, onProgress } = options;
     const image = parseImageName(text, this.#parts.names);
-    if (isExcluded(image.full)) throw new LayerswarmError('denied', `${image.full} is excluded from the swarm (exclude), so no member is asked for it: pull it on each host`);
+    if (isExcluded(image.full))
+      throw new LayerswarmError(
+        'denied',
+        `${image.full} is excluded from the swarm (exclude), so no member is asked for it: pull it on each host`,
+      );
     const platforms = parsePlatforms(options.platforms);
     const { raw } = await upstreamOf(image).resolver.manifest(image, image.reference.digest?.toString() ?? image.reference.tag!, signal);
     const reference = image.reference.toString();
@@ -85,7 +98,11 @@ export class Preheat {
       });
     });
     const theirs = prefetchOnMembers({
-      network, members, image: exact.reference.toString(), platforms: options.platforms ?? [], signal,
+      network,
+      members,
+      image: exact.reference.toString(),
+      platforms: options.platforms ?? [],
+      signal,
       onProgress: (nodes) => {
         others = nodes;
         report();
@@ -107,8 +124,16 @@ export class Preheat {
         ...options,
         onProgress: (progress) => {
           if (progress.kind !== 'blobs') return;
-          const sum = (value: 'sizeBytes' | 'haveBytes' | 'fromOriginBytes' | 'fromPeersBytes'): number => progress.blobs.reduce((total, blob) => total + blob[value], 0);
-          tell({ ...before, state: 'running', sizeBytes: sum('sizeBytes'), haveBytes: sum('haveBytes'), fromOriginBytes: sum('fromOriginBytes'), fromPeersBytes: sum('fromPeersBytes') });
+          const sum = (value: 'sizeBytes' | 'haveBytes' | 'fromOriginBytes' | 'fromPeersBytes'): number =>
+            progress.blobs.reduce((total, blob) => total + blob[value], 0);
+          tell({
+            ...before,
+            state: 'running',
+            sizeBytes: sum('sizeBytes'),
+            haveBytes: sum('haveBytes'),
+            fromOriginBytes: sum('fromOriginBytes'),
+            fromPeersBytes: sum('fromPeersBytes'),
+          });
         },
       });
       const { bytes, fromOriginBytes, fromPeersBytes, seconds } = receipt;
@@ -121,7 +146,19 @@ export class Preheat {
 
   #ownOutcome(): NodeOutcome {
     const { network, name, zone } = this.#parts;
-    return { peerId: network.self, name, address: 'this node', zone, state: 'waiting', reason: null, sizeBytes: 0, haveBytes: 0, fromOriginBytes: 0, fromPeersBytes: 0, seconds: 0 };
+    return {
+      peerId: network.self,
+      name,
+      address: 'this node',
+      zone,
+      state: 'waiting',
+      reason: null,
+      sizeBytes: 0,
+      haveBytes: 0,
+      fromOriginBytes: 0,
+      fromPeersBytes: 0,
+      seconds: 0,
+    };
   }
 
   /**

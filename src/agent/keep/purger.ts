@@ -42,16 +42,27 @@ export class Purger {
       if (!allowed) throw new LayerswarmError('denied', 'this node lets nobody purge (allow.purge: false)');
       const image = parseImageName(text, names);
       const { digest } = image.reference;
-      if (digest === undefined) throw new LayerswarmError('reference-invalid', 'a purge names a digest, since a tag may mean another image here');
-      const made = [...await this.#madeOf(digest), ...blobs.map((blob) => Digest.parse(blob))];
+      if (digest === undefined)
+        throw new LayerswarmError('reference-invalid', 'a purge names a digest, since a tag may mean another image here');
+      const made = [...(await this.#madeOf(digest)), ...blobs.map((blob) => Digest.parse(blob))];
       const result = await store.purge({ repository: image.full, digest, blobs: made, dryRun });
       if (!dryRun) onRemote(from, text, result);
-      return { type: 'purged', removed: result.removed.length, bytes: result.bytes, kept: result.kept.length, tags: result.tags.length, held: this.#heldByRuntime(made, result) };
+      return {
+        type: 'purged',
+        removed: result.removed.length,
+        bytes: result.bytes,
+        kept: result.kept.length,
+        tags: result.tags.length,
+        held: this.#heldByRuntime(made, result),
+      };
     });
   }
 
   /** @throws `not-found` when nobody knows what the reference means */
-  async purge(text: string, options: { everywhere: boolean; zone?: string | undefined; dryRun: boolean; signal: AbortSignal }): Promise<PurgeReport> {
+  async purge(
+    text: string,
+    options: { everywhere: boolean; zone?: string | undefined; dryRun: boolean; signal: AbortSignal },
+  ): Promise<PurgeReport> {
     const { network, store, name, names } = this.#parts;
     const image = parseImageName(text, names);
     const digest = await this.#digestOf(image, options.signal);
@@ -63,15 +74,47 @@ export class Purger {
     const members = options.everywhere ? network.peers().filter(({ zone }) => options.zone === undefined || zone === options.zone) : [];
     const others = await Promise.all(members.map(async (peer) => await this.#purgeMember(peer, exact.toString(), blobs, options)));
     options.signal.throwIfAborted();
-    const mine: PurgeOutcome = { peerId: network.self, name, address: 'this node', state: 'done', reason: null, removed: own.removed.length, bytes: own.bytes, kept: own.kept.length, tags: own.tags.length, heldByRuntime: this.#heldByRuntime(blobs, own) };
+    const mine: PurgeOutcome = {
+      peerId: network.self,
+      name,
+      address: 'this node',
+      state: 'done',
+      reason: null,
+      removed: own.removed.length,
+      bytes: own.bytes,
+      kept: own.kept.length,
+      tags: own.tags.length,
+      heldByRuntime: this.#heldByRuntime(blobs, own),
+    };
     return { reference: image.reference.toString(), digest: digest.toString(), dryRun: options.dryRun, nodes: [mine, ...others] };
   }
 
-  async #purgeMember(peer: Peer, image: string, blobs: readonly Digest[], { dryRun, signal }: { dryRun: boolean; signal: AbortSignal }): Promise<PurgeOutcome> {
-    const base = { peerId: peer.peerId, name: peer.name, address: peer.address, reason: null, removed: 0, bytes: 0, kept: 0, tags: 0, heldByRuntime: 0 };
+  async #purgeMember(
+    peer: Peer,
+    image: string,
+    blobs: readonly Digest[],
+    { dryRun, signal }: { dryRun: boolean; signal: AbortSignal },
+  ): Promise<PurgeOutcome> {
+    const base = {
+      peerId: peer.peerId,
+      name: peer.name,
+      address: peer.address,
+      reason: null,
+      removed: 0,
+      bytes: 0,
+      kept: 0,
+      tags: 0,
+      heldByRuntime: 0,
+    };
     try {
       const message = { type: 'purge', image, blobs: blobs.slice(0, MAX_BLOBS).map(String), dryRun } as const;
-      const { removed, bytes, kept, tags, held = 0 } = await this.#parts.network.request(peer.peerId, message, 'purged', { signal, timeoutMs: MEMBER_TIMEOUT_MS });
+      const {
+        removed,
+        bytes,
+        kept,
+        tags,
+        held = 0,
+      } = await this.#parts.network.request(peer.peerId, message, 'purged', { signal, timeoutMs: MEMBER_TIMEOUT_MS });
       return { ...base, state: 'done', removed, bytes, kept, tags, heldByRuntime: held };
     } catch (error) {
       return { ...base, ...memberFailure(error) };
@@ -87,21 +130,30 @@ export class Purger {
       return (await this.#parts.upstreamOf(image).resolver.manifest(image, tag!, signal)).raw.digest;
     } catch (error) {
       if (errorCode(error) !== 'not-found') throw error;
-      throw new LayerswarmError('not-found', `neither this node nor the origin knows ${image.reference.toString()}: give its digest, ${image.full}@sha256:…`, { cause: error });
+      throw new LayerswarmError(
+        'not-found',
+        `neither this node nor the origin knows ${image.reference.toString()}: give its digest, ${image.full}@sha256:…`,
+        { cause: error },
+      );
     }
   }
 
   /** Parts of the image that containerd keeps; what another image needs is none. */
   #heldByRuntime(blobs: readonly Digest[], { kept }: PurgeResult): number {
     const needed = new Set(kept.map(String));
-    return new Set(blobs.filter((blob) => this.#parts.host?.holds(blob) === true).map(String).filter((blob) => !needed.has(blob))).size;
+    return new Set(
+      blobs
+        .filter((blob) => this.#parts.host?.holds(blob) === true)
+        .map(String)
+        .filter((blob) => !needed.has(blob)),
+    ).size;
   }
 
   async #madeOf(root: Digest): Promise<Digest[]> {
     const found = new Map<string, Digest>([[root.toString(), root]]);
     const manifests = new Map(found);
     for (const digest of manifests.values()) {
-      const raw = await this.#parts.store.images.anyManifest(digest) ?? await this.#fromContent(digest);
+      const raw = (await this.#parts.store.images.anyManifest(digest)) ?? (await this.#fromContent(digest));
       if (raw === undefined) continue;
       const { blobs, children } = linkedDescriptors(readManifest(raw.bytes, raw.mediaType));
       for (const { digest } of [...blobs, ...children]) found.set(digest.toString(), digest);

@@ -40,7 +40,7 @@ interface Links {
 /** Reads every byte in the store again, and fetches what was wrong anew, from members or the origin. */
 export async function verifyAndRepair(parts: RepairParts, run: VerifyRun): Promise<VerifyReport> {
   const { store } = parts;
-  const atHost = [...parts.host?.list() ?? []];
+  const atHost = [...(parts.host?.list() ?? [])];
   const totalBytes = store.stats().bytes + atHost.reduce((sum, { size }) => sum + size, 0);
   const corrupt: string[] = [];
   const repaired: string[] = [];
@@ -72,7 +72,10 @@ export async function verifyAndRepair(parts: RepairParts, run: VerifyRun): Promi
     bytes += size;
     if (state === 'corrupt') {
       corrupt.push(digest.toString());
-      unrepaired.push({ digest: digest.toString(), reason: `containerd's file ${path} is wrong, and no longer given to anybody: remove the image there and pull it again` });
+      unrepaired.push({
+        digest: digest.toString(),
+        reason: `containerd's file ${path} is wrong, and no longer given to anybody: remove the image there and pull it again`,
+      });
     }
     run.onProgress({ blobs, bytes, totalBytes });
   }
@@ -101,7 +104,8 @@ async function repair(parts: RepairParts, run: MendRun, broken: DamagedBlob, lin
   const { digest, origin } = broken;
   if (links.repositories.length === 0) return 'no image names it, so it is not needed';
   try {
-    for (const full of links.isManifest ? links.repositories : links.repositories.slice(0, 1)) await fetchAgain(parts, run, broken, { full, name: nameOf(full) }, links.isManifest);
+    for (const full of links.isManifest ? links.repositories : links.repositories.slice(0, 1))
+      await fetchAgain(parts, run, broken, { full, name: nameOf(full) }, links.isManifest);
     for (const full of links.repositories) if (!store.images.isLinked(full, digest)) store.images.link(full, digest);
     if (origin) store.holdAsOrigin(digest);
     return undefined;
@@ -111,7 +115,13 @@ async function repair(parts: RepairParts, run: MendRun, broken: DamagedBlob, lin
   }
 }
 
-async function fetchAgain({ store, upstreamOf, isExcluded, embedded }: RepairParts, run: MendRun, { digest, size }: DamagedBlob, repository: { name: string; full: string }, isManifest: boolean): Promise<void> {
+async function fetchAgain(
+  { store, upstreamOf, isExcluded, embedded }: RepairParts,
+  run: MendRun,
+  { digest, size }: DamagedBlob,
+  repository: { name: string; full: string },
+  isManifest: boolean,
+): Promise<void> {
   const { resolver, exchange } = upstreamOf(repository);
   const stalled = new AbortController();
   const signal = AbortSignal.any([run.signal, stalled.signal]);
@@ -125,11 +135,16 @@ async function fetchAgain({ store, upstreamOf, isExcluded, embedded }: RepairPar
   const watch = setInterval(() => {
     const { haveBytes } = pull.progress();
     if (haveBytes !== last) since = performance.now();
-    else if (performance.now() - since > (run.stallMs ?? STALL_MS)) stalled.abort(new LayerswarmError('unavailable', 'nobody gave it: no member holds it, or none answers'));
+    else if (performance.now() - since > (run.stallMs ?? STALL_MS))
+      stalled.abort(new LayerswarmError('unavailable', 'nobody gave it: no member holds it, or none answers'));
     last = haveBytes;
   }, 1000);
   try {
-    await pull.run(exchange, { repository: repository.name, shared: !isExcluded(repository.full), ...(embedded ? { sources: 'peers' } : {}) }, signal);
+    await pull.run(
+      exchange,
+      { repository: repository.name, shared: !isExcluded(repository.full), ...(embedded ? { sources: 'peers' } : {}) },
+      signal,
+    );
   } finally {
     clearInterval(watch);
   }

@@ -39,5 +39,10 @@ export async function scrubWhenDue({ path, intervalMs, verify, log, now }: Scrub
 
 function report({ blobs, bytes, corrupt, repaired, unrepaired }: VerifyReport, log: Logger): void {
   if (corrupt.length === 0) log.info('read the whole store again: every blob is right', { blobs, bytes });
-  else log.error('read the whole store again: the disk gave wrong bytes', { corrupt: corrupt.length, repaired: repaired.length, unrepaired: unrepaired.length });
+  else
+    log.error('read the whole store again: the disk gave wrong bytes', {
+      corrupt: corrupt.length,
+      repaired: repaired.length,
+      unrepaired: unrepaired.length,
+    });
 }

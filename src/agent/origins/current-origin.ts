@@ -61,7 +61,9 @@ export class CurrentOrigin {
       log.error('cannot use the origin that is named', { url: current?.url, reason: String(error) });
       return;
     }
-    if (old !== undefined) old.close().catch((error: unknown) => log.warn('the client of the former origin did not close', { reason: String(error) }));
-    if (current !== undefined) log.info(current.source === 'learned' ? 'learned the origin from the swarm' : 'the origin is another one now', { url: current.url });
+    if (old !== undefined)
+      old.close().catch((error: unknown) => log.warn('the client of the former origin did not close', { reason: String(error) }));
+    if (current !== undefined)
+      log.info(current.source === 'learned' ? 'learned the origin from the swarm' : 'the origin is another one now', { url: current.url });
   }
 }

@@ -15,7 +15,10 @@ const NO_LOGIN: CredentialsProvider = {
   source: 'none is used, since members told this origin: name it in the configuration of this node (origin) to use the login of this host',
 };
 
-export type OriginClientsConfig = Pick<AgentConfig, 'originUsername' | 'originPasswordFile' | 'originCa' | 'upstreams' | 'limits' | 'allow'>;
+export type OriginClientsConfig = Pick<
+  AgentConfig,
+  'originUsername' | 'originPasswordFile' | 'originCa' | 'upstreams' | 'limits' | 'allow'
+>;
 
 /** Makes the clients of origins, and closes their connections. */
 export class OriginClients {
@@ -53,7 +56,9 @@ export class OriginClients {
     const peerId = embeddedOriginPeer(url);
     if (peerId !== undefined) return new MemberOrigin(this.#network, peerId, this.#read);
     const named = this.#config.upstreams.find((upstream) => new URL(upstream.url).origin === new URL(url).origin);
-    return named === undefined ? this.#registry(url, { credentials: NO_LOGIN, ca: this.#config.originCa, caText: undefined, isNamed: false }) : this.mirror({ ...named, caText: undefined });
+    return named === undefined
+      ? this.#registry(url, { credentials: NO_LOGIN, ca: this.#config.originCa, caText: undefined, isNamed: false })
+      : this.mirror({ ...named, caText: undefined });
   }
 
   /** A registry that is mirrored beside the origin, with its own login and certificates. @throws `config-invalid` */
@@ -72,13 +77,31 @@ export class OriginClients {
   }
 
   /** `isNamed`: by this host's configuration, so that it may be anywhere; where a member's word leads is checked as a redirect is. */
-  #registry(url: string, { credentials, ca, caText, isNamed }: { credentials: CredentialsProvider | undefined; ca: string | undefined; caText: string | undefined; isNamed: boolean }): RegistryOrigin {
+  #registry(
+    url: string,
+    {
+      credentials,
+      ca,
+      caText,
+      isNamed,
+    }: { credentials: CredentialsProvider | undefined; ca: string | undefined; caText: string | undefined; isNamed: boolean },
+  ): RegistryOrigin {
     const { origin: bytesPerSecond, originConnections: maxConnections } = this.#config.limits;
     const { redirects } = this.#config.allow;
     const dispatchers = makeDispatchers({ url, isNamed, redirects, connectMs: DEFAULT_TIMEOUTS.connectMs, caFile: ca, caText });
     this.#opened.push(...new Set([dispatchers.registry, dispatchers.storage]));
     const origin = new RegistryOrigin({
-      url, credentials, isNamed, caFile: ca, caText, maxConnections, bytesPerSecond, sharedRate: this.#bandwidth.originRate, dispatchers, redirects, ...(isNamed ? {} : { credentialsFor: () => NO_LOGIN }),
+      url,
+      credentials,
+      isNamed,
+      caFile: ca,
+      caText,
+      maxConnections,
+      bytesPerSecond,
+      sharedRate: this.#bandwidth.originRate,
+      dispatchers,
+      redirects,
+      ...(isNamed ? {} : { credentialsFor: () => NO_LOGIN }),
     });
     this.#dispatchers.set(origin, dispatchers.registry);
     return origin;

@@ -17,11 +17,15 @@ export class OriginMemory {
   /** undefined without one, or where the file is damaged: then it is learned anew. */
   async read(): Promise<OriginRecord | undefined> {
     try {
-      const { url, learnedAt, contested, name } = JSON.parse(await readFile(this.#path, 'utf8')) as Partial<Record<keyof OriginRecord, unknown>>;
+      const { url, learnedAt, contested, name } = JSON.parse(await readFile(this.#path, 'utf8')) as Partial<
+        Record<keyof OriginRecord, unknown>
+      >;
       return {
         url: typeof url === 'string' ? normalizeOriginUrl(url) : undefined,
         learnedAt: typeof learnedAt === 'number' ? learnedAt : 0,
-        contested: Array.isArray(contested) ? contested.flatMap((text: unknown) => (typeof text === 'string' ? normalizeOriginUrl(text) ?? [] : [])) : [],
+        contested: Array.isArray(contested)
+          ? contested.flatMap((text: unknown) => (typeof text === 'string' ? (normalizeOriginUrl(text) ?? []) : []))
+          : [],
         ...(typeof name === 'string' && isOriginName(name) ? { name } : {}),
       };
     } catch {

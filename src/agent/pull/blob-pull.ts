@@ -26,7 +26,11 @@ export class BlobPull {
   }
 
   /** waiting -> here, or waiting -> fetching -> done. @throws what the exchange throws, or the signal's reason */
-  async run(exchange: BlobExchange, wanted: Pick<BlobRequest, 'repository' | 'shared' | 'sources' | 'pull'>, signal: AbortSignal): Promise<void> {
+  async run(
+    exchange: BlobExchange,
+    wanted: Pick<BlobRequest, 'repository' | 'shared' | 'sources' | 'pull'>,
+    signal: AbortSignal,
+  ): Promise<void> {
     if (this.#state.kind !== 'waiting') throw new LayerswarmError('internal', `a blob that is ${this.#state.kind} cannot be started`);
     signal.throwIfAborted();
     const { digest, size } = this.#descriptor;
@@ -39,7 +43,9 @@ export class BlobPull {
     this.#state = { kind: 'fetching', fetch, started };
     this.tick();
     try {
-      await unlessAborted(fetch.done(), signal, ({ reason }) => (reason instanceof Error ? reason : new LayerswarmError('aborted', 'the pull was given up')));
+      await unlessAborted(fetch.done(), signal, ({ reason }) =>
+        reason instanceof Error ? reason : new LayerswarmError('aborted', 'the pull was given up'),
+      );
       this.tick();
       this.#state = { kind: 'done', last: fetch.progress(), seconds: (performance.now() - started) / 1000 };
     } finally {
@@ -62,8 +68,21 @@ export class BlobPull {
         return { ...base, haveBytes: base.sizeBytes, fromOriginBytes: 0, fromPeersBytes: 0, bytesPerSecond: 0, state: 'done' };
       case 'fetching':
       case 'done': {
-        const { haveBytes, fromOriginBytes, fromPeers, bytesPerSecond, state: now } = state.kind === 'done' ? state.last : state.fetch.progress();
-        return { ...base, haveBytes, fromOriginBytes, fromPeersBytes: total(fromPeers), bytesPerSecond, state: state.kind === 'done' ? 'done' : now };
+        const {
+          haveBytes,
+          fromOriginBytes,
+          fromPeers,
+          bytesPerSecond,
+          state: now,
+        } = state.kind === 'done' ? state.last : state.fetch.progress();
+        return {
+          ...base,
+          haveBytes,
+          fromOriginBytes,
+          fromPeersBytes: total(fromPeers),
+          bytesPerSecond,
+          state: state.kind === 'done' ? 'done' : now,
+        };
       }
       default:
         return state satisfies never;
@@ -77,11 +96,46 @@ export class BlobPull {
     const verifySeconds = this.#clock.seconds('verifying');
     if (state.kind === 'fetching') {
       const { haveBytes, fromOriginBytes, fromPeers, stalls, retries } = state.fetch.progress();
-      return { ...base, bytes: haveBytes, source: 'swarm', fromOriginBytes, fromPeersBytes: total(fromPeers), peers: Object.fromEntries(fromPeers), seconds: (performance.now() - state.started) / 1000, waitedSeconds, verifySeconds, stalls, retries };
+      return {
+        ...base,
+        bytes: haveBytes,
+        source: 'swarm',
+        fromOriginBytes,
+        fromPeersBytes: total(fromPeers),
+        peers: Object.fromEntries(fromPeers),
+        seconds: (performance.now() - state.started) / 1000,
+        waitedSeconds,
+        verifySeconds,
+        stalls,
+        retries,
+      };
     }
-    if (state.kind !== 'done') return { ...base, source: 'store', fromOriginBytes: 0, fromPeersBytes: 0, peers: {}, seconds: 0, waitedSeconds: 0, verifySeconds: 0, stalls: 0, retries: 0 };
+    if (state.kind !== 'done')
+      return {
+        ...base,
+        source: 'store',
+        fromOriginBytes: 0,
+        fromPeersBytes: 0,
+        peers: {},
+        seconds: 0,
+        waitedSeconds: 0,
+        verifySeconds: 0,
+        stalls: 0,
+        retries: 0,
+      };
     const { fromOriginBytes, fromPeers, stalls, retries } = state.last;
-    return { ...base, source: 'swarm', fromOriginBytes, fromPeersBytes: total(fromPeers), peers: Object.fromEntries(fromPeers), seconds: state.seconds, waitedSeconds, verifySeconds, stalls, retries };
+    return {
+      ...base,
+      source: 'swarm',
+      fromOriginBytes,
+      fromPeersBytes: total(fromPeers),
+      peers: Object.fromEntries(fromPeers),
+      seconds: state.seconds,
+      waitedSeconds,
+      verifySeconds,
+      stalls,
+      retries,
+    };
   }
 }
 

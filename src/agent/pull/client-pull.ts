@@ -41,13 +41,17 @@ export function receiptOfPull(pull: ClientPull, transfers: ReadonlyMap<string, T
   const blobs = [...pull.asked].map(([digest, blob]) => blobReceipt(pull, digest, blob, transfers.get(digest)));
   const missing = [...pull.asked.values()].flatMap((blob) => (blob.kind === 'coming' ? [blob] : []));
   const error = missing.find((blob) => blob.error !== undefined)?.error;
-  const endedAt = Math.max(pull.startedAt, missing.length > 0 ? pull.lastAskedAt : 0, ...[...pull.asked.values()].flatMap((blob) => (blob.kind === 'arrived' ? [blob.at] : [])));
+  const endedAt = Math.max(
+    pull.startedAt,
+    missing.length > 0 ? pull.lastAskedAt : 0,
+    ...[...pull.asked.values()].flatMap((blob) => (blob.kind === 'arrived' ? [blob.at] : [])),
+  );
   const seconds = (endedAt - pull.startedAt) / 1000;
   return makeReceipt({
     id: pull.id,
     client: pull.client,
     result: missing.length === 0 ? 'done' : error === undefined ? 'aborted' : 'failed',
-    error: missing.length === 0 ? null : error ?? 'the client went away before all was here',
+    error: missing.length === 0 ? null : (error ?? 'the client went away before all was here'),
     reference: pull.reference,
     digest: pull.digest,
     startedAt: new Date(pull.startedAt).toISOString(),
@@ -66,10 +70,10 @@ function blobReceipt({ startedAt, clocks }: ClientPull, digest: string, blob: As
   const transfer = blob.kind === 'stored' ? undefined : found;
   return {
     digest,
-    bytes: blob.kind === 'coming' ? transfer?.haveBytes ?? 0 : blob.size,
+    bytes: blob.kind === 'coming' ? (transfer?.haveBytes ?? 0) : blob.size,
     source: blob.kind === 'stored' ? 'store' : 'swarm',
     fromOriginBytes: transfer?.fromOriginBytes ?? 0,
-    fromPeersBytes: [...transfer?.fromPeers.values() ?? []].reduce((sum, bytes) => sum + bytes, 0),
+    fromPeersBytes: [...(transfer?.fromPeers.values() ?? [])].reduce((sum, bytes) => sum + bytes, 0),
     peers: Object.fromEntries(transfer?.fromPeers ?? []),
     seconds: blob.kind === 'arrived' ? Math.max(0, blob.at - Math.max(startedAt, transfer?.startedAt ?? 0)) / 1000 : 0,
     waitedSeconds: clocks.get(digest)?.seconds('finding') ?? 0,
@@ -82,7 +86,20 @@ function blobReceipt({ startedAt, clocks }: ClientPull, digest: string, blob: As
 /** Of a pull that got no manifest. */
 export function receiptOfFailure({ id, client, reference, startedAt, error, lastAt }: PullFailure): Receipt {
   return makeReceipt({
-    id, client, result: 'failed', error, reference, digest: '', startedAt: new Date(startedAt).toISOString(), finishedAt: new Date(lastAt).toISOString(), seconds: (lastAt - startedAt) / 1000,
-    firstByteSeconds: null, peerNames: {}, verified: false, stale: false, phases: [{ name: 'resolve', seconds: (lastAt - startedAt) / 1000 }], blobs: [],
+    id,
+    client,
+    result: 'failed',
+    error,
+    reference,
+    digest: '',
+    startedAt: new Date(startedAt).toISOString(),
+    finishedAt: new Date(lastAt).toISOString(),
+    seconds: (lastAt - startedAt) / 1000,
+    firstByteSeconds: null,
+    peerNames: {},
+    verified: false,
+    stale: false,
+    phases: [{ name: 'resolve', seconds: (lastAt - startedAt) / 1000 }],
+    blobs: [],
   });
 }

@@ -61,7 +61,11 @@ export class ClientPulls implements PullObserver, Disposable {
 
   manifestServed({ repository, reference, digest, isHead, client }: Parameters<PullObserver['manifestServed']>[0]): string {
     const key = `${repository}@${digest.toString()}`;
-    const name: Name = { reference: reference.includes(':') ? this.#names.get(key)?.reference : `${repository}:${reference}`, id: this.#idFor(key), at: this.#options.now() };
+    const name: Name = {
+      reference: reference.includes(':') ? this.#names.get(key)?.reference : `${repository}:${reference}`,
+      id: this.#idFor(key),
+      at: this.#options.now(),
+    };
     this.#names.set(key, name);
     this.#failures.delete(`${repository} ${reference}`);
     // A manifest that is damaged or gone by now makes no receipt.
@@ -74,7 +78,14 @@ export class ClientPulls implements PullObserver, Disposable {
     const key = `${repository} ${reference}`;
     const before = this.#failures.get(key);
     if (before === undefined && this.#failures.size >= MAX_PULLS) return;
-    this.#failures.set(key, { id: before?.id ?? pullId(), client, reference: `${repository}${reference.includes(':') ? '@' : ':'}${reference}`, startedAt: before?.startedAt ?? now, error, lastAt: now });
+    this.#failures.set(key, {
+      id: before?.id ?? pullId(),
+      client,
+      reference: `${repository}${reference.includes(':') ? '@' : ':'}${reference}`,
+      startedAt: before?.startedAt ?? now,
+      error,
+      lastAt: now,
+    });
     this.#watch();
   }
 
@@ -148,8 +159,17 @@ export class ClientPulls implements PullObserver, Disposable {
     }
     if (manifest.kind === 'index') return;
     this.#pulls.set(key, {
-      id: name.id, client, reference: name.reference ?? key, digest: digest.toString(), repository, startedAt,
-      blobs: new Set(blobs.map((blob) => blob.digest.toString())), asked: new Map(), clocks: new Map(), firstByteAt: undefined, lastAskedAt: startedAt,
+      id: name.id,
+      client,
+      reference: name.reference ?? key,
+      digest: digest.toString(),
+      repository,
+      startedAt,
+      blobs: new Set(blobs.map((blob) => blob.digest.toString())),
+      asked: new Map(),
+      clocks: new Map(),
+      firstByteAt: undefined,
+      lastAskedAt: startedAt,
     });
     this.#watch();
   }
@@ -163,9 +183,12 @@ export class ClientPulls implements PullObserver, Disposable {
       const before = pull.asked.get(key);
       if (before !== undefined && (before.kind !== 'coming' || before.error === undefined)) continue;
       // The first blob may be brought before the manifest is answered: then this pull fetched it, although it is here by now.
-      const isOld = fromStore && !this.#options.exchange.transfers().some((transfer) => transfer.digest.equals(digest) && transfer.startedAt >= pull.startedAt);
+      const isOld =
+        fromStore &&
+        !this.#options.exchange.transfers().some((transfer) => transfer.digest.equals(digest) && transfer.startedAt >= pull.startedAt);
       if (fromStore) pull.firstByteAt ??= now();
-      const coming: AskedBlob = store.size(digest) === undefined ? { kind: 'coming', digest, size } : { kind: 'arrived', digest, size, at: now() };
+      const coming: AskedBlob =
+        store.size(digest) === undefined ? { kind: 'coming', digest, size } : { kind: 'arrived', digest, size, at: now() };
       pull.asked.set(key, isOld ? { kind: 'stored', size } : coming);
     }
   }
@@ -175,7 +198,8 @@ export class ClientPulls implements PullObserver, Disposable {
     if (pull === undefined) return;
     pull.lastAskedAt = this.#options.now();
     const before = pull.asked.get(digest.toString());
-    if (before === undefined || before.kind === 'coming') pull.asked.set(digest.toString(), { kind: 'coming', digest, size: before?.size ?? 0, error });
+    if (before === undefined || before.kind === 'coming')
+      pull.asked.set(digest.toString(), { kind: 'coming', digest, size: before?.size ?? 0, error });
   }
 
   #arrived(key: string): void {

@@ -39,13 +39,26 @@ export function parseImageName(text: string, options: ImageNameOptions): ImageNa
   const mirrored = mirroredName(typed, upstreams, options.endpoint());
   if (mirrored !== undefined && mirrored.registry !== registry) return imageName(mirrored);
   if (registry === undefined) {
-    throw new LayerswarmError('origin-unknown', 'this node does not know its origin yet: give it one with --origin, or wait until it has met a member that knows it');
+    throw new LayerswarmError(
+      'origin-unknown',
+      'this node does not know its origin yet: give it one with --origin, or wait until it has met a member that knows it',
+    );
   }
   if (typed.registry !== registry && typed.registry !== options.endpoint() && !mirrors.includes(typed.registry)) {
     const known = new Set([options.shown?.(registry) ?? registry, ...mirrors, ...upstreams]);
-    throw new LayerswarmError('reference-invalid', `expected an image of ${[...known].join(' or ')}, received ${typed.toString()}: name it as the origin does, or add ${typed.registry} to mirrors`);
+    throw new LayerswarmError(
+      'reference-invalid',
+      `expected an image of ${[...known].join(' or ')}, received ${typed.toString()}: name it as the origin does, or add ${typed.registry} to mirrors`,
+    );
   }
-  return imageName(Reference.of({ registry, repository: withoutPrefix(typed.repository, options.repositoryPrefix?.() ?? ''), tag: typed.tag, digest: typed.digest }));
+  return imageName(
+    Reference.of({
+      registry,
+      repository: withoutPrefix(typed.repository, options.repositoryPrefix?.() ?? ''),
+      tag: typed.tag,
+      digest: typed.digest,
+    }),
+  );
 }
 
 /** By the registry itself, or by this node's endpoint and the path under which it has that registry. */

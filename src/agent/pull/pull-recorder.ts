@@ -23,10 +23,12 @@ export class PullRecorder {
   /** Gives the receipt back as it is kept: with the names that the peers go by now. */
   readonly keep = (receipt: Receipt): Receipt => {
     const { book, peers, onPull } = this.#options;
-    const peerNames = Object.fromEntries(Object.keys(receipt.peers).flatMap((peerId) => {
-      const name = peers.of(peerId);
-      return name === '' ? [] : [[peerId, name]];
-    }));
+    const peerNames = Object.fromEntries(
+      Object.keys(receipt.peers).flatMap((peerId) => {
+        const name = peers.of(peerId);
+        return name === '' ? [] : [[peerId, name]];
+      }),
+    );
     const named = { ...receipt, peerNames };
     const kept = { ...named, verdict: verdict(named) };
     book.add(kept);
@@ -35,11 +37,34 @@ export class PullRecorder {
     return kept;
   };
 
-  #say({ id, client, reference, result, error, seconds, bytes, fromOriginBytes, fromPeersBytes, fromStoreBytes, peers, stalls, retries, verdict }: Receipt): void {
+  #say({
+    id,
+    client,
+    reference,
+    result,
+    error,
+    seconds,
+    bytes,
+    fromOriginBytes,
+    fromPeersBytes,
+    fromStoreBytes,
+    peers,
+    stalls,
+    retries,
+    verdict,
+  }: Receipt): void {
     const { log } = this.#options;
     const fields = {
-      pull: id, client, seconds: Number(seconds.toFixed(2)), size: formatBytes(bytes), origin: formatBytes(fromOriginBytes), peers: formatBytes(fromPeersBytes),
-      members: Object.keys(peers).length, here: formatBytes(fromStoreBytes), stalls, retries,
+      pull: id,
+      client,
+      seconds: Number(seconds.toFixed(2)),
+      size: formatBytes(bytes),
+      origin: formatBytes(fromOriginBytes),
+      peers: formatBytes(fromPeersBytes),
+      members: Object.keys(peers).length,
+      here: formatBytes(fromStoreBytes),
+      stalls,
+      retries,
     };
     if (result === 'failed') log.warn(`the pull of ${reference} failed`, { reason: error, ...fields });
     else if (result === 'aborted') log.info(`the pull of ${reference} was given up`, { reason: error, ...fields });

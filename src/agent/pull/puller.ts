@@ -16,18 +16,21 @@ const BLOBS_AT_ONCE = 8;
 const MAX_INDEX_DEPTH = 4;
 const PROGRESS_INTERVAL_MS = 200;
 
-
 /** Finds manifests and keeps them; the registry endpoint's resolver is one. */
 export interface ManifestResolver {
   /** By tag, or by digest. @throws `not-found`, `origin-…`, `unavailable`, `manifest-invalid`, `digest-mismatch` */
-  manifest(repository: { readonly name: string; readonly full: string }, reference: string, signal: AbortSignal): Promise<{
-    readonly raw: RawManifest;
-    readonly tag: { readonly kind: 'fresh' | 'stale' } | undefined;
-  }>;
+  manifest(
+    repository: { readonly name: string; readonly full: string },
+    reference: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly raw: RawManifest; readonly tag: { readonly kind: 'fresh' | 'stale' } | undefined }>;
 }
 
 /** What answers for the registry of a repository. */
-export type UpstreamOf = (repository: { readonly name: string; readonly full: string }) => { readonly resolver: ManifestResolver; readonly exchange: BlobExchange };
+export type UpstreamOf = (repository: { readonly name: string; readonly full: string }) => {
+  readonly resolver: ManifestResolver;
+  readonly exchange: BlobExchange;
+};
 
 export interface PullerOptions {
   readonly upstreamOf: UpstreamOf;
@@ -58,11 +61,18 @@ export class Puller {
     const { raw } = await this.#resolve(image, options.signal);
     const collected: Collected = { manifestBytes: 0, blobs: new Map() };
     await this.#collect(image, raw, options, collected, 0);
-    const blobs = [...collected.blobs.values()].map(({ digest, size }) => ({ digest: digest.toString(), bytes: size, here: this.#options.store.size(digest) !== undefined }));
+    const blobs = [...collected.blobs.values()].map(({ digest, size }) => ({
+      digest: digest.toString(),
+      bytes: size,
+      here: this.#options.store.size(digest) !== undefined,
+    }));
     const sum = (counted: readonly { bytes: number }[]): number => counted.reduce((total, { bytes }) => total + bytes, 0);
     return {
-      reference: image.reference.toString(), digest: raw.digest.toString(), blobs,
-      bytes: collected.manifestBytes + sum(blobs), missingBytes: sum(blobs.filter(({ here }) => !here)),
+      reference: image.reference.toString(),
+      digest: raw.digest.toString(),
+      blobs,
+      bytes: collected.manifestBytes + sum(blobs),
+      missingBytes: sum(blobs.filter(({ here }) => !here)),
     };
   }
 
@@ -71,7 +81,18 @@ export class Puller {
    * @throws what finding manifests or fetching blobs throws; `not-found` when no child of an index is for the platform
    */
   async pull(image: ImageName, options: PullOptions): Promise<Receipt> {
-    const run: Run = { id: pullId(), startedAt: Date.now(), started: performance.now(), resolved: undefined, manifests: undefined, digest: '', stale: false, manifestBytes: 0, blobs: [], firstByteAt: undefined };
+    const run: Run = {
+      id: pullId(),
+      startedAt: Date.now(),
+      started: performance.now(),
+      resolved: undefined,
+      manifests: undefined,
+      digest: '',
+      stale: false,
+      manifestBytes: 0,
+      blobs: [],
+      firstByteAt: undefined,
+    };
     try {
       await this.#pull(image, options, run);
     } catch (error) {
@@ -111,13 +132,20 @@ export class Puller {
       for (const blob of neededBlobs(manifest)) into.blobs.set(blob.digest.toString(), blob);
       return;
     }
-    if (depth >= MAX_INDEX_DEPTH) throw new LayerswarmError('manifest-invalid', `${image.reference.toString()} names indexes within indexes, more than ${MAX_INDEX_DEPTH} deep`);
+    if (depth >= MAX_INDEX_DEPTH)
+      throw new LayerswarmError(
+        'manifest-invalid',
+        `${image.reference.toString()} names indexes within indexes, more than ${MAX_INDEX_DEPTH} deep`,
+      );
     const wanted = options.platforms ?? [hostPlatform()];
-    const children = wanted === 'all' ? linkedDescriptors(manifest).children : wanted.map((platform) => {
-      const child = choosePlatform(manifest, platform);
-      if (child === undefined) throw noSuchPlatform(image, manifest.manifests, platform);
-      return child;
-    });
+    const children =
+      wanted === 'all'
+        ? linkedDescriptors(manifest).children
+        : wanted.map((platform) => {
+            const child = choosePlatform(manifest, platform);
+            if (child === undefined) throw noSuchPlatform(image, manifest.manifests, platform);
+            return child;
+          });
     for (const child of children) {
       const { raw: found } = await this.#options.upstreamOf(image).resolver.manifest(image, child.digest.toString(), options.signal);
       await this.#collect(image, found, options, into, depth + 1);
@@ -139,16 +167,24 @@ export class Puller {
     const waiting = blobs.values();
     const work = async (): Promise<void> => {
       for (const blob of waiting) {
-        await blob.run(this.#options.upstreamOf(image).exchange, { pull: run.id, repository: image.name, shared: !this.#options.isExcluded(image.full) }, signal);
+        await blob.run(
+          this.#options.upstreamOf(image).exchange,
+          { pull: run.id, repository: image.name, shared: !this.#options.isExcluded(image.full) },
+          signal,
+        );
       }
     };
     try {
       report();
-      await Promise.all(Array.from({ length: BLOBS_AT_ONCE }, () => work().catch((error: unknown) => {
-        // The first failure ends the pull: the others need not go on for an image that cannot be whole.
-        failed.abort(error);
-        throw error;
-      })));
+      await Promise.all(
+        Array.from({ length: BLOBS_AT_ONCE }, () =>
+          work().catch((error: unknown) => {
+            // The first failure ends the pull: the others need not go on for an image that cannot be whole.
+            failed.abort(error);
+            throw error;
+          }),
+        ),
+      );
     } finally {
       clearInterval(ticker);
       report();
@@ -174,9 +210,13 @@ interface Run {
 function receiptOf(image: ImageName, run: Run, result: Receipt['result'], error: string | null): Receipt {
   const { started, resolved, manifests, firstByteAt } = run;
   const ended = performance.now();
-  const phase = (name: ReceiptPhase['name'], from: number | undefined, to: number | undefined): ReceiptPhase[] => (from === undefined ? [] : [{ name, seconds: ((to ?? ended) - from) / 1000 }]);
+  const phase = (name: ReceiptPhase['name'], from: number | undefined, to: number | undefined): ReceiptPhase[] =>
+    from === undefined ? [] : [{ name, seconds: ((to ?? ended) - from) / 1000 }];
   const receipt = makeReceipt({
-    id: run.id, client: 'cli', result, error,
+    id: run.id,
+    client: 'cli',
+    result,
+    error,
     reference: image.reference.toString(),
     digest: run.digest,
     startedAt: new Date(run.startedAt).toISOString(),
@@ -205,5 +245,8 @@ function neededBlobs(manifest: ImageManifest): Descriptor[] {
 
 function noSuchPlatform(image: ImageName, children: readonly Descriptor[], wanted: Platform): LayerswarmError {
   const offered = children.flatMap(({ platform }) => (platform === undefined ? [] : [formatPlatform(platform)])).slice(0, 20);
-  return new LayerswarmError('not-found', `${image.reference.toString()} is not there for ${formatPlatform(wanted)}: it has ${offered.join(', ') || 'no image'}; choose one with --platform`);
+  return new LayerswarmError(
+    'not-found',
+    `${image.reference.toString()} is not there for ${formatPlatform(wanted)}: it has ${offered.join(', ') || 'no image'}; choose one with --platform`,
+  );
 }

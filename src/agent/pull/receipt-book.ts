@@ -55,7 +55,11 @@ export class ReceiptBook {
   add(receipt: Receipt): void {
     const kept = { ...receipt, blobs: [...receipt.blobs].sort((a, b) => b.seconds - a.seconds).slice(0, MAX_BLOBS) };
     this.#keep(kept);
-    this.#writing = this.#writing.then(() => this.#write(kept)).catch((error: unknown) => { this.#onWarning(`cannot keep the receipt of a pull: ${(error as NodeJS.ErrnoException).code ?? String(error)}`); });
+    this.#writing = this.#writing
+      .then(() => this.#write(kept))
+      .catch((error: unknown) => {
+        this.#onWarning(`cannot keep the receipt of a pull: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+      });
     for (const listener of this.#listeners) listener(kept);
   }
 
@@ -85,7 +89,8 @@ export class ReceiptBook {
     try {
       text = await readFile(this.#path, 'utf8');
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#onWarning(`cannot read the receipts of earlier pulls: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+        this.#onWarning(`cannot read the receipts of earlier pulls: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
       return;
     }
     if (text.length > MAX_FILE_BYTES) return;
@@ -115,8 +120,14 @@ export class ReceiptBook {
 function parse(line: string): Receipt | undefined {
   try {
     const found = JSON.parse(line) as Partial<Receipt> | null;
-    const isWhole = typeof found?.id === 'string' && typeof found.reference === 'string' && typeof found.seconds === 'number' && typeof found.finishedAt === 'string' && Array.isArray(found.blobs) && typeof found.result === 'string';
-    return isWhole ? found as Receipt : undefined;
+    const isWhole =
+      typeof found?.id === 'string' &&
+      typeof found.reference === 'string' &&
+      typeof found.seconds === 'number' &&
+      typeof found.finishedAt === 'string' &&
+      Array.isArray(found.blobs) &&
+      typeof found.result === 'string';
+    return isWhole ? (found as Receipt) : undefined;
   } catch {
     return undefined;
   }

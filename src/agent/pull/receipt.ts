@@ -14,7 +14,10 @@ export function makeReceipt(facts: Omit<Receipt, keyof Sums | 'verdict'>): Recei
   return { ...receipt, verdict: verdict(receipt) };
 }
 
-type Sums = Pick<Receipt, 'bytes' | 'fromStoreBytes' | 'fromOriginBytes' | 'fromPeersBytes' | 'peers' | 'stalls' | 'retries' | 'waitedSeconds' | 'verifySeconds'>;
+type Sums = Pick<
+  Receipt,
+  'bytes' | 'fromStoreBytes' | 'fromOriginBytes' | 'fromPeersBytes' | 'peers' | 'stalls' | 'retries' | 'waitedSeconds' | 'verifySeconds'
+>;
 
 /** The figures of a receipt, from its blobs. */
 export function sumUp(blobs: readonly ReceiptBlob[]): Sums {

@@ -28,7 +28,12 @@ export class ReplicationMembers implements Carriers {
       return undefined;
     });
     network.handle('replicate', ({ route, repository, tag, digest }) => {
-      const { state, error } = accept({ fingerprint: route, repository, tag, digest: digest === undefined ? undefined : Digest.parse(digest) });
+      const { state, error } = accept({
+        fingerprint: route,
+        repository,
+        tag,
+        digest: digest === undefined ? undefined : Digest.parse(digest),
+      });
       return { type: 'replicate-state', state, ...(error === undefined ? {} : { error: error.slice(0, 500) }) };
     });
     this.#unsubscribe = network.onPeer((event, { peerId }) => {
@@ -52,7 +57,12 @@ export class ReplicationMembers implements Carriers {
   }
 
   async ask(peerId: string, { fingerprint, repository, tag, digest }: HandedOver, signal: AbortSignal): Promise<JobAnswer> {
-    const { state, error } = await this.#network.request(peerId, { type: 'replicate', route: fingerprint, repository, tag, digest: digest?.toString() }, 'replicate-state', { signal, timeoutMs: ASK_TIMEOUT_MS });
+    const { state, error } = await this.#network.request(
+      peerId,
+      { type: 'replicate', route: fingerprint, repository, tag, digest: digest?.toString() },
+      'replicate-state',
+      { signal, timeoutMs: ASK_TIMEOUT_MS },
+    );
     return { state, error };
   }
 

@@ -60,16 +60,43 @@ export class Replication implements AsyncDisposable {
     for (const target of config.targets) this.#addTarget(target);
     this.#queue = this.#running.adopt(new ReplicationQueue(join(data, 'replication.sqlite'), Date.now), (queue) => queue.close());
     this.#queue.keepOnly(this.#routes.map(({ policy, target }) => ({ policy: policy.name, target: target.name })));
-    const members = this.#running.adopt(new ReplicationMembers(network, peers, this.#routes.map(({ fingerprint }) => fingerprint), (job) => this.#replicator.accept(job)), (opened) => opened.close());
+    const members = this.#running.adopt(
+      new ReplicationMembers(
+        network,
+        peers,
+        this.#routes.map(({ fingerprint }) => fingerprint),
+        (job) => this.#replicator.accept(job),
+      ),
+      (opened) => opened.close(),
+    );
     this.#replicator = new Replicator({
       routes: this.#routes,
       queue: this.#queue,
       carriers: members,
       target: (name) => this.#targets.get(name)!,
-      source: (repository, tag) => new RegistryImage({ registry: this.#origin(), repository, reference: tag, blob: (blob, signal) => this.#blob(repository, blob, signal) }),
+      source: (repository, tag) =>
+        new RegistryImage({
+          registry: this.#origin(),
+          repository,
+          reference: tag,
+          blob: (blob, signal) => this.#blob(repository, blob, signal),
+        }),
       repositoriesOf: (blob) => this.#ownNames(images.repositoriesOf(blob)),
-      onCopied: ({ policy, target }, repository, tag, digest, sentBytes) => log.info('copied', { policy: policy.name, target: target.name, image: `${repository}:${tag}`, digest: digest.toString(), sentBytes }),
-      onFailed: ({ policy, target }, repository, tag, error, again) => log.warn(again ? 'a copy failed and is tried again' : 'a copy failed', { policy: policy.name, target: target.name, image: `${repository}:${tag}`, reason: error.message }),
+      onCopied: ({ policy, target }, repository, tag, digest, sentBytes) =>
+        log.info('copied', {
+          policy: policy.name,
+          target: target.name,
+          image: `${repository}:${tag}`,
+          digest: digest.toString(),
+          sentBytes,
+        }),
+      onFailed: ({ policy, target }, repository, tag, error, again) =>
+        log.warn(again ? 'a copy failed and is tried again' : 'a copy failed', {
+          policy: policy.name,
+          target: target.name,
+          image: `${repository}:${tag}`,
+          reason: error.message,
+        }),
       random: Math.random,
     });
   }
@@ -79,21 +106,31 @@ export class Replication implements AsyncDisposable {
     if (this.#routes.length === 0) return;
     this.#replicator.start();
     this.#running.defer(() => this.#replicator.stop());
-    this.#running.defer(images.onTag(({ repository, tag, digest }) => {
-      const [name] = this.#ownNames([repository]);
-      if (name !== undefined) this.#replicator.tagSeen(name, tag, digest);
-    }));
-    for (const { route, repository, tag, digest } of missedEvents(this.#routes, this.#known())) this.#replicator.put(route, repository, tag, digest);
+    this.#running.defer(
+      images.onTag(({ repository, tag, digest }) => {
+        const [name] = this.#ownNames([repository]);
+        if (name !== undefined) this.#replicator.tagSeen(name, tag, digest);
+      }),
+    );
+    for (const { route, repository, tag, digest } of missedEvents(this.#routes, this.#known()))
+      this.#replicator.put(route, repository, tag, digest);
     const policies = new Map(this.#routes.map(({ policy }) => [policy.name, policy]));
     for (const { name, schedule } of policies.values()) {
       if (schedule === undefined) continue;
-      this.#running.use(onSchedule(schedule, async (signal) => {
-        try {
-          for await (const { route, repository, tag } of this.#find({ policy: name }, signal)) this.#replicator.put(route, repository, tag, undefined, true);
-        } catch (error) {
-          if (!signal.aborted) log.warn('a scheduled replication could not list the origin', { policy: name, reason: error instanceof Error ? error.message : String(error) });
-        }
-      }));
+      this.#running.use(
+        onSchedule(schedule, async (signal) => {
+          try {
+            for await (const { route, repository, tag } of this.#find({ policy: name }, signal))
+              this.#replicator.put(route, repository, tag, undefined, true);
+          } catch (error) {
+            if (!signal.aborted)
+              log.warn('a scheduled replication could not list the origin', {
+                policy: name,
+                reason: error instanceof Error ? error.message : String(error),
+              });
+          }
+        }),
+      );
     }
   }
 
@@ -110,13 +147,27 @@ export class Replication implements AsyncDisposable {
       targets: [...this.#registries].map(([name, registry]) => {
         const { oldestAt, lastCopyAt, lastError, ...totals } = this.#queue.totals(name);
         return {
-          name, url: registry.url, ...totals,
+          name,
+          url: registry.url,
+          ...totals,
           lagSeconds: oldestAt === undefined ? 0 : Math.max(0, Math.round((now - oldestAt) / 1000)),
-          lastCopyAt: iso(lastCopyAt), lastError: lastError?.message ?? null, lastErrorAt: iso(lastError?.at),
+          lastCopyAt: iso(lastCopyAt),
+          lastError: lastError?.message ?? null,
+          lastErrorAt: iso(lastError?.at),
         };
       }),
-      troubled: this.#queue.troubled(MAX_TROUBLED).map(({ policy, target, repository, tag, state, attempts, error, nextAt }) => (
-        { policy, target, repository, tag, failed: state === 'failed', attempts, error: error ?? '', nextAt: state === 'failed' ? null : iso(nextAt) })),
+      troubled: this.#queue
+        .troubled(MAX_TROUBLED)
+        .map(({ policy, target, repository, tag, state, attempts, error, nextAt }) => ({
+          policy,
+          target,
+          repository,
+          tag,
+          failed: state === 'failed',
+          attempts,
+          error: error ?? '',
+          nextAt: state === 'failed' ? null : iso(nextAt),
+        })),
     };
   }
 
@@ -146,7 +197,9 @@ export class Replication implements AsyncDisposable {
       open.delete(keyOf(job));
       check();
     });
-    using _ = onAbort(signal, () => { reject(signal.reason as Error); });
+    using _ = onAbort(signal, () => {
+      reject(signal.reason as Error);
+    });
     try {
       for await (const { route, repository, tag } of this.#find(request, signal)) {
         const key = { policy: route.policy.name, target: route.target.name, repository, tag };
@@ -162,10 +215,21 @@ export class Replication implements AsyncDisposable {
     }
   }
 
-  #settle(job: Pick<Job, 'policy' | 'target' | 'repository' | 'tag'>, outcome: Exclude<Outcome, { kind: 'waiting' }>, outcomes: Map<string, ReplicatedTag>, onProgress: (tag: ReplicatedTag) => void): void {
+  #settle(
+    job: Pick<Job, 'policy' | 'target' | 'repository' | 'tag'>,
+    outcome: Exclude<Outcome, { kind: 'waiting' }>,
+    outcomes: Map<string, ReplicatedTag>,
+    onProgress: (tag: ReplicatedTag) => void,
+  ): void {
     const { policy, target, repository, tag } = job;
     const line: ReplicatedTag = {
-      policy, target, repository, tag, state: outcome.kind, copied: outcome.kind === 'done' && outcome.copied, error: outcome.kind === 'failed' ? outcome.error.message : null,
+      policy,
+      target,
+      repository,
+      tag,
+      state: outcome.kind,
+      copied: outcome.kind === 'done' && outcome.copied,
+      error: outcome.kind === 'failed' ? outcome.error.message : null,
     };
     outcomes.set(keyOf(job), line);
     onProgress(line);
@@ -178,8 +242,14 @@ export class Replication implements AsyncDisposable {
       try {
         const { digest, plan } = await this.#replicator.plan(route, repository, tag, signal);
         planned.push({
-          ...base, digest: digest.toString(), change: plan.tag.kind, from: 'from' in plan.tag ? plan.tag.from.toString() : null,
-          manifests: plan.manifests.length, blobs: plan.blobs.length, bytes: plan.blobs.reduce((sum, { size }) => sum + size, 0), error: null,
+          ...base,
+          digest: digest.toString(),
+          change: plan.tag.kind,
+          from: 'from' in plan.tag ? plan.tag.from.toString() : null,
+          manifests: plan.manifests.length,
+          blobs: plan.blobs.length,
+          bytes: plan.blobs.reduce((sum, { size }) => sum + size, 0),
+          error: null,
         });
       } catch (error) {
         if (signal.aborted || !(error instanceof LayerswarmError)) throw error;
@@ -190,14 +260,24 @@ export class Replication implements AsyncDisposable {
   }
 
   #find(request: Pick<ReplicateRunRequest, 'policy' | 'target'>, signal: AbortSignal): AsyncGenerator<FoundTag, void, undefined> {
-    const routes = this.#routes.filter(({ policy, target }) => (request.policy ?? policy.name) === policy.name && (request.target ?? target.name) === target.name);
+    const routes = this.#routes.filter(
+      ({ policy, target }) => (request.policy ?? policy.name) === policy.name && (request.target ?? target.name) === target.name,
+    );
     return findWork(routes, this.#origin(), this.#known(), signal);
   }
 
   #checkRequest({ policy, target }: ReplicateRunRequest): void {
-    if (this.#routes.length === 0) throw new LayerswarmError('usage', 'no replication is configured: say which images go where under "replication" in the configuration file');
-    const unknown = policy !== undefined && !this.#routes.some((route) => route.policy.name === policy) ? `policy ${JSON.stringify(policy)}`
-      : target !== undefined && !this.#routes.some((route) => route.target.name === target) ? `target ${JSON.stringify(target)}` : undefined;
+    if (this.#routes.length === 0)
+      throw new LayerswarmError(
+        'usage',
+        'no replication is configured: say which images go where under "replication" in the configuration file',
+      );
+    const unknown =
+      policy !== undefined && !this.#routes.some((route) => route.policy.name === policy)
+        ? `policy ${JSON.stringify(policy)}`
+        : target !== undefined && !this.#routes.some((route) => route.target.name === target)
+          ? `target ${JSON.stringify(target)}`
+          : undefined;
     if (unknown !== undefined) throw new LayerswarmError('usage', `the configuration has no ${unknown}`);
   }
 
@@ -205,11 +285,11 @@ export class Replication implements AsyncDisposable {
    * From here or from members, where they have it; else straight through from the origin, so that what nobody here needs neither
    * waits to be whole nor takes the place of what is needed. Its digest is checked on the way.
    */
-  async* #blob(repository: string, { digest, size }: Descriptor, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+  async *#blob(repository: string, { digest, size }: Descriptor, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
     const { exchange, isExcluded } = this.#parts;
     const shared = !isExcluded(repository);
     // members are not asked about what is not shared with them
-    if (shared && !await exchange.findable(digest, AbortSignal.timeout(FIND_TIMEOUT_MS))) {
+    if (shared && !(await exchange.findable(digest, AbortSignal.timeout(FIND_TIMEOUT_MS)))) {
       yield* this.#origin().readBlob(repository, digest, { start: 0, end: size }, signal);
       return;
     }
@@ -241,15 +321,33 @@ export class Replication implements AsyncDisposable {
 
   #origin(): Origin {
     const origin = this.#parts.origin();
-    if (origin === undefined) throw new LayerswarmError('origin-unknown', 'this node does not know its origin yet: give it one with --origin, or wait until it has met a member that knows it');
+    if (origin === undefined)
+      throw new LayerswarmError(
+        'origin-unknown',
+        'this node does not know its origin yet: give it one with --origin, or wait until it has met a member that knows it',
+      );
     return origin;
   }
 
   #addTarget({ name, url, username, passwordFile, ca, bandwidth, connections }: TargetConfig): void {
     const credentials = username === undefined || passwordFile === undefined ? undefined : passwordFileCredentials(username, passwordFile);
-    const registry = new RegistryOrigin({ url, credentials, caFile: ca, maxConnections: connections, retry: { attempts: TRIES }, failFast: false });
+    const registry = new RegistryOrigin({
+      url,
+      credentials,
+      caFile: ca,
+      maxConnections: connections,
+      retry: { attempts: TRIES },
+      failFast: false,
+    });
     this.#registries.set(name, registry);
-    this.#targets.set(name, new CopyTarget({ reader: registry, writer: registry.writer, rate: bandwidth === 0 ? undefined : new ByteRate(newRate(bandwidth), systemClock) }));
+    this.#targets.set(
+      name,
+      new CopyTarget({
+        reader: registry,
+        writer: registry.writer,
+        rate: bandwidth === 0 ? undefined : new ByteRate(newRate(bandwidth), systemClock),
+      }),
+    );
   }
 }
 

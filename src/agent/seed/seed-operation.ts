@@ -17,10 +17,15 @@ export interface SeedParts {
 export function seedHandler(parts: SeedParts): Handlers['seed'] {
   return async (request, { signal, progress }) => {
     if (request.dryRun === true) return await seed(parts, request, signal, progress);
-    return await parts.jobs.run('seed', titleOf(request), async (report) => await seed(parts, request, signal, (line) => {
-      report(progressOfSeed(line));
-      progress(line);
-    }));
+    return await parts.jobs.run(
+      'seed',
+      titleOf(request),
+      async (report) =>
+        await seed(parts, request, signal, (line) => {
+          report(progressOfSeed(line));
+          progress(line);
+        }),
+    );
   };
 }
 
@@ -29,13 +34,31 @@ function titleOf({ source, as }: SeedRequest): string {
   return as ?? source.replace(/^[a-z-]+:(\/\/|.*\/)?/, '');
 }
 
-async function seed({ seeder, hints, preheat }: SeedParts, request: SeedRequest, signal: AbortSignal, progress: (line: SeedLine) => void): Promise<SeedResult> {
+async function seed(
+  { seeder, hints, preheat }: SeedParts,
+  request: SeedRequest,
+  signal: AbortSignal,
+  progress: (line: SeedLine) => void,
+): Promise<SeedResult> {
   const { source, as, dryRun, platform, dockerHost, everywhere, zone } = request;
-  const report = await seeder.seed(source, { as, dryRun, dockerHost, platform: platform === undefined ? undefined : parsePlatform(platform), signal, onProgress: progress });
+  const report = await seeder.seed(source, {
+    as,
+    dryRun,
+    dockerHost,
+    platform: platform === undefined ? undefined : parsePlatform(platform),
+    signal,
+    onProgress: progress,
+  });
   const { reference, digest, layers } = report;
   if (dryRun !== true && report.tag !== 'same') hints.announce(reference.repository, reference.tag!);
-  const wave = everywhere !== true || dryRun === true ? undefined
-    : await preheat.everywhere(`${reference.toString()}@${digest.toString()}`, { zone, signal, onProgress: (reached) => progress({ kind: 'wave', ...reached }) });
+  const wave =
+    everywhere !== true || dryRun === true
+      ? undefined
+      : await preheat.everywhere(`${reference.toString()}@${digest.toString()}`, {
+          zone,
+          signal,
+          onProgress: (reached) => progress({ kind: 'wave', ...reached }),
+        });
   return {
     ...report,
     reference: reference.toString(),

@@ -62,7 +62,11 @@ export async function makeSeeding({ data, store, exchange, origin, mirrors, endp
 }
 
 function seedOrigin(origin: Origin | undefined, targets: WeakMap<Origin, CopyTarget>): SeedOrigin {
-  if (origin === undefined) throw new LayerswarmError('origin-unknown', 'this node does not know its origin yet: give it one with --origin, or wait until it has met a member that knows it');
+  if (origin === undefined)
+    throw new LayerswarmError(
+      'origin-unknown',
+      'this node does not know its origin yet: give it one with --origin, or wait until it has met a member that knows it',
+    );
   let target = targets.get(origin);
   if (target === undefined) {
     target = new CopyTarget({ reader: origin, writer: writerOf(origin) });

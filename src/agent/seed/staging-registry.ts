@@ -21,7 +21,20 @@ export interface StagingOptions {
 }
 
 const noop = (): void => undefined;
-const NO_COUNTERS: RegistryCounters = { answered: noop, sentToClient: noop, cut: noop, refused: noop, manifestServed: () => '', manifestFailed: noop, blobServed: () => undefined, pullOf: () => undefined, blobFailed: noop, storeRefused: noop, vouchedToClient: noop, staleTag: noop };
+const NO_COUNTERS: RegistryCounters = {
+  answered: noop,
+  sentToClient: noop,
+  cut: noop,
+  refused: noop,
+  manifestServed: () => '',
+  manifestFailed: noop,
+  blobServed: () => undefined,
+  pullOf: () => undefined,
+  blobFailed: noop,
+  storeRefused: noop,
+  vouchedToClient: noop,
+  staleTag: noop,
+};
 
 /** A registry on loopback that lives for one push of the Docker Engine; what is pushed goes into the node's store. */
 export async function openStaging({ store, exchange, log, tempFolder, repository, tag }: StagingOptions): Promise<Staging> {
@@ -33,12 +46,23 @@ export async function openStaging({ store, exchange, log, tempFolder, repository
     images,
     now: Date.now,
     // what is staged is no content of an origin yet: it may be evicted as any other
-    store: { size: (digest) => blobs.size(digest), open: (digest) => blobs.open(digest), delete: (digest) => blobs.delete(digest), write: (source, options) => blobs.write(source, { ...options, origin: false }) },
+    store: {
+      size: (digest) => blobs.size(digest),
+      open: (digest) => blobs.open(digest),
+      delete: (digest) => blobs.delete(digest),
+      write: (source, options) => blobs.write(source, { ...options, origin: false }),
+    },
   });
   const registry = new Registry({
     server: { listen: { host: '127.0.0.1', port: 0 } },
     content: { store: blobs, images, exchange },
-    own: { origin: () => origin, registryName: () => registryNameOf(origin.url), aliases: () => [], tagMemory: () => Promise.resolve(undefined), isExcluded: () => false },
+    own: {
+      origin: () => origin,
+      registryName: () => registryNameOf(origin.url),
+      aliases: () => [],
+      tagMemory: () => Promise.resolve(undefined),
+      isExcluded: () => false,
+    },
     embedded: { origin, uploadsFolder },
     log,
     counters: NO_COUNTERS,

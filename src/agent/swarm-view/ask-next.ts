@@ -16,7 +16,10 @@ export interface Askable {
 export function askNext<M extends Askable>(members: readonly M[], count: number, now: number): M[] {
   return members
     .filter(({ askedAt, isAsking }) => !isAsking && (askedAt === undefined || now - askedAt >= SOONEST_MS))
-    .map((member) => ({ member, due: member.askedAt === undefined ? Infinity : (now - member.askedAt) * (member.isBusy ? BUSY_WEIGHT : 1) }))
+    .map((member) => ({
+      member,
+      due: member.askedAt === undefined ? Infinity : (now - member.askedAt) * (member.isBusy ? BUSY_WEIGHT : 1),
+    }))
     .sort((a, b) => (a.due === b.due ? 0 : b.due - a.due))
     .slice(0, count)
     .map(({ member }) => member);

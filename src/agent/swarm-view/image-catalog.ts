@@ -59,14 +59,28 @@ export class ImageCatalog {
   /** What most nodes hold comes first: an image that one member made up displaces none. */
   list(): Record<string, SwarmImage> {
     const told = [...this.#ofNode.keys()].sort(byNumber);
-    const entries = [...this.#entries.values()].sort((a, b) => b.holds.size + b.partly.size - a.holds.size - a.partly.size || (a.key < b.key ? -1 : 1));
-    return Object.fromEntries(entries.slice(0, MAX_LISTED).map(({ key, reference, digest, sizeBytes, holds, partly }) => {
-      const lacks = told.filter((node) => !holds.has(node) && !partly.has(node));
-      return [key, {
-        reference, digest, sizeBytes, holds: holds.size, partly: partly.size, lacks: lacks.length,
-        holdsNodes: first(holds), partlyNodes: first(partly), lacksNodes: lacks.slice(0, MAX_NODES),
-      }];
-    }));
+    const entries = [...this.#entries.values()].sort(
+      (a, b) => b.holds.size + b.partly.size - a.holds.size - a.partly.size || (a.key < b.key ? -1 : 1),
+    );
+    return Object.fromEntries(
+      entries.slice(0, MAX_LISTED).map(({ key, reference, digest, sizeBytes, holds, partly }) => {
+        const lacks = told.filter((node) => !holds.has(node) && !partly.has(node));
+        return [
+          key,
+          {
+            reference,
+            digest,
+            sizeBytes,
+            holds: holds.size,
+            partly: partly.size,
+            lacks: lacks.length,
+            holdsNodes: first(holds),
+            partlyNodes: first(partly),
+            lacksNodes: lacks.slice(0, MAX_NODES),
+          },
+        ];
+      }),
+    );
   }
 
   #entry({ reference, digest, size }: NonNullable<Summary['images']>[number]): Entry | undefined {

@@ -27,13 +27,27 @@ export class JobBoard {
   list(): readonly Job[] {
     this.#forgetOld();
     const isRunning = ({ state }: Job): number => (state === 'running' ? 1 : 0);
-    return [...this.#jobs.values()].sort((a, b) => isRunning(b) - isRunning(a) || b.startedAt - a.startedAt || b.id - a.id).slice(0, MAX_JOBS);
+    return [...this.#jobs.values()]
+      .sort((a, b) => isRunning(b) - isRunning(a) || b.startedAt - a.startedAt || b.id - a.id)
+      .slice(0, MAX_JOBS);
   }
 
   /** Runs something, and shows it while it runs and for a while after it. @throws what it throws */
   async run<Result>(kind: Job['kind'], title: string, work: (report: (progress: Progress) => void) => Promise<Result>): Promise<Result> {
     const id = this.#nextId++;
-    this.#jobs.set(id, { id, kind, title, state: 'running', step: 'starting', doneBytes: 0, totalBytes: 0, nodesDone: 0, nodes: 0, startedAt: this.#now(), endedAt: undefined });
+    this.#jobs.set(id, {
+      id,
+      kind,
+      title,
+      state: 'running',
+      step: 'starting',
+      doneBytes: 0,
+      totalBytes: 0,
+      nodesDone: 0,
+      nodes: 0,
+      startedAt: this.#now(),
+      endedAt: undefined,
+    });
     const change = (progress: Partial<Job>): void => {
       const job = this.#jobs.get(id);
       if (job !== undefined) this.#jobs.set(id, { ...job, ...progress });
@@ -60,11 +74,21 @@ export class JobBoard {
 export function progressOfSeed(line: SeedLine): Progress {
   if (line.kind === 'note') return { step: line.text };
   if (line.kind === 'wave') return progressOfWave(line);
-  return { step: line.kind === 'import' ? 'reading the image' : 'pushing to the origin', doneBytes: line.doneBytes, totalBytes: line.totalBytes };
+  return {
+    step: line.kind === 'import' ? 'reading the image' : 'pushing to the origin',
+    doneBytes: line.doneBytes,
+    totalBytes: line.totalBytes,
+  };
 }
 
 export function progressOfWave({ nodes }: PrefetchProgress): Progress {
   const sum = (value: 'sizeBytes' | 'haveBytes'): number => nodes.reduce((total, node) => total + node[value], 0);
   const nodesDone = nodes.filter(({ state }) => state === 'done').length;
-  return { step: `${nodesDone} of ${nodes.length} nodes have it`, doneBytes: sum('haveBytes'), totalBytes: sum('sizeBytes'), nodesDone, nodes: nodes.length };
+  return {
+    step: `${nodesDone} of ${nodes.length} nodes have it`,
+    doneBytes: sum('haveBytes'),
+    totalBytes: sum('sizeBytes'),
+    nodesDone,
+    nodes: nodes.length,
+  };
 }

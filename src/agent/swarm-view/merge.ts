@@ -1,5 +1,16 @@
 import type { StatusDocument } from '../../status/status-document.ts';
-import type { AboutHour, SwarmDocument, SwarmFlow, SwarmJob, SwarmNode, SwarmPull, SwarmPullDetail, SwarmRegistry, SwarmTransfer, SwarmTrouble } from '../../status/swarm-document.ts';
+import type {
+  AboutHour,
+  SwarmDocument,
+  SwarmFlow,
+  SwarmJob,
+  SwarmNode,
+  SwarmPull,
+  SwarmPullDetail,
+  SwarmRegistry,
+  SwarmTransfer,
+  SwarmTrouble,
+} from '../../status/swarm-document.ts';
 import { plausible, shown } from './shown.ts';
 import type { PullDetail, Summary } from './summary.ts';
 
@@ -16,7 +27,22 @@ const CLOSE_MINUTES = 2;
 
 /** A node of the swarm and what it told, itself or this node. */
 export interface Told {
-  readonly node: Omit<SwarmNode, 'answer' | 'version' | 'level' | 'sentence' | 'startedAt' | 'storeBytes' | 'storeMaxBytes' | 'blobs' | 'images' | 'transfers' | 'fromOrigin' | 'fromPeers' | 'toPeers'>;
+  readonly node: Omit<
+    SwarmNode,
+    | 'answer'
+    | 'version'
+    | 'level'
+    | 'sentence'
+    | 'startedAt'
+    | 'storeBytes'
+    | 'storeMaxBytes'
+    | 'blobs'
+    | 'images'
+    | 'transfers'
+    | 'fromOrigin'
+    | 'fromPeers'
+    | 'toPeers'
+  >;
   readonly answer: SwarmNode['answer'];
   readonly startedAt: number | null;
   readonly images: number;
@@ -42,8 +68,17 @@ export function mergeSwarm({ status, told, images, now }: MergeOptions): SwarmDo
   return {
     about: {
       self: {
-        peerId: status.peerId, name: status.name, zone: status.zone, version: status.version, startedAt: own.startedAt ?? now, ready: health.ready, level: health.level, sentence: health.sentence,
-        keyIds: status.membership.keyIds, members: told.length - 1, told: summaries.length - 1,
+        peerId: status.peerId,
+        name: status.name,
+        zone: status.zone,
+        version: status.version,
+        startedAt: own.startedAt ?? now,
+        ready: health.ready,
+        level: health.level,
+        sentence: health.sentence,
+        keyIds: status.membership.keyIds,
+        members: told.length - 1,
+        told: summaries.length - 1,
       },
       today: {
         originBytes: sum(summaries, ({ summary }) => plausible(summary.today.originBytes, DAY_SECONDS)),
@@ -52,13 +87,35 @@ export function mergeSwarm({ status, told, images, now }: MergeOptions): SwarmDo
       hour: mergeHours(summaries.map(({ summary }) => summary.hour)),
     },
     nodes: Object.fromEntries(told.map((one) => [one.node.peerId, nodeOf(one)])),
-    flows: byKey(mostOf(summaries.flatMap(flowsOf), MAX_FLOWS, ({ bytesPerSecond }) => bytesPerSecond).map((flow) => ({ ...flow, from: shown(flow.from) })), ({ from, to }) => `${from}>${to}`),
-    transfers: byKey(mostOf(summaries.flatMap(transfersOf), MAX_TRANSFERS, ({ bytesPerSecond }) => bytesPerSecond), ({ node, digest }) => `${node}/${digest}`),
+    flows: byKey(
+      mostOf(summaries.flatMap(flowsOf), MAX_FLOWS, ({ bytesPerSecond }) => bytesPerSecond).map((flow) => ({
+        ...flow,
+        from: shown(flow.from),
+      })),
+      ({ from, to }) => `${from}>${to}`,
+    ),
+    transfers: byKey(
+      mostOf(summaries.flatMap(transfersOf), MAX_TRANSFERS, ({ bytesPerSecond }) => bytesPerSecond),
+      ({ node, digest }) => `${node}/${digest}`,
+    ),
     pulls: byKey(lastPulls(told, now), ({ node, id }) => `${node}/${id}`),
     images,
-    registries: mergeRegistries(status, summaries.map(({ summary }) => summary)),
-    troubles: byKey(summaries.flatMap(({ node, summary }) => troublesOf(node.peerId, summary)).slice(0, MAX_TROUBLES), ({ node, kind, subject }) => `${node}/${kind}/${subject}`),
-    jobs: Object.fromEntries(summaries.flatMap(({ node, summary }) => summary.jobs.map((job): [string, SwarmJob] => [`${node.peerId}/${job.id}`, jobOf(node.peerId, job)])).sort(([, a], [, b]) => rankOf(b) - rankOf(a)).slice(0, MAX_JOBS)),
+    registries: mergeRegistries(
+      status,
+      summaries.map(({ summary }) => summary),
+    ),
+    troubles: byKey(
+      summaries.flatMap(({ node, summary }) => troublesOf(node.peerId, summary)).slice(0, MAX_TROUBLES),
+      ({ node, kind, subject }) => `${node}/${kind}/${subject}`,
+    ),
+    jobs: Object.fromEntries(
+      summaries
+        .flatMap(({ node, summary }) =>
+          summary.jobs.map((job): [string, SwarmJob] => [`${node.peerId}/${job.id}`, jobOf(node.peerId, job)]),
+        )
+        .sort(([, a], [, b]) => rankOf(b) - rankOf(a))
+        .slice(0, MAX_JOBS),
+    ),
   };
 }
 
@@ -66,12 +123,24 @@ export function mergeSwarm({ status, told, images, now }: MergeOptions): SwarmDo
 export function pullDetail(peerId: string, pull: PullDetail, now: number): SwarmPullDetail {
   return {
     ...pullOf(peerId, pull, now),
-    digest: shown(pull.digest), error: pull.error === undefined ? null : shown(pull.error), startedAt: pull.startedAt,
-    firstByteSeconds: pull.firstByteMs === undefined ? null : pull.firstByteMs / 1000, waitedSeconds: pull.waitedMs / 1000, verifySeconds: pull.verifyMs / 1000,
-    stalls: pull.stalls, retries: pull.retries, verified: pull.verified, stale: pull.stale,
+    digest: shown(pull.digest),
+    error: pull.error === undefined ? null : shown(pull.error),
+    startedAt: pull.startedAt,
+    firstByteSeconds: pull.firstByteMs === undefined ? null : pull.firstByteMs / 1000,
+    waitedSeconds: pull.waitedMs / 1000,
+    verifySeconds: pull.verifyMs / 1000,
+    stalls: pull.stalls,
+    retries: pull.retries,
+    verified: pull.verified,
+    stale: pull.stale,
     sources: pull.sources.map(({ source, name, bytes }) => ({ source: shown(source), name: shown(name ?? ''), bytes })),
     phases: pull.phases.map(({ name, elapsedMs }) => ({ name: shown(name), seconds: elapsedMs / 1000 })),
-    blobs: pull.blobs.map(({ blob, elapsedMs, waitedMs, ...rest }) => ({ digest: blob, seconds: elapsedMs / 1000, waitedSeconds: waitedMs / 1000, ...rest })),
+    blobs: pull.blobs.map(({ blob, elapsedMs, waitedMs, ...rest }) => ({
+      digest: blob,
+      seconds: elapsedMs / 1000,
+      waitedSeconds: waitedMs / 1000,
+      ...rest,
+    })),
     blobCount: pull.blobCount,
   };
 }
@@ -86,7 +155,8 @@ export function mergeHours(hours: readonly Summary['hour'][]): AboutHour {
     for (const kind of ['origin', 'peers'] as const) {
       const [minutes, sums] = [hour[kind], totals[kind]];
       const start = MINUTES - minutes.length - shift;
-      for (let index = Math.max(0, -start); index < minutes.length && start + index < MINUTES; index++) sums[start + index]! += plausible(minutes[index]!, 60);
+      for (let index = Math.max(0, -start); index < minutes.length && start + index < MINUTES; index++)
+        sums[start + index]! += plausible(minutes[index]!, 60);
     }
   }
   return { minute, ...totals };
@@ -94,7 +164,12 @@ export function mergeHours(hours: readonly Summary['hour'][]): AboutHour {
 
 function nodeOf({ node, answer, startedAt, images, summary }: Told): SwarmNode {
   return {
-    ...node, name: shown(node.name), zone: shown(node.zone), answer, startedAt, images,
+    ...node,
+    name: shown(node.name),
+    zone: shown(node.zone),
+    answer,
+    startedAt,
+    images,
     version: shown(summary?.version ?? ''),
     level: summary?.level ?? 'unknown',
     sentence: shown(summary?.sentence ?? ''),
@@ -115,12 +190,22 @@ interface Named {
 
 function flowsOf({ node: { peerId }, summary: { flows, rates } }: Named): SwarmFlow[] {
   const fromOrigin = rates.origin > 0 ? [{ from: 'origin', bytesPerSecond: rates.origin }] : [];
-  return [...fromOrigin, ...flows.filter(({ from }) => from !== peerId && from !== 'origin')].map(({ from, bytesPerSecond }) => ({ from, to: peerId, bytesPerSecond: plausible(bytesPerSecond, 1) }));
+  return [...fromOrigin, ...flows.filter(({ from }) => from !== peerId && from !== 'origin')].map(({ from, bytesPerSecond }) => ({
+    from,
+    to: peerId,
+    bytesPerSecond: plausible(bytesPerSecond, 1),
+  }));
 }
 
 function transfersOf({ node: { peerId }, summary: { transfers } }: Named): SwarmTransfer[] {
   return transfers.map(({ blob, repository, state, size, haveBytes, bytesPerSecond, sources, strip }) => ({
-    node: peerId, digest: blob, repository: shown(repository), state, sizeBytes: size ?? null, haveBytes, bytesPerSecond: plausible(bytesPerSecond, 1),
+    node: peerId,
+    digest: blob,
+    repository: shown(repository),
+    state,
+    sizeBytes: size ?? null,
+    haveBytes,
+    bytesPerSecond: plausible(bytesPerSecond, 1),
     sources: sources.map(({ source, bytes }) => ({ source: shown(source), bytes })),
     strip: strip.map((index) => (index < sources.length ? index : -3)),
   }));
@@ -132,20 +217,80 @@ function lastPulls(told: readonly Told[], now: number): SwarmPull[] {
   return mostOf(all, MAX_PULLS, ({ pull }) => Math.min(pull.finishedAt, now)).map(({ peerId, pull }) => pullOf(peerId, pull, now));
 }
 
-function pullOf(node: string, { id, client, result, reference, verdict, finishedAt, elapsedMs, bytes, fromStoreBytes, fromOriginBytes, fromPeersBytes }: NonNullable<Summary['pulls']>[number], now: number): SwarmPull {
+function pullOf(
+  node: string,
+  {
+    id,
+    client,
+    result,
+    reference,
+    verdict,
+    finishedAt,
+    elapsedMs,
+    bytes,
+    fromStoreBytes,
+    fromOriginBytes,
+    fromPeersBytes,
+  }: NonNullable<Summary['pulls']>[number],
+  now: number,
+): SwarmPull {
   // nothing has ended yet that ends later, whatever a member's clock says
-  return { node, id, client: shown(client), result, reference: shown(reference), verdict: shown(verdict), finishedAt: Math.min(finishedAt, now), seconds: elapsedMs / 1000, bytes, fromStoreBytes, fromOriginBytes, fromPeersBytes };
+  return {
+    node,
+    id,
+    client: shown(client),
+    result,
+    reference: shown(reference),
+    verdict: shown(verdict),
+    finishedAt: Math.min(finishedAt, now),
+    seconds: elapsedMs / 1000,
+    bytes,
+    fromStoreBytes,
+    fromOriginBytes,
+    fromPeersBytes,
+  };
 }
 
 function troublesOf(node: string, { troubles, bans }: Summary): SwarmTrouble[] {
   return [
-    ...troubles.map(({ part, level, sentence, since }): SwarmTrouble => ({ node, kind: 'health', level, subject: shown(part), name: '', sentence: shown(sentence), since })),
-    ...bans.map(({ peerId, name, reason, until }): SwarmTrouble => ({ node, kind: 'ban', level: 'degraded', subject: shown(peerId), name: shown(name ?? ''), sentence: shown(reason), since: until })),
+    ...troubles.map(({ part, level, sentence, since }): SwarmTrouble => ({
+      node,
+      kind: 'health',
+      level,
+      subject: shown(part),
+      name: '',
+      sentence: shown(sentence),
+      since,
+    })),
+    ...bans.map(({ peerId, name, reason, until }): SwarmTrouble => ({
+      node,
+      kind: 'ban',
+      level: 'degraded',
+      subject: shown(peerId),
+      name: shown(name ?? ''),
+      sentence: shown(reason),
+      since: until,
+    })),
   ];
 }
 
-function jobOf(node: string, { kind, title, state, step, doneBytes, totalBytes, nodesDone, nodes, startedAt, endedAt }: Summary['jobs'][number]): SwarmJob {
-  return { node, kind, title: shown(title), state, step: shown(step), doneBytes, totalBytes, nodesDone, nodes, startedAt, endedAt: endedAt ?? null };
+function jobOf(
+  node: string,
+  { kind, title, state, step, doneBytes, totalBytes, nodesDone, nodes, startedAt, endedAt }: Summary['jobs'][number],
+): SwarmJob {
+  return {
+    node,
+    kind,
+    title: shown(title),
+    state,
+    step: shown(step),
+    doneBytes,
+    totalBytes,
+    nodesDone,
+    nodes,
+    startedAt,
+    endedAt: endedAt ?? null,
+  };
 }
 
 function rankOf({ state, startedAt }: SwarmJob): number {
@@ -154,9 +299,21 @@ function rankOf({ state, startedAt }: SwarmJob): number {
 
 /** This node's, and what others have beside those. */
 function mergeRegistries({ registries, origin }: MergeOptions['status'], summaries: readonly Summary[]): Record<string, SwarmRegistry> {
-  const merged = new Map<string, SwarmRegistry>(registries.map(({ name, kind, url, state, reason, bytes }) => [name, {
-    name, kind, url, bytes, nodes: 0, failing: 0, state: kind === 'origin' ? origin.state : state, reason: kind === 'origin' ? origin.reason : reason,
-  }]));
+  const merged = new Map<string, SwarmRegistry>(
+    registries.map(({ name, kind, url, state, reason, bytes }) => [
+      name,
+      {
+        name,
+        kind,
+        url,
+        bytes,
+        nodes: 0,
+        failing: 0,
+        state: kind === 'origin' ? origin.state : state,
+        reason: kind === 'origin' ? origin.reason : reason,
+      },
+    ]),
+  );
   for (const { name: told, kind, state } of summaries.flatMap(({ registries }) => registries)) {
     const name = shown(told);
     const known = merged.get(name);

@@ -24,12 +24,18 @@ export class RateMeter {
     const now = this.#now();
     this.#samples = this.#samples.filter(({ at }) => now - at < OLD_MS);
     // the one that begins the window stays
-    while (this.#samples.length > 1 && (now - this.#samples[1]!.at >= WINDOW_MS || this.#samples.length >= MAX_SAMPLES)) this.#samples.shift();
+    while (this.#samples.length > 1 && (now - this.#samples[1]!.at >= WINDOW_MS || this.#samples.length >= MAX_SAMPLES))
+      this.#samples.shift();
     const [first] = this.#samples;
     this.#samples.push({ at: now, counters: new Map(counters) });
     if (first === undefined || now <= first.at) return new Map();
     const seconds = (now - first.at) / 1000;
     // a counter that is new began at nothing, and one that went back began anew
-    return new Map([...counters].map(([name, value]) => [name, Math.max(0, Math.round((value - Math.min(value, first.counters.get(name) ?? 0)) / seconds))]));
+    return new Map(
+      [...counters].map(([name, value]) => [
+        name,
+        Math.max(0, Math.round((value - Math.min(value, first.counters.get(name) ?? 0)) / seconds)),
+      ]),
+    );
   }
 }

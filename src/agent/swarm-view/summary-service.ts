@@ -31,7 +31,9 @@ export class SummaryService {
   constructor(options: SummaryServiceOptions) {
     this.#options = options;
     const { network, maySee } = options;
-    network.onPeer((event, { peerId }) => { if (event === 'left') this.#asked.delete(peerId); });
+    network.onPeer((event, { peerId }) => {
+      if (event === 'left') this.#asked.delete(peerId);
+    });
     network.handle('get-summary', (known, from) => {
       this.#admit(from);
       return newsOf(this.#summaryForMembers(), known);

@@ -57,8 +57,14 @@ export function makeSummary({ status, transfers, receipts, today, hour, jobs, ra
   const { health, store } = status;
   const running = transfers.filter((transfer) => transfer.state !== 'done' && transfer.state !== 'failed' && maySee.blob(transfer));
   const flows = [...rates].filter(([name, rate]) => !TOTALS.has(name) && rate >= LEAST_FLOW).sort(([, a], [, b]) => b - a);
-  const images = status.images.filter(({ reference }) => reference.length <= MAX_NAME && maySee.reference(reference)).slice(0, MAX_IMAGES).map(imageOf);
-  const pulls = receipts.filter(({ reference }) => reference.length <= MAX_NAME && maySee.reference(reference)).slice(0, MAX_PULLS).map(pullOf);
+  const images = status.images
+    .filter(({ reference }) => reference.length <= MAX_NAME && maySee.reference(reference))
+    .slice(0, MAX_IMAGES)
+    .map(imageOf);
+  const pulls = receipts
+    .filter(({ reference }) => reference.length <= MAX_NAME && maySee.reference(reference))
+    .slice(0, MAX_PULLS)
+    .map(pullOf);
   return {
     type: 'summary',
     version: clip(status.version, 50),
@@ -66,18 +72,42 @@ export function makeSummary({ status, transfers, receipts, today, hour, jobs, ra
     ready: health.ready,
     level: health.level,
     sentence: clip(health.sentence),
-    troubles: Object.entries(health.parts).filter(([, { level }]) => level === 'bad' || level === 'degraded').slice(0, MAX_TROUBLES)
+    troubles: Object.entries(health.parts)
+      .filter(([, { level }]) => level === 'bad' || level === 'degraded')
+      .slice(0, MAX_TROUBLES)
       .map(([part, { level, sentence, since }]) => ({ part: clip(part, 100), level, sentence: clip(sentence), since: timeOf(since) })),
-    store: { blobs: store.blobs, bytes: store.bytes, ...(store.maxBytes === null ? {} : { maxBytes: store.maxBytes }), ...(store.freeBytes === null ? {} : { freeBytes: store.freeBytes }) },
+    store: {
+      blobs: store.blobs,
+      bytes: store.bytes,
+      ...(store.maxBytes === null ? {} : { maxBytes: store.maxBytes }),
+      ...(store.freeBytes === null ? {} : { freeBytes: store.freeBytes }),
+    },
     today,
     hour: { minute: hour.minute, origin: [...hour.origin], peers: [...hour.peers] },
     rates: { origin: rates.get('origin') ?? 0, peers: rates.get('peers') ?? 0, sent: rates.get('sent') ?? 0 },
     flows: flows.slice(0, MAX_FLOWS).map(([from, bytesPerSecond]) => ({ from, bytesPerSecond })),
     transferCount: running.length,
-    transfers: [...running].sort((a, b) => b.bytesPerSecond - a.bytesPerSecond).slice(0, MAX_TRANSFERS).map(transferOf),
+    transfers: [...running]
+      .sort((a, b) => b.bytesPerSecond - a.bytesPerSecond)
+      .slice(0, MAX_TRANSFERS)
+      .map(transferOf),
     registries: status.registries.flatMap(registryOf(status.origin.state)).slice(0, MAX_REGISTRIES),
-    bans: status.bans.slice(0, MAX_BANS).map(({ peerId, name, reason, until }) => ({ peerId, ...(name === '' ? {} : { name: clip(name, 100) }), reason: clip(reason), until: timeOf(until) })),
-    jobs: jobs.filter(({ title }) => maySee.reference(title)).map(({ endedAt, ...job }) => ({ ...job, title: clip(job.title), step: clip(job.step, 200), ...(endedAt === undefined ? {} : { endedAt }) })),
+    bans: status.bans
+      .slice(0, MAX_BANS)
+      .map(({ peerId, name, reason, until }) => ({
+        peerId,
+        ...(name === '' ? {} : { name: clip(name, 100) }),
+        reason: clip(reason),
+        until: timeOf(until),
+      })),
+    jobs: jobs
+      .filter(({ title }) => maySee.reference(title))
+      .map(({ endedAt, ...job }) => ({
+        ...job,
+        title: clip(job.title),
+        step: clip(job.step, 200),
+        ...(endedAt === undefined ? {} : { endedAt }),
+      })),
     imagesKey: keyOf(images),
     images,
     pullsKey: keyOf(pulls),
@@ -103,8 +133,27 @@ export function newsOf({ images, pulls, ...summary }: Summary, known: Known): Su
 
 /** Pure: where a pull's time went, within the limits of the message. */
 export function makePullDetail(receipt: Receipt): PullDetail {
-  const { digest, error, startedAt, firstByteSeconds, waitedSeconds, verifySeconds, fromOriginBytes, peers, peerNames, stalls, retries, verified, stale, phases, blobs } = receipt;
-  const sources = [['origin', fromOriginBytes] as const, ...Object.entries(peers)].filter(([, bytes]) => bytes > 0).sort(([, a], [, b]) => b - a).slice(0, MAX_SOURCES);
+  const {
+    digest,
+    error,
+    startedAt,
+    firstByteSeconds,
+    waitedSeconds,
+    verifySeconds,
+    fromOriginBytes,
+    peers,
+    peerNames,
+    stalls,
+    retries,
+    verified,
+    stale,
+    phases,
+    blobs,
+  } = receipt;
+  const sources = [['origin', fromOriginBytes] as const, ...Object.entries(peers)]
+    .filter(([, bytes]) => bytes > 0)
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, MAX_SOURCES);
   return {
     type: 'pull',
     ...pullOf(receipt),
@@ -114,13 +163,30 @@ export function makePullDetail(receipt: Receipt): PullDetail {
     ...(firstByteSeconds === null ? {} : { firstByteMs: ms(firstByteSeconds) }),
     waitedMs: ms(waitedSeconds),
     verifyMs: ms(verifySeconds),
-    stalls, retries, verified, stale,
-    sources: sources.map(([source, bytes]) => ({ source: source.slice(0, 128), bytes, ...(peerNames[source] === undefined ? {} : { name: clip(peerNames[source], 100) }) })),
-    phases: phases.slice(0, MAX_PHASES).map(({ name, seconds }) => ({ name, elapsedMs: ms(seconds) })),
-    blobs: [...blobs].sort((a, b) => b.seconds - a.seconds).slice(0, MAX_BLOBS).map((blob) => ({
-      blob: blob.digest, bytes: blob.bytes, wasHere: blob.source === 'store', elapsedMs: ms(blob.seconds), waitedMs: ms(blob.waitedSeconds),
-      fromOriginBytes: blob.fromOriginBytes, fromPeersBytes: blob.fromPeersBytes, stalls: blob.stalls, retries: blob.retries,
+    stalls,
+    retries,
+    verified,
+    stale,
+    sources: sources.map(([source, bytes]) => ({
+      source: source.slice(0, 128),
+      bytes,
+      ...(peerNames[source] === undefined ? {} : { name: clip(peerNames[source], 100) }),
     })),
+    phases: phases.slice(0, MAX_PHASES).map(({ name, seconds }) => ({ name, elapsedMs: ms(seconds) })),
+    blobs: [...blobs]
+      .sort((a, b) => b.seconds - a.seconds)
+      .slice(0, MAX_BLOBS)
+      .map((blob) => ({
+        blob: blob.digest,
+        bytes: blob.bytes,
+        wasHere: blob.source === 'store',
+        elapsedMs: ms(blob.seconds),
+        waitedMs: ms(blob.waitedSeconds),
+        fromOriginBytes: blob.fromOriginBytes,
+        fromPeersBytes: blob.fromPeersBytes,
+        stalls: blob.stalls,
+        retries: blob.retries,
+      })),
     blobCount: blobs.length,
   };
 }
@@ -129,16 +195,65 @@ function imageOf({ reference, digest, sizeBytes, complete }: ImageStatus): NonNu
   return { reference, digest, size: sizeBytes, complete };
 }
 
-function pullOf({ id, client, result, reference, verdict, finishedAt, seconds, bytes, fromStoreBytes, fromOriginBytes, fromPeersBytes }: Receipt): NonNullable<Summary['pulls']>[number] {
-  return { id, client: clip(client, 40), result, reference: clip(reference), verdict: clip(verdict), finishedAt: timeOf(finishedAt), elapsedMs: ms(seconds), bytes, fromStoreBytes, fromOriginBytes, fromPeersBytes };
+function pullOf({
+  id,
+  client,
+  result,
+  reference,
+  verdict,
+  finishedAt,
+  seconds,
+  bytes,
+  fromStoreBytes,
+  fromOriginBytes,
+  fromPeersBytes,
+}: Receipt): NonNullable<Summary['pulls']>[number] {
+  return {
+    id,
+    client: clip(client, 40),
+    result,
+    reference: clip(reference),
+    verdict: clip(verdict),
+    finishedAt: timeOf(finishedAt),
+    elapsedMs: ms(seconds),
+    bytes,
+    fromStoreBytes,
+    fromOriginBytes,
+    fromPeersBytes,
+  };
 }
 
-function transferOf({ digest, repository, state, sizeBytes, haveBytes, bytesPerSecond, fromOriginBytes, fromPeers, strip }: TransferStatus): Summary['transfers'][number] {
-  const sources = [['origin', fromOriginBytes] as const, ...fromPeers].filter(([, bytes]) => bytes > 0).sort(([, a], [, b]) => b - a).slice(0, MAX_SOURCES);
+function transferOf({
+  digest,
+  repository,
+  state,
+  sizeBytes,
+  haveBytes,
+  bytesPerSecond,
+  fromOriginBytes,
+  fromPeers,
+  strip,
+}: TransferStatus): Summary['transfers'][number] {
+  const sources = [['origin', fromOriginBytes] as const, ...fromPeers]
+    .filter(([, bytes]) => bytes > 0)
+    .sort(([, a], [, b]) => b - a)
+    .slice(0, MAX_SOURCES);
   return {
-    blob: digest.toString(), repository: repository.slice(0, 255), state: state as Summary['transfers'][number]['state'], ...(sizeBytes === undefined ? {} : { size: sizeBytes }), haveBytes, bytesPerSecond,
+    blob: digest.toString(),
+    repository: repository.slice(0, 255),
+    state: state as Summary['transfers'][number]['state'],
+    ...(sizeBytes === undefined ? {} : { size: sizeBytes }),
+    haveBytes,
+    bytesPerSecond,
     sources: sources.map(([source, bytes]) => ({ source, bytes })),
-    strip: strip === undefined ? [] : stripOf(strip, [...fromPeers.keys()], sources.map(([source]) => source)),
+    strip:
+      strip === undefined
+        ? []
+        : stripOf(
+            strip,
+            [...fromPeers.keys()],
+            sources.map(([source]) => source),
+          ),
   };
 }
 
@@ -148,15 +263,19 @@ function stripOf(strip: Uint8Array, peers: readonly string[], listed: readonly s
   return Array.from(strip, (cell) => {
     if (cell === CELL.missing) return -1;
     if (cell === CELL.here) return -2;
-    return places.get(cell === CELL.origin ? 'origin' : peers[cell - CELL.firstPeer] ?? '') ?? -3;
+    return places.get(cell === CELL.origin ? 'origin' : (peers[cell - CELL.firstPeer] ?? '')) ?? -3;
   });
 }
 
 /** An alias is as well as the origin is. */
-function registryOf(originState: StatusDocument['origin']['state']): (registry: StatusDocument['registries'][number]) => Summary['registries'] {
+function registryOf(
+  originState: StatusDocument['origin']['state'],
+): (registry: StatusDocument['registries'][number]) => Summary['registries'] {
   return ({ name, kind, state, reason }) => {
     if (kind === 'alias' || name.length > 256) return [];
-    return [{ name, kind, state: kind === 'origin' ? originState : state ?? 'unknown', ...(reason === null ? {} : { reason: clip(reason) }) }];
+    return [
+      { name, kind, state: kind === 'origin' ? originState : (state ?? 'unknown'), ...(reason === null ? {} : { reason: clip(reason) }) },
+    ];
   };
 }
 

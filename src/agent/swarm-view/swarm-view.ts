@@ -33,18 +33,46 @@ export interface SwarmView extends AsyncDisposable {
 }
 
 /** What this node tells of itself, and what it shows of the swarm. */
-export async function makeSwarmView({ data, network, exchange, status, receipts, isExcluded, mayShare, jobs, log }: SwarmViewParts): Promise<SwarmView> {
+export async function makeSwarmView({
+  data,
+  network,
+  exchange,
+  status,
+  receipts,
+  isExcluded,
+  mayShare,
+  jobs,
+  log,
+}: SwarmViewParts): Promise<SwarmView> {
   const history = await TrafficHistory.open(data, Date.now);
   const rates = new RateMeter(() => performance.now());
-  const count = (): void => { history.look(exchange.totals()); };
+  const count = (): void => {
+    history.look(exchange.totals());
+  };
   const maySee: MaySee = { reference: (reference) => !isExcluded(repositoryOf(reference)), blob: mayShare };
   const service = new SummaryService({
-    network, receipts, maySee, now: () => performance.now(),
+    network,
+    receipts,
+    maySee,
+    now: () => performance.now(),
     facts: () => {
       count();
       const { fromOriginBytes, fromPeersBytes, toPeersBytes } = exchange.totals();
-      const counters = new Map([['origin', fromOriginBytes], ['peers', fromPeersBytes], ['sent', toPeersBytes], ...network.peers().map(({ peerId, receivedBytes }): [string, number] => [peerId, receivedBytes])]);
-      return { status: status(), transfers: exchange.transfers(), receipts: receipts(), today: history.today, hour: history.hour, jobs: jobs.list(), rates: rates.look(counters) };
+      const counters = new Map([
+        ['origin', fromOriginBytes],
+        ['peers', fromPeersBytes],
+        ['sent', toPeersBytes],
+        ...network.peers().map(({ peerId, receivedBytes }): [string, number] => [peerId, receivedBytes]),
+      ]);
+      return {
+        status: status(),
+        transfers: exchange.transfers(),
+        receipts: receipts(),
+        today: history.today,
+        hour: history.hour,
+        jobs: jobs.list(),
+        rates: rates.look(counters),
+      };
     },
   });
   const watch = new SwarmWatch({ network, status: () => service.status(), own: () => service.own(), ownPull: (id) => service.ownPull(id) });

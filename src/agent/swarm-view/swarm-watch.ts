@@ -68,13 +68,17 @@ export class SwarmWatch implements SwarmSource, Disposable {
     this.#options = options;
     this.#now = options.now ?? (() => performance.now());
     this.#time = options.time ?? Date.now;
-    this.#unsubscribe = options.network.onPeer((event, { peerId }) => { if (event === 'left') this.#forget(peerId); });
+    this.#unsubscribe = options.network.onPeer((event, { peerId }) => {
+      if (event === 'left') this.#forget(peerId);
+    });
   }
 
   look(): () => void {
     this.#looking += 1;
     clearTimeout(this.#forgetTimer);
-    this.#timer ??= setInterval(() => { this.#askSome(AT_ONCE); }, TURN_MS);
+    this.#timer ??= setInterval(() => {
+      this.#askSome(AT_ONCE);
+    }, TURN_MS);
     this.#askSome(AT_ONCE);
     let isOver = false;
     return () => {
@@ -84,7 +88,9 @@ export class SwarmWatch implements SwarmSource, Disposable {
       if (this.#looking > 0) return;
       clearInterval(this.#timer);
       this.#timer = undefined;
-      this.#forgetTimer = setTimeout(() => { this.#forgetAll(); }, KEPT_MS).unref();
+      this.#forgetTimer = setTimeout(() => {
+        this.#forgetAll();
+      }, KEPT_MS).unref();
     };
   }
 
@@ -111,7 +117,11 @@ export class SwarmWatch implements SwarmSource, Disposable {
     this.#startedAt(self, summary);
     const ownPart: Told = {
       node: { number: self.number, peerId: document.peerId, name: document.name, zone: document.zone, isSelf: true, latencyMs: null },
-      answer: 'told', startedAt: self.startedAt, images: this.#images.countOf(self.number), summary, pulls: summary.pulls,
+      answer: 'told',
+      startedAt: self.startedAt,
+      images: this.#images.countOf(self.number),
+      summary,
+      pulls: summary.pulls,
     };
     const others = network.peers().map((peer) => this.#told(peer, this.#member(peer.peerId)));
     return mergeSwarm({ status: document, told: [ownPart, ...others], images: this.#imageList(), now: this.#time() });
@@ -119,7 +129,8 @@ export class SwarmWatch implements SwarmSource, Disposable {
 
   async pull(peerId: string, id: string): Promise<SwarmPullDetail> {
     const { network, ownPull } = this.#options;
-    const told = peerId === network.self ? ownPull(id) : await network.request(peerId, { type: 'get-pull', id }, 'pull', { timeoutMs: TIMEOUT_MS });
+    const told =
+      peerId === network.self ? ownPull(id) : await network.request(peerId, { type: 'get-pull', id }, 'pull', { timeoutMs: TIMEOUT_MS });
     return pullDetail(peerId, { ...told, id }, this.#time());
   }
 
@@ -146,7 +157,9 @@ export class SwarmWatch implements SwarmSource, Disposable {
     const { summary: before } = member;
     try {
       const summary = await network.request(
-        member.peerId, { type: 'get-summary', ...(before === undefined ? {} : { imagesKey: before.imagesKey, pullsKey: before.pullsKey }) }, 'summary',
+        member.peerId,
+        { type: 'get-summary', ...(before === undefined ? {} : { imagesKey: before.imagesKey, pullsKey: before.pullsKey }) },
+        'summary',
         { timeoutMs: TIMEOUT_MS, signal: this.#stopping.signal },
       );
       if (this.#members.get(member.peerId) === member) this.#take(member, summary);
@@ -174,14 +187,26 @@ export class SwarmWatch implements SwarmSource, Disposable {
 
   #told({ peerId, name, zone, latencyMs }: Peer, member: Member): Told {
     return {
-      node: { number: member.number, peerId, name, zone, isSelf: false, latencyMs: latencyMs === undefined ? null : Math.round(latencyMs * 10) / 10 },
-      answer: member.answer, startedAt: member.startedAt, images: this.#images.countOf(member.number), summary: member.answer === 'told' ? member.summary : undefined, pulls: member.pulls,
+      node: {
+        number: member.number,
+        peerId,
+        name,
+        zone,
+        isSelf: false,
+        latencyMs: latencyMs === undefined ? null : Math.round(latencyMs * 10) / 10,
+      },
+      answer: member.answer,
+      startedAt: member.startedAt,
+      images: this.#images.countOf(member.number),
+      summary: member.answer === 'told' ? member.summary : undefined,
+      pulls: member.pulls,
     };
   }
 
   #imageList(): SwarmDocument['images'] {
     const now = this.#now();
-    if (this.#listed === undefined || (this.#listed.version !== this.#images.version && now - this.#listed.at >= IMAGES_MS)) this.#listed = { at: now, version: this.#images.version, images: this.#images.list() };
+    if (this.#listed === undefined || (this.#listed.version !== this.#images.version && now - this.#listed.at >= IMAGES_MS))
+      this.#listed = { at: now, version: this.#images.version, images: this.#images.list() };
     return this.#listed.images;
   }
 
@@ -192,7 +217,17 @@ export class SwarmWatch implements SwarmSource, Disposable {
   #member(peerId: string): Member {
     const known = this.#members.get(peerId);
     if (known !== undefined) return known;
-    const member: Member = { peerId, number: this.#nextNumber++, askedAt: undefined, isAsking: false, isBusy: false, answer: 'asked', summary: undefined, pulls: [], startedAt: null };
+    const member: Member = {
+      peerId,
+      number: this.#nextNumber++,
+      askedAt: undefined,
+      isAsking: false,
+      isBusy: false,
+      answer: 'asked',
+      summary: undefined,
+      pulls: [],
+      startedAt: null,
+    };
     this.#members.set(peerId, member);
     return member;
   }

@@ -22,8 +22,12 @@ export interface Hour {
 
 const amount = z.int().min(0);
 const savedSchema = z.object({
-  day: z.string().max(10), originBytes: amount, peersBytes: amount,
-  minute: amount, origin: z.array(amount).max(MINUTES), peers: z.array(amount).max(MINUTES),
+  day: z.string().max(10),
+  originBytes: amount,
+  peersBytes: amount,
+  minute: amount,
+  origin: z.array(amount).max(MINUTES),
+  peers: z.array(amount).max(MINUTES),
 });
 
 /** What came in the last hour, minute by minute, and since midnight of this host; kept over restarts. Counters are looked at now and then. */
@@ -79,7 +83,13 @@ export class TrafficHistory {
     if (this.#isSaved) return;
     this.#isSaved = true;
     try {
-      await writeStateFile(pathIn(data), { day: this.#day, ...this.#today, minute: this.#minute, origin: this.#origin, peers: this.#peers });
+      await writeStateFile(pathIn(data), {
+        day: this.#day,
+        ...this.#today,
+        minute: this.#minute,
+        origin: this.#origin,
+        peers: this.#peers,
+      });
     } catch (error) {
       log.debug('cannot keep the figures of the last hour', { reason: String(error) });
     }

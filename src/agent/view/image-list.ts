@@ -35,7 +35,8 @@ export class ImageList {
     for (const repository of this.#images.repositories()) {
       for (const tag of this.#images.tags(repository)) {
         const digest = this.#images.tag(repository, tag)?.digest;
-        if (digest !== undefined) listed.push({ reference: `${repository}:${tag}`, digest: digest.toString(), ...this.#state(repository, digest) });
+        if (digest !== undefined)
+          listed.push({ reference: `${repository}:${tag}`, digest: digest.toString(), ...this.#state(repository, digest) });
         if (listed.length >= MAX_IMAGES) return listed;
       }
     }
@@ -50,7 +51,8 @@ export class ImageList {
 
   #state(repository: string, digest: Digest): Pick<ImageStatus, 'sizeBytes' | 'complete'> {
     const known = this.#known.get(digest.toString());
-    if (known === undefined || known.absent.some((child) => this.#images.isManifest(child) && this.#images.isLinked(repository, child))) this.#read(repository, digest);
+    if (known === undefined || known.absent.some((child) => this.#images.isManifest(child) && this.#images.isLinked(repository, child)))
+      this.#read(repository, digest);
     const images = (known?.needs ?? []).map((blobs) => ({
       bytes: blobs.reduce((sum, { size }) => sum + size, 0),
       complete: blobs.every((blob) => this.#blobs.size(blob.digest) !== undefined),
@@ -62,7 +64,10 @@ export class ImageList {
   #read(repository: string, digest: Digest): void {
     const key = digest.toString();
     if (this.#reading.has(key)) return;
-    this.#reading.set(key, this.#readNow(repository, digest).finally(() => this.#reading.delete(key)));
+    this.#reading.set(
+      key,
+      this.#readNow(repository, digest).finally(() => this.#reading.delete(key)),
+    );
   }
 
   async #readNow(repository: string, digest: Digest): Promise<void> {
@@ -80,8 +85,11 @@ export class ImageList {
     if (raw === undefined) return undefined;
     const manifest = readManifest(raw.bytes, raw.mediaType);
     if (manifest.kind === 'opaque') return { needs: [[]], absent: [] };
-    if (manifest.kind === 'image') return { needs: [[manifest.config, ...manifest.layers.filter((layer) => !isForeign(layer))]], absent: [] };
-    const children = await Promise.all(manifest.manifests.map(async ({ digest }) => ({ digest, known: await this.#find(repository, digest) })));
+    if (manifest.kind === 'image')
+      return { needs: [[manifest.config, ...manifest.layers.filter((layer) => !isForeign(layer))]], absent: [] };
+    const children = await Promise.all(
+      manifest.manifests.map(async ({ digest }) => ({ digest, known: await this.#find(repository, digest) })),
+    );
     return {
       needs: children.flatMap(({ known }) => known?.needs ?? []),
       absent: children.flatMap(({ digest, known }) => known?.absent ?? [digest]),

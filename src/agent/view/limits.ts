@@ -23,7 +23,12 @@ interface LimitedParts {
 export function limitsOf({ config: { limits }, network, store, registry, status = { all: 0, events: 0 } }: LimitedParts): LimitStatus[] {
   const { bytes, maxBytes } = store.stats();
   const heap = getHeapStatistics();
-  const limit = (name: LimitName, used: number, most: number | null, setting: string | null = null): LimitStatus => ({ name, used, limit: most, setting });
+  const limit = (name: LimitName, used: number, most: number | null, setting: string | null = null): LimitStatus => ({
+    name,
+    used,
+    limit: most,
+    setting,
+  });
   return [
     limit('members', network.peers().length, limits.members, 'limits.members'),
     limit('strangers', network.strangers, MAX_PENDING),

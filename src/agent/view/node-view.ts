@@ -1,7 +1,16 @@
 import type { Logger } from '../../log.ts';
 import type { MirroredRegistry } from '../../registry/registry.ts';
 import type { Receipt } from '../../status/receipt-document.ts';
-import type { ContainerdStatus, LimitStatus, MembershipStatus, NodeHealth, OriginStatus, ReplicationStatus, StatusDocument, TransferDocument } from '../../status/status-document.ts';
+import type {
+  ContainerdStatus,
+  LimitStatus,
+  MembershipStatus,
+  NodeHealth,
+  OriginStatus,
+  ReplicationStatus,
+  StatusDocument,
+  TransferDocument,
+} from '../../status/status-document.ts';
 import type { StatusSource } from '../../status/status-source.ts';
 import type { Store } from '../../store/store.ts';
 import type { BulkThreads } from '../../swarm/thread/bulk-threads.ts';
@@ -66,7 +75,9 @@ export class NodeView implements StatusSource {
 
   constructor(parts: NodeViewParts) {
     this.#parts = parts;
-    parts.store.blobs.onChange(({ kind }) => { if (kind === 'removed') this.#removed += 1; });
+    parts.store.blobs.onChange(({ kind }) => {
+      if (kind === 'removed') this.#removed += 1;
+    });
     this.#health = new HealthWatch({
       find: () => this.#find(),
       // A node whose origin is away serves what the swarm has, and one whose disk is full passes images through; one that never
@@ -94,23 +105,71 @@ export class NodeView implements StatusSource {
       origin: this.#origin(),
       charter: this.#parts.charter?.status() ?? null,
       registries: servedRegistries({ mirrors: rules.aliases }, origins.get(), mirrors()),
-      trust: { excludePatterns: rules.exclude.length, excludedRepositories: excluded.count(store.images.repositories()), sharedWith: network.peers().length },
-      store: { blobs, bytes, maxBytes: Number.isFinite(maxBytes) ? maxBytes : null, partial: partials, pinned: store.images.pins().length, removed: this.#removed, ...this.#space(), state: this.#parts.storeHealth.refusal === undefined ? 'ok' : 'degraded', reason: this.#parts.storeHealth.refusal?.reason ?? null },
+      trust: {
+        excludePatterns: rules.exclude.length,
+        excludedRepositories: excluded.count(store.images.repositories()),
+        sharedWith: network.peers().length,
+      },
+      store: {
+        blobs,
+        bytes,
+        maxBytes: Number.isFinite(maxBytes) ? maxBytes : null,
+        partial: partials,
+        pinned: store.images.pins().length,
+        removed: this.#removed,
+        ...this.#space(),
+        state: this.#parts.storeHealth.refusal === undefined ? 'ok' : 'degraded',
+        reason: this.#parts.storeHealth.refusal?.reason ?? null,
+      },
       containerd: this.#containerd(),
-      traffic: { fromOriginBytes, fromPeersBytes, toPeersBytes, toClientsBytes: tally.toClientsBytes, vouchedBytes: vouchedBytes + tally.vouchedBytes, rejectedPieces: this.#rejectedPieces(), verifiedPieces },
+      traffic: {
+        fromOriginBytes,
+        fromPeersBytes,
+        toPeersBytes,
+        toClientsBytes: tally.toClientsBytes,
+        vouchedBytes: vouchedBytes + tally.vouchedBytes,
+        rejectedPieces: this.#rejectedPieces(),
+        verifiedPieces,
+      },
       activity: { leases, reads, uploads: { sending, waiting } },
-      peers: network.peers().map(({ peerId, name, agent, address, zone, direction, lane, latencyMs, sentBytes, receivedBytes }) => (
-        { peerId, name, agent, address, zone, direction, lane, latencyMs: latencyMs ?? null, sentBytes, receivedBytes, badPieces: exchange.badPieces(peerId) })),
+      peers: network
+        .peers()
+        .map(({ peerId, name, agent, address, zone, direction, lane, latencyMs, sentBytes, receivedBytes }) => ({
+          peerId,
+          name,
+          agent,
+          address,
+          zone,
+          direction,
+          lane,
+          latencyMs: latencyMs ?? null,
+          sentBytes,
+          receivedBytes,
+          badPieces: exchange.badPieces(peerId),
+        })),
       transfers: exchange.transfers().flatMap((transfer): TransferDocument[] => {
         const { digest, repository, sizeBytes, haveBytes, fromPeers, bytesPerSecond, state } = transfer;
         if (state === 'done' || state === 'failed') return [];
         const received = [...fromPeers.values()].reduce((sum, count) => sum + count, 0);
-        return [{ digest: digest.toString(), repository, sizeBytes: sizeBytes ?? null, haveBytes, fromOriginBytes: transfer.fromOriginBytes, fromPeersBytes: received, bytesPerSecond, state }];
+        return [
+          {
+            digest: digest.toString(),
+            repository,
+            sizeBytes: sizeBytes ?? null,
+            haveBytes,
+            fromOriginBytes: transfer.fromOriginBytes,
+            fromPeersBytes: received,
+            bytesPerSecond,
+            state,
+          },
+        ];
       }),
       images: images.list(),
       replication: this.#parts.replication.status(),
       strayErrors: this.#parts.strayErrors(),
-      bans: network.bans().map(({ peerId, reason, until }) => ({ peerId, name: peers.of(peerId), reason, until: new Date(until).toISOString() })),
+      bans: network
+        .bans()
+        .map(({ peerId, reason, until }) => ({ peerId, name: peers.of(peerId), reason, until: new Date(until).toISOString() })),
       limits: this.#parts.limits(),
     };
   }
@@ -131,7 +190,9 @@ export class NodeView implements StatusSource {
   async probeOrigins(signal: AbortSignal): Promise<void> {
     const { origins, embedded, mirrors } = this.#parts;
     const origin = embedded ? undefined : origins.get();
-    await Promise.all([...(origin === undefined ? [] : [origin]), ...mirrors().map((mirror) => mirror.origin)].map((asked) => asked.probe(signal)));
+    await Promise.all(
+      [...(origin === undefined ? [] : [origin]), ...mirrors().map((mirror) => mirror.origin)].map((asked) => asked.probe(signal)),
+    );
     if (!signal.aborted) this.health();
   }
 
@@ -161,8 +222,24 @@ export class NodeView implements StatusSource {
     const { invalidMessages, helloTimeouts, queueOverflows, silent, unknownMessages } = network.counts();
     return {
       keyIds,
-      slow: exchange.slowPeers().map(({ peerId, bytesPerSecond, othersBytesPerSecond }) => ({ peerId, name: peers.of(peerId), bytesPerSecond, othersBytesPerSecond })),
-      bansByReason: Object.fromEntries(network.banCounts()), handshakeFailures: { ...handshakes.failures }, peerFaults: { invalid_message: invalidMessages, no_hello: helloTimeouts, does_not_read: queueOverflows, silent, over_share: exchange.peersOverShare }, unknownMessages,
+      slow: exchange
+        .slowPeers()
+        .map(({ peerId, bytesPerSecond, othersBytesPerSecond }) => ({
+          peerId,
+          name: peers.of(peerId),
+          bytesPerSecond,
+          othersBytesPerSecond,
+        })),
+      bansByReason: Object.fromEntries(network.banCounts()),
+      handshakeFailures: { ...handshakes.failures },
+      peerFaults: {
+        invalid_message: invalidMessages,
+        no_hello: helloTimeouts,
+        does_not_read: queueOverflows,
+        silent,
+        over_share: exchange.peersOverShare,
+      },
+      unknownMessages,
       strangers: handshakes.strangers().map(({ lastAt, ...stranger }) => ({ ...stranger, lastAt: new Date(lastAt).toISOString() })),
     };
   }
@@ -171,7 +248,10 @@ export class NodeView implements StatusSource {
   #rejectedPieces(): number {
     const { network, exchange } = this.#parts;
     const known = new Set([...network.peers(), ...network.bans()].map(({ peerId }) => peerId));
-    this.#rejected = Math.max(this.#rejected, [...known].reduce((sum, peerId) => sum + exchange.badPieces(peerId), 0));
+    this.#rejected = Math.max(
+      this.#rejected,
+      [...known].reduce((sum, peerId) => sum + exchange.badPieces(peerId), 0),
+    );
     return this.#rejected;
   }
 
@@ -192,8 +272,16 @@ export class NodeView implements StatusSource {
     const health = origins.get()?.health;
     const reason = why ?? health?.reason ?? null;
     const seen = { bytes: health?.bytes ?? 0, reachedAt: isoTime(health?.reachedAt) };
-    if (current === undefined) return { url: null, source: 'none', name: null, state: conflict === undefined ? 'unknown' : 'conflict', reason, ...seen };
-    const state = conflict === undefined ? health?.state ?? 'unknown' : 'conflict';
-    return { url: current.url, source: embedded ? 'embedded' : current.source, name: this.#parts.shown(registryNameOf(current.url)), state, reason, ...seen };
+    if (current === undefined)
+      return { url: null, source: 'none', name: null, state: conflict === undefined ? 'unknown' : 'conflict', reason, ...seen };
+    const state = conflict === undefined ? (health?.state ?? 'unknown') : 'conflict';
+    return {
+      url: current.url,
+      source: embedded ? 'embedded' : current.source,
+      name: this.#parts.shown(registryNameOf(current.url)),
+      state,
+      reason,
+      ...seen,
+    };
   }
 }

@@ -12,13 +12,17 @@ const STOP_LIMIT_MS = 4500;
 
 export const define: DefineCommand = (command, context) => {
   addConfigFlags(command)
-    .description('Runs this host\'s node until SIGTERM or SIGINT.')
+    .description("Runs this host's node until SIGTERM or SIGINT.")
     .action(async () => {
       keepYoungGenerationSmall();
       const { loadConfig } = await import('../../agent/config/config.ts');
       const config = await loadConfig({ flags: flagsOf(command, context), file: context.configFile });
       const { createLogger } = await import('../../log.ts');
-      const log = createLogger({ ...config.log, journal: process.env['JOURNAL_STREAM'] !== undefined && !process.stderr.isTTY, write: (line) => process.stderr.write(line) });
+      const log = createLogger({
+        ...config.log,
+        journal: process.env['JOURNAL_STREAM'] !== undefined && !process.stderr.isTTY,
+        write: (line) => process.stderr.write(line),
+      });
       for (const warning of config.warnings) log.warn(warning);
 
       const { StrayErrors } = await import('../../agent/stray-errors.ts');

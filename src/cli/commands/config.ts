@@ -14,7 +14,9 @@ function sayAll(problems: readonly string[], { output }: CommandContext): void {
 
 export const define: DefineCommand = (command, context) => {
   addConfigFlags(command)
-    .description('Checks the configuration, also the key, CA and password files that it names, says all that is wrong, and prints what an agent would run with as a configuration file.')
+    .description(
+      'Checks the configuration, also the key, CA and password files that it names, says all that is wrong, and prints what an agent would run with as a configuration file.',
+    )
     .option('--example', 'print the documented example instead')
     .option('--schema', 'print the JSON Schema of the file instead')
     .action(async (options: Options) => {
@@ -24,7 +26,10 @@ export const define: DefineCommand = (command, context) => {
         return;
       }
       const [{ problemsOf, readConfig }, { lookIntoFiles }, { effectiveConfig }, { stringify }] = await Promise.all([
-        import('../../agent/config/config.ts'), import('../../agent/config/config-files.ts'), import('../../agent/config/config-document.ts'), import('yaml'),
+        import('../../agent/config/config.ts'),
+        import('../../agent/config/config-files.ts'),
+        import('../../agent/config/config-document.ts'),
+        import('yaml'),
       ]);
       const { config, raw } = await readConfig({ flags: flagsOf(command, context), file: context.configFile }).catch((error: unknown) => {
         const problems = problemsOf(error);

@@ -17,7 +17,13 @@ export const define: DefineCommand = (command, { output }) => {
       }
       const { runDemo } = await import('../demo/demo.ts');
       const signal = AbortSignal.any([onInterrupt(), AbortSignal.timeout(TIME_LIMIT_MS)]);
-      const report = await runDemo({ nodes, signal, say: (line) => { if (!output.json) process.stdout.write(`${line}\n`); } });
+      const report = await runDemo({
+        nodes,
+        signal,
+        say: (line) => {
+          if (!output.json) process.stdout.write(`${line}\n`);
+        },
+      });
       const { demoPicture } = await import('../demo/demo-picture.ts');
       output.result(report, (document) => `\n${demoPicture(document)}`);
       const wrong = report.nodes.filter(({ verified }) => !verified).map(({ name }) => name);

@@ -24,7 +24,9 @@ interface Options {
 export const define: DefineCommand = (command, context) => {
   command
     .argument('[token]', 'what "layerswarm token" printed on a member, or - to read it from standard input')
-    .description('Makes this host a member of a swarm: writes its key and configuration, starts its unit or says how to start the agent, and ends when the node is in and has its origin, with what "layerswarm doctor" finds wrong.')
+    .description(
+      'Makes this host a member of a swarm: writes its key and configuration, starts its unit or says how to start the agent, and ends when the node is in and has its origin, with what "layerswarm doctor" finds wrong.',
+    )
     .option('--token-file <file>', 'file that holds the token')
     .option('--no-start', 'do not start the unit')
     .option('--no-wait', 'end when the files are written')
@@ -33,23 +35,37 @@ export const define: DefineCommand = (command, context) => {
       // Node writes over its command line, which others on this host can read
       process.title = 'layerswarm join';
       const [{ decodeToken }, { writeMembership }, { parseDuration }, { dataDirectory }] = await Promise.all([
-        import('../join/token.ts'), import('../join/write-membership.ts'), import('../../quantity.ts'), import('../../agent/config/data-directory.ts'),
+        import('../join/token.ts'),
+        import('../join/write-membership.ts'),
+        import('../../quantity.ts'),
+        import('../../agent/config/data-directory.ts'),
       ]);
       const limit = parseDuration(options.timeout);
       if (limit === undefined) throw new LayerswarmError('usage', `--timeout: expected a duration such as 5m, received ${options.timeout}`);
       const token = decodeToken(await readToken(argument, options.tokenFile), Date.now());
       const given = context.configFile ?? process.env['LAYERSWARM_CONFIG'];
       const config = resolve(given ?? SYSTEM_CONFIG);
-      const written = await writeMembership(token, config, await dataDirectory({ flag: context.data, file: existsSync(config) ? config : undefined }));
-      const started = options.start && config === SYSTEM_CONFIG && await startUnit();
-      if (!started) context.output.diagnostic(`${written.config} is ready: start the node with "layerswarm agent${config === SYSTEM_CONFIG ? '' : ` --config ${config}`}"${options.wait ? '; waiting for it' : ''}`);
+      const written = await writeMembership(
+        token,
+        config,
+        await dataDirectory({ flag: context.data, file: existsSync(config) ? config : undefined }),
+      );
+      const started = options.start && config === SYSTEM_CONFIG && (await startUnit());
+      if (!started)
+        context.output.diagnostic(
+          `${written.config} is ready: start the node with "layerswarm agent${config === SYSTEM_CONFIG ? '' : ` --config ${config}`}"${options.wait ? '; waiting for it' : ''}`,
+        );
       const node = options.wait ? await untilIn(context, config, limit) : null;
       const checks = node === null ? [] : await (await import('../doctor/look.ts')).lookAtNode({ ...context, configFile: config });
       const { formatChecks } = await import('../doctor/format-checks.ts');
-      context.output.result({ ...written, started, node, checks }, (joined) => (joined.node === null ? `${joined.config}: written, with swarm key ${joined.keyId}` : [
-        `this host is a member with swarm key ${joined.keyId}: ${joined.node.peers} peers, origin ${joined.node.origin}`,
-        ...joined.checks.filter(({ level }) => level !== 'ok').map((check) => formatChecks([check])),
-      ].join('\n')));
+      context.output.result({ ...written, started, node, checks }, (joined) =>
+        joined.node === null
+          ? `${joined.config}: written, with swarm key ${joined.keyId}`
+          : [
+              `this host is a member with swarm key ${joined.keyId}: ${joined.node.peers} peers, origin ${joined.node.origin}`,
+              ...joined.checks.filter(({ level }) => level !== 'ok').map((check) => formatChecks([check])),
+            ].join('\n'),
+      );
     });
 };
 
@@ -65,7 +81,7 @@ async function readToken(argument: string | undefined, file: string | undefined)
     }
   }
   if (argument !== undefined && argument !== '-') return argument;
-  return hidden ?? await text(process.stdin);
+  return hidden ?? (await text(process.stdin));
 }
 
 /** False where there is no such unit. @throws `unavailable` where it does not start */
@@ -86,16 +102,25 @@ async function startUnit(): Promise<boolean> {
   }
 }
 
-async function untilIn(context: CommandContext, configFile: string, limit: number): Promise<{ readonly peerId: string; readonly peers: number; readonly origin: string }> {
+async function untilIn(
+  context: CommandContext,
+  configFile: string,
+  limit: number,
+): Promise<{ readonly peerId: string; readonly peers: number; readonly origin: string }> {
   const signal = onInterrupt();
   const end = performance.now() + limit;
   let missing = 'no agent answers';
   while (performance.now() < end) {
     signal.throwIfAborted();
     try {
-      const { peerId, peers, origin } = await (await connectToAgent({ output: context.output, debug: context.debug, data: context.data, configFile })).call('status', {});
+      const { peerId, peers, origin } = await (
+        await connectToAgent({ output: context.output, debug: context.debug, data: context.data, configFile })
+      ).call('status', {});
       if (peers.length > 0 && origin.state === 'ok' && origin.url !== null) return { peerId, peers: peers.length, origin: origin.url };
-      missing = peers.length === 0 ? 'it has met no member: can the addresses in bootstrap be reached, and is the key the same?' : `its origin is ${origin.state}${origin.reason === null ? '' : `: ${origin.reason}`}`;
+      missing =
+        peers.length === 0
+          ? 'it has met no member: can the addresses in bootstrap be reached, and is the key the same?'
+          : `its origin is ${origin.state}${origin.reason === null ? '' : `: ${origin.reason}`}`;
     } catch (error) {
       if (errorCode(error) !== 'agent-unreachable') throw error;
     }

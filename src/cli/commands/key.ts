@@ -8,6 +8,9 @@ export const define: DefineCommand = (command, { output }) => {
     .action(async (file: string) => {
       const { makeSwarmKey } = await import('../../swarm/network/swarm-key.ts');
       const { id: keyId } = await makeSwarmKey(file);
-      output.result({ file: resolve(file), keyId }, (key) => `${key.file}: new swarm key ${key.keyId}; copy it to every member and start each with --swarm-key`);
+      output.result(
+        { file: resolve(file), keyId },
+        (key) => `${key.file}: new swarm key ${key.keyId}; copy it to every member and start each with --swarm-key`,
+      );
     });
 };

@@ -10,7 +10,8 @@ interface RunFlags {
 
 export const define: DefineCommand = (command, context, setExitCode) => {
   command.description('Carries images to other registries, as policies in the configuration say.');
-  command.command('status')
+  command
+    .command('status')
     .description('Shows for each target what waits, how far behind it is, and its last error.')
     .action(async () => {
       const agent = await connectToAgent(context);
@@ -18,7 +19,8 @@ export const define: DefineCommand = (command, context, setExitCode) => {
       const { replication } = await agent.call('status', {});
       context.output.result(replication, formatReplication);
     });
-  command.command('run')
+  command
+    .command('run')
     .description('Brings everything that policies want up to date now, and tells what came of it.')
     .option('--dry-run', 'show the difference, and copy nothing')
     .option('--policy <name>', 'only this policy')
@@ -26,10 +28,17 @@ export const define: DefineCommand = (command, context, setExitCode) => {
     .action(async (flags: RunFlags) => {
       const agent = await connectToAgent(context);
       const { formatPlan, formatTags } = await import('../format-replication.ts');
-      const result = await agent.call('replicate-run', { dryRun: flags.dryRun, policy: flags.policy, target: flags.target }, {
-        signal: onInterrupt(),
-        onProgress: ({ state, target, repository, tag, error }) => process.stderr.write(`${target}  ${repository}:${tag}  ${state}${error === null ? '' : `: ${error.replace(/\p{Cc}/gu, '?')}`}\n`),
-      });
+      const result = await agent.call(
+        'replicate-run',
+        { dryRun: flags.dryRun, policy: flags.policy, target: flags.target },
+        {
+          signal: onInterrupt(),
+          onProgress: ({ state, target, repository, tag, error }) =>
+            process.stderr.write(
+              `${target}  ${repository}:${tag}  ${state}${error === null ? '' : `: ${error.replace(/\p{Cc}/gu, '?')}`}\n`,
+            ),
+        },
+      );
       context.output.result(result, ({ dryRun, plan, tags }) => (dryRun ? formatPlan(plan) : formatTags(tags)));
       if ([...result.tags, ...result.plan].some(({ error }) => error !== null)) setExitCode(1);
     });

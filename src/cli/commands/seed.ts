@@ -15,12 +15,15 @@ interface Flags {
 
 export const define: DefineCommand = (command, context, setExitCode) => {
   command
-    .argument('<source>', 'docker://NAME:TAG, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, tar:FILE or disk:FILE; files are read by the agent')
+    .argument(
+      '<source>',
+      'docker://NAME:TAG, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, tar:FILE or disk:FILE; files are read by the agent',
+    )
     .description('Puts an image into the origin once, with this node as its first seeder; then every node can pull it.')
-    .option('--as <reference>', 'what to call it at the origin; the source\'s own name by default')
+    .option('--as <reference>', "what to call it at the origin; the source's own name by default")
     .option('--everywhere', 'wait until every node that allows it has the image')
     .option('--zone <zone>', 'wait until every node of this zone has the image')
-    .option('--platform <platform>', 'of a tar: source, such as linux/arm64; this host\'s own by default')
+    .option('--platform <platform>', "of a tar: source, such as linux/arm64; this host's own by default")
     .option('--dry-run', 'say what the origin would be sent, and change nothing')
     .action(async (source: string, flags: Flags) => {
       const { parseSource } = await import('../../seed/source/source-name.ts');
@@ -35,11 +38,19 @@ export const define: DefineCommand = (command, context, setExitCode) => {
       const view = seedView(process.stderr);
       let result: SeedResult;
       try {
-        result = await agent.call('seed', {
-          source: withFullPath(source), as: flags.as, platform: flags.platform, dryRun: flags.dryRun,
-          everywhere: flags.everywhere === true || flags.zone !== undefined ? true : undefined, zone: flags.zone,
-          dockerHost: process.env['DOCKER_HOST'] || undefined,
-        }, { signal: onInterrupt(), onProgress: (line) => view.show(line) });
+        result = await agent.call(
+          'seed',
+          {
+            source: withFullPath(source),
+            as: flags.as,
+            platform: flags.platform,
+            dryRun: flags.dryRun,
+            everywhere: flags.everywhere === true || flags.zone !== undefined ? true : undefined,
+            zone: flags.zone,
+            dockerHost: process.env['DOCKER_HOST'] || undefined,
+          },
+          { signal: onInterrupt(), onProgress: (line) => view.show(line) },
+        );
       } finally {
         view.end();
       }

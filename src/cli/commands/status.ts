@@ -15,13 +15,18 @@ export const define: DefineCommand = (command, context) => {
     .option('-w, --watch', 'show it again each second, until interrupted')
     .action(async (options: { watch?: boolean }) => {
       if (options.watch === true && context.output.json) {
-        throw new LayerswarmError('usage', '--json prints one document, so it does not go with --watch: read /api/v1/events of the status endpoint instead');
+        throw new LayerswarmError(
+          'usage',
+          '--json prints one document, so it does not go with --watch: read /api/v1/events of the status endpoint instead',
+        );
       }
       const agent = await connectToAgent(context);
       const [{ formatStatus }, { statusScreen }] = await Promise.all([import('../format.ts'), import('../status-screen.ts')]);
       const { stdout } = process;
       if (options.watch !== true) {
-        context.output.result(await agent.call('status', {}), (status) => (stdout.isTTY ? statusScreen(status, screenOf(stdout)) : formatStatus(status)));
+        context.output.result(await agent.call('status', {}), (status) =>
+          stdout.isTTY ? statusScreen(status, screenOf(stdout)) : formatStatus(status),
+        );
         return;
       }
       const signal = onInterrupt();
@@ -30,7 +35,13 @@ export const define: DefineCommand = (command, context) => {
         while (!signal.aborted) {
           const status = await agent.call('status', {});
           // Each line is written over the one before and its rest cleared, so that nothing flickers or scrolls.
-          if (stdout.isTTY) stdout.write(`\x1b[H${statusScreen(status, screenOf(stdout)).split('\n').map((line) => `${line}\x1b[K`).join('\n')}\x1b[J`);
+          if (stdout.isTTY)
+            stdout.write(
+              `\x1b[H${statusScreen(status, screenOf(stdout))
+                .split('\n')
+                .map((line) => `${line}\x1b[K`)
+                .join('\n')}\x1b[J`,
+            );
           else stdout.write(`${formatStatus(status)}\n\n`);
           await delay(WATCH_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
         }

@@ -16,9 +16,16 @@ export const define: DefineCommand = (command, context, setExitCode) => {
       checkReference(reference);
       const agent = await connectToAgent(context);
       const report = await agent.call('unpin', { reference, ...flags }, { signal: onInterrupt() });
-      if (!report.wasPinned) throw new LayerswarmError('not-found', `${report.reference} is not pinned ${report.nodes === undefined ? 'here: "layerswarm pin" lists what is' : 'on any of these nodes'}`);
-      context.output.result(report, () => (
-        `${report.reference} ${flags.dryRun === true ? 'would be' : 'is'} pinned no more${report.nodes === undefined ? '' : `\n${pinTable(report.nodes, false)}`}`));
+      if (!report.wasPinned)
+        throw new LayerswarmError(
+          'not-found',
+          `${report.reference} is not pinned ${report.nodes === undefined ? 'here: "layerswarm pin" lists what is' : 'on any of these nodes'}`,
+        );
+      context.output.result(
+        report,
+        () =>
+          `${report.reference} ${flags.dryRun === true ? 'would be' : 'is'} pinned no more${report.nodes === undefined ? '' : `\n${pinTable(report.nodes, false)}`}`,
+      );
       if (!didAll(report.nodes)) setExitCode(1);
     });
 };

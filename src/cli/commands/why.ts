@@ -7,16 +7,25 @@ import type { Receipt } from '../../status/receipt-document.ts';
 export const define: DefineCommand = (command, context) => {
   command
     .argument('<reference>', 'an image that was pulled, its digest, or the id of a pull')
-    .description('Tells where the time of an image\'s last pull went.')
+    .description("Tells where the time of an image's last pull went.")
     .option('--slowest', 'of the slowest that is remembered, not the last')
     .action(async (text: string, options: { slowest?: boolean }) => {
       const isMeant = matcher(text);
       const agent = await connectToAgent(context);
       const { receipts } = await agent.call('receipts', {});
       const found = receipts.filter(isMeant);
-      const receipt = options.slowest === true ? found.reduce<Receipt | undefined>((slowest, candidate) => (slowest === undefined || candidate.seconds > slowest.seconds ? candidate : slowest), undefined) : found[0];
+      const receipt =
+        options.slowest === true
+          ? found.reduce<Receipt | undefined>(
+              (slowest, candidate) => (slowest === undefined || candidate.seconds > slowest.seconds ? candidate : slowest),
+              undefined,
+            )
+          : found[0];
       if (receipt === undefined) {
-        throw new LayerswarmError('not-found', `there is no receipt of ${text}: the agent keeps those of its last pulls, and of each image's slowest; "layerswarm pull ${text}" makes one`);
+        throw new LayerswarmError(
+          'not-found',
+          `there is no receipt of ${text}: the agent keeps those of its last pulls, and of each image's slowest; "layerswarm pull ${text}" makes one`,
+        );
       }
       const { formatWhy } = await import('../format.ts');
       context.output.result(receipt, formatWhy);
@@ -29,5 +38,6 @@ function matcher(text: string): (receipt: Receipt) => boolean {
   if (/^sha(256|512):[0-9a-f]+$/.test(text)) return ({ digest }) => digest === text;
   const wanted = Reference.parse(text, { defaultRegistry: 'origin.invalid' }).withDefaultTag().toString();
   const path = wanted.startsWith('origin.invalid/') ? wanted.slice('origin.invalid'.length) : undefined;
-  return ({ reference }) => reference === wanted || (path !== undefined && reference.endsWith(path) && reference.indexOf('/') === reference.length - path.length);
+  return ({ reference }) =>
+    reference === wanted || (path !== undefined && reference.endsWith(path) && reference.indexOf('/') === reference.length - path.length);
 }

@@ -39,7 +39,10 @@ export async function makeDemoImage(signal: AbortSignal): Promise<DemoImage> {
   const sources = [
     [{ name: 'usr/bin/node', path: process.execPath, executable: true }],
     await dependencies(),
-    [...await filesUnder(programFolder(), `opt/layerswarm/${basename(programFolder())}`), { name: 'opt/layerswarm/package.json', path: join(HOME, 'package.json'), executable: false }],
+    [
+      ...(await filesUnder(programFolder(), `opt/layerswarm/${basename(programFolder())}`)),
+      { name: 'opt/layerswarm/package.json', path: join(HOME, 'package.json'), executable: false },
+    ],
   ];
   const layers: (DemoBlob & { readonly diffId: string })[] = [];
   for (const files of sources) {
@@ -48,7 +51,8 @@ export async function makeDemoImage(signal: AbortSignal): Promise<DemoImage> {
   }
   const { os, architecture } = hostPlatform();
   const config = jsonBlob(MediaType.ociConfig, {
-    os, architecture,
+    os,
+    architecture,
     config: {},
     rootfs: { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) },
   });
@@ -67,20 +71,26 @@ function programFolder(): string {
 }
 
 async function dependencies(): Promise<File[]> {
-  const { dependencies: names } = JSON.parse(await readFile(join(HOME, 'package.json'), 'utf8')) as { dependencies: Record<string, string> };
-  const files = await Promise.all(Object.keys(names).map(async (name) => {
-    const manifest = findPackageJSON(name, import.meta.url);
-    return manifest === undefined ? [] : filesUnder(dirname(manifest), `opt/layerswarm/node_modules/${name}`);
-  }));
+  const { dependencies: names } = JSON.parse(await readFile(join(HOME, 'package.json'), 'utf8')) as {
+    dependencies: Record<string, string>;
+  };
+  const files = await Promise.all(
+    Object.keys(names).map(async (name) => {
+      const manifest = findPackageJSON(name, import.meta.url);
+      return manifest === undefined ? [] : filesUnder(dirname(manifest), `opt/layerswarm/node_modules/${name}`);
+    }),
+  );
   return files.flat();
 }
 
 async function filesUnder(folder: string, prefix: string): Promise<File[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  return entries.filter((entry) => entry.isFile()).map((entry) => {
-    const path = join(entry.parentPath, entry.name);
-    return { name: `${prefix}/${relative(folder, path)}`, path, executable: false };
-  });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => {
+      const path = join(entry.parentPath, entry.name);
+      return { name: `${prefix}/${relative(folder, path)}`, path, executable: false };
+    });
 }
 
 /** Everything that could differ between two runs is left out of the archive: order, times and owners. */
@@ -88,17 +98,23 @@ async function makeLayer(files: readonly File[]): Promise<DemoBlob & { readonly 
   const archive = pack();
   const diff = createHash('sha256');
   const chunks: Buffer[] = [];
-  const compressed = pipeline(async function* hashed() {
-    for await (const chunk of archive as AsyncIterable<Buffer>) {
-      diff.update(chunk);
-      yield chunk;
-    }
-  }, createGzip({ level: constants.Z_BEST_SPEED }), async (source: AsyncIterable<Buffer>) => {
-    for await (const chunk of source) chunks.push(chunk);
-  });
+  const compressed = pipeline(
+    async function* hashed() {
+      for await (const chunk of archive as AsyncIterable<Buffer>) {
+        diff.update(chunk);
+        yield chunk;
+      }
+    },
+    createGzip({ level: constants.Z_BEST_SPEED }),
+    async (source: AsyncIterable<Buffer>) => {
+      for await (const chunk of source) chunks.push(chunk);
+    },
+  );
   for (const { name, path, executable } of files.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    archive.entry({ name, mode: executable ? 0o755 : 0o644, mtime: new Date(0), uid: 0, gid: 0 }, await readFile(path), (error) => (error ? reject(error) : resolve()));
+    archive.entry({ name, mode: executable ? 0o755 : 0o644, mtime: new Date(0), uid: 0, gid: 0 }, await readFile(path), (error) =>
+      error ? reject(error) : resolve(),
+    );
     await promise;
   }
   archive.finalize();

@@ -38,15 +38,42 @@ export interface DemoNode extends AsyncDisposable {
 export async function startDemoNode({ name, folder, swarmKey, joins, signal }: DemoNodeOptions): Promise<DemoNode> {
   const data = join(folder, name);
   await mkdir(data);
-  const child = spawn(process.execPath, [
-    ...process.execArgv, MAIN, 'agent', '--json', '--data', data, '--swarm-key', swarmKey, '--no-mdns', '--log-level', 'warn',
-    '--registry', '127.0.0.1:0', '--status', 'off', '--listen', '/ip4/127.0.0.1/tcp/0', '--bulk', '127.0.0.1:0',
-    '--origin', joins.kind === 'embedded' ? 'embedded' : 'auto', ...(joins.kind === 'member' ? ['--bootstrap', joins.address] : []),
-  ], { stdio: ['ignore', 'pipe', 'pipe'], env: environment(folder) });
+  const child = spawn(
+    process.execPath,
+    [
+      ...process.execArgv,
+      MAIN,
+      'agent',
+      '--json',
+      '--data',
+      data,
+      '--swarm-key',
+      swarmKey,
+      '--no-mdns',
+      '--log-level',
+      'warn',
+      '--registry',
+      '127.0.0.1:0',
+      '--status',
+      'off',
+      '--listen',
+      '/ip4/127.0.0.1/tcp/0',
+      '--bulk',
+      '127.0.0.1:0',
+      '--origin',
+      joins.kind === 'embedded' ? 'embedded' : 'auto',
+      ...(joins.kind === 'member' ? ['--bootstrap', joins.address] : []),
+    ],
+    { stdio: ['ignore', 'pipe', 'pipe'], env: environment(folder) },
+  );
   let stdout = '';
   let log = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text; });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { log = (log + text).slice(-MAX_LOG); });
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    log = (log + text).slice(-MAX_LOG);
+  });
   const ended = once(child, 'exit');
   ended.catch(() => undefined);
 
@@ -59,7 +86,8 @@ export async function startDemoNode({ name, folder, swarmKey, joins, signal }: D
   };
   const alive = (): void => {
     signal.throwIfAborted();
-    if (child.exitCode !== null || child.signalCode !== null) throw new LayerswarmError('unavailable', `${name} ended by itself: ${log.trim().split('\n').at(-1) ?? 'it said nothing'}`);
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new LayerswarmError('unavailable', `${name} ended by itself: ${log.trim().split('\n').at(-1) ?? 'it said nothing'}`);
   };
   const look = async <T>(found: () => Promise<T | undefined> | T | undefined): Promise<T> => {
     for (;;) {
@@ -70,11 +98,15 @@ export async function startDemoNode({ name, folder, swarmKey, joins, signal }: D
     }
   };
   try {
-    const file = await look(() => (stdout.endsWith('}\n') ? JSON.parse(stdout) as AgentFile : undefined));
+    const file = await look(() => (stdout.endsWith('}\n') ? (JSON.parse(stdout) as AgentFile) : undefined));
     const client = await ControlClient.connect(data);
     return {
-      name, file, client,
-      until: async (_what, holds) => { await look(async () => (holds(await client.call('status', {}, { signal })) ? true : undefined)); },
+      name,
+      file,
+      client,
+      until: async (_what, holds) => {
+        await look(async () => (holds(await client.call('status', {}, { signal })) ? true : undefined));
+      },
       [Symbol.asyncDispose]: stop,
     };
   } catch (error) {
@@ -86,5 +118,10 @@ export async function startDemoNode({ name, folder, swarmKey, joins, signal }: D
 /** No setting of this machine reaches the demo, and its sockets are in its own folder; what one node compiled the next ones use. */
 function environment(folder: string): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('LAYERSWARM_') && name !== 'NOTIFY_SOCKET');
-  return { ...Object.fromEntries(inherited), LAYERSWARM_CONFIG: '/dev/null', XDG_RUNTIME_DIR: folder, NODE_COMPILE_CACHE: join(folder, 'compile-cache') };
+  return {
+    ...Object.fromEntries(inherited),
+    LAYERSWARM_CONFIG: '/dev/null',
+    XDG_RUNTIME_DIR: folder,
+    NODE_COMPILE_CACHE: join(folder, 'compile-cache'),
+  };
 }

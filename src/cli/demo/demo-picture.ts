@@ -8,11 +8,19 @@ const LETTERS = '123456789abcdefghijklmnopqrstuvwxyz';
 
 /** Who sent what to whom: a bar for each node, with a letter of the sender for each part of what it got. */
 export function demoPicture(report: DemoReport): string {
-  const letterOf = (name: string): string => (name === 'origin' ? 'O' : LETTERS[report.nodes.findIndex((node) => node.name === name)] ?? '+');
+  const letterOf = (name: string): string =>
+    name === 'origin' ? 'O' : (LETTERS[report.nodes.findIndex((node) => node.name === name)] ?? '+');
   const width = Math.max(...report.nodes.map(({ name }) => name.length));
   const lines = report.nodes.map(({ name, from, verified, seconds }) => {
-    const parts = Object.entries(from).filter(([, bytes]) => bytes > 0).sort(([a], [b]) => order(letterOf(a)) - order(letterOf(b)));
-    const bar = shares(parts.map(([, bytes]) => bytes), BAR_WIDTH).map((cells, index) => letterOf(parts[index]![0]).repeat(cells)).join('');
+    const parts = Object.entries(from)
+      .filter(([, bytes]) => bytes > 0)
+      .sort(([a], [b]) => order(letterOf(a)) - order(letterOf(b)));
+    const bar = shares(
+      parts.map(([, bytes]) => bytes),
+      BAR_WIDTH,
+    )
+      .map((cells, index) => letterOf(parts[index]![0]).repeat(cells))
+      .join('');
     const state = verified ? 'verified' : 'NOT verified';
     return `  ${name.padEnd(width)} ${letterOf(name)}  [${bar.padEnd(BAR_WIDTH, ' ')}] ${formatSeconds(seconds).padStart(6)}  ${state}`;
   });

@@ -63,13 +63,18 @@ export async function runDemo({ nodes: count, signal, say }: DemoOptions): Promi
   say(`pushed ${image.blobs.length} blobs to the origin; starting ${count} nodes that know one address and the key`);
   const address = origin.file.multiaddrs[0];
   if (address === undefined) throw new LayerswarmError('unavailable', 'the origin listens nowhere');
-  const nodes = await Promise.all(Array.from({ length: count }, async (_, index) => (
-    cleanup.use(await startDemoNode({ name: `node ${index + 1}`, folder, swarmKey, joins: { kind: 'member', address }, signal })))));
+  const nodes = await Promise.all(
+    Array.from({ length: count }, async (_, index) =>
+      cleanup.use(await startDemoNode({ name: `node ${index + 1}`, folder, swarmKey, joins: { kind: 'member', address }, signal })),
+    ),
+  );
   await Promise.all(nodes.map((node) => node.until('joined', ({ peers, origin: { url } }) => url !== null && peers.length >= count)));
 
   say('all nodes pull at the same moment');
   const started = performance.now();
-  const receipts = await Promise.all(nodes.map(async ({ client }) => (await client.call('pull', { reference: `${REPOSITORY}:${TAG}` }, { signal })).receipt));
+  const receipts = await Promise.all(
+    nodes.map(async ({ client }) => (await client.call('pull', { reference: `${REPOSITORY}:${TAG}` }, { signal })).receipt),
+  );
   const seconds = (performance.now() - started) / 1000;
 
   say('every node reads its copy back and checks each digest');
@@ -91,7 +96,14 @@ async function push(origin: DemoNode, image: DemoImage, signal: AbortSignal): Pr
   const registry = new RegistryOrigin({ url: origin.file.registry, credentials: anonymous });
   try {
     for (const { descriptor, bytes } of image.blobs) {
-      await registry.writer.uploadBlob(REPOSITORY, descriptor, async function* source() { yield bytes; }, signal);
+      await registry.writer.uploadBlob(
+        REPOSITORY,
+        descriptor,
+        async function* source() {
+          yield bytes;
+        },
+        signal,
+      );
     }
     await registry.writer.putManifest(REPOSITORY, image.manifest, TAG, signal);
   } finally {
@@ -99,7 +111,13 @@ async function push(origin: DemoNode, image: DemoImage, signal: AbortSignal): Pr
   }
 }
 
-async function report(node: DemoNode, receipt: Receipt, all: readonly DemoNode[], image: DemoImage, signal: AbortSignal): Promise<DemoNodeReport> {
+async function report(
+  node: DemoNode,
+  receipt: Receipt,
+  all: readonly DemoNode[],
+  image: DemoImage,
+  signal: AbortSignal,
+): Promise<DemoNodeReport> {
   const { blobs, corrupt } = await node.client.call('verify', {}, { signal });
   const nameOf = (peerId: string): string => all.find(({ file }) => file.peerId === peerId)?.name ?? peerId;
   // The manifest is a blob of the store too.

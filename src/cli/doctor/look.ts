@@ -13,7 +13,13 @@ export async function lookAtNode(context: CommandContext): Promise<Check[]> {
     return problemsOf(error).map((sentence): Check => ({ check: 'configuration', level: 'bad', sentence }));
   });
   const [host, agent] = await Promise.all([checkConfigured, askAgent(context)]);
-  const own = typeof agent === 'string' ? [{ check: 'agent', level: 'bad', sentence: agent } satisfies Check] : [{ check: 'agent', level: 'ok', sentence: `${agent.name} ${agent.peerId} runs version ${agent.version}` } satisfies Check, ...checkAgent(agent)];
+  const own =
+    typeof agent === 'string'
+      ? [{ check: 'agent', level: 'bad', sentence: agent } satisfies Check]
+      : [
+          { check: 'agent', level: 'ok', sentence: `${agent.name} ${agent.peerId} runs version ${agent.version}` } satisfies Check,
+          ...checkAgent(agent),
+        ];
   // An agent that runs has looked at more than its files.
   const known = new Set(own.map(({ check }) => check));
   const aliases: Readonly<Record<string, string>> = { disk: 'store' };

@@ -9,7 +9,11 @@ const MAX_TOKEN_CHARACTERS = 64 << 10;
 const schema = z.object({
   key: z.base64().max(8192),
   addresses: z.array(z.string().max(300)).min(1).max(16),
-  origin: z.string().max(300).regex(/^https?:\/\/[^/@\s]+$/).optional(),
+  origin: z
+    .string()
+    .max(300)
+    .regex(/^https?:\/\/[^/@\s]+$/)
+    .optional(),
   originCa: z.string().max(32_768).optional(),
   charterKey: z.string().max(128).optional(),
   expires: z.int().min(0).optional(),
@@ -40,12 +44,17 @@ export function encodeToken({ key, ...rest }: JoinToken): string {
 export function decodeToken(text: string, now: number): JoinToken {
   const [body = '', mark = ''] = text.trim().slice(PREFIX.length).split('.');
   const parsed = text.startsWith(PREFIX) && text.length <= MAX_TOKEN_CHARACTERS ? schema.safeParse(parseJson(body)) : undefined;
-  if (parsed?.success !== true) throw new LayerswarmError('usage', 'expected a token of "layerswarm token", received something else: copy the whole line');
+  if (parsed?.success !== true)
+    throw new LayerswarmError('usage', 'expected a token of "layerswarm token", received something else: copy the whole line');
   const token = { ...parsed.data, key: Buffer.from(parsed.data.key, 'base64') };
   const [expected, received] = [seal(body, token.key), Buffer.from(mark, 'base64url')];
-  if (expected.length !== received.length || !timingSafeEqual(expected, received)) throw new LayerswarmError('usage', 'expected a whole token, received one that was changed or cut: copy the whole line');
+  if (expected.length !== received.length || !timingSafeEqual(expected, received))
+    throw new LayerswarmError('usage', 'expected a whole token, received one that was changed or cut: copy the whole line');
   if (token.expires !== undefined && token.expires * 1000 <= now) {
-    throw new LayerswarmError('usage', `expected a token that is still good, received one that ended at ${new Date(token.expires * 1000).toISOString()}: make a new one with "layerswarm token" on a member`);
+    throw new LayerswarmError(
+      'usage',
+      `expected a token that is still good, received one that ended at ${new Date(token.expires * 1000).toISOString()}: make a new one with "layerswarm token" on a member`,
+    );
   }
   return token;
 }

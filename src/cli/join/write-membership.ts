@@ -20,22 +20,32 @@ export interface Membership {
 export async function writeMembership(token: JoinToken, config: string, data: string): Promise<Membership> {
   const folder = dirname(config);
   const { id: keyId } = parseSwarmKey(token.key, 'the key in the token');
-  const user = await ownerOf(data) ?? owner();
+  const user = (await ownerOf(data)) ?? owner();
   const keyFile = join(folder, 'swarm.key');
   const before = await readState(keyFile);
-  if (before.kind === 'file' && !before.content.equals(token.key)) throw new LayerswarmError('usage', `${keyFile} is the key of another swarm: move it away first, or keep both in swarmKey of ${config} by hand`);
+  if (before.kind === 'file' && !before.content.equals(token.key))
+    throw new LayerswarmError(
+      'usage',
+      `${keyFile} is the key of another swarm: move it away first, or keep both in swarmKey of ${config} by hand`,
+    );
   const edited = edit(await readState(config), config, { ...token, keyFile, caFile: join(folder, 'origin-ca.pem') });
 
   await makeFolder(folder);
   await writeState(keyFile, { kind: 'file', content: token.key, mode: 0o600, ...user });
-  if (token.originCa !== undefined) await writeState(join(folder, 'origin-ca.pem'), { kind: 'file', content: Buffer.from(token.originCa), mode: 0o644, ...owner() });
+  if (token.originCa !== undefined)
+    await writeState(join(folder, 'origin-ca.pem'), { kind: 'file', content: Buffer.from(token.originCa), mode: 0o644, ...owner() });
   await writeState(config, edited);
   return { config, swarmKey: keyFile, keyId };
 }
 
-function edit(before: FileState, path: string, { addresses, origin, originCa, charterKey, keyFile, caFile }: JoinToken & { keyFile: string; caFile: string }): FileState {
+function edit(
+  before: FileState,
+  path: string,
+  { addresses, origin, originCa, charterKey, keyFile, caFile }: JoinToken & { keyFile: string; caFile: string },
+): FileState {
   const document = parseDocument(before.kind === 'file' ? before.content.toString('utf8') : '');
-  if (document.errors.length > 0 || (document.contents !== null && !isMap(document.contents))) throw new LayerswarmError('config-invalid', `${path}: expected a map of settings in YAML, received something else: mend it first`);
+  if (document.errors.length > 0 || (document.contents !== null && !isMap(document.contents)))
+    throw new LayerswarmError('config-invalid', `${path}: expected a map of settings in YAML, received something else: mend it first`);
   document.set('swarmKey', [keyFile]);
   document.set('bootstrap', [...addresses]);
   if (origin !== undefined) document.set('origin', origin);

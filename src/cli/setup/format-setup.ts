@@ -17,10 +17,14 @@ export interface SetupReport {
 const DONE: Readonly<Record<FileChange['action'], string>> = { create: 'made', modify: 'changed', remove: 'removed' };
 
 export function formatSetup({ runtime, undo, dryRun, endpoint, registries, changes, reload, notes }: SetupReport): string {
-  const about = undo ? `${runtime} is as it was before` : `${runtime} pulls ${registries.length === 0 ? 'every registry' : registries.join(', ')} through ${endpoint}`;
+  const about = undo
+    ? `${runtime} is as it was before`
+    : `${runtime} pulls ${registries.length === 0 ? 'every registry' : registries.join(', ')} through ${endpoint}`;
   return [
     ...(dryRun ? changes.map(({ diff }) => diff.trimEnd()) : changes.map(({ path, action }) => `${DONE[action].padEnd(8)} ${path}`)),
-    ...(dryRun ? [changes.length === 0 ? 'nothing would change' : `${changes.length} ${changes.length === 1 ? 'file' : 'files'} would change`] : [changes.length === 0 ? `nothing changed: ${about} already` : about]),
+    ...(dryRun
+      ? [changes.length === 0 ? 'nothing would change' : `${changes.length} ${changes.length === 1 ? 'file' : 'files'} would change`]
+      : [changes.length === 0 ? `nothing changed: ${about} already` : about]),
     ...(reload === null ? [] : reloadLine(runtime, reload)),
     ...notes,
   ].join('\n');

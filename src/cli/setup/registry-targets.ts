@@ -9,7 +9,10 @@ export function registryTargets(served: readonly RegistryStatus[], names: readon
   const unknown = names.find((name) => !served.some((registry) => registry.name === name));
   if (unknown !== undefined) {
     const known = served.map(({ name }) => name).join(', ');
-    throw new LayerswarmError('usage', `expected a registry that the agent serves (${known === '' ? 'it serves none by name' : known}), received ${unknown}: add it to mirrors of the agent first`);
+    throw new LayerswarmError(
+      'usage',
+      `expected a registry that the agent serves (${known === '' ? 'it serves none by name' : known}), received ${unknown}: add it to mirrors of the agent first`,
+    );
   }
   return served
     .filter(({ name }) => names.length === 0 || names.includes(name))

@@ -11,10 +11,16 @@ export async function setupPlace(rootFolder: string, context: CommandContext): P
   const root = await realRoot(rootFolder);
   const uid = process.geteuid?.() ?? 0;
   const data = await dataDirectory({ flag: context.data, file: context.configFile });
-  if (root !== '/') return { root, configFolder: '/etc', backups: join(context.data === undefined ? join(root, uid === 0 ? data : '/var/lib/layerswarm') : data, 'setup') };
+  if (root !== '/')
+    return {
+      root,
+      configFolder: '/etc',
+      backups: join(context.data === undefined ? join(root, uid === 0 ? data : '/var/lib/layerswarm') : data, 'setup'),
+    };
   if (uid === 0) return { root, configFolder: '/etc', backups: join(data, 'setup') };
   const configFolder = process.env['XDG_CONFIG_HOME'] ?? join(homedir(), '.config');
-  if (!configFolder.startsWith('/')) throw new LayerswarmError('usage', `expected an absolute path as XDG_CONFIG_HOME, received ${configFolder}`);
+  if (!configFolder.startsWith('/'))
+    throw new LayerswarmError('usage', `expected an absolute path as XDG_CONFIG_HOME, received ${configFolder}`);
   return { root, configFolder, backups: join(data, 'setup') };
 }
 

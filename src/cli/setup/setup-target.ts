@@ -20,17 +20,26 @@ export interface TargetFlags {
  * What the runtime is pointed at: the agent that runs on the data directory, else (also for the root of an image) the one that
  * the configuration describes. @throws `usage`, `config-invalid`, `agent-unreachable`
  */
-export async function setupTarget(flags: TargetFlags, context: CommandContext): Promise<SetupTarget & { readonly notes: readonly string[] }> {
+export async function setupTarget(
+  flags: TargetFlags,
+  context: CommandContext,
+): Promise<SetupTarget & { readonly notes: readonly string[] }> {
   const agent = flags.root === '/' || context.data !== undefined ? await runningAgent(context) : undefined;
-  const { endpoint, registries, notes } = agent ?? await configuredAgent(context);
+  const { endpoint, registries, notes } = agent ?? (await configuredAgent(context));
   const url = flags.endpoint === undefined ? endpoint : parseEndpoint(flags.endpoint);
   if (url === undefined) {
-    throw new LayerswarmError('agent-unreachable', 'no agent runs here, and its configuration lets it choose a port: start it first, or name its registry endpoint with --endpoint URL');
+    throw new LayerswarmError(
+      'agent-unreachable',
+      'no agent runs here, and its configuration lets it choose a port: start it first, or name its registry endpoint with --endpoint URL',
+    );
   }
   const everyRegistry = flags.allRegistries === true;
   const targets = registryTargets(registries, flags.registry);
   if (targets.length === 0 && !everyRegistry) {
-    throw new LayerswarmError('usage', 'the agent serves no registry that a runtime could name: name one with --registry, or add it to mirrors of the agent');
+    throw new LayerswarmError(
+      'usage',
+      'the agent serves no registry that a runtime could name: name one with --registry, or add it to mirrors of the agent',
+    );
   }
   return { endpoint: url, registries: everyRegistry && flags.registry.length === 0 ? [] : targets, everyRegistry, notes };
 }
@@ -61,7 +70,9 @@ async function configuredAgent(context: CommandContext): Promise<KnownAgent> {
     registries: configuredRegistries(config),
     notes: [
       `no agent runs on ${config.data}: this is what its configuration says`,
-      ...(config.origin === 'auto' ? ['its origin is learned from the swarm, so it is not among these: run setup again once the agent knows it'] : []),
+      ...(config.origin === 'auto'
+        ? ['its origin is learned from the swarm, so it is not among these: run setup again once the agent knows it']
+        : []),
     ],
   };
 }

@@ -20,9 +20,13 @@ export interface Undone {
 export async function undoRuntime(runtime: Runtime, place: SetupPlace, options: UndoOptions): Promise<Undone> {
   const { changes, notes } = await undo(runtime, place, options);
   if (options.dryRun || !options.reload) return { changes, reload: null, notes };
-  const outcome = await reload(runtime.reload, { changed: changes.map(({ path }) => path), pidFile: options.pidFile, live: place.root === '/' || options.pidFile !== undefined });
+  const outcome = await reload(runtime.reload, {
+    changed: changes.map(({ path }) => path),
+    pidFile: options.pidFile,
+    live: place.root === '/' || options.pidFile !== undefined,
+  });
   if (runtime.name !== 'docker' || outcome.state !== 'done') return { changes, reload: outcome, notes };
-  return { changes, reload: outcome, notes: [...notes, ...await forget(changes, outcome.pid)] };
+  return { changes, reload: outcome, notes: [...notes, ...(await forget(changes, outcome.pid))] };
 }
 
 const KEPT = 'this Docker Engine may go on asking the mirror that is gone until it is restarted: systemctl restart docker';
@@ -32,7 +36,8 @@ async function forget(changes: readonly FileChange[], pid: number): Promise<stri
     const engine = DockerEngine.at(process.env['DOCKER_HOST']);
     for (const { path, diff } of changes) {
       const gone = [...diff.matchAll(/^-.*?"(https?:\/\/[^"]+)"/gm)].map(([, mirror]) => mirror!.replace(/\/+$/, ''));
-      if (!await forgetMirrors(path, gone, { mirrors: async () => await engine.mirrors(), reload: () => process.kill(pid, 'SIGHUP') })) return [KEPT];
+      if (!(await forgetMirrors(path, gone, { mirrors: async () => await engine.mirrors(), reload: () => process.kill(pid, 'SIGHUP') })))
+        return [KEPT];
     }
     return [];
   } catch {

@@ -3,21 +3,72 @@ import type { GuestTree } from '../root/guest-tree.ts';
 
 /** An entry of the layer that goes on top of the system. */
 export type LayerEntry =
-  | { readonly type: 'directory'; readonly path: string; readonly mode: number; readonly uid: number; readonly gid: number; readonly mtime: number }
+  | {
+      readonly type: 'directory';
+      readonly path: string;
+      readonly mode: number;
+      readonly uid: number;
+      readonly gid: number;
+      readonly mtime: number;
+    }
   | { readonly type: 'file'; readonly path: string; readonly mode: number; readonly content: string }
   | { readonly type: 'symlink'; readonly path: string; readonly target: string };
 
 /** Units that wait for, or fight over, what belongs to the host: devices, kernel settings, terminals, mounts, the network. */
 const MASKED_UNITS = [
-  'systemd-remount-fs.service', 'tmp.mount', 'dev-hugepages.mount', 'dev-mqueue.mount',
-  'sys-kernel-config.mount', 'sys-kernel-debug.mount', 'sys-kernel-tracing.mount', 'sys-fs-fuse-connections.mount', 'proc-sys-fs-binfmt_misc.automount', 'proc-sys-fs-binfmt_misc.mount',
-  'systemd-udevd.service', 'systemd-udevd-control.socket', 'systemd-udevd-kernel.socket', 'systemd-udev-trigger.service', 'systemd-udev-settle.service',
-  'systemd-modules-load.service', 'systemd-firstboot.service', 'systemd-machine-id-commit.service', 'systemd-random-seed.service', 'systemd-hwdb-update.service',
-  'getty.target', 'getty@.service', 'getty-static.service', 'console-getty.service', 'serial-getty@.service', 'container-getty@.service', 'autovt@.service',
-  'systemd-logind.service', 'systemd-networkd-wait-online.service', 'NetworkManager-wait-online.service',
-  'grub-common.service', 'grub2-systemd-integration.service', 'e2scrub_reap.service', 'kdump.service', 'kdump-tools.service', 'lvm2-monitor.service', 'lvm2-lvmpolld.socket', 'multipathd.service',
-  'networking.service', 'ifup@.service', 'systemd-networkd.service', 'systemd-networkd.socket', 'NetworkManager.service', 'wicked.service', 'wickedd.service', 'dhcpcd.service',
-  'fstrim.timer', 'smartd.service', 'smartmontools.service', 'irqbalance.service', 'thermald.service', 'apparmor.service', 'auditd.service',
+  'systemd-remount-fs.service',
+  'tmp.mount',
+  'dev-hugepages.mount',
+  'dev-mqueue.mount',
+  'sys-kernel-config.mount',
+  'sys-kernel-debug.mount',
+  'sys-kernel-tracing.mount',
+  'sys-fs-fuse-connections.mount',
+  'proc-sys-fs-binfmt_misc.automount',
+  'proc-sys-fs-binfmt_misc.mount',
+  'systemd-udevd.service',
+  'systemd-udevd-control.socket',
+  'systemd-udevd-kernel.socket',
+  'systemd-udev-trigger.service',
+  'systemd-udev-settle.service',
+  'systemd-modules-load.service',
+  'systemd-firstboot.service',
+  'systemd-machine-id-commit.service',
+  'systemd-random-seed.service',
+  'systemd-hwdb-update.service',
+  'getty.target',
+  'getty@.service',
+  'getty-static.service',
+  'console-getty.service',
+  'serial-getty@.service',
+  'container-getty@.service',
+  'autovt@.service',
+  'systemd-logind.service',
+  'systemd-networkd-wait-online.service',
+  'NetworkManager-wait-online.service',
+  'grub-common.service',
+  'grub2-systemd-integration.service',
+  'e2scrub_reap.service',
+  'kdump.service',
+  'kdump-tools.service',
+  'lvm2-monitor.service',
+  'lvm2-lvmpolld.socket',
+  'multipathd.service',
+  'networking.service',
+  'ifup@.service',
+  'systemd-networkd.service',
+  'systemd-networkd.socket',
+  'NetworkManager.service',
+  'wicked.service',
+  'wickedd.service',
+  'dhcpcd.service',
+  'fstrim.timer',
+  'smartd.service',
+  'smartmontools.service',
+  'irqbalance.service',
+  'thermald.service',
+  'apparmor.service',
+  'auditd.service',
 ] as const;
 
 /** What no two machines may share and an image therefore does not have: made once, when the container first starts, before anything answers. */
@@ -58,7 +109,9 @@ export function adaptationEntries(tree: GuestTree, keepMachineId: boolean): Laye
     const parent = addFolders(tree, folder, entries);
     if (parent !== undefined) entries.set(`${parent}/${name}`, make(`${parent}/${name}`));
   };
-  const file = (path: string, content: string, mode = 0o644): void => { add(path, (path) => ({ type: 'file', path, mode, content })); };
+  const file = (path: string, content: string, mode = 0o644): void => {
+    add(path, (path) => ({ type: 'file', path, mode, content }));
+  };
 
   file('/etc/fstab', '# Mounts belong to the container runtime.\n');
   if (usesSystemd(tree)) {
@@ -70,7 +123,8 @@ export function adaptationEntries(tree: GuestTree, keepMachineId: boolean): Laye
     add(`/etc/systemd/system/multi-user.target.wants/${FIRST_START}`, (path) => ({ type: 'symlink', path, target: `../${FIRST_START}` }));
     for (const [name, target] of Object.entries(ENDINGS)) {
       const path = `/usr/local/sbin/${name}`;
-      if (tree.resolve(path)?.stat === undefined) file(path, `#!/bin/sh\nexec systemctl start ${target} --job-mode=replace-irreversibly --no-block\n`, 0o755);
+      if (tree.resolve(path)?.stat === undefined)
+        file(path, `#!/bin/sh\nexec systemctl start ${target} --job-mode=replace-irreversibly --no-block\n`, 0o755);
     }
     for (const unit of MASKED_UNITS) add(`/etc/systemd/system/${unit}`, (path) => ({ type: 'symlink', path, target: '/dev/null' }));
   }
@@ -97,5 +151,12 @@ function addFolders(tree: GuestTree, path: string, entries: Map<string, LayerEnt
 
 function directoryEntry(path: string, stat: Stats | undefined): LayerEntry {
   if (stat === undefined) return { type: 'directory', path, mode: 0o755, uid: 0, gid: 0, mtime: 0 };
-  return { type: 'directory', path, mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, mtime: Math.max(0, Math.floor(stat.mtimeMs / 1000)) };
+  return {
+    type: 'directory',
+    path,
+    mode: stat.mode & 0o7777,
+    uid: stat.uid,
+    gid: stat.gid,
+    mtime: Math.max(0, Math.floor(stat.mtimeMs / 1000)),
+  };
 }

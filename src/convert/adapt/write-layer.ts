@@ -8,7 +8,14 @@ export async function writeLayerTar(entries: readonly LayerEntry[]): Promise<Buf
     const name = entry.path.slice(1);
     switch (entry.type) {
       case 'directory':
-        archive.entry({ name: `${name}/`, type: 'directory', mode: entry.mode, uid: entry.uid, gid: entry.gid, mtime: new Date(entry.mtime * 1000) });
+        archive.entry({
+          name: `${name}/`,
+          type: 'directory',
+          mode: entry.mode,
+          uid: entry.uid,
+          gid: entry.gid,
+          mtime: new Date(entry.mtime * 1000),
+        });
         break;
       case 'file':
         archive.entry({ name, type: 'file', mode: entry.mode, uid: 0, gid: 0, mtime: new Date(0) }, entry.content);

@@ -41,7 +41,7 @@ export interface BootReceipt {
 /** Starts a container of a disk image's file, or of an image reference, and waits until its system is up. */
 export async function boot(source: string, options: BootOptions): Promise<BootReceipt> {
   const { signal } = options;
-  for (const disk of [...(isPath(source) ? [source] : []), ...options.moreDisks ?? []]) checkDiskFile(disk);
+  for (const disk of [...(isPath(source) ? [source] : []), ...(options.moreDisks ?? [])]) checkDiskFile(disk);
   const engine = DockerEngine.at(process.env['DOCKER_HOST'] || undefined);
   // Asked first: without an engine nothing need be converted.
   const cgroupV1 = await engine.usesCgroupV1(signal);
@@ -60,11 +60,15 @@ function isPath(source: string): boolean {
 
 /** Asked before a disk is converted; whoever takes the name meanwhile is found out when the container is made. */
 export async function checkName(engine: DockerEngine, name: string | undefined, signal: AbortSignal | undefined): Promise<void> {
-  if (name !== undefined && await engine.hasContainer(name, signal)) throw nameTaken(name);
+  if (name !== undefined && (await engine.hasContainer(name, signal))) throw nameTaken(name);
 }
 
 /** Starts a container that was made; one that does not come up is removed. */
-export async function startAndWait(container: Docker.Container, image: string, { timeoutMs = BOOT_TIMEOUT_MS, signal }: BootOptions): Promise<BootReceipt> {
+export async function startAndWait(
+  container: Docker.Container,
+  image: string,
+  { timeoutMs = BOOT_TIMEOUT_MS, signal }: BootOptions,
+): Promise<BootReceipt> {
   const begin = performance.now();
   try {
     await container.start();
@@ -82,7 +86,10 @@ export async function startAndWait(container: Docker.Container, image: string, {
 
 async function failedUnits(container: Docker.Container): Promise<string[]> {
   const lines = await execIn(container, ['systemctl', '--failed', '--plain', '--no-legend', '--no-pager']);
-  return lines.split(/\r?\n/).map((line) => line.trim().split(/\s+/, 1)[0]!).filter((unit) => unit !== '');
+  return lines
+    .split(/\r?\n/)
+    .map((line) => line.trim().split(/\s+/, 1)[0]!)
+    .filter((unit) => unit !== '');
 }
 
 /** What the engine calls the image, once it has it. */
@@ -99,7 +106,11 @@ async function present(engine: DockerEngine, reference: string, { bring, signal 
     await engine.ensure(reference, signal);
   } catch (error) {
     if (errorCode(error) === 'aborted') throw error;
-    throw new LayerswarmError('not-found', `${reference} is neither a disk image nor an image that the Docker Engine has or can pull: ${(error as Error).message}`, { cause: error });
+    throw new LayerswarmError(
+      'not-found',
+      `${reference} is neither a disk image nor an image that the Docker Engine has or can pull: ${(error as Error).message}`,
+      { cause: error },
+    );
   }
   return reference;
 }
@@ -124,7 +135,11 @@ async function loadDisk(engine: DockerEngine, disk: string, options: BootOptions
 async function checkTag(engine: DockerEngine, name: string, signal: AbortSignal | undefined): Promise<void> {
   try {
     const { labels } = await engine.inspect(name, signal);
-    if (labels[BOOT_LABEL] === undefined) throw new LayerswarmError('usage', `the Docker Engine has another image ${name}, which boot did not make: rename the disk's file, or docker rmi ${name}`);
+    if (labels[BOOT_LABEL] === undefined)
+      throw new LayerswarmError(
+        'usage',
+        `the Docker Engine has another image ${name}, which boot did not make: rename the disk's file, or docker rmi ${name}`,
+      );
   } catch (error) {
     if (errorCode(error) !== 'not-found') throw error;
   }

@@ -8,7 +8,11 @@ import { once } from 'node:events';
  */
 export function guardLive(container: string, image: string): () => Promise<void> {
   const file = new URL(import.meta.url.endsWith('.ts') ? './live-guard.ts' : './live-guard.js', import.meta.url);
-  const guard = spawn(process.execPath, [file.pathname, container, image], { cwd: '/', detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+  const guard = spawn(process.execPath, [file.pathname, container, image], {
+    cwd: '/',
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
   // Without it a container may stay behind when this process is killed, and nothing else is wrong.
   guard.on('error', () => undefined);
   guard.stdin.on('error', () => undefined);

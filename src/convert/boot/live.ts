@@ -23,8 +23,12 @@ const STOP_SECONDS = 10;
  * @param onUp called once the system is up
  */
 export async function bootLive(disk: string, options: BootOptions, onUp: (receipt: BootReceipt) => void): Promise<void> {
-  for (const file of [disk, ...options.moreDisks ?? []]) checkDiskFile(file);
-  if (process.getuid?.() !== 0) throw new LayerswarmError('usage', '--live mounts the disk where the Docker Engine sees it, and only root may: run as root, or leave out --live');
+  for (const file of [disk, ...(options.moreDisks ?? [])]) checkDiskFile(file);
+  if (process.getuid?.() !== 0)
+    throw new LayerswarmError(
+      'usage',
+      '--live mounts the disk where the Docker Engine sees it, and only root may: run as root, or leave out --live',
+    );
   const { signal } = options;
   const engine = DockerEngine.at(process.env['DOCKER_HOST'] || undefined);
   // Asked first: without an engine nothing need be mounted.
@@ -37,16 +41,18 @@ export async function bootLive(disk: string, options: BootOptions, onUp: (receip
   const name = { repository: 'layerswarm-live', tag: randomUUID() };
   const image = `${name.repository}:${name.tag}`;
   await engine.importRoot(await skeleton(live), name, ['CMD ["/sbin/init"]'], signal);
-  cleanup.add(async () => { await engine.remove(image); });
-  const container = await engine.create(options.containerName, systemContainer({
-    image,
-    cgroupV1,
-    network: options.network,
-    binds: binds(live),
-  }));
+  cleanup.add(async () => {
+    await engine.remove(image);
+  });
+  const container = await engine.create(
+    options.containerName,
+    systemContainer({ image, cgroupV1, network: options.network, binds: binds(live) }),
+  );
   cleanup.add(guardLive(container.id, image));
   const receipt = await startAndWait(container, image, options);
-  cleanup.add(async () => { await container.remove({ force: true, v: true }); });
+  cleanup.add(async () => {
+    await container.remove({ force: true, v: true });
+  });
   onUp(receipt);
 
   using _ = onAbort(signal, () => {
@@ -57,7 +63,10 @@ export async function bootLive(disk: string, options: BootOptions, onUp: (receip
 
 /** Docker mounts nothing at `/`: every folder at the top is mounted on its own. */
 function binds({ folders, tree }: LiveTree): string[] {
-  const top = tree.list('/').map((name) => `/${name}`).filter((path) => lstatSync(tree.hostPath(path)).isDirectory() && !RUNTIME_FOLDERS.has(path) && !path.includes(':'));
+  const top = tree
+    .list('/')
+    .map((name) => `/${name}`)
+    .filter((path) => lstatSync(tree.hostPath(path)).isDirectory() && !RUNTIME_FOLDERS.has(path) && !path.includes(':'));
   const others = folders.slice(1).filter(({ at }) => !top.includes(at) && !at.includes(':'));
   return [...top.map((path) => `${tree.hostPath(path)}:${path}`), ...others.map(({ at, folder }) => `${folder}:${at}`)];
 }

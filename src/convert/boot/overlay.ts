@@ -25,8 +25,18 @@ export async function overlaySystem(system: OpenSystem, adapt: boolean, cleanup:
     for (const path of [upper, work, folder]) mkdirSync(path, { mode: 0o755 });
     const lowerRoot = lstatSync(lower);
     chownSync(upper, lowerRoot.uid, lowerRoot.gid);
-    await runProgram(where, 'mount', ['-n', '-t', 'overlay', '-o', `lowerdir=${[lower, ...(at === '/' ? below : [])].join(':')},upperdir=${upper},workdir=${work}`, 'layerswarm', folder]);
-    cleanup.add(async () => { await runProgram(where, 'umount', [folder]); });
+    await runProgram(where, 'mount', [
+      '-n',
+      '-t',
+      'overlay',
+      '-o',
+      `lowerdir=${[lower, ...(at === '/' ? below : [])].join(':')},upperdir=${upper},workdir=${work}`,
+      'layerswarm',
+      folder,
+    ]);
+    cleanup.add(async () => {
+      await runProgram(where, 'umount', [folder]);
+    });
     folders.push({ at, folder });
   }
   const tree = new GuestTree(folders[0]!.folder);

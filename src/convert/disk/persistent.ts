@@ -46,7 +46,12 @@ export async function mapDisk(image: string, folder: string, options: OpenOption
     const scratch = await makeScratch(cleanup, options.scratch);
     keepScratch(scratch, target);
     const where = hostSurroundings(scratch);
-    const { volumes, disks, unreadable, daemons } = await mapByExport(await openSources(image, where, options, cleanup), { where, folder: target, cleanup, outlive: true });
+    const { volumes, disks, unreadable, daemons } = await mapByExport(await openSources(image, where, options, cleanup), {
+      where,
+      folder: target,
+      cleanup,
+      outlive: true,
+    });
     for (const daemon of daemons) daemon.release();
     return { folder: target, files: [...disks, ...volumes].map(({ name, file, size }) => ({ name, file, size })), unreadable };
   } catch (error) {
@@ -72,7 +77,14 @@ export async function mountDisk(source: string, folder: string, options: OpenOpt
     options.onNote?.(line);
   };
   try {
-    chooseBackend({ wanted: trust && options.backend !== 'guestfs' ? 'loop' : options.backend === 'raw' ? undefined : options.backend, trust, compressed: false }, hostAbilities());
+    chooseBackend(
+      {
+        wanted: trust && options.backend !== 'guestfs' ? 'loop' : options.backend === 'raw' ? undefined : options.backend,
+        trust,
+        compressed: false,
+      },
+      hostAbilities(),
+    );
     const scratch = await makeScratch(cleanup, options.scratch);
     keepScratch(scratch, target);
     const where = hostSurroundings(scratch);
@@ -80,20 +92,27 @@ export async function mountDisk(source: string, folder: string, options: OpenOpt
     if (stat.isDirectory()) {
       disk = mappedFolder(realpathSync(source));
     } else {
-      const mapped = await mapByExport(await openSources(source, where, options, cleanup), { where, folder: scratch, cleanup, outlive: true });
+      const mapped = await mapByExport(await openSources(source, where, options, cleanup), {
+        where,
+        folder: scratch,
+        cleanup,
+        outlive: true,
+      });
       for (const daemon of mapped.daemons) daemon.release();
       disk = mapped;
     }
     disk = await unlockVolumes(disk, { where, keyFiles: options.keyFiles ?? [], signal: options.signal });
     const context = { where, cleanup, signal: options.signal, outlive: true };
     const byKernel = root && (trust || options.backend === 'loop');
-    const plain = options.backend === 'guestfs' ? new GuestMounter(context) : byKernel ? new LoopMounter(context, trust) : new FuseMounter(context);
+    const plain =
+      options.backend === 'guestfs' ? new GuestMounter(context) : byKernel ? new LoopMounter(context, trust) : new FuseMounter(context);
     const find = { where, mounter: new MountOnce(plain), wanted: options.root, note, signal: options.signal };
     const found = await findRoot(disk, find);
     const { folders, tree: assembled } = await assemble(found, find);
     const { root: candidate } = found;
     if (candidate.made === true) note('there is no root on the disk, and a /usr that needs none: the folder shows /usr alone');
-    if (candidate.deployment === undefined) await plain.mount(candidate.source.volume, candidate.source.filesystem, candidate.subvolume?.id, target);
+    if (candidate.deployment === undefined)
+      await plain.mount(candidate.source.volume, candidate.source.filesystem, candidate.subvolume?.id, target);
     else if (root) await runProgram(where, 'mount', ['-n', '--bind', '-o', 'ro', candidate.folder, target]);
     else throw new LayerswarmError('denied', 'only root may show a deployment of ostree as a folder: run as root');
     for (const { at, folder: tree } of candidate.made === true ? [] : folders.slice(1).filter(({ made }) => made !== true)) {
@@ -116,7 +135,8 @@ export async function unmountDisk(folder: string, scratchParent?: string): Promi
   // Not realpath: a dead mount cannot be looked at.
   const target = resolve(folder);
   const scratch = findScratch(target, scratchParent);
-  if (scratch.length === 0) throw new LayerswarmError('not-found', `nothing of layerswarm's is mapped or mounted at ${JSON.stringify(folder)}`);
+  if (scratch.length === 0)
+    throw new LayerswarmError('not-found', `nothing of layerswarm's is mapped or mounted at ${JSON.stringify(folder)}`);
   for (const found of scratch) await dismantle(found);
 }
 
@@ -129,7 +149,8 @@ function emptyFolder(folder: string): string {
 
 /** The files that `mapDisk` made, found by reading the virtual disk's tables once more. */
 function mappedFolder(folder: string): MappedDisk {
-  if (!existsSync(join(folder, diskFileName(0)))) throw new LayerswarmError('usage', `${JSON.stringify(folder)} is not a folder that "layerswarm disk map" made`);
+  if (!existsSync(join(folder, diskFileName(0))))
+    throw new LayerswarmError('usage', `${JSON.stringify(folder)} is not a folder that "layerswarm disk map" made`);
   using sources = new DisposableStack();
   const disks: Volume[] = [];
   const images: DiskImage[] = [];

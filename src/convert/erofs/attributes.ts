@@ -2,7 +2,13 @@ import type { Attribute } from '../reader/file-tree.ts';
 import { damagedErofs, type ErofsFileSystem, type ErofsInode } from './erofs-file-system.ts';
 
 /** Kernel's fs/erofs/erofs_fs.h, EROFS_XATTR_INDEX_*. */
-const PREFIXES: Readonly<Record<number, string>> = { 1: 'user.', 2: 'system.posix_acl_access', 3: 'system.posix_acl_default', 4: 'trusted.', 6: 'security.' };
+const PREFIXES: Readonly<Record<number, string>> = {
+  1: 'user.',
+  2: 'system.posix_acl_access',
+  3: 'system.posix_acl_default',
+  4: 'trusted.',
+  6: 'security.',
+};
 const HEADER_BYTES = 12;
 const ENTRY_BYTES = 4;
 
@@ -34,5 +40,7 @@ function entryBytes(head: Buffer): number {
 function readEntry(entry: Buffer): Attribute[] {
   const prefix = PREFIXES[entry[1]!];
   const end = ENTRY_BYTES + entry[0]!;
-  return prefix === undefined ? [] : [{ name: `${prefix}${entry.toString('latin1', ENTRY_BYTES, end)}`, value: Buffer.from(entry.subarray(end)) }];
+  return prefix === undefined
+    ? []
+    : [{ name: `${prefix}${entry.toString('latin1', ENTRY_BYTES, end)}`, value: Buffer.from(entry.subarray(end)) }];
 }

@@ -71,13 +71,25 @@ export class ErofsFileSystem {
       layout: layout === 0 ? 'plain' : layout === 2 ? 'inline' : 'packed',
       attributes: { at: at + bytes.length, bytes: count === 0 ? 0 : ATTRIBUTES_BYTES + (count - 1) * 4 },
       ...(isExtended
-        ? { size: u64le(bytes, 8), uid: bytes.readUInt32LE(24), gid: bytes.readUInt32LE(28), mtime: Number(bytes.readBigInt64LE(32)), links: bytes.readUInt32LE(44) }
-        : { size: bytes.readUInt32LE(8), uid: bytes.readUInt16LE(24), gid: bytes.readUInt16LE(26), mtime: this.#built, links: bytes.readUInt16LE(6) }),
+        ? {
+            size: u64le(bytes, 8),
+            uid: bytes.readUInt32LE(24),
+            gid: bytes.readUInt32LE(28),
+            mtime: Number(bytes.readBigInt64LE(32)),
+            links: bytes.readUInt32LE(44),
+          }
+        : {
+            size: bytes.readUInt32LE(8),
+            uid: bytes.readUInt16LE(24),
+            gid: bytes.readUInt16LE(26),
+            mtime: this.#built,
+            links: bytes.readUInt16LE(6),
+          }),
     };
   }
 
   /** The bytes of what is neither compressed nor in chunks, in pieces. */
-  * content({ number, size, layout, pointer, attributes }: ErofsInode): Generator<Buffer> {
+  *content({ number, size, layout, pointer, attributes }: ErofsInode): Generator<Buffer> {
     if (layout === 'packed') throw damagedErofs(`inode ${number} is compressed`);
     // With the tail inline, what does not fill the last block lies behind the inode.
     const outside = layout === 'plain' ? size : size === 0 ? 0 : (Math.ceil(size / this.#blockBytes) - 1) * this.#blockBytes;
@@ -93,7 +105,8 @@ export class ErofsFileSystem {
     if (folder.size > MAX_FOLDER_BYTES) throw damagedErofs(`the folder of inode ${folder.number} has ${folder.size} bytes`);
     const bytes = Buffer.concat([...this.content(folder)]);
     const entries: FolderEntry[] = [];
-    for (let at = 0; at < bytes.length; at += this.#blockBytes) this.#readBlock(bytes.subarray(at, at + this.#blockBytes), folder.number, entries);
+    for (let at = 0; at < bytes.length; at += this.#blockBytes)
+      this.#readBlock(bytes.subarray(at, at + this.#blockBytes), folder.number, entries);
     return entries;
   }
 

@@ -25,7 +25,11 @@ export class ErofsTree implements FileTree<ErofsInode> {
   walk(below: string, isLeftOut: (path: string) => boolean): Iterable<Found<ErofsInode>> {
     const fs = this.#fs;
     this.#below = below;
-    return walkTree({ root: fs.root, inode: (number) => fs.inode(number), entries: (folder) => fs.entries(folder), damaged: damagedErofs }, below, isLeftOut);
+    return walkTree(
+      { root: fs.root, inode: (number) => fs.inode(number), entries: (folder) => fs.entries(folder), damaged: damagedErofs },
+      below,
+      isLeftOut,
+    );
   }
 
   sectors({ size }: ErofsInode): number {
@@ -33,7 +37,9 @@ export class ErofsTree implements FileTree<ErofsInode> {
   }
 
   content({ path, inode }: Found<ErofsInode>): Iterable<Buffer> {
-    return inode.layout === 'packed' ? this.#unpacked.content(this.#below === '' ? path : `${this.#below}/${path}`, inode.size) : this.#fs.content(inode);
+    return inode.layout === 'packed'
+      ? this.#unpacked.content(this.#below === '' ? path : `${this.#below}/${path}`, inode.size)
+      : this.#fs.content(inode);
   }
 
   linkTarget(inode: ErofsInode): string {

@@ -14,7 +14,7 @@ export class UnpackedFiles {
   }
 
   /** @param path latin1, without `..`, as a walk of the file system gave it */
-  * content(path: string, size: number): Generator<Buffer> {
+  *content(path: string, size: number): Generator<Buffer> {
     this.#checkFolder(path.slice(0, Math.max(0, path.lastIndexOf('/'))));
     const fd = openSync(this.#place(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {

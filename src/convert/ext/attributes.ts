@@ -5,7 +5,14 @@ import type { Inode } from './inode.ts';
 
 /** linux/fs/ext4/xattr.h */
 const MAGIC = 0xea02_0000;
-const PREFIXES: Readonly<Record<number, string>> = { 1: 'user.', 2: 'system.posix_acl_access', 3: 'system.posix_acl_default', 4: 'trusted.', 6: 'security.', 7: 'system.' };
+const PREFIXES: Readonly<Record<number, string>> = {
+  1: 'user.',
+  2: 'system.posix_acl_access',
+  3: 'system.posix_acl_default',
+  4: 'trusted.',
+  6: 'security.',
+  7: 'system.',
+};
 const MAX_VALUE_BYTES = 1024 * 1024;
 const ACL = { user: 0x02, group: 0x08, noId: 0xffff_ffff } as const;
 

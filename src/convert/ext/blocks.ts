@@ -43,7 +43,13 @@ function* extentRuns(fs: ExtFileSystem, inode: Inode, node: Buffer, expectedDept
   const depth = node.readUInt16LE(6);
   const entries = node.readUInt16LE(2);
   // The depth falls with each level, so that a node cannot lead back to itself.
-  if (node.readUInt16LE(0) !== EXTENT_MAGIC || depth > MAX_DEPTH || (expectedDepth !== undefined && depth !== expectedDepth) || 12 + entries * 12 > node.length) throw damaged(`the extents of inode ${inode.number}`);
+  if (
+    node.readUInt16LE(0) !== EXTENT_MAGIC ||
+    depth > MAX_DEPTH ||
+    (expectedDepth !== undefined && depth !== expectedDepth) ||
+    12 + entries * 12 > node.length
+  )
+    throw damaged(`the extents of inode ${inode.number}`);
   for (let i = 1; i <= entries; i++) {
     const at = i * 12;
     const logical = node.readUInt32LE(at);
@@ -92,7 +98,14 @@ function* mapped(fs: ExtFileSystem, { pointers }: Inode, perBlock: number, end: 
   }
 }
 
-function* indirect(fs: ExtFileSystem, block: number, level: number, logical: number, perBlock: number, end: number): Generator<{ logical: number; physical: number }> {
+function* indirect(
+  fs: ExtFileSystem,
+  block: number,
+  level: number,
+  logical: number,
+  perBlock: number,
+  end: number,
+): Generator<{ logical: number; physical: number }> {
   if (block === 0 || logical >= end) return;
   const pointers = fs.block(block);
   const each = perBlock ** (level - 1);

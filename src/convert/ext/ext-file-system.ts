@@ -4,7 +4,20 @@ import type { ByteSource } from '../header/byte-source.ts';
 import { parseInode, type Inode } from './inode.ts';
 
 /** Incompatible features that change how inodes, folders and attributes are read, and that are known here. linux/fs/ext4/ext4.h */
-const INCOMPATIBLE = { fileType: 0x2, recover: 0x4, metaGroups: 0x10, extents: 0x40, wide: 0x80, mmp: 0x100, flexGroups: 0x200, attributeInodes: 0x400, checksumSeed: 0x2000, largeFolders: 0x4000, inlineData: 0x8000, caseFolding: 0x20000 } as const;
+const INCOMPATIBLE = {
+  fileType: 0x2,
+  recover: 0x4,
+  metaGroups: 0x10,
+  extents: 0x40,
+  wide: 0x80,
+  mmp: 0x100,
+  flexGroups: 0x200,
+  attributeInodes: 0x400,
+  checksumSeed: 0x2000,
+  largeFolders: 0x4000,
+  inlineData: 0x8000,
+  caseFolding: 0x20000,
+} as const;
 const KNOWN = Object.values(INCOMPATIBLE).reduce((all, bit) => all | bit, 0);
 const SPARSE_SUPER = 0x1;
 const HUGE_FILE = 0x8;
@@ -13,7 +26,9 @@ const MAX_CACHED = 256;
 const CACHE_BYTES = 64 * 1024;
 
 export function damaged(what: string): LayerswarmError {
-  return new LayerswarmError('unsupported', `the ext file system is damaged: ${what}; run e2fsck on a copy of the disk`, { detail: { damage: what } });
+  return new LayerswarmError('unsupported', `the ext file system is damaged: ${what}; run e2fsck on a copy of the disk`, {
+    detail: { damage: what },
+  });
 }
 
 /** An ext2, ext3 or ext4 file system whose journal was replayed, by inode numbers: nothing of it costs more in a large folder. */
@@ -49,7 +64,8 @@ export class ExtFileSystem {
   /** Undefined for one with a feature that is not known here. @throws LayerswarmError for a damaged one */
   static open(source: ByteSource): ExtFileSystem | undefined {
     const superblock = source.read(1024, 1024);
-    if (superblock.readUInt16LE(0x38) !== 0xef53 || superblock.readUInt32LE(0x18) > 6 || (superblock.readUInt32LE(0x60) & ~KNOWN) !== 0) return undefined;
+    if (superblock.readUInt16LE(0x38) !== 0xef53 || superblock.readUInt32LE(0x18) > 6 || (superblock.readUInt32LE(0x60) & ~KNOWN) !== 0)
+      return undefined;
     return new ExtFileSystem(source, superblock);
   }
 
@@ -101,7 +117,17 @@ export class ExtFileSystem {
   #readTables(superblock: Buffer, descriptorBytes: number): number[] {
     const firstData = superblock.readUInt32LE(0x14);
     const blocksPerGroup = superblock.readUInt32LE(0x20);
-    if (this.#inodesPerGroup === 0 || blocksPerGroup === 0 || this.#inodeBytes < 128 || this.#inodeBytes > this.blockBytes || (this.#inodeBytes & (this.#inodeBytes - 1)) !== 0 || descriptorBytes < 32 || descriptorBytes > this.blockBytes || firstData > 1) throw damaged('its superblock');
+    if (
+      this.#inodesPerGroup === 0 ||
+      blocksPerGroup === 0 ||
+      this.#inodeBytes < 128 ||
+      this.#inodeBytes > this.blockBytes ||
+      (this.#inodeBytes & (this.#inodeBytes - 1)) !== 0 ||
+      descriptorBytes < 32 ||
+      descriptorBytes > this.blockBytes ||
+      firstData > 1
+    )
+      throw damaged('its superblock');
     const groups = Math.ceil((this.blocks - firstData) / blocksPerGroup);
     if (groups > 2 ** 24 || Math.ceil(this.#inodes / this.#inodesPerGroup) > groups) throw damaged('its superblock');
     const perBlock = Math.floor(this.blockBytes / descriptorBytes);
@@ -109,7 +135,10 @@ export class ExtFileSystem {
     const tables: number[] = [];
     for (let i = 0; i * perBlock < groups; i++) {
       const group = i * perBlock;
-      const location = i < firstMeta ? Math.max(firstData, this.blockBytes === 1024 ? 1 : 0) + 1 + i : firstData + group * blocksPerGroup + (hasSuperblock(superblock, group) ? 1 : 0);
+      const location =
+        i < firstMeta
+          ? Math.max(firstData, this.blockBytes === 1024 ? 1 : 0) + 1 + i
+          : firstData + group * blocksPerGroup + (hasSuperblock(superblock, group) ? 1 : 0);
       const bytes = this.block(location);
       for (let j = 0; j < perBlock && group + j < groups; j++) {
         const at = j * descriptorBytes;
@@ -123,7 +152,8 @@ export class ExtFileSystem {
 
 function hasSuperblock(superblock: Buffer, group: number): boolean {
   if (group === 0) return true;
-  if ((superblock.readUInt32LE(0x5c) & SPARSE_SUPER2) !== 0) return group === superblock.readUInt32LE(0x24c) || group === superblock.readUInt32LE(0x250);
+  if ((superblock.readUInt32LE(0x5c) & SPARSE_SUPER2) !== 0)
+    return group === superblock.readUInt32LE(0x24c) || group === superblock.readUInt32LE(0x250);
   if (group === 1 || (superblock.readUInt32LE(0x64) & SPARSE_SUPER) === 0) return true;
   return [3, 5, 7].some((base) => {
     let power = base;
@@ -131,4 +161,3 @@ function hasSuperblock(superblock: Buffer, group: number): boolean {
     return power === group;
   });
 }
-

@@ -11,7 +11,11 @@ const INLINE_FIRST_BYTES = 60;
 
 /** Everything in the file system; see `walkTree`. */
 export function walk(fs: ExtFileSystem, isLeftOut: (path: string) => boolean, below = ''): Generator<Found<Inode>> {
-  return walkTree({ root: ROOT_INODE, inode: (number) => fs.inode(number), entries: (folder) => readFolder(fs, folder), damaged }, below, isLeftOut);
+  return walkTree(
+    { root: ROOT_INODE, inode: (number) => fs.inode(number), entries: (folder) => readFolder(fs, folder), damaged },
+    below,
+    isLeftOut,
+  );
 }
 
 function readFolder(fs: ExtFileSystem, inode: Inode): FolderEntry[] {
@@ -34,7 +38,8 @@ function readEntries(block: Buffer, folder: number, into: FolderEntry[]): void {
     // A block of 64 KiB is one more than the field can say.
     const length = block.length >= 65536 && (stored === 65535 || stored === 0) ? 65536 : stored;
     const nameLength = block[at + 6]!;
-    if (length < 8 || length % 4 !== 0 || at + length > block.length || nameLength + 8 > length) throw damaged(`the folder of inode ${folder}`);
+    if (length < 8 || length % 4 !== 0 || at + length > block.length || nameLength + 8 > length)
+      throw damaged(`the folder of inode ${folder}`);
     const name = block.toString('latin1', at + 8, at + 8 + nameLength);
     if (inode !== 0) into.push({ name, inode });
     at += length;

@@ -5,7 +5,8 @@ export type Remedy = 'mount' | 'unlock' | 'assemble' | 'none';
 
 export const REMEDIES: Readonly<Record<Exclude<Remedy, 'none'>, string>> = {
   mount: 'mount it where it came from, and seed its files: tar -C FOLDER --xattrs -cpf root.tar . && layerswarm seed tar:root.tar',
-  unlock: 'name a file with its passphrase with --key-file, or unlock it on a host that you trust (cryptsetup open --readonly), and convert the device /dev/mapper/NAME',
+  unlock:
+    'name a file with its passphrase with --key-file, or unlock it on a host that you trust (cryptsetup open --readonly), and convert the device /dev/mapper/NAME',
   assemble: 'assemble it on a host that you trust, read-only, and convert the device that comes of it',
 };
 
@@ -85,7 +86,9 @@ const SIGNATURES: readonly Signature[] = [
 
 /** What a volume is by its signature, and where in it that lies. */
 export function foreignVolume(volume: ByteSource): (ForeignVolume & { readonly offset: number }) | undefined {
-  return SIGNATURES.find(({ offset, magic }) => readIfThere(volume, offset < 0 ? volume.size + offset : offset, magic.length)?.toString('latin1') === magic);
+  return SIGNATURES.find(
+    ({ offset, magic }) => readIfThere(volume, offset < 0 ? volume.size + offset : offset, magic.length)?.toString('latin1') === magic,
+  );
 }
 
 /** libblkid's names of kinds that the table above has not, or that need more than a signature to tell. */
@@ -97,7 +100,7 @@ const BLKID_NAMES: Readonly<Record<string, ForeignVolume>> = {
   LVM1_member: { what: 'LVM 1', remedy: 'assemble' },
   DM_verity_hash: { what: 'the hashes of a dm-verity volume', remedy: 'none' },
   DM_integrity: { what: 'dm-integrity', remedy: 'assemble' },
-  DM_snapshot_cow: { what: 'an LVM snapshot\'s store', remedy: 'none' },
+  DM_snapshot_cow: { what: "an LVM snapshot's store", remedy: 'none' },
   crypto_LUKS: { what: 'LUKS encryption', remedy: 'unlock' },
   cs_fvault2: { what: 'FileVault encryption (Apple)', remedy: 'none' },
   ufs: { what: 'UFS (BSD, Solaris)', remedy: 'none' },

@@ -31,7 +31,8 @@ export function probeVolume(volume: ByteSource): Probe {
   const filesystem = probeExt(volume) ?? probeXfs(volume) ?? probeBtrfs(volume) ?? probeSquashfs(volume) ?? probeErofs(volume);
   const other = foreignVolume(volume);
   // An encrypted or NTFS volume may hold an old superblock where its new owner never wrote.
-  if (other !== undefined && (filesystem === undefined || (other.offset >= 0 && other.offset < 500))) return { found: 'other', what: other.what, swap: other.swap === true, remedy: other.remedy };
+  if (other !== undefined && (filesystem === undefined || (other.offset >= 0 && other.offset < 500)))
+    return { found: 'other', what: other.what, swap: other.swap === true, remedy: other.remedy };
   return filesystem === undefined ? { found: 'nothing' } : { found: 'filesystem', filesystem };
 }
 
@@ -63,7 +64,13 @@ function probeExt(volume: ByteSource): FileSystem | undefined {
 function probeXfs(volume: ByteSource): FileSystem | undefined {
   const block = readIfThere(volume, 0, 512);
   if (block === undefined || block.toString('latin1', 0, 4) !== 'XFSB') return undefined;
-  return { kind: 'xfs', uuid: formatUuid(block, 32), label: cString(block, 108, 12), size: u64be(block, 8) * block.readUInt32BE(4), dirty: true };
+  return {
+    kind: 'xfs',
+    uuid: formatUuid(block, 32),
+    label: cString(block, 108, 12),
+    size: u64be(block, 8) * block.readUInt32BE(4),
+    dirty: true,
+  };
 }
 
 /** fs/btrfs: struct btrfs_super_block. */
@@ -71,7 +78,14 @@ function probeBtrfs(volume: ByteSource): FileSystem | undefined {
   const block = readIfThere(volume, 65536, SUPERBLOCK_BYTES);
   if (block === undefined || block.toString('latin1', 0x40, 0x48) !== '_BHRfS_M') return undefined;
   const devices = u64le(block, 0x88);
-  return { kind: 'btrfs', uuid: formatUuid(block, 0x20), label: cString(block, 0x12b, 256), size: u64le(block, 0x70), dirty: u64le(block, 0x60) !== 0, ...(devices > 1 && { devices }) };
+  return {
+    kind: 'btrfs',
+    uuid: formatUuid(block, 0x20),
+    label: cString(block, 0x12b, 256),
+    size: u64le(block, 0x70),
+    dirty: u64le(block, 0x60) !== 0,
+    ...(devices > 1 && { devices }),
+  };
 }
 
 /** Version 4; kernel's fs/squashfs/squashfs_fs.h, struct squashfs_super_block. */
@@ -85,7 +99,13 @@ function probeSquashfs(volume: ByteSource): FileSystem | undefined {
 function probeErofs(volume: ByteSource): FileSystem | undefined {
   const block = readIfThere(volume, 1024, 128);
   if (block === undefined || block.readUInt32LE(0) !== 0xe0f5_e1e2 || block[12]! < 9 || block[12]! > 16) return undefined;
-  return { kind: 'erofs', uuid: formatUuid(block, 48), label: cString(block, 64, 16), size: block.readUInt32LE(36) * 2 ** block[12]!, dirty: false };
+  return {
+    kind: 'erofs',
+    uuid: formatUuid(block, 48),
+    label: cString(block, 64, 16),
+    size: block.readUInt32LE(36) * 2 ** block[12]!,
+    dirty: false,
+  };
 }
 
 function formatUuid(bytes: Buffer, at: number): string {

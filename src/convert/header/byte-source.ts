@@ -80,10 +80,14 @@ export function readIfThere(source: ByteSource, offset: number, length: number):
 }
 
 function checkRange(offset: number, length: number, size: number): void {
-  if (!Number.isSafeInteger(offset) || offset < 0 || !Number.isSafeInteger(length) || length < 0 || offset + length > size) throw truncated(offset, length, size);
+  if (!Number.isSafeInteger(offset) || offset < 0 || !Number.isSafeInteger(length) || length < 0 || offset + length > size)
+    throw truncated(offset, length, size);
   if (length > MAX_READ_BYTES) throw new LayerswarmError('too-large', `a table of ${length} bytes is larger than any sound disk has`);
 }
 
 function truncated(offset: number, length: number, size: number): LayerswarmError {
-  return new LayerswarmError('size-mismatch', `the disk is cut short or damaged: it refers to bytes ${offset}-${offset + length}, and has ${size}`);
+  return new LayerswarmError(
+    'size-mismatch',
+    `the disk is cut short or damaged: it refers to bytes ${offset}-${offset + length}, and has ${size}`,
+  );
 }

@@ -7,7 +7,17 @@ export const DISK_FORMATS = ['raw', 'qcow2', 'vmdk', 'vdi', 'vhd', 'vhdx', 'qcow
 export type DiskFormat = (typeof DISK_FORMATS)[number];
 
 /** The name of the block driver that qemu has for a format. */
-export const QEMU_DRIVERS: Readonly<Record<DiskFormat, string>> = { raw: 'raw', qcow2: 'qcow2', vmdk: 'vmdk', vdi: 'vdi', vhd: 'vpc', vhdx: 'vhdx', qcow: 'qcow', qed: 'qed', parallels: 'parallels' };
+export const QEMU_DRIVERS: Readonly<Record<DiskFormat, string>> = {
+  raw: 'raw',
+  qcow2: 'qcow2',
+  vmdk: 'vmdk',
+  vdi: 'vdi',
+  vhd: 'vpc',
+  vhdx: 'vhdx',
+  qcow: 'qcow',
+  qed: 'qed',
+  parallels: 'parallels',
+};
 
 /** What a header says, after everything that could lead out of the file was refused. */
 export interface DiskHeader {
@@ -37,18 +47,27 @@ export function malformed(format: DiskFormat, why: string): LayerswarmError {
 }
 
 export function truncated(format: DiskFormat, end: number, size: number): LayerswarmError {
-  return new LayerswarmError('size-mismatch', `the ${format} file is cut short: its tables refer to ${end} bytes, and the file has ${size}; copy it again`);
+  return new LayerswarmError(
+    'size-mismatch',
+    `the ${format} file is cut short: its tables refer to ${end} bytes, and the file has ${size}; copy it again`,
+  );
 }
 
 /** A reference to another file of the host: the classes of CVE-2024-32498 and CVE-2022-47951. */
 export function refersToHost(format: DiskFormat, what: string): LayerswarmError {
-  return new LayerswarmError('denied', `refused: this ${format} file refers to ${what}, which could be any file of this host; flatten it where it came from: qemu-img convert -O qcow2 IMAGE FLAT.qcow2`);
+  return new LayerswarmError(
+    'denied',
+    `refused: this ${format} file refers to ${what}, which could be any file of this host; flatten it where it came from: qemu-img convert -O qcow2 IMAGE FLAT.qcow2`,
+  );
 }
 
 export function checkVirtualSize(format: DiskFormat, size: number, { maxVirtualSize }: HeaderLimits): void {
   if (!(size > 0)) throw malformed(format, `its virtual size is ${size}`);
   if (!(size <= maxVirtualSize)) {
-    throw new LayerswarmError('too-large', `the virtual disk has ${formatBytes(size)}, and the limit is ${formatBytes(maxVirtualSize)}; raise it with --max-disk-size where that is meant`);
+    throw new LayerswarmError(
+      'too-large',
+      `the virtual disk has ${formatBytes(size)}, and the limit is ${formatBytes(maxVirtualSize)}; raise it with --max-disk-size where that is meant`,
+    );
   }
 }
 

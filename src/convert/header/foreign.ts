@@ -24,25 +24,62 @@ const FOREIGN: readonly Foreign[] = [
   { offset: 0, magic: text('7z\xbc\xaf\x27\x1c'), advice: 'a 7-Zip archive; unpack the disk in it first (7z x FILE)' },
   { offset: 0, magic: text('Rar!\x1a\x07'), advice: 'a RAR archive; unpack the disk in it first (unrar x FILE)' },
   { offset: 0, magic: text('MSWIM\0\0\0'), advice: 'a Windows image (WIM), which holds no disk' },
-  { offset: 0, magic: text('COWD'), advice: 'an ESX sparse disk, which is not supported; clone it first (vmkfstools -i SOURCE TARGET -d thin)' },
-  { offset: 0, magic: Buffer.from('cebaadde', 'hex'), advice: 'a VMware snapshot (SESparse), the difference to another disk; consolidate it, or export the machine as OVA' },
-  { offset: 0, magic: text('EVF\x09\x0d\x0a\xff\0'), advice: 'an EWF image (EnCase E01); export it first, with libewf: ewfexport -t disk -f raw FILE' },
-  { offset: 0, magic: text('EVF2\x0d\x0a\x81\0'), advice: 'an EWF image (EnCase Ex01); export it first, with libewf: ewfexport -t disk -f raw FILE' },
+  {
+    offset: 0,
+    magic: text('COWD'),
+    advice: 'an ESX sparse disk, which is not supported; clone it first (vmkfstools -i SOURCE TARGET -d thin)',
+  },
+  {
+    offset: 0,
+    magic: Buffer.from('cebaadde', 'hex'),
+    advice: 'a VMware snapshot (SESparse), the difference to another disk; consolidate it, or export the machine as OVA',
+  },
+  {
+    offset: 0,
+    magic: text('EVF\x09\x0d\x0a\xff\0'),
+    advice: 'an EWF image (EnCase E01); export it first, with libewf: ewfexport -t disk -f raw FILE',
+  },
+  {
+    offset: 0,
+    magic: text('EVF2\x0d\x0a\x81\0'),
+    advice: 'an EWF image (EnCase Ex01); export it first, with libewf: ewfexport -t disk -f raw FILE',
+  },
   { offset: 0, magic: text('LVF\x09\x0d\x0a\xff\0'), advice: 'a logical EWF image (EnCase L01): files, and no disk' },
   { offset: 0, magic: text('AFF10\r\n\0'), advice: 'an AFF image; export it first, with afflib: affconvert -r FILE' },
   { offset: 0, magic: text('ADSEGMENTEDFILE\0'), advice: 'an AccessData image (AD1): files, and no disk' },
   { offset: 0, magic: Buffer.from('3aff26ed', 'hex'), advice: 'an Android sparse image; unpack it first (simg2img FILE disk.raw)' },
-  { offset: -512, magic: text('koly'), advice: 'an Apple disk image (DMG); convert it first: qemu-img convert -f dmg -O raw FILE disk.raw' },
-  { offset: 0, magic: text('#!/bin/sh\n#V2.0 Format\n'), advice: 'a cloop image; convert it first: qemu-img convert -f cloop -O raw FILE disk.raw' },
+  {
+    offset: -512,
+    magic: text('koly'),
+    advice: 'an Apple disk image (DMG); convert it first: qemu-img convert -f dmg -O raw FILE disk.raw',
+  },
+  {
+    offset: 0,
+    magic: text('#!/bin/sh\n#V2.0 Format\n'),
+    advice: 'a cloop image; convert it first: qemu-img convert -f cloop -O raw FILE disk.raw',
+  },
   { offset: 0, magic: text('070701'), advice: 'a cpio archive, such as an initramfs, and not a disk' },
   { offset: 0, magic: text('070702'), advice: 'a cpio archive, such as an initramfs, and not a disk' },
   { offset: 0, magic: text('070707'), advice: 'a cpio archive, such as an initramfs, and not a disk' },
   { offset: 0, magic: Buffer.from('c771', 'hex'), advice: 'a cpio archive, such as an initramfs, and not a disk' },
-  { offset: 32_769, magic: text('CD001'), advice: 'a CD image, not the disk of an installed system: install from it, or convert the squashfs on it (mount it, and look for *.squashfs)' },
+  {
+    offset: 32_769,
+    magic: text('CD001'),
+    advice:
+      'a CD image, not the disk of an installed system: install from it, or convert the squashfs on it (mount it, and look for *.squashfs)',
+  },
   { offset: 32_769, magic: text('BEA01'), advice: 'a UDF image (a DVD), not the disk of an installed system' },
   { offset: 32_776, magic: text('CDROM'), advice: 'a CD image (High Sierra), not the disk of an installed system' },
-  { offset: 0, magic: Buffer.from('00ffffffffffffffffffff00', 'hex'), advice: 'a CD image in raw sectors; convert it first (bchunk, or iat FILE cd.iso)' },
-  { offset: 0, magic: text('.encoding = '), advice: 'the configuration of a VMware machine; its disk is what a line such as scsi0:0.fileName names' },
+  {
+    offset: 0,
+    magic: Buffer.from('00ffffffffffffffffffff00', 'hex'),
+    advice: 'a CD image in raw sectors; convert it first (bchunk, or iat FILE cd.iso)',
+  },
+  {
+    offset: 0,
+    magic: text('.encoding = '),
+    advice: 'the configuration of a VMware machine; its disk is what a line such as scsi0:0.fileName names',
+  },
   { offset: 0, magic: text('\x7fELF'), advice: 'a program or kernel, and not a disk' },
 ];
 const XML = /^(?:\xef\xbb\xbf)?\s*<\?xml[\s\S]*?<(?:[\w-]+:)?(Envelope|VirtualBox|domain|Parallels_disk_image)\b/;
@@ -55,7 +92,9 @@ const XML_ADVICE: Readonly<Record<string, string>> = {
 
 /** What a file is that is no disk image, and the next step; undefined where it may be one. */
 export function foreignFile(source: ByteSource): string | undefined {
-  const found = FOREIGN.find(({ offset, magic }) => readIfThere(source, offset < 0 ? source.size + offset : offset, magic.length)?.equals(magic));
+  const found = FOREIGN.find(({ offset, magic }) =>
+    readIfThere(source, offset < 0 ? source.size + offset : offset, magic.length)?.equals(magic),
+  );
   if (found !== undefined) return found.advice;
   const xml = XML.exec(source.read(0, Math.min(source.size, 4096)).toString('latin1'));
   return xml === null ? undefined : XML_ADVICE[xml[1]!];

@@ -1,6 +1,14 @@
 import { LayerswarmError } from '../../errors.ts';
 import { readIfThere, type ByteSource } from './byte-source.ts';
-import { checkVirtualSize, malformed, refersToHost, type DiskFormat, type DiskHeader, type HeaderLimits, type ParseHeader } from './disk-header.ts';
+import {
+  checkVirtualSize,
+  malformed,
+  refersToHost,
+  type DiskFormat,
+  type DiskHeader,
+  type HeaderLimits,
+  type ParseHeader,
+} from './disk-header.ts';
 import { foreignFile } from './foreign.ts';
 import { PARALLELS_MAGICS, parseParallels } from './parallels.ts';
 import { parseQcow1 } from './qcow1.ts';
@@ -34,8 +42,10 @@ const PARSERS: Readonly<Record<DiskFormat, ParseHeader>> = {
  */
 export function identifyDisk(source: ByteSource, format: DiskFormat | undefined, limits: HeaderLimits, backingIsNamed = false): DiskHeader {
   const header = PARSERS[format ?? formatOf(source)](source, limits);
-  if (header.needsBacking && !backingIsNamed) throw refersToHost(header.format, 'a backing file (name each file of the chain with --backing if you trust it)');
-  if (!header.needsBacking && backingIsNamed) throw new LayerswarmError('usage', `--backing was given, and the ${header.format} file has no backing file`);
+  if (header.needsBacking && !backingIsNamed)
+    throw refersToHost(header.format, 'a backing file (name each file of the chain with --backing if you trust it)');
+  if (!header.needsBacking && backingIsNamed)
+    throw new LayerswarmError('usage', `--backing was given, and the ${header.format} file has no backing file`);
   return header;
 }
 
@@ -48,7 +58,10 @@ function formatOf(source: ByteSource): DiskFormat {
   }
   // A guest may write such a header into the first sector of its raw disk, to be read as something else.
   if (claimed !== 'vhd' && looksRaw(source)) {
-    throw new LayerswarmError('usage', `the file begins like ${claimed} and also holds a partition table or file system: say which it is with --format raw or --format ${claimed}`);
+    throw new LayerswarmError(
+      'usage',
+      `the file begins like ${claimed} and also holds a partition table or file system: say which it is with --format raw or --format ${claimed}`,
+    );
   }
   return claimed;
 }
@@ -71,7 +84,8 @@ function claimedFormat(source: ByteSource): DiskFormat {
 
 /** A boot sector, a GPT, or an ext, xfs or btrfs superblock where a raw disk has them. */
 export function looksRaw(source: ByteSource): boolean {
-  const at = (offset: number, ...bytes: number[]): boolean => readIfThere(source, offset, bytes.length)?.equals(Buffer.from(bytes)) ?? false;
+  const at = (offset: number, ...bytes: number[]): boolean =>
+    readIfThere(source, offset, bytes.length)?.equals(Buffer.from(bytes)) ?? false;
   const text = (offset: number, magic: string): boolean => readIfThere(source, offset, magic.length)?.toString('latin1') === magic;
   return at(510, 0x55, 0xaa) || text(512, 'EFI PART') || text(4096, 'EFI PART') || at(1024 + 56, 0x53, 0xef) || text(0x1_0040, '_BHRfS_M');
 }

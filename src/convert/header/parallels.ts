@@ -11,7 +11,8 @@ const ENTRY_BYTES = 4;
 export const parseParallels: ParseHeader = (source, limits) => {
   const header = source.read(0, Math.min(source.size, HEADER_BYTES));
   const magic = header.toString('latin1', 0, 16);
-  if (header.length < HEADER_BYTES || !(PARALLELS_MAGICS as readonly string[]).includes(magic)) throw malformed('parallels', 'its header is missing');
+  if (header.length < HEADER_BYTES || !(PARALLELS_MAGICS as readonly string[]).includes(magic))
+    throw malformed('parallels', 'its header is missing');
   if (header.readUInt32LE(16) !== VERSION) throw malformed('parallels', `version ${header.readUInt32LE(16)}, and only ${VERSION} is known`);
   const isExtended = magic === PARALLELS_MAGICS[1];
   const virtualSize = (isExtended ? u64le(header, 36) : header.readUInt32LE(36)) * SECTOR;
@@ -20,7 +21,8 @@ export const parseParallels: ParseHeader = (source, limits) => {
   const clusterSectors = header.readUInt32LE(28);
   if (clusterSectors === 0 || clusterSectors > 1024 * 1024) throw malformed('parallels', `clusters of ${clusterSectors} sectors`);
   const entries = header.readUInt32LE(32);
-  if (entries < Math.ceil(virtualSize / (clusterSectors * SECTOR))) throw malformed('parallels', 'its table is too small for its virtual size');
+  if (entries < Math.ceil(virtualSize / (clusterSectors * SECTOR)))
+    throw malformed('parallels', 'its table is too small for its virtual size');
   checkTableBytes('parallels', entries * ENTRY_BYTES, source.size);
   const table = source.read(HEADER_BYTES, entries * ENTRY_BYTES);
   for (let i = 0; i < entries; i++) {

@@ -9,7 +9,8 @@ const ENTRY_BYTES = 8;
 
 export const parseQcow1: ParseHeader = (source, limits) => {
   const header = source.read(0, Math.min(source.size, HEADER_BYTES));
-  if (header.length < HEADER_BYTES || header.readUInt32BE(0) !== QCOW2_MAGIC || header.readUInt32BE(4) !== 1) throw malformed('qcow', 'its header is missing');
+  if (header.length < HEADER_BYTES || header.readUInt32BE(0) !== QCOW2_MAGIC || header.readUInt32BE(4) !== 1)
+    throw malformed('qcow', 'its header is missing');
   const virtualSize = u64be(header, 24);
   checkVirtualSize('qcow', virtualSize, limits);
   const [clusterBits, l2Bits] = [header[32]!, header[33]!];

@@ -26,11 +26,13 @@ export const parseQcow2: ParseHeader = (source, limits) => {
   if (start.readUInt32BE(32) !== 0) throw malformed('qcow2', 'it is encrypted; decrypt it with qemu-img first');
 
   const incompatible = version === 3 ? start.readUInt32BE(76) : 0;
-  if (version === 3 && (start.readUInt32BE(72) !== 0 || incompatible > KNOWN_INCOMPATIBLE)) throw malformed('qcow2', 'it uses incompatible features that are not known here');
+  if (version === 3 && (start.readUInt32BE(72) !== 0 || incompatible > KNOWN_INCOMPATIBLE))
+    throw malformed('qcow2', 'it uses incompatible features that are not known here');
   if ((incompatible & INCOMPATIBLE.dataFile) !== 0) throw refersToHost('qcow2', 'an external data file');
   if ((incompatible & INCOMPATIBLE.corrupt) !== 0) throw malformed('qcow2', 'it is marked corrupt; repair it with qemu-img check -r all');
   const headerLength = version === 3 ? start.readUInt32BE(100) : HEADER_V2_BYTES;
-  if (headerLength < (version === 3 ? HEADER_V3_BYTES : HEADER_V2_BYTES) || headerLength % 8 !== 0 || headerLength > 2 ** clusterBits) throw malformed('qcow2', `a header of ${headerLength} bytes`);
+  if (headerLength < (version === 3 ? HEADER_V3_BYTES : HEADER_V2_BYTES) || headerLength % 8 !== 0 || headerLength > 2 ** clusterBits)
+    throw malformed('qcow2', `a header of ${headerLength} bytes`);
   checkExtensions(source, headerLength, 2 ** clusterBits);
 
   const needsBacking = u64be(start, 8) !== 0;
@@ -79,7 +81,8 @@ function walkTables(source: ByteSource, { clusterBits, virtualSize, l1Entries, l
   const clustersPerTable = clusterBytes / entryBytes;
   const clusters = Math.ceil(virtualSize / clusterBytes);
   const needed = Math.ceil(clusters / clustersPerTable);
-  if (l1Entries * 8 > MAX_L1_BYTES || needed * 8 > MAX_L1_BYTES) throw malformed('qcow2', `an L1 table of ${Math.max(l1Entries, needed)} entries`);
+  if (l1Entries * 8 > MAX_L1_BYTES || needed * 8 > MAX_L1_BYTES)
+    throw malformed('qcow2', `an L1 table of ${Math.max(l1Entries, needed)} entries`);
   if (l1Entries < needed) throw malformed('qcow2', 'its L1 table is too small for its virtual size');
   if (l1Offset % clusterBytes !== 0) throw malformed('qcow2', 'its L1 table is not aligned');
   const l1 = source.read(l1Offset, needed * 8);

@@ -15,11 +15,14 @@ export const parseQed: ParseHeader = (source, limits) => {
   checkVirtualSize('qed', virtualSize, limits);
   const clusterBytes = header.readUInt32LE(4);
   const tableClusters = header.readUInt32LE(8);
-  if (clusterBytes < 4096 || clusterBytes > 64 * 1024 * 1024 || (clusterBytes & (clusterBytes - 1)) !== 0) throw malformed('qed', `clusters of ${clusterBytes} bytes`);
-  if (tableClusters < 1 || tableClusters > 16 || (tableClusters & (tableClusters - 1)) !== 0) throw malformed('qed', `tables of ${tableClusters} clusters`);
+  if (clusterBytes < 4096 || clusterBytes > 64 * 1024 * 1024 || (clusterBytes & (clusterBytes - 1)) !== 0)
+    throw malformed('qed', `clusters of ${clusterBytes} bytes`);
+  if (tableClusters < 1 || tableClusters > 16 || (tableClusters & (tableClusters - 1)) !== 0)
+    throw malformed('qed', `tables of ${tableClusters} clusters`);
   const features = u64le(header, 16);
   if (features > KNOWN_FEATURES) throw malformed('qed', 'it uses features that are not known here');
-  if ((features & FEATURE.needsCheck) !== 0) throw malformed('qed', 'it was not closed cleanly; repair it with qemu-img check -f qed -r all');
+  if ((features & FEATURE.needsCheck) !== 0)
+    throw malformed('qed', 'it was not closed cleanly; repair it with qemu-img check -f qed -r all');
   walkTables(source, u64le(header, 40), virtualSize, clusterBytes, tableClusters * clusterBytes);
   return { format: 'qed', virtualSize, compressed: false, needsBacking: (features & FEATURE.backingFile) !== 0 };
 };

@@ -13,7 +13,8 @@ export const parseVdi: ParseHeader = (source, limits) => {
   if (source.size < HEADER_BYTES) throw malformed('vdi', 'its header is cut short');
   const header = source.read(0, HEADER_BYTES);
   if (header.readUInt32LE(VDI_MAGIC_OFFSET) !== VDI_MAGIC) throw malformed('vdi', 'its signature is missing');
-  if (header.readUInt32LE(0x44) !== VERSION_1_1) throw malformed('vdi', `version ${header.readUInt32LE(0x44).toString(16)}, and only 1.1 is known`);
+  if (header.readUInt32LE(0x44) !== VERSION_1_1)
+    throw malformed('vdi', `version ${header.readUInt32LE(0x44).toString(16)}, and only 1.1 is known`);
   const type = header.readUInt32LE(0x4c);
   if (type === TYPE.differencing || !isZero(header.subarray(0x1a8, 0x1c8))) throw refersToHost('vdi', 'a parent disk');
   if (type !== TYPE.dynamic && type !== TYPE.fixed) throw malformed('vdi', `image type ${type}`);

@@ -35,11 +35,13 @@ export function readVhdFooter(source: ByteSource): Buffer | undefined {
 
 function walkTable(source: ByteSource, headerOffset: number, virtualSize: number): void {
   const header = source.read(headerOffset, DYNAMIC_BYTES);
-  if (header.toString('latin1', 0, 8) !== DYNAMIC_COOKIE || header.readUInt32BE(0x24) !== checksum(header, 0x24)) throw malformed('vhd', 'its dynamic header is damaged');
+  if (header.toString('latin1', 0, 8) !== DYNAMIC_COOKIE || header.readUInt32BE(0x24) !== checksum(header, 0x24))
+    throw malformed('vhd', 'its dynamic header is damaged');
   if (!header.subarray(0x28, 0x38).every((byte) => byte === 0)) throw refersToHost('vhd', 'a parent disk');
   const blockBytes = header.readUInt32BE(0x20);
   const blocks = header.readUInt32BE(0x1c);
-  if (blockBytes < 512 || blockBytes > 256 * 1024 * 1024 || (blockBytes & (blockBytes - 1)) !== 0) throw malformed('vhd', `blocks of ${blockBytes} bytes`);
+  if (blockBytes < 512 || blockBytes > 256 * 1024 * 1024 || (blockBytes & (blockBytes - 1)) !== 0)
+    throw malformed('vhd', `blocks of ${blockBytes} bytes`);
   if (blocks < Math.ceil(virtualSize / blockBytes)) throw malformed('vhd', 'its block table is too small for its virtual size');
   checkTableBytes('vhd', blocks * 4, source.size);
   const bitmapBytes = Math.ceil(blockBytes / 512 / 8 / 512) * 512;

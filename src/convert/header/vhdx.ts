@@ -23,7 +23,8 @@ const HAS_PARENT = 2;
 const STATE = { fullyPresent: 6, partiallyPresent: 7 } as const;
 
 export const parseVhdx: ParseHeader = (source, limits) => {
-  if (source.size < MIB || source.read(0, 8).toString('latin1') !== VHDX_SIGNATURE) throw malformed('vhdx', 'its signature is missing, or it is cut short');
+  if (source.size < MIB || source.read(0, 8).toString('latin1') !== VHDX_SIGNATURE)
+    throw malformed('vhdx', 'its signature is missing, or it is cut short');
   checkLog(source);
   const regions = readRegions(source);
   const bat = regions.get(REGION.bat);
@@ -35,7 +36,8 @@ export const parseVhdx: ParseHeader = (source, limits) => {
   const parameters = readItem(source, metadata, items, ITEM.fileParameters, 8);
   if ((parameters.readUInt32LE(4) & HAS_PARENT) !== 0) throw refersToHost('vhdx', 'a parent disk');
   const blockBytes = parameters.readUInt32LE(0);
-  if (blockBytes < MIB || blockBytes > 256 * MIB || (blockBytes & (blockBytes - 1)) !== 0) throw malformed('vhdx', `blocks of ${blockBytes} bytes`);
+  if (blockBytes < MIB || blockBytes > 256 * MIB || (blockBytes & (blockBytes - 1)) !== 0)
+    throw malformed('vhdx', `blocks of ${blockBytes} bytes`);
   const virtualSize = u64le(readItem(source, metadata, items, ITEM.virtualDiskSize, 8), 0);
   checkVirtualSize('vhdx', virtualSize, limits);
   const sectorSize = readItem(source, metadata, items, ITEM.logicalSectorSize, 4).readUInt32LE(0);
@@ -50,7 +52,8 @@ function checkLog(source: ByteSource): void {
   const headers = HEADER_OFFSETS.map((offset) => source.read(offset, 4 * KIB)).filter((bytes) => bytes.toString('latin1', 0, 4) === 'head');
   if (headers.length === 0) throw malformed('vhdx', 'both of its headers are damaged');
   const active = headers.reduce((newest, header) => (u64le(header, 8) > u64le(newest, 8) ? header : newest));
-  if (!active.subarray(48, 64).every((byte) => byte === 0)) throw malformed('vhdx', 'it was not closed cleanly; replay its log with qemu-img check -r all on a copy');
+  if (!active.subarray(48, 64).every((byte) => byte === 0))
+    throw malformed('vhdx', 'it was not closed cleanly; replay its log with qemu-img check -r all on a copy');
 }
 
 interface Region {
@@ -117,6 +120,9 @@ function walkTable(source: ByteSource, bat: Region, disk: { blockBytes: number; 
 /** Mixed-endian, as Windows stores it. */
 function guid(bytes: Buffer, at: number): string {
   const hex = (from: number, to: number): string => bytes.toString('hex', at + from, at + to);
-  const swapped = (from: number, to: number): string => Buffer.from(bytes.subarray(at + from, at + to)).reverse().toString('hex');
+  const swapped = (from: number, to: number): string =>
+    Buffer.from(bytes.subarray(at + from, at + to))
+      .reverse()
+      .toString('hex');
   return `${swapped(0, 4)}-${swapped(4, 6)}-${swapped(6, 8)}-${hex(8, 10)}-${hex(10, 16)}`;
 }

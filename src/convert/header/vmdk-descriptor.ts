@@ -29,7 +29,8 @@ export function parseVmdkDescriptor(text: string): VmdkExtent[] {
   const extents: VmdkExtent[] = [];
   for (const line of text.split(/\r?\n/).map((line) => line.trim())) {
     const parent = /^parentCID\s*=\s*"?(\w*)"?$/i.exec(line);
-    if ((parent !== null && parent[1]!.toLowerCase() !== NO_PARENT) || /parentFileNameHint/i.test(line)) throw refersToHost('vmdk', 'a parent disk (a snapshot: consolidate it, or export the machine)');
+    if ((parent !== null && parent[1]!.toLowerCase() !== NO_PARENT) || /parentFileNameHint/i.test(line))
+      throw refersToHost('vmdk', 'a parent disk (a snapshot: consolidate it, or export the machine)');
     const match = LINE.exec(line);
     if (match === null) {
       if (/^(?:RW|RDONLY|NOACCESS)\s/i.test(line)) throw malformed('vmdk', 'its descriptor has an extent that cannot be read');
@@ -37,9 +38,14 @@ export function parseVmdkDescriptor(text: string): VmdkExtent[] {
     }
     const [, access, sectors, type, file = '', offset = '0'] = match as unknown as [string, string, string, string, string?, string?];
     const kind = access.toUpperCase() === 'NOACCESS' ? 'zero' : KINDS[type.toUpperCase()];
-    if (kind === undefined) throw malformed('vmdk', `its descriptor has an extent of type ${type.slice(0, 20)}, and only FLAT, VMFS, SPARSE and ZERO can be read; export the machine as OVA, or clone the disk with vmkfstools -i SOURCE TARGET -d thin`);
+    if (kind === undefined)
+      throw malformed(
+        'vmdk',
+        `its descriptor has an extent of type ${type.slice(0, 20)}, and only FLAT, VMFS, SPARSE and ZERO can be read; export the machine as OVA, or clone the disk with vmkfstools -i SOURCE TARGET -d thin`,
+      );
     const extent = { kind, sectors: Number(sectors), file: kind === 'zero' ? '' : file, offset: Number(offset) };
-    if (!Number.isSafeInteger(extent.sectors * SECTOR) || extent.sectors === 0 || !Number.isSafeInteger(extent.offset * SECTOR)) throw malformed('vmdk', 'its descriptor has an extent of an impossible size');
+    if (!Number.isSafeInteger(extent.sectors * SECTOR) || extent.sectors === 0 || !Number.isSafeInteger(extent.offset * SECTOR))
+      throw malformed('vmdk', 'its descriptor has an extent of an impossible size');
     if (kind !== 'zero' && !isPlainName(file)) throw refersToHost('vmdk', `extent files by path (${JSON.stringify(file.slice(0, 100))})`);
     extents.push(extent);
     if (extents.length > MAX_EXTENTS) throw new LayerswarmError('too-large', `the vmdk descriptor names more than ${MAX_EXTENTS} extents`);
@@ -50,5 +56,12 @@ export function parseVmdkDescriptor(text: string): VmdkExtent[] {
 
 /** A name in the descriptor's own folder, and nothing else. @param name its bytes, as latin1 */
 function isPlainName(name: string): boolean {
-  return name !== '' && name !== '.' && name !== '..' && name.length <= 255 && !/[/\\]/.test(name) && !/\p{Cc}/u.test(Buffer.from(name, 'latin1').toString('utf8'));
+  return (
+    name !== '' &&
+    name !== '.' &&
+    name !== '..' &&
+    name.length <= 255 &&
+    !/[/\\]/.test(name) &&
+    !/\p{Cc}/u.test(Buffer.from(name, 'latin1').toString('utf8'))
+  );
 }

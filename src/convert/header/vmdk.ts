@@ -1,5 +1,15 @@
 import type { ByteSource } from './byte-source.ts';
-import { checkTableBytes, checkVirtualSize, malformed, refersToHost, truncated, u64le, type DiskHeader, type HeaderLimits, type ParseHeader } from './disk-header.ts';
+import {
+  checkTableBytes,
+  checkVirtualSize,
+  malformed,
+  refersToHost,
+  truncated,
+  u64le,
+  type DiskHeader,
+  type HeaderLimits,
+  type ParseHeader,
+} from './disk-header.ts';
 
 /** "KDMV"; VMware's "Virtual Disk Format 5.0" describes it. */
 export const VMDK_MAGIC = 0x4b44_4d56;
@@ -26,7 +36,11 @@ function parse(source: ByteSource, limits: HeaderLimits, isExtent: boolean): Dis
   if (first.length < HEADER_BYTES) throw malformed('vmdk', 'its header is cut short');
   if (first.readUInt32BE(0) !== VMDK_MAGIC) throw malformed('vmdk', 'only sparse and streamOptimized VMDK files can be read');
   const hasDescriptor = checkDescriptor(source, u64le(first, 28), u64le(first, 36));
-  if (!isExtent && !hasDescriptor) throw malformed('vmdk', 'it is one extent of a disk that is split into several files; convert the descriptor, the small .vmdk beside them without a number in its name');
+  if (!isExtent && !hasDescriptor)
+    throw malformed(
+      'vmdk',
+      'it is one extent of a disk that is split into several files; convert the descriptor, the small .vmdk beside them without a number in its name',
+    );
 
   // streamOptimized: the real header is a footer of which the first is a copy without the directory's place.
   const atEnd = u64le(first, 56) >= GD_AT_END;
@@ -41,10 +55,12 @@ function parse(source: ByteSource, limits: HeaderLimits, isExtent: boolean): Dis
 
   const grainSectors = u64le(header, 20);
   const entriesPerTable = header.readUInt32LE(44);
-  if (grainSectors < 1 || grainSectors > 128 * 1024 || (grainSectors & (grainSectors - 1)) !== 0) throw malformed('vmdk', `grains of ${grainSectors} sectors`);
+  if (grainSectors < 1 || grainSectors > 128 * 1024 || (grainSectors & (grainSectors - 1)) !== 0)
+    throw malformed('vmdk', `grains of ${grainSectors} sectors`);
   if (entriesPerTable !== 512) throw malformed('vmdk', `grain tables of ${entriesPerTable} entries`);
   const compressed = (header.readUInt32LE(8) & FLAG.compressed) !== 0;
-  if (compressed && header.readUInt16LE(77) !== 1) throw malformed('vmdk', `compression ${header.readUInt16LE(77)}, and only deflate (1) is known`);
+  if (compressed && header.readUInt16LE(77) !== 1)
+    throw malformed('vmdk', `compression ${header.readUInt16LE(77)}, and only deflate (1) is known`);
   walkTables(source, { virtualSize, grainBytes: grainSectors * SECTOR, directory: u64le(header, 56) * SECTOR, compressed });
   return { format: 'vmdk', virtualSize, compressed, needsBacking: false };
 }
@@ -52,7 +68,8 @@ function parse(source: ByteSource, limits: HeaderLimits, isExtent: boolean): Dis
 function readFooter(source: ByteSource): Buffer {
   if (source.size < 3 * SECTOR) throw truncated('vmdk', 3 * SECTOR, source.size);
   const footer = source.read(source.size - 2 * SECTOR, HEADER_BYTES);
-  if (footer.readUInt32BE(0) !== VMDK_MAGIC || u64le(footer, 56) >= GD_AT_END) throw malformed('vmdk', 'its footer is missing: the file is cut short; copy it again');
+  if (footer.readUInt32BE(0) !== VMDK_MAGIC || u64le(footer, 56) >= GD_AT_END)
+    throw malformed('vmdk', 'its footer is missing: the file is cut short; copy it again');
   return footer;
 }
 
@@ -60,7 +77,10 @@ function readFooter(source: ByteSource): Buffer {
 function checkDescriptor(source: ByteSource, startSector: number, sectors: number): boolean {
   if (startSector === 0) return false;
   if (!(sectors <= MAX_DESCRIPTOR_SECTORS)) throw malformed('vmdk', `a descriptor of ${sectors} sectors`);
-  const text = source.read(startSector * SECTOR, sectors * SECTOR).toString('latin1').split('\0', 1)[0]!;
+  const text = source
+    .read(startSector * SECTOR, sectors * SECTOR)
+    .toString('latin1')
+    .split('\0', 1)[0]!;
   let extents = 0;
   for (const line of text.split(/\r?\n/).map((line) => line.trim())) {
     if (/^(?:RW|RDONLY|NOACCESS)\s/i.test(line)) {
@@ -71,7 +91,8 @@ function checkDescriptor(source: ByteSource, startSector: number, sectors: numbe
     if (assignment === null) continue;
     const [, key, value] = assignment as unknown as [string, string, string];
     if (key.toLowerCase() === 'parentcid' && value.trim().toLowerCase() !== NO_PARENT) throw refersToHost('vmdk', 'a parent disk');
-    if (key.toLowerCase() === 'createtype' && !/^(?:monolithicSparse|streamOptimized)$/i.test(value)) throw malformed('vmdk', `type ${value.slice(0, 40)}, and only monolithicSparse and streamOptimized can be read`);
+    if (key.toLowerCase() === 'createtype' && !/^(?:monolithicSparse|streamOptimized)$/i.test(value))
+      throw malformed('vmdk', `type ${value.slice(0, 40)}, and only monolithicSparse and streamOptimized can be read`);
   }
   // qemu searches the whole text for this word, wherever in a line it is.
   if (text.includes('parentFileNameHint')) throw refersToHost('vmdk', 'a parent disk');

@@ -17,7 +17,11 @@ export async function writeArchive(layout: string, output: string, signal: Abort
     archive.finalize();
   };
   await Promise.all([
-    pipeline(archive, createWriteStream(output, { flags: 'wx', flush: true, highWaterMark: 1024 * 1024 }), signal === undefined ? {} : { signal }),
+    pipeline(
+      archive,
+      createWriteStream(output, { flags: 'wx', flush: true, highWaterMark: 1024 * 1024 }),
+      signal === undefined ? {} : { signal },
+    ),
     feed().catch((error: unknown) => {
       archive.destroy(error instanceof Error ? error : new Error(String(error)));
       throw error;

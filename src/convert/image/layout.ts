@@ -5,7 +5,11 @@ import { Digest } from '../../oci/digest.ts';
 import { MediaType } from '../../oci/media-type.ts';
 import type { Compression, PackedLayer } from '../pack/pack-layer.ts';
 
-const LAYER_TYPES: Readonly<Record<Compression, string>> = { none: MediaType.ociLayer, gzip: MediaType.ociLayerGzip, zstd: MediaType.ociLayerZstd };
+const LAYER_TYPES: Readonly<Record<Compression, string>> = {
+  none: MediaType.ociLayer,
+  gzip: MediaType.ociLayerGzip,
+  zstd: MediaType.ociLayerZstd,
+};
 const REF_NAME = 'org.opencontainers.image.ref.name';
 /** Where containerd and Docker look for the whole reference. */
 const IMAGE_NAME = 'io.containerd.image.name';
@@ -36,13 +40,15 @@ export function writeLayout(dir: string, { config, layers, platform, annotations
   mkdirSync(blobs, { recursive: true });
   for (const layer of layers) renameSync(layer.file, join(blobs, layer.digest.hex));
   const configDigest = writeBlob(blobs, config);
-  const manifest = Buffer.from(JSON.stringify({
-    schemaVersion: 2,
-    mediaType: MediaType.ociManifest,
-    config: { mediaType: MediaType.ociConfig, digest: configDigest.toString(), size: config.length },
-    layers: layers.map(({ compression, digest, size }) => ({ mediaType: LAYER_TYPES[compression], digest: digest.toString(), size })),
-    annotations,
-  }));
+  const manifest = Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: MediaType.ociManifest,
+      config: { mediaType: MediaType.ociConfig, digest: configDigest.toString(), size: config.length },
+      layers: layers.map(({ compression, digest, size }) => ({ mediaType: LAYER_TYPES[compression], digest: digest.toString(), size })),
+      annotations,
+    }),
+  );
   const manifestDigest = writeBlob(blobs, manifest);
   const descriptor = {
     mediaType: MediaType.ociManifest,
@@ -51,16 +57,26 @@ export function writeLayout(dir: string, { config, layers, platform, annotations
     platform,
     annotations: { [REF_NAME]: tag, ...(name !== undefined && { [IMAGE_NAME]: name }) },
   };
-  const others = readJsonList(indexFile, (index) => (index as { manifests?: unknown }).manifests).filter((other) => (other as { annotations?: Record<string, string> }).annotations?.[REF_NAME] !== tag);
+  const others = readJsonList(indexFile, (index) => (index as { manifests?: unknown }).manifests).filter(
+    (other) => (other as { annotations?: Record<string, string> }).annotations?.[REF_NAME] !== tag,
+  );
   const manifestFile = join(dir, 'manifest.json');
-  const otherNames = readJsonList(manifestFile, (list) => list).filter((other) => !(other as { RepoTags?: unknown[] }).RepoTags?.includes(name));
+  const otherNames = readJsonList(manifestFile, (list) => list).filter(
+    (other) => !(other as { RepoTags?: unknown[] }).RepoTags?.includes(name),
+  );
   replaceFile(join(dir, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }));
   replaceFile(indexFile, JSON.stringify({ schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: [...others, descriptor] }));
-  replaceFile(manifestFile, JSON.stringify([...otherNames, {
-    Config: `blobs/sha256/${configDigest.hex}`,
-    RepoTags: name === undefined ? [] : [name],
-    Layers: layers.map(({ digest }) => `blobs/sha256/${digest.hex}`),
-  }]));
+  replaceFile(
+    manifestFile,
+    JSON.stringify([
+      ...otherNames,
+      {
+        Config: `blobs/sha256/${configDigest.hex}`,
+        RepoTags: name === undefined ? [] : [name],
+        Layers: layers.map(({ digest }) => `blobs/sha256/${digest.hex}`),
+      },
+    ]),
+  );
   return { manifest: manifestDigest, config: configDigest };
 }
 

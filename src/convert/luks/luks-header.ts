@@ -6,7 +6,13 @@ import { parseCipher, type SectorCipher } from './sector-cipher.ts';
 /** How a passphrase becomes a key. */
 export type Derivation =
   | { readonly kind: 'pbkdf2'; readonly hash: string; readonly iterations: number; readonly salt: Buffer }
-  | { readonly kind: 'argon2i' | 'argon2id'; readonly passes: number; readonly memoryKiB: number; readonly lanes: number; readonly salt: Buffer };
+  | {
+      readonly kind: 'argon2i' | 'argon2id';
+      readonly passes: number;
+      readonly memoryKiB: number;
+      readonly lanes: number;
+      readonly salt: Buffer;
+    };
 
 /** A place in the header where the volume's key lies, encrypted, and spread so that it can be wiped. */
 export interface KeySlot {
@@ -58,17 +64,27 @@ function readVersion1(header: Buffer): LuksVolume {
   const cipher = parseCipher(`${text(8, 32)}-${text(40, 32)}`);
   const hash = text(72, 32);
   const keyBytes = header.readUInt32BE(108);
-  const slots = Array.from({ length: 8 }, (_, i) => 208 + i * 48).filter((at) => header.readUInt32BE(at) === SLOT_IN_USE).map((at): KeySlot => ({
-    derivation: { kind: 'pbkdf2', hash, iterations: header.readUInt32BE(at + 4), salt: header.subarray(at + 8, at + 40) },
-    cipher, slotKeyBytes: keyBytes, keyBytes, hash, stripes: header.readUInt32BE(at + 44), offset: header.readUInt32BE(at + 40) * 512,
-  }));
+  const slots = Array.from({ length: 8 }, (_, i) => 208 + i * 48)
+    .filter((at) => header.readUInt32BE(at) === SLOT_IN_USE)
+    .map((at): KeySlot => ({
+      derivation: { kind: 'pbkdf2', hash, iterations: header.readUInt32BE(at + 4), salt: header.subarray(at + 8, at + 40) },
+      cipher,
+      slotKeyBytes: keyBytes,
+      keyBytes,
+      hash,
+      stripes: header.readUInt32BE(at + 44),
+      offset: header.readUInt32BE(at + 40) * 512,
+    }));
   return {
     uuid: text(168, 40),
     slots: slots.filter(isSound),
     digest: { kind: 'pbkdf2', hash, iterations: limited(header.readUInt32BE(164), MAX_ITERATIONS), salt: header.subarray(132, 164) },
     expected: header.subarray(112, 132),
     offset: header.readUInt32BE(104) * 512,
-    size: undefined, cipher, sectorBytes: 512, firstSector: 0,
+    size: undefined,
+    cipher,
+    sectorBytes: 512,
+    firstSector: 0,
   };
 }
 
@@ -81,17 +97,24 @@ function readVersion2(volume: ByteSource): LuksVolume {
   const uuid = volume.read(168, 40).toString('latin1').split('\0', 1)[0]!;
   let json: unknown;
   try {
-    json = JSON.parse(volume.read(4096, size - 4096).toString('utf8').split('\0', 1)[0]!);
+    json = JSON.parse(
+      volume
+        .read(4096, size - 4096)
+        .toString('utf8')
+        .split('\0', 1)[0]!,
+    );
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw unsupported('with a damaged header');
   }
   const root = object(json);
   const mandatory = root['config'] === undefined ? undefined : object(root['config'])['requirements'];
-  if (mandatory !== undefined && JSON.stringify(mandatory) !== '{}') throw unsupported('with requirements such as an encryption that has not ended');
+  if (mandatory !== undefined && JSON.stringify(mandatory) !== '{}')
+    throw unsupported('with requirements such as an encryption that has not ended');
   const segments = Object.entries(object(root['segments']));
   const [segmentId, segment] = [segments[0]?.[0], object(segments[0]?.[1])];
-  if (segments.length !== 1 || segment['type'] !== 'crypt' || segment['integrity'] !== undefined) throw unsupported('with several segments, or with checksums of its own');
+  if (segments.length !== 1 || segment['type'] !== 'crypt' || segment['integrity'] !== undefined)
+    throw unsupported('with several segments, or with checksums of its own');
   const digests = Object.values(object(root['digests'])).map(object);
   const digest = digests.find(({ segments }) => Array.isArray(segments) && segments.includes(segmentId));
   if (digest === undefined) throw unsupported('with a damaged header');
@@ -100,7 +123,10 @@ function readVersion2(volume: ByteSource): LuksVolume {
   if (derivation?.kind !== 'pbkdf2') throw unsupported('with a damaged header');
   return {
     uuid,
-    slots: Object.entries(object(root['keyslots'])).filter(([id]) => usable.has(id)).flatMap(([, slot]) => readSlot(object(slot)) ?? []).filter(isSound),
+    slots: Object.entries(object(root['keyslots']))
+      .filter(([id]) => usable.has(id))
+      .flatMap(([, slot]) => readSlot(object(slot)) ?? [])
+      .filter(isSound),
     digest: derivation,
     expected: Buffer.from(string(digest['digest']), 'base64'),
     offset: number(segment['offset']),
@@ -116,23 +142,34 @@ function readSlot(slot: Json): KeySlot | undefined {
   const derivation = derivationOf(kdf);
   if (slot['type'] !== 'luks2' || af['type'] !== 'luks1' || derivation === undefined) return undefined;
   return {
-    derivation, cipher: parseCipher(string(area['encryption'])), slotKeyBytes: number(area['key_size']), keyBytes: number(slot['key_size']),
-    stripes: number(af['stripes']), hash: string(af['hash']), offset: number(area['offset']),
+    derivation,
+    cipher: parseCipher(string(area['encryption'])),
+    slotKeyBytes: number(area['key_size']),
+    keyBytes: number(slot['key_size']),
+    stripes: number(af['stripes']),
+    hash: string(af['hash']),
+    offset: number(area['offset']),
   };
 }
 
 function derivationOf(kdf: Json): Derivation | undefined {
   const salt = Buffer.from(string(kdf['salt']), 'base64');
   switch (kdf['type']) {
-    case 'pbkdf2': return { kind: 'pbkdf2', hash: string(kdf['hash']), iterations: number(kdf['iterations']), salt };
+    case 'pbkdf2':
+      return { kind: 'pbkdf2', hash: string(kdf['hash']), iterations: number(kdf['iterations']), salt };
     case 'argon2i':
-    case 'argon2id': return { kind: kdf['type'], passes: number(kdf['time']), memoryKiB: number(kdf['memory']), lanes: number(kdf['cpus']), salt };
-    default: return undefined;
+    case 'argon2id':
+      return { kind: kdf['type'], passes: number(kdf['time']), memoryKiB: number(kdf['memory']), lanes: number(kdf['cpus']), salt };
+    default:
+      return undefined;
   }
 }
 
 function isSound({ derivation, slotKeyBytes, keyBytes, stripes }: KeySlot): boolean {
-  const isCheap = derivation.kind === 'pbkdf2' ? derivation.iterations <= MAX_ITERATIONS : derivation.memoryKiB <= MAX_MEMORY_KIB && derivation.passes <= MAX_PASSES && derivation.lanes > 0 && derivation.lanes <= 64;
+  const isCheap =
+    derivation.kind === 'pbkdf2'
+      ? derivation.iterations <= MAX_ITERATIONS
+      : derivation.memoryKiB <= MAX_MEMORY_KIB && derivation.passes <= MAX_PASSES && derivation.lanes > 0 && derivation.lanes <= 64;
   return isCheap && stripes > 0 && stripes <= MAX_STRIPES && [slotKeyBytes, keyBytes].every((bytes) => bytes > 0 && bytes <= MAX_KEY_BYTES);
 }
 

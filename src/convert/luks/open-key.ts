@@ -18,7 +18,11 @@ export async function openKey(volume: ByteSource, luks: LuksVolume, passphrase: 
   return undefined;
 }
 
-async function keyIn(volume: ByteSource, { derivation, cipher, slotKeyBytes, keyBytes, stripes, hash, offset }: KeySlot, passphrase: Buffer): Promise<Buffer> {
+async function keyIn(
+  volume: ByteSource,
+  { derivation, cipher, slotKeyBytes, keyBytes, stripes, hash, offset }: KeySlot,
+  passphrase: Buffer,
+): Promise<Buffer> {
   const slotKey = await derive(derivation, passphrase, slotKeyBytes);
   const length = Math.ceil((keyBytes * stripes) / SECTOR) * SECTOR;
   return mergeStripes(decryptSectors(cipher, slotKey, volume.read(offset, length), 0, SECTOR), keyBytes, stripes, hash);
@@ -27,7 +31,14 @@ async function keyIn(volume: ByteSource, { derivation, cipher, slotKeyBytes, key
 async function derive(derivation: Derivation, passphrase: Buffer, bytes: number): Promise<Buffer> {
   const { kind, salt } = derivation;
   if (kind === 'pbkdf2') return await pbkdf2Async(passphrase, salt, derivation.iterations, bytes, derivation.hash);
-  return await argon2Async(kind, { message: passphrase, nonce: salt, passes: derivation.passes, memory: derivation.memoryKiB, parallelism: derivation.lanes, tagLength: bytes });
+  return await argon2Async(kind, {
+    message: passphrase,
+    nonce: salt,
+    passes: derivation.passes,
+    memory: derivation.memoryKiB,
+    parallelism: derivation.lanes,
+    tagLength: bytes,
+  });
 }
 
 /** LUKS On-Disk Format Specification 1.2.3, "AFmerge": the key is the exclusive or of all stripes, mixed after each but the last. */
@@ -46,7 +57,13 @@ function diffuse(key: Buffer, hash: string): Buffer<ArrayBuffer> {
     const number = Buffer.alloc(4);
     number.writeUInt32BE(i);
     const length = Math.min(createHash(hash).digest().length, key.length - at);
-    parts.push(createHash(hash).update(number).update(key.subarray(at, at + length)).digest().subarray(0, length));
+    parts.push(
+      createHash(hash)
+        .update(number)
+        .update(key.subarray(at, at + length))
+        .digest()
+        .subarray(0, length),
+    );
     at += length;
   }
   return Buffer.concat(parts);

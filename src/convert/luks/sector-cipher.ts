@@ -10,8 +10,9 @@ export interface SectorCipher {
 /** dm-crypt's names, such as `aes-xts-plain64`. Kernel's Documentation/admin-guide/device-mapper/dm-crypt.rst */
 export function parseCipher(name: string): SectorCipher {
   const [, mode, iv] = /^aes-(xts|cbc)-(plain64|plain|essiv:sha256)$/.exec(name) ?? [];
-  if (mode === undefined || iv === undefined) throw new LayerswarmError('unsupported', `LUKS with the cipher ${JSON.stringify(name.slice(0, 64))}, which is not known here`);
-  return { mode: mode as SectorCipher['mode'], iv: iv.startsWith('essiv') ? 'essiv' : iv as 'plain' | 'plain64' };
+  if (mode === undefined || iv === undefined)
+    throw new LayerswarmError('unsupported', `LUKS with the cipher ${JSON.stringify(name.slice(0, 64))}, which is not known here`);
+  return { mode: mode as SectorCipher['mode'], iv: iv.startsWith('essiv') ? 'essiv' : (iv as 'plain' | 'plain64') };
 }
 
 const BLOCK = 16;
@@ -22,8 +23,11 @@ const BLOCK = 16;
  */
 export function decryptSectors(cipher: SectorCipher, key: Buffer, bytes: Buffer, first: number, sectorBytes: number): Buffer {
   const isXts = cipher.mode === 'xts';
-  if (isXts ? key.length !== 32 && key.length !== 64 : ![16, 24, 32].includes(key.length)) throw new LayerswarmError('unsupported', `LUKS with a key of ${key.length} bytes`);
-  const [dataKey, tweakKey] = isXts ? [key.subarray(0, key.length / 2), key.subarray(key.length / 2)] : [key, createHash('sha256').update(key).digest()];
+  if (isXts ? key.length !== 32 && key.length !== 64 : ![16, 24, 32].includes(key.length))
+    throw new LayerswarmError('unsupported', `LUKS with a key of ${key.length} bytes`);
+  const [dataKey, tweakKey] = isXts
+    ? [key.subarray(0, key.length / 2), key.subarray(key.length / 2)]
+    : [key, createHash('sha256').update(key).digest()];
   const vectors = sectorNumbers(cipher, bytes.length / sectorBytes, first, sectorBytes);
   const starts = isXts || cipher.iv === 'essiv' ? ecb(createCipheriv, tweakKey, vectors) : vectors;
   if (!isXts) return xor(ecb(createDecipheriv, dataKey, bytes), previousBlocks(starts, bytes, sectorBytes));
@@ -32,7 +36,9 @@ export function decryptSectors(cipher: SectorCipher, key: Buffer, bytes: Buffer,
 }
 
 function ecb(create: typeof createCipheriv | typeof createDecipheriv, key: Buffer, bytes: Buffer): Buffer {
-  return create(`aes-${key.length * 8}-ecb`, key, null).setAutoPadding(false).update(bytes);
+  return create(`aes-${key.length * 8}-ecb`, key, null)
+    .setAutoPadding(false)
+    .update(bytes);
 }
 
 /** A block for each sector with its number. */
@@ -60,7 +66,12 @@ function tweaksOf(starts: Buffer, length: number, sectorBytes: number): Buffer {
   const view = viewOf(tweaks);
   const start = viewOf(starts);
   for (let at = 0, i = 0; at < length; at += sectorBytes, i += BLOCK) {
-    let [a, b, c, d] = [start.getUint32(i, true), start.getUint32(i + 4, true), start.getUint32(i + 8, true), start.getUint32(i + 12, true)];
+    let [a, b, c, d] = [
+      start.getUint32(i, true),
+      start.getUint32(i + 4, true),
+      start.getUint32(i + 8, true),
+      start.getUint32(i + 12, true),
+    ];
     for (let block = at; block < at + sectorBytes; block += BLOCK) {
       view.setUint32(block, a, true);
       view.setUint32(block + 4, b, true);

@@ -64,7 +64,8 @@ export async function unlockVolumes(disk: MappedDisk, { where, keyFiles, signal 
 function readKeyFile(file: string): Buffer[] {
   const stat = statSync(file, { throwIfNoEntry: false });
   if (stat === undefined) throw new LayerswarmError('not-found', `there is no key file ${JSON.stringify(file)}`);
-  if (!stat.isFile() || stat.size > MAX_KEY_FILE_BYTES) throw new LayerswarmError('usage', `${JSON.stringify(file)} is no file with a passphrase`);
+  if (!stat.isFile() || stat.size > MAX_KEY_FILE_BYTES)
+    throw new LayerswarmError('usage', `${JSON.stringify(file)} is no file with a passphrase`);
   const bytes = readFileSync(file);
   return bytes.at(-1) === 0x0a ? [bytes, bytes.subarray(0, -1)] : [bytes];
 }
@@ -89,11 +90,21 @@ async function openVolume(source: ByteSource, passphrases: readonly Buffer[]): P
   }
 }
 
-async function decryptTo(path: string, source: ByteSource, { luks: { offset, size, cipher, sectorBytes, firstSector }, key }: Opened, { where: { scratch }, signal }: Pick<UnlockOptions, 'where' | 'signal'>): Promise<void> {
+async function decryptTo(
+  path: string,
+  source: ByteSource,
+  { luks: { offset, size, cipher, sectorBytes, firstSector }, key }: Opened,
+  { where: { scratch }, signal }: Pick<UnlockOptions, 'where' | 'signal'>,
+): Promise<void> {
   const total = Math.floor(Math.min(size ?? Infinity, source.size - offset) / sectorBytes) * sectorBytes;
-  if (!(total > 0)) throw new LayerswarmError('size-mismatch', 'the disk is cut short: of a LUKS volume only the header is there; copy it again');
+  if (!(total > 0))
+    throw new LayerswarmError('size-mismatch', 'the disk is cut short: of a LUKS volume only the header is there; copy it again');
   const { bavail, bsize } = await statfs(scratch);
-  if (total > bavail * bsize) throw new LayerswarmError('disk-full', `decrypted, the volume has up to ${formatBytes(total)}, and ${scratch} has room for ${formatBytes(bavail * bsize)}: use another folder with --scratch`);
+  if (total > bavail * bsize)
+    throw new LayerswarmError(
+      'disk-full',
+      `decrypted, the volume has up to ${formatBytes(total)}, and ${scratch} has room for ${formatBytes(bavail * bsize)}: use another folder with --scratch`,
+    );
   using file = new SparseFile(path, total);
   for (let done = 0; done < total; done += CHUNK_BYTES) {
     signal?.throwIfAborted();

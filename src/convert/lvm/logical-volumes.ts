@@ -57,15 +57,21 @@ export function readLogicalVolumes(physical: readonly LocatedPhysicalVolume[]): 
   }
   const known = new Set([...newest.values()].flatMap(({ group }) => physicalIds(group)));
   for (const { id, volume, metadata } of physical) {
-    if (metadata === undefined && !known.has(id)) damaged.push(`${volume}: a physical volume of an LVM group that is not described on this disk`);
+    if (metadata === undefined && !known.has(id))
+      damaged.push(`${volume}: a physical volume of an LVM group that is not described on this disk`);
   }
-  const volumes = [...newest].flatMap(([groupId, { name, group }]) => orDamaged(name, damaged, () => readGroup(groupId, name, group, physical)) ?? []);
-  if (volumes.length > MAX_LOGICAL_VOLUMES) throw new LayerswarmError('too-large', `the disk has ${volumes.length} logical volumes, and the limit is ${MAX_LOGICAL_VOLUMES}`);
+  const volumes = [...newest].flatMap(
+    ([groupId, { name, group }]) => orDamaged(name, damaged, () => readGroup(groupId, name, group, physical)) ?? [],
+  );
+  if (volumes.length > MAX_LOGICAL_VOLUMES)
+    throw new LayerswarmError('too-large', `the disk has ${volumes.length} logical volumes, and the limit is ${MAX_LOGICAL_VOLUMES}`);
   return { volumes, damaged };
 }
 
 function physicalIds({ physical_volumes: volumes }: MetadataSection): string[] {
-  return Object.values(isSection(volumes) ? volumes : {}).flatMap((volume) => (isSection(volume) && typeof volume['id'] === 'string' ? [volume['id'].replaceAll('-', '')] : []));
+  return Object.values(isSection(volumes) ? volumes : {}).flatMap((volume) =>
+    isSection(volume) && typeof volume['id'] === 'string' ? [volume['id'].replaceAll('-', '')] : [],
+  );
 }
 
 function orDamaged<T>(name: string, damaged: string[], read: () => T): T | undefined {
@@ -118,7 +124,7 @@ interface Group {
 
 /** The first image of a mirror that can be read. Images are linear, and no mirrors themselves. */
 function readMirror(segment: MetadataSection, extents: number, group: Group): Readable | string {
-  const images = ['raids', 'mirrors'].flatMap((key) => (Array.isArray(segment[key]) ? segment[key] as readonly MetadataValue[] : []));
+  const images = ['raids', 'mirrors'].flatMap((key) => (Array.isArray(segment[key]) ? (segment[key] as readonly MetadataValue[]) : []));
   let reason = 'a mirror without images';
   for (const name of images) {
     // raids: the metadata of each image before the image; mirrors: the extent where it begins after it.
@@ -127,7 +133,8 @@ function readMirror(segment: MetadataSection, extents: number, group: Group): Re
     if (Array.isArray(image['status']) && image['status'].includes('REBUILD')) continue;
     const result = readSegments(image, group, false);
     if (typeof result === 'string') reason = result;
-    else if (result.segments.reduce((sum, { size }) => sum + size, 0) === extents * group.extentBytes) return { segments: result.segments, mirror: true };
+    else if (result.segments.reduce((sum, { size }) => sum + size, 0) === extents * group.extentBytes)
+      return { segments: result.segments, mirror: true };
   }
   return reason;
 }
@@ -141,18 +148,22 @@ function readSegments(volume: MetadataSection, group: Group, mayBeMirror = true)
   for (let i = 1; i <= count; i++) {
     const segment = section(volume[`segment${i}`]);
     const type = text(segment['type']);
-    if (mayBeMirror && count === 1 && (type === 'raid1' || type === 'mirror')) return readMirror(segment, number(segment['extent_count']), group);
-    if (type !== 'striped') return `of type ${type.slice(0, 40)}; activate its group on a host that you trust (vgchange -ay), and convert its device`;
+    if (mayBeMirror && count === 1 && (type === 'raid1' || type === 'mirror'))
+      return readMirror(segment, number(segment['extent_count']), group);
+    if (type !== 'striped')
+      return `of type ${type.slice(0, 40)}; activate its group on a host that you trust (vgchange -ay), and convert its device`;
     const stripes = segment['stripes'];
     if (number(segment['stripe_count']) !== 1 || !Array.isArray(stripes)) return 'striped over several physical volumes';
     if (number(segment['start_extent']) !== nextExtent) throw malformed('a segment does not follow the one before');
     const [place, extent] = stripes as readonly MetadataValue[];
     const extents = number(segment['extent_count']);
     const physical = places.get(text(place));
-    if (physical === undefined) return `partly on a physical volume that is not on this disk (${text(place).slice(0, 40)}): name the disk that has it with --disk`;
+    if (physical === undefined)
+      return `partly on a physical volume that is not on this disk (${text(place).slice(0, 40)}): name the disk that has it with --disk`;
     const offset = physical.start + number(extent) * extentBytes;
     const size = extents * extentBytes;
-    if (size <= 0 || !Number.isSafeInteger(offset + size) || offset + size > physical.volume.size) throw malformed('a segment lies outside its physical volume');
+    if (size <= 0 || !Number.isSafeInteger(offset + size) || offset + size > physical.volume.size)
+      throw malformed('a segment lies outside its physical volume');
     segments.push({ volume: physical.volume.volume, offset, size });
     nextExtent += extents;
   }

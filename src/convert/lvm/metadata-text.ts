@@ -2,7 +2,9 @@ import { LayerswarmError } from '../../errors.ts';
 
 export type MetadataValue = string | number | readonly (string | number)[] | MetadataSection;
 /** Without a prototype: the names in it are the disk's. */
-export interface MetadataSection { readonly [name: string]: MetadataValue }
+export interface MetadataSection {
+  readonly [name: string]: MetadataValue;
+}
 
 const MAX_DEPTH = 8;
 const TOKEN = /\s+|#[^\n]*|([A-Za-z0-9_.+-]+)|"((?:[^"\\]|\\.)*)"|([{}[\]=,])/gy;

@@ -39,16 +39,25 @@ interface Ranged {
   readonly range?: { readonly offset: number; readonly size: number } | undefined;
 }
 
-export function openDiskFile(file: string, { format, backing = [], maxDiskSize = DEFAULT_MAX_VIRTUAL_SIZE, liveSource = false, range }: DiskFileOptions & Ranged): DiskFile {
+export function openDiskFile(
+  file: string,
+  { format, backing = [], maxDiskSize = DEFAULT_MAX_VIRTUAL_SIZE, liveSource = false, range }: DiskFileOptions & Ranged,
+): DiskFile {
   const stat = statSync(file, { throwIfNoEntry: false });
   if (stat === undefined) throw new LayerswarmError('not-found', `there is no disk image ${JSON.stringify(file)}`);
   const device = stat.isBlockDevice();
-  if (!stat.isFile() && !device) throw new LayerswarmError('usage', `${JSON.stringify(file)} is not a file or block device: a disk image is one`);
+  if (!stat.isFile() && !device)
+    throw new LayerswarmError('usage', `${JSON.stringify(file)} is not a file or block device: a disk image is one`);
   const path = realpathSync(file);
   if (!liveSource) checkNotWritten(path);
   using whole = new FileSource(path, device ? deviceSize(stat) : stat.size);
   const isPart = range !== undefined && (range.offset !== 0 || range.size !== whole.size);
-  const header = identifyDisk(isPart ? new WindowSource(whole, range.offset, range.size) : whole, format, { maxVirtualSize: maxDiskSize }, backing.length > 0);
+  const header = identifyDisk(
+    isPart ? new WindowSource(whole, range.offset, range.size) : whole,
+    format,
+    { maxVirtualSize: maxDiskSize },
+    backing.length > 0,
+  );
   const [next, ...rest] = backing;
   return {
     path,

@@ -141,8 +141,12 @@ function newestMirrors(found: readonly Place[], warnings: string[]): VolumePlan[
   return found.flatMap(({ raid, ...place }) => {
     if (raid === undefined) return [place];
     const chosen = newest.get(raid.array)!;
-    if (chosen.name !== place.name) warnings.push(`${place.name} is left out: ${chosen.name} is a mirror of the same RAID 1${chosen.raid!.events > raid.events ? ', and newer' : ''}`);
-    else if (seen.get(raid.array)! < raid.members) warnings.push(`${place.name} is read as one of the ${raid.members} mirrors of a RAID 1: what another alone has is not seen`);
+    if (chosen.name !== place.name)
+      warnings.push(
+        `${place.name} is left out: ${chosen.name} is a mirror of the same RAID 1${chosen.raid!.events > raid.events ? ', and newer' : ''}`,
+      );
+    else if (seen.get(raid.array)! < raid.members)
+      warnings.push(`${place.name} is read as one of the ${raid.members} mirrors of a RAID 1: what another alone has is not seen`);
     return chosen.name === place.name ? [place] : [];
   });
 }
@@ -169,7 +173,8 @@ function joinAdjacent(extents: readonly Extent[]): Extent[] {
   const joined: Extent[] = [];
   for (const extent of extents) {
     const last = joined.at(-1);
-    if (last !== undefined && last.disk === extent.disk && last.offset + last.size === extent.offset) joined[joined.length - 1] = { ...last, size: last.size + extent.size };
+    if (last !== undefined && last.disk === extent.disk && last.offset + last.size === extent.offset)
+      joined[joined.length - 1] = { ...last, size: last.size + extent.size };
     else joined.push(extent);
   }
   return joined;

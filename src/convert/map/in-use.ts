@@ -17,7 +17,10 @@ export function deviceSize(stat: Stats): number {
  */
 export function checkNotWritten(path: string): void {
   if (!hasWriterLock(path, readFileSync('/proc/locks', 'utf8'))) return;
-  throw new LayerswarmError('unavailable', `${JSON.stringify(path)} is in use: a running virtual machine writes to it; shut the machine down, or convert a snapshot of the disk; --live-source reads it as it is, which may be torn`);
+  throw new LayerswarmError(
+    'unavailable',
+    `${JSON.stringify(path)} is in use: a running virtual machine writes to it; shut the machine down, or convert a snapshot of the disk; --live-source reads it as it is, which may be torn`,
+  );
 }
 
 /** @param locks the content of /proc/locks */
@@ -26,7 +29,12 @@ export function hasWriterLock(path: string, locks: string): boolean {
   const device = `${hex(major(dev))}:${hex(minor(dev))}:${ino}`;
   return locks.split('\n').some((line) => {
     const [, kind, , , , file, first, last] = line.split(/\s+/);
-    return (kind === 'OFDLCK' || kind === 'POSIX') && file === device && Number(first) <= WRITER_LOCK_BYTE && (last === 'EOF' || Number(last) >= WRITER_LOCK_BYTE);
+    return (
+      (kind === 'OFDLCK' || kind === 'POSIX') &&
+      file === device &&
+      Number(first) <= WRITER_LOCK_BYTE &&
+      (last === 'EOF' || Number(last) >= WRITER_LOCK_BYTE)
+    );
   });
 }
 
@@ -40,26 +48,44 @@ export function claimDevice(path: string, cleanup: Cleanup): void {
     fd = openSync(path, constants.O_RDONLY | constants.O_EXCL);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EBUSY') throw new LayerswarmError('unavailable', `${JSON.stringify(path)} is in use: it is mounted, or part of another device; unmount it, or convert a snapshot of it; --live-source reads it as it is, which may be torn`, { cause: error });
-    if (code === 'EACCES') throw new LayerswarmError('denied', `${JSON.stringify(path)} cannot be read: a block device is for root, or for who may read it (group disk)`, { cause: error });
+    if (code === 'EBUSY')
+      throw new LayerswarmError(
+        'unavailable',
+        `${JSON.stringify(path)} is in use: it is mounted, or part of another device; unmount it, or convert a snapshot of it; --live-source reads it as it is, which may be torn`,
+        { cause: error },
+      );
+    if (code === 'EACCES')
+      throw new LayerswarmError(
+        'denied',
+        `${JSON.stringify(path)} cannot be read: a block device is for root, or for who may read it (group disk)`,
+        { cause: error },
+      );
     throw error;
   }
-  cleanup.add(() => { closeSync(fd); });
+  cleanup.add(() => {
+    closeSync(fd);
+  });
 }
 
 /** What changes when one of the files is written to, also where a device has no times. */
 export function sourceState(paths: readonly string[]): string {
-  return paths.map((path) => {
-    const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-    if (stat === undefined) return '';
-    if (stat.isBlockDevice()) return `${stat.rdev}:${writesOf(statSync(path))}`;
-    return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`;
-  }).join('\n');
+  return paths
+    .map((path) => {
+      const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+      if (stat === undefined) return '';
+      if (stat.isBlockDevice()) return `${stat.rdev}:${writesOf(statSync(path))}`;
+      return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}`;
+    })
+    .join('\n');
 }
 
 /** Kernel's Documentation/block/stat.rst: the fifth number counts writes. */
 function writesOf(stat: Stats): string {
-  return readFileSync(`${deviceFolder(stat)}/stat`, 'utf8').trim().split(/\s+/)[4] ?? '';
+  return (
+    readFileSync(`${deviceFolder(stat)}/stat`, 'utf8')
+      .trim()
+      .split(/\s+/)[4] ?? ''
+  );
 }
 
 function deviceFolder({ rdev }: Stats): string {

@@ -11,10 +11,20 @@ const SECTOR = 512;
  */
 export function writeJoinedExtents(descriptor: string, disks: readonly string[], extents: readonly Extent[]): void {
   const lines = extents.map(({ disk, offset, size }) => {
-    if (offset % SECTOR !== 0 || size % SECTOR !== 0) throw new LayerswarmError('unsupported', 'a logical volume is not aligned to sectors');
+    if (offset % SECTOR !== 0 || size % SECTOR !== 0)
+      throw new LayerswarmError('unsupported', 'a logical volume is not aligned to sectors');
     return `RW ${size / SECTOR} FLAT "${disks[disk]!}" ${offset / SECTOR}`;
   });
-  const text = ['# Disk DescriptorFile', 'version=1', 'CID=12345678', 'parentCID=ffffffff', 'createType="twoGbMaxExtentFlat"', ...lines, 'ddb.adapterType = "ide"', ''];
+  const text = [
+    '# Disk DescriptorFile',
+    'version=1',
+    'CID=12345678',
+    'parentCID=ffffffff',
+    'createType="twoGbMaxExtentFlat"',
+    ...lines,
+    'ddb.adapterType = "ide"',
+    '',
+  ];
   writeFileSync(descriptor, text.join('\n'), { flag: 'wx', mode: 0o600 });
 }
 

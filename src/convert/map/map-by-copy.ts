@@ -34,7 +34,12 @@ export async function mapByCopy(files: readonly DiskFile[], where: Surroundings,
  * The volumes in raw files: each where it lies, or copied together where it is in pieces.
  * @param disks files in the scratch folder, by their names there
  */
-export async function copyVolumes(plan: DiskPlan, disks: readonly Pick<Volume, 'name' | 'file'>[], where: Surroundings, signal: AbortSignal | undefined): Promise<Volume[]> {
+export async function copyVolumes(
+  plan: DiskPlan,
+  disks: readonly Pick<Volume, 'name' | 'file'>[],
+  where: Surroundings,
+  signal: AbortSignal | undefined,
+): Promise<Volume[]> {
   const volumes: Volume[] = [];
   for (const [i, { name, extents, ...rest }] of plan.volumes.entries()) {
     if (extents.length === 1) {
@@ -44,21 +49,34 @@ export async function copyVolumes(plan: DiskPlan, disks: readonly Pick<Volume, '
     }
     const descriptor = join(where.scratch, `${disks[0]!.name}-joined${i}.vmdk`);
     const joined = join(where.scratch, `${disks[0]!.name}-joined${i}`);
-    writeJoinedExtents(descriptor, disks.map(({ name }) => name), extents);
+    writeJoinedExtents(
+      descriptor,
+      disks.map(({ name }) => name),
+      extents,
+    );
     await convertToRaw(where, joinedNode(descriptor), joined, signal);
     volumes.push({ name, file: joined, offset: 0, size: statSync(joined).size, ...rest });
   }
   return volumes;
 }
 
-async function convertToRaw(where: Surroundings, node: Record<string, unknown>, target: string, signal: AbortSignal | undefined): Promise<void> {
+async function convertToRaw(
+  where: Surroundings,
+  node: Record<string, unknown>,
+  target: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   try {
     // Writes may come in any order (-W), which is what makes several decompress at once.
     await runProgram(where, 'qemu-img', ['convert', '-W', '-O', 'raw', `json:${JSON.stringify(node)}`, target], { signal });
   } catch (error) {
     const { bavail, bsize } = await statfs(where.scratch);
     if (signal?.aborted !== true && bavail * bsize < FULL_BYTES) {
-      throw new LayerswarmError('disk-full', `no space left in ${where.scratch} for the raw copy of the disk: use another folder with --scratch, or --backend fuse or loop, which copy nothing`, { cause: error });
+      throw new LayerswarmError(
+        'disk-full',
+        `no space left in ${where.scratch} for the raw copy of the disk: use another folder with --scratch, or --backend fuse or loop, which copy nothing`,
+        { cause: error },
+      );
     }
     throw error;
   }

@@ -19,10 +19,15 @@ export interface ExportOptions {
 }
 
 /** Shows disk images as files, through FUSE and without copying: the virtual disks, and each volume in it, writable onto an overlay. */
-export async function mapByExport(files: readonly DiskFile[], { where, folder, cleanup, outlive = false }: ExportOptions): Promise<MappedDisk & { readonly daemons: readonly StorageDaemon[] }> {
+export async function mapByExport(
+  files: readonly DiskFile[],
+  { where, folder, cleanup, outlive = false }: ExportOptions,
+): Promise<MappedDisk & { readonly daemons: readonly StorageDaemon[] }> {
   const start = async (): Promise<StorageDaemon> => {
     const daemon = await StorageDaemon.start(where, outlive);
-    cleanup.add(async () => { await daemon.stop(); });
+    cleanup.add(async () => {
+      await daemon.stop();
+    });
     return daemon;
   };
   const daemon = await start();
@@ -44,7 +49,8 @@ export async function mapByExport(files: readonly DiskFile[], { where, folder, c
 
   const names = fileNames(plan.volumes.map(({ name }) => name));
   // Joined extents are named relative to their descriptor, which lies in the scratch folder.
-  if (folder !== where.scratch && plan.volumes.some(({ extents }) => extents.length > 1)) for (const { name, file } of disks) symlinkSync(file, join(where.scratch, name));
+  if (folder !== where.scratch && plan.volumes.some(({ extents }) => extents.length > 1))
+    for (const { name, file } of disks) symlinkSync(file, join(where.scratch, name));
   const volumes: Volume[] = [];
   for (const [i, { name, extents, ...rest }] of plan.volumes.entries()) {
     const path = join(folder, names[i]!);
@@ -57,7 +63,11 @@ export async function mapByExport(files: readonly DiskFile[], { where, folder, c
       const joiner = await start();
       daemons.push(joiner);
       const descriptor = join(where.scratch, `joined${i}.vmdk`);
-      writeJoinedExtents(descriptor, disks.map(({ name }) => name), extents);
+      writeJoinedExtents(
+        descriptor,
+        disks.map(({ name }) => name),
+        extents,
+      );
       const joined = await joiner.open(joinedNode(descriptor));
       total = joined.size;
       await joiner.exportOverlay(joined.node, { offset: 0, size: total }, path);
@@ -71,7 +81,12 @@ export async function mapByExport(files: readonly DiskFile[], { where, folder, c
 export function fileNames(volumes: readonly string[]): string[] {
   const used = new Set<string>();
   return volumes.map((volume) => {
-    const plain = /^disk\d*$/.test(volume) ? volume.replace('disk', 'whole') : volume.replaceAll(/[^A-Za-z0-9_.@+]/g, '-').replace(/^\.+/, '-').slice(0, 200);
+    const plain = /^disk\d*$/.test(volume)
+      ? volume.replace('disk', 'whole')
+      : volume
+          .replaceAll(/[^A-Za-z0-9_.@+]/g, '-')
+          .replace(/^\.+/, '-')
+          .slice(0, 200);
     let name = plain;
     for (let i = 2; used.has(name); i++) name = `${plain}~${i}`;
     used.add(name);

@@ -21,7 +21,13 @@ export class StorageDaemon {
 
   /** @param outlive whether it goes on when this process ends */
   static async start(where: Surroundings, outlive = false): Promise<StorageDaemon> {
-    const daemon = await startDaemon(where, 'qemu-storage-daemon', ['--chardev', 'stdio,id=qmp,signal=off', '--monitor', 'chardev=qmp'], 'pipe', outlive);
+    const daemon = await startDaemon(
+      where,
+      'qemu-storage-daemon',
+      ['--chardev', 'stdio,id=qmp,signal=off', '--monitor', 'chardev=qmp'],
+      'pipe',
+      outlive,
+    );
     const self = new StorageDaemon(where, daemon);
     await self.#execute('qmp_capabilities', {});
     return self;
@@ -35,7 +41,10 @@ export class StorageDaemon {
   async open(node: Record<string, unknown>): Promise<{ node: string; size: number }> {
     const name = `base${this.#nodes++}`;
     await this.#execute('blockdev-add', { ...node, 'node-name': name });
-    const nodes = await this.#execute('query-named-block-nodes', { flat: true }) as { 'node-name': string; image: { 'virtual-size': number } }[];
+    const nodes = (await this.#execute('query-named-block-nodes', { flat: true })) as {
+      'node-name': string;
+      image: { 'virtual-size': number };
+    }[];
     return { node: name, size: nodes.find((candidate) => candidate['node-name'] === name)!.image['virtual-size'] };
   }
 
@@ -51,7 +60,12 @@ export class StorageDaemon {
     const file = join(this.#where.scratch, `${basename(path)}.overlay`);
     // Created without naming its backing file: what it lies on is said below, and nowhere in a file.
     await runProgram(this.#where, 'qemu-img', ['create', '-q', '-f', 'qcow2', file, String(size)]);
-    await this.#execute('blockdev-add', { driver: 'qcow2', 'node-name': `overlay${id}`, backing: `window${id}`, file: { driver: 'file', filename: file } });
+    await this.#execute('blockdev-add', {
+      driver: 'qcow2',
+      'node-name': `overlay${id}`,
+      backing: `window${id}`,
+      file: { driver: 'file', filename: file },
+    });
     await this.#export(`overlay${id}`, path, true);
   }
 
@@ -66,7 +80,14 @@ export class StorageDaemon {
 
   async #export(node: string, path: string, writable: boolean): Promise<void> {
     writeFileSync(path, '', { flag: 'wx', mode: 0o600 });
-    await this.#execute('block-export-add', { type: 'fuse', id: `export-${node}`, 'node-name': node, mountpoint: path, writable, 'allow-other': 'off' });
+    await this.#execute('block-export-add', {
+      type: 'fuse',
+      id: `export-${node}`,
+      'node-name': node,
+      mountpoint: path,
+      writable,
+      'allow-other': 'off',
+    });
   }
 
   async #execute(execute: string, args: Record<string, unknown>): Promise<unknown> {
@@ -78,7 +99,8 @@ export class StorageDaemon {
         throw this.#daemon.failure();
       }
       const answer = JSON.parse(line.value) as { return?: unknown; error?: { desc?: string } };
-      if (answer.error !== undefined) throw new LayerswarmError('unavailable', `qemu-storage-daemon refused ${execute}: ${answer.error.desc ?? 'no reason given'}`);
+      if (answer.error !== undefined)
+        throw new LayerswarmError('unavailable', `qemu-storage-daemon refused ${execute}: ${answer.error.desc ?? 'no reason given'}`);
       if (answer.return !== undefined) return answer.return;
     }
   }

@@ -37,7 +37,16 @@ export class FuseMounter implements Mounter {
     const path = at ?? join(where.scratch, `tree${this.#mounts++}`);
     mkdirSync(path, { mode: 0o700, recursive: true });
     // Nothing changes below: what the kernel has asked once it need not ask again.
-    const options = ['ro', 'norecovery', 'fakeroot', 'kernel_cache', 'entry_timeout=3600', 'attr_timeout=3600', 'negative_timeout=3600', ...(volume.offset === 0 ? [] : [`offset=${volume.offset}`])];
+    const options = [
+      'ro',
+      'norecovery',
+      'fakeroot',
+      'kernel_cache',
+      'entry_timeout=3600',
+      'attr_timeout=3600',
+      'negative_timeout=3600',
+      ...(volume.offset === 0 ? [] : [`offset=${volume.offset}`]),
+    ];
     await serveFuse(this.#options, 'fuse2fs', ['-f', '-o', options.join(','), volume.file, path], path);
     return { path, volume: readable(where, volume) };
   }
@@ -51,12 +60,20 @@ function readable({ prefix }: Surroundings, { file, offset, size }: Volume): Rea
 
 /** What to do about a file system that only the kernel can read whole, where the user has not said that it may. */
 export function untrusted(kind: FileSystem['kind']): string {
-  const instead = kind === 'xfs' ? 'let a virtual machine read it with --backend guestfs, or the kernel, as root with --trust,' : 'let it read it, as root with --trust,';
+  const instead =
+    kind === 'xfs'
+      ? 'let a virtual machine read it with --backend guestfs, or the kernel, as root with --trust,'
+      : 'let it read it, as root with --trust,';
   return `${kind} can only be read by the kernel, which a hostile file system may attack: ${instead} if you know where the disk comes from`;
 }
 
 /** Starts a program that serves a file system at `path`, and waits until it does. */
-export async function serveFuse({ where, cleanup, signal, outlive = false }: MounterOptions, program: Program, args: readonly string[], path: string): Promise<void> {
+export async function serveFuse(
+  { where, cleanup, signal, outlive = false }: MounterOptions,
+  program: Program,
+  args: readonly string[],
+  path: string,
+): Promise<void> {
   const daemon = await startDaemon(where, program, args, 'ignore', outlive);
   cleanup.add(async () => {
     if (isMounted(where, path)) {

@@ -33,15 +33,30 @@ export class GuestMounter implements Mounter {
   async mount(volume: Volume, filesystem: FileSystem, _subvolume?: number, at?: string): Promise<MountedTree> {
     if (isPacked(filesystem)) return await this.#unpacker.mount(volume, filesystem, at);
     const refusal = this.refuses(filesystem);
-    if (refusal !== undefined || (filesystem.kind !== 'ext' && filesystem.kind !== 'xfs')) throw new LayerswarmError('denied', refusal ?? filesystem.kind);
-    if (volume.offset !== 0) throw new LayerswarmError('unsupported', `a virtual machine is given whole files, and ${volume.name} is a part of one: leave out --backend`);
+    if (refusal !== undefined || (filesystem.kind !== 'ext' && filesystem.kind !== 'xfs'))
+      throw new LayerswarmError('denied', refusal ?? filesystem.kind);
+    if (volume.offset !== 0)
+      throw new LayerswarmError(
+        'unsupported',
+        `a virtual machine is given whole files, and ${volume.name} is a part of one: leave out --backend`,
+      );
     const { where, signal } = this.#options;
     await replayExtJournal(where, volume, filesystem, signal);
     const path = at ?? join(where.scratch, `tree${this.#mounts++}`);
     mkdirSync(path, { mode: 0o700, recursive: true });
     // The inodes of the disk, or hard links would be files of their own.
     const options = ['use_ino', 'kernel_cache', 'entry_timeout=3600', 'attr_timeout=3600', 'negative_timeout=3600'];
-    const args = ['--no-fork', '--ro', '--format=raw', '-a', volume.file, '-m', `/dev/sda:/:ro,nodev,nosuid,noexec:${MOUNT_TYPES[filesystem.kind]}`, ...options.flatMap((option) => ['-o', option]), path];
+    const args = [
+      '--no-fork',
+      '--ro',
+      '--format=raw',
+      '-a',
+      volume.file,
+      '-m',
+      `/dev/sda:/:ro,nodev,nosuid,noexec:${MOUNT_TYPES[filesystem.kind]}`,
+      ...options.flatMap((option) => ['-o', option]),
+      path,
+    ];
     await serveFuse(this.#options, 'guestmount', args, path);
     return { path };
   }

@@ -39,7 +39,7 @@ export class LoopMounter implements Mounter {
     const { where, cleanup, signal } = this.#options;
     await replayExtJournal(where, volume, filesystem, signal);
     const known = this.#devices.get(volume.name);
-    const device = known ?? await this.#attach(volume);
+    const device = known ?? (await this.#attach(volume));
     const path = at ?? join(where.scratch, `tree${this.#mounts++}`);
     mkdirSync(path, { mode: 0o700, recursive: true });
     const options = [
@@ -55,14 +55,18 @@ export class LoopMounter implements Mounter {
       if (known === undefined) await runProgram(where, 'losetup', ['--detach', device]);
     }
     this.#devices.set(volume.name, device);
-    cleanup.add(async () => { await runProgram(where, 'umount', [path]); });
+    cleanup.add(async () => {
+      await runProgram(where, 'umount', [path]);
+    });
     return { path };
   }
 
   /** Writable, since the kernel replays the logs of xfs and btrfs onto the overlay. The subvolumes of a btrfs share one device. */
   async #attach({ file, offset, size }: Volume): Promise<string> {
     const { where, signal } = this.#options;
-    const output = await runProgram(where, 'losetup', ['--show', '--find', '--offset', String(offset), '--sizelimit', String(size), file], { signal });
+    const output = await runProgram(where, 'losetup', ['--show', '--find', '--offset', String(offset), '--sizelimit', String(size), file], {
+      signal,
+    });
     return output.toString('utf8').trim();
   }
 }

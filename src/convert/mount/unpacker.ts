@@ -64,7 +64,9 @@ export class Unpacker {
     await this.#unpack(filesystem.kind, image, tree, join(where.scratch, `jail${number}`));
     if (at !== undefined) {
       await runProgram(where, 'mount', ['-n', '--bind', '-o', 'ro', tree, at]);
-      cleanup.add(async () => { await runProgram(where, 'umount', ['--lazy', at]); });
+      cleanup.add(async () => {
+        await runProgram(where, 'umount', ['--lazy', at]);
+      });
     }
     return { path: tree, ...(unpacked && { volume: { ...unpacked, unpacked: tree } }) };
   }
@@ -73,9 +75,15 @@ export class Unpacker {
     const { where, signal } = this.#options;
     requirePrograms(['unshare', 'chroot', 'mount', 'setpriv']);
     mkdirSync(jail, { mode: 0o755 });
-    const args = kind === 'erofs' ? ['--overwrite', '--extract=/tree', '/image'] : ['-quiet', '-no-progress', '-force', '-dest', '/tree', '/image'];
+    const args =
+      kind === 'erofs' ? ['--overwrite', '--extract=/tree', '/image'] : ['-quiet', '-no-progress', '-force', '-dest', '/tree', '/image'];
     try {
-      await runProgram(where, 'unshare', ['--mount', '--propagation', 'private', 'sh', '-euc', JAIL, 'sh', jail, image, tree, PROGRAMS[kind], ...args], { signal });
+      await runProgram(
+        where,
+        'unshare',
+        ['--mount', '--propagation', 'private', 'sh', '-euc', JAIL, 'sh', jail, image, tree, PROGRAMS[kind], ...args],
+        { signal },
+      );
     } catch (error) {
       const { bavail, bsize } = await statfs(where.scratch);
       if (signal?.aborted !== true && bavail * bsize < FULL_BYTES) throw noSpace(where, error);
@@ -94,14 +102,25 @@ function missingProgram(kind: PackedKind): string {
 }
 
 /** Looks over all names, and how much it will be, before anything is written: a program then meets no name that leads out, and no folder twice. */
-async function checkErofs({ scratch, prefix }: Surroundings, { file, offset, size }: Volume): Promise<{ file: string; offset: number; size: number }> {
+async function checkErofs(
+  { scratch, prefix }: Surroundings,
+  { file, offset, size }: Volume,
+): Promise<{ file: string; offset: number; size: number }> {
   using source = new FileSource(`${prefix}${file}`, offset + size);
   const tree = ErofsTree.open(new WindowSource(source, offset, size), '/');
-  if (tree === undefined) throw new LayerswarmError('unsupported', 'the erofs file system has features that are not known here: let the kernel read it, as root with --trust, if you know where the disk comes from');
+  if (tree === undefined)
+    throw new LayerswarmError(
+      'unsupported',
+      'the erofs file system has features that are not known here: let the kernel read it, as root with --trust, if you know where the disk comes from',
+    );
   let bytes = 0;
   for (const { inode } of tree.walk('', () => false)) if (inode.type === 'f') bytes += inode.size;
   const { bavail, bsize } = await statfs(scratch);
-  if (bytes > bavail * bsize) throw new LayerswarmError('disk-full', `the files of the erofs have ${formatBytes(bytes)}, and ${scratch} has room for ${formatBytes(bavail * bsize)}: use another folder with --scratch`);
+  if (bytes > bavail * bsize)
+    throw new LayerswarmError(
+      'disk-full',
+      `the files of the erofs have ${formatBytes(bytes)}, and ${scratch} has room for ${formatBytes(bavail * bsize)}: use another folder with --scratch`,
+    );
   return { file, offset, size };
 }
 

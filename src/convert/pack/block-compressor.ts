@@ -50,7 +50,12 @@ export function zstdFormat(): BlockFormat {
   return {
     name: `zstd ${process.versions['zstd'] ?? ''}, level ${ZSTD_LEVEL}, frames of 1 MiB`,
     start: () => Buffer.alloc(0),
-    compressor: (block) => createZstdCompress({ chunkSize: BLOCK_BYTES + MAX_GROWTH, pledgedSrcSize: block.length, params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL, [constants.ZSTD_c_checksumFlag]: 1 } }),
+    compressor: (block) =>
+      createZstdCompress({
+        chunkSize: BLOCK_BYTES + MAX_GROWTH,
+        pledgedSrcSize: block.length,
+        params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL, [constants.ZSTD_c_checksumFlag]: 1 },
+      }),
     sum: () => undefined,
     end: () => Buffer.alloc(0),
   };

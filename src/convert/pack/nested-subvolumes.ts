@@ -15,7 +15,9 @@ export class NestedSubvolumes {
 
   constructor(system: Pick<OpenSystem, 'where' | 'folders'>) {
     this.#system = system;
-    this.#placed = new Set(system.folders.map(({ folder }) => lstatSync(`${system.where.prefix}${folder}`, { bigint: true }).dev.toString()));
+    this.#placed = new Set(
+      system.folders.map(({ folder }) => lstatSync(`${system.where.prefix}${folder}`, { bigint: true }).dev.toString()),
+    );
   }
 
   /**

@@ -60,9 +60,15 @@ export interface PackOptions {
 }
 
 /** Packs trees, one after the other, into one layer. On failure nothing is left at `output`. */
-export async function packLayer(trees: readonly PackedTree[], { where, output, compression, signal, onProgress }: PackOptions): Promise<PackedLayer> {
+export async function packLayer(
+  trees: readonly PackedTree[],
+  { where, output, compression, signal, onProgress }: PackOptions,
+): Promise<PackedLayer> {
   const pipe = await makePipe(where.scratch);
-  const worker = new Worker(workerFile(), { workerData: { input: pipe.read, output, compression } satisfies PackJob, resourceLimits: WORKER_LIMITS });
+  const worker = new Worker(workerFile(), {
+    workerData: { input: pipe.read, output, compression } satisfies PackJob,
+    resourceLimits: WORKER_LIMITS,
+  });
   const failure = new AbortController();
   // A worker that fails (the disk is full) no longer reads: tar must not wait for it for ever.
   const packed = receive(worker, onProgress).catch((error: unknown) => {
@@ -73,7 +79,8 @@ export async function packLayer(trees: readonly PackedTree[], { where, output, c
   packed.catch(() => undefined);
   try {
     try {
-      for (const [i, tree] of trees.entries()) await runTar(where, tree, pipe.write, `tar${i}`, AbortSignal.any([failure.signal, ...(signal === undefined ? [] : [signal])]));
+      for (const [i, tree] of trees.entries())
+        await runTar(where, tree, pipe.write, `tar${i}`, AbortSignal.any([failure.signal, ...(signal === undefined ? [] : [signal])]));
     } catch (error) {
       // The worker's own failure is why it was stopped, and not a consequence of it.
       throw failure.signal.aborted ? failure.signal.reason : error;
@@ -114,7 +121,9 @@ function receive(worker: Worker, onProgress: ((bytes: number) => void) | undefin
       else reject(new LayerswarmError(answer.failed.code, `the layer cannot be written: ${answer.failed.message}`));
     });
     worker.on('error', reject);
-    worker.on('exit', () => { reject(new LayerswarmError('internal', 'the packing thread ended early')); });
+    worker.on('exit', () => {
+      reject(new LayerswarmError('internal', 'the packing thread ended early'));
+    });
   });
 }
 

@@ -51,7 +51,16 @@ async function pack({ input, output, compression }: PackJob): Promise<PackAnswer
     filter.end();
     await compressor?.end();
     fsyncSync(file);
-    return { done: { diffId: diffId.copy().digest('hex'), diffSize, digest: digest.digest('hex'), size, compressor: format?.name, ...filter.counts } };
+    return {
+      done: {
+        diffId: diffId.copy().digest('hex'),
+        diffSize,
+        digest: digest.digest('hex'),
+        size,
+        compressor: format?.name,
+        ...filter.counts,
+      },
+    };
   } finally {
     closeSync(file);
   }

@@ -29,7 +29,8 @@ export function packageFiles(tree: GuestTree): Map<string, string> | undefined {
       const other = owners.get(path);
       if (other !== undefined && other !== owner) claimed.add(path);
       owners.set(path, owner);
-      if (owners.size > MAX_FILES) throw new LayerswarmError('too-large', `the packages of the system have more than ${MAX_FILES} files: convert without --split`);
+      if (owners.size > MAX_FILES)
+        throw new LayerswarmError('too-large', `the packages of the system have more than ${MAX_FILES} files: convert without --split`);
     }
   }
   for (const path of claimed) owners.delete(path);

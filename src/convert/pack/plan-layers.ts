@@ -64,7 +64,16 @@ export async function planLayers(system: OpenSystem, options: PlanOptions): Prom
     const below = patternsBelow([...patterns, ...separate], latin1(place.at));
     const isAdded = place.made === true && places.length > 0;
     const excluded = patternsToRegExp([...ALWAYS_OUT, ...below]);
-    const scan = await scanTree(system.where, place, isAdded ? withoutRoot(excluded) : excluded, options.signal, split && ((file) => { split.add(places.length, place.at, file); }));
+    const scan = await scanTree(
+      system.where,
+      place,
+      isAdded ? withoutRoot(excluded) : excluded,
+      options.signal,
+      split &&
+        ((file) => {
+          split.add(places.length, place.at, file);
+        }),
+    );
     places.push(place);
     scans.push(scan);
     for (const nested of scan.nested) {
@@ -79,7 +88,11 @@ export async function planLayers(system: OpenSystem, options: PlanOptions): Prom
   }
   noteSpecials(places, scans, onNote);
   const all = [...patterns, ...separate];
-  const trees = places.map((place, i): PackedTree => ({ ...place, exclude: patternsBelow(all, latin1(place.at)), ...(place.made === true && i > 0 && { only: addedNames(system.where, place.folder) }) }));
+  const trees = places.map((place, i): PackedTree => ({
+    ...place,
+    exclude: patternsBelow(all, latin1(place.at)),
+    ...(place.made === true && i > 0 && { only: addedNames(system.where, place.folder) }),
+  }));
   return {
     layers: split === undefined ? [{ name: '', trees }] : splitTrees(system.where.scratch, trees, split.layers()),
     expected: { entries: sum(scans, ({ entries }) => entries), bytes: sum(scans, ({ bytes }) => bytes) },
@@ -93,7 +106,13 @@ function withoutRoot(excluded: RegExp): RegExp {
 
 function addedNames({ scratch, prefix }: OpenSystem['where'], folder: string): string {
   const file = join(scratch, 'added');
-  writeFileSync(file, readdirSync(`${prefix}${folder}`).sort().map((name) => `./${name}\0`).join(''));
+  writeFileSync(
+    file,
+    readdirSync(`${prefix}${folder}`)
+      .sort()
+      .map((name) => `./${name}\0`)
+      .join(''),
+  );
   return file;
 }
 
@@ -111,9 +130,18 @@ function splitTrees(scratch: string, trees: readonly PackedTree[], packages: rea
   const layers = packages.map(({ name, files }, i): PlannedLayer => ({
     name,
     // The whiteouts, and what patterns leave out, are not among the names.
-    trees: files.flatMap((names, place) => (names.length === 0 ? [] : [{ ...trees[place]!, exclude: [], only: nameList(`layer${i}-${place}`, names, '\0') }])),
+    trees: files.flatMap((names, place) =>
+      names.length === 0 ? [] : [{ ...trees[place]!, exclude: [], only: nameList(`layer${i}-${place}`, names, '\0') }],
+    ),
   }));
-  const rest = trees.map((tree, place) => ({ ...tree, without: nameList(`packaged-${place}`, packages.flatMap(({ files }) => files[place] ?? []), '\n') }));
+  const rest = trees.map((tree, place) => ({
+    ...tree,
+    without: nameList(
+      `packaged-${place}`,
+      packages.flatMap(({ files }) => files[place] ?? []),
+      '\n',
+    ),
+  }));
   return [...layers, { name: '', trees: rest }];
 }
 
@@ -123,7 +151,9 @@ function excludePattern(path: string): string {
 }
 
 function swapFiles({ tree, fstab }: { tree: GuestTree; fstab: OpenSystem['fstab'] }): string[] {
-  const named = fstab.filter(({ spec, type }) => type === 'swap' && spec.startsWith('/') && !spec.startsWith('/dev/')).map(({ spec }) => spec);
+  const named = fstab
+    .filter(({ spec, type }) => type === 'swap' && spec.startsWith('/') && !spec.startsWith('/dev/'))
+    .map(({ spec }) => spec);
   return [...new Set([...named, ...SWAP_FILES])].flatMap((path) => {
     const end = SWAP_MAGIC.at + SWAP_MAGIC.text.length;
     const isSwap = tree.readFile(path, end)?.toString('latin1', SWAP_MAGIC.at, end) === SWAP_MAGIC.text;
@@ -135,15 +165,24 @@ function noteSpecials(places: readonly { at: string }[], scans: readonly Scan[],
   let holes = 0;
   for (const [i, { at }] of places.entries()) {
     const scan = scans[i]!;
-    const guestPath = (path: string): string => JSON.stringify(Buffer.from(`${at === '/' ? '' : at}${path.slice(1)}`, 'latin1').toString('utf8'));
-    if (scan.whiteouts.length > 0) onNote(`left out ${scan.whiteouts.length} files whose names begin with .wh., which means "deleted" in a layer: ${scan.whiteouts.slice(0, 3).map(guestPath).join(', ')}`);
+    const guestPath = (path: string): string =>
+      JSON.stringify(Buffer.from(`${at === '/' ? '' : at}${path.slice(1)}`, 'latin1').toString('utf8'));
+    if (scan.whiteouts.length > 0)
+      onNote(
+        `left out ${scan.whiteouts.length} files whose names begin with .wh., which means "deleted" in a layer: ${scan.whiteouts.slice(0, 3).map(guestPath).join(', ')}`,
+      );
     if (scan.beforeEpoch > 0) onNote(`${scan.beforeEpoch} files were modified before 1970, which a layer cannot say: they get 1970-01-01`);
-    if (scan.afterLatest > 0) onNote(`${scan.afterLatest} files were modified after 2242-03-16, which a layer cannot say: they get that day`);
+    if (scan.afterLatest > 0)
+      onNote(`${scan.afterLatest} files were modified after 2242-03-16, which a layer cannot say: they get that day`);
     if (scan.sockets > 0) onNote(`left out ${scan.sockets} sockets`);
     for (const { path, bytes, holes: size } of scan.sparse) {
       holes += size;
       onNote(`${guestPath(path)} is sparse, and becomes ${formatBytes(bytes)} in the layer`);
-      if (holes > MAX_HOLE_BYTES) throw new LayerswarmError('too-large', `sparse files such as ${guestPath(path)} would add ${formatBytes(holes)} of zeros to the layer: leave it out with --exclude`);
+      if (holes > MAX_HOLE_BYTES)
+        throw new LayerswarmError(
+          'too-large',
+          `sparse files such as ${guestPath(path)} would add ${formatBytes(holes)} of zeros to the layer: leave it out with --exclude`,
+        );
     }
   }
 }

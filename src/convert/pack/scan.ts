@@ -48,9 +48,19 @@ const MAX_RECORD_BYTES = 64 * 1024;
  * @param excluded paths that will not be packed, and are not counted
  * @param visit called for everything that will be
  */
-export async function scanTree(where: Surroundings, { folder, volume }: Pick<Place, 'folder' | 'volume'>, excluded: RegExp, signal: AbortSignal | undefined, visit?: (file: ScannedFile) => void): Promise<Scan> {
-  const find = await (volume === undefined ? startDaemon(where, 'find', ['-P', folder, '-xdev', '-printf', FORMAT], 'pipe') : startDaemon(where, TREE_READER, [readerTask({ ...volume, kind: 'scan' })], 'pipe'));
-  using _ = onAbort(signal, () => { find.child.kill('SIGKILL'); });
+export async function scanTree(
+  where: Surroundings,
+  { folder, volume }: Pick<Place, 'folder' | 'volume'>,
+  excluded: RegExp,
+  signal: AbortSignal | undefined,
+  visit?: (file: ScannedFile) => void,
+): Promise<Scan> {
+  const find = await (volume === undefined
+    ? startDaemon(where, 'find', ['-P', folder, '-xdev', '-printf', FORMAT], 'pipe')
+    : startDaemon(where, TREE_READER, [readerTask({ ...volume, kind: 'scan' })], 'pipe'));
+  using _ = onAbort(signal, () => {
+    find.child.kill('SIGKILL');
+  });
   const tally = new Tally(excluded, visit);
   const closed = once(find.child, 'close');
   try {
@@ -72,7 +82,16 @@ export async function scanTree(where: Surroundings, { folder, volume }: Pick<Pla
 }
 
 class Tally {
-  readonly scan = { entries: 0, afterLatest: 0, bytes: 0, whiteouts: [] as string[], sparse: [] as { path: string; bytes: number; holes: number }[], beforeEpoch: 0, sockets: 0, nested: [] as { path: string; device: string }[] };
+  readonly scan = {
+    entries: 0,
+    afterLatest: 0,
+    bytes: 0,
+    whiteouts: [] as string[],
+    sparse: [] as { path: string; bytes: number; holes: number }[],
+    beforeEpoch: 0,
+    sockets: 0,
+    nested: [] as { path: string; device: string }[],
+  };
   #device: string | undefined;
   readonly #linked = new Set<number>();
   readonly #excluded: RegExp;
@@ -84,7 +103,15 @@ class Tally {
   }
 
   add(record: string): void {
-    const [type, device, inode, size, blocks, links, mtime] = record.split(' ', 7) as [string, string, string, string, string, string, string];
+    const [type, device, inode, size, blocks, links, mtime] = record.split(' ', 7) as [
+      string,
+      string,
+      string,
+      string,
+      string,
+      string,
+      string,
+    ];
     const path = `./${record.slice(type.length + device.length + inode.length + size.length + blocks.length + links.length + mtime.length + 7)}`;
     this.#device ??= device;
     const { scan } = this;

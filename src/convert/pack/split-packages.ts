@@ -56,7 +56,13 @@ export class PackageSplit {
     }
     const sizes = new Map<string, number>();
     for (const { owner, bytes } of this.#members) sizes.set(owner!, (sizes.get(owner!) ?? 0) + bytes);
-    const own = new Set([...sizes].filter(([, bytes]) => bytes >= MIN_OWN_BYTES).sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1)).slice(0, MAX_OWN_LAYERS).map(([name]) => name));
+    const own = new Set(
+      [...sizes]
+        .filter(([, bytes]) => bytes >= MIN_OWN_BYTES)
+        .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
+        .slice(0, MAX_OWN_LAYERS)
+        .map(([name]) => name),
+    );
     const layers = new Map<string, (string[] | undefined)[]>();
     for (const { owner, place, name } of this.#members) {
       const layer = own.has(owner!) ? owner! : `small packages ${sharedLayer(owner!)}`;
@@ -64,7 +70,9 @@ export class PackageSplit {
       layers.set(layer, files);
       (files[place] ??= []).push(name);
     }
-    return [...layers].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, files]) => ({ name, files: Array.from(files, (names = []) => names.sort(inTreeOrder)) }));
+    return [...layers]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, files]) => ({ name, files: Array.from(files, (names = []) => names.sort(inTreeOrder)) }));
   }
 }
 

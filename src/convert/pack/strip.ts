@@ -5,14 +5,32 @@ export type Keepable = (typeof KEEPABLE)[number];
 /** Patterns of tar's `--exclude`, anchored at the root, in which `*` also matches slashes. */
 const PATTERNS: Readonly<Record<Exclude<Keepable, 'swap'>, readonly string[]>> = {
   kernel: [
-    './boot/vmlinuz*', './boot/vmlinux*', './boot/initrd*', './boot/initramfs*', './boot/System.map*', './boot/config-*', './boot/efi/*', './boot/grub*/*', './boot/loader/*',
-    './boot/Image*', './boot/dtb*', './vmlinuz*', './initrd.img*',
+    './boot/vmlinuz*',
+    './boot/vmlinux*',
+    './boot/initrd*',
+    './boot/initramfs*',
+    './boot/System.map*',
+    './boot/config-*',
+    './boot/efi/*',
+    './boot/grub*/*',
+    './boot/loader/*',
+    './boot/Image*',
+    './boot/dtb*',
+    './vmlinuz*',
+    './initrd.img*',
   ],
   modules: ['./lib/modules/*', './usr/lib/modules/*'],
   firmware: ['./lib/firmware/*', './usr/lib/firmware/*'],
   caches: [
-    './var/cache/apt/*.bin', './var/cache/apt/archives/*.deb', './var/lib/apt/lists/*', './var/cache/dnf/*', './var/cache/yum/*', './var/cache/zypp/*', './var/cache/pacman/pkg/*',
-    './var/cache/apk/*', './var/cache/debconf/*-old',
+    './var/cache/apt/*.bin',
+    './var/cache/apt/archives/*.deb',
+    './var/lib/apt/lists/*',
+    './var/cache/dnf/*',
+    './var/cache/yum/*',
+    './var/cache/zypp/*',
+    './var/cache/pacman/pkg/*',
+    './var/cache/apk/*',
+    './var/cache/debconf/*-old',
   ],
   'ssh-host-keys': ['./etc/ssh/ssh_host_*'],
   'machine-id': ['./etc/machine-id', './var/lib/dbus/machine-id', './var/lib/systemd/random-seed', './var/lib/systemd/credential.secret'],
@@ -44,10 +62,12 @@ export function literalPattern(path: string): string {
 
 /** What tar's matching of such patterns comes to: `*` matches anything, and whatever lies below a match is left out too. */
 export function patternsToRegExp(patterns: readonly string[]): RegExp {
-  const alternatives = patterns.map((pattern) => pattern.replaceAll(/\\?[\s\S]/g, (part) => {
-    if (part === '*') return '[^]*';
-    if (part === '?') return '[^]';
-    return (part.length === 2 ? part[1]! : part).replace(/[.+^${}()|[\]\\?*]/, '\\$&');
-  }));
+  const alternatives = patterns.map((pattern) =>
+    pattern.replaceAll(/\\?[\s\S]/g, (part) => {
+      if (part === '*') return '[^]*';
+      if (part === '?') return '[^]';
+      return (part.length === 2 ? part[1]! : part).replace(/[.+^${}()|[\]\\?*]/, '\\$&');
+    }),
+  );
   return new RegExp(alternatives.length === 0 ? '(?!)' : `^(?:${alternatives.join('|')})(?:/|$)`);
 }

@@ -1,5 +1,15 @@
 import { LayerswarmError } from '../../errors.ts';
-import { bodySize, checkType, entryName, isFile, isZeroDevice, paxRecords, TAR_BLOCK as BLOCK, TAR_TYPE as TYPE, type PaxRecords } from './tar-header.ts';
+import {
+  bodySize,
+  checkType,
+  entryName,
+  isFile,
+  isZeroDevice,
+  paxRecords,
+  TAR_BLOCK as BLOCK,
+  TAR_TYPE as TYPE,
+  type PaxRecords,
+} from './tar-header.ts';
 
 /** Extended headers are held until the entry that they belong to is known; xattrs and long names fit this many times over. */
 const MAX_HELD_BYTES = 4 * 1024 * 1024;

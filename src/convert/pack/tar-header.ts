@@ -50,7 +50,8 @@ export function paxRecords(bytes: Buffer): PaxRecords {
     const length = bytes.toString('latin1', at, space);
     const end = at + Number(length);
     const equals = bytes.indexOf(0x3d, space);
-    if (space === -1 || !/^\d{1,10}$/.test(length) || end > bytes.length || equals === -1 || equals >= end || bytes[end - 1] !== 0x0a) throw wrote('an extended header that is none');
+    if (space === -1 || !/^\d{1,10}$/.test(length) || end > bytes.length || equals === -1 || equals >= end || bytes[end - 1] !== 0x0a)
+      throw wrote('an extended header that is none');
     records.set(bytes.toString('latin1', space + 1, equals), bytes.toString('latin1', equals + 1, end - 1));
     at = end;
   }

@@ -66,12 +66,16 @@ function readTable(disk: ByteSource, offset: number, sectorSize: 512 | 4096): Pa
       label: entries.toString('utf16le', at + 56, at + 128).split('\0', 1)[0]!,
     });
   }
-  if (partitions.length > MAX_PARTITIONS) throw new LayerswarmError('too-large', `the disk's GPT has ${partitions.length} partitions, and the limit is ${MAX_PARTITIONS}`);
+  if (partitions.length > MAX_PARTITIONS)
+    throw new LayerswarmError('too-large', `the disk's GPT has ${partitions.length} partitions, and the limit is ${MAX_PARTITIONS}`);
   return { kind: 'gpt', sectorSize, partitions };
 }
 
 function readGuid(bytes: Buffer, at: number): string {
   const hex = (from: number, to: number): string => bytes.toString('hex', at + from, at + to);
-  const swapped = (from: number, to: number): string => Buffer.from(bytes.subarray(at + from, at + to)).reverse().toString('hex');
+  const swapped = (from: number, to: number): string =>
+    Buffer.from(bytes.subarray(at + from, at + to))
+      .reverse()
+      .toString('hex');
   return `${swapped(0, 4)}-${swapped(4, 6)}-${swapped(6, 8)}-${hex(8, 10)}-${hex(10, 16)}`;
 }

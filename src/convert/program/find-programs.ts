@@ -46,7 +46,11 @@ export function requirePrograms(programs: readonly Program[], has: (program: Pro
   const missing = programs.filter((program) => !has(program));
   if (missing.length === 0) return;
   const packages = [...new Set(missing.map((program) => PACKAGES[program]))];
-  throw new LayerswarmError('unavailable', `missing on this host: ${missing.join(', ')}; on Debian: apt-get install ${packages.join(' ')}`, { detail: { missing, packages } });
+  throw new LayerswarmError(
+    'unavailable',
+    `missing on this host: ${missing.join(', ')}; on Debian: apt-get install ${packages.join(' ')}`,
+    { detail: { missing, packages } },
+  );
 }
 
 function isExecutable(path: string): boolean {

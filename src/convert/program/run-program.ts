@@ -39,22 +39,43 @@ const LIBGUESTFS = { LIBGUESTFS_BACKEND: 'direct', LIBGUESTFS_CACHEDIR: '/var/tm
 
 /** Programs never see the user's locale, time zone or configuration: output and archive bytes must not depend on them. */
 export function programEnvironment(scratch: string): NodeJS.ProcessEnv {
-  return { ...LIBGUESTFS, PATH: PROGRAM_PATH, LC_ALL: 'C', TZ: 'UTC', HOME: scratch, TMPDIR: scratch, [SCRATCH_MARK]: scratch, ...inherited() };
+  return {
+    ...LIBGUESTFS,
+    PATH: PROGRAM_PATH,
+    LC_ALL: 'C',
+    TZ: 'UTC',
+    HOME: scratch,
+    TMPDIR: scratch,
+    [SCRATCH_MARK]: scratch,
+    ...inherited(),
+  };
 }
 
 /** Marks of a test run, by which it finds what was left behind; where Node keeps what it has compiled; and how this host runs libguestfs, which has no other configuration. */
 function inherited(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => name === 'SWARM_TEST_RUN' || name === 'NODE_COMPILE_CACHE' || name.startsWith('LIBGUESTFS_') || name.startsWith('SUPERMIN_')));
+  return Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) =>
+        name === 'SWARM_TEST_RUN' || name === 'NODE_COMPILE_CACHE' || name.startsWith('LIBGUESTFS_') || name.startsWith('SUPERMIN_'),
+    ),
+  );
 }
 
 /**
  * Runs a program to its end, without a shell. It ends with this process, whatever ends that.
  * @throws LayerswarmError with what the program said last
  */
-export async function runProgram(where: Surroundings, program: Runnable, args: readonly string[], options: RunOptions = {}): Promise<Buffer> {
+export async function runProgram(
+  where: Surroundings,
+  program: Runnable,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<Buffer> {
   options.signal?.throwIfAborted();
   const child = start(where, [...commandOf(program), ...args], [options.stdin ?? 'ignore', options.stdout ?? 'pipe', 'pipe']);
-  const stop = (): void => { child.kill('SIGKILL'); };
+  const stop = (): void => {
+    child.kill('SIGKILL');
+  };
   using _ = onAbort(options.signal, stop);
   const output: Buffer[] = [];
   let length = 0;
@@ -89,7 +110,13 @@ export interface Daemon {
 const STOP_GRACE = 5_000;
 
 /** Starts a program in a session of its own: a Ctrl-C reaches this process alone, which then stops what it started in order. */
-export async function startDaemon(where: Surroundings, program: Runnable, args: readonly string[], stdio: 'ignore' | 'pipe' = 'ignore', outlive = false): Promise<Daemon> {
+export async function startDaemon(
+  where: Surroundings,
+  program: Runnable,
+  args: readonly string[],
+  stdio: 'ignore' | 'pipe' = 'ignore',
+  outlive = false,
+): Promise<Daemon> {
   const child = start(where, [...commandOf(program), ...args], [stdio, 'pipe', 'pipe'], outlive);
   // Where nobody reads its output: a program may say there, and not on its standard error, what is wrong.
   const errors = collectErrors(child, ...(stdio === 'ignore' ? [child.stdout] : []));
@@ -109,7 +136,9 @@ export async function startDaemon(where: Surroundings, program: Runnable, args: 
     pid: child.pid!,
     child,
     ended: finished,
-    get running() { return exit === undefined; },
+    get running() {
+      return exit === undefined;
+    },
     failure: () => programFailed(nameOf(program), exit?.code ?? null, exit?.killedBy ?? null, errors()),
     async stop(grace = STOP_GRACE) {
       if (exit !== undefined) return;
@@ -141,20 +170,35 @@ function nameOf(program: Runnable): string {
 
 async function ended(child: ChildProcess, program: string): Promise<[number | null, NodeJS.Signals | null]> {
   return await new Promise((resolve, reject) => {
-    child.once('error', (error) => { reject(new LayerswarmError('unavailable', `${program} cannot be started: ${error.message}`, { cause: error })); });
-    child.once('close', (code, killedBy) => { resolve([code, killedBy]); });
+    child.once('error', (error) => {
+      reject(new LayerswarmError('unavailable', `${program} cannot be started: ${error.message}`, { cause: error }));
+    });
+    child.once('close', (code, killedBy) => {
+      resolve([code, killedBy]);
+    });
   });
 }
 
 /** What the program says last on its standard error, and on what else is given. */
 function collectErrors(child: ChildProcess, ...more: (Readable | null)[]): () => string {
   let text = '';
-  for (const stream of [child.stderr, ...more]) stream?.setEncoding('utf8').on('data', (chunk: string) => { text = (text + chunk).slice(-4096); });
+  for (const stream of [child.stderr, ...more])
+    stream?.setEncoding('utf8').on('data', (chunk: string) => {
+      text = (text + chunk).slice(-4096);
+    });
   return () => text;
 }
 
 function programFailed(program: string, code: number | null, killedBy: NodeJS.Signals | null, stderr: string): LayerswarmError {
   // What a program quotes may come from the disk: no control characters reach the terminal.
-  const said = stderr.trim().split('\n').slice(-3).join('; ').replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 400);
-  return new LayerswarmError('internal', `${program} ended with ${killedBy ?? `exit code ${code}`}${said === '' ? '' : `: ${said}`}`, { detail: { program, code, killedBy, said } });
+  const said = stderr
+    .trim()
+    .split('\n')
+    .slice(-3)
+    .join('; ')
+    .replaceAll(/[^\x20-\x7e]/g, '?')
+    .slice(0, 400);
+  return new LayerswarmError('internal', `${program} ended with ${killedBy ?? `exit code ${code}`}${said === '' ? '' : `: ${said}`}`, {
+    detail: { program, code, killedBy, said },
+  });
 }

@@ -26,8 +26,17 @@ export async function privateSurroundings(scratch: string): Promise<PrivateSurro
   return {
     scratch,
     prefix: `/proc/${pid}/root`,
-    enter: (command) => ['nsenter', `--mount=/proc/${pid}/ns/mnt`, `--net=/proc/${pid}/ns/net`, `--ipc=/proc/${pid}/ns/ipc`, '--', ...command],
+    enter: (command) => [
+      'nsenter',
+      `--mount=/proc/${pid}/ns/mnt`,
+      `--net=/proc/${pid}/ns/net`,
+      `--ipc=/proc/${pid}/ns/ipc`,
+      '--',
+      ...command,
+    ],
     // It sleeps, and holds nothing that would have to be written.
-    close: async () => { await holder.stop(0); },
+    close: async () => {
+      await holder.stop(0);
+    },
   };
 }

@@ -4,12 +4,19 @@ import { u64le } from '../header/disk-header.ts';
 /** A member of a Linux software RAID: where its array's data is, or why that is not all there. */
 export type RaidMember =
   /** `array`: the same for every member; `events`: how often the array was written to, as far as this member knows */
-  | { readonly offset: number; readonly size: number; readonly level: 1; readonly members: number; readonly array: string; readonly events: number }
   | {
-    readonly unreadable: string;
-    /** Whether it may be left from before: a file system that was made later need not have written over it. */
-    readonly mayBeStale: boolean;
-  };
+      readonly offset: number;
+      readonly size: number;
+      readonly level: 1;
+      readonly members: number;
+      readonly array: string;
+      readonly events: number;
+    }
+  | {
+      readonly unreadable: string;
+      /** Whether it may be left from before: a file system that was made later need not have written over it. */
+      readonly mayBeStale: boolean;
+    };
 
 /** Kernel's include/uapi/linux/raid/md_p.h. */
 const MAGIC = 0xa92b_4efc;
@@ -29,12 +36,18 @@ export function readRaidMember(volume: ByteSource): RaidMember | undefined {
   // 1.2 at 4 KiB, 1.1 at the start, 1.0 8 KiB or a little more before the end.
   for (const sector of [8, 0, Math.floor((end - 16) / 8) * 8]) {
     const block = readIfThere(volume, sector * SECTOR, SUPERBLOCK_BYTES);
-    if (block !== undefined && block.readUInt32LE(0) === MAGIC && block.readUInt32LE(4) === 1 && u64le(block, 144) === sector) return readVersion1(block, volume.size);
+    if (block !== undefined && block.readUInt32LE(0) === MAGIC && block.readUInt32LE(4) === 1 && u64le(block, 144) === sector)
+      return readVersion1(block, volume.size);
   }
   const old = readIfThere(volume, Math.floor(volume.size / RESERVED_BYTES) * RESERVED_BYTES - RESERVED_BYTES, SUPERBLOCK_BYTES);
   if (old === undefined || old.readUInt32LE(0) !== MAGIC || old.readUInt32LE(4) !== 0) return undefined;
   const array = [20, 52, 56, 60].map((at) => old.toString('hex', at, at + 4)).join('');
-  return member({ level: old.readInt32LE(28), members: old.readUInt32LE(40), array, events: u64le(old, 156) }, 0, old.readUInt32LE(32) * 1024, volume.size);
+  return member(
+    { level: old.readInt32LE(28), members: old.readUInt32LE(40), array, events: u64le(old, 156) },
+    0,
+    old.readUInt32LE(32) * 1024,
+    volume.size,
+  );
 }
 
 function readVersion1(block: Buffer, size: number): RaidMember {
@@ -42,8 +55,14 @@ function readVersion1(block: Buffer, size: number): RaidMember {
   const number = block.readUInt32LE(160);
   if ((features & FEATURE.reshaping) !== 0) return { unreadable: 'a member of a software RAID that was being reshaped', mayBeStale: false };
   const role = 256 + number * 2 + 2 <= SUPERBLOCK_BYTES ? block.readUInt16LE(256 + number * 2) : NO_ROLE;
-  if ((features & FEATURE.recovering) !== 0 || role >= NO_ROLE) return { unreadable: 'a spare, failed or half-rebuilt member of a software RAID: take the disk of another member', mayBeStale: false };
-  return member({ level: block.readInt32LE(72), members: block.readUInt32LE(92), array: block.toString('hex', 16, 32), events: u64le(block, 200) }, u64le(block, 128) * SECTOR, u64le(block, 136) * SECTOR, size);
+  if ((features & FEATURE.recovering) !== 0 || role >= NO_ROLE)
+    return { unreadable: 'a spare, failed or half-rebuilt member of a software RAID: take the disk of another member', mayBeStale: false };
+  return member(
+    { level: block.readInt32LE(72), members: block.readUInt32LE(92), array: block.toString('hex', 16, 32), events: u64le(block, 200) },
+    u64le(block, 128) * SECTOR,
+    u64le(block, 136) * SECTOR,
+    size,
+  );
 }
 
 interface MirrorSet {
@@ -55,7 +74,12 @@ interface MirrorSet {
 
 function member({ level, members, array, events }: MirrorSet, offset: number, bytes: number, size: number): RaidMember {
   // Data from the first byte on: the superblock is at the end.
-  if (level !== 1) return { mayBeStale: offset === 0, unreadable: `a member of a software RAID ${level} of ${members} disks, which holds a part of the data: assemble it on a host that you trust (mdadm --assemble --readonly), and convert its device` };
-  if (!(bytes > 0 && offset + bytes <= size)) return { unreadable: 'a member of a software RAID 1 that is cut short or damaged', mayBeStale: offset === 0 };
+  if (level !== 1)
+    return {
+      mayBeStale: offset === 0,
+      unreadable: `a member of a software RAID ${level} of ${members} disks, which holds a part of the data: assemble it on a host that you trust (mdadm --assemble --readonly), and convert its device`,
+    };
+  if (!(bytes > 0 && offset + bytes <= size))
+    return { unreadable: 'a member of a software RAID 1 that is cut short or damaged', mayBeStale: offset === 0 };
   return { offset, size: bytes, level: 1, members, array, events };
 }

@@ -22,7 +22,10 @@ export interface ReaderTask {
 }
 
 /** The program stands beside this file, as TypeScript in a checkout and as JavaScript in the package. */
-export const TREE_READER: Runnable = { name: 'the reader of file systems', script: new URL(import.meta.url.endsWith('.ts') ? './tree-reader.ts' : './tree-reader.js', import.meta.url) };
+export const TREE_READER: Runnable = {
+  name: 'the reader of file systems',
+  script: new URL(import.meta.url.endsWith('.ts') ? './tree-reader.ts' : './tree-reader.js', import.meta.url),
+};
 
 /** For its command line. */
 export function readerTask(task: ReaderTask): string {

@@ -25,7 +25,9 @@ export interface TarEntry {
 /** The headers of an entry, byte for byte as GNU tar writes them with the options of `tar-program.ts`. */
 export function tarHeaders(entry: TarEntry): Buffer {
   const records: Buffer[] = [];
-  const record = (key: string, value: string | Buffer | number): void => { records.push(paxRecord(key, Buffer.isBuffer(value) ? value : Buffer.from(String(value), 'latin1'))); };
+  const record = (key: string, value: string | Buffer | number): void => {
+    records.push(paxRecord(key, Buffer.isBuffer(value) ? value : Buffer.from(String(value), 'latin1')));
+  };
   if (entry.target.length > NAME_BYTES) record('linkpath', entry.target);
   if (entry.name.length > NAME_BYTES || /[^\0-\x7f]/.test(entry.name)) record('path', entry.name);
   if (entry.uid > MAX_ID) record('uid', entry.uid);
@@ -43,7 +45,16 @@ export function tarHeaders(entry: TarEntry): Buffer {
   if (records.length === 0) return header;
   const body = Buffer.concat(records);
   const padding = Buffer.alloc(-body.length & (TAR_BLOCK - 1));
-  const extended = makeHeader({ name: paxName(entry.name), type: 'x', mode: 0o644, uid: 0, gid: 0, size: body.length, mtime: LATEST_TIME, target: '' });
+  const extended = makeHeader({
+    name: paxName(entry.name),
+    type: 'x',
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    size: body.length,
+    mtime: LATEST_TIME,
+    target: '',
+  });
   return Buffer.concat([extended, body, padding, header]);
 }
 
@@ -62,11 +73,17 @@ function paxRecord(key: string, value: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`${length} ${key}=`, 'latin1'), value, Buffer.from('\n')]);
 }
 
-type HeaderFields = Omit<TarEntry, 'type' | 'major' | 'minor' | 'attributes'> & { readonly type: string; readonly major?: number; readonly minor?: number };
+type HeaderFields = Omit<TarEntry, 'type' | 'major' | 'minor' | 'attributes'> & {
+  readonly type: string;
+  readonly major?: number;
+  readonly minor?: number;
+};
 
 function makeHeader({ name, type, mode, uid, gid, size, mtime, target, major, minor }: HeaderFields): Buffer {
   const header = Buffer.alloc(TAR_BLOCK);
-  const octal = (value: number, at: number, digits: number): void => { header.write(value.toString(8).padStart(digits, '0'), at, 'latin1'); };
+  const octal = (value: number, at: number, digits: number): void => {
+    header.write(value.toString(8).padStart(digits, '0'), at, 'latin1');
+  };
   header.write(name.slice(0, NAME_BYTES), 0, 'latin1');
   octal(mode, 100, 7);
   octal(uid, 108, 7);

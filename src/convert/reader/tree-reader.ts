@@ -54,7 +54,11 @@ function scan<I extends TreeInode>(tree: FileTree<I>, { below = '' }: ReaderTask
   }
 }
 
-function pack<I extends TreeInode>(tree: FileTree<I>, { below = '', at = '/', excluded = '(?!)', only, without }: ReaderTask, output: Output): void {
+function pack<I extends TreeInode>(
+  tree: FileTree<I>,
+  { below = '', at = '/', excluded = '(?!)', only, without }: ReaderTask,
+  output: Output,
+): void {
   const pattern = new RegExp(excluded);
   const wanted = only === undefined ? undefined : readNames(only, '\0');
   const unwanted = without === undefined ? new Set<string>() : readNames(without, '\n');
@@ -78,15 +82,17 @@ function readNames(file: string, end: string): Set<string> {
 function packEntry<I extends TreeInode>(tree: FileTree<I>, name: string, found: Found<I>, output: Output): void {
   const { inode } = found;
   const type = TAR_TYPES[inode.type as Exclude<InodeType, 's'>];
-  output.write(tarHeaders({
-    ...fieldsOf(inode),
-    name: inode.type === 'd' ? `${name}/` : name,
-    type,
-    target: inode.type === 'l' ? tree.linkTarget(inode) : '',
-    size: inode.type === 'f' ? inode.size : 0,
-    ...(type === '3' || type === '4' ? tree.device(inode) : {}),
-    attributes: tree.attributes(inode).filter(({ name }) => ATTRIBUTES.test(name)),
-  }));
+  output.write(
+    tarHeaders({
+      ...fieldsOf(inode),
+      name: inode.type === 'd' ? `${name}/` : name,
+      type,
+      target: inode.type === 'l' ? tree.linkTarget(inode) : '',
+      size: inode.type === 'f' ? inode.size : 0,
+      ...(type === '3' || type === '4' ? tree.device(inode) : {}),
+      attributes: tree.attributes(inode).filter(({ name }) => ATTRIBUTES.test(name)),
+    }),
+  );
   if (inode.type !== 'f') return;
   for (const part of tree.content(found)) output.write(part);
   output.write(Buffer.alloc(-inode.size & (TAR_BLOCK - 1)));

@@ -57,9 +57,13 @@ function startAt<I extends TreeInode>(fs: Walkable<I>, below: string): I {
 }
 
 function sorted<I extends TreeInode>(fs: Walkable<I>, folder: I): FolderEntry[] {
-  const entries = fs.entries(folder).filter(({ name }) => name !== '.' && name !== '..').sort((a, b) => (a.name < b.name ? -1 : 1));
+  const entries = fs
+    .entries(folder)
+    .filter(({ name }) => name !== '.' && name !== '..')
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const [i, { name }] of entries.entries()) {
-    if (name === '' || name.includes('/') || name.includes('\0') || name === entries[i - 1]?.name) throw fs.damaged(`a name in the folder of inode ${folder.number}`);
+    if (name === '' || name.includes('/') || name.includes('\0') || name === entries[i - 1]?.name)
+      throw fs.damaged(`a name in the folder of inode ${folder.number}`);
   }
   return entries;
 }

@@ -14,7 +14,15 @@ const MACHINES: readonly { machine: number; bits: 32 | 64; order: 'LE' | 'BE'; a
   { machine: 258, bits: 64, order: 'LE', architecture: 'loong64' },
   { machine: 8, bits: 64, order: 'LE', architecture: 'mips64le' },
 ];
-const PROGRAMS = ['/bin/sh', '/usr/bin/sh', '/bin/busybox', '/sbin/init', '/usr/lib/systemd/systemd', '/lib/systemd/systemd', '/usr/bin/env'];
+const PROGRAMS = [
+  '/bin/sh',
+  '/usr/bin/sh',
+  '/bin/busybox',
+  '/sbin/init',
+  '/usr/lib/systemd/systemd',
+  '/lib/systemd/systemd',
+  '/usr/bin/env',
+];
 
 /** The platform of the programs in the tree, from the ELF header of its shell. */
 export function readPlatform(tree: GuestTree): Platform {
@@ -23,7 +31,10 @@ export function readPlatform(tree: GuestTree): Platform {
     const platform = header && parseElf(header);
     if (platform !== undefined) return platform;
   }
-  throw new LayerswarmError('unsupported', `none of ${PROGRAMS.slice(0, 4).join(', ')} in the root is an ELF program of a known machine: is this the right root (--root)?`);
+  throw new LayerswarmError(
+    'unsupported',
+    `none of ${PROGRAMS.slice(0, 4).join(', ')} in the root is an ELF program of a known machine: is this the right root (--root)?`,
+  );
 }
 
 export function parseElf(header: Buffer): Platform | undefined {

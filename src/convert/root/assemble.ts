@@ -29,7 +29,26 @@ export interface Assembled {
 }
 
 /** What a boot mounts that is no file system of a disk. */
-const VIRTUAL_TYPES = new Set(['swap', 'tmpfs', 'proc', 'sysfs', 'devpts', 'devtmpfs', 'cgroup', 'cgroup2', 'nfs', 'nfs4', 'cifs', '9p', 'overlay', 'none', 'ignore', 'iso9660', 'udf', 'auto.nfs']);
+const VIRTUAL_TYPES = new Set([
+  'swap',
+  'tmpfs',
+  'proc',
+  'sysfs',
+  'devpts',
+  'devtmpfs',
+  'cgroup',
+  'cgroup2',
+  'nfs',
+  'nfs4',
+  'cifs',
+  '9p',
+  'overlay',
+  'none',
+  'ignore',
+  'iso9660',
+  'udf',
+  'auto.nfs',
+]);
 const FAT_TYPES = new Set(['vfat', 'msdos', 'exfat']);
 /** Without these a system does not work; the others are data that may lie on another disk. */
 const NEEDED = new Set(['/usr']);
@@ -60,15 +79,21 @@ export async function assemble(found: FoundRoot, options: FindOptions): Promise<
     .filter(({ file, type }) => file.startsWith('/') && file !== '/' && !VIRTUAL_TYPES.has(type))
     .sort((a, b) => depth(a.file) - depth(b.file));
   for (const entry of entries) {
-    const leaveOut = (problem: string): void => { note(`${JSON.stringify(shortened(entry.file))} is left out: ${problem}`); };
+    const leaveOut = (problem: string): void => {
+      note(`${JSON.stringify(shortened(entry.file))} is left out: ${problem}`);
+    };
     if (FAT_TYPES.has(entry.type)) {
       leaveOut(`it is ${entry.type}, which is not read`);
       continue;
     }
     const source = readable.find(({ volume, filesystem }) => meansVolume(entry.spec, volume, filesystem));
-    const problem = source === undefined ? `fstab mounts it from ${printable(entry.spec)}, which is not on this disk (--disk names further ones), or cannot be read` : source.refused;
+    const problem =
+      source === undefined
+        ? `fstab mounts it from ${printable(entry.spec)}, which is not on this disk (--disk names further ones), or cannot be read`
+        : source.refused;
     if (source === undefined || problem !== undefined) {
-      if (isNeeded(entry)) throw source?.broken ?? new LayerswarmError(source === undefined ? 'not-found' : 'denied', `${entry.file} is missing: ${problem}`);
+      if (isNeeded(entry))
+        throw source?.broken ?? new LayerswarmError(source === undefined ? 'not-found' : 'denied', `${entry.file} is missing: ${problem}`);
       leaveOut(problem ?? '');
       continue;
     }
@@ -88,7 +113,9 @@ export async function assemble(found: FoundRoot, options: FindOptions): Promise<
   for (const { path, source } of await automaticMounts(found, tree, options)) {
     if (entries.some(({ file }) => file.replace(/\/+$/, '') === path)) continue;
     const at = tree.resolve(path);
-    const isFree = at !== undefined && (at.stat === undefined ? at.path === path : at.stat.isDirectory() && tree.list(path).every((name) => name === 'lost+found'));
+    const isFree =
+      at !== undefined &&
+      (at.stat === undefined ? at.path === path : at.stat.isDirectory() && tree.list(path).every((name) => name === 'lost+found'));
     if (source.refused !== undefined) note(`"${path}" is left out: ${source.refused}`);
     else if (isFree && !folders.some((known) => known.at === at.path)) {
       const mounted = await orBroken(source, async () => await mounter.mount(source.volume, source.filesystem));
@@ -108,7 +135,12 @@ export async function assemble(found: FoundRoot, options: FindOptions): Promise<
 }
 
 /** ostree mounts the one /var of all versions of a system into the version that boots. */
-function addVariable({ deployment, below, evidence }: FoundRoot['root'], { where, note }: FindOptions, tree: GuestTree, folders: Place[]): void {
+function addVariable(
+  { deployment, below, evidence }: FoundRoot['root'],
+  { where, note }: FindOptions,
+  tree: GuestTree,
+  folders: Place[],
+): void {
   if (deployment?.variable === undefined || below === undefined) return;
   note(`the root is ${deployment.path}, a deployment of ostree; /sysroot, with the others, is left out`);
   if (evidence.fstab.some(({ file }) => file === '/var')) return;
@@ -119,22 +151,42 @@ function addVariable({ deployment, below, evidence }: FoundRoot['root'], { where
 
 function isUsrOf(root: ReadableVolume, source: ReadableVolume): boolean {
   const { partition } = source.volume;
-  return partition !== undefined && roleOf(partition) === 'usr' && source !== root && isAutomatic(partition) && goTogether(root.volume.partition, partition);
+  return (
+    partition !== undefined &&
+    roleOf(partition) === 'usr' &&
+    source !== root &&
+    isAutomatic(partition) &&
+    goTogether(root.volume.partition, partition)
+  );
 }
 
 /** What systemd-gpt-auto-generator(8) mounts: the partitions of the root's own disk whose types say what they are. */
-async function automaticMounts({ root, readable, usr }: FoundRoot, tree: GuestTree, options: FindOptions): Promise<{ path: string; source: ReadableVolume }[]> {
+async function automaticMounts(
+  { root, readable, usr }: FoundRoot,
+  tree: GuestTree,
+  options: FindOptions,
+): Promise<{ path: string; source: ReadableVolume }[]> {
   const { note } = options;
   const mounts: { path: string; source: ReadableVolume }[] = [];
   const slots = readable.filter((source) => isUsrOf(root.source, source));
-  const active = usr ?? await chooseSlot(slots, options);
+  const active = usr ?? (await chooseSlot(slots, options));
   if (active !== undefined) mounts.push({ path: '/usr', source: active });
-  for (const { volume } of slots.filter((slot) => slot !== active)) note(`${volume.name} is left out: ${active?.volume.name} is the /usr that is booted`);
+  for (const { volume } of slots.filter((slot) => slot !== active))
+    note(`${volume.name} is left out: ${active?.volume.name} is the /usr that is booted`);
   for (const source of readable) {
     const { partition, name } = source.volume;
     const role = roleOf(partition);
-    if (partition === undefined || role === undefined || role === 'root' || role === 'usr' || source === root.source || !isAutomatic(partition)) continue;
-    if (role === 'var' && partition.uuid !== varPartitionId(tree.readText('/etc/machine-id'))) note(`${name} is left out: it is the /var of a machine with another id than the root's`);
+    if (
+      partition === undefined ||
+      role === undefined ||
+      role === 'root' ||
+      role === 'usr' ||
+      source === root.source ||
+      !isAutomatic(partition)
+    )
+      continue;
+    if (role === 'var' && partition.uuid !== varPartitionId(tree.readText('/etc/machine-id')))
+      note(`${name} is left out: it is the /var of a machine with another id than the root's`);
     else if (mounts.some(({ path }) => path === `/${role}`)) note(`${name} is left out: another partition is /${role} already`);
     else mounts.push({ path: `/${role}`, source });
   }
@@ -159,7 +211,11 @@ async function orBroken<T>({ volume, filesystem }: ReadableVolume, mount: () => 
   }
 }
 
-async function mountEntry(entry: FstabEntry, { volume, filesystem }: ReadableVolume, { where, mounter, signal }: Pick<FindOptions, 'where' | 'mounter' | 'signal'>): Promise<MountedTree | undefined> {
+async function mountEntry(
+  entry: FstabEntry,
+  { volume, filesystem }: ReadableVolume,
+  { where, mounter, signal }: Pick<FindOptions, 'where' | 'mounter' | 'signal'>,
+): Promise<MountedTree | undefined> {
   if (filesystem.kind !== 'btrfs') return await mounter.mount(volume, filesystem);
   const path = mountOption(entry, 'subvol')?.replace(/^\/+/, '');
   if (path === undefined) {
@@ -169,7 +225,7 @@ async function mountEntry(entry: FstabEntry, { volume, filesystem }: ReadableVol
   // Mounted by id: a path goes through the disk's own names.
   const top = await mounter.mount(volume, filesystem, TOP_LEVEL);
   const subvolume = (await listSubvolumes(where, top.path, signal)).find((candidate) => candidate.path === path);
-  return subvolume && await mounter.mount(volume, filesystem, subvolume.id);
+  return subvolume && (await mounter.mount(volume, filesystem, subvolume.id));
 }
 
 /** For a message: it comes from the disk. */

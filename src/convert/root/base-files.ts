@@ -3,7 +3,17 @@ import { join } from 'node:path';
 import type { GuestTree } from './guest-tree.ts';
 
 /** systemd's src/shared/base-filesystem.c: what it makes at the first boot of a root in which there is nothing but a /usr. */
-const FOLDERS: Readonly<Record<string, number>> = { dev: 0o755, etc: 0o755, home: 0o755, proc: 0o755, root: 0o750, run: 0o755, sys: 0o755, tmp: 0o1777, var: 0o755 };
+const FOLDERS: Readonly<Record<string, number>> = {
+  dev: 0o755,
+  etc: 0o755,
+  home: 0o755,
+  proc: 0o755,
+  root: 0o750,
+  run: 0o755,
+  sys: 0o755,
+  tmp: 0o1777,
+  var: 0o755,
+};
 const LINKS = ['bin', 'lib', 'lib32', 'lib64', 'sbin'];
 
 /**

@@ -8,9 +8,16 @@ const OF_THE_DISK = new Set(['unsupported', 'size-mismatch', 'internal']);
 
 /** More bytes than its volume has: the disk was cut short, or the others that it is spread over are missing. */
 export function incomplete({ name, size }: Volume, filesystem: FileSystem): LayerswarmError | undefined {
-  if (filesystem.devices !== undefined) return new LayerswarmError('unsupported', `the btrfs file system of ${name} is spread over ${filesystem.devices} devices, which are not put together here: mount it where it came from, and seed its files (layerswarm seed tar:FILE)`);
+  if (filesystem.devices !== undefined)
+    return new LayerswarmError(
+      'unsupported',
+      `the btrfs file system of ${name} is spread over ${filesystem.devices} devices, which are not put together here: mount it where it came from, and seed its files (layerswarm seed tar:FILE)`,
+    );
   if (filesystem.size <= size) return undefined;
-  return new LayerswarmError('size-mismatch', `the disk is cut short: the ${filesystem.kind} file system of ${name} has ${formatBytes(filesystem.size)}, and the last ${formatBytes(filesystem.size - size)} of it are not there; copy it again`);
+  return new LayerswarmError(
+    'size-mismatch',
+    `the disk is cut short: the ${filesystem.kind} file system of ${name} has ${formatBytes(filesystem.size)}, and the last ${formatBytes(filesystem.size - size)} of it are not there; copy it again`,
+  );
 }
 
 /**
@@ -20,12 +27,24 @@ export function incomplete({ name, size }: Volume, filesystem: FileSystem): Laye
 export function unreadable({ name }: Volume, { kind }: FileSystem, error: unknown): LayerswarmError {
   if (!(error instanceof LayerswarmError) || !OF_THE_DISK.has(error.code) || (error.detail?.['killedBy'] ?? null) !== null) throw error;
   const { program, said, damage } = error.detail ?? {};
-  if (typeof damage === 'string') return new LayerswarmError('unsupported', `the ${kind} file system of ${name} is damaged: ${damage}; repair it where it came from (e2fsck -f)`, { cause: error });
+  if (typeof damage === 'string')
+    return new LayerswarmError(
+      'unsupported',
+      `the ${kind} file system of ${name} is damaged: ${damage}; repair it where it came from (e2fsck -f)`,
+      { cause: error },
+    );
   if (typeof program !== 'string' || typeof said !== 'string') return error;
-  const next = kind === 'ext'
-    ? 'repair it where it came from (e2fsck -f), or let a newer kernel read it: as root with --trust, or in a virtual machine with --backend guestfs'
-    : kind === 'xfs' || kind === 'btrfs' ? `repair it where it came from (${kind === 'xfs' ? 'xfs_repair' : 'btrfs check'})` : 'copy it again';
-  return new LayerswarmError('unsupported', `the ${kind} file system of ${name} cannot be read: it is damaged, or newer than the programs here; ${next} (${program} says: ${words(said)})`, { cause: error });
+  const next =
+    kind === 'ext'
+      ? 'repair it where it came from (e2fsck -f), or let a newer kernel read it: as root with --trust, or in a virtual machine with --backend guestfs'
+      : kind === 'xfs' || kind === 'btrfs'
+        ? `repair it where it came from (${kind === 'xfs' ? 'xfs_repair' : 'btrfs check'})`
+        : 'copy it again';
+  return new LayerswarmError(
+    'unsupported',
+    `the ${kind} file system of ${name} cannot be read: it is damaged, or newer than the programs here; ${next} (${program} says: ${words(said)})`,
+    { cause: error },
+  );
 }
 
 /** Without the file's name, which is one of ours, and without advice for it. */
@@ -38,5 +57,7 @@ function words(said: string): string {
 export function noRootBut(broken: readonly LayerswarmError[]): LayerswarmError | undefined {
   const [first, ...rest] = broken;
   if (first === undefined) return undefined;
-  return rest.length === 0 ? first : new LayerswarmError(first.code, broken.map(({ message }) => message).join('; also, '), { cause: first });
+  return rest.length === 0
+    ? first
+    : new LayerswarmError(first.code, broken.map(({ message }) => message).join('; also, '), { cause: first });
 }

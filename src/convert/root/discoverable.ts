@@ -19,7 +19,13 @@ const ARCHITECTURES: Readonly<Record<string, readonly [root: string, usr: string
 };
 const VAR_TYPE = '4d21b016-b534-45c2-a9fb-5c16e091fd2d';
 const ROLES = new Map<string, Role>([
-  ...Object.values(ARCHITECTURES).flatMap(([root, usr]) => [[root, 'root'], [usr, 'usr']] as const),
+  ...Object.values(ARCHITECTURES).flatMap(
+    ([root, usr]) =>
+      [
+        [root, 'root'],
+        [usr, 'usr'],
+      ] as const,
+  ),
   ['933ac7e1-2eb4-4f13-b844-0e14e2aef915', 'home'],
   ['3b8f8425-20e0-4f3b-907f-1a25a76f98e8', 'srv'],
   [VAR_TYPE, 'var'],
@@ -49,7 +55,9 @@ export function goTogether(root: Partition | undefined, usr: Partition): boolean
 export function varPartitionId(machineId: string | undefined): string | undefined {
   const key = /^[0-9a-f]{32}$/.exec(machineId?.trim() ?? '')?.[0];
   if (key === undefined) return undefined;
-  const id = createHmac('sha256', Buffer.from(key, 'hex')).update(Buffer.from(VAR_TYPE.replaceAll('-', ''), 'hex')).digest();
+  const id = createHmac('sha256', Buffer.from(key, 'hex'))
+    .update(Buffer.from(VAR_TYPE.replaceAll('-', ''), 'hex'))
+    .digest();
   id[6] = (id[6]! & 0x0f) | 0x40;
   id[8] = (id[8]! & 0x3f) | 0x80;
   return id.toString('hex', 0, 16).replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');

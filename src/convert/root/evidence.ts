@@ -54,5 +54,13 @@ export function score({ osRelease, hasInit, hasShell, fstab, namesItself, role, 
   if (isOnlyUsr || (role !== undefined && role !== 'root')) return 0;
   // With /usr on a file system of its own, neither of the first two can be seen yet.
   if (osRelease === undefined && !hasInit && !(hasEtc && (role === 'root' || (fstab.length > 0 && folders >= 3)))) return 0;
-  return (osRelease === undefined ? 0 : 4) + (hasInit ? 3 : 0) + (hasShell ? 1 : 0) + (namesItself ? 3 : 0) + (fstab.length > 0 ? 1 : 0) + (role === 'root' ? 2 : 0) + (folders >= 5 ? 1 : 0);
+  return (
+    (osRelease === undefined ? 0 : 4) +
+    (hasInit ? 3 : 0) +
+    (hasShell ? 1 : 0) +
+    (namesItself ? 3 : 0) +
+    (fstab.length > 0 ? 1 : 0) +
+    (role === 'root' ? 2 : 0) +
+    (folders >= 5 ? 1 : 0)
+  );
 }

@@ -22,21 +22,34 @@ export async function findRoot(disk: MappedDisk, options: FindOptions): Promise<
   const readable: ReadableVolume[] = [];
   for (const source of volumes) {
     const isMeant = wanted === undefined || wanted === source.volume.name || wanted.startsWith(`${source.volume.name}:`);
-    const result = source.refused === undefined && isMeant ? await candidatesOf(source, options) : isMeant && wanted !== undefined ? source.broken ?? [] : [];
+    const result =
+      source.refused === undefined && isMeant
+        ? await candidatesOf(source, options)
+        : isMeant && wanted !== undefined
+          ? (source.broken ?? [])
+          : [];
     if (result instanceof LayerswarmError) readable.push({ ...source, refused: result.message, broken: result });
     else readable.push(source);
     if (!(result instanceof LayerswarmError)) all.push(...result, ...result.flatMap((top) => deploymentsIn(top, options)));
     else if (wanted !== undefined) throw result;
   }
   const candidates = withoutOldDeployments(all, options);
-  const seen = [...readable.flatMap(({ volume, filesystem, refused }) => (refused === undefined ? [] : [`${volume.name}: ${filesystem.kind}; ${refused}`])), ...other.map(({ line }) => line)];
+  const seen = [
+    ...readable.flatMap(({ volume, filesystem, refused }) =>
+      refused === undefined ? [] : [`${volume.name}: ${filesystem.kind}; ${refused}`],
+    ),
+    ...other.map(({ line }) => line),
+  ];
   const broken = readable.flatMap(({ broken }) => broken ?? []);
   if (wanted === undefined && !candidates.some(({ score }) => score > 0)) {
     const error = noRootBut(broken);
     if (error !== undefined) throw error;
   }
   const remedies = [...new Set(other.flatMap(({ remedy }) => (remedy === 'none' ? [] : [REMEDIES[remedy]])))];
-  const found = await onlyUsr(candidates, usr, options) ?? { root: choose(wanted === undefined ? withoutOldSlots(candidates, options.note) : candidates, seen, remedies, wanted), ...(usr && { usr }) };
+  const found = (await onlyUsr(candidates, usr, options)) ?? {
+    root: choose(wanted === undefined ? withoutOldSlots(candidates, options.note) : candidates, seen, remedies, wanted),
+    ...(usr && { usr }),
+  };
   for (const warning of disk.warnings) options.note(warning);
   for (const { message } of broken) options.note(`left out: ${message}`);
   for (const { line } of other.filter(({ isLoss }) => isLoss)) options.note(`left out: ${line}`);
@@ -69,7 +82,10 @@ interface OtherVolume {
   readonly remedy: Remedy;
 }
 
-async function probeAll(disk: MappedDisk, { where, mounter, signal }: FindOptions): Promise<{ volumes: ReadableVolume[]; other: OtherVolume[] }> {
+async function probeAll(
+  disk: MappedDisk,
+  { where, mounter, signal }: FindOptions,
+): Promise<{ volumes: ReadableVolume[]; other: OtherVolume[] }> {
   const volumes: ReadableVolume[] = [];
   const other: OtherVolume[] = disk.unreadable.map((line) => ({ line, isLoss: true, remedy: 'none' }));
   for (const volume of disk.volumes) {
@@ -92,7 +108,12 @@ async function probeAll(disk: MappedDisk, { where, mounter, signal }: FindOption
   return { volumes, other };
 }
 
-function candidate(source: ReadableVolume, subvolume: Subvolume | undefined, { path, volume }: MountedTree, { where }: FindOptions): Candidate {
+function candidate(
+  source: ReadableVolume,
+  subvolume: Subvolume | undefined,
+  { path, volume }: MountedTree,
+  { where }: FindOptions,
+): Candidate {
   const folder = `${where.prefix}${path}`;
   const evidence = gatherEvidence(new GuestTree(folder), source.volume, source.filesystem, subvolume?.path);
   const name = subvolume === undefined || subvolume.path === '' ? source.volume.name : `${source.volume.name}:${subvolume.path}`;
@@ -103,8 +124,22 @@ function candidate(source: ReadableVolume, subvolume: Subvolume | undefined, { p
 function deploymentsIn(top: Candidate, { where }: FindOptions): Candidate[] {
   return findDeployments(new GuestTree(`${where.prefix}${top.folder}`)).map((deployment) => {
     const folder = `${top.folder}/${deployment.path}`;
-    const evidence = gatherEvidence(new GuestTree(`${where.prefix}${folder}`), top.source.volume, top.source.filesystem, top.subvolume?.path);
-    return { ...top, name: `${top.name}:${deployment.name}`, folder, evidence, score: score(evidence), deployment, below: top, ...(top.volume && { volume: { ...top.volume, below: latin1(deployment.path) } }) };
+    const evidence = gatherEvidence(
+      new GuestTree(`${where.prefix}${folder}`),
+      top.source.volume,
+      top.source.filesystem,
+      top.subvolume?.path,
+    );
+    return {
+      ...top,
+      name: `${top.name}:${deployment.name}`,
+      folder,
+      evidence,
+      score: score(evidence),
+      deployment,
+      below: top,
+      ...(top.volume && { volume: { ...top.volume, below: latin1(deployment.path) } }),
+    };
   });
 }
 
@@ -114,7 +149,10 @@ async function btrfsCandidates(source: ReadableVolume, options: FindOptions): Pr
   const top = await mounter.mount(source.volume, source.filesystem, TOP_LEVEL);
   const subvolumes = await listSubvolumes(where, top.path, signal);
   const snapshots = subvolumes.filter(({ readOnly }) => readOnly);
-  if (snapshots.length > 0) note(`${source.volume.name}: left out ${snapshots.length} read-only snapshot${snapshots.length === 1 ? '' : 's'}: ${listSnapshots(snapshots)}; --root ${source.volume.name}:NAME takes one`);
+  if (snapshots.length > 0)
+    note(
+      `${source.volume.name}: left out ${snapshots.length} read-only snapshot${snapshots.length === 1 ? '' : 's'}: ${listSnapshots(snapshots)}; --root ${source.volume.name}:NAME takes one`,
+    );
   const candidates: Candidate[] = [];
   for (const subvolume of subvolumes) {
     const isWanted = wanted === `${source.volume.name}:${subvolume.path}`;

@@ -20,7 +20,9 @@ export function parseFstab(text: string): FstabEntry[] {
     .filter((line) => line !== '' && !line.startsWith('#'))
     .slice(0, MAX_ENTRIES)
     .flatMap((line) => {
-      const [spec, file, type, options = 'defaults'] = line.split(/\s+/).map((field) => field.replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))));
+      const [spec, file, type, options = 'defaults'] = line
+        .split(/\s+/)
+        .map((field) => field.replaceAll(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))));
       return spec === undefined || file === undefined || type === undefined ? [] : [{ spec, file, type, options: options.split(',') }];
     });
 }
@@ -33,14 +35,20 @@ export function mountOption(entry: FstabEntry, name: string): string | undefined
 
 /** Whether `spec` means this volume. */
 export function meansVolume(spec: string, volume: Volume, filesystem: FileSystem): boolean {
-  const tag = /^(UUID|LABEL|PARTUUID|PARTLABEL)=["']?([^"']*)["']?$/.exec(spec) ?? /^\/dev\/disk\/by-(uuid|label|partuuid|partlabel)\/(.*)$/.exec(spec);
+  const tag =
+    /^(UUID|LABEL|PARTUUID|PARTLABEL)=["']?([^"']*)["']?$/.exec(spec) ??
+    /^\/dev\/disk\/by-(uuid|label|partuuid|partlabel)\/(.*)$/.exec(spec);
   if (tag !== null) {
     const value = tag[2]!;
     switch (tag[1]!.toUpperCase()) {
-      case 'UUID': return value !== '' && value.toLowerCase() === filesystem.uuid;
-      case 'LABEL': return value !== '' && value === filesystem.label;
-      case 'PARTUUID': return value.toLowerCase() === volume.partition?.uuid;
-      default: return value !== '' && value === volume.partition?.label;
+      case 'UUID':
+        return value !== '' && value.toLowerCase() === filesystem.uuid;
+      case 'LABEL':
+        return value !== '' && value === filesystem.label;
+      case 'PARTUUID':
+        return value.toLowerCase() === volume.partition?.uuid;
+      default:
+        return value !== '' && value === volume.partition?.label;
     }
   }
   if (volume.luks !== undefined) return spec === `/dev/mapper/luks-${volume.luks}`;
@@ -53,6 +61,7 @@ export function meansVolume(spec: string, volume: Volume, filesystem: FileSystem
   if (device === null) return false;
   const [, letter, number, nvme, mmc, part = number ?? ''] = device;
   // Which disk /dev/sdb was nobody knows any more where there is one; the partition's number on it is all that is left.
-  if (volume.diskNumber !== undefined && volume.diskNumber !== (letter === undefined ? Number(nvme ?? mmc) : letter.charCodeAt(0) - 97)) return false;
+  if (volume.diskNumber !== undefined && volume.diskNumber !== (letter === undefined ? Number(nvme ?? mmc) : letter.charCodeAt(0) - 97))
+    return false;
   return part === '' ? volume.diskNumber !== undefined && volume.partition === undefined : Number(part) === volume.partition?.number;
 }

@@ -21,14 +21,20 @@ const CHECKSUM_SHOWN = 12;
 
 /** ostree's docs/deployment.md: /ostree/deploy/OS/deploy/CHECKSUM.SERIAL */
 export function findDeployments(tree: GuestTree): Deployment[] {
-  return tree.list(DEPLOY).filter((os) => OS_NAME.test(os)).flatMap((os) => {
-    const variable = folder(tree, `${DEPLOY}/${os}/var`);
-    return tree.list(`${DEPLOY}/${os}/deploy`).flatMap((name): Deployment[] => {
-      const [, checksum, serial] = /^([0-9a-f]{64})\.(\d+)$/.exec(name) ?? [];
-      const path = folder(tree, `${DEPLOY}/${os}/deploy/${name}`);
-      return path === undefined || checksum === undefined ? [] : [{ name: `${os}/${checksum.slice(0, CHECKSUM_SHOWN)}.${serial}`, path, variable }];
-    });
-  }).slice(0, MAX_DEPLOYMENTS);
+  return tree
+    .list(DEPLOY)
+    .filter((os) => OS_NAME.test(os))
+    .flatMap((os) => {
+      const variable = folder(tree, `${DEPLOY}/${os}/var`);
+      return tree.list(`${DEPLOY}/${os}/deploy`).flatMap((name): Deployment[] => {
+        const [, checksum, serial] = /^([0-9a-f]{64})\.(\d+)$/.exec(name) ?? [];
+        const path = folder(tree, `${DEPLOY}/${os}/deploy/${name}`);
+        return path === undefined || checksum === undefined
+          ? []
+          : [{ name: `${os}/${checksum.slice(0, CHECKSUM_SHOWN)}.${serial}`, path, variable }];
+      });
+    })
+    .slice(0, MAX_DEPLOYMENTS);
 }
 
 /**
@@ -37,12 +43,20 @@ export function findDeployments(tree: GuestTree): Deployment[] {
  * @param others where the entries may be: a /boot of its own
  */
 export function bootedDeployment(tree: GuestTree, others: readonly GuestTree[]): string | undefined {
-  const entries = [tree, ...others].flatMap((boot) => ENTRY_FOLDERS.flatMap((folder) => boot.list(folder).filter((name) => name.endsWith('.conf')).slice(0, MAX_ENTRIES).flatMap((name) => {
-    const text = boot.readText(`${folder}/${name}`) ?? '';
-    const link = /^options\s.*\bostree=(\/ostree\/\S+)/m.exec(text)?.[1];
-    const path = link === undefined ? undefined : tree.resolve(link)?.path.slice(1);
-    return path === undefined ? [] : [{ path, version: /^version\s+(\S+)/m.exec(text)?.[1] ?? '' }];
-  })));
+  const entries = [tree, ...others].flatMap((boot) =>
+    ENTRY_FOLDERS.flatMap((folder) =>
+      boot
+        .list(folder)
+        .filter((name) => name.endsWith('.conf'))
+        .slice(0, MAX_ENTRIES)
+        .flatMap((name) => {
+          const text = boot.readText(`${folder}/${name}`) ?? '';
+          const link = /^options\s.*\bostree=(\/ostree\/\S+)/m.exec(text)?.[1];
+          const path = link === undefined ? undefined : tree.resolve(link)?.path.slice(1);
+          return path === undefined ? [] : [{ path, version: /^version\s+(\S+)/m.exec(text)?.[1] ?? '' }];
+        }),
+    ),
+  );
   return entries.sort((a, b) => compareVersions(b.version, a.version))[0]?.path;
 }
 

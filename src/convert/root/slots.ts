@@ -21,11 +21,13 @@ export function activeSlot<S extends Slot>(slots: readonly S[]): S | undefined {
     const bootable = slots.filter(({ partition }) => isBootable(partition?.attributes ?? 0n)).sort((a, b) => priority(b) - priority(a));
     return bootable[0];
   }
-  const versions = slots.flatMap((slot) => {
-    const label = slot.partition?.label ?? '';
-    const [, name, version] = /^(.*?)[_-]?v?(\d[\w.~^+-]*)$/.exec(label) ?? [];
-    return label === EMPTY_LABEL ? [] : [{ slot, name, version }];
-  }).sort((a, b) => compareVersions(b.version ?? '', a.version ?? ''));
+  const versions = slots
+    .flatMap((slot) => {
+      const label = slot.partition?.label ?? '';
+      const [, name, version] = /^(.*?)[_-]?v?(\d[\w.~^+-]*)$/.exec(label) ?? [];
+      return label === EMPTY_LABEL ? [] : [{ slot, name, version }];
+    })
+    .sort((a, b) => compareVersions(b.version ?? '', a.version ?? ''));
   const [newest, next] = versions;
   if (newest === undefined || next === undefined) return newest?.slot;
   const isSure = versions.every(({ name, version }) => version !== undefined && name === newest.name) && newest.version !== next.version;

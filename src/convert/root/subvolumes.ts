@@ -19,10 +19,16 @@ export async function listSubvolumes(where: Surroundings, tree: string, signal: 
   const list = async (...options: string[]): Promise<Map<number, { path: string; taken: string | undefined }>> => {
     const output = await runProgram(where, 'btrfs', ['subvolume', 'list', ...options, tree], { signal });
     // A name may hold newlines and imitate a line; all that it gets is a subvolume id that does not exist.
-    return new Map(output.toString('utf8').split('\n').flatMap((line) => {
-      const match = /^ID (\d+) gen \d+ (?:cgen \d+ )?top level \d+ (?:otime (\S+ \S+) )?path (.+)$/.exec(line);
-      return match === null ? [] : [[Number(match[1]), { path: match[3]!, taken: match[2] }] as const];
-    }).slice(0, MAX_SUBVOLUMES));
+    return new Map(
+      output
+        .toString('utf8')
+        .split('\n')
+        .flatMap((line) => {
+          const match = /^ID (\d+) gen \d+ (?:cgen \d+ )?top level \d+ (?:otime (\S+ \S+) )?path (.+)$/.exec(line);
+          return match === null ? [] : [[Number(match[1]), { path: match[3]!, taken: match[2] }] as const];
+        })
+        .slice(0, MAX_SUBVOLUMES),
+    );
   };
   const all = await list();
   const readOnly = await list('-r');
@@ -44,6 +50,9 @@ const LISTED = 20;
 /** Snapshots for a person: their names, and when they were taken. */
 export function listSnapshots(snapshots: readonly Pick<Subvolume, 'path' | 'taken'>[]): string {
   const newestFirst = snapshots.toSorted((a, b) => (b.taken ?? '').localeCompare(a.taken ?? ''));
-  const shown = newestFirst.slice(0, LISTED).map(({ path, taken }) => `${JSON.stringify(path.slice(0, 200))}${taken === undefined ? '' : ` of ${taken} UTC`}`).join(', ');
+  const shown = newestFirst
+    .slice(0, LISTED)
+    .map(({ path, taken }) => `${JSON.stringify(path.slice(0, 200))}${taken === undefined ? '' : ` of ${taken} UTC`}`)
+    .join(', ');
   return `${shown}${snapshots.length > LISTED ? `, and ${snapshots.length - LISTED} older ones` : ''}`;
 }

@@ -31,10 +31,17 @@ const CHUNK_BYTES = 256 * 1024;
  * Unpacks a compressed file to a sparse one. The program sees no file, only its standard input: no name that it could interpret.
  * @throws LayerswarmError `size-mismatch` for a stream that is damaged or cut short, `too-large`, `disk-full`
  */
-export async function decompress(input: FileRange, { name, program, args }: Extract<Wrapping, { kind: 'compressed' }>, target: string, { where, limit, signal, onUnpack }: Unpacking): Promise<void> {
+export async function decompress(
+  input: FileRange,
+  { name, program, args }: Extract<Wrapping, { kind: 'compressed' }>,
+  target: string,
+  { where, limit, signal, onUnpack }: Unpacking,
+): Promise<void> {
   requirePrograms([program]);
   const daemon = await startDaemon(where, program, args, 'pipe');
-  using _ = onAbort(signal, () => { daemon.child.kill('SIGKILL'); });
+  using _ = onAbort(signal, () => {
+    daemon.child.kill('SIGKILL');
+  });
   // A program that has ended no longer reads; why it ended is said below.
   const feeding = pipeline(readRange(input, onUnpack), daemon.child.stdin!).catch(() => undefined);
   try {
@@ -42,17 +49,28 @@ export async function decompress(input: FileRange, { name, program, args }: Extr
     for await (const chunk of daemon.child.stdout! as AsyncIterable<Buffer>) file.write(chunk);
     await Promise.all([daemon.ended, feeding]);
     signal?.throwIfAborted();
-    if (daemon.child.exitCode !== 0) throw new LayerswarmError('size-mismatch', `the disk is packed with ${name}, and damaged or cut short; copy it again (${daemon.failure().message})`);
+    if (daemon.child.exitCode !== 0)
+      throw new LayerswarmError(
+        'size-mismatch',
+        `the disk is packed with ${name}, and damaged or cut short; copy it again (${daemon.failure().message})`,
+      );
   } finally {
     await daemon.stop(0);
   }
 }
 
 /** The bytes of a range, in order. */
-export async function* readRange({ path, offset, size }: FileRange, onRead?: (bytes: number, total: number) => void): AsyncGenerator<Buffer, void, undefined> {
+export async function* readRange(
+  { path, offset, size }: FileRange,
+  onRead?: (bytes: number, total: number) => void,
+): AsyncGenerator<Buffer, void, undefined> {
   if (size === 0) return;
   let done = 0;
-  for await (const chunk of createReadStream(path, { start: offset, end: offset + size - 1, highWaterMark: CHUNK_BYTES }) as AsyncIterable<Buffer>) {
+  for await (const chunk of createReadStream(path, {
+    start: offset,
+    end: offset + size - 1,
+    highWaterMark: CHUNK_BYTES,
+  }) as AsyncIterable<Buffer>) {
     done += chunk.length;
     onRead?.(done, size);
     yield chunk;

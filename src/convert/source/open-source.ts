@@ -38,7 +38,8 @@ const MAX_DISKS = 16;
 /** The disks of one machine: the one that was named first, and the further ones, to which options that describe one file do not apply. */
 export async function openSources(image: string, where: Surroundings, options: SourceOptions, cleanup: Cleanup): Promise<DiskFile[]> {
   const { moreDisks = [], format: _, backing: __, member: ___, ...rest } = options;
-  if (moreDisks.length >= MAX_DISKS) throw new LayerswarmError('usage', `--disk was given ${moreDisks.length} times, and a machine has at most ${MAX_DISKS} disks here`);
+  if (moreDisks.length >= MAX_DISKS)
+    throw new LayerswarmError('usage', `--disk was given ${moreDisks.length} times, and a machine has at most ${MAX_DISKS} disks here`);
   const named = [image, ...moreDisks].map((file) => (existsSync(file) ? realpathSync(file) : file));
   const twice = moreDisks.find((_, i) => named.indexOf(named[i + 1]!) <= i);
   if (twice !== undefined) throw new LayerswarmError('usage', `--disk names ${JSON.stringify(twice)}, which is among the disks already`);
@@ -51,8 +52,19 @@ export async function openSources(image: string, where: Surroundings, options: S
  * The disk image in a file as it was downloaded: compressed, in a zip or tar archive or an OVA, or a VMDK that is split. What is in an
  * archive as it is, is read in place; the rest is unpacked into the scratch folder.
  */
-async function openSource(image: string, where: Surroundings, options: SourceOptions, cleanup: Cleanup, name = 'source'): Promise<DiskFile> {
-  const unpacking: Unpacking = { where, limit: options.maxDiskSize ?? DEFAULT_MAX_VIRTUAL_SIZE, signal: options.signal, onUnpack: options.onUnpack };
+async function openSource(
+  image: string,
+  where: Surroundings,
+  options: SourceOptions,
+  cleanup: Cleanup,
+  name = 'source',
+): Promise<DiskFile> {
+  const unpacking: Unpacking = {
+    where,
+    limit: options.maxDiskSize ?? DEFAULT_MAX_VIRTUAL_SIZE,
+    signal: options.signal,
+    onUnpack: options.onUnpack,
+  };
   const folder = join(where.scratch, name);
   const named = namedFile(image);
   if (named.device && options.liveSource !== true) claimDevice(named.path, cleanup);
@@ -62,7 +74,8 @@ async function openSource(image: string, where: Surroundings, options: SourceOpt
     using file = new FileSource(at.path, at.offset + at.size);
     const source = new WindowSource(file, at.offset, at.size);
     const wrapping = wrappingOf(source);
-    if (wrapping === undefined && options.member !== undefined && !isNamed) throw new LayerswarmError('usage', `--member was given, and there is no archive with a file ${JSON.stringify(options.member)}`);
+    if (wrapping === undefined && options.member !== undefined && !isNamed)
+      throw new LayerswarmError('usage', `--member was given, and there is no archive with a file ${JSON.stringify(options.member)}`);
     if (isDescriptor(source, options)) return splitVmdk(image, at, options, where);
     if (wrapping === undefined) return { ...openDiskFile(at.path, { ...options, range: at }), source: realpathSync(image) };
     if (depth === MAX_DEPTH) throw new LayerswarmError('unsupported', `the disk is packed more than ${MAX_DEPTH} times; unpack it first`);
@@ -82,14 +95,22 @@ function namedFile(image: string): FileRange & { readonly device: boolean } {
   const stat = statSync(image, { throwIfNoEntry: false });
   if (stat === undefined) throw new LayerswarmError('not-found', `there is no disk image ${JSON.stringify(image)}`);
   const device = stat.isBlockDevice();
-  if (!stat.isFile() && !device) throw new LayerswarmError('usage', `${JSON.stringify(image)} is not a file or block device: a disk image is one`);
+  if (!stat.isFile() && !device)
+    throw new LayerswarmError('usage', `${JSON.stringify(image)} is not a file or block device: a disk image is one`);
   return { path: realpathSync(image), offset: 0, size: device ? deviceSize(stat) : stat.size, device };
 }
 
 /** What was in a wrapping, and whether it is what `member` names. */
 type Unwrapped = FileRange & { readonly isNamed: boolean };
 
-async function unwrap(wrapping: Wrapping, at: FileRange, source: ByteSource, target: string, unpacking: Unpacking, { member: wanted, onNote = () => undefined }: SourceOptions): Promise<Unwrapped> {
+async function unwrap(
+  wrapping: Wrapping,
+  at: FileRange,
+  source: ByteSource,
+  target: string,
+  unpacking: Unpacking,
+  { member: wanted, onNote = () => undefined }: SourceOptions,
+): Promise<Unwrapped> {
   switch (wrapping.kind) {
     case 'compressed': {
       const path = join(target, 'unpacked');
@@ -131,9 +152,15 @@ function memberPath(target: string, name: string): string {
   return join(target, plain === '' || plain === '.' || plain === '..' ? 'member' : plain.slice(0, 100));
 }
 
-async function copyTarMember(archive: FileRange, { offset, size, packedSize, sparse = [{ offset: 0, size }] }: TarMember, target: string, { limit, signal, onUnpack }: Unpacking): Promise<void> {
+async function copyTarMember(
+  archive: FileRange,
+  { offset, size, packedSize, sparse = [{ offset: 0, size }] }: TarMember,
+  target: string,
+  { limit, signal, onUnpack }: Unpacking,
+): Promise<void> {
   // Else the data of what follows, or none at all, would be taken for its own.
-  if (sparse.reduce((sum, piece) => sum + sectors(piece.size), 0) > sectors(packedSize)) throw new LayerswarmError('unsupported', 'not a sound tar archive: the map of a sparse file is damaged');
+  if (sparse.reduce((sum, piece) => sum + sectors(piece.size), 0) > sectors(packedSize))
+    throw new LayerswarmError('unsupported', 'not a sound tar archive: the map of a sparse file is damaged');
   using file = new SparseFile(target, limit);
   let at = archive.offset + offset;
   let done = 0;
@@ -155,7 +182,12 @@ function isDescriptor(source: ByteSource, { format }: SourceOptions): boolean {
   return source.read(0, Math.min(source.size, VMDK_DESCRIPTOR_START.length)).toString('latin1') === VMDK_DESCRIPTOR_START;
 }
 
-function splitVmdk(image: string, { path, offset }: FileRange, { extents = [], backing = [], maxDiskSize = DEFAULT_MAX_VIRTUAL_SIZE, liveSource = false }: SourceOptions, { scratch }: Surroundings): DiskFile {
+function splitVmdk(
+  image: string,
+  { path, offset }: FileRange,
+  { extents = [], backing = [], maxDiskSize = DEFAULT_MAX_VIRTUAL_SIZE, liveSource = false }: SourceOptions,
+  { scratch }: Surroundings,
+): DiskFile {
   if (offset !== 0) throw new LayerswarmError('unsupported', 'the archive holds a VMDK descriptor without the extents that it names');
   if (backing.length > 0) throw new LayerswarmError('usage', '--backing was given, and the vmdk file has no backing file');
   const { descriptor, header, files } = joinVmdkExtents(path, extents, scratch, { maxVirtualSize: maxDiskSize });

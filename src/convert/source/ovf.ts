@@ -27,7 +27,8 @@ export function parseOvf(xml: string): OvfDisk[] {
   const disks: OvfDisk[] = [];
   for (const attributes of elements(xml, 'Disk')) {
     const { fileRef } = attributes;
-    if (attributes['parentRef'] !== undefined) throw new LayerswarmError('unsupported', 'a disk of the OVA is the difference to another one: export the machine without snapshots');
+    if (attributes['parentRef'] !== undefined)
+      throw new LayerswarmError('unsupported', 'a disk of the OVA is the difference to another one: export the machine without snapshots');
     const file = fileRef === undefined ? undefined : files.get(fileRef);
     if (file !== undefined && disks.length < MAX_DISKS) disks.push(file);
   }
@@ -39,7 +40,8 @@ function elements(xml: string, name: string): Record<string, string>[] {
   // Every pattern here ends after a few steps wherever it begins: the text is hostile, and may be long.
   return [...withoutComments(xml).matchAll(new RegExp(`<(?:[\\w-]{1,64}:)?${name}(\\s[^<>]{0,4096}?)/?>`, 'g'))].map(([, text]) => {
     const values: Record<string, string> = Object.create(null) as Record<string, string>;
-    for (const [, key, double, single] of text!.matchAll(/\s(?:[\w-]{1,64}:)?([\w-]{1,64})\s{0,16}=\s{0,16}(?:"([^"]*)"|'([^']*)')/g)) values[key!] = unescape(double ?? single ?? '');
+    for (const [, key, double, single] of text!.matchAll(/\s(?:[\w-]{1,64}:)?([\w-]{1,64})\s{0,16}=\s{0,16}(?:"([^"]*)"|'([^']*)')/g))
+      values[key!] = unescape(double ?? single ?? '');
     return values;
   });
 }
@@ -57,18 +59,32 @@ function withoutComments(xml: string): string {
 }
 
 function unescape(text: string): string {
-  const entities: Readonly<Record<string, string>> = { '&lt;': '<', '&gt;': '>', '&quot;': '"', '&apos;': '\'', '&amp;': '&' };
+  const entities: Readonly<Record<string, string>> = { '&lt;': '<', '&gt;': '>', '&quot;': '"', '&apos;': "'", '&amp;': '&' };
   return text.replaceAll(/&(?:lt|gt|quot|apos|amp);/g, (entity) => entities[entity]!);
 }
 
 /** The disks of an OVA, each found in the archive and checked against the archive's manifest. Undefined where the archive has no OVF. */
-export async function ovaDisks(members: readonly TarMember[], source: ByteSource, archive: FileRange, unpacking: Unpacking, note: (line: string) => void): Promise<TarMember[] | undefined> {
+export async function ovaDisks(
+  members: readonly TarMember[],
+  source: ByteSource,
+  archive: FileRange,
+  unpacking: Unpacking,
+  note: (line: string) => void,
+): Promise<TarMember[] | undefined> {
   const description = members.find(({ name }) => /\.ovf$/i.test(name));
   if (description === undefined) return undefined;
   const disks = parseOvf(text(source, description)).map(({ href, chunked }) => {
     const member = members.find(({ name }) => name.replace(/^\.\//, '') === href);
-    if (chunked) throw new LayerswarmError('unsupported', `the OVA has its disk ${JSON.stringify(href)} in chunks: unpack it (tar -xf FILE), join them with cat, and convert the disk`);
-    if (member === undefined) throw new LayerswarmError('size-mismatch', `the OVA's disk ${JSON.stringify(href)} is not in it: it is cut short, or was packed without it; copy it again`);
+    if (chunked)
+      throw new LayerswarmError(
+        'unsupported',
+        `the OVA has its disk ${JSON.stringify(href)} in chunks: unpack it (tar -xf FILE), join them with cat, and convert the disk`,
+      );
+    if (member === undefined)
+      throw new LayerswarmError(
+        'size-mismatch',
+        `the OVA's disk ${JSON.stringify(href)} is not in it: it is cut short, or was packed without it; copy it again`,
+      );
     return member;
   });
   if (disks.length === 0) throw new LayerswarmError('unsupported', 'the OVA describes no disk');
@@ -84,17 +100,27 @@ async function verify(member: TarMember, manifest: string, archive: FileRange, {
     const [, algorithm, file, hex] = /^(SHA1|SHA256|SHA512) ?\((.*)\) ?= ?([0-9a-f]+)$/i.exec(line.trim()) ?? [];
     if (file !== name) continue;
     const hash = createHash(algorithm!.toLowerCase());
-    for await (const chunk of readRange({ path: archive.path, offset: archive.offset + member.offset, size: member.packedSize }, onUnpack)) {
+    for await (const chunk of readRange(
+      { path: archive.path, offset: archive.offset + member.offset, size: member.packedSize },
+      onUnpack,
+    )) {
       signal?.throwIfAborted();
       hash.update(chunk);
     }
-    if (hash.digest('hex') !== hex!.toLowerCase()) throw new LayerswarmError('verification-failed', `${JSON.stringify(name)} in the OVA is not what its manifest says: it is damaged, or was changed; copy it again`);
+    if (hash.digest('hex') !== hex!.toLowerCase())
+      throw new LayerswarmError(
+        'verification-failed',
+        `${JSON.stringify(name)} in the OVA is not what its manifest says: it is damaged, or was changed; copy it again`,
+      );
     return;
   }
-  throw new LayerswarmError('verification-failed', `the OVA's manifest says nothing of ${JSON.stringify(name)}: it was changed after it was made; export it again`);
+  throw new LayerswarmError(
+    'verification-failed',
+    `the OVA's manifest says nothing of ${JSON.stringify(name)}: it was changed after it was made; export it again`,
+  );
 }
 
 function text(source: ByteSource, { offset, packedSize }: TarMember): string {
-  if (packedSize > MAX_TEXT_BYTES) throw new LayerswarmError('too-large', 'the OVA\'s description is larger than any sound one');
+  if (packedSize > MAX_TEXT_BYTES) throw new LayerswarmError('too-large', "the OVA's description is larger than any sound one");
   return source.read(offset, packedSize).toString('utf8');
 }

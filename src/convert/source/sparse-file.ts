@@ -25,7 +25,11 @@ export class SparseFile implements Disposable {
 
   /** @throws LayerswarmError `too-large`, `disk-full` */
   write(chunk: Buffer): void {
-    if (this.#size + chunk.length > this.#limit) throw new LayerswarmError('too-large', `unpacked, the disk has more than the ${this.#limit} bytes that are the limit; raise it with --max-disk-size where that is meant`);
+    if (this.#size + chunk.length > this.#limit)
+      throw new LayerswarmError(
+        'too-large',
+        `unpacked, the disk has more than the ${this.#limit} bytes that are the limit; raise it with --max-disk-size where that is meant`,
+      );
     // What is not zero is written in runs of whole blocks of the file.
     let run = 0;
     for (let at = 0; at < chunk.length;) {
@@ -42,7 +46,11 @@ export class SparseFile implements Disposable {
 
   /** Moves on without writing. */
   skip(bytes: number): void {
-    if (this.#size + bytes > this.#limit) throw new LayerswarmError('too-large', `unpacked, the disk has more than the ${this.#limit} bytes that are the limit; raise it with --max-disk-size where that is meant`);
+    if (this.#size + bytes > this.#limit)
+      throw new LayerswarmError(
+        'too-large',
+        `unpacked, the disk has more than the ${this.#limit} bytes that are the limit; raise it with --max-disk-size where that is meant`,
+      );
     this.#size += bytes;
   }
 
@@ -57,7 +65,11 @@ export class SparseFile implements Disposable {
       for (let done = 0; done < bytes.length;) done += writeSync(this.#fd, bytes, done, bytes.length - done, position + done);
     } catch (error) {
       if (errorCode(error) !== 'disk-full') throw error;
-      throw new LayerswarmError('disk-full', `no space left beside ${this.#path} for the unpacked disk: use another folder with --scratch`, { cause: error });
+      throw new LayerswarmError(
+        'disk-full',
+        `no space left beside ${this.#path} for the unpacked disk: use another folder with --scratch`,
+        { cause: error },
+      );
     }
   }
 }

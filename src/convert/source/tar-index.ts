@@ -57,9 +57,17 @@ export function listTar(source: ByteSource): TarMember[] {
     const end = at + size;
     const name = (pax['GNU.sparse.name'] ?? pax['path'] ?? longName ?? ustarName(header)).slice(0, MAX_NAME);
     if (type === '0' || type === '\0' || type === 'S' || type === '7') {
-      if (end > source.size) throw new LayerswarmError('size-mismatch', `the tar archive is cut short: ${JSON.stringify(name)} ends at ${end}, and the archive has ${source.size} bytes; copy it again`);
+      if (end > source.size)
+        throw new LayerswarmError(
+          'size-mismatch',
+          `the tar archive is cut short: ${JSON.stringify(name)} ends at ${end}, and the archive has ${source.size} bytes; copy it again`,
+        );
       members.push({ name, offset, packedSize: end - offset, size: realSize, ...(sparse !== undefined && { sparse }) });
-      if (members.length > MAX_MEMBERS) throw new LayerswarmError('too-large', `the tar archive holds more than ${MAX_MEMBERS} files: a disk image is packed alone, and a root file system is seeded with: layerswarm seed tar:FILE`);
+      if (members.length > MAX_MEMBERS)
+        throw new LayerswarmError(
+          'too-large',
+          `the tar archive holds more than ${MAX_MEMBERS} files: a disk image is packed alone, and a root file system is seeded with: layerswarm seed tar:FILE`,
+        );
     }
     // A link has no data, whatever its size says.
     at = type === '1' || type === '2' ? at : at + padded(size);

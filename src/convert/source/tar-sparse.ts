@@ -84,7 +84,8 @@ export function parsePax(data: Buffer): Readonly<Record<string, string>> {
   for (let at = 0; at < data.length;) {
     const space = data.indexOf(0x20, at);
     const length = space < 0 ? Number.NaN : Number(data.toString('latin1', at, space));
-    if (!Number.isSafeInteger(length) || length <= space - at + 2 || at + length > data.length) throw malformed('a header of it is damaged');
+    if (!Number.isSafeInteger(length) || length <= space - at + 2 || at + length > data.length)
+      throw malformed('a header of it is damaged');
     const record = data.toString('utf8', space + 1, at + length - 1);
     const equals = record.indexOf('=');
     if (equals > 0) values[record.slice(0, equals)] = record.slice(equals + 1);
@@ -100,7 +101,10 @@ export function readNumber(bytes: Buffer, at: number, length: number): number {
     for (let i = 1; i < length; i++) value = value * 256 + bytes[at + i]!;
     return value;
   }
-  const digits = bytes.toString('latin1', at, at + length).replaceAll('\0', ' ').trim();
+  const digits = bytes
+    .toString('latin1', at, at + length)
+    .replaceAll('\0', ' ')
+    .trim();
   return digits === '' ? 0 : /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number.NaN;
 }
 

@@ -22,7 +22,11 @@ export function joinVmdkExtents(path: string, named: readonly string[], scratch:
   using source = new FileSource(path);
   if (source.size > MAX_DESCRIPTOR_BYTES) throw malformed('vmdk', 'its descriptor is larger than any sound one');
   const extents = parseVmdkDescriptor(source.read(0, source.size).toString('latin1').split('\0', 1)[0]!);
-  checkVirtualSize('vmdk', extents.reduce((sum, { sectors }) => sum + sectors * SECTOR, 0), limits);
+  checkVirtualSize(
+    'vmdk',
+    extents.reduce((sum, { sectors }) => sum + sectors * SECTOR, 0),
+    limits,
+  );
   const lines: string[] = [];
   const files: string[] = [];
   let compressed = false;
@@ -39,8 +43,30 @@ export function joinVmdkExtents(path: string, named: readonly string[], scratch:
     files.push(file);
   }
   const descriptor = join(scratch, 'extents.vmdk');
-  writeFileSync(descriptor, ['# Disk DescriptorFile', 'version=1', 'CID=12345678', 'parentCID=ffffffff', 'createType="twoGbMaxExtentSparse"', ...lines, 'ddb.adapterType = "ide"', ''].join('\n'), { flag: 'wx', mode: 0o600 });
-  return { descriptor, files, header: { format: 'vmdk', virtualSize: extents.reduce((sum, { sectors }) => sum + sectors * SECTOR, 0), compressed, needsBacking: false } };
+  writeFileSync(
+    descriptor,
+    [
+      '# Disk DescriptorFile',
+      'version=1',
+      'CID=12345678',
+      'parentCID=ffffffff',
+      'createType="twoGbMaxExtentSparse"',
+      ...lines,
+      'ddb.adapterType = "ide"',
+      '',
+    ].join('\n'),
+    { flag: 'wx', mode: 0o600 },
+  );
+  return {
+    descriptor,
+    files,
+    header: {
+      format: 'vmdk',
+      virtualSize: extents.reduce((sum, { sectors }) => sum + sectors * SECTOR, 0),
+      compressed,
+      needsBacking: false,
+    },
+  };
 }
 
 /** A link is not followed: what came out of an archive may lead anywhere. */
@@ -49,8 +75,13 @@ function findExtent({ file }: VmdkExtent, descriptor: string, named: readonly st
   const name = Buffer.from(file, 'latin1').toString('utf8');
   const path = named.find((candidate) => basename(candidate) === name) ?? join(dirname(descriptor), name);
   const stat = lstatSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) throw new LayerswarmError('not-found', `the VMDK's extent ${JSON.stringify(name)} is not in its folder: put it there, or name it with --extents`);
-  if (!stat.isFile()) throw new LayerswarmError('denied', `the VMDK's extent ${JSON.stringify(name)} is not a plain file; links are not followed`);
+  if (stat === undefined)
+    throw new LayerswarmError(
+      'not-found',
+      `the VMDK's extent ${JSON.stringify(name)} is not in its folder: put it there, or name it with --extents`,
+    );
+  if (!stat.isFile())
+    throw new LayerswarmError('denied', `the VMDK's extent ${JSON.stringify(name)} is not a plain file; links are not followed`);
   return path;
 }
 
@@ -62,6 +93,10 @@ function checkExtent(path: string, { kind, sectors, offset }: VmdkExtent, limits
     return false;
   }
   const header = parseVmdkExtent(source, limits);
-  if (header.virtualSize < sectors * SECTOR) throw malformed('vmdk', `its extent ${JSON.stringify(basename(path))} has ${header.virtualSize} bytes, and the descriptor says ${sectors * SECTOR}`);
+  if (header.virtualSize < sectors * SECTOR)
+    throw malformed(
+      'vmdk',
+      `its extent ${JSON.stringify(basename(path))} has ${header.virtualSize} bytes, and the descriptor says ${sectors * SECTOR}`,
+    );
   return header.compressed;
 }

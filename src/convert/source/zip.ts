@@ -44,7 +44,15 @@ export function listZip(source: ByteSource): ZipMember[] {
     const [size, packedSize, headerOffset] = wideFields(directory, at, at + ENTRY.bytes + nameBytes, extraBytes);
     const isLink = ((directory.readUInt32LE(at + 38) >>> 16) & 0o170_000) === UNIX_LINK;
     if (!name.endsWith('/') && !isLink) {
-      members.push({ name, size, packedSize, headerOffset, method: directory.readUInt16LE(at + 10), encrypted: (directory.readUInt16LE(at + 8) & 1) !== 0, crc: directory.readUInt32LE(at + 16) });
+      members.push({
+        name,
+        size,
+        packedSize,
+        headerOffset,
+        method: directory.readUInt16LE(at + 10),
+        encrypted: (directory.readUInt16LE(at + 8) & 1) !== 0,
+        crc: directory.readUInt32LE(at + 16),
+      });
     }
     at = next;
   }
@@ -55,9 +63,20 @@ export function listZip(source: ByteSource): ZipMember[] {
  * Unpacks one member, and checks its length and checksum.
  * @param source the archive's bytes
  */
-export async function unpackZipMember(archive: FileRange, source: ByteSource, member: ZipMember, target: string, { limit, signal, onUnpack }: Unpacking): Promise<void> {
-  if (member.encrypted) throw new LayerswarmError('unsupported', `${JSON.stringify(member.name)} in the zip archive is encrypted; unpack it first`);
-  if (member.method !== METHOD.stored && member.method !== METHOD.deflated) throw new LayerswarmError('unsupported', `${JSON.stringify(member.name)} in the zip archive is packed by method ${member.method}, and only deflate is known here; unpack it first (unzip or 7z x)`);
+export async function unpackZipMember(
+  archive: FileRange,
+  source: ByteSource,
+  member: ZipMember,
+  target: string,
+  { limit, signal, onUnpack }: Unpacking,
+): Promise<void> {
+  if (member.encrypted)
+    throw new LayerswarmError('unsupported', `${JSON.stringify(member.name)} in the zip archive is encrypted; unpack it first`);
+  if (member.method !== METHOD.stored && member.method !== METHOD.deflated)
+    throw new LayerswarmError(
+      'unsupported',
+      `${JSON.stringify(member.name)} in the zip archive is packed by method ${member.method}, and only deflate is known here; unpack it first (unzip or 7z x)`,
+    );
   const range = memberRange(archive, source, member);
   using file = new SparseFile(target, Math.min(limit, member.size));
   let checksum = 0;
@@ -80,7 +99,9 @@ export async function unpackZipMember(archive: FileRange, source: ByteSource, me
 async function* inflate(range: FileRange, onUnpack: Unpacking['onUnpack']): AsyncGenerator<Buffer, void, undefined> {
   const input = Readable.from(readRange(range, onUnpack));
   const inflated = createInflateRaw();
-  input.on('error', (error) => { inflated.destroy(error); });
+  input.on('error', (error) => {
+    inflated.destroy(error);
+  });
   input.pipe(inflated);
   try {
     yield* inflated as AsyncIterable<Buffer>;
@@ -110,7 +131,10 @@ function findDirectory(source: ByteSource): { offset: number; size: number; coun
     if (end.readUInt32LE(0) !== END64.signature) throw malformed('its directory is damaged');
     return { count: u64le(end, 32), size: u64le(end, 40), offset: u64le(end, 48) };
   }
-  throw new LayerswarmError('size-mismatch', 'the zip archive has no directory at its end: it is cut short, or one part of several; copy it again, whole');
+  throw new LayerswarmError(
+    'size-mismatch',
+    'the zip archive has no directory at its end: it is cut short, or one part of several; copy it again, whole',
+  );
 }
 
 /** Sizes and place of an entry; a field of all ones is in the zip64 extra instead, in this order. */

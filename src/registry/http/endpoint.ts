@@ -79,10 +79,13 @@ export class HttpEndpoint {
 
   /** Stops listening, gives requests in flight `graceMs` to end, then cuts them. */
   async stop(graceMs = 1000): Promise<void> {
-    const closed = this.#servers.map((server) => new Promise((resolve) => {
-      server.close(resolve);
-      server.closeIdleConnections();
-    }));
+    const closed = this.#servers.map(
+      (server) =>
+        new Promise((resolve) => {
+          server.close(resolve);
+          server.closeIdleConnections();
+        }),
+    );
     const cut = setTimeout(() => {
       this.#stopping.abort();
       for (const server of this.#servers) server.closeAllConnections();
@@ -104,19 +107,22 @@ export class HttpEndpoint {
   }
 
   #makeServer(): Server {
-    const server = createServer({
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      // an upload takes as long as it takes; `readBody` bounds the silence
-      requestTimeout: 0,
-      noDelay: true,
-    }, (request, response) => {
-      this.#serve(request, response).catch((error: unknown) => {
-        this.#options.log.warn(`an answer failed: ${(error as Error).message}`, { stack: (error as Error).stack });
-        response.destroy();
-      });
-    });
+    const server = createServer(
+      {
+        maxHeaderSize: MAX_HEADER_BYTES,
+        headersTimeout: HEADERS_TIMEOUT_MS,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        // an upload takes as long as it takes; `readBody` bounds the silence
+        requestTimeout: 0,
+        noDelay: true,
+      },
+      (request, response) => {
+        this.#serve(request, response).catch((error: unknown) => {
+          this.#options.log.warn(`an answer failed: ${(error as Error).message}`, { stack: (error as Error).stack });
+          response.destroy();
+        });
+      },
+    );
     const { maxConnections: total = DEFAULT_CONNECTIONS } = this.#options;
     this.#used.push(limitPlaces(server, { total, perAddress: Math.ceil(total * SHARE_OF_ONE) }));
     server.on('clientError', (error, socket) => {
@@ -138,7 +144,13 @@ export class HttpEndpoint {
     try {
       if (gone.signal.aborted) return;
       response.setHeader('Docker-Distribution-Api-Version', 'registry/2.0');
-      this.#options.observer.answered(route, method, answer.status, (performance.now() - began) / 1000, clientName(request.headers['user-agent']));
+      this.#options.observer.answered(
+        route,
+        method,
+        answer.status,
+        (performance.now() - began) / 1000,
+        clientName(request.headers['user-agent']),
+      );
       await sendResponse(response, answer, {
         headersOnly: method === 'HEAD',
         stallTimeoutMs: this.#options.stallTimeoutMs ?? STALL_TIMEOUT_MS,
@@ -170,9 +182,16 @@ export class HttpEndpoint {
 
   /** A web page whose name was made to mean loopback must not read what this node may read. */
   #refuseOtherHosts({ headers }: IncomingMessage): void {
-    const { listen: { host }, hostNames } = this.#options;
+    const {
+      listen: { host },
+      hostNames,
+    } = this.#options;
     if (isHostAllowed(headers.host, host, hostNames)) return;
-    throw new OciError(421, 'DENIED', `this endpoint answers for its own address only; add the name to hostNames to have it answer for another`);
+    throw new OciError(
+      421,
+      'DENIED',
+      `this endpoint answers for its own address only; add the name to hostNames to have it answer for another`,
+    );
   }
 
   #match(request: IncomingMessage): { route: Route; parameters: Parameters; query: URLSearchParams } {
@@ -181,27 +200,53 @@ export class HttpEndpoint {
     const questionMark = target.indexOf('?');
     const path = decodePath(questionMark === -1 ? target : target.slice(0, questionMark));
     const found = matchRoute(this.#options.routes, request.method ?? '', path);
-    if (found.kind === 'unknown-path') throw new OciError(404, 'NAME_UNKNOWN', 'there is nothing at this path; an OCI registry is served under /v2/');
+    if (found.kind === 'unknown-path')
+      throw new OciError(404, 'NAME_UNKNOWN', 'there is nothing at this path; an OCI registry is served under /v2/');
     if (found.kind === 'wrong-method') {
       const allow = found.allow.join(', ');
-      throw new OciError(405, 'UNSUPPORTED', `this endpoint does not take ${request.method ?? 'that method'} here; it allows ${allow}`, { headers: { Allow: allow } });
+      throw new OciError(405, 'UNSUPPORTED', `this endpoint does not take ${request.method ?? 'that method'} here; it allows ${allow}`, {
+        headers: { Allow: allow },
+      });
     }
-    return { route: found.route, parameters: found.parameters, query: new URLSearchParams(questionMark === -1 ? '' : target.slice(questionMark + 1)) };
+    return {
+      route: found.route,
+      parameters: found.parameters,
+      query: new URLSearchParams(questionMark === -1 ? '' : target.slice(questionMark + 1)),
+    };
   }
 
   /** Runs the handler until the route's deadline: clients wait for ever on headers that never come. */
-  async #handle(route: Route, parameters: Parameters, query: URLSearchParams, request: IncomingMessage, client: AbortSignal): Promise<RegistryResponse> {
+  async #handle(
+    route: Route,
+    parameters: Parameters,
+    query: URLSearchParams,
+    request: IncomingMessage,
+    client: AbortSignal,
+  ): Promise<RegistryResponse> {
     const deadline = new AbortController();
     const signal = AbortSignal.any([client, deadline.signal]);
-    const message: RegistryRequest = { method: request.method ?? '', target: request.url ?? '/', query, headers: request.headers, body: request, signal };
+    const message: RegistryRequest = {
+      method: request.method ?? '',
+      target: request.url ?? '/',
+      query,
+      headers: request.headers,
+      body: request,
+      signal,
+    };
     const running = Promise.resolve(route.handle(message, parameters));
     if (route.deadlineMs === undefined) return running;
-    const late = new LayerswarmError('timeout', `no answer within ${route.deadlineMs / 1000} s: the origin and the swarm are slow or away; try again`);
+    const late = new LayerswarmError(
+      'timeout',
+      `no answer within ${route.deadlineMs / 1000} s: the origin and the swarm are slow or away; try again`,
+    );
     const { promise: timeout, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
       deadline.abort(late);
       reject(late);
-      running.then((unwanted) => this.#release(unwanted), (error: unknown) => this.#options.log.debug('a handler ended after its deadline', { reason: (error as Error).message }));
+      running.then(
+        (unwanted) => this.#release(unwanted),
+        (error: unknown) => this.#options.log.debug('a handler ended after its deadline', { reason: (error as Error).message }),
+      );
     }, route.deadlineMs);
     try {
       return await Promise.race([running, timeout]);
@@ -217,7 +262,11 @@ export class HttpEndpoint {
     if (isGone) return;
     const code = errorCode(error);
     this.#options.observer.cut(isStalled ? 'stalled-client' : 'no-progress');
-    this.#options.log.warn(`cut an answer short, so that the client asks again: ${(error as Error).message}`, { method: request.method, path: pathOf(request), code });
+    this.#options.log.warn(`cut an answer short, so that the client asks again: ${(error as Error).message}`, {
+      method: request.method,
+      path: pathOf(request),
+      code,
+    });
   }
 
   #logFailure(request: IncomingMessage, status: number, error: unknown, signal: AbortSignal): void {

@@ -15,7 +15,8 @@ export interface ByteRange {
 export function parseRange(header: string | undefined, size: number): ByteRange | undefined {
   const specifier = header === undefined ? undefined : /^bytes=(.*)$/i.exec(header.trim())?.[1];
   if (specifier === undefined) return undefined;
-  if (specifier.includes(',')) throw new OciError(400, 'UNSUPPORTED', 'several byte ranges in one request are not supported; ask for one at a time');
+  if (specifier.includes(','))
+    throw new OciError(400, 'UNSUPPORTED', 'several byte ranges in one request are not supported; ask for one at a time');
   const match = /^(\d{0,16})-(\d{0,16})$/.exec(specifier.trim());
   if (match === null) return undefined;
   const first = match[1]!;

@@ -6,7 +6,10 @@ export const UPLOAD_STALL_MS = 60_000;
 
 /** The body of a request. @throws LayerswarmError `timeout` when the client falls silent, `aborted` when it goes away before the end */
 export async function* readBody(request: IncomingMessage, stallMs: number = UPLOAD_STALL_MS): AsyncGenerator<Buffer> {
-  const timer = setTimeout(() => request.destroy(new LayerswarmError('timeout', `the client sent nothing for ${stallMs / 1000} s`)), stallMs);
+  const timer = setTimeout(
+    () => request.destroy(new LayerswarmError('timeout', `the client sent nothing for ${stallMs / 1000} s`)),
+    stallMs,
+  );
   try {
     // a consumer that stops early must still be able to answer on this connection
     for await (const chunk of request.iterator({ destroyOnReturn: false })) {

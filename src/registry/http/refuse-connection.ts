@@ -19,10 +19,13 @@ export function refuseConnection(error: Error & { code?: string; rawPacket?: Buf
   const kind = classify(error);
   const { status, message } = ANSWERS[kind];
   const body = ociErrorBody('UNSUPPORTED', message);
-  socket.end(Buffer.concat([
-    Buffer.from(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`),
-    body,
-  ]), () => socket.destroy());
+  socket.end(
+    Buffer.concat([
+      Buffer.from(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`),
+      body,
+    ]),
+    () => socket.destroy(),
+  );
   return kind;
 }
 

@@ -26,7 +26,7 @@ export async function sendResponse(to: ServerResponse, response: RegistryRespons
   to.writeHead(response.status, response.headers);
   const { body } = response;
   if (options.headersOnly || body === undefined || Buffer.isBuffer(body)) {
-    const bytes = options.headersOnly ? undefined : body as Buffer | undefined;
+    const bytes = options.headersOnly ? undefined : (body as Buffer | undefined);
     await taken(to, options, (done) => to.end(bytes, done));
     return;
   }
@@ -40,11 +40,13 @@ async function sendStream(to: ServerResponse, body: StreamedBody, options: SendO
   let sent = 0;
   for await (const chunk of body.bytes(options.signal)) {
     sent += chunk.length;
-    if (body.length !== undefined && sent > body.length) throw new LayerswarmError('internal', `a body of ${body.length} bytes went on after its end`);
+    if (body.length !== undefined && sent > body.length)
+      throw new LayerswarmError('internal', `a body of ${body.length} bytes went on after its end`);
     await taken(to, options, (done) => to.write(chunk, done));
     options.onBytes(chunk.length);
   }
-  if (body.length !== undefined && sent !== body.length) throw new LayerswarmError('internal', `a body of ${body.length} bytes ended after ${sent}`);
+  if (body.length !== undefined && sent !== body.length)
+    throw new LayerswarmError('internal', `a body of ${body.length} bytes ended after ${sent}`);
 }
 
 /**

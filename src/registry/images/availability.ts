@@ -32,14 +32,21 @@ export class Availability {
     const isMissing = ({ digest }: { digest: Digest }): boolean => store.size(digest) === undefined;
     if (manifest.kind === 'index' ? children.some((child) => !isMissing(child)) : !blobs.some(isMissing)) return;
     if (await calls.reachable(signal)) return;
-    const missing = manifest.kind === 'index' ? await this.#allMissing(repository, children, signal) : await this.#firstMissing(repository, blobs.filter(isMissing), signal);
+    const missing =
+      manifest.kind === 'index'
+        ? await this.#allMissing(repository, children, signal)
+        : await this.#firstMissing(repository, blobs.filter(isMissing), signal);
     if (missing === undefined) return;
-    throw new LayerswarmError('unavailable', `the origin is away and no member has ${missing.toString()}, which this image needs; try again when either is back`, { detail: { digest: missing } });
+    throw new LayerswarmError(
+      'unavailable',
+      `the origin is away and no member has ${missing.toString()}, which this image needs; try again when either is back`,
+      { detail: { digest: missing } },
+    );
   }
 
   /** The same for a blob alone, before its headers promise it. @throws LayerswarmError `unavailable` */
   async requireBlob(repository: string, digest: Digest, signal: AbortSignal): Promise<void> {
-    if (await this.#options.calls.reachable(signal) || await this.#findable(repository, digest, signal)) return;
+    if ((await this.#options.calls.reachable(signal)) || (await this.#findable(repository, digest, signal))) return;
     throw new LayerswarmError('unavailable', `the origin is away and no member has ${digest.toString()}; try again when either is back`);
   }
 

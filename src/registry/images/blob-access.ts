@@ -58,7 +58,9 @@ export class BlobAccess {
   async #ask(repository: Repository, digest: Digest, key: string): Promise<number> {
     const { calls, repositories, now, maxStaleMs } = this.#options;
     try {
-      const size = await repositories.watch(repository, () => calls.ask((origin, signal) => origin.blobSize(repository.name, digest, signal)));
+      const size = await repositories.watch(repository, () =>
+        calls.ask((origin, signal) => origin.blobSize(repository.name, digest, signal)),
+      );
       this.#decisions.set(key, { at: now(), size });
       return size;
     } catch (error) {

@@ -76,10 +76,19 @@ export class ImageResolver {
     const timing = { ...DEFAULT_TIMING, ...options.timing };
     this.isExcluded = options.isExcluded;
     this.calls = new OriginCalls({ ...options, timeoutMs: timing.originTimeout, quietMs: timing.originQuiet, trustMs: timing.tagTtl });
-    const repositories = new RepositoryAccess({ ...options, calls: this.calls, ttlMs: timing.accessTtl, maxStaleMs: timing.accessMaxStale });
+    const repositories = new RepositoryAccess({
+      ...options,
+      calls: this.calls,
+      ttlMs: timing.accessTtl,
+      maxStaleMs: timing.accessMaxStale,
+    });
     const shared = { ...options, calls: this.calls, repositories };
     this.access = new BlobAccess({ ...shared, ttlMs: timing.accessTtl, maxStaleMs: timing.accessMaxStale });
-    this.#tags = new TagResolver({ ...shared, rules: options.tagRules ?? (() => ({ ttl: timing.tagTtl, staleFor: timing.tagMaxStale })), memoryTimeoutMs: timing.memoryTimeout });
+    this.#tags = new TagResolver({
+      ...shared,
+      rules: options.tagRules ?? (() => ({ ttl: timing.tagTtl, staleFor: timing.tagMaxStale })),
+      memoryTimeoutMs: timing.memoryTimeout,
+    });
     this.#manifests = new ManifestSource({ ...shared, headStartMs: timing.headStart, timeoutMs: timing.manifestTimeout });
     this.availability = new Availability(shared);
   }

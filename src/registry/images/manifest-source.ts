@@ -1,6 +1,13 @@
 import { errorCode, LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
-import { linkedDescriptors, MAX_MANIFEST_BYTES, rawManifest, readManifest, type AnyManifest, type RawManifest } from '../../oci/manifest.ts';
+import {
+  linkedDescriptors,
+  MAX_MANIFEST_BYTES,
+  rawManifest,
+  readManifest,
+  type AnyManifest,
+  type RawManifest,
+} from '../../oci/manifest.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
 import type { ImageStore } from '../../store/images/image-store.ts';
 import { keepIfTaken } from '../../store/store-error.ts';
@@ -83,15 +90,26 @@ export class ManifestSource {
   /** Registries count reads of manifests, and hardly ever those of a blob's size. */
   async #requireAccess(repository: Repository, digest: Digest, signal: AbortSignal): Promise<void> {
     const { images, repositories } = this.#options;
-    await repositories.require(repository, async (origin, aborted) => {
-      const kept = await images.manifest(repository.full, digest);
-      const [blob] = kept === undefined ? [] : linkedDescriptors(readManifest(kept.bytes, kept.mediaType)).blobs;
-      await (blob === undefined ? origin.manifest(repository.name, digest, aborted) : origin.blobSize(repository.name, blob.digest, aborted));
-    }, signal);
+    await repositories.require(
+      repository,
+      async (origin, aborted) => {
+        const kept = await images.manifest(repository.full, digest);
+        const [blob] = kept === undefined ? [] : linkedDescriptors(readManifest(kept.bytes, kept.mediaType)).blobs;
+        await (blob === undefined
+          ? origin.manifest(repository.name, digest, aborted)
+          : origin.blobSize(repository.name, blob.digest, aborted));
+      },
+      signal,
+    );
   }
 
   /** Members first, since registries count manifest requests; but nobody waits long for members that have nothing. */
-  async #race(repository: Repository, digest: Digest, fromOrigin: () => Promise<FoundManifest>, deadline: AbortSignal): Promise<FoundManifest> {
+  async #race(
+    repository: Repository,
+    digest: Digest,
+    fromOrigin: () => Promise<FoundManifest>,
+    deadline: AbortSignal,
+  ): Promise<FoundManifest> {
     const won = new AbortController();
     const peers = this.#fromPeers(repository, digest, AbortSignal.any([deadline, won.signal]));
     const origin = headStart(peers, this.#options.headStartMs).then(fromOrigin);
@@ -117,7 +135,11 @@ export class ManifestSource {
       return await this.#fromPeers(repository, digest, signal);
     } catch (error) {
       if (errorCode(error) !== 'not-found') throw error;
-      throw new LayerswarmError('unavailable', `the origin is away and no member has the manifest ${digest.toString()}; try again when either is back`, { cause: error });
+      throw new LayerswarmError(
+        'unavailable',
+        `the origin is away and no member has the manifest ${digest.toString()}; try again when either is back`,
+        { cause: error },
+      );
     }
   }
 
@@ -126,7 +148,8 @@ export class ManifestSource {
     const fetch = exchange.fetch({ digest, repository: repository.name, sources: 'peers' });
     try {
       const size = await abortable(fetch.size(), signal);
-      if (size > MAX_MANIFEST_BYTES) throw new LayerswarmError('too-large', `${digest.toString()} has ${size} bytes; a manifest has at most ${MAX_MANIFEST_BYTES}`);
+      if (size > MAX_MANIFEST_BYTES)
+        throw new LayerswarmError('too-large', `${digest.toString()} has ${size} bytes; a manifest has at most ${MAX_MANIFEST_BYTES}`);
       await abortable(fetch.done(), signal);
       return rawManifest(await this.#readWhole(digest), { expected: digest });
     } finally {
@@ -148,9 +171,12 @@ export class ManifestSource {
 function headStart(attempt: Promise<unknown>, ms: number): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
-    attempt.then(() => clearTimeout(timer), () => {
-      clearTimeout(timer);
-      resolve();
-    });
+    attempt.then(
+      () => clearTimeout(timer),
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+    );
   });
 }

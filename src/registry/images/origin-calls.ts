@@ -4,7 +4,14 @@ import { originUnknown } from '../origin-unknown.ts';
 import { abortable } from './single-flight.ts';
 
 /** Errors that say nothing about the content: the origin cannot be asked just now. */
-const AWAY: ReadonlySet<ErrorCode> = new Set(['origin-unknown', 'origin-unreachable', 'origin-rate-limited', 'timeout', 'unavailable', 'peer-gone']);
+const AWAY: ReadonlySet<ErrorCode> = new Set([
+  'origin-unknown',
+  'origin-unreachable',
+  'origin-rate-limited',
+  'timeout',
+  'unavailable',
+  'peer-gone',
+]);
 
 export function isOriginAway(error: unknown): boolean {
   return AWAY.has(errorCode(error));
@@ -45,8 +52,10 @@ export class OriginCalls {
       this.#note(origin, undefined);
       return answer;
     } catch (error) {
-      const failure = signal.aborted ? new LayerswarmError('timeout', `the origin ${origin.url} did not answer within ${timeoutMs / 1000} s`, { cause: error }) : error;
-      this.#note(origin, isOriginAway(failure) ? failure as LayerswarmError : undefined);
+      const failure = signal.aborted
+        ? new LayerswarmError('timeout', `the origin ${origin.url} did not answer within ${timeoutMs / 1000} s`, { cause: error })
+        : error;
+      this.#note(origin, isOriginAway(failure) ? (failure as LayerswarmError) : undefined);
       throw failure;
     }
   }
@@ -70,9 +79,12 @@ export class OriginCalls {
     let failure: LayerswarmError | undefined;
     try {
       const health = await abortable(origin.probe(signal), signal);
-      if (health.state === 'unreachable' || health.state === 'unknown') failure = new LayerswarmError('origin-unreachable', health.reason ?? `the origin ${origin.url} cannot be reached`);
+      if (health.state === 'unreachable' || health.state === 'unknown')
+        failure = new LayerswarmError('origin-unreachable', health.reason ?? `the origin ${origin.url} cannot be reached`);
     } catch (error) {
-      failure = new LayerswarmError('timeout', `the origin ${origin.url} did not answer within ${this.#options.timeoutMs / 1000} s`, { cause: error });
+      failure = new LayerswarmError('timeout', `the origin ${origin.url} did not answer within ${this.#options.timeoutMs / 1000} s`, {
+        cause: error,
+      });
     }
     this.#note(origin, failure);
     return failure === undefined;

@@ -45,13 +45,21 @@ export class RepositoryAccess {
    * @param confirm any call that only those are answered who may read the repository; that what it asks for is gone is an answer
    * @throws LayerswarmError `origin-unauthorized`, `origin-denied`; `unavailable` when the registry has been away for too long
    */
-  async require(repository: Repository, confirm: (origin: Origin, signal: AbortSignal) => Promise<unknown>, signal: AbortSignal): Promise<void> {
+  async require(
+    repository: Repository,
+    confirm: (origin: Origin, signal: AbortSignal) => Promise<unknown>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const record = this.#options.images.access(repository.full);
     if (record?.granted === true && this.#age(record) < this.#options.ttlMs) return;
     await this.#flights.run(repository.full, () => this.#ask(repository, record, confirm), signal);
   }
 
-  async #ask(repository: Repository, record: AccessRecord | undefined, confirm: (origin: Origin, signal: AbortSignal) => Promise<unknown>): Promise<void> {
+  async #ask(
+    repository: Repository,
+    record: AccessRecord | undefined,
+    confirm: (origin: Origin, signal: AbortSignal) => Promise<unknown>,
+  ): Promise<void> {
     try {
       await this.watch(repository, () => this.#options.calls.ask(confirm));
     } catch (error) {
@@ -64,10 +72,15 @@ export class RepositoryAccess {
   /** What came from members alone, since the registry was away from the start, has no record: members are trusted with that. */
   #whileAway({ full }: Repository, record: AccessRecord | undefined, away: unknown): void {
     if (record === undefined) return;
-    if (!record.granted) throw new LayerswarmError('origin-denied', `the registry refused this node ${full} when it was last asked`, { cause: away });
+    if (!record.granted)
+      throw new LayerswarmError('origin-denied', `the registry refused this node ${full} when it was last asked`, { cause: away });
     const { maxStaleMs } = this.#options;
     if (this.#age(record) < maxStaleMs) return;
-    throw new LayerswarmError('unavailable', `${(away as Error).message}; that this node may read ${full} it said ${Math.round(this.#age(record) / 3_600_000)} h ago, which is longer than access.staleFor`, { cause: away });
+    throw new LayerswarmError(
+      'unavailable',
+      `${(away as Error).message}; that this node may read ${full} it said ${Math.round(this.#age(record) / 3_600_000)} h ago, which is longer than access.staleFor`,
+      { cause: away },
+    );
   }
 
   /** A refusal is worth a record only where something may be kept: names come from clients. */

@@ -24,5 +24,7 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Pr
 function abortReason({ reason }: AbortSignal): LayerswarmError {
   if (reason instanceof LayerswarmError) return reason;
   const isTimeout = reason instanceof Error && reason.name === 'TimeoutError';
-  return new LayerswarmError(isTimeout ? 'timeout' : 'aborted', isTimeout ? 'no answer in time' : 'the request was given up', { cause: reason });
+  return new LayerswarmError(isTimeout ? 'timeout' : 'aborted', isTimeout ? 'no answer in time' : 'the request was given up', {
+    cause: reason,
+  });
 }

@@ -31,7 +31,13 @@ export interface TagRules {
 export type ResolvedTag =
   | { readonly kind: 'fresh'; readonly digest: Digest }
   /** The origin cannot be asked; to this node, or to `witnesses` (peer ids), it said so at `checkedAt` (ms since the epoch). */
-  | { readonly kind: 'stale'; readonly digest: Digest; readonly checkedAt: number; readonly witnesses: readonly string[] | undefined; readonly reason: string };
+  | {
+      readonly kind: 'stale';
+      readonly digest: Digest;
+      readonly checkedAt: number;
+      readonly witnesses: readonly string[] | undefined;
+      readonly reason: string;
+    };
 
 /** What connected members remember of a tag, from the origin; undefined while there is nobody to ask about. */
 export type TagWitnesses = (repository: string, tag: string, signal: AbortSignal) => Promise<Testimony | undefined>;
@@ -58,11 +64,16 @@ export class TagResolver {
   async #ask(repository: Repository, tag: string): Promise<ResolvedTag> {
     const { images, calls, repositories, now } = this.#options;
     try {
-      const digest = await repositories.watch(repository, () => calls.ask((origin, signal) => origin.resolveTag(repository.name, tag, signal)));
+      const digest = await repositories.watch(repository, () =>
+        calls.ask((origin, signal) => origin.resolveTag(repository.name, tag, signal)),
+      );
       await keepIfTaken(() => images.setTag(repository.full, tag, digest, now()));
       return { kind: 'fresh', digest };
     } catch (error) {
-      if (errorCode(error) === 'not-found') await keepIfTaken(() => { images.deleteTag(repository.full, tag); });
+      if (errorCode(error) === 'not-found')
+        await keepIfTaken(() => {
+          images.deleteTag(repository.full, tag);
+        });
       if (!isOriginAway(error)) throw error;
       return this.#remember(repository, tag, error as LayerswarmError);
     }
@@ -75,13 +86,17 @@ export class TagResolver {
     if (own !== undefined && now() - own.checkedAt <= maxStaleMs) {
       return { kind: 'stale', digest: own.digest, checkedAt: own.checkedAt, witnesses: undefined, reason: away.message };
     }
-    const { agreed, heard = 0, wanted = 1 } = await this.#askMembers(repository, tag) ?? {};
+    const { agreed, heard = 0, wanted = 1 } = (await this.#askMembers(repository, tag)) ?? {};
     const newest = Math.max(own?.checkedAt ?? -Infinity, agreed?.checkedAt ?? -Infinity);
     if (agreed !== undefined && now() - agreed.checkedAt <= maxStaleMs) return { kind: 'stale', ...agreed, reason: away.message };
     if (newest !== -Infinity) {
-      throw unavailable(away, `what it said about this tag is ${Math.round((now() - newest) / 3_600_000)} h old, which is more than is served`);
+      throw unavailable(
+        away,
+        `what it said about this tag is ${Math.round((now() - newest) / 3_600_000)} h old, which is more than is served`,
+      );
     }
-    if (heard > 0) throw unavailable(away, `of ${heard} members that remember this tag too few agree, on ${wanted} different hosts (tags.witnesses)`);
+    if (heard > 0)
+      throw unavailable(away, `of ${heard} members that remember this tag too few agree, on ${wanted} different hosts (tags.witnesses)`);
     throw away;
   }
 

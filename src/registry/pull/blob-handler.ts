@@ -28,12 +28,13 @@ export async function getBlob(context: PullContext, request: RegistryRequest, pa
   const failed = (error: unknown): void => {
     if (isPullFailure(error)) context.observer.blobFailed({ repository: repository.full, digest, error: (error as Error).message });
   };
-  const served = reader === undefined
-    ? await fetchBlob(context, { upstream, request, repository, digest, headersDue, failed }, size).catch((error: unknown) => {
-      failed(error);
-      throw error;
-    })
-    : await storedBlob(context, { upstream, request, repository, digest, headersDue, failed }, reader);
+  const served =
+    reader === undefined
+      ? await fetchBlob(context, { upstream, request, repository, digest, headersDue, failed }, size).catch((error: unknown) => {
+          failed(error);
+          throw error;
+        })
+      : await storedBlob(context, { upstream, request, repository, digest, headersDue, failed }, reader);
   const pull = context.observer.blobServed({ repository: repository.full, digest, size: served.size, source: served.source });
   return pull === undefined ? served.response : { ...served.response, headers: { ...served.response.headers, [PULL_HEADER]: pull } };
 }
@@ -47,10 +48,13 @@ interface ServedBlob {
 async function storedBlob(context: PullContext, wanted: WantedBlob, reader: BlobReader): Promise<ServedBlob> {
   const release = (): Promise<void> => reader.close();
   try {
-    const response = blobResponse(wanted.request, wanted.digest, reader.size, (range) => ({
-      length: range.end - range.start,
-      bytes: (signal) => storedBytes(context, wanted, reader, range, signal),
-    }), release);
+    const response = blobResponse(
+      wanted.request,
+      wanted.digest,
+      reader.size,
+      (range) => ({ length: range.end - range.start, bytes: (signal) => storedBytes(context, wanted, reader, range, signal) }),
+      release,
+    );
     return { size: reader.size, source: 'store', response };
   } catch (error) {
     await release();
@@ -59,7 +63,13 @@ async function storedBlob(context: PullContext, wanted: WantedBlob, reader: Blob
 }
 
 /** The bytes of a blob that is here; where the disk turns out to have changed or lost them, it is put aside, and the rest comes as that of any other. */
-async function* storedBytes(context: PullContext, wanted: WantedBlob, reader: BlobReader, { start, end }: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* storedBytes(
+  context: PullContext,
+  wanted: WantedBlob,
+  reader: BlobReader,
+  { start, end }: ByteRange,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   let position = start;
   try {
     for await (const chunk of reader.stream(start, end, { reuse: true })) {
@@ -70,7 +80,11 @@ async function* storedBytes(context: PullContext, wanted: WantedBlob, reader: Bl
   } catch (error) {
     if (errorCode(error) !== 'digest-mismatch' && !isStoreRefusal(error)) throw error;
   }
-  const { upstream: { exchange, resolver }, repository, digest } = wanted;
+  const {
+    upstream: { exchange, resolver },
+    repository,
+    digest,
+  } = wanted;
   const fetch = exchange.fetch({ digest, repository: repository.name, shared: !resolver.isExcluded(repository.name), size: reader.size });
   try {
     yield* telling(mended(context, wanted, fetch, { start: position, end }, signal), wanted.failed);
@@ -91,7 +105,12 @@ interface WantedBlob {
 }
 
 async function fetchBlob(context: PullContext, wanted: WantedBlob, known: number | undefined): Promise<ServedBlob> {
-  const { upstream: { resolver, exchange }, request, repository, digest } = wanted;
+  const {
+    upstream: { resolver, exchange },
+    request,
+    repository,
+    digest,
+  } = wanted;
   // a 503 sends containerd to its next host, a cut body back here
   await resolver.availability.requireBlob(repository.name, digest, request.signal);
   const fetch = exchange.fetch({
@@ -111,10 +130,16 @@ async function fetchBlob(context: PullContext, wanted: WantedBlob, known: number
       const lazy = await lazyBlob(context, wanted, fetch, size, part);
       if (lazy !== undefined) return lazy;
     }
-    const response = blobResponse(request, digest, size, (range) => ({
-      length: range.end - range.start,
-      bytes: (signal) => telling(mended(context, wanted, fetch, range, signal), wanted.failed),
-    }), release);
+    const response = blobResponse(
+      request,
+      digest,
+      size,
+      (range) => ({
+        length: range.end - range.start,
+        bytes: (signal) => telling(mended(context, wanted, fetch, range, signal), wanted.failed),
+      }),
+      release,
+    );
     if (request.method !== 'HEAD') await untilCertain(fetch, wanted.headersDue - performance.now(), request.signal);
     return { size, source: 'swarm', response };
   } catch (error) {
@@ -125,7 +150,13 @@ async function fetchBlob(context: PullContext, wanted: WantedBlob, known: number
 }
 
 /** A part at once, with the fetch of the whole going on behind it; undefined where nobody can give it. */
-async function lazyBlob(context: PullContext, { upstream, request, repository, digest }: WantedBlob, fetch: BlobFetch, size: number, range: ByteRange): Promise<ServedBlob | undefined> {
+async function lazyBlob(
+  context: PullContext,
+  { upstream, request, repository, digest }: WantedBlob,
+  fetch: BlobFetch,
+  size: number,
+  range: ByteRange,
+): Promise<ServedBlob | undefined> {
   const ended = new AbortController();
   const blob = { origin: upstream.origin(), repository: repository.name, digest, size };
   const stream = lazyRange(fetch, blob, range, (bytes) => context.observer.vouchedToClient(bytes), ended.signal);
@@ -134,8 +165,17 @@ async function lazyBlob(context: PullContext, { upstream, request, repository, d
     ended.abort();
     return undefined;
   }
-  fetch.done().catch(() => undefined).finally(() => fetch.release());
-  const response = blobResponse(request, digest, size, ({ start, end }) => ({ length: end - start, bytes: () => prepended(first.value, stream) }), () => ended.abort());
+  fetch
+    .done()
+    .catch(() => undefined)
+    .finally(() => fetch.release());
+  const response = blobResponse(
+    request,
+    digest,
+    size,
+    ({ start, end }) => ({ length: end - start, bytes: () => prepended(first.value, stream) }),
+    () => ended.abort(),
+  );
   return { size, source: 'swarm', response };
 }
 
@@ -150,23 +190,36 @@ async function* prepended(first: Uint8Array, rest: AsyncIterable<Uint8Array>): A
 }
 
 /** What the store cannot take, or the exchange cannot put together, goes by both. @throws the `refusal` where the registry cannot give it either */
-async function passedBlob(context: PullContext, { upstream, request, repository, digest }: WantedBlob, size: number, refusal: LayerswarmError): Promise<ServedBlob> {
+async function passedBlob(
+  context: PullContext,
+  { upstream, request, repository, digest }: WantedBlob,
+  size: number,
+  refusal: LayerswarmError,
+): Promise<ServedBlob> {
   const plain = notePassing(context, refusal, size);
   const origin = upstream.origin();
   if (origin === undefined) throw refusal;
   const ended = new AbortController();
   let stream: AsyncIterable<Uint8Array> | undefined;
-  const response = blobResponse(request, digest, size, (range) => ({
-    length: range.end - range.start,
-    bytes: () => stream!,
-  }), () => ended.abort());
+  const response = blobResponse(
+    request,
+    digest,
+    size,
+    (range) => ({ length: range.end - range.start, bytes: () => stream! }),
+    () => ended.abort(),
+  );
   const { start, end } = partOf(request, digest, size) ?? { start: 0, end: size };
   try {
-    stream = await abortable(passThrough({ origin, repository: repository.name, digest, size, plain }, { start, end }, ended.signal), request.signal);
+    stream = await abortable(
+      passThrough({ origin, repository: repository.name, digest, size, plain }, { start, end }, ended.signal),
+      request.signal,
+    );
     return { size, source: 'origin', response };
   } catch (error) {
     ended.abort();
-    throw new LayerswarmError(refusal.code, `${refusal.message}; nor does ${origin.url} give it: ${(error as Error).message}`, { cause: error });
+    throw new LayerswarmError(refusal.code, `${refusal.message}; nor does ${origin.url} give it: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 
@@ -183,7 +236,13 @@ function notePassing(context: PullContext, error: LayerswarmError, size: number)
 }
 
 /** The bytes of a fetch; what it turns out not to bring goes on past it. */
-async function* mended(context: PullContext, { upstream, repository, digest }: WantedBlob, fetch: BlobFetch, { start, end }: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* mended(
+  context: PullContext,
+  { upstream, repository, digest }: WantedBlob,
+  fetch: BlobFetch,
+  { start, end }: ByteRange,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   let position = start;
   try {
     for await (const chunk of fetch.read(start, end, signal, { reuse: true })) {
@@ -221,7 +280,13 @@ async function openHeld(context: PullContext, digest: Digest): Promise<BlobReade
 }
 
 /** @throws LayerswarmError `range-invalid`; OciError for several ranges */
-function blobResponse(request: RegistryRequest, digest: Digest, size: number, body: (range: ByteRange) => StreamedBody, release: () => void | Promise<void>): RegistryResponse {
+function blobResponse(
+  request: RegistryRequest,
+  digest: Digest,
+  size: number,
+  body: (range: ByteRange) => StreamedBody,
+  release: () => void | Promise<void>,
+): RegistryResponse {
   const part = partOf(request, digest, size);
   if (part === undefined) return { status: 200, headers: blobHeaders(digest, size), body: body({ start: 0, end: size }), release };
   return {

@@ -43,7 +43,9 @@ export async function listReferrers(context: PullContext, request: RegistryReque
   const artifactType = request.query.get('artifactType') ?? undefined;
   const filtered = artifactType === undefined ? {} : { 'OCI-Filters-Applied': 'artifactType' };
   try {
-    const index = await context.upstreamOf(repository).resolver.calls.ask((origin, signal) => origin.referrers(repository.name, subject, artifactType, signal));
+    const index = await context
+      .upstreamOf(repository)
+      .resolver.calls.ask((origin, signal) => origin.referrers(repository.name, subject, artifactType, signal));
     if (index === undefined) throw new OciError(404, 'UNSUPPORTED', 'the origin does not support the referrers API; use the referrers tag');
     return jsonResponse(filterIndex(index, artifactType), MediaType.ociIndex, filtered);
   } catch (error) {
@@ -60,7 +62,9 @@ function filterIndex(index: Buffer, artifactType: string | undefined): Buffer {
   assertIndex(index);
   if (artifactType === undefined) return index;
   const document = JSON.parse(index.toString('utf8')) as { manifests: { artifactType?: string }[] };
-  return Buffer.from(JSON.stringify({ ...document, manifests: document.manifests.filter((descriptor) => descriptor.artifactType === artifactType) }));
+  return Buffer.from(
+    JSON.stringify({ ...document, manifests: document.manifests.filter((descriptor) => descriptor.artifactType === artifactType) }),
+  );
 }
 
 function assertIndex(index: Buffer): void {

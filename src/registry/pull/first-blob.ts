@@ -14,10 +14,22 @@ const MAX_BYTES = 1024 * 1024;
  * that is slow is none that refuses: after `patienceMs` the manifest is given out all the same.
  * @throws as `untilCertain`
  */
-export async function bringFirstBlob(context: PullContext, upstream: Upstream, repository: Repository, manifest: AnyManifest, patienceMs: number, signal: AbortSignal): Promise<void> {
+export async function bringFirstBlob(
+  context: PullContext,
+  upstream: Upstream,
+  repository: Repository,
+  manifest: AnyManifest,
+  patienceMs: number,
+  signal: AbortSignal,
+): Promise<void> {
   if (manifest.kind !== 'image' || manifest.config.size > MAX_BYTES || context.store.size(manifest.config.digest) !== undefined) return;
   const { digest, size } = manifest.config;
-  const fetch = upstream.exchange.fetch({ digest, size, repository: repository.name, shared: !upstream.resolver.isExcluded(repository.name) });
+  const fetch = upstream.exchange.fetch({
+    digest,
+    size,
+    repository: repository.name,
+    shared: !upstream.resolver.isExcluded(repository.name),
+  });
   try {
     await untilCertain(fetch, patienceMs, signal);
   } catch (error) {

@@ -18,9 +18,18 @@ export interface LazyBlob extends Omit<PassThroughBlob, 'origin'> {
  * Ends without a byte where nobody can be asked for it out of turn.
  * @throws what the registry and the fetch throw
  */
-export async function* lazyRange(fetch: BlobFetch, { origin, repository, digest, size }: LazyBlob, { start, end }: ByteRange, onVouched: (bytes: number) => void, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* lazyRange(
+  fetch: BlobFetch,
+  { origin, repository, digest, size }: LazyBlob,
+  { start, end }: ByteRange,
+  onVouched: (bytes: number) => void,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
   let isHere = false;
-  void fetch.done().then(() => (isHere = true), () => undefined);
+  void fetch.done().then(
+    () => (isHere = true),
+    () => undefined,
+  );
   for (let position = start; position < end;) {
     signal.throwIfAborted();
     const piece = await fetch.vouchedPiece(position, { end, isPatient: false });
@@ -30,7 +39,9 @@ export async function* lazyRange(fetch: BlobFetch, { origin, repository, digest,
       return;
     }
     const part = { start: position, end: Math.min(end, position + STRIDE), size };
-    for await (const chunk of piece === undefined ? origin!.readBlob(repository, digest, part, signal) : [piece.subarray(0, end - position)]) {
+    for await (const chunk of piece === undefined
+      ? origin!.readBlob(repository, digest, part, signal)
+      : [piece.subarray(0, end - position)]) {
       position += chunk.length;
       onVouched(chunk.length);
       yield chunk;

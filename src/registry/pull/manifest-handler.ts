@@ -19,11 +19,20 @@ export async function getManifest(context: PullContext, request: RegistryRequest
   const serve = async (): Promise<ResolvedManifest & { readonly pull: string }> => {
     const resolved = await upstream.resolver.manifest(repository, reference, request.signal);
     const pull = context.observer.manifestServed({ repository: repository.full, reference, digest: resolved.raw.digest, isHead, client });
-    if (!isHead) await bringFirstBlob(context, upstream, repository, resolved.manifest, Math.min(context.deadlineMs / 2, headersDue - performance.now()), request.signal);
+    if (!isHead)
+      await bringFirstBlob(
+        context,
+        upstream,
+        repository,
+        resolved.manifest,
+        Math.min(context.deadlineMs / 2, headersDue - performance.now()),
+        request.signal,
+      );
     return { ...resolved, pull };
   };
   const { raw, tag, pull } = await serve().catch((error: unknown) => {
-    if (isPullFailure(error)) context.observer.manifestFailed({ repository: repository.full, reference, client, error: (error as Error).message });
+    if (isPullFailure(error))
+      context.observer.manifestFailed({ repository: repository.full, reference, client, error: (error as Error).message });
     throw error;
   });
   const digest = raw.digest.toString();

@@ -20,14 +20,28 @@ export interface PassThroughBlob {
  * bytes have come; the stream throws `digest-mismatch` in place of the last byte of wrong content.
  * @throws what the origin throws
  */
-export async function passThrough(blob: PassThroughBlob, range: ByteRange, signal: AbortSignal): Promise<AsyncGenerator<Uint8Array, void, undefined>> {
-  const body = blob.origin.readBlob(blob.repository, blob.digest, { start: 0, end: blob.size, size: blob.size, plain: blob.plain === true }, signal);
+export async function passThrough(
+  blob: PassThroughBlob,
+  range: ByteRange,
+  signal: AbortSignal,
+): Promise<AsyncGenerator<Uint8Array, void, undefined>> {
+  const body = blob.origin.readBlob(
+    blob.repository,
+    blob.digest,
+    { start: 0, end: blob.size, size: blob.size, plain: blob.plain === true },
+    signal,
+  );
   const chunks = body[Symbol.asyncIterator]();
   const first = await chunks.next();
   return proven(blob, first, { [Symbol.asyncIterator]: () => chunks }, range);
 }
 
-async function* proven({ origin, digest }: PassThroughBlob, first: IteratorResult<Uint8Array>, rest: AsyncIterable<Uint8Array>, { start, end }: ByteRange): AsyncGenerator<Uint8Array, void, undefined> {
+async function* proven(
+  { origin, digest }: PassThroughBlob,
+  first: IteratorResult<Uint8Array>,
+  rest: AsyncIterable<Uint8Array>,
+  { start, end }: ByteRange,
+): AsyncGenerator<Uint8Array, void, undefined> {
   const hash = createHash(digest.algorithm);
   const last = Buffer.alloc(1);
   let at = 0;
@@ -41,6 +55,7 @@ async function* proven({ origin, digest }: PassThroughBlob, first: IteratorResul
   };
   if (first.done !== true) yield take(first.value);
   for await (const chunk of rest) yield take(chunk);
-  if (hash.digest('hex') !== digest.hex) throw new LayerswarmError('digest-mismatch', `${origin.url} sent other bytes than those of ${digest.toString()}`);
+  if (hash.digest('hex') !== digest.hex)
+    throw new LayerswarmError('digest-mismatch', `${origin.url} sent other bytes than those of ${digest.toString()}`);
   yield last;
 }

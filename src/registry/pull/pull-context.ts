@@ -54,5 +54,8 @@ export interface StoreObserver {
 
 /** Whether an error tells of a pull that failed: clients ask for much that is not there, and leave when they like. */
 export function isPullFailure(error: unknown): boolean {
-  return !['not-found', 'aborted', 'reference-invalid', 'digest-invalid', 'name-invalid', 'range-invalid'].includes(errorCode(error)) && !(error instanceof OciError);
+  return (
+    !['not-found', 'aborted', 'reference-invalid', 'digest-invalid', 'name-invalid', 'range-invalid'].includes(errorCode(error)) &&
+    !(error instanceof OciError)
+  );
 }

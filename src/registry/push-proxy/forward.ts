@@ -7,7 +7,17 @@ import { hasBody, readBody } from '../http/read-body.ts';
 
 /** RFC 9110 §7.6.1, and what is about this connection alone. */
 const NOT_PASSED_ON: ReadonlySet<string> = new Set([
-  'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'expect', 'host',
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'expect',
+  'host',
 ]);
 /** The origin may check a whole layer before it answers. */
 const ANSWER_TIMEOUT_MS = 600_000;
@@ -41,7 +51,11 @@ export async function forward(upstream: Upstream, request: RegistryRequest, body
   };
 }
 
-async function send({ url, dispatcher }: Upstream, request: RegistryRequest, body: AsyncIterable<Uint8Array> | undefined): Promise<Dispatcher.ResponseData> {
+async function send(
+  { url, dispatcher }: Upstream,
+  request: RegistryRequest,
+  body: AsyncIterable<Uint8Array> | undefined,
+): Promise<Dispatcher.ResponseData> {
   try {
     return await dispatcher.request({
       origin: url.origin,
@@ -49,7 +63,7 @@ async function send({ url, dispatcher }: Upstream, request: RegistryRequest, bod
       path: withoutNamespace(request.target),
       method: request.method,
       headers: passedOn(request.headers),
-      body: body === undefined ? null : body as Dispatcher.DispatchOptions['body'] & object,
+      body: body === undefined ? null : (body as Dispatcher.DispatchOptions['body'] & object),
       signal: request.signal,
       headersTimeout: ANSWER_TIMEOUT_MS,
       bodyTimeout: ANSWER_TIMEOUT_MS,
@@ -57,7 +71,9 @@ async function send({ url, dispatcher }: Upstream, request: RegistryRequest, bod
   } catch (error) {
     if (error instanceof LayerswarmError) throw error;
     if (request.signal.aborted) throw new LayerswarmError('aborted', 'the client went away', { cause: error });
-    throw new LayerswarmError('origin-unreachable', `the origin ${url.origin} could not be reached: ${(error as Error).message}`, { cause: error });
+    throw new LayerswarmError('origin-unreachable', `the origin ${url.origin} could not be reached: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 

@@ -48,7 +48,11 @@ export class PushProxy {
   constructor(options: PushProxyOptions) {
     this.#options = options;
     const now = options.now ?? Date.now;
-    this.#uploads = new UploadSessions({ folder: options.uploadsFolder, now, ...(options.makeRoom === undefined ? {} : { makeRoom: options.makeRoom }) });
+    this.#uploads = new UploadSessions({
+      folder: options.uploadsFolder,
+      now,
+      ...(options.makeRoom === undefined ? {} : { makeRoom: options.makeRoom }),
+    });
     this.#witness = new PushWitness({ ...options, uploads: this.#uploads, now });
     this.#endpoint = new HttpEndpoint({
       listen: options.listen,
@@ -88,7 +92,11 @@ export class PushProxy {
     if (upstream === undefined) throw originUnknown();
     const { dispatcher } = upstream;
     const url = new URL(upstream.url);
-    if (dispatcher === undefined) throw new LayerswarmError('unsupported', `the origin is embedded in the member ${url.pathname}: push to the registry endpoint of that host`);
+    if (dispatcher === undefined)
+      throw new LayerswarmError(
+        'unsupported',
+        `the origin is embedded in the member ${url.pathname}: push to the registry endpoint of that host`,
+      );
     if (url.pathname !== '/') throw new LayerswarmError('unsupported', `the origin ${upstream.url} is under a path: push to it directly`);
     return { url, dispatcher };
   }

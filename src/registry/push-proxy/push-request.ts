@@ -16,7 +16,9 @@ export function parsePushRequest({ method, target, query }: RegistryRequest): Pu
   const path = decodeURIComponent(upload);
   if (method === 'POST') {
     const name = REGISTRY_PATHS.uploads.exec(path)?.groups?.['name'];
-    return name === undefined ? OTHER : { kind: 'start', name, mount: query.get('mount') ?? undefined, digest: query.get('digest') ?? undefined };
+    return name === undefined
+      ? OTHER
+      : { kind: 'start', name, mount: query.get('mount') ?? undefined, digest: query.get('digest') ?? undefined };
   }
   const manifest = method === 'PUT' ? REGISTRY_PATHS.manifest.exec(path)?.groups : undefined;
   if (manifest !== undefined) return { kind: 'manifest', name: manifest['name']!, reference: manifest['reference']! };

@@ -37,17 +37,32 @@ export class PushWitness {
     this.#options = options;
   }
 
-  watch(push: Exclude<PushRequest, { kind: 'other' }>, repository: Repository, request: RegistryRequest, forward: Forward): Promise<RegistryResponse> {
+  watch(
+    push: Exclude<PushRequest, { kind: 'other' }>,
+    repository: Repository,
+    request: RegistryRequest,
+    forward: Forward,
+  ): Promise<RegistryResponse> {
     switch (push.kind) {
-      case 'start': return this.#start(push, repository, request, forward);
-      case 'append': return this.#append(push.upload, repository, request, forward);
-      case 'finish': return this.#finish(push.upload, push.digest, repository, request, forward);
-      case 'manifest': return this.#manifest(push.reference, repository, request, forward);
-      case 'cancel': return this.#cancel(push.upload, forward);
+      case 'start':
+        return this.#start(push, repository, request, forward);
+      case 'append':
+        return this.#append(push.upload, repository, request, forward);
+      case 'finish':
+        return this.#finish(push.upload, push.digest, repository, request, forward);
+      case 'manifest':
+        return this.#manifest(push.reference, repository, request, forward);
+      case 'cancel':
+        return this.#cancel(push.upload, forward);
     }
   }
 
-  async #start({ mount, digest }: PushRequest & { kind: 'start' }, repository: Repository, request: RegistryRequest, forward: Forward): Promise<RegistryResponse> {
+  async #start(
+    { mount, digest }: PushRequest & { kind: 'start' },
+    repository: Repository,
+    request: RegistryRequest,
+    forward: Forward,
+  ): Promise<RegistryResponse> {
     this.#forgetExpired();
     const copy = await this.#newCopy(repository);
     const answer = await this.#forwardCopied(copy, request, forward);
@@ -67,7 +82,8 @@ export class PushWitness {
     const answer = await this.#forwardCopied(copy, request, forward);
     if (copy === undefined) return answer;
     const range = answer.headers['range'];
-    const isInStep = answer.status === 202 && typeof range === 'string' && Number(/-(\d+)$/.exec(range)?.[1]) === Math.max(0, copy.size - 1);
+    const isInStep =
+      answer.status === 202 && typeof range === 'string' && Number(/-(\d+)$/.exec(range)?.[1]) === Math.max(0, copy.size - 1);
     const location = answer.headers['location'];
     if (!isInStep) {
       await this.#drop(upload);
@@ -78,7 +94,13 @@ export class PushWitness {
     return answer;
   }
 
-  async #finish(upload: string, digest: string, repository: Repository, request: RegistryRequest, forward: Forward): Promise<RegistryResponse> {
+  async #finish(
+    upload: string,
+    digest: string,
+    repository: Repository,
+    request: RegistryRequest,
+    forward: Forward,
+  ): Promise<RegistryResponse> {
     const copy = this.#copyOf(upload, repository);
     const answer = await this.#forwardCopied(copy, request, forward);
     // before the client hears of it: the next thing that it may do is to let every host pull
@@ -112,7 +134,7 @@ export class PushWitness {
   }
 
   /** `source`, each chunk written to the copy on its way. */
-  async* #copied(copy: UploadSession, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  async *#copied(copy: UploadSession, source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     let writer = await copy.openWriter().catch((error: unknown) => this.#giveUp(copy, error));
     try {
       for await (const chunk of source) {
@@ -149,7 +171,10 @@ export class PushWitness {
   async #keepManifest(bytes: Buffer, reference: string, repository: Repository, request: RegistryRequest): Promise<void> {
     const { images, now, log } = this.#options;
     try {
-      const { raw } = rawManifest(bytes, { mediaType: mediaTypeEssence(request.headers['content-type']), expected: Digest.tryParse(reference) });
+      const { raw } = rawManifest(bytes, {
+        mediaType: mediaTypeEssence(request.headers['content-type']),
+        expected: Digest.tryParse(reference),
+      });
       await images.putManifest(repository.full, raw);
       if (isTag(reference)) images.setTag(repository.full, reference, raw.digest, now());
     } catch (error) {

@@ -5,8 +5,13 @@ import { appendUpload, cancelUpload, finishUpload, startUpload, uploadStatus } f
 
 /** Push and content management of the distribution specification 1.1, into this node's own origin. */
 export function embeddedPushRoutes(context: EmbeddedPushContext): readonly Route[] {
-  const route = (name: string, method: Route['method'], path: RegExp, unknown: Route['unknown'], handle: typeof startUpload): Route => (
-    { name, method, path, unknown, handle: (request, parameters) => handle(context, request, parameters) });
+  const route = (name: string, method: Route['method'], path: RegExp, unknown: Route['unknown'], handle: typeof startUpload): Route => ({
+    name,
+    method,
+    path,
+    unknown,
+    handle: (request, parameters) => handle(context, request, parameters),
+  });
   return [
     route('upload', 'POST', REGISTRY_PATHS.uploads, 'NAME_UNKNOWN', startUpload),
     route('upload', 'GET', REGISTRY_PATHS.upload, 'BLOB_UPLOAD_UNKNOWN', uploadStatus),

@@ -9,7 +9,11 @@ import type { Parameters } from '../http/router.ts';
 import type { EmbeddedPushContext } from './embedded-push-context.ts';
 
 /** `PUT /v2/<name>/manifests/<reference>`. */
-export async function putManifest({ origin, namespaces }: EmbeddedPushContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
+export async function putManifest(
+  { origin, namespaces }: EmbeddedPushContext,
+  request: RegistryRequest,
+  parameters: Parameters,
+): Promise<RegistryResponse> {
   const { name } = namespaces.pushed(parameters['name']!, request.query);
   const reference = parseReference(parameters['reference']!);
   const bytes = await readWholeBody(request.body, MAX_MANIFEST_BYTES, 'the manifest');
@@ -27,7 +31,11 @@ export async function putManifest({ origin, namespaces }: EmbeddedPushContext, r
 }
 
 /** `DELETE /v2/<name>/manifests/<reference>`. */
-export async function deleteManifest({ origin, namespaces }: EmbeddedPushContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
+export async function deleteManifest(
+  { origin, namespaces }: EmbeddedPushContext,
+  request: RegistryRequest,
+  parameters: Parameters,
+): Promise<RegistryResponse> {
   const { name } = namespaces.pushed(parameters['name']!, request.query);
   const reference = parseReference(parameters['reference']!);
   if (reference.kind === 'tag') await origin.deleteTag(name, reference.tag);
@@ -36,7 +44,11 @@ export async function deleteManifest({ origin, namespaces }: EmbeddedPushContext
 }
 
 /** `DELETE /v2/<name>/blobs/<digest>`. */
-export async function deleteBlob({ origin, namespaces }: EmbeddedPushContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
+export async function deleteBlob(
+  { origin, namespaces }: EmbeddedPushContext,
+  request: RegistryRequest,
+  parameters: Parameters,
+): Promise<RegistryResponse> {
   const { name } = namespaces.pushed(parameters['name']!, request.query);
   await origin.deleteBlob(name, Digest.parse(parameters['digest']!));
   return { status: 202, headers: { 'Content-Length': 0 } };

@@ -4,7 +4,11 @@ import { REGISTRY_PATHS, type Route } from '../http/router.ts';
 /** Tells whoever pushes to the endpoint of a node with a remote origin where pushes go. */
 export function readOnlyRoutes(): readonly Route[] {
   const handle = (): never => {
-    throw new OciError(405, 'UNSUPPORTED', 'this endpoint is read-only: push to the origin itself, or through the push listener of an agent (--push)');
+    throw new OciError(
+      405,
+      'UNSUPPORTED',
+      'this endpoint is read-only: push to the origin itself, or through the push listener of an agent (--push)',
+    );
   };
   return [
     { name: 'push', method: '*', path: REGISTRY_PATHS.uploads, unknown: 'BLOB_UPLOAD_UNKNOWN', handle },

@@ -10,7 +10,11 @@ import type { EmbeddedPushContext } from './embedded-push-context.ts';
 import type { UploadSession } from './upload-session.ts';
 
 /** `POST /v2/<name>/blobs/uploads/`: starts an upload, mounts a blob of another repository, or takes a whole blob at once. */
-export async function startUpload(context: EmbeddedPushContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
+export async function startUpload(
+  context: EmbeddedPushContext,
+  request: RegistryRequest,
+  parameters: Parameters,
+): Promise<RegistryResponse> {
   const { name } = context.namespaces.pushed(parameters['name']!, request.query);
   const mount = request.query.get('mount');
   const from = request.query.get('from');
@@ -29,13 +33,21 @@ export async function startUpload(context: EmbeddedPushContext, request: Registr
 }
 
 /** `GET /v2/<name>/blobs/uploads/<session>`: how far the upload has got. */
-export async function uploadStatus(context: EmbeddedPushContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
+export async function uploadStatus(
+  context: EmbeddedPushContext,
+  request: RegistryRequest,
+  parameters: Parameters,
+): Promise<RegistryResponse> {
   const session = await openSession(context, request, parameters);
   return accepted(session, 204);
 }
 
 /** `PATCH /v2/<name>/blobs/uploads/<session>`: the next chunk, or with no Content-Range a stream of unknown length. */
-export async function appendUpload(context: EmbeddedPushContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
+export async function appendUpload(
+  context: EmbeddedPushContext,
+  request: RegistryRequest,
+  parameters: Parameters,
+): Promise<RegistryResponse> {
   const session = await openSession(context, request, parameters);
   assertInOrder(request, session);
   await append(session, request);
@@ -43,14 +55,21 @@ export async function appendUpload(context: EmbeddedPushContext, request: Regist
 }
 
 /** `PUT /v2/<name>/blobs/uploads/<session>?digest=`: ends the upload, with its last or only bytes if there are any. */
-export async function finishUpload(context: EmbeddedPushContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
+export async function finishUpload(
+  context: EmbeddedPushContext,
+  request: RegistryRequest,
+  parameters: Parameters,
+): Promise<RegistryResponse> {
   const session = await openSession(context, request, parameters);
   const digest = Digest.parse(request.query.get('digest') ?? '');
   assertInOrder(request, session);
   try {
     if (session.size === 0) {
       // all in one request: no need to go through the session's file
-      await context.origin.putBlob(session.repository, digest, readBody(request.body), { ...declaredSize(request), signal: request.signal });
+      await context.origin.putBlob(session.repository, digest, readBody(request.body), {
+        ...declaredSize(request),
+        signal: request.signal,
+      });
     } else {
       if (hasBody(request.body)) await append(session, request);
       await context.origin.putBlob(session.repository, digest, session.bytes(), { size: session.size, signal: request.signal });
@@ -65,13 +84,21 @@ export async function finishUpload(context: EmbeddedPushContext, request: Regist
 }
 
 /** `DELETE /v2/<name>/blobs/uploads/<session>`. */
-export async function cancelUpload(context: EmbeddedPushContext, request: RegistryRequest, parameters: Parameters): Promise<RegistryResponse> {
+export async function cancelUpload(
+  context: EmbeddedPushContext,
+  request: RegistryRequest,
+  parameters: Parameters,
+): Promise<RegistryResponse> {
   const session = await openSession(context, request, parameters);
   await session.close();
   return { status: 204, headers: {} };
 }
 
-async function openSession({ uploads, namespaces }: EmbeddedPushContext, request: RegistryRequest, parameters: Parameters): Promise<UploadSession> {
+async function openSession(
+  { uploads, namespaces }: EmbeddedPushContext,
+  request: RegistryRequest,
+  parameters: Parameters,
+): Promise<UploadSession> {
   const { name } = namespaces.pushed(parameters['name']!, request.query);
   const session = uploads.get(parameters['session']!, name);
   await session.takeOver();
@@ -92,14 +119,18 @@ function assertInOrder(request: RegistryRequest, session: UploadSession): void {
   const header = request.headers['content-range'];
   if (header === undefined) return;
   const match = /^(?:bytes[ =])?(\d{1,16})-(\d{1,16})(?:\/.*)?$/.exec(header);
-  if (match === null) throw new OciError(400, 'BLOB_UPLOAD_INVALID', `expected Content-Range: <start>-<end>, received "${header.slice(0, 60)}"`);
+  if (match === null)
+    throw new OciError(400, 'BLOB_UPLOAD_INVALID', `expected Content-Range: <start>-<end>, received "${header.slice(0, 60)}"`);
   const start = Number(match[1]);
   if (start !== session.size) {
-    throw new OciError(416, 'BLOB_UPLOAD_INVALID', `the upload has ${session.size} bytes; the chunk starts at ${start}`, { headers: sessionHeaders(session) });
+    throw new OciError(416, 'BLOB_UPLOAD_INVALID', `the upload has ${session.size} bytes; the chunk starts at ${start}`, {
+      headers: sessionHeaders(session),
+    });
   }
   const length = Number(match[2]) - start + 1;
   const { size } = declaredSize(request);
-  if (size !== undefined && size !== length) throw new OciError(400, 'SIZE_INVALID', `Content-Range names ${length} bytes, Content-Length ${size}`);
+  if (size !== undefined && size !== length)
+    throw new OciError(400, 'SIZE_INVALID', `Content-Range names ${length} bytes, Content-Length ${size}`);
 }
 
 function declaredSize(request: RegistryRequest): { size?: number } {

@@ -27,7 +27,14 @@ export class UploadSession {
   #writer: symbol | undefined;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(options: { id: string; repository: string; path: string; now: () => number; makeRoom: MakeRoom | undefined; onClose: () => void }) {
+  constructor(options: {
+    id: string;
+    repository: string;
+    path: string;
+    now: () => number;
+    makeRoom: MakeRoom | undefined;
+    onClose: () => void;
+  }) {
     this.id = options.id;
     this.repository = options.repository;
     this.#path = options.path;
@@ -97,7 +104,9 @@ export class UploadSession {
   /** The bytes so far. */
   bytes(): AsyncIterable<Buffer> {
     this.#assertOpen();
-    return this.#size === 0 ? nothing() : createReadStream(this.#path, { end: this.#size - 1, highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>;
+    return this.#size === 0
+      ? nothing()
+      : (createReadStream(this.#path, { end: this.#size - 1, highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>);
   }
 
   /** Forgets the upload and its file. Idempotent. */
@@ -132,7 +141,8 @@ export class UploadSession {
   }
 
   #assertOpen(): void {
-    if (this.#state === 'closed') throw new LayerswarmError('not-found', 'this upload is not known; it has ended or expired. Start it again');
+    if (this.#state === 'closed')
+      throw new LayerswarmError('not-found', 'this upload is not known; it has ended or expired. Start it again');
   }
 }
 

@@ -45,7 +45,9 @@ export class UploadSessions {
         if (SESSION_ID.test(name)) await rm(join(folder, name), { force: true });
       }
     } catch (error) {
-      throw new LayerswarmError('store-unwritable', `cannot use the folder for uploads ${folder}: ${(error as Error).message}`, { cause: error });
+      throw new LayerswarmError('store-unwritable', `cannot use the folder for uploads ${folder}: ${(error as Error).message}`, {
+        cause: error,
+      });
     }
     this.#sweeper = setInterval(() => void this.sweep(), SWEEP_MS);
     this.#sweeper.unref();
@@ -64,7 +66,12 @@ export class UploadSessions {
   async create(repository: string): Promise<UploadSession> {
     const { folder, now, makeRoom, maxSessions = MAX_SESSIONS } = this.#options;
     if (this.#sessions.size >= maxSessions) await this.sweep();
-    if (this.#sessions.size >= maxSessions) throw new OciError(429, 'TOOMANYREQUESTS', `${maxSessions} uploads are open, which is as many as this node takes; try again when some have ended`);
+    if (this.#sessions.size >= maxSessions)
+      throw new OciError(
+        429,
+        'TOOMANYREQUESTS',
+        `${maxSessions} uploads are open, which is as many as this node takes; try again when some have ended`,
+      );
     const id = randomUUID();
     const session = new UploadSession({ id, repository, path: join(folder, id), now, makeRoom, onClose: () => this.#sessions.delete(id) });
     this.#sessions.set(id, session);

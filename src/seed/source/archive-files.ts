@@ -46,7 +46,8 @@ export class ArchiveFiles implements SourceFiles {
    * @throws `not-found`, `manifest-invalid` when it is no tar archive, `too-large`
    */
   static async open(path: string, tempFolder: string, signal?: AbortSignal): Promise<ArchiveFiles> {
-    if (!(await statOf(path)).isFile()) throw new LayerswarmError('usage', `expected an archive, received ${path}, which is no regular file`);
+    if (!(await statOf(path)).isFile())
+      throw new LayerswarmError('usage', `expected an archive, received ${path}, which is no regular file`);
     const plain = await unpacked(path, tempFolder, signal);
     let handle: FileHandle | undefined;
     try {
@@ -77,7 +78,7 @@ export class ArchiveFiles implements SourceFiles {
     return Buffer.concat(chunks, size);
   }
 
-  async* stream(path: string, signal?: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
+  async *stream(path: string, signal?: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
     const { offset, size } = this.#require(path);
     yield* fileRange(this.#handle, offset, size, signal);
   }
@@ -96,14 +97,20 @@ export class ArchiveFiles implements SourceFiles {
   #find(path: string): Extent | undefined {
     let entry = this.#entries.get(normalize(path) ?? '');
     for (let links = 0; entry?.kind === 'link'; links++) {
-      if (links >= MAX_LINKS) throw new LayerswarmError('manifest-invalid', `${this.name}: the links of ${JSON.stringify(path.slice(0, 200))} lead too far`);
+      if (links >= MAX_LINKS)
+        throw new LayerswarmError('manifest-invalid', `${this.name}: the links of ${JSON.stringify(path.slice(0, 200))} lead too far`);
       entry = this.#entries.get(entry.target);
     }
     return entry;
   }
 }
 
-async function tableOf(handle: FileHandle, size: number, name: string, signal: AbortSignal | undefined): Promise<Map<string, Extent | Link>> {
+async function tableOf(
+  handle: FileHandle,
+  size: number,
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<Map<string, Extent | Link>> {
   const entries = new Map<string, Extent | Link>();
   for await (const header of tarHeaders(fileRange(handle, 0, size, signal), name, signal)) add(entries, header, size, name);
   return entries;
@@ -116,11 +123,14 @@ function add(entries: Map<string, Extent | Link>, header: TarHeader, archiveSize
   if (path === undefined) return;
   if (entries.size >= MAX_ENTRIES) throw new LayerswarmError('too-large', `${archive} has more than ${MAX_ENTRIES} files`);
   if (type === 'symlink' || type === 'link') {
-    const target = normalize(type === 'symlink' ? posix.join(posix.dirname(path), linkname ?? '') : linkname ?? '');
+    const target = normalize(type === 'symlink' ? posix.join(posix.dirname(path), linkname ?? '') : (linkname ?? ''));
     if (target !== undefined) entries.set(path, { kind: 'link', target });
   } else if (type === 'file' || type === 'contiguous-file') {
     if (byteOffset === undefined || !Number.isSafeInteger(size) || size < 0 || byteOffset + size > archiveSize) {
-      throw new LayerswarmError('manifest-invalid', `${archive}: the entry ${JSON.stringify(name.slice(0, 200))} reaches beyond the archive`);
+      throw new LayerswarmError(
+        'manifest-invalid',
+        `${archive}: the entry ${JSON.stringify(name.slice(0, 200))} reaches beyond the archive`,
+      );
     }
     entries.set(path, { kind: 'file', offset: byteOffset, size });
   }
@@ -134,7 +144,11 @@ function normalize(path: string): string | undefined {
 }
 
 /** The tar itself: the file, or what is in it when that is compressed. */
-async function unpacked(path: string, tempFolder: string, signal: AbortSignal | undefined): Promise<{ path: string; dispose: () => Promise<void> }> {
+async function unpacked(
+  path: string,
+  tempFolder: string,
+  signal: AbortSignal | undefined,
+): Promise<{ path: string; dispose: () => Promise<void> }> {
   const compression = compressionOf(await firstBytes(path));
   if (compression === 'none') return { path, dispose: () => Promise.resolve() };
   const folder = await mkdtemp(join(tempFolder, 'archive-'));
@@ -157,7 +171,9 @@ async function unpacked(path: string, tempFolder: string, signal: AbortSignal | 
   } catch (error) {
     await dispose();
     if (signal?.aborted === true || error instanceof LayerswarmError) throw error;
-    throw new LayerswarmError('manifest-invalid', `${path} cannot be unpacked: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new LayerswarmError('manifest-invalid', `${path} cannot be unpacked: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
 }
 

@@ -8,13 +8,17 @@ import { MediaType } from '../../oci/media-type.ts';
 /** An OCI manifest over a config and layers: always the same bytes for the same parts, so that an image keeps its digest. */
 export function buildManifest(config: Buffer, layers: readonly Descriptor[], annotations?: Readonly<Record<string, string>>): RawManifest {
   const plain = ({ mediaType, digest, size }: Descriptor): object => ({ mediaType, digest: digest.toString(), size });
-  return rawManifest(Buffer.from(JSON.stringify({
-    schemaVersion: 2,
-    mediaType: MediaType.ociManifest,
-    config: plain({ mediaType: MediaType.ociConfig, digest: Digest.of(config), size: config.length }),
-    layers: layers.map(plain),
-    ...(annotations === undefined ? {} : { annotations }),
-  }))).raw;
+  return rawManifest(
+    Buffer.from(
+      JSON.stringify({
+        schemaVersion: 2,
+        mediaType: MediaType.ociManifest,
+        config: plain({ mediaType: MediaType.ociConfig, digest: Digest.of(config), size: config.length }),
+        layers: layers.map(plain),
+        ...(annotations === undefined ? {} : { annotations }),
+      }),
+    ),
+  ).raw;
 }
 
 /** Digest and length of what a stream gives. */

@@ -12,7 +12,10 @@ import type { SourceFiles } from './source-files.ts';
 const MAX_LISTED = 10;
 
 const path = z.string().min(1).max(1000);
-const manifestFile = z.array(z.object({ Config: path, RepoTags: z.array(z.string()).nullish(), Layers: z.array(path).max(MAX_LAYERS) })).min(1).max(1000);
+const manifestFile = z
+  .array(z.object({ Config: path, RepoTags: z.array(z.string()).nullish(), Layers: z.array(path).max(MAX_LAYERS) }))
+  .min(1)
+  .max(1000);
 type SavedImage = z.infer<typeof manifestFile>[number];
 
 /**
@@ -28,7 +31,14 @@ export class DockerArchiveSource implements ImageSource {
   readonly #config: Buffer;
   readonly #layers: ReadonlyMap<string, string>;
 
-  private constructor(parts: { name: string; suggestedName: string | undefined; files: SourceFiles; root: RawManifest; config: Buffer; layers: ReadonlyMap<string, string> }) {
+  private constructor(parts: {
+    name: string;
+    suggestedName: string | undefined;
+    files: SourceFiles;
+    root: RawManifest;
+    config: Buffer;
+    layers: ReadonlyMap<string, string>;
+  }) {
     this.name = parts.name;
     this.suggestedName = parts.suggestedName;
     this.#files = parts.files;
@@ -39,11 +49,19 @@ export class DockerArchiveSource implements ImageSource {
 
   /** @param wanted `NAME:TAG`; needed where the archive holds more than one image. @throws `manifest-invalid`, `not-found`, `usage` */
   static async open(files: SourceFiles, wanted?: string, signal?: AbortSignal): Promise<DockerArchiveSource> {
-    const saved = choose(files.name, parse(manifestFile, await files.read('manifest.json', MAX_MANIFEST_BYTES), `${files.name}: manifest.json`), wanted);
+    const saved = choose(
+      files.name,
+      parse(manifestFile, await files.read('manifest.json', MAX_MANIFEST_BYTES), `${files.name}: manifest.json`),
+      wanted,
+    );
     const config = await files.read(saved.Config, MAX_CONFIG_BYTES);
     checkConfigDigest(files.name, saved.Config, config);
     const diffIds = parse(imageConfig, config, `${files.name}: ${saved.Config}`).rootfs.diff_ids.map((text) => Digest.parse(text));
-    if (diffIds.length !== saved.Layers.length) throw new LayerswarmError('manifest-invalid', `${files.name} lists ${saved.Layers.length} layers, its configuration ${diffIds.length}`);
+    if (diffIds.length !== saved.Layers.length)
+      throw new LayerswarmError(
+        'manifest-invalid',
+        `${files.name} lists ${saved.Layers.length} layers, its configuration ${diffIds.length}`,
+      );
     const descriptors: Descriptor[] = [];
     const layers = new Map<string, string>();
     for (const [i, diffId] of diffIds.entries()) {
@@ -52,7 +70,14 @@ export class DockerArchiveSource implements ImageSource {
       layers.set(layer.digest.toString(), saved.Layers[i]!);
     }
     const root = buildManifest(config, descriptors);
-    return new DockerArchiveSource({ name: `${files.name}${wanted === undefined ? '' : `:${wanted}`}`, suggestedName: saved.RepoTags?.[0], files, root, config, layers });
+    return new DockerArchiveSource({
+      name: `${files.name}${wanted === undefined ? '' : `:${wanted}`}`,
+      suggestedName: saved.RepoTags?.[0],
+      files,
+      root,
+      config,
+      layers,
+    });
   }
 
   root(): Promise<RawManifest> {
@@ -81,10 +106,14 @@ export class DockerArchiveSource implements ImageSource {
 /** A layer is the tar that its diff id names, checked when it is imported; podman may have saved it compressed. */
 async function describe(files: SourceFiles, path: string, diffId: Digest, signal: AbortSignal | undefined): Promise<Descriptor> {
   const size = await files.size(path);
-  if (size === undefined) throw new LayerswarmError('manifest-invalid', `${files.name} lists the layer ${JSON.stringify(path.slice(0, 200))} and does not hold it`);
+  if (size === undefined)
+    throw new LayerswarmError(
+      'manifest-invalid',
+      `${files.name} lists the layer ${JSON.stringify(path.slice(0, 200))} and does not hold it`,
+    );
   const gzip = await beginsWithGzip(files.stream(path, signal));
   if (!gzip) return { mediaType: MediaType.ociLayer, digest: diffId, size };
-  return { mediaType: MediaType.ociLayerGzip, ...await measure(files.stream(path, signal)) };
+  return { mediaType: MediaType.ociLayerGzip, ...(await measure(files.stream(path, signal))) };
 }
 
 async function beginsWithGzip(bytes: AsyncIterable<Buffer>): Promise<boolean> {
@@ -96,15 +125,24 @@ function choose(archive: string, images: readonly SavedImage[], wanted: string |
   const matching = wanted === undefined ? images : images.filter(({ RepoTags }) => RepoTags?.includes(wanted) === true);
   const [only, other] = matching;
   if (only !== undefined && other === undefined) return only;
-  const there = images.flatMap(({ RepoTags }) => RepoTags ?? []).slice(0, MAX_LISTED).map((name) => JSON.stringify(name.slice(0, 200))).join(', ');
-  if (only === undefined) throw new LayerswarmError('not-found', `${archive} holds no image ${JSON.stringify(wanted)}; it has ${there || 'no names'}`);
-  throw new LayerswarmError('usage', `${archive} holds ${images.length} images: say which, as docker-archive:${archive}:NAME:TAG; it has ${there}`);
+  const there = images
+    .flatMap(({ RepoTags }) => RepoTags ?? [])
+    .slice(0, MAX_LISTED)
+    .map((name) => JSON.stringify(name.slice(0, 200)))
+    .join(', ');
+  if (only === undefined)
+    throw new LayerswarmError('not-found', `${archive} holds no image ${JSON.stringify(wanted)}; it has ${there || 'no names'}`);
+  throw new LayerswarmError(
+    'usage',
+    `${archive} holds ${images.length} images: say which, as docker-archive:${archive}:NAME:TAG; it has ${there}`,
+  );
 }
 
 /** `<digest>.json`, or `blobs/sha256/<digest>`: the name says what the bytes must be. */
 function checkConfigDigest(archive: string, path: string, config: Buffer): void {
   const named = /(?:^|\/)([0-9a-f]{64})(?:\.json)?$/.exec(path)?.[1];
-  if (named !== undefined && named !== Digest.of(config).hex) throw new LayerswarmError('digest-mismatch', `${archive}: the configuration ${named} has other bytes than its name says`);
+  if (named !== undefined && named !== Digest.of(config).hex)
+    throw new LayerswarmError('digest-mismatch', `${archive}: the configuration ${named} has other bytes than its name says`);
 }
 
 function parse<T>(schema: z.ZodType<T>, bytes: Buffer, what: string): T {

@@ -64,19 +64,34 @@ export class OciLayoutSource implements ImageSource {
 }
 
 function choose(layout: string, images: readonly Descriptor[], wanted: string | undefined): Descriptor {
-  const names = ({ annotations }: Descriptor): string[] => [annotations?.[REF_NAME], annotations?.[IMAGE_NAME]].filter((name) => name !== undefined);
-  const matching = wanted === undefined ? images : images.filter((image) => image.digest.toString() === wanted || names(image).some((name) => isSameName(name, wanted)));
+  const names = ({ annotations }: Descriptor): string[] =>
+    [annotations?.[REF_NAME], annotations?.[IMAGE_NAME]].filter((name) => name !== undefined);
+  const matching =
+    wanted === undefined
+      ? images
+      : images.filter((image) => image.digest.toString() === wanted || names(image).some((name) => isSameName(name, wanted)));
   const distinct = new Map(matching.map((image) => [image.digest.toString(), image]));
   const [only] = distinct.values();
   if (only !== undefined && distinct.size === 1) return only;
-  const there = images.flatMap((image) => names(image)[0] ?? image.digest.toString()).slice(0, MAX_LISTED).map((name) => JSON.stringify(name.slice(0, 100))).join(', ');
-  if (only === undefined) throw new LayerswarmError('not-found', `${layout} holds no image${wanted === undefined ? '' : ` ${JSON.stringify(wanted)}`}; it has ${there || 'none'}`);
+  const there = images
+    .flatMap((image) => names(image)[0] ?? image.digest.toString())
+    .slice(0, MAX_LISTED)
+    .map((name) => JSON.stringify(name.slice(0, 100)))
+    .join(', ');
+  if (only === undefined)
+    throw new LayerswarmError(
+      'not-found',
+      `${layout} holds no image${wanted === undefined ? '' : ` ${JSON.stringify(wanted)}`}; it has ${there || 'none'}`,
+    );
   throw new LayerswarmError('usage', `${layout} holds ${distinct.size} images: say which, as ${layout}:NAME; it has ${there}`);
 }
 
 /** Docker writes `docker.io/team/app:1` for what people call `team/app:1`. */
 function isSameName(name: string, wanted: string): boolean {
-  return name === wanted || (name.includes(':') && wanted.includes(':') && name === `docker.io/${wanted.includes('/') ? '' : 'library/'}${wanted}`);
+  return (
+    name === wanted ||
+    (name.includes(':') && wanted.includes(':') && name === `docker.io/${wanted.includes('/') ? '' : 'library/'}${wanted}`)
+  );
 }
 
 export function blobPath(digest: Digest): string {
@@ -84,7 +99,7 @@ export function blobPath(digest: Digest): string {
 }
 
 async function readJson(files: SourceFiles, path: string): Promise<unknown> {
-  if (await files.size(path) === undefined) return undefined;
+  if ((await files.size(path)) === undefined) return undefined;
   try {
     return JSON.parse((await files.read(path, MAX_MANIFEST_BYTES)).toString('utf8'));
   } catch (error) {

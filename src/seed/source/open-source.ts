@@ -18,17 +18,26 @@ export interface OpenOptions {
 }
 
 /** Makes a source of files and folders. @throws as the sources' own `open` */
-export async function openFileSource(source: { readonly kind: 'oci' | 'oci-archive' | 'docker-archive' | 'tar'; readonly path: string }, { tempFolder, platform, signal }: OpenOptions): Promise<ImageSource & { readonly suggestedName?: string | undefined }> {
+export async function openFileSource(
+  source: { readonly kind: 'oci' | 'oci-archive' | 'docker-archive' | 'tar'; readonly path: string },
+  { tempFolder, platform, signal }: OpenOptions,
+): Promise<ImageSource & { readonly suggestedName?: string | undefined }> {
   const { path, name } = source.kind === 'tar' ? { path: source.path, name: undefined } : await splitName(source);
   if (!isAbsolute(path)) throw new LayerswarmError('usage', `expected the full path of the source, received ${path}`);
   switch (source.kind) {
-    case 'oci': return withFiles(await FolderFiles.open(path), (files) => OciLayoutSource.open(files, name));
-    case 'oci-archive': return withFiles(await ArchiveFiles.open(path, tempFolder, signal), (files) => OciLayoutSource.open(files, name));
+    case 'oci':
+      return withFiles(await FolderFiles.open(path), (files) => OciLayoutSource.open(files, name));
+    case 'oci-archive':
+      return withFiles(await ArchiveFiles.open(path, tempFolder, signal), (files) => OciLayoutSource.open(files, name));
     // Docker 25 and later save an OCI layout, with the digests that it had, beside the old manifest.json
-    case 'docker-archive': return withFiles(await ArchiveFiles.open(path, tempFolder, signal), async (files) => (
-      await files.size('oci-layout') === undefined ? DockerArchiveSource.open(files, name, signal) : OciLayoutSource.open(files, name)));
-    case 'tar': return RootfsSource.open(path, platform, signal);
-    default: return source.kind satisfies never;
+    case 'docker-archive':
+      return withFiles(await ArchiveFiles.open(path, tempFolder, signal), async (files) =>
+        (await files.size('oci-layout')) === undefined ? DockerArchiveSource.open(files, name, signal) : OciLayoutSource.open(files, name),
+      );
+    case 'tar':
+      return RootfsSource.open(path, platform, signal);
+    default:
+      return source.kind satisfies never;
   }
 }
 

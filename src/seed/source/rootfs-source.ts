@@ -43,12 +43,17 @@ export class RootfsSource implements ImageSource {
     const compression = compressionOf(await firstBytes(path));
     const { digest, size, diffId, shell } = await inspect(path, compression, signal);
     const { os, architecture, variant } = platform;
-    const config = Buffer.from(JSON.stringify({
-      created: CREATED, architecture, ...(variant === undefined ? {} : { variant }), os,
-      config: shell ? { Cmd: ['/bin/sh'] } : {},
-      rootfs: { type: 'layers', diff_ids: [diffId.toString()] },
-      history: [{ created: CREATED, created_by: 'layerswarm seed tar:' }],
-    }));
+    const config = Buffer.from(
+      JSON.stringify({
+        created: CREATED,
+        architecture,
+        ...(variant === undefined ? {} : { variant }),
+        os,
+        config: shell ? { Cmd: ['/bin/sh'] } : {},
+        rootfs: { type: 'layers', diff_ids: [diffId.toString()] },
+        history: [{ created: CREATED, created_by: 'layerswarm seed tar:' }],
+      }),
+    );
     const layer = { mediaType: LAYER_TYPES[compression], digest, size };
     return new RootfsSource(path, buildManifest(config, [layer]), config, layer);
   }
@@ -89,11 +94,16 @@ async function inspect(path: string, compression: TarCompression, signal: AbortS
     size = total;
   });
   const tar = hashed(decompressed(file, compression), inner, (total) => {
-    if (total > Math.max(MAX_UNPACKED_BYTES, size * MAX_UNPACKED_FACTOR)) throw new LayerswarmError('too-large', `${path} unpacks to more than ${MAX_UNPACKED_FACTOR} times its size`);
+    if (total > Math.max(MAX_UNPACKED_BYTES, size * MAX_UNPACKED_FACTOR))
+      throw new LayerswarmError('too-large', `${path} unpacks to more than ${MAX_UNPACKED_FACTOR} times its size`);
   });
   let shell = false;
   for await (const { name, type } of tarHeaders(tar, path, signal)) {
-    if (name.split('/').includes('..')) throw new LayerswarmError('manifest-invalid', `${path} has an entry ${JSON.stringify(name.slice(0, 200))} that lies outside of the root file system`);
+    if (name.split('/').includes('..'))
+      throw new LayerswarmError(
+        'manifest-invalid',
+        `${path} has an entry ${JSON.stringify(name.slice(0, 200))} that lies outside of the root file system`,
+      );
     shell ||= /^(?:\.?\/)?(?:usr\/)?bin\/sh$/.test(name) && type !== 'directory';
   }
   return { digest: Digest.fromHash(outer), size, diffId: Digest.fromHash(inner), shell };

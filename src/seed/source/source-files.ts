@@ -19,11 +19,22 @@ export interface SourceFiles {
 const CHUNK_BYTES = 1 << 20;
 
 /** Bytes [start, start + length) of an open file. @throws `verification-failed` when it ends before them */
-export async function* fileRange(handle: FileHandle, start: number, length: number, signal?: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
+export async function* fileRange(
+  handle: FileHandle,
+  start: number,
+  length: number,
+  signal?: AbortSignal,
+): AsyncGenerator<Buffer, void, undefined> {
   for (let at = 0; at < length;) {
     signal?.throwIfAborted();
-    const { bytesRead, buffer } = await handle.read(Buffer.allocUnsafe(Math.min(CHUNK_BYTES, length - at)), 0, Math.min(CHUNK_BYTES, length - at), start + at);
-    if (bytesRead === 0) throw new LayerswarmError('verification-failed', 'a file became shorter while it was read: seed it again when nobody writes to it');
+    const { bytesRead, buffer } = await handle.read(
+      Buffer.allocUnsafe(Math.min(CHUNK_BYTES, length - at)),
+      0,
+      Math.min(CHUNK_BYTES, length - at),
+      start + at,
+    );
+    if (bytesRead === 0)
+      throw new LayerswarmError('verification-failed', 'a file became shorter while it was read: seed it again when nobody writes to it');
     at += bytesRead;
     yield buffer.subarray(0, bytesRead);
   }
@@ -41,7 +52,8 @@ export class FolderFiles implements SourceFiles {
 
   /** @throws `not-found`, `usage` when it is no folder */
   static async open(folder: string): Promise<FolderFiles> {
-    if (!(await statOf(folder)).isDirectory()) throw new LayerswarmError('usage', `expected a folder with an OCI layout, received ${folder}, which is none`);
+    if (!(await statOf(folder)).isDirectory())
+      throw new LayerswarmError('usage', `expected a folder with an OCI layout, received ${folder}, which is none`);
     return new FolderFiles(await realpath(folder));
   }
 
@@ -65,7 +77,7 @@ export class FolderFiles implements SourceFiles {
     return Buffer.concat(chunks, length);
   }
 
-  async* stream(path: string, signal?: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
+  async *stream(path: string, signal?: AbortSignal): AsyncGenerator<Buffer, void, undefined> {
     const handle = await this.#open(path);
     if (handle === undefined) throw new LayerswarmError('not-found', `${join(this.name, path)} is not there`);
     try {
@@ -83,7 +95,11 @@ export class FolderFiles implements SourceFiles {
   async #open(path: string): Promise<FileHandle | undefined> {
     const full = join(this.#root, path);
     try {
-      if (await realpath(full) !== full) throw new LayerswarmError('unsupported', `${join(this.name, path)} is reached by a link, which is not followed: copy the file in its place`);
+      if ((await realpath(full)) !== full)
+        throw new LayerswarmError(
+          'unsupported',
+          `${join(this.name, path)} is reached by a link, which is not followed: copy the file in its place`,
+        );
       const handle = await open(full, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
       if ((await handle.stat()).isFile()) return handle;
       await handle.close();
@@ -107,7 +123,9 @@ export async function statOf(path: string): Promise<Awaited<ReturnType<typeof st
 
 export function unreadable(path: string, cause: unknown): LayerswarmError {
   const { code } = cause as NodeJS.ErrnoException;
-  if (code === 'ENOENT' || code === 'ENOTDIR') return new LayerswarmError('not-found', `${path} is not there; the agent reads it, on its own host`, { cause });
-  if (code === 'EACCES' || code === 'EPERM') return new LayerswarmError('denied', `the agent may not read ${path}: give its user access, or copy it where it has some`, { cause });
+  if (code === 'ENOENT' || code === 'ENOTDIR')
+    return new LayerswarmError('not-found', `${path} is not there; the agent reads it, on its own host`, { cause });
+  if (code === 'EACCES' || code === 'EPERM')
+    return new LayerswarmError('denied', `the agent may not read ${path}: give its user access, or copy it where it has some`, { cause });
   return new LayerswarmError('internal', `cannot read ${path}: ${code ?? String(cause)}`, { cause });
 }

@@ -25,11 +25,17 @@ export function parseSource(text: string): SourceName {
 }
 
 /** A path may hold colons itself: the name begins at the first colon before which there is a file. */
-export async function splitName({ kind, path }: { readonly kind: SourceKind; readonly path: string }): Promise<{ path: string; name: string | undefined }> {
+export async function splitName({
+  kind,
+  path,
+}: {
+  readonly kind: SourceKind;
+  readonly path: string;
+}): Promise<{ path: string; name: string | undefined }> {
   if (await exists(path)) return { path, name: undefined };
   for (let colon = path.indexOf(':'); colon !== -1; colon = path.indexOf(':', colon + 1)) {
     const before = path.slice(0, colon);
-    if (before !== '' && await exists(before)) return { path: before, name: path.slice(colon + 1) };
+    if (before !== '' && (await exists(before))) return { path: before, name: path.slice(colon + 1) };
   }
   const last = path.lastIndexOf(':');
   const isNamed = last > 0 && (kind === 'docker-archive' || isTag(path.slice(last + 1)));
@@ -37,5 +43,8 @@ export async function splitName({ kind, path }: { readonly kind: SourceKind; rea
 }
 
 async function exists(path: string): Promise<boolean> {
-  return access(path).then(() => true, () => false);
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }

@@ -12,7 +12,11 @@ export type TarHeader = Header & { readonly byteOffset?: number };
  * The headers of a tar archive, in order; contents are passed over.
  * @throws `manifest-invalid` when it is no tar archive, ends early or is empty; what `bytes` throws, when that is a LayerswarmError
  */
-export async function* tarHeaders(bytes: AsyncIterable<Uint8Array>, name: string, signal?: AbortSignal): AsyncGenerator<TarHeader, void, undefined> {
+export async function* tarHeaders(
+  bytes: AsyncIterable<Uint8Array>,
+  name: string,
+  signal?: AbortSignal,
+): AsyncGenerator<TarHeader, void, undefined> {
   const parser = extract();
   const feeding = feed(bytes, parser);
   let entries = 0;
@@ -26,7 +30,11 @@ export async function* tarHeaders(bytes: AsyncIterable<Uint8Array>, name: string
   } catch (error) {
     signal?.throwIfAborted();
     if (error instanceof LayerswarmError) throw error;
-    throw new LayerswarmError('manifest-invalid', `${name} is not a whole tar archive: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    throw new LayerswarmError(
+      'manifest-invalid',
+      `${name} is not a whole tar archive: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
+    );
   } finally {
     await feeding;
   }
@@ -61,7 +69,11 @@ export function compressionOf(beginning: Buffer): TarCompression {
   if (magic.startsWith('1f8b')) return 'gzip';
   if (magic.startsWith('28b52ffd')) return 'zstd';
   const other = magic.startsWith('fd377a585a00') ? 'xz' : magic.startsWith('425a68') ? 'bzip2' : undefined;
-  if (other !== undefined) throw new LayerswarmError('unsupported', `expected a tar archive, or one that is compressed with gzip or zstd, received ${other}: unpack it first`);
+  if (other !== undefined)
+    throw new LayerswarmError(
+      'unsupported',
+      `expected a tar archive, or one that is compressed with gzip or zstd, received ${other}: unpack it first`,
+    );
   return 'none';
 }
 

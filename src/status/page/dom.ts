@@ -9,7 +9,11 @@ interface Props {
 }
 
 /** An element. Everything from a node is set as text, never as markup: names in it come from strangers. */
-export function el<Tag extends keyof HTMLElementTagNameMap>(tag: Tag, props: Props = {}, ...children: readonly Child[]): HTMLElementTagNameMap[Tag] {
+export function el<Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  props: Props = {},
+  ...children: readonly Child[]
+): HTMLElementTagNameMap[Tag] {
   const element = document.createElement(tag);
   if (props.class !== undefined) element.className = props.class;
   if (props.id !== undefined) element.id = props.id;

@@ -48,15 +48,27 @@ export class Feed {
     this.#end();
     const connection = this.#options.connect();
     this.#connection = connection;
-    const mine = (react: () => void) => (): void => { if (this.#connection === connection) react(); };
-    connection.addEventListener('error', mine(() => { this.#lose(); }));
+    const mine = (react: () => void) => (): void => {
+      if (this.#connection === connection) react();
+    };
+    connection.addEventListener(
+      'error',
+      mine(() => {
+        this.#lose();
+      }),
+    );
     connection.addEventListener('swarm', (event) => {
       mine(() => {
         this.#heard();
         this.#options.onChange(JSON.parse(event.data) as SwarmChange);
       })();
     });
-    connection.addEventListener('beat', mine(() => { this.#heard(); }));
+    connection.addEventListener(
+      'beat',
+      mine(() => {
+        this.#heard();
+      }),
+    );
     this.#watch();
   }
 
@@ -67,14 +79,18 @@ export class Feed {
 
   #watch(): void {
     this.#cancel();
-    this.#cancel = this.#options.later(SILENCE_MS, () => { this.#lose(); });
+    this.#cancel = this.#options.later(SILENCE_MS, () => {
+      this.#lose();
+    });
   }
 
   /** The browser would try again by itself, but not after every error: this way is one for all. */
   #lose(): void {
     this.#end();
     this.#become('lost');
-    this.#cancel = this.#options.later(RETRY_MS, () => { this.#connect(); });
+    this.#cancel = this.#options.later(RETRY_MS, () => {
+      this.#connect();
+    });
   }
 
   #end(): void {

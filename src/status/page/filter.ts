@@ -1,6 +1,9 @@
 /** Pure: whether a text has every word of what a person typed, in any order. */
 export function matches(filter: string, ...texts: readonly string[]): boolean {
-  const words = filter.toLowerCase().split(/\s+/).filter((word) => word !== '');
+  const words = filter
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== '');
   if (words.length === 0) return true;
   const text = texts.join(' ').toLowerCase();
   return words.every((word) => text.includes(word));

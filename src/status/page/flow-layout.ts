@@ -41,8 +41,14 @@ export interface FlowSizes {
 
 /** Pure: senders on one side, receivers on the other, the most first, and a ribbon for each flow, as high as its rate. */
 export function layOutFlows(flows: readonly Flow[], sizes: FlowSizes): FlowLayout {
-  const left = keepMost(flows.map(({ from, bytesPerSecond }) => [from, bytesPerSecond]), sizes.ends);
-  const right = keepMost(flows.map(({ to, bytesPerSecond }) => [to, bytesPerSecond]), sizes.ends);
+  const left = keepMost(
+    flows.map(({ from, bytesPerSecond }) => [from, bytesPerSecond]),
+    sizes.ends,
+  );
+  const right = keepMost(
+    flows.map(({ to, bytesPerSecond }) => [to, bytesPerSecond]),
+    sizes.ends,
+  );
   const merged = new Map<string, Flow>();
   for (const flow of flows) {
     const from = left.names.has(flow.from) ? flow.from : '';
@@ -57,7 +63,9 @@ export function layOutFlows(flows: readonly Flow[], sizes: FlowSizes): FlowLayou
   const senders = centre(placedSenders, height);
   const receivers = centre(placedReceivers, height);
   const order = (ends: readonly FlowEnd[], id: string): number => ends.findIndex((end) => end.id === id);
-  const sorted = [...merged.values()].sort((a, b) => order(senders, a.from) - order(senders, b.from) || order(receivers, a.to) - order(receivers, b.to));
+  const sorted = [...merged.values()].sort(
+    (a, b) => order(senders, a.from) - order(senders, b.from) || order(receivers, a.to) - order(receivers, b.to),
+  );
   const used = { from: new Map<string, number>(), to: new Map<string, number>() };
   const ribbons = sorted.map(({ from, to, bytesPerSecond }): Ribbon => {
     const thickness = bytesPerSecond * scale;

@@ -18,22 +18,28 @@ let shown = '';
 /** Who sends what to whom now: a ribbon for each flow, and the same as a list for those who do not see it. */
 export function showFlows(model: Model, marks: Marks, filter: string): void {
   const body = bodyOf('flows');
-  const flows = [...model.flows.values()].filter(({ from, to }) => matches(filter, model.nameOf(from), model.nameOf(to), 'flow'))
+  const flows = [...model.flows.values()]
+    .filter(({ from, to }) => matches(filter, model.nameOf(from), model.nameOf(to), 'flow'))
     .sort((a, b) => b.bytesPerSecond - a.bytesPerSecond);
   const width = Math.max(260, Math.floor(body.clientWidth));
   const picture = `${width} ${JSON.stringify(flows)}`;
   if (picture === shown) return;
   shown = picture;
   if (flows.length === 0) {
-    body.replaceChildren(el('p', { class: 'soft empty' }, filter === '' ? 'Nothing is moving now. The next pull shows here.' : 'Nothing that fits the filter is moving now.'));
+    body.replaceChildren(
+      el(
+        'p',
+        { class: 'soft empty' },
+        filter === '' ? 'Nothing is moving now. The next pull shows here.' : 'Nothing that fits the filter is moving now.',
+      ),
+    );
     return;
   }
   const layout = layOutFlows(flows, { ends: ENDS, bytes: HEIGHT, gap: GAP, least: LEAST });
-  const lines = flows.slice(0, 20).map(({ from, to, bytesPerSecond }) => el('li', {}, `${model.nameOf(from)} to ${model.nameOf(to)}: ${rate(bytesPerSecond)}`));
-  body.replaceChildren(
-    draw(layout, width, model, marks),
-    el('ul', { class: 'hidden', attributes: { 'aria-label': 'Flows' } }, ...lines),
-  );
+  const lines = flows
+    .slice(0, 20)
+    .map(({ from, to, bytesPerSecond }) => el('li', {}, `${model.nameOf(from)} to ${model.nameOf(to)}: ${rate(bytesPerSecond)}`));
+  body.replaceChildren(draw(layout, width, model, marks), el('ul', { class: 'hidden', attributes: { 'aria-label': 'Flows' } }, ...lines));
 }
 
 function draw({ senders, receivers, ribbons, height }: FlowLayout, width: number, model: Model, marks: Marks): SVGElement {
@@ -42,13 +48,19 @@ function draw({ senders, receivers, ribbons, height }: FlowLayout, width: number
   const [left, right] = [side + BAR, width - side - BAR];
   const middle = (left + right) / 2;
   const colourOf = (id: string): string => (id === '' ? 'c-many' : marks.of(id).colour);
-  return svg('svg', { class: 'flows', width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true', focusable: 'false' },
+  return svg(
+    'svg',
+    { class: 'flows', width, height, viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true', focusable: 'false' },
     ...ribbons.map(({ from, to, fromY, toY, height: thick, bytesPerSecond }) => {
       const high = Math.max(1.5, thick);
-      return svg('path', {
-        class: `ribbon ${colourOf(from)}`,
-        d: `M${left} ${fromY}C${middle} ${fromY} ${middle} ${toY} ${right} ${toY}v${high}C${middle} ${toY + high} ${middle} ${fromY + high} ${left} ${fromY + high}Z`,
-      }, svg('title', {}, `${nameOfEnd(from, 0, model)} → ${nameOfEnd(to, 0, model)}: ${rate(bytesPerSecond)}`));
+      return svg(
+        'path',
+        {
+          class: `ribbon ${colourOf(from)}`,
+          d: `M${left} ${fromY}C${middle} ${fromY} ${middle} ${toY} ${right} ${toY}v${high}C${middle} ${toY + high} ${middle} ${fromY + high} ${left} ${fromY + high}Z`,
+        },
+        svg('title', {}, `${nameOfEnd(from, 0, model)} → ${nameOfEnd(to, 0, model)}: ${rate(bytesPerSecond)}`),
+      );
     }),
     ...senders.flatMap((end) => [
       svg('rect', { class: `end ${colourOf(end.id)}`, x: side, y: end.y, width: BAR, height: end.height, rx: 2 }),

@@ -26,9 +26,18 @@ export function duration(seconds: number): string {
   if (seconds < 0.9995) return `${Math.round(seconds * 1000)}${NBSP}ms`;
   if (seconds < 59.95) return `${seconds.toFixed(1)}${NBSP}s`;
   const whole = Math.round(seconds);
-  const units = [['d', Math.floor(whole / 86_400)], ['h', Math.floor(whole / 3600) % 24], ['min', Math.floor(whole / 60) % 60], ['s', whole % 60]] as const;
+  const units = [
+    ['d', Math.floor(whole / 86_400)],
+    ['h', Math.floor(whole / 3600) % 24],
+    ['min', Math.floor(whole / 60) % 60],
+    ['s', whole % 60],
+  ] as const;
   const first = units.findIndex(([, count]) => count > 0);
-  return units.slice(first, first + 2).filter(([, count]) => count > 0).map(([unit, count]) => `${count}${NBSP}${unit}`).join(' ');
+  return units
+    .slice(first, first + 2)
+    .filter(([, count]) => count > 0)
+    .map(([unit, count]) => `${count}${NBSP}${unit}`)
+    .join(' ');
 }
 
 /** `just now`, `12 s ago`, `5 min ago`, `3 h ago`, `2 d ago` */

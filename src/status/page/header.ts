@@ -13,7 +13,16 @@ export function showHeader(model: Model, now: number): void {
   document.title = `${level === 'ok' ? '' : `${WORDS[level]}: `}${name} · layerswarm`;
   setText(byId('name'), name);
   const answered = told < members ? `, ${told} of them told of themselves` : '';
-  setText(byId('facts'), [...(zone === '' ? [] : [`zone ${zone}`]), `${count(members, 'member')} connected${answered}`, uptime(startedAt, now), `version ${version}`, ...keyIds.slice(0, 1).map((id) => `key ${id}`)].join(' · '));
+  setText(
+    byId('facts'),
+    [
+      ...(zone === '' ? [] : [`zone ${zone}`]),
+      `${count(members, 'member')} connected${answered}`,
+      uptime(startedAt, now),
+      `version ${version}`,
+      ...keyIds.slice(0, 1).map((id) => `key ${id}`),
+    ].join(' · '),
+  );
   const health = byId('health');
   if (health.dataset['level'] !== level || health.dataset['sentence'] !== sentence) {
     health.dataset['level'] = level;
@@ -21,7 +30,12 @@ export function showHeader(model: Model, now: number): void {
     health.replaceChildren(el('strong', { class: `level ${level}` }, WORDS[level]), el('span', {}, sentence));
   }
   const received = today.originBytes + today.peersBytes;
-  setText(byId('saved'), received === 0 ? 'Nothing was pulled today.' : `Saved ${size(today.peersBytes)} today, ${percent(today.peersBytes, received)} from peers.`);
+  setText(
+    byId('saved'),
+    received === 0
+      ? 'Nothing was pulled today.'
+      : `Saved ${size(today.peersBytes)} today, ${percent(today.peersBytes, received)} from peers.`,
+  );
 }
 
 const LINK: Readonly<Record<FeedState, string>> = { connecting: 'connecting', live: 'live', lost: 'disconnected', paused: 'paused' };

@@ -14,7 +14,9 @@ export class Images {
     this.#model = model;
     const names = (numbers: readonly number[]): string[] => numbers.map((number) => model.nameOfNumber(number)).sort(compareNames);
     this.#rows = new Rows<SwarmImage>({
-      section: 'images', perPage: 15, empty: 'No node has an image yet. "layerswarm seed" puts one in, "layerswarm pull" brings one here.',
+      section: 'images',
+      perPage: 15,
+      empty: 'No node has an image yet. "layerswarm seed" puts one in, "layerswarm pull" brings one here.',
       key: ({ reference, digest }) => `${reference}@${digest}`,
       haystack: ({ reference, digest, lacks }) => [reference, digest, lacks === 0 ? 'complete everywhere' : 'incomplete'],
       columns: [
@@ -25,19 +27,29 @@ export class Images {
         { label: 'Lacking', text: (image) => lacking(image, names), tone: ({ lacks, partly }) => (lacks + partly === 0 ? 'soft' : '') },
       ],
       more: (element, image) => {
-        if (element.childElementCount === 0) element.append(...['Hold it', 'Have a part of it', 'Lack it'].map((label) => el('p', {}, el('strong', {}, label), el('span'))));
-        const lists = [[image.holds, image.holdsNodes], [image.partly, image.partlyNodes], [image.lacks, image.lacksNodes]] as const;
+        if (element.childElementCount === 0)
+          element.append(...['Hold it', 'Have a part of it', 'Lack it'].map((label) => el('p', {}, el('strong', {}, label), el('span'))));
+        const lists = [
+          [image.holds, image.holdsNodes],
+          [image.partly, image.partlyNodes],
+          [image.lacks, image.lacksNodes],
+        ] as const;
         for (const [index, [total, numbers]] of lists.entries()) {
           const line = element.children[index] as HTMLElement;
           line.hidden = total === 0;
-          setText(line.lastElementChild!, ` ${names(numbers).join(', ')}${total > numbers.length ? ` and ${total - numbers.length} more` : ''}`);
+          setText(
+            line.lastElementChild!,
+            ` ${names(numbers).join(', ')}${total > numbers.length ? ` and ${total - numbers.length} more` : ''}`,
+          );
         }
       },
     });
   }
 
   show(filter: string): number {
-    const images = [...this.#model.images.values()].sort((a, b) => compareNames(a.reference, b.reference) || compareNames(a.digest, b.digest));
+    const images = [...this.#model.images.values()].sort(
+      (a, b) => compareNames(a.reference, b.reference) || compareNames(a.digest, b.digest),
+    );
     setText(document.getElementById('h-images')!, images.length === 0 ? 'Images' : `Images ${images.length}`);
     return this.#rows.show(images, filter);
   }

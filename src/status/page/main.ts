@@ -57,7 +57,9 @@ function showSoon(): void {
 function take(change: SwarmChange): void {
   heardAt = Date.now();
   model.apply(change);
-  marks.meet([...model.nodes.values()].sort((a, b) => compareNames(a.name, b.name) || compareNames(a.peerId, b.peerId)).map(({ peerId }) => peerId));
+  marks.meet(
+    [...model.nodes.values()].sort((a, b) => compareNames(a.name, b.name) || compareNames(a.peerId, b.peerId)).map(({ peerId }) => peerId),
+  );
   const now = model.self?.version ?? '';
   // the node is a newer one now: so must be what shows it
   if (version !== '' && now !== version) location.reload();
@@ -80,7 +82,9 @@ const feed = new Feed({
   },
   later: (ms, run) => {
     const timer = setTimeout(run, ms);
-    return () => { clearTimeout(timer); };
+    return () => {
+      clearTimeout(timer);
+    };
   },
 });
 
@@ -88,7 +92,9 @@ let unseen: number | undefined;
 document.addEventListener('visibilitychange', () => {
   window.clearTimeout(unseen);
   if (document.hidden) {
-    unseen = window.setTimeout(() => { feed.pause(); }, UNSEEN_MS);
+    unseen = window.setTimeout(() => {
+      feed.pause();
+    }, UNSEEN_MS);
   } else {
     feed.start();
     showSoon();

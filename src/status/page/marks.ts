@@ -44,17 +44,28 @@ export interface StripPart {
 }
 
 /** Pure: a strip of so many cells, one colour a source, the origin first, in proportion to what each gave: of several blobs together. */
-export function stripOf(sources: readonly { readonly source: string; readonly bytes: number }[], haveBytes: number, sizeBytes: number | null, cells: number): StripPart[] {
+export function stripOf(
+  sources: readonly { readonly source: string; readonly bytes: number }[],
+  haveBytes: number,
+  sizeBytes: number | null,
+  cells: number,
+): StripPart[] {
   const given = sources.reduce((sum, { bytes }) => sum + bytes, 0);
   // what came twice counts once
   const scale = given > haveBytes ? haveBytes / given : 1;
   const whole = Math.max(sizeBytes ?? 0, haveBytes, 1);
   const rows = [
-    ...sources.filter(({ bytes }) => bytes > 0).sort((a, b) => rankOf(a.source) - rankOf(b.source)).map(({ source, bytes }) => ({ kind: 'source' as const, source, bytes: bytes * scale })),
+    ...sources
+      .filter(({ bytes }) => bytes > 0)
+      .sort((a, b) => rankOf(a.source) - rankOf(b.source))
+      .map(({ source, bytes }) => ({ kind: 'source' as const, source, bytes: bytes * scale })),
     { kind: 'here' as const, source: '', bytes: Math.max(0, haveBytes - given) },
     { kind: 'missing' as const, source: '', bytes: whole - haveBytes },
   ];
-  const counts = shares(rows.map(({ bytes }) => bytes), cells);
+  const counts = shares(
+    rows.map(({ bytes }) => bytes),
+    cells,
+  );
   return rows.map(({ kind, source }, index): StripPart => ({ kind, source, cells: counts[index]! })).filter((part) => part.cells > 0);
 }
 
@@ -62,7 +73,9 @@ export function stripOf(sources: readonly { readonly source: string; readonly by
 export function stripInOrder(strip: readonly number[], sources: readonly { readonly source: string }[]): StripPart[] {
   return strip.map((index): StripPart => {
     const source = sources[index]?.source;
-    return source === undefined ? { kind: index === -1 ? 'missing' : index === -2 ? 'here' : 'source', source: '', cells: 1 } : { kind: 'source', source, cells: 1 };
+    return source === undefined
+      ? { kind: index === -1 ? 'missing' : index === -2 ? 'here' : 'source', source: '', cells: 1 }
+      : { kind: 'source', source, cells: 1 };
   });
 }
 

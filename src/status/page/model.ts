@@ -1,4 +1,18 @@
-import type { AboutHour, AboutSelf, AboutToday, SwarmChange, SwarmCollection, SwarmFlow, SwarmImage, SwarmJob, SwarmNode, SwarmPull, SwarmRegistry, SwarmTransfer, SwarmTrouble } from '../swarm-document.ts';
+import type {
+  AboutHour,
+  AboutSelf,
+  AboutToday,
+  SwarmChange,
+  SwarmCollection,
+  SwarmFlow,
+  SwarmImage,
+  SwarmJob,
+  SwarmNode,
+  SwarmPull,
+  SwarmRegistry,
+  SwarmTransfer,
+  SwarmTrouble,
+} from '../swarm-document.ts';
 import { shortPeer } from './format.ts';
 
 /** A node sends far fewer; what is over it is not shown, so that a page never grows without end. */
@@ -22,11 +36,11 @@ export class Model {
   }
 
   get today(): AboutToday {
-    return this.#about.get('today') as AboutToday | undefined ?? { originBytes: 0, peersBytes: 0 };
+    return (this.#about.get('today') as AboutToday | undefined) ?? { originBytes: 0, peersBytes: 0 };
   }
 
   get hour(): AboutHour {
-    return this.#about.get('hour') as AboutHour | undefined ?? { minute: 0, origin: [], peers: [] };
+    return (this.#about.get('hour') as AboutHour | undefined) ?? { minute: 0, origin: [], peers: [] };
   }
 
   apply({ full, set, gone }: SwarmChange): void {
@@ -34,7 +48,8 @@ export class Model {
       const entries = this.#collection(name);
       if (full) entries.clear();
       for (const key of gone[name] ?? []) entries.delete(key);
-      for (const [key, value] of Object.entries(set[name] ?? {})) if (entries.has(key) || entries.size < MAX_ENTRIES) entries.set(key, value);
+      for (const [key, value] of Object.entries(set[name] ?? {}))
+        if (entries.has(key) || entries.size < MAX_ENTRIES) entries.set(key, value);
     }
     this.#byNumber = new Map([...this.nodes.values()].map((node) => [node.number, node]));
   }
@@ -56,4 +71,14 @@ export class Model {
   }
 }
 
-const COLLECTIONS = ['about', 'nodes', 'flows', 'transfers', 'pulls', 'images', 'registries', 'troubles', 'jobs'] as const satisfies readonly SwarmCollection[];
+const COLLECTIONS = [
+  'about',
+  'nodes',
+  'flows',
+  'transfers',
+  'pulls',
+  'images',
+  'registries',
+  'troubles',
+  'jobs',
+] as const satisfies readonly SwarmCollection[];

@@ -28,30 +28,83 @@ export function showNodes(model: Model, filter: string, now: number, onPick: (na
   setText(document.getElementById('h-nodes')!, `Nodes ${nodes.length === 0 ? '' : nodes.length}`.trim());
   fill(list, zones, {
     key: ({ name }) => name,
-    make: () => el('details', { class: 'zone', ...(nodes.length <= OPEN_UP_TO ? { attributes: { open: '' } } : {}) },
-      el('summary', {}, el('strong'), el('span', { class: 'soft' }), el('span', { class: 'dots', attributes: { 'aria-hidden': 'true' } })), el('div', { class: 'tiles' }), el('p', { class: 'soft' })),
-    update: (element, zone) => { updateZone(element, zone, filter, now, onPick, model); },
+    make: () =>
+      el(
+        'details',
+        { class: 'zone', ...(nodes.length <= OPEN_UP_TO ? { attributes: { open: '' } } : {}) },
+        el(
+          'summary',
+          {},
+          el('strong'),
+          el('span', { class: 'soft' }),
+          el('span', { class: 'dots', attributes: { 'aria-hidden': 'true' } }),
+        ),
+        el('div', { class: 'tiles' }),
+        el('p', { class: 'soft' }),
+      ),
+    update: (element, zone) => {
+      updateZone(element, zone, filter, now, onPick, model);
+    },
   });
   return found.length;
 }
 
-function updateZone(element: HTMLDetailsElement, zone: Zone, filter: string, now: number, onPick: (name: string) => void, model: Model): void {
+function updateZone(
+  element: HTMLDetailsElement,
+  zone: Zone,
+  filter: string,
+  now: number,
+  onPick: (name: string) => void,
+  model: Model,
+): void {
   const [summary, tiles, more] = [...element.children] as [HTMLElement, HTMLElement, HTMLElement];
   const [name, facts, dots] = [...summary.children] as [HTMLElement, HTMLElement, HTMLElement];
   setText(name, zone.name === '' ? 'no zone' : zone.name);
   const ill = zone.nodes.filter(({ level }) => level === 'bad' || level === 'degraded').length;
-  setText(facts, [count(zone.nodes.length, 'node'), ...(ill === 0 ? [] : [`${ill} not well`]), ...(zone.bytesPerSecond > 0 ? [`${rate(zone.bytesPerSecond)} in`] : [])].join(' · '));
+  setText(
+    facts,
+    [
+      count(zone.nodes.length, 'node'),
+      ...(ill === 0 ? [] : [`${ill} not well`]),
+      ...(zone.bytesPerSecond > 0 ? [`${rate(zone.bytesPerSecond)} in`] : []),
+    ].join(' · '),
+  );
   // a dot a node says how a closed zone is
-  fill(dots, element.open ? [] : zone.nodes, { key: ({ peerId }) => peerId, make: () => el('i'), update: (dot, node) => { setClass(dot, `${node.level} ${isMoving(node) ? 'moving' : ''}`.trim()); } });
+  fill(dots, element.open ? [] : zone.nodes, {
+    key: ({ peerId }) => peerId,
+    make: () => el('i'),
+    update: (dot, node) => {
+      setClass(dot, `${node.level} ${isMoving(node) ? 'moving' : ''}`.trim());
+    },
+  });
   const shown = element.open ? zone.nodes.slice(0, MAX_TILES) : [];
-  fill(tiles, shown, { key: ({ peerId }) => peerId, make: (node) => makeTile(node, model, onPick), update: (tile, node) => { updateTile(tile, node, filter, now, model); } });
+  fill(tiles, shown, {
+    key: ({ peerId }) => peerId,
+    make: (node) => makeTile(node, model, onPick),
+    update: (tile, node) => {
+      updateTile(tile, node, filter, now, model);
+    },
+  });
   more.hidden = !element.open || zone.nodes.length <= MAX_TILES;
   setText(more, `and ${zone.nodes.length - MAX_TILES} more: filter by name to see them`);
 }
 
 function makeTile(node: SwarmNode, model: Model, onPick: (name: string) => void): HTMLElement {
-  return el('button', { class: 'tile', attributes: { type: 'button' }, on: { click: () => { onPick(model.nameOf(node.peerId)); } } },
-    el('span', { class: 'tile-name' }, el('i', { class: 'dot' }), el('bdi'), el('span', { class: 'tag' })), el('span', { class: 'tile-rates' }), el('span', { class: 'tile-facts soft' }));
+  return el(
+    'button',
+    {
+      class: 'tile',
+      attributes: { type: 'button' },
+      on: {
+        click: () => {
+          onPick(model.nameOf(node.peerId));
+        },
+      },
+    },
+    el('span', { class: 'tile-name' }, el('i', { class: 'dot' }), el('bdi'), el('span', { class: 'tag' })),
+    el('span', { class: 'tile-rates' }),
+    el('span', { class: 'tile-facts soft' }),
+  );
 }
 
 function updateTile(tile: Element, node: SwarmNode, filter: string, now: number, model: Model): void {
@@ -64,9 +117,25 @@ function updateTile(tile: Element, node: SwarmNode, filter: string, now: number,
   setText(tag, node.isSelf ? 'this node' : node.answer === 'told' ? TAGS[node.level] : STATES[node.answer]);
   setAttribute(tile, 'aria-pressed', String(filter !== '' && filter === label));
   const received = node.fromOrigin + node.fromPeers;
-  setText(rates, isMoving(node) ? [...(received > 0 ? [`↓ ${rate(received)}`] : []), ...(node.toPeers > 0 ? [`↑ ${rate(node.toPeers)}`] : [])].join('  ') : 'idle');
+  setText(
+    rates,
+    isMoving(node)
+      ? [...(received > 0 ? [`↓ ${rate(received)}`] : []), ...(node.toPeers > 0 ? [`↑ ${rate(node.toPeers)}`] : [])].join('  ')
+      : 'idle',
+  );
   const up = node.startedAt === null ? [] : [uptime(node.startedAt, now)];
   setText(facts, node.answer === 'told' ? [size(node.storeBytes), count(node.images, 'image'), ...up].join(' · ') : 'nothing known');
-  const hint = [label, node.peerId, node.sentence, node.answer === 'told' ? `${size(node.storeBytes)}${node.storeMaxBytes === null ? '' : ` of ${size(node.storeMaxBytes)}`} in ${count(node.blobs, 'blob')}` : '', node.version === '' ? '' : `version ${node.version}`, node.latencyMs === null ? '' : `${node.latencyMs} ms away`].filter((part) => part !== '').join('\n');
+  const hint = [
+    label,
+    node.peerId,
+    node.sentence,
+    node.answer === 'told'
+      ? `${size(node.storeBytes)}${node.storeMaxBytes === null ? '' : ` of ${size(node.storeMaxBytes)}`} in ${count(node.blobs, 'blob')}`
+      : '',
+    node.version === '' ? '' : `version ${node.version}`,
+    node.latencyMs === null ? '' : `${node.latencyMs} ms away`,
+  ]
+    .filter((part) => part !== '')
+    .join('\n');
   if ((tile as HTMLElement).title !== hint) (tile as HTMLElement).title = hint;
 }

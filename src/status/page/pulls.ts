@@ -17,7 +17,9 @@ export class Pulls {
     this.#model = model;
     const why = new Why(model, marks);
     this.#rows = new Rows<SwarmPull>({
-      section: 'pulls', perPage: 12, empty: 'Nothing was pulled yet. "layerswarm pull IMAGE" pulls something; so does a container runtime that was set up.',
+      section: 'pulls',
+      perPage: 12,
+      empty: 'Nothing was pulled yet. "layerswarm pull IMAGE" pulls something; so does a container runtime that was set up.',
       key: ({ node, id }) => `${node}/${id}`,
       haystack: ({ reference, client, result, node, id }) => [reference, client, RESULTS[result], model.nameOf(node), id],
       columns: [
@@ -27,15 +29,25 @@ export class Pulls {
         { label: 'Result', text: ({ result }) => RESULTS[result], tone: ({ result }) => (result === 'failed' ? 'bad' : '') },
         { label: 'Size', kind: 'number', text: ({ bytes }) => size(bytes) },
         { label: 'Time', kind: 'number', text: ({ seconds }) => duration(seconds) },
-        { label: 'From peers', kind: 'number', text: ({ fromOriginBytes, fromPeersBytes }) => (fromOriginBytes + fromPeersBytes === 0 ? 'was here' : percent(fromPeersBytes, fromOriginBytes + fromPeersBytes)) },
+        {
+          label: 'From peers',
+          kind: 'number',
+          text: ({ fromOriginBytes, fromPeersBytes }) =>
+            fromOriginBytes + fromPeersBytes === 0 ? 'was here' : percent(fromPeersBytes, fromOriginBytes + fromPeersBytes),
+        },
         { label: 'When', kind: 'number', text: ({ finishedAt }) => ago(finishedAt, this.#now) },
       ],
-      more: (element, pull) => { why.show(element, pull); },
+      more: (element, pull) => {
+        why.show(element, pull);
+      },
     });
   }
 
   show(filter: string, now: number): number {
     this.#now = now;
-    return this.#rows.show([...this.#model.pulls.values()].sort((a, b) => b.finishedAt - a.finishedAt || (a.id < b.id ? -1 : 1)), filter);
+    return this.#rows.show(
+      [...this.#model.pulls.values()].sort((a, b) => b.finishedAt - a.finishedAt || (a.id < b.id ? -1 : 1)),
+      filter,
+    );
   }
 }

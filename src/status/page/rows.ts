@@ -33,7 +33,12 @@ export class Rows<T> {
   readonly #options: RowsOptions<T>;
   readonly #list: HTMLElement;
   readonly #note = el('p', { class: 'soft empty' });
-  readonly #pager: { readonly nav: HTMLElement; readonly text: HTMLElement; readonly previous: HTMLButtonElement; readonly next: HTMLButtonElement };
+  readonly #pager: {
+    readonly nav: HTMLElement;
+    readonly text: HTMLElement;
+    readonly previous: HTMLButtonElement;
+    readonly next: HTMLButtonElement;
+  };
   readonly #rows = new WeakMap<Element, Row<T>>();
   #page = 0;
   #last: { readonly items: readonly T[]; readonly filter: string } = { items: [], filter: '' };
@@ -42,7 +47,11 @@ export class Rows<T> {
     this.#options = options;
     const { section, columns } = options;
     this.#list = el('ul', { class: 'rows', attributes: { role: 'list' } });
-    const head = el('div', { class: 'cells head', attributes: { 'aria-hidden': 'true' } }, ...columns.map(({ label, kind }) => el('span', { class: `cell ${kind ?? ''}` }, label)));
+    const head = el(
+      'div',
+      { class: 'cells head', attributes: { 'aria-hidden': 'true' } },
+      ...columns.map(({ label, kind }) => el('span', { class: `cell ${kind ?? ''}` }, label)),
+    );
     const turn = (by: number) => (): void => {
       this.#page += by;
       this.#show();
@@ -66,9 +75,19 @@ export class Rows<T> {
   #show(): number {
     const { perPage, key, haystack, empty } = this.#options;
     const { items, filter } = this.#last;
-    const page = pageOf(items.filter((item) => matches(filter, ...haystack(item))), this.#page, perPage);
+    const page = pageOf(
+      items.filter((item) => matches(filter, ...haystack(item))),
+      this.#page,
+      perPage,
+    );
     this.#page = page.page;
-    fill(this.#list, page.items, { key, make: (item) => this.#make(item), update: (element, item) => { this.#update(element, item); } });
+    fill(this.#list, page.items, {
+      key,
+      make: (item) => this.#make(item),
+      update: (element, item) => {
+        this.#update(element, item);
+      },
+    });
     setText(this.#note, items.length === 0 ? empty : 'Nothing here fits the filter.');
     this.#note.hidden = page.total > 0;
     this.#list.hidden = page.total === 0;
@@ -83,7 +102,9 @@ export class Rows<T> {
   #make(item: T): HTMLElement {
     const { columns, more } = this.#options;
     const values = columns.map(() => el('span', { class: 'value' }));
-    const cells = columns.map(({ label, kind }, index) => el('span', { class: `cell ${kind ?? ''}` }, el('span', { class: 'label' }, label), values[index]));
+    const cells = columns.map(({ label, kind }, index) =>
+      el('span', { class: `cell ${kind ?? ''}` }, el('span', { class: 'label' }, label), values[index]),
+    );
     if (more === undefined) {
       const row = el('li', { class: 'row' }, el('div', { class: 'cells' }, ...cells));
       this.#rows.set(row, { item, cells: values, more: undefined, details: undefined });

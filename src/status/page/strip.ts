@@ -22,11 +22,23 @@ export function makeStrip(): HTMLElement {
   return el('div', { class: 'strip', attributes: { role: 'img' } }, ...Array.from({ length: CELLS }, () => el('i')));
 }
 
-export function updateStrip(element: Element, { sources, haveBytes, sizeBytes, strip = [] }: Given, marks: Marks, nameOf: (source: string) => string): void {
+export function updateStrip(
+  element: Element,
+  { sources, haveBytes, sizeBytes, strip = [] }: Given,
+  marks: Marks,
+  nameOf: (source: string) => string,
+): void {
   const isInOrder = strip.length === CELLS;
   const parts = isInOrder ? stripInOrder(strip, sources) : stripOf(sources, haveBytes, sizeBytes, CELLS);
   const cells = parts.flatMap(({ kind, source, cells }) => {
-    const { letter, colour } = kind === 'source' ? source === '' ? OTHER : marks.of(source) : kind === 'here' ? { letter: '=', colour: 'c-here' } : { letter: '', colour: 'c-missing' };
+    const { letter, colour } =
+      kind === 'source'
+        ? source === ''
+          ? OTHER
+          : marks.of(source)
+        : kind === 'here'
+          ? { letter: '=', colour: 'c-here' }
+          : { letter: '', colour: 'c-missing' };
     return Array.from({ length: cells }, () => ({ letter, colour }));
   });
   const picture = cells.map(({ letter, colour }) => `${letter}${colour}`).join();
@@ -50,9 +62,25 @@ export function legendOf({ sources, haveBytes }: Given, marks: Marks, nameOf: (s
   return [
     ...most.slice(0, LEGEND).map(({ source, bytes }) => {
       const { letter, colour } = marks.of(source);
-      return el('li', {}, el('i', { class: `key ${colour}`, attributes: { 'aria-hidden': 'true' } }, letter), el('bdi', {}, nameOf(source)), el('span', { class: 'soft' }, percent(bytes, haveBytes)));
+      return el(
+        'li',
+        {},
+        el('i', { class: `key ${colour}`, attributes: { 'aria-hidden': 'true' } }, letter),
+        el('bdi', {}, nameOf(source)),
+        el('span', { class: 'soft' }, percent(bytes, haveBytes)),
+      );
     }),
     ...(most.length > LEGEND ? [el('li', { class: 'soft' }, `and ${most.length - LEGEND} more`)] : []),
-    ...(here > haveBytes / 100 ? [el('li', {}, el('i', { class: 'key c-here', attributes: { 'aria-hidden': 'true' } }, '='), 'was here', el('span', { class: 'soft' }, percent(here, haveBytes)))] : []),
+    ...(here > haveBytes / 100
+      ? [
+          el(
+            'li',
+            {},
+            el('i', { class: 'key c-here', attributes: { 'aria-hidden': 'true' } }, '='),
+            'was here',
+            el('span', { class: 'soft' }, percent(here, haveBytes)),
+          ),
+        ]
+      : []),
   ];
 }

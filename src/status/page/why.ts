@@ -19,7 +19,10 @@ export class Why {
 
   show(element: HTMLElement, pull: SwarmPull): void {
     if (element.childElementCount > 0) return;
-    element.append(el('p', { class: 'verdict' }, pull.verdict === '' ? 'nothing is known of where its time went' : pull.verdict), el('p', { class: 'soft', attributes: { role: 'status' } }, 'asking the node that pulled it …'));
+    element.append(
+      el('p', { class: 'verdict' }, pull.verdict === '' ? 'nothing is known of where its time went' : pull.verdict),
+      el('p', { class: 'soft', attributes: { role: 'status' } }, 'asking the node that pulled it …'),
+    );
     void this.#load(element, pull);
   }
 
@@ -27,7 +30,7 @@ export class Why {
     let rest: readonly Node[];
     try {
       const response = await fetch(`/api/v1/swarm/pulls/${encodeURIComponent(node)}/${encodeURIComponent(id)}`);
-      const answer = await response.json() as SwarmPullDetail | { readonly error: string };
+      const answer = (await response.json()) as SwarmPullDetail | { readonly error: string };
       rest = 'phases' in answer ? this.#figures(answer) : [el('p', { class: 'soft' }, `No figures: ${answer.error}`)];
     } catch {
       rest = [el('p', { class: 'soft' }, 'No figures: this node does not answer.')];
@@ -61,13 +64,34 @@ export class Why {
       ['Pull', pull.id],
     ];
     return [
-      strip, el('ul', { class: 'legend', attributes: { role: 'list' } }, ...legendOf(given, this.#marks, nameOf)),
+      strip,
+      el('ul', { class: 'legend', attributes: { role: 'list' } }, ...legendOf(given, this.#marks, nameOf)),
       el('dl', { class: 'facts' }, ...facts.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value)))),
-      el('p', { class: 'soft' }, `Phases: ${phases.map(({ name, seconds: part }) => `${name} ${duration(part)} (${percent(part, seconds)})`).join(', ')}`),
-      el('ol', { class: 'blobs', attributes: { 'aria-label': 'Slowest blobs' } }, ...blobs.slice(0, MAX_BLOBS).map((blob) => el('li', {},
-        el('code', {}, shortDigest(blob.digest)), ` ${size(blob.bytes)}, `,
-        blob.wasHere ? 'was here' : `${duration(blob.seconds)}, waited ${duration(blob.waitedSeconds)}, ${size(blob.fromOriginBytes)} from the origin, ${size(blob.fromPeersBytes)} from peers${blob.stalls + blob.retries > 0 ? `, ${blob.stalls} stalls, ${blob.retries} retries` : ''}`))),
-      ...(blobCount > Math.min(blobs.length, MAX_BLOBS) ? [el('p', { class: 'soft' }, `The slowest ${Math.min(blobs.length, MAX_BLOBS)} of ${blobCount} blobs.`)] : []),
+      el(
+        'p',
+        { class: 'soft' },
+        `Phases: ${phases.map(({ name, seconds: part }) => `${name} ${duration(part)} (${percent(part, seconds)})`).join(', ')}`,
+      ),
+      el(
+        'ol',
+        { class: 'blobs', attributes: { 'aria-label': 'Slowest blobs' } },
+        ...blobs
+          .slice(0, MAX_BLOBS)
+          .map((blob) =>
+            el(
+              'li',
+              {},
+              el('code', {}, shortDigest(blob.digest)),
+              ` ${size(blob.bytes)}, `,
+              blob.wasHere
+                ? 'was here'
+                : `${duration(blob.seconds)}, waited ${duration(blob.waitedSeconds)}, ${size(blob.fromOriginBytes)} from the origin, ${size(blob.fromPeersBytes)} from peers${blob.stalls + blob.retries > 0 ? `, ${blob.stalls} stalls, ${blob.retries} retries` : ''}`,
+            ),
+          ),
+      ),
+      ...(blobCount > Math.min(blobs.length, MAX_BLOBS)
+        ? [el('p', { class: 'soft' }, `The slowest ${Math.min(blobs.length, MAX_BLOBS)} of ${blobCount} blobs.`)]
+        : []),
     ];
   }
 }

@@ -16,12 +16,20 @@ export function isMoving({ fromOrigin, fromPeers, toPeers }: Pick<SwarmNode, 'fr
 /** Pure: zones by name; in each this node first, then those that are not well, then by name as people count (`node-9` before `node-10`). */
 export function groupByZone(nodes: readonly SwarmNode[]): Zone[] {
   const zones = new Map<string, SwarmNode[]>();
-  for (const node of nodes) zones.set(node.zone, [...zones.get(node.zone) ?? [], node]);
-  return [...zones].sort(([a], [b]) => compareNames(a, b)).map(([name, members]) => ({
-    name,
-    nodes: members.sort((a, b) => Number(b.isSelf) - Number(a.isSelf) || SEVERITY[a.level] - SEVERITY[b.level] || compareNames(a.name, b.name) || compareNames(a.peerId, b.peerId)),
-    bytesPerSecond: members.reduce((sum, { fromOrigin, fromPeers }) => sum + fromOrigin + fromPeers, 0),
-  }));
+  for (const node of nodes) zones.set(node.zone, [...(zones.get(node.zone) ?? []), node]);
+  return [...zones]
+    .sort(([a], [b]) => compareNames(a, b))
+    .map(([name, members]) => ({
+      name,
+      nodes: members.sort(
+        (a, b) =>
+          Number(b.isSelf) - Number(a.isSelf) ||
+          SEVERITY[a.level] - SEVERITY[b.level] ||
+          compareNames(a.name, b.name) ||
+          compareNames(a.peerId, b.peerId),
+      ),
+      bytesPerSecond: members.reduce((sum, { fromOrigin, fromPeers }) => sum + fromOrigin + fromPeers, 0),
+    }));
 }
 
 const collator = new Intl.Collator('en', { numeric: true });

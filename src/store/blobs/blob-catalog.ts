@@ -144,7 +144,9 @@ export class BlobCatalog {
   setOrigin(record: BlobRecord, origin: boolean): void {
     if (record.origin === origin) return;
     record.origin = origin;
-    this.#metadata.transaction(() => this.#metadata.statement('UPDATE blobs SET origin = ? WHERE digest = ?').run(origin ? 1 : 0, record.digest.toString()));
+    this.#metadata.transaction(() =>
+      this.#metadata.statement('UPDATE blobs SET origin = ? WHERE digest = ?').run(origin ? 1 : 0, record.digest.toString()),
+    );
   }
 
   /** Writes the times of use that changed; done now and then, since losing them costs little. */
@@ -159,7 +161,8 @@ export class BlobCatalog {
 
   checkpoints(record: BlobRecord): Checkpoints | undefined {
     const row = this.#metadata.statement('SELECT length, digests FROM checkpoints WHERE digest = ?').get(record.digest.toString()) as
-      { length: number; digests: Uint8Array } | undefined;
+      | { length: number; digests: Uint8Array }
+      | undefined;
     if (row === undefined) return undefined;
     const width = record.digest.bytes().length;
     const bytes = Buffer.from(row.digests.buffer, row.digests.byteOffset, row.digests.byteLength);
@@ -172,12 +175,15 @@ export class BlobCatalog {
   }
 
   #insertRow(record: BlobRecord): void {
-    this.#metadata.statement('INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?)')
+    this.#metadata
+      .statement('INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?)')
       .run(record.digest.toString(), record.size, record.usedAt, record.origin ? 1 : 0);
   }
 
   #writeCheckpoints(digest: Digest, { checkpointLength, digests }: Checkpoints): void {
-    this.#metadata.statement('INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)').run(digest.toString(), checkpointLength, Buffer.concat(digests));
+    this.#metadata
+      .statement('INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?)')
+      .run(digest.toString(), checkpointLength, Buffer.concat(digests));
   }
 
   /** What was said of the blob goes with it; tags stay, since what a name meant is worth knowing without the bytes. */
@@ -190,7 +196,8 @@ export class BlobCatalog {
       'DELETE FROM manifest_links WHERE manifest = ?',
       'DELETE FROM repository_manifests WHERE manifest = ?',
       'DELETE FROM manifests WHERE digest = ?',
-    ]) this.#metadata.statement(sql).run(key);
+    ])
+      this.#metadata.statement(sql).run(key);
   }
 }
 

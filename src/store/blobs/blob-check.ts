@@ -110,7 +110,10 @@ export class BlobCheck {
     // Whoever asks again finds it as wrong.
     this.#hash.rewind(0);
     await wrong();
-    throw new LayerswarmError('digest-mismatch', `the disk gives other bytes of ${digest.toString()} than were proven; the copy is put aside`);
+    throw new LayerswarmError(
+      'digest-mismatch',
+      `the disk gives other bytes of ${digest.toString()} than were proven; the copy is put aside`,
+    );
   }
 }
 
@@ -123,10 +126,7 @@ export class BlobChecks {
 
   /** How readers of a blob's file are to see to it that they give what was proven. */
   guarding(digest: Digest, size: number, guard: FileGuard): ReaderGuard {
-    return {
-      begin: (file, anew) => this.of(digest, size, file, guard, anew),
-      lost: () => guard.wrong(),
-    };
+    return { begin: (file, anew) => this.of(digest, size, file, guard, anew), lost: () => guard.wrong() };
   }
 
   /** What the file has to be compared by before bytes of it leave; undefined where that is not needed. */
@@ -143,7 +143,9 @@ export class BlobChecks {
       if (this.#running.get(key) === check) this.#running.delete(key);
     };
     const check = new BlobCheck({
-      digest, size, expected,
+      digest,
+      size,
+      expected,
       right: (found) => {
         end();
         guard.right(file, found);

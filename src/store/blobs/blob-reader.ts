@@ -101,7 +101,11 @@ export class FileBlobReader implements BlobReader {
     } catch (error) {
       if (this.#guard === undefined || !isLost(error)) throw storeError(error, `read ${this.path}`);
       await this.#guard.lost();
-      throw new LayerswarmError('digest-mismatch', `the disk cannot read ${this.path} (${(error as Error).message}); the copy is put aside`, { cause: error });
+      throw new LayerswarmError(
+        'digest-mismatch',
+        `the disk cannot read ${this.path} (${(error as Error).message}); the copy is put aside`,
+        { cause: error },
+      );
     } finally {
       this.#ended();
     }
@@ -132,5 +136,7 @@ export class FileBlobReader implements BlobReader {
 
 /** What a bad disk, or a file that was cut, answers: it will not get better by being asked again. */
 function isLost(error: unknown): boolean {
-  return error instanceof LayerswarmError ? error.code === 'size-mismatch' : error instanceof Error && (error as NodeJS.ErrnoException).code === 'EIO';
+  return error instanceof LayerswarmError
+    ? error.code === 'size-mismatch'
+    : error instanceof Error && (error as NodeJS.ErrnoException).code === 'EIO';
 }

@@ -80,7 +80,9 @@ async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal | 
   }
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   aborted.catch(() => undefined); // it is raced below
-  using _ = onAbort(signal, () => { reject(new LayerswarmError('aborted', 'the write was aborted', { cause: signal.reason })); });
+  using _ = onAbort(signal, () => {
+    reject(new LayerswarmError('aborted', 'the write was aborted', { cause: signal.reason }));
+  });
   const iterator = source[Symbol.asyncIterator]();
   let ended = false;
   try {

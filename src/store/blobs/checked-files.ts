@@ -25,7 +25,9 @@ export class CheckedFiles {
 
   has(digest: Digest, file: FileIdentity): boolean {
     if (this.#forgotten.has(digest.toString())) return false;
-    const row = this.#metadata.statement('SELECT file, at FROM checked_files WHERE digest = ?').get(digest.toString()) as unknown as Checked | undefined;
+    const row = this.#metadata.statement('SELECT file, at FROM checked_files WHERE digest = ?').get(digest.toString()) as unknown as
+      | Checked
+      | undefined;
     // A clock that was set back makes nothing older.
     return row !== undefined && row.file === file && Math.abs(this.#now() - row.at) < this.#maxAgeMs;
   }

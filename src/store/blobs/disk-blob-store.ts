@@ -70,7 +70,12 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
 
   private constructor(parts: Parts) {
     this.#parts = parts;
-    this.#partials = new PartialSet({ layout: parts.layout, sync: parts.sync, now: parts.now, publish: (partial) => this.#publishPartial(partial) });
+    this.#partials = new PartialSet({
+      layout: parts.layout,
+      sync: parts.sync,
+      now: parts.now,
+      publish: (partial) => this.#publishPartial(partial),
+    });
     this.room = new StoreRoom({ ...parts, partials: this.#partials, evictBlob: (digest) => this.#evictBlob(digest) });
   }
 
@@ -100,7 +105,12 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
     };
     try {
       const guard = this.guard(digest);
-      return await FileBlobReader.open(this.#parts.layout.blob(digest), record.size, release, options.unchecked === true ? undefined : this.#checks.guarding(digest, record.size, guard));
+      return await FileBlobReader.open(
+        this.#parts.layout.blob(digest),
+        record.size,
+        release,
+        options.unchecked === true ? undefined : this.#checks.guarding(digest, record.size, guard),
+      );
     } catch (error) {
       release();
       if (!isMissing(error)) throw storeError(error, `open ${digest.toString()}`);
@@ -139,7 +149,7 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
 
   async delete(digest: Digest): Promise<boolean> {
     const partial = await this.#partials.delete(digest);
-    return await this.#names.run(digest.toString(), () => this.#unlink(digest, { durable: true })) || partial;
+    return (await this.#names.run(digest.toString(), () => this.#unlink(digest, { durable: true }))) || partial;
   }
 
   async checkpoints(digest: Digest): Promise<Checkpoints | undefined> {
@@ -157,9 +167,11 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
     return {
       expected: (file) => {
         const record = catalog.get(digest);
-        return record === undefined || checked.has(digest, file) ? undefined : catalog.checkpoints(record) ?? 'unknown';
+        return record === undefined || checked.has(digest, file) ? undefined : (catalog.checkpoints(record) ?? 'unknown');
       },
-      right: (file, found) => { this.#foundRight(digest, file, found); },
+      right: (file, found) => {
+        this.#foundRight(digest, file, found);
+      },
       wrong: () => this.#damaged(digest),
     };
   }
@@ -236,7 +248,9 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
     await this.#names.run(digest.toString(), async () => {
       const { layout, catalog } = this.#parts;
       const isNew = catalog.get(digest) === undefined;
-      const file = await identityAt(path).catch((error: unknown) => { throw storeError(error, `look at ${path}`); });
+      const file = await identityAt(path).catch((error: unknown) => {
+        throw storeError(error, `look at ${path}`);
+      });
       const record = catalog.prepare(digest, checkpoints, { origin, now: this.#parts.now() });
       try {
         await rename(path, layout.blob(digest));
@@ -254,7 +268,7 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
   async #evictBlob(digest: Digest): Promise<boolean> {
     return await this.#names.run(digest.toString(), async () => {
       const isFree = this.#parts.catalog.get(digest)?.readers === 0;
-      return isFree && await this.#unlink(digest, { durable: false });
+      return isFree && (await this.#unlink(digest, { durable: false }));
     });
   }
 

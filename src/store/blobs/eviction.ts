@@ -29,11 +29,14 @@ export function chooseEvictions(candidates: readonly EvictionCandidate[], bytes:
   }
   if (freed < bytes) return undefined;
   // the last one may be so large that earlier ones need not go; keep the most recently used of them
-  return chosen.reverse().filter((candidate) => {
-    if (freed - candidate.size < bytes) return true;
-    freed -= candidate.size;
-    return false;
-  }).reverse();
+  return chosen
+    .reverse()
+    .filter((candidate) => {
+      if (freed - candidate.size < bytes) return true;
+      freed -= candidate.size;
+      return false;
+    })
+    .reverse();
 }
 
 function rank(candidate: EvictionCandidate): number {

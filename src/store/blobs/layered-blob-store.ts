@@ -67,14 +67,16 @@ export class LayeredBlobStore implements BlobStore, PartialLender, GuardedBlobs 
   }
 
   async checkpoints(digest: Digest): Promise<Checkpoints | undefined> {
-    return await this.#own.checkpoints(digest) ?? await this.#other.checkpoints(digest);
+    return (await this.#own.checkpoints(digest)) ?? (await this.#other.checkpoints(digest));
   }
 
   /** A blob that both hold comes with the first and goes with the last. */
   onChange(listener: (change: BlobChange) => void): () => void {
-    const unless = (holder: ReadableBlobs) => (change: BlobChange): void => {
-      if (holder.size(change.digest) === undefined) listener(change);
-    };
+    const unless =
+      (holder: ReadableBlobs) =>
+      (change: BlobChange): void => {
+        if (holder.size(change.digest) === undefined) listener(change);
+      };
     const unsubscribe = [this.#own.onChange(unless(this.#other)), this.#other.onChange(unless(this.#own))];
     return () => {
       for (const end of unsubscribe) end();

@@ -39,7 +39,11 @@ export class StoreRoom {
   /** Counts bytes that are being written, until what it returns is disposed of. */
   reserve(bytes: number): Disposable {
     this.#reservedBytes += bytes;
-    return { [Symbol.dispose]: () => { this.#reservedBytes -= bytes; } };
+    return {
+      [Symbol.dispose]: () => {
+        this.#reservedBytes -= bytes;
+      },
+    };
   }
 
   /**
@@ -83,9 +87,10 @@ export class StoreRoom {
     if (needed <= 0) return;
     const chosen = chooseEvictions(this.evictable(), needed);
     if (chosen === undefined) {
-      const why = overLimit >= overDisk
-        ? `the size limit of ${inMiB(limits.maxBytes)} is reached, and the rest is in use, pinned or held as origin; raise the limit or unpin images`
-        : `the disk of ${layout.root} has ${inMiB(free)} free, of which ${inMiB(limits.reserveBytes)} stay reserved; free ${inMiB(overDisk)}`;
+      const why =
+        overLimit >= overDisk
+          ? `the size limit of ${inMiB(limits.maxBytes)} is reached, and the rest is in use, pinned or held as origin; raise the limit or unpin images`
+          : `the disk of ${layout.root} has ${inMiB(free)} free, of which ${inMiB(limits.reserveBytes)} stay reserved; free ${inMiB(overDisk)}`;
       throw new LayerswarmError('disk-full', why, { detail: { missingBytes: needed, limit: overLimit >= overDisk ? 'store' : 'disk' } });
     }
     await this.evict(chosen);
@@ -104,7 +109,13 @@ export class StoreRoom {
   }
 
   /** Bytes by which limit and disk are exceeded: with what is `written` outside the count, and what is `expected` to be. */
-  async #shortage({ written, expected }: { written: number; expected: number }): Promise<{ overLimit: number; overDisk: number; free: number }> {
+  async #shortage({
+    written,
+    expected,
+  }: {
+    written: number;
+    expected: number;
+  }): Promise<{ overLimit: number; overDisk: number; free: number }> {
     const { limits, layout } = this.#parts;
     const { bavail, bsize } = await statfs(layout.root);
     const free = bavail * bsize;
@@ -116,7 +127,7 @@ export class StoreRoom {
   }
 
   async #evictPartial(digest: Digest): Promise<boolean> {
-    return !this.#parts.partials.isOpen(digest) && await this.#parts.partials.delete(digest);
+    return !this.#parts.partials.isOpen(digest) && (await this.#parts.partials.delete(digest));
   }
 }
 

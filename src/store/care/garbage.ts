@@ -67,20 +67,25 @@ export async function collectGarbage(parts: Parts, options: GcOptions): Promise<
 function choose({ blobs, maxBytes, now }: Parts, options: GcOptions, candidates: readonly EvictionCandidate[]): EvictionCandidate[] {
   const idleSince = now() - (options.partialIdleMs ?? 24 * HOUR);
   const unusedSince = now() - (options.maxAgeMs ?? Infinity);
-  const isOld = ({ digest, size, partial, usedAt }: EvictionCandidate): boolean => usedAt <= (partial ? idleSince : unusedSince)
-    || (!partial && size > SMALL && options.isHeldElsewhere?.(digest) === true);
+  const isOld = ({ digest, size, partial, usedAt }: EvictionCandidate): boolean =>
+    usedAt <= (partial ? idleSince : unusedSince) || (!partial && size > SMALL && options.isHeldElsewhere?.(digest) === true);
   const old = candidates.filter((candidate) => isOld(candidate));
   const young = candidates.filter((candidate) => !isOld(candidate));
   const freed = old.reduce((sum, { size }) => sum + size, 0);
   const over = blobs.room.usedBytes() - freed - (options.targetBytes ?? maxBytes);
   // when all that may go is too little, it goes all the same
-  return [...old, ...(over > 0 ? chooseEvictions(young, over) ?? young : [])];
+  return [...old, ...(over > 0 ? (chooseEvictions(young, over) ?? young) : [])];
 }
 
 function unnamedOriginBlobs({ catalog, metadata, now }: Parts): Digest[] {
   const held = [...catalog.all()].filter((record) => record.origin && record.usedAt < now() - ORIGIN_GRACE_MS);
   if (held.length === 0) return [];
-  const named = new Set(metadata.statement(ORIGIN_IN_USE).all().map((row) => row['digest'] as string));
+  const named = new Set(
+    metadata
+      .statement(ORIGIN_IN_USE)
+      .all()
+      .map((row) => row['digest'] as string),
+  );
   return held.map(({ digest }) => digest).filter((digest) => !named.has(digest.toString()));
 }
 
@@ -95,5 +100,7 @@ async function removeOldQuarantine({ layout, now }: Parts): Promise<void> {
 
 /** Names that the origin said long ago and whose manifest is not here say nothing any more. */
 function forgetOldTags({ metadata, now }: Parts): void {
-  metadata.transaction(() => metadata.statement('DELETE FROM tags WHERE checked_at < ? AND digest NOT IN (SELECT digest FROM manifests)').run(now() - TAG_MS));
+  metadata.transaction(() =>
+    metadata.statement('DELETE FROM tags WHERE checked_at < ? AND digest NOT IN (SELECT digest FROM manifests)').run(now() - TAG_MS),
+  );
 }

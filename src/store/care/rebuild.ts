@@ -15,16 +15,36 @@ const OPENING_BRACE = 0x7b;
 const READ_AT_ONCE = 16;
 
 /** The database is damaged while it is in use: a new one takes its place, with what memory, blobs, index and the last copy know. */
-export async function rebuild({ metadata, layout, catalog, backup }: { metadata: Metadata; layout: StoreLayout; catalog: BlobCatalog; backup: MetadataBackup }): Promise<void> {
+export async function rebuild({
+  metadata,
+  layout,
+  catalog,
+  backup,
+}: {
+  metadata: Metadata;
+  layout: StoreLayout;
+  catalog: BlobCatalog;
+  backup: MetadataBackup;
+}): Promise<void> {
   await metadata.replace();
   catalog.rewrite();
-  await adoptManifests(metadata, layout, catalog, Array.from(catalog.all(), ({ digest }) => digest));
+  await adoptManifests(
+    metadata,
+    layout,
+    catalog,
+    Array.from(catalog.all(), ({ digest }) => digest),
+  );
   await restoreTags(metadata, layout, catalog);
   await backup.restore();
 }
 
 /** Finds the manifests among blobs that have no metadata. They got their names by digest, so what they say is taken as it is. */
-export async function adoptManifests(metadata: Metadata, layout: StoreLayout, catalog: BlobCatalog, adopted: readonly Digest[]): Promise<void> {
+export async function adoptManifests(
+  metadata: Metadata,
+  layout: StoreLayout,
+  catalog: BlobCatalog,
+  adopted: readonly Digest[],
+): Promise<void> {
   const small = adopted.filter((digest) => (catalog.get(digest)?.size ?? Infinity) <= MAX_MANIFEST_BYTES);
   for (let start = 0; start < small.length; start += READ_AT_ONCE) {
     const found = await Promise.all(small.slice(start, start + READ_AT_ONCE).map((digest) => readManifest(layout, digest)));
@@ -53,7 +73,8 @@ export async function restoreTags(metadata: Metadata, layout: StoreLayout, catal
     metadata.transaction(() => {
       metadata.statement('INSERT OR REPLACE INTO tags VALUES (?, ?, ?, 0)').run(reference.name, reference.tag, digest.toString());
       for (const key of reachable) {
-        if (metadata.statement('SELECT 1 FROM manifests WHERE digest = ?').get(key) !== undefined) insertRepositoryManifest(metadata, reference.name, key);
+        if (metadata.statement('SELECT 1 FROM manifests WHERE digest = ?').get(key) !== undefined)
+          insertRepositoryManifest(metadata, reference.name, key);
       }
     });
     for (const key of isOrigin ? reachable : []) {

@@ -26,7 +26,11 @@ export interface VerifyResult {
  * Reads every byte of the blobs again. What is not `ok` is no longer in the store when it is reported (but for a dry run). A blob that goes away
  * meanwhile (evicted, deleted) is not reported.
  */
-export async function* verifyBlobs(blobs: DiskBlobStore, catalog: BlobCatalog, options: VerifyOptions): AsyncGenerator<VerifyResult, void, undefined> {
+export async function* verifyBlobs(
+  blobs: DiskBlobStore,
+  catalog: BlobCatalog,
+  options: VerifyOptions,
+): AsyncGenerator<VerifyResult, void, undefined> {
   const digests = options.digests ?? [...blobs.list()].map(({ digest }) => digest);
   for (const digest of digests) {
     const record = catalog.get(digest);
@@ -43,7 +47,7 @@ export async function* verifyBlobs(blobs: DiskBlobStore, catalog: BlobCatalog, o
     const hash = new PrefixHash(digest.algorithm);
     let isOk: boolean;
     try {
-      isOk = await hashAll(reader, hash, options.signal) && hash.finish().equals(digest.bytes());
+      isOk = (await hashAll(reader, hash, options.signal)) && hash.finish().equals(digest.bytes());
     } finally {
       await reader.close();
     }

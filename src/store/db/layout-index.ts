@@ -54,15 +54,18 @@ export class LayoutIndex {
   }
 
   #document(): unknown {
-    const manifests = this.#metadata.statement(TAGGED).all().map((row) => ({
-      mediaType: row['media_type'],
-      digest: row['digest'],
-      size: row['size'],
-      annotations: {
-        [REF_NAME]: `${String(row['repository'])}:${String(row['tag'])}`,
-        ...(row['origin'] === 1 ? { [ORIGIN_MARK]: 'true' } : {}),
-      },
-    }));
+    const manifests = this.#metadata
+      .statement(TAGGED)
+      .all()
+      .map((row) => ({
+        mediaType: row['media_type'],
+        digest: row['digest'],
+        size: row['size'],
+        annotations: {
+          [REF_NAME]: `${String(row['repository'])}:${String(row['tag'])}`,
+          ...(row['origin'] === 1 ? { [ORIGIN_MARK]: 'true' } : {}),
+        },
+      }));
     return { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests };
   }
 }

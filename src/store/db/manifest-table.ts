@@ -5,7 +5,9 @@ import type { Metadata } from './metadata.ts';
 /** Notes a manifest and what it names. Idempotent; within a transaction of the caller. */
 export function insertManifest(metadata: Metadata, digest: Digest, manifest: AnyManifest): void {
   const key = digest.toString();
-  metadata.statement('INSERT OR REPLACE INTO manifests VALUES (?, ?, ?)').run(key, manifest.mediaType, manifest.subject?.digest.toString() ?? null);
+  metadata
+    .statement('INSERT OR REPLACE INTO manifests VALUES (?, ?, ?)')
+    .run(key, manifest.mediaType, manifest.subject?.digest.toString() ?? null);
   const link = metadata.statement('INSERT OR IGNORE INTO manifest_links VALUES (?, ?)');
   const { blobs, foreign, children } = linkedDescriptors(manifest);
   for (const descriptor of [...blobs, ...foreign, ...children]) link.run(key, descriptor.digest.toString());

@@ -32,8 +32,14 @@ export class MetadataBackup {
 
   /** @throws `disk-full`, `store-unwritable` */
   async write(): Promise<void> {
-    const pins = this.#metadata.statement('SELECT reference FROM pins ORDER BY reference').all().map((row) => row['reference']);
-    const tags = this.#metadata.statement('SELECT repository, tag, digest, checked_at FROM tags ORDER BY repository, tag').all().map((row) => Object.values(row));
+    const pins = this.#metadata
+      .statement('SELECT reference FROM pins ORDER BY reference')
+      .all()
+      .map((row) => row['reference']);
+    const tags = this.#metadata
+      .statement('SELECT repository, tag, digest, checked_at FROM tags ORDER BY repository, tag')
+      .all()
+      .map((row) => Object.values(row));
     await keepFile(this.#path, `${JSON.stringify({ pins, tags })}\n`, this.#layout.temp);
   }
 
@@ -43,9 +49,11 @@ export class MetadataBackup {
     if (copy === undefined) return 0;
     return this.#metadata.transaction(() => {
       let restored = 0;
-      for (const reference of copy.pins) restored += Number(this.#metadata.statement('INSERT OR IGNORE INTO pins VALUES (?)').run(reference).changes);
+      for (const reference of copy.pins)
+        restored += Number(this.#metadata.statement('INSERT OR IGNORE INTO pins VALUES (?)').run(reference).changes);
       // a tag that the exported index brought back has no time
-      const putBack = 'INSERT INTO tags VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET checked_at = excluded.checked_at WHERE checked_at = 0 AND digest = excluded.digest';
+      const putBack =
+        'INSERT INTO tags VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET checked_at = excluded.checked_at WHERE checked_at = 0 AND digest = excluded.digest';
       for (const row of copy.tags) restored += Number(this.#metadata.statement(putBack).run(...row).changes);
       return restored;
     });

@@ -73,9 +73,13 @@ export class Metadata {
   /** Runs `work`, whole or not at all. Does not nest. @throws `disk-full`, `store-unwritable` */
   transaction<T>(work: () => T): T {
     try {
-      this.#run(() => { this.#database.exec('BEGIN IMMEDIATE'); });
+      this.#run(() => {
+        this.#database.exec('BEGIN IMMEDIATE');
+      });
       const result = work();
-      this.#run(() => { this.#database.exec('COMMIT'); });
+      this.#run(() => {
+        this.#database.exec('COMMIT');
+      });
       return result;
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
@@ -145,7 +149,10 @@ function openDatabase(layout: StoreLayout): { database: DatabaseSync; fresh: boo
     database.exec('PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA journal_size_limit=16777216');
     const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number };
     if (version > SCHEMA_VERSION) {
-      throw new LayerswarmError('store-format', `${layout.metadata} has schema ${version}, this version of layerswarm reads up to ${SCHEMA_VERSION}; use a newer layerswarm or another data folder`);
+      throw new LayerswarmError(
+        'store-format',
+        `${layout.metadata} has schema ${version}, this version of layerswarm reads up to ${SCHEMA_VERSION}; use a newer layerswarm or another data folder`,
+      );
     }
     const fresh = version === 0;
     if (fresh) database.exec(`BEGIN; ${SCHEMA} COMMIT`);

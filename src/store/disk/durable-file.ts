@@ -27,7 +27,7 @@ export async function replaceFile(path: string, content: string, tempFolder: str
 
 /** `replaceFile`, unless it has that content already. */
 export async function keepFile(path: string, content: string, tempFolder: string): Promise<void> {
-  if (await readFile(path, 'utf8').catch(() => undefined) !== content) await replaceFile(path, content, tempFolder);
+  if ((await readFile(path, 'utf8').catch(() => undefined)) !== content) await replaceFile(path, content, tempFolder);
 }
 
 /** True when it was there. */

@@ -41,10 +41,11 @@ export class FolderLock {
 function locked(layout: StoreLayout, cause: unknown): LayerswarmError {
   const pid = holderPid(layout);
   const holder = pid === undefined ? 'another process' : `process ${pid}`;
-  return new LayerswarmError('store-locked', `the store in ${layout.root} is in use by ${holder}; stop it, or give this agent a data folder of its own`, {
-    cause,
-    detail: pid === undefined ? {} : { pid },
-  });
+  return new LayerswarmError(
+    'store-locked',
+    `the store in ${layout.root} is in use by ${holder}; stop it, or give this agent a data folder of its own`,
+    { cause, detail: pid === undefined ? {} : { pid } },
+  );
 }
 
 function holderPid(layout: StoreLayout): number | undefined {

@@ -63,7 +63,10 @@ const WRITABLE_BY_ANYBODY = 0o002;
 export async function checkMode(layout: StoreLayout): Promise<void> {
   const { mode } = await stat(layout.root);
   if ((mode & WRITABLE_BY_ANYBODY) === 0) return;
-  throw new LayerswarmError('store-unwritable', `anybody on this host may write the data folder ${layout.root} (mode ${(mode & 0o7777).toString(8)}): take that away (chmod o-w)`);
+  throw new LayerswarmError(
+    'store-unwritable',
+    `anybody on this host may write the data folder ${layout.root} (mode ${(mode & 0o7777).toString(8)}): take that away (chmod o-w)`,
+  );
 }
 
 /** Refuses a folder that a newer version, or another program, wrote. Changes nothing. @throws `store-format`, `store-unwritable` */
@@ -77,12 +80,17 @@ export async function checkFormat(layout: StoreLayout): Promise<void> {
   }
   const version = /^([1-9][0-9]{0,8})\n?$/.exec(text)?.[1];
   if (version === undefined) {
-    throw new LayerswarmError('store-format', `${layout.format}: expected a version number, received ${quote(text)}; choose another data folder or restore that file`);
+    throw new LayerswarmError(
+      'store-format',
+      `${layout.format}: expected a version number, received ${quote(text)}; choose another data folder or restore that file`,
+    );
   }
   if (Number(version) > STORE_FORMAT) {
-    throw new LayerswarmError('store-format', `${layout.root} has store format ${version}, this version of layerswarm reads up to ${STORE_FORMAT}; use a newer layerswarm or another data folder`, {
-      detail: { found: Number(version), supported: STORE_FORMAT },
-    });
+    throw new LayerswarmError(
+      'store-format',
+      `${layout.root} has store format ${version}, this version of layerswarm reads up to ${STORE_FORMAT}; use a newer layerswarm or another data folder`,
+      { detail: { found: Number(version), supported: STORE_FORMAT } },
+    );
   }
 }
 
@@ -90,7 +98,10 @@ export async function checkFormat(layout: StoreLayout): Promise<void> {
 async function refuseForeignLayout(layout: StoreLayout): Promise<void> {
   for (const name of ['blobs', 'index.json', 'oci-layout']) {
     if (await stat(join(layout.root, name)).catch(() => undefined)) {
-      throw new LayerswarmError('store-format', `${layout.root} holds ${name}, but no store of layerswarm (no file "format"); choose an empty data folder`);
+      throw new LayerswarmError(
+        'store-format',
+        `${layout.root} holds ${name}, but no store of layerswarm (no file "format"); choose an empty data folder`,
+      );
     }
   }
 }
@@ -99,7 +110,8 @@ async function refuseForeignLayout(layout: StoreLayout): Promise<void> {
 export async function prepareFolders(layout: StoreLayout): Promise<void> {
   try {
     // first of all: a crash from here on leaves a folder that is known as ours
-    if (await readFile(layout.format, 'utf8').catch(() => undefined) === undefined) await replaceFile(layout.format, `${STORE_FORMAT}\n`, layout.root);
+    if ((await readFile(layout.format, 'utf8').catch(() => undefined)) === undefined)
+      await replaceFile(layout.format, `${STORE_FORMAT}\n`, layout.root);
     for (const folder of [layout.partial, layout.temp, layout.quarantine, ...ALGORITHMS.map((algorithm) => layout.blobs(algorithm))]) {
       await mkdir(folder, { recursive: true, mode: 0o700 });
     }

@@ -107,7 +107,9 @@ export class ImageStore {
     const key = digest.toString();
     const deleted = this.#metadata.transaction(() => {
       this.#metadata.statement('DELETE FROM tags WHERE repository = ? AND digest = ?').run(repository, key);
-      return this.#metadata.statement('DELETE FROM repository_manifests WHERE repository = ? AND manifest = ?').run(repository, key).changes > 0;
+      return (
+        this.#metadata.statement('DELETE FROM repository_manifests WHERE repository = ? AND manifest = ?').run(repository, key).changes > 0
+      );
     });
     this.#onTags();
     return deleted;
@@ -119,12 +121,18 @@ export class ImageStore {
   }
 
   link(repository: string, blob: Digest): void {
-    this.#metadata.transaction(() => this.#metadata.statement('INSERT OR IGNORE INTO repository_blobs VALUES (?, ?)').run(repository, blob.toString()));
+    this.#metadata.transaction(() =>
+      this.#metadata.statement('INSERT OR IGNORE INTO repository_blobs VALUES (?, ?)').run(repository, blob.toString()),
+    );
   }
 
   /** Takes a blob out of a repository again; false when it was not linked. The bytes and the manifests that name it stay. */
   unlink(repository: string, blob: Digest): boolean {
-    return this.#metadata.transaction(() => this.#metadata.statement('DELETE FROM repository_blobs WHERE repository = ? AND blob = ?').run(repository, blob.toString()).changes > 0);
+    return this.#metadata.transaction(
+      () =>
+        this.#metadata.statement('DELETE FROM repository_blobs WHERE repository = ? AND blob = ?').run(repository, blob.toString())
+          .changes > 0,
+    );
   }
 
   /** Some repositories that link this blob. */
@@ -144,7 +152,9 @@ export class ImageStore {
   /** `checkedAt` (ms since the epoch): when the origin last said so. */
   setTag(repository: string, tag: string, digest: Digest, checkedAt: number): void {
     const before = this.tag(repository, tag);
-    this.#metadata.transaction(() => this.#metadata.statement('INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?)').run(repository, tag, digest.toString(), checkedAt));
+    this.#metadata.transaction(() =>
+      this.#metadata.statement('INSERT OR REPLACE INTO tags VALUES (?, ?, ?, ?)').run(repository, tag, digest.toString(), checkedAt),
+    );
     if (before?.digest.equals(digest) === true) return;
     this.#onTags();
     for (const listener of this.#tagListeners) listener({ repository, tag, digest });
@@ -157,14 +167,19 @@ export class ImageStore {
   }
 
   deleteTag(repository: string, tag: string): boolean {
-    const deleted = this.#metadata.transaction(() => this.#metadata.statement('DELETE FROM tags WHERE repository = ? AND tag = ?').run(repository, tag).changes > 0);
+    const deleted = this.#metadata.transaction(
+      () => this.#metadata.statement('DELETE FROM tags WHERE repository = ? AND tag = ?').run(repository, tag).changes > 0,
+    );
     if (deleted) this.#onTags();
     return deleted;
   }
 
   /** Sorted. */
   tags(repository: string): string[] {
-    return this.#metadata.statement('SELECT tag FROM tags WHERE repository = ? ORDER BY tag').all(repository).map((row) => row['tag'] as string);
+    return this.#metadata
+      .statement('SELECT tag FROM tags WHERE repository = ? ORDER BY tag')
+      .all(repository)
+      .map((row) => row['tag'] as string);
   }
 
   /** Manifests of the repository whose `subject` is this digest. */
@@ -184,7 +199,9 @@ export class ImageStore {
   }
 
   setAccess(repository: string, { granted, checkedAt }: AccessRecord): void {
-    this.#metadata.transaction(() => this.#metadata.statement('INSERT OR REPLACE INTO repository_access VALUES (?, ?, ?)').run(repository, granted ? 1 : 0, checkedAt));
+    this.#metadata.transaction(() =>
+      this.#metadata.statement('INSERT OR REPLACE INTO repository_access VALUES (?, ?, ?)').run(repository, granted ? 1 : 0, checkedAt),
+    );
   }
 
   pin(reference: string): void {

@@ -27,7 +27,10 @@ export class Pins {
   }
 
   list(): string[] {
-    return this.#metadata.statement('SELECT reference FROM pins ORDER BY reference').all().map((row) => row['reference'] as string);
+    return this.#metadata
+      .statement('SELECT reference FROM pins ORDER BY reference')
+      .all()
+      .map((row) => row['reference'] as string);
   }
 
   /** Digests, as text, of every manifest and blob that a pinned reference leads to, as far as manifests are here. */
@@ -40,13 +43,20 @@ export class Pins {
     const { name, tag, digest } = parseReference(text) ?? {};
     if (digest !== undefined) return digest.toString();
     if (name === undefined || tag === undefined) return undefined;
-    return this.#metadata.statement('SELECT digest FROM tags WHERE repository = ? AND tag = ?').get(name, tag)?.['digest'] as string | undefined;
+    return this.#metadata.statement('SELECT digest FROM tags WHERE repository = ? AND tag = ?').get(name, tag)?.['digest'] as
+      | string
+      | undefined;
   }
 }
 
 /** What the manifests `roots` lead to, themselves included. */
 export function reachableFrom(metadata: Metadata, roots: readonly string[]): Set<string> {
-  return new Set(metadata.statement(REACHABLE).all(JSON.stringify(roots)).map((row) => row['digest'] as string));
+  return new Set(
+    metadata
+      .statement(REACHABLE)
+      .all(JSON.stringify(roots))
+      .map((row) => row['digest'] as string),
+  );
 }
 
 /** Undefined for what is no reference, as a file on disk might hold. */

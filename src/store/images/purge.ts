@@ -51,7 +51,8 @@ SELECT manifest AS digest FROM repository_manifests WHERE repository <> ?1
 UNION SELECT digest FROM tags WHERE repository <> ?1
 UNION SELECT blob FROM repository_blobs WHERE repository <> ?1`;
 
-const MANIFESTS_OF = 'SELECT manifest AS digest FROM repository_manifests WHERE repository = ?1 AND manifest IN (SELECT value FROM json_each(?2))';
+const MANIFESTS_OF =
+  'SELECT manifest AS digest FROM repository_manifests WHERE repository = ?1 AND manifest IN (SELECT value FROM json_each(?2))';
 
 /**
  * Removes an image: its manifests, their tags and pins in the repository, and every blob of it that no other image here needs. What an
@@ -62,10 +63,12 @@ export async function purgeImage(parts: Parts, options: PurgeOptions): Promise<P
   const { repository, dryRun = false } = options;
   const { image, manifests, keep } = plan(parts, options);
   const unfinished = new Map([...blobs.partials()].map(({ digest, haveBytes }) => [digest.toString(), haveBytes]));
-  const here = [...image].map((key) => Digest.parse(key)).flatMap((digest) => {
-    const size = blobs.size(digest) ?? unfinished.get(digest.toString());
-    return size === undefined ? [] : [{ digest, size }];
-  });
+  const here = [...image]
+    .map((key) => Digest.parse(key))
+    .flatMap((digest) => {
+      const size = blobs.size(digest) ?? unfinished.get(digest.toString());
+      return size === undefined ? [] : [{ digest, size }];
+    });
   const removed = here.filter(({ digest }) => !keep.has(digest.toString()));
   const tags = images.tags(repository).filter((tag) => images.tag(repository, tag)?.digest.equals(options.digest) === true);
   const unpinned = images.pins().filter((text) => {
@@ -103,7 +106,11 @@ interface Plan {
 
 function plan({ metadata }: Parts, { repository, digest, blobs = [] }: PurgeOptions): Plan {
   const root = digest.toString();
-  const digests = (sql: string, ...values: string[]): string[] => metadata.statement(sql).all(...values).map((row) => row['digest'] as string);
+  const digests = (sql: string, ...values: string[]): string[] =>
+    metadata
+      .statement(sql)
+      .all(...values)
+      .map((row) => row['digest'] as string);
   const known = digests(WITH_REFERRERS, repository, root);
   const image = new Set([...known, ...blobs.map(String)]);
   const text = JSON.stringify([...image]);
@@ -112,7 +119,9 @@ function plan({ metadata }: Parts, { repository, digest, blobs = [] }: PurgeOpti
   return {
     image,
     // the image itself always goes, also where an index lists it; its bytes then stay with the index
-    manifests: digests(MANIFESTS_OF, repository, text).filter((key) => key === root || !here.has(key)).map((key) => Digest.parse(key)),
+    manifests: digests(MANIFESTS_OF, repository, text)
+      .filter((key) => key === root || !here.has(key))
+      .map((key) => Digest.parse(key)),
     keep: new Set([...here, ...elsewhere]),
   };
 }

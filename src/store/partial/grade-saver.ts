@@ -54,9 +54,11 @@ export class GradeSaver {
   /** @param options.durable resolves only when a power loss cannot bring the old grades back */
   save(options: { durable: boolean }): Promise<void> {
     this.#pending++;
-    const save = this.#queue.then(() => this.#save(options.durable)).finally(() => {
-      this.#pending--;
-    });
+    const save = this.#queue
+      .then(() => this.#save(options.durable))
+      .finally(() => {
+        this.#pending--;
+      });
     this.#queue = save.catch(() => undefined); // whoever asked for it hears of it
     return save;
   }

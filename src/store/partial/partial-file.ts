@@ -55,7 +55,9 @@ export class PartialFile implements OwnedPartial {
       pieceLength: state.pieceLength,
       writes: this.#writes,
       read: (bytes, position) => this.#read(bytes, position),
-      readNow: (bytes, position) => { readFullySync(this.#file.fd, bytes, position); },
+      readNow: (bytes, position) => {
+        readFullySync(this.#file.fd, bytes, position);
+      },
       onCheckpoint: (index, prefixDigest) => this.onCheckpoint?.(index, prefixDigest),
     });
     for (let piece = 0; piece < this.pieceCount; piece++) {
@@ -65,7 +67,13 @@ export class PartialFile implements OwnedPartial {
   }
 
   /** @throws `range-invalid` for a piece length that gives too many pieces; `disk-full`, `store-unwritable` */
-  static async open(owner: PartialOwner, paths: { data: string; state: string }, digest: Digest, size: number, pieceLength: number): Promise<PartialFile> {
+  static async open(
+    owner: PartialOwner,
+    paths: { data: string; state: string },
+    digest: Digest,
+    size: number,
+    pieceLength: number,
+  ): Promise<PartialFile> {
     try {
       return new PartialFile(owner, paths.data, await openPartialFiles(paths, digest, size, pieceLength));
     } catch (error) {
@@ -228,7 +236,10 @@ export class PartialFile implements OwnedPartial {
   async commit(): Promise<void> {
     this.#checkUsable();
     if (this.verdict !== true) {
-      throw new LayerswarmError('verification-failed', `${this.digest.toString()} is not proven: ${this.verdict === false ? 'its bytes have another digest' : `${this.hashedBytes} of ${this.size} bytes are hashed`}`);
+      throw new LayerswarmError(
+        'verification-failed',
+        `${this.digest.toString()} is not proven: ${this.verdict === false ? 'its bytes have another digest' : `${this.hashedBytes} of ${this.size} bytes are hashed`}`,
+      );
     }
     if (this.#removed) throw new LayerswarmError('aborted', `${this.digest.toString()} was deleted while it was fetched`);
     this.#state = 'closing';
@@ -311,7 +322,10 @@ export class PartialFile implements OwnedPartial {
   #pieceAt(offset: number, length: number): number {
     const piece = Math.floor(offset / this.pieceLength);
     if (!Number.isSafeInteger(offset) || offset < 0 || offset + length > this.size || offset + length > this.#startOf(piece + 1)) {
-      throw new LayerswarmError('range-invalid', `expected bytes within one piece of ${this.pieceLength} and within ${this.size}, received ${length} bytes at ${offset}`);
+      throw new LayerswarmError(
+        'range-invalid',
+        `expected bytes within one piece of ${this.pieceLength} and within ${this.size}, received ${length} bytes at ${offset}`,
+      );
     }
     return piece;
   }

@@ -14,7 +14,12 @@ export interface OpenPartialFiles {
  * Opens the two files of an unfinished blob, made where they are missing, with the grades that can be believed.
  * @throws `range-invalid` for a piece length that gives too many pieces
  */
-export async function openPartialFiles(paths: { data: string; state: string }, digest: Digest, size: number, pieceLength: number): Promise<OpenPartialFiles> {
+export async function openPartialFiles(
+  paths: { data: string; state: string },
+  digest: Digest,
+  size: number,
+  pieceLength: number,
+): Promise<OpenPartialFiles> {
   checkShape(size, pieceLength);
   const { file: stateFile, state: saved } = await PartialStateFile.open(paths.state, digest);
   let data: FileHandle | undefined;
@@ -37,7 +42,10 @@ export async function openPartialFiles(paths: { data: string; state: string }, d
 function checkShape(size: number, pieceLength: number): void {
   if (!Number.isSafeInteger(size) || size < 0) throw new LayerswarmError('range-invalid', `expected a size in bytes, received ${size}`);
   if (!Number.isSafeInteger(pieceLength) || pieceLength < 1 || pieceCountOf(size, pieceLength) > MAX_PIECES) {
-    throw new LayerswarmError('range-invalid', `expected a piece length that gives at most ${MAX_PIECES} pieces of ${size} bytes, received ${pieceLength}`);
+    throw new LayerswarmError(
+      'range-invalid',
+      `expected a piece length that gives at most ${MAX_PIECES} pieces of ${size} bytes, received ${pieceLength}`,
+    );
   }
 }
 

@@ -3,7 +3,10 @@ import type { PartialBlob } from '../blob-store.ts';
 import type { SyncPolicy } from '../disk/sync-policy.ts';
 
 /** An unfinished blob as the store that it belongs to sees it. */
-export interface OwnedPartial extends Pick<PartialBlob, 'digest' | 'size' | 'path' | 'checkpointLength' | 'prefixDigests' | 'haveBytes' | 'close'> {
+export interface OwnedPartial extends Pick<
+  PartialBlob,
+  'digest' | 'size' | 'path' | 'checkpointLength' | 'prefixDigests' | 'haveBytes' | 'close'
+> {
   /** Deleted while it is open: it can be written on, and never becomes a blob. */
   readonly removed: boolean;
   readonly committed: boolean;
@@ -26,7 +29,13 @@ export interface PartialOwner {
  * Opens an unfinished blob: `PartialFile.open` on this thread, or on one of their own that reads from the network.
  * @throws `range-invalid` for a piece length that gives too many pieces; `disk-full`, `store-unwritable`
  */
-export type OpenPartial<T extends OwnedPartial> = (owner: PartialOwner, paths: { data: string; state: string }, digest: Digest, size: number, pieceLength: number) => Promise<T>;
+export type OpenPartial<T extends OwnedPartial> = (
+  owner: PartialOwner,
+  paths: { data: string; state: string },
+  digest: Digest,
+  size: number,
+  pieceLength: number,
+) => Promise<T>;
 
 /** A store whose unfinished blobs may be opened elsewhere. */
 export interface PartialLender {

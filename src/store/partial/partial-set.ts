@@ -55,7 +55,13 @@ export class PartialSet {
   }
 
   /** Waits for an owner that is letting go. @throws `unavailable` while there is another; what opening the files throws */
-  async open<T extends OwnedPartial>(digest: Digest, size: number, pieceLength: number, openPartial: OpenPartial<T>, makeRoom: () => Promise<void>): Promise<T> {
+  async open<T extends OwnedPartial>(
+    digest: Digest,
+    size: number,
+    pieceLength: number,
+    openPartial: OpenPartial<T>,
+    makeRoom: () => Promise<void>,
+  ): Promise<T> {
     const key = digest.toString();
     const before = await this.#unowned(key);
     const haveBytes = before?.size === size ? before.haveBytes : 0;
@@ -100,9 +106,9 @@ export class PartialSet {
 
   /** Those that nobody has open. */
   idle(): EvictionCandidate[] {
-    return [...this.#entries.values()].filter((entry) => entry.state === 'idle').map((entry) => ({
-      key: entry.digest.toString(), digest: entry.digest, size: entry.haveBytes, usedAt: entry.usedAt, partial: true,
-    }));
+    return [...this.#entries.values()]
+      .filter((entry) => entry.state === 'idle')
+      .map((entry) => ({ key: entry.digest.toString(), digest: entry.digest, size: entry.haveBytes, usedAt: entry.usedAt, partial: true }));
   }
 
   /** What all of them count for: one that has an owner with its full size, others with what they have. */
@@ -139,9 +145,10 @@ export class PartialSet {
     for (;;) {
       const entry = this.#entries.get(key);
       if (entry === undefined || entry.state === 'idle') return entry;
-      if (entry.state === 'open' && !entry.file.closing) throw new LayerswarmError('unavailable', `the partial blob ${key} is open already`);
+      if (entry.state === 'open' && !entry.file.closing)
+        throw new LayerswarmError('unavailable', `the partial blob ${key} is open already`);
       let waiting = this.#waiting.get(key);
-      if (waiting === undefined) this.#waiting.set(key, waiting = Promise.withResolvers<void>());
+      if (waiting === undefined) this.#waiting.set(key, (waiting = Promise.withResolvers<void>()));
       await waiting.promise;
       // an owner that gave up while its files were being opened closes them in its next step
       await nextTurn();

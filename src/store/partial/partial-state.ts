@@ -112,7 +112,10 @@ interface Slot {
 }
 
 function newestSlot(slots: Buffer[], digest: Digest): Slot | undefined {
-  return slots.map((bytes) => decodeSlot(bytes, digest)).filter((slot) => slot !== undefined).sort((a, b) => b.sequence - a.sequence)[0];
+  return slots
+    .map((bytes) => decodeSlot(bytes, digest))
+    .filter((slot) => slot !== undefined)
+    .sort((a, b) => b.sequence - a.sequence)[0];
 }
 
 function decodeSlot(bytes: Buffer, digest: Digest): Slot | undefined {

@@ -27,7 +27,10 @@ export class WriteTracker {
 
   end(piece: number, start: number, end: number): void {
     const { ranges } = this.#active.get(piece)!;
-    ranges.splice(ranges.findIndex((range) => range.start === start && range.end === end), 1);
+    ranges.splice(
+      ranges.findIndex((range) => range.start === start && range.end === end),
+      1,
+    );
     if (ranges.length > 0) return;
     this.#active.delete(piece);
     const waiting = this.#waiting;

@@ -39,7 +39,9 @@ export class CharterBoard {
       void this.catchUp();
       return undefined;
     });
-    this.#unsubscribe = network.onPeer((event) => { if (event === 'joined') void this.catchUp(); });
+    this.#unsubscribe = network.onPeer((event) => {
+      if (event === 'joined') void this.catchUp();
+    });
     if (options.kept !== undefined) {
       try {
         this.#adopt(verifyCharter(options.kept, options.key));
@@ -59,8 +61,16 @@ export class CharterBoard {
   publish(text: string): Charter {
     const charter = verifyCharter(text, this.#options.key);
     const { serial = 0 } = this.#current ?? {};
-    if (charter.serial < serial) throw new LayerswarmError('denied', `expected a charter newer than ${serial}, which this node follows, received ${charter.serial}: sign it anew`);
-    if (charter.serial === serial && charter.text !== this.#current?.text) throw new LayerswarmError('denied', `another charter with serial ${serial} is followed already: sign this one anew, with a higher one`);
+    if (charter.serial < serial)
+      throw new LayerswarmError(
+        'denied',
+        `expected a charter newer than ${serial}, which this node follows, received ${charter.serial}: sign it anew`,
+      );
+    if (charter.serial === serial && charter.text !== this.#current?.text)
+      throw new LayerswarmError(
+        'denied',
+        `another charter with serial ${serial} is followed already: sign this one anew, with a higher one`,
+      );
     if (charter.serial > serial) this.#adopt(charter);
     return charter;
   }

@@ -25,7 +25,11 @@ export class CharterKey {
   /** @throws `key-invalid` */
   static parse(text: string): CharterKey {
     const [, swarm, x] = PUBLIC_KEY.exec(text) ?? [];
-    if (swarm === undefined || x === undefined) throw new LayerswarmError('key-invalid', `expected an operator's public key such as "layerswarm charter keygen" prints (NAME:KEY), received ${JSON.stringify(text.slice(0, 80))}`);
+    if (swarm === undefined || x === undefined)
+      throw new LayerswarmError(
+        'key-invalid',
+        `expected an operator's public key such as "layerswarm charter keygen" prints (NAME:KEY), received ${JSON.stringify(text.slice(0, 80))}`,
+      );
     return new CharterKey(text, swarm, createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' }));
   }
 
@@ -46,7 +50,11 @@ export class OperatorKey {
 
   /** Makes a new key file, mode 0600. @throws `usage` when the file exists or the name is none; `store-unwritable` */
   static async make(path: string, swarm: string): Promise<OperatorKey> {
-    if (!SWARM_NAME.test(swarm)) throw new LayerswarmError('usage', `expected a name of at most 64 letters, digits, ".", "_" or "-" for the swarm, received ${JSON.stringify(swarm.slice(0, 80))}`);
+    if (!SWARM_NAME.test(swarm))
+      throw new LayerswarmError(
+        'usage',
+        `expected a name of at most 64 letters, digits, ".", "_" or "-" for the swarm, received ${JSON.stringify(swarm.slice(0, 80))}`,
+      );
     const { privateKey } = generateKeyPairSync('ed25519');
     await makeSecretFile(path, `${HEADER} ${swarm}\n${privateKey.export({ format: 'jwk' }).d}\n`);
     return new OperatorKey(swarm, privateKey);
@@ -57,7 +65,8 @@ export class OperatorKey {
     const [first = '', seed = ''] = (await textOf(path)).split('\n');
     const [header, swarm = ''] = first.split(' ');
     const bytes = Buffer.from(seed, 'base64url');
-    if (header !== HEADER || !SWARM_NAME.test(swarm) || bytes.length !== 32) throw new LayerswarmError('key-invalid', `${path} is no operator's key: make one with "layerswarm charter keygen FILE"`);
+    if (header !== HEADER || !SWARM_NAME.test(swarm) || bytes.length !== 32)
+      throw new LayerswarmError('key-invalid', `${path} is no operator's key: make one with "layerswarm charter keygen FILE"`);
     return new OperatorKey(swarm, createPrivateKey({ key: Buffer.concat([PKCS8, bytes]), format: 'der', type: 'pkcs8' }));
   }
 
@@ -70,6 +79,10 @@ async function textOf(path: string): Promise<string> {
   try {
     return await readFile(path, 'utf8');
   } catch (cause) {
-    throw new LayerswarmError('key-invalid', `cannot read the operator's key ${path}: ${(cause as NodeJS.ErrnoException).code ?? 'unknown error'}; make one with "layerswarm charter keygen FILE"`, { cause });
+    throw new LayerswarmError(
+      'key-invalid',
+      `cannot read the operator's key ${path}: ${(cause as NodeJS.ErrnoException).code ?? 'unknown error'}; make one with "layerswarm charter keygen FILE"`,
+      { cause },
+    );
   }
 }

@@ -79,10 +79,12 @@ export class Accusations {
     const wrong = new Map<string, PieceClaim[]>();
     for (const [accused, its] of pieces) {
       const contradicted: PieceClaim[] = [];
-      for (const claim of its) if (!await this.#isTruePiece(claim)) contradicted.push(claim);
+      for (const claim of its) if (!(await this.#isTruePiece(claim))) contradicted.push(claim);
       if (contradicted.length > 0) wrong.set(accused, contradicted);
     }
-    const signers = new Set([...wrong].filter(([, its]) => its.some(({ statement }) => statement !== undefined)).map(([accused]) => accused));
+    const signers = new Set(
+      [...wrong].filter(([, its]) => its.some(({ statement }) => statement !== undefined)).map(([accused]) => accused),
+    );
     const othersSigned = new Set([this.#context.network.self, ...this.#provenance.signers()]);
     for (const [accused, its] of wrong) {
       if (accused === this.#context.network.self) {
@@ -97,7 +99,10 @@ export class Accusations {
   }
 
   #isTrueList(list: PrefixList): boolean {
-    return list.checkpointLength !== this.#partial.checkpointLength || this.#partial.prefixDigests.every((digest, i) => list.digests[i]!.equals(digest));
+    return (
+      list.checkpointLength !== this.#partial.checkpointLength ||
+      this.#partial.prefixDigests.every((digest, i) => list.digests[i]!.equals(digest))
+    );
   }
 
   async #isTruePiece(claim: PieceClaim): Promise<boolean> {
@@ -115,7 +120,12 @@ export class Accusations {
   }
 
   /** Whoever signed pieces that it said it had read from the origin. */
-  async #sentenceSigner(accused: string, claims: readonly (PieceClaim & { statement: Statement })[], originIsBad: boolean, others: Iterable<string>): Promise<void> {
+  async #sentenceSigner(
+    accused: string,
+    claims: readonly (PieceClaim & { statement: Statement })[],
+    originIsBad: boolean,
+    others: Iterable<string>,
+  ): Promise<void> {
     const [{ piece, statement: wrong }] = claims as [PieceClaim & { statement: Statement }];
     const now = await this.#askAgain(accused, piece);
     const standsBy = typeof now === 'object' && now.sha256.equals(wrong.sha256);
@@ -127,7 +137,9 @@ export class Accusations {
   /** Whoever sent bytes of its own copy. One whose disk is wrong says that it has the piece no more; a right copy gives no wrong bytes. */
   async #sentenceHolder(accused: string, piece: number): Promise<boolean> {
     const now = await this.#askAgain(accused, piece);
-    const isBanned = typeof now === 'object' || this.#strike(accused, [this.#context.network.self, ...this.#context.network.peers().map(({ peerId }) => peerId)]);
+    const isBanned =
+      typeof now === 'object' ||
+      this.#strike(accused, [this.#context.network.self, ...this.#context.network.peers().map(({ peerId }) => peerId)]);
     if (isBanned) this.#ban(accused, BAN_REASONS.wrongCopy);
     return !isBanned && now === 'nothing';
   }
@@ -145,7 +157,9 @@ export class Accusations {
     const { network } = this.#context;
     const { start } = this.#layout.range(piece);
     try {
-      const answer = await network.request(peer, { type: 'dispute', blob: this.#blob.toString(), runs: [[piece, 1]] }, 'statements', { timeoutMs: DISPUTE_TIMEOUT_MS });
+      const answer = await network.request(peer, { type: 'dispute', blob: this.#blob.toString(), runs: [[piece, 1]] }, 'statements', {
+        timeoutMs: DISPUTE_TIMEOUT_MS,
+      });
       for (const note of answer.statements) {
         const [again] = parseNote(note);
         if (again === undefined || again.signer !== peer || again.start !== start) continue;

@@ -67,14 +67,23 @@ export class BlobFinding {
 
   /** A small blob that a near member holds comes with its answer, or whole from it alone: a round trip or two. */
   async small(): Promise<{ bytes: Uint8Array; peer: string } | undefined> {
-    const { network, request: { digest, size, sources, pull }, signal } = this.#options;
+    const {
+      network,
+      request: { digest, size, sources, pull },
+      signal,
+    } = this.#options;
     if (size === undefined ? sources !== 'peers' : size > MAX_WHOLE_BYTES) return undefined;
     return await findSmall(network, digest, { size, pull }, signal);
   }
 
   /** As the request says; from the origin; else, while that is away, what a member says that holds it: the digest will tell. */
   async size(): Promise<number> {
-    const { origin, pending, request: { digest, repository, size }, signal } = this.#options;
+    const {
+      origin,
+      pending,
+      request: { digest, repository, size },
+      signal,
+    } = this.#options;
     if (size !== undefined) return size;
     try {
       if (origin.known !== undefined) return await origin.known.blobSize(repository, digest, signal);
@@ -89,7 +98,11 @@ export class BlobFinding {
 
   /** Why the blob cannot be had. */
   nobodyHelps(): unknown {
-    const { origin, request: { digest, sources: wanted }, sources } = this.#options;
+    const {
+      origin,
+      request: { digest, sources: wanted },
+      sources,
+    } = this.#options;
     if (!sources.isKnown && wanted === 'peers') return new LayerswarmError('not-found', `no member of the swarm has ${digest.toString()}`);
     if (origin.error !== undefined) return origin.error;
     return new LayerswarmError('unavailable', `no member of the swarm has ${digest.toString()}, and no origin is known to read it from`);

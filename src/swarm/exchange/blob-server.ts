@@ -114,7 +114,9 @@ export class BlobServer implements LaneSource {
     const [mayShare, open] = await Promise.all([this.#options.mayShare(blob), this.#open.use(blob)]);
     if (open === undefined) return undefined;
     const { reader } = open;
-    const release = (): void => { open.release(); };
+    const release = (): void => {
+      open.release();
+    };
     if (!mayShare || range.end > reader.size) {
       release();
       return undefined;

@@ -32,7 +32,12 @@ export interface BlobOnItsWay {
 
 /** Bytes [start, end) of the blob that `transfer` brings, as a client may have them. */
 export async function* clientBytes(
-  transfer: BlobOnItsWay, blobs: BlobStore, start: number, end: number, options: ClientReadOptions, signal: AbortSignal,
+  transfer: BlobOnItsWay,
+  blobs: BlobStore,
+  start: number,
+  end: number,
+  options: ClientReadOptions,
+  signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let position = start;
   const { emit, trickleMs = TRICKLE_MS } = options;

@@ -83,8 +83,16 @@ export class Coordinators {
     this.#now = now;
     this.#random = random;
     this.#doubted = (member) => strikes.isDoubted(member, now());
-    handle('lease-request', ({ pieceLength, size }) => WORK.lookUp + pieceWork(size / pieceLength), (message, from) => this.#onRequest(message, from));
-    handle('lease-report', ({ done }) => WORK.message + runWork(done), (message, from) => this.#onReport(message, from));
+    handle(
+      'lease-request',
+      ({ pieceLength, size }) => WORK.lookUp + pieceWork(size / pieceLength),
+      (message, from) => this.#onRequest(message, from),
+    );
+    handle(
+      'lease-report',
+      ({ done }) => WORK.message + runWork(done),
+      (message, from) => this.#onReport(message, from),
+    );
     network.onPeer((event, { peerId }) => {
       this.#passedOver.delete(peerId);
       if (event === 'joined') return;
@@ -104,8 +112,14 @@ export class Coordinators {
    */
   async ask(blob: Digest, { layout, bits, active, pieces, ranges, urgent }: LeaseRequest, signal: AbortSignal): Promise<LeaseAnswer> {
     const message: MessageOf<'lease-request'> = {
-      type: 'lease-request', blob: blob.toString(), size: layout.size, pieceLength: layout.pieceLength,
-      bits: Uint8Array.from(bits.toBytes()), active: active.map(([first, count]): Run => [first, count]), pieces, ...(ranges === undefined ? {} : { ranges }),
+      type: 'lease-request',
+      blob: blob.toString(),
+      size: layout.size,
+      pieceLength: layout.pieceLength,
+      bits: Uint8Array.from(bits.toBytes()),
+      active: active.map(([first, count]): Run => [first, count]),
+      pieces,
+      ...(ranges === undefined ? {} : { ranges }),
     };
     this.#elsewhere.delete(message.blob);
     let insists = false;
@@ -114,11 +128,21 @@ export class Coordinators {
       if (member === this.#network.self) {
         await this.#lookUp(blob);
         member = this.#closest(blob);
-        if (member === this.#network.self) return this.#table(message.blob, layout, member).request(member, bits, active, pieces, this.#now(), { doubted: this.#doubted, ranges });
+        if (member === this.#network.self)
+          return this.#table(message.blob, layout, member).request(member, bits, active, pieces, this.#now(), {
+            doubted: this.#doubted,
+            ranges,
+          });
       }
       try {
-        const grant: MessageOf<'lease-grant'> = await this.#network.request(member, insists ? { ...message, insists } : message, 'lease-grant', { signal, timeoutMs: LEASE_TIMEOUT_MS });
-        if (grant.redirect === undefined || insists) return grant.extents.length > 0 ? { extents: grant.extents } : { waitMs: grant.waitMs ?? 250 };
+        const grant: MessageOf<'lease-grant'> = await this.#network.request(
+          member,
+          insists ? { ...message, insists } : message,
+          'lease-grant',
+          { signal, timeoutMs: LEASE_TIMEOUT_MS },
+        );
+        if (grant.redirect === undefined || insists)
+          return grant.extents.length > 0 ? { extents: grant.extents } : { waitMs: grant.waitMs ?? 250 };
         if (this.#network.peer(grant.redirect) === undefined) {
           if (!urgent) return this.#leaveTo(message.blob);
           await this.#lookUp(blob);
@@ -216,7 +240,10 @@ export class Coordinators {
       if (redirect !== undefined) return { type: 'lease-grant', blob: message.blob, extents: [], redirect };
     }
     // Whoever insists is served all the same: a lease too many is only a copy.
-    const answer = this.#table(message.blob, layout, from.peerId).request(from.peerId, bits, message.active, message.pieces, this.#now(), { doubted: this.#doubted, ranges: message.ranges });
+    const answer = this.#table(message.blob, layout, from.peerId).request(from.peerId, bits, message.active, message.pieces, this.#now(), {
+      doubted: this.#doubted,
+      ranges: message.ranges,
+    });
     if ('extents' in answer) this.#granted?.(from.peerId, message.blob, answer.extents);
     return 'extents' in answer
       ? { type: 'lease-grant', blob: message.blob, extents: [...answer.extents] }

@@ -63,7 +63,11 @@ export class DownloadIo {
     this.#options = options;
     const { download, partial } = options;
     // All: a piece that is being replaced has no grade for a moment, one that is not signed yet must not change below its hash.
-    this.#writer = new PieceWriter(partial, download.layout, (piece) => download.have.has(piece) || partial.grade(piece) !== Grade.missing || this.#unsigned.has(piece));
+    this.#writer = new PieceWriter(
+      partial,
+      download.layout,
+      (piece) => download.have.has(piece) || partial.grade(piece) !== Grade.missing || this.#unsigned.has(piece),
+    );
   }
 
   cancel(fetch: Fetch): void {
@@ -109,13 +113,20 @@ export class DownloadIo {
     let outcome: FetchOutcome = 'done';
     try {
       const lane = await this.#options.network.lane(fetch.peer, digest, signal);
-      await lane.request(digest, range, {
-        write: (offset, chunk) => {
-          download.heard({ fetch }, now());
-          return target.write(offset, chunk);
+      await lane.request(
+        digest,
+        range,
+        {
+          write: (offset, chunk) => {
+            download.heard({ fetch }, now());
+            return target.write(offset, chunk);
+          },
+          noted: (note) => {
+            for (const [piece, statement] of this.#statementsIn(note)) statements.set(piece, statement);
+          },
         },
-        noted: (note) => { for (const [piece, statement] of this.#statementsIn(note)) statements.set(piece, statement); },
-      }, signal);
+        signal,
+      );
     } catch (error) {
       outcome = signal.aborted ? 'cancelled' : errorCode(error) === 'not-found' ? 'absent' : 'failed';
       if (outcome !== 'cancelled') {
@@ -125,7 +136,12 @@ export class DownloadIo {
     } finally {
       target.release();
       this.#fetches.delete(fetch.id);
-      this.#options.rates.measured(fetch.peer, download.layout.bytes(fetch.first, fetch.arrived), now() - fetch.startedAt, outcome === 'done');
+      this.#options.rates.measured(
+        fetch.peer,
+        download.layout.bytes(fetch.first, fetch.arrived),
+        now() - fetch.startedAt,
+        outcome === 'done',
+      );
       download.fetchEnded(fetch, outcome, now());
       this.#options.wake();
     }
@@ -148,7 +164,13 @@ export class DownloadIo {
       else await this.#readHolder(read, read.source);
     } catch (error) {
       outcome = 'failed';
-      this.#options.say?.('a read failed', { peer: read.source, from: read.source === undefined ? 'origin' : undefined, first: read.extent.first, pieces: read.extent.count, reason: errorCode(error) });
+      this.#options.say?.('a read failed', {
+        peer: read.source,
+        from: read.source === undefined ? 'origin' : undefined,
+        first: read.extent.first,
+        pieces: read.extent.count,
+        reason: errorCode(error),
+      });
       if (read.source === undefined && !this.#options.signal.aborted) this.#options.originFailed(error);
       else download.neighbours.get(read.source ?? '')?.failed(this.#options.now());
     } finally {
@@ -171,12 +193,17 @@ export class DownloadIo {
       onPiece: (piece, sha256) => {
         this.#unsigned.add(piece);
         this.#toSign.push({ piece, sha256: sha256!, read });
-        signing.add(this.#signing ??= this.#signSoon());
+        signing.add((this.#signing ??= this.#signSoon()));
       },
     });
     let offset = range.start;
     try {
-      for await (const chunk of origin.readBlob(this.#options.repository, this.#options.digest, { ...range, size: download.layout.size }, this.#options.signal)) {
+      for await (const chunk of origin.readBlob(
+        this.#options.repository,
+        this.#options.digest,
+        { ...range, size: download.layout.size },
+        this.#options.signal,
+      )) {
         download.heard({ read }, this.#options.now());
         await target.write(offset, chunk);
         offset += chunk.length;
@@ -198,10 +225,14 @@ export class DownloadIo {
     this.#signedAt = performance.now();
     for (let i = 0; i < pieces.length; i += MAX_SIGNED) {
       const together = pieces.slice(i, i + MAX_SIGNED);
-      const statements = await signStatements(network, digest, together.map(({ piece, sha256 }) => {
-        const { start, end } = download.layout.range(piece);
-        return { start, length: end - start, sha256 };
-      }));
+      const statements = await signStatements(
+        network,
+        digest,
+        together.map(({ piece, sha256 }) => {
+          const { start, end } = download.layout.range(piece);
+          return { start, length: end - start, sha256 };
+        }),
+      );
       if (signal.aborted) return;
       for (const [j, { piece, read }] of together.entries()) {
         this.#unsigned.delete(piece);
@@ -241,7 +272,12 @@ export class DownloadIo {
   }
 
   /** `checked`: the statement that came along, where there was one. */
-  async #readPiece(lane: Lane, piece: number, by: ArrivedBy, signal: AbortSignal): Promise<{ readonly checked: Promise<void> | undefined }> {
+  async #readPiece(
+    lane: Lane,
+    piece: number,
+    by: ArrivedBy,
+    signal: AbortSignal,
+  ): Promise<{ readonly checked: Promise<void> | undefined }> {
     const { digest, download, meter, now, provenance, verifier, wake } = this.#options;
     const sender = lane.peerId;
     const range = download.layout.range(piece);
@@ -262,13 +298,20 @@ export class DownloadIo {
       },
     });
     try {
-      await lane.request(digest, range, {
-        write: (offset, chunk) => {
-          download.heard(by, now());
-          return target.write(offset, chunk);
+      await lane.request(
+        digest,
+        range,
+        {
+          write: (offset, chunk) => {
+            download.heard(by, now());
+            return target.write(offset, chunk);
+          },
+          noted: (note) => {
+            for (const [of, its] of this.#statementsIn(note)) if (of === piece) statement = its;
+          },
         },
-        noted: (note) => { for (const [of, its] of this.#statementsIn(note)) if (of === piece) statement = its; },
-      }, signal);
+        signal,
+      );
     } finally {
       target.release();
     }
@@ -294,7 +337,8 @@ export class DownloadIo {
       readInto: (bytes, offset) => {
         // A piece may have been replaced meanwhile: its bytes must not go out with the statement of those before.
         for (const piece of [layout.pieceAt(offset), layout.pieceAt(offset + bytes.length - 1)]) {
-          if (provenance.get(piece) !== origins[piece - first]) throw new LayerswarmError('unavailable', `piece ${piece} was replaced while it was sent`);
+          if (provenance.get(piece) !== origins[piece - first])
+            throw new LayerswarmError('unavailable', `piece ${piece} was replaced while it was sent`);
         }
         partial.readInto(bytes, offset);
       },

@@ -120,7 +120,18 @@ export class DownloadSession {
       meter,
     });
     this.io = new DownloadIo({
-      network, now, digest, repository, download, partial, provenance, verifier: this.verifier, meter, rates: options.rates, say: options.say, signal: this.#abort.signal,
+      network,
+      now,
+      digest,
+      repository,
+      download,
+      partial,
+      provenance,
+      verifier: this.verifier,
+      meter,
+      rates: options.rates,
+      say: options.say,
+      signal: this.#abort.signal,
       origin: () => origin.usable,
       wake: () => this.wake(),
       completed: (piece, grade) => {
@@ -137,7 +148,15 @@ export class DownloadSession {
       },
     });
     this.#outOfTurn = new OutOfTurn({
-      network, digest, now, download, partial, io: this.io, verifier: this.verifier, pending: options.pending, signal: this.#abort.signal,
+      network,
+      digest,
+      now,
+      download,
+      partial,
+      io: this.io,
+      verifier: this.verifier,
+      pending: options.pending,
+      signal: this.#abort.signal,
       originUsable: () => origin.usable !== undefined,
     });
     this.#restore();
@@ -167,7 +186,8 @@ export class DownloadSession {
     const { size, pieceLength, pieceCount } = this.download.layout;
     let role: NeighbourRole = 'none';
     let bits: Bitfield | undefined;
-    if (holding.state === 'complete' && (holding.size === undefined || holding.size === size)) role = this.#isOrigin(peerId) ? 'origin' : 'complete';
+    if (holding.state === 'complete' && (holding.size === undefined || holding.size === size))
+      role = this.#isOrigin(peerId) ? 'origin' : 'complete';
     if (holding.state === 'partial' || (holding.state === 'none' && wants)) role = 'fetching';
     if (holding.state === 'partial' && holding.size === size && holding.pieceLength === pieceLength && holding.bits !== undefined) {
       bits = Bitfield.fromBytes(holding.bits, pieceCount);
@@ -209,10 +229,13 @@ export class DownloadSession {
   wake(): void {
     if (this.#planned || this.#abort.signal.aborted) return;
     this.#planned = true;
-    setTimeout(() => {
-      this.#planned = false;
-      if (!this.#abort.signal.aborted) this.#plan();
-    }, Math.max(0, this.#plannedAt + GATHER_MS - this.#options.now()));
+    setTimeout(
+      () => {
+        this.#planned = false;
+        if (!this.#abort.signal.aborted) this.#plan();
+      },
+      Math.max(0, this.#plannedAt + GATHER_MS - this.#options.now()),
+    );
   }
 
   /** Hashes on as far as the prefix reaches, and says when that is everything. */
@@ -286,12 +309,22 @@ export class DownloadSession {
 
   async #askLease({ active, pieces, urgent }: Extract<Command, { type: 'ask-lease' }>): Promise<void> {
     const { coordinators, digest, layout, origin } = this.#options;
-    const answer = await coordinators.ask(digest, { layout, bits: this.download.have, active, pieces, urgent, ranges: origin.known?.ranges }, this.#abort.signal);
+    const answer = await coordinators.ask(
+      digest,
+      { layout, bits: this.download.have, active, pieces, urgent, ranges: origin.known?.ranges },
+      this.#abort.signal,
+    );
     if (this.#abort.signal.aborted) return;
     const now = this.#options.now();
     if ('extents' in answer) {
       for (const command of this.download.leased(answer.extents, now)) {
-        if (command.type === 'read') this.#options.say?.('got a lease', { first: command.read.extent.first, pieces: command.read.extent.count, peer: command.read.source, from: command.read.source === undefined ? 'origin' : undefined });
+        if (command.type === 'read')
+          this.#options.say?.('got a lease', {
+            first: command.read.extent.first,
+            pieces: command.read.extent.count,
+            peer: command.read.source,
+            from: command.read.source === undefined ? 'origin' : undefined,
+          });
         this.#execute(command);
       }
     } else {

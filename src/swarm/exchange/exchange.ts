@@ -92,21 +92,55 @@ export class Exchange {
       log?.sent(peerId, blob.toString(), bytes);
     };
     const strikes = new Strikes(options.onStrike);
-    this.#work = new PeerWork({ now, debts: options.work, cut: (peerId, until) => { network.ban(peerId, BAN_REASONS.overShare, until); } });
+    this.#work = new PeerWork({
+      now,
+      debts: options.work,
+      cut: (peerId, until) => {
+        network.ban(peerId, BAN_REASONS.overShare, until);
+      },
+    });
     const { handle } = new CountedHandlers(network, this.#work);
-    const coordinators = new Coordinators({ handle, network, now, strikes, random: options.random ?? Math.random, granted: log === undefined ? undefined : (...grant) => { log.granted(...grant); } });
-    this.#context = { network, store, coordinators, rates: new PeerRates(now), say: options.say, origin: () => options.origin(), now, random: options.random ?? Math.random, zone: options.zone, strikes, proven: (pieces) => { this.#totals.verifiedPieces += pieces; }, broughtWrong: (peer, pieces) => { this.#countWrong(peer, pieces); } };
+    const coordinators = new Coordinators({
+      handle,
+      network,
+      now,
+      strikes,
+      random: options.random ?? Math.random,
+      granted:
+        log === undefined
+          ? undefined
+          : (...grant) => {
+              log.granted(...grant);
+            },
+    });
+    this.#context = {
+      network,
+      store,
+      coordinators,
+      rates: new PeerRates(now),
+      say: options.say,
+      origin: () => options.origin(),
+      now,
+      random: options.random ?? Math.random,
+      zone: options.zone,
+      strikes,
+      proven: (pieces) => {
+        this.#totals.verifiedPieces += pieces;
+      },
+      broughtWrong: (peer, pieces) => {
+        this.#countWrong(peer, pieces);
+      },
+    };
     this.server = new BlobServer({
-      network, store,
+      network,
+      store,
       transfer: (blob) => this.#active.get(blob.toString())?.transfer,
       mayShare: (blob) => this.#mayShare(blob),
       sent,
     });
     network.setLaneSource(this.server);
     this.#handleMessages(handle);
-    this.#unsubscribe.push(
-      network.onPeer((event, { peerId }) => this.#onPeer(event, peerId)),
-    );
+    this.#unsubscribe.push(network.onPeer((event, { peerId }) => this.#onPeer(event, peerId)));
     this.#sweeper = setInterval(() => coordinators.sweep(), SWEEP_MS).unref();
   }
 
@@ -114,7 +148,8 @@ export class Exchange {
     if (this.#closed) throw new LayerswarmError('unavailable', 'this node is stopping');
     const key = request.digest.toString();
     let active = this.#active.get(key);
-    if (active === undefined || active.transfer.state === 'failed' || active.transfer.state === 'done') active = this.#begin(request, active?.transfer);
+    if (active === undefined || active.transfer.state === 'failed' || active.transfer.state === 'done')
+      active = this.#begin(request, active?.transfer);
     else active.transfer.joinedBy(request);
     active.interested++;
     clearTimeout(active.linger);
@@ -172,10 +207,12 @@ export class Exchange {
     clearInterval(this.#sweeper);
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     const reason = new LayerswarmError('aborted', 'this node is stopping');
-    await Promise.all([...this.#active.values()].map(async ({ transfer, linger }) => {
-      clearTimeout(linger);
-      await transfer.stop(reason);
-    }));
+    await Promise.all(
+      [...this.#active.values()].map(async ({ transfer, linger }) => {
+        clearTimeout(linger);
+        await transfer.stop(reason);
+      }),
+    );
     await this.server.close();
   }
 
@@ -250,28 +287,55 @@ export class Exchange {
 
   #handleMessages(handle: CountedHandlers['handle']): void {
     const transferOf = (blob: string): Transfer | undefined => this.#active.get(blob)?.transfer;
-    handle('find', ({ blobs }) => blobs.length * WORK.lookUp, (message, from) => this.#onFind(message, from));
-    handle('join', () => WORK.lookUp, (message, from) => this.#onJoin(message, from));
-    handle('have', ({ runs }) => WORK.message + runWork(runs), (message, { peerId }) => {
-      this.#context.coordinators.heard(message.blob, peerId, message.runs);
-      transferOf(message.blob)?.onHave(peerId, message);
-      return undefined;
-    });
-    handle('leave', () => WORK.message, (message, { peerId }) => {
-      if (message.complete) this.#context.coordinators.heard(message.blob, peerId, 'complete');
-      else this.#context.coordinators.left(message.blob, peerId);
-      this.server.left(peerId, message.blob);
-      this.#log?.left(peerId, message.blob, message.complete);
-      transferOf(message.blob)?.onLeave(peerId, message.complete);
-      return undefined;
-    });
-    handle('dispute', (message) => this.#disputeWork(message), async (message) => await this.#onDispute(message));
-    handle('get-list', () => WORK.lookUp + WORK.signature, async (message) => await this.#onGetList(message));
+    handle(
+      'find',
+      ({ blobs }) => blobs.length * WORK.lookUp,
+      (message, from) => this.#onFind(message, from),
+    );
+    handle(
+      'join',
+      () => WORK.lookUp,
+      (message, from) => this.#onJoin(message, from),
+    );
+    handle(
+      'have',
+      ({ runs }) => WORK.message + runWork(runs),
+      (message, { peerId }) => {
+        this.#context.coordinators.heard(message.blob, peerId, message.runs);
+        transferOf(message.blob)?.onHave(peerId, message);
+        return undefined;
+      },
+    );
+    handle(
+      'leave',
+      () => WORK.message,
+      (message, { peerId }) => {
+        if (message.complete) this.#context.coordinators.heard(message.blob, peerId, 'complete');
+        else this.#context.coordinators.left(message.blob, peerId);
+        this.server.left(peerId, message.blob);
+        this.#log?.left(peerId, message.blob, message.complete);
+        transferOf(message.blob)?.onLeave(peerId, message.complete);
+        return undefined;
+      },
+    );
+    handle(
+      'dispute',
+      (message) => this.#disputeWork(message),
+      async (message) => await this.#onDispute(message),
+    );
+    handle(
+      'get-list',
+      () => WORK.lookUp + WORK.signature,
+      async (message) => await this.#onGetList(message),
+    );
   }
 
   /** Pieces are read, hashed and signed; their length is known of what is under way only. */
   #disputeWork({ blob, runs }: MessageOf<'dispute'>): number {
-    const pieces = Math.min(MAX_DISPUTED, runs.reduce((sum, [, count]) => sum + count, 0));
+    const pieces = Math.min(
+      MAX_DISPUTED,
+      runs.reduce((sum, [, count]) => sum + count, 0),
+    );
     const size = this.#active.get(blob)?.transfer.status().sizeBytes ?? USUAL_BYTES;
     return pieces * (WORK.signature + (pieceLengthFor(size) / 2 ** 20) * WORK.mebibyte);
   }
@@ -285,7 +349,8 @@ export class Exchange {
 
   async #onJoin(message: MessageOf<'join'>, from: Peer): Promise<Message> {
     const answer = await this.#joined(message, from);
-    if (answer.holding.state !== 'none' || answer.wants) this.#log?.joined(from.peerId, message.holding.blob, message.pull, answer.holding.state);
+    if (answer.holding.state !== 'none' || answer.wants)
+      this.#log?.joined(from.peerId, message.holding.blob, message.pull, answer.holding.state);
     return answer;
   }
 
@@ -311,7 +376,9 @@ export class Exchange {
       const [mayShare, size, reader] = await Promise.all([this.#mayShare(digest), store.size(digest), opened]);
       if (!mayShare || size === undefined) return { blob, state: 'none' };
       const holding: Holding = { blob, state: 'complete', size, pieceLength: pieceLengthFor(size) };
-      return reader === undefined || size > MAX_INLINE_BYTES ? holding : { ...holding, inline: Uint8Array.from(await reader.read(0, size)) };
+      return reader === undefined || size > MAX_INLINE_BYTES
+        ? holding
+        : { ...holding, inline: Uint8Array.from(await reader.read(0, size)) };
     } catch {
       // Evicted, or found damaged: the answer is about other blobs as well.
       return { blob, state: 'none' };
@@ -323,10 +390,12 @@ export class Exchange {
   /** Says once more what it says of these pieces, after looking again. */
   async #onDispute(message: MessageOf<'dispute'>): Promise<Message> {
     const digest = Digest.parse(message.blob);
-    const pieces = message.runs.flatMap(([first, count]) => Array.from({ length: Math.min(count, MAX_DISPUTED) }, (_, i) => first + i)).slice(0, MAX_DISPUTED);
+    const pieces = message.runs
+      .flatMap(([first, count]) => Array.from({ length: Math.min(count, MAX_DISPUTED) }, (_, i) => first + i))
+      .slice(0, MAX_DISPUTED);
     const statements: Uint8Array[] = [];
     for (const piece of pieces) {
-      const statement = await this.#mayShare(digest) ? await this.server.lookAgain(digest, piece) : undefined;
+      const statement = (await this.#mayShare(digest)) ? await this.server.lookAgain(digest, piece) : undefined;
       if (statement === undefined) throw new LayerswarmError('not-found', `there is nothing to say of ${message.blob} here`);
       statements.push(Uint8Array.from(encodeNote([statement])));
     }
@@ -335,7 +404,7 @@ export class Exchange {
 
   async #onGetList(message: MessageOf<'get-list'>): Promise<Message> {
     const digest = Digest.parse(message.blob);
-    const checkpoints = await this.#mayShare(digest) ? await this.#options.store.checkpoints(digest) : undefined;
+    const checkpoints = (await this.#mayShare(digest)) ? await this.#options.store.checkpoints(digest) : undefined;
     const list = checkpoints === undefined ? undefined : await signList(this.#options.network, digest, checkpoints);
     if (list === undefined) throw new LayerswarmError('not-found', `there is no list of prefix digests of ${message.blob} here`);
     return list;

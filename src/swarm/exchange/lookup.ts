@@ -17,7 +17,10 @@ export async function someoneHas(network: Asking, blob: Digest, signal: AbortSig
     const holding = await findAt(network, peerId, blob, { inline: false }, signal);
     if (holding.state === 'none') throw new Error('not there');
   });
-  return await Promise.any(asked).then(() => true, () => false);
+  return await Promise.any(asked).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Larger ones are for a crowd; one of so many bytes is read whole from one holder, unless that takes so long. */
@@ -33,7 +36,12 @@ interface Found {
  * The bytes of a small blob, verified, if one of the nearest members has it. `size`: where it is known, no more than `MAX_WHOLE_BYTES`;
  * `pull`: id of the pull that wants it.
  */
-export async function findSmall(network: Reading, blob: Digest, { size, pull }: { readonly size: number | undefined; readonly pull?: string | undefined }, signal: AbortSignal): Promise<Found | undefined> {
+export async function findSmall(
+  network: Reading,
+  blob: Digest,
+  { size, pull }: { readonly size: number | undefined; readonly pull?: string | undefined },
+  signal: AbortSignal,
+): Promise<Found | undefined> {
   const isInline = size === undefined || size <= MAX_INLINE_BYTES;
   const inTime = isInline ? signal : AbortSignal.any([signal, AbortSignal.timeout(WHOLE_TIMEOUT_MS)]);
   const nearest = [...network.peers()].sort((a, b) => (a.latencyMs ?? Infinity) - (b.latencyMs ?? Infinity)).slice(0, INLINE_ASKED);
@@ -43,7 +51,11 @@ export async function findSmall(network: Reading, blob: Digest, { size, pull }: 
     if (isInline) return verified(blob, holding.inline, peerId);
     if (holding.state !== 'complete') throw new Error('not there');
     // Of the first who has it; of the other only where that fails.
-    reading = reading.then(async (found) => found ?? verified(blob, await readPartOfMember(network, peerId, blob, { start: 0, end: size }, inTime), peerId)).catch(() => undefined);
+    reading = reading
+      .then(
+        async (found) => found ?? verified(blob, await readPartOfMember(network, peerId, blob, { start: 0, end: size }, inTime), peerId),
+      )
+      .catch(() => undefined);
     const found = await reading;
     if (found === undefined) throw new Error('not there');
     return found;
@@ -57,7 +69,16 @@ function verified(blob: Digest, bytes: Uint8Array | undefined, peer: string): Fo
   return { bytes, peer };
 }
 
-async function findAt(network: Asking, peerId: string, blob: Digest, asked: { readonly inline: boolean; readonly pull?: string | undefined }, signal: AbortSignal): Promise<Holding> {
-  const answer = await network.request(peerId, { type: 'find', blobs: [blob.toString()], ...asked }, 'found', { signal, timeoutMs: FIND_TIMEOUT_MS });
+async function findAt(
+  network: Asking,
+  peerId: string,
+  blob: Digest,
+  asked: { readonly inline: boolean; readonly pull?: string | undefined },
+  signal: AbortSignal,
+): Promise<Holding> {
+  const answer = await network.request(peerId, { type: 'find', blobs: [blob.toString()], ...asked }, 'found', {
+    signal,
+    timeoutMs: FIND_TIMEOUT_MS,
+  });
   return answer.holdings.find((holding) => holding.blob === blob.toString()) ?? { blob: blob.toString(), state: 'none' };
 }

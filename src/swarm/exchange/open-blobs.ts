@@ -24,7 +24,9 @@ export class OpenBlobs {
 
   constructor(store: Pick<ExchangeStore, 'open' | 'onRemoved'>) {
     this.#store = store;
-    store.onRemoved((digest) => { this.#forget(digest.toString()); });
+    store.onRemoved((digest) => {
+      this.#forget(digest.toString());
+    });
   }
 
   /** Undefined when the blob is not here. */
@@ -34,7 +36,13 @@ export class OpenBlobs {
     entry.users++;
     clearTimeout(entry.idle);
     const reader = await entry.reader;
-    if (reader !== undefined) return { reader, release: () => { this.#release(key, entry); } };
+    if (reader !== undefined)
+      return {
+        reader,
+        release: () => {
+          this.#release(key, entry);
+        },
+      };
     entry.users--;
     if (this.#entries.get(key) === entry) this.#entries.delete(key);
     return undefined;
@@ -44,10 +52,12 @@ export class OpenBlobs {
   async closeIdle(): Promise<void> {
     const idle = [...this.#entries].filter(([, { users }]) => users === 0);
     for (const [key] of idle) this.#entries.delete(key);
-    await Promise.all(idle.map(async ([, entry]) => {
-      clearTimeout(entry.idle);
-      await this.#close(entry);
-    }));
+    await Promise.all(
+      idle.map(async ([, entry]) => {
+        clearTimeout(entry.idle);
+        await this.#close(entry);
+      }),
+    );
   }
 
   async close(): Promise<void> {
@@ -73,7 +83,10 @@ export class OpenBlobs {
     entry.users--;
     if (entry.users > 0) return;
     if (this.#entries.get(key) !== entry) void this.#close(entry);
-    else entry.idle = setTimeout(() => { this.#forget(key); }, IDLE_MS).unref();
+    else
+      entry.idle = setTimeout(() => {
+        this.#forget(key);
+      }, IDLE_MS).unref();
   }
 
   /** Whoever reads it just now reads on. */

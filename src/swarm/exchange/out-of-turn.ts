@@ -79,8 +79,15 @@ export class OutOfTurn {
       if (source !== undefined && tried.size < MAX_MEMBERS) {
         tried.add(source.peer);
         // Whoever has all of it signs no piece unless it is asked to; whoever fetches sends what was signed along.
-        const said = source.role === 'complete' ? this.#second.ask(source.peer, piece, 1).then(([statement]) => statement, () => undefined) : undefined;
-        if (partial.grade(piece) === Grade.missing) await io.bring(source.peer, piece, AbortSignal.any([signal, AbortSignal.timeout(MEMBER_MS)]));
+        const said =
+          source.role === 'complete'
+            ? this.#second.ask(source.peer, piece, 1).then(
+                ([statement]) => statement,
+                () => undefined,
+              )
+            : undefined;
+        if (partial.grade(piece) === Grade.missing)
+          await io.bring(source.peer, piece, AbortSignal.any([signal, AbortSignal.timeout(MEMBER_MS)]));
         const statement = this.#lacksStatement(piece) ? await Promise.race([said, elapsed(MEMBER_MS)]) : undefined;
         if (statement !== undefined && this.#lacksStatement(piece)) await verifier.confirm(piece, statement);
         if (signal.aborted || this.#isVouched(piece)) return;
@@ -95,7 +102,9 @@ export class OutOfTurn {
   async #once(piece: number, work: () => Promise<void>): Promise<void> {
     let asked = this.#asked.get(piece);
     if (asked === undefined) {
-      asked = work().finally(() => { this.#asked.delete(piece); });
+      asked = work().finally(() => {
+        this.#asked.delete(piece);
+      });
       this.#asked.set(piece, asked);
     }
     await asked;

@@ -58,7 +58,12 @@ export class PieceVerifier {
   #stopped = false;
 
   constructor(
-    context: AccusationsContext, blob: Digest, partial: PartialBlob, layout: PieceLayout, provenance: Provenance, hooks: VerifierHooks,
+    context: AccusationsContext,
+    blob: Digest,
+    partial: PartialBlob,
+    layout: PieceLayout,
+    provenance: Provenance,
+    hooks: VerifierHooks,
   ) {
     this.#context = context;
     this.#blob = blob;
@@ -142,7 +147,9 @@ export class PieceVerifier {
       reading = this.#lookAgain(piece);
       this.#lookedAgain.set(piece, reading);
       // It can be tried again.
-      reading.catch(() => { this.#lookedAgain.delete(piece); });
+      reading.catch(() => {
+        this.#lookedAgain.delete(piece);
+      });
     }
     return await reading;
   }
@@ -232,7 +239,9 @@ export class PieceVerifier {
       if (reader === network.self) break;
       const said = await this.#second.ask(reader, first, count).catch(() => undefined);
       if (said === undefined) continue;
-      const differing = said.filter((statement, i) => this.#partial.grade(first + i) !== Grade.missing && !statement.sha256.equals(before[i]!));
+      const differing = said.filter(
+        (statement, i) => this.#partial.grade(first + i) !== Grade.missing && !statement.sha256.equals(before[i]!),
+      );
       for (const statement of differing) await this.#replaceFrom(this.#layout.pieceAt(statement.start), statement);
       return differing.length > 0;
     }
@@ -243,10 +252,12 @@ export class PieceVerifier {
   }
 
   async #hashes(first: number, count: number): Promise<Buffer[]> {
-    return await Promise.all(Array.from({ length: count }, async (_, i) => {
-      const { start, end } = this.#layout.range(first + i);
-      return sha256(await this.#partial.read(start, end - start));
-    }));
+    return await Promise.all(
+      Array.from({ length: count }, async (_, i) => {
+        const { start, end } = this.#layout.range(first + i);
+        return sha256(await this.#partial.read(start, end - start));
+      }),
+    );
   }
 
   async #lookAgain(piece: number): Promise<Statement | undefined> {
@@ -344,7 +355,7 @@ export class PieceVerifier {
     await this.#partial.discard([piece]);
     this.#provenance.delete(piece);
     this.#hooks.discarded([piece]);
-    if (await this.#accusations.ownBytes(sender, piece) && !this.#stopped) this.#hooks.forgiven(sender);
+    if ((await this.#accusations.ownBytes(sender, piece)) && !this.#stopped) this.#hooks.forgiven(sender);
   }
 
   async #askForList(): Promise<void> {

@@ -139,14 +139,19 @@ class PieceSender implements PieceTarget {
     }
     if (writer.has(piece)) return undefined;
     this.#hash?.update(block);
-    if (this.#direct) return this.#then(writer.partial.writeNow(at, block), () => { if (this.#position === end) this.#finish(piece); });
+    if (this.#direct)
+      return this.#then(writer.partial.writeNow(at, block), () => {
+        if (this.#position === end) this.#finish(piece);
+      });
     this.#aside.push(Uint8Array.from(block));
     if (this.#position < end) return undefined;
     const whole = Buffer.concat(this.#aside);
     this.#aside = [];
     // It began in the middle: of no use without its beginning.
     if (whole.length < end - start) return undefined;
-    return this.#then(writer.partial.writeNow(start, whole), () => { this.#finish(piece); });
+    return this.#then(writer.partial.writeNow(start, whole), () => {
+      this.#finish(piece);
+    });
   }
 
   /** What was gathered; whoever takes it gives its memory back. */

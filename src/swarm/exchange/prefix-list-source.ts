@@ -74,7 +74,9 @@ export class PrefixListSource {
     for (const holder of this.#holders) {
       if (holder === except || this.#network.peer(holder) === undefined) continue;
       try {
-        const message = await this.#network.request(holder, { type: 'get-list', blob: this.#blob.toString() }, 'list', { timeoutMs: LIST_TIMEOUT_MS });
+        const message = await this.#network.request(holder, { type: 'get-list', blob: this.#blob.toString() }, 'list', {
+          timeoutMs: LIST_TIMEOUT_MS,
+        });
         return await parseList(this.#network, holder, this.#blob, this.#partial.size, message);
       } catch {
         this.#holders.delete(holder);

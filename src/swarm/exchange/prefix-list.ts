@@ -23,7 +23,13 @@ export async function signList(network: BlobNetwork, blob: Digest, list: Checkpo
 }
 
 /** @throws LayerswarmError `peer-misbehaved` when it cannot be a list of this blob, or is not the signer's */
-export async function parseList(network: BlobNetwork, signer: string, blob: Digest, size: number, message: MessageOf<'list'>): Promise<PrefixList> {
+export async function parseList(
+  network: BlobNetwork,
+  signer: string,
+  blob: Digest,
+  size: number,
+  message: MessageOf<'list'>,
+): Promise<PrefixList> {
   const digestLength = blob.hex.length / 2;
   const count = Math.max(1, Math.ceil(size / message.checkpointLength));
   const fits = message.blob === blob.toString() && message.size === size && message.digests.length === count * digestLength;

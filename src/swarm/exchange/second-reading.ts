@@ -44,14 +44,24 @@ export class SecondReading {
 
   /** What `reader` says of each piece after another reading, in order. @throws `unavailable`, and what the request does */
   async ask(reader: string, first: number, count: number): Promise<Statement[]> {
-    const answer = await this.#network.request(reader, { type: 'dispute', blob: this.#blob.toString(), runs: [[first, count]] }, 'statements', { timeoutMs: ANSWER_TIMEOUT_MS });
+    const answer = await this.#network.request(
+      reader,
+      { type: 'dispute', blob: this.#blob.toString(), runs: [[first, count]] },
+      'statements',
+      { timeoutMs: ANSWER_TIMEOUT_MS },
+    );
     const said = answer.statements.flatMap((note) => parseNote(note));
-    return await Promise.all(Array.from({ length: count }, async (_, i) => {
-      const { start, end } = this.#layout.range(first + i);
-      const statement = said.find((candidate) => candidate.signer === reader && candidate.start === start && candidate.length === end - start);
-      if (statement === undefined || !(await statementIsSigned(this.#network, this.#blob, statement))) throw new LayerswarmError('unavailable', `peer ${reader} has nothing to say of piece ${first + i}`);
-      return statement;
-    }));
+    return await Promise.all(
+      Array.from({ length: count }, async (_, i) => {
+        const { start, end } = this.#layout.range(first + i);
+        const statement = said.find(
+          (candidate) => candidate.signer === reader && candidate.start === start && candidate.length === end - start,
+        );
+        if (statement === undefined || !(await statementIsSigned(this.#network, this.#blob, statement)))
+          throw new LayerswarmError('unavailable', `peer ${reader} has nothing to say of piece ${first + i}`);
+        return statement;
+      }),
+    );
   }
 
   /** The bytes that `reader` spoke of, or undefined when it does not give them. */
@@ -59,7 +69,9 @@ export class SecondReading {
     const bytes = Buffer.alloc(statement.length);
     const range = { start: statement.start, end: statement.start + statement.length };
     const silent = new AbortController();
-    const timer = setTimeout(() => { silent.abort(); }, SILENCE_MS);
+    const timer = setTimeout(() => {
+      silent.abort();
+    }, SILENCE_MS);
     try {
       const lane = await this.#network.lane(statement.signer, this.#blob);
       const write = (offset: number, chunk: Uint8Array): void => {

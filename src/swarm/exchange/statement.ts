@@ -54,7 +54,15 @@ export async function signStatements(network: BlobNetwork, blob: Digest, pieces:
     level = Array.from({ length: level.length / 2 }, (_, i) => parentOf(level[2 * i]!, level[2 * i + 1]!));
   }
   const signature = Uint8Array.from(await network.sign(signedBytes(blob, level[0]!)));
-  return pieces.map(({ start, length, sha256: hash }, place) => ({ signer: network.self, start, length, sha256: hash, place, path: paths[place]!, signature }));
+  return pieces.map(({ start, length, sha256: hash }, place) => ({
+    signer: network.self,
+    start,
+    length,
+    sha256: hash,
+    place,
+    path: paths[place]!,
+    signature,
+  }));
 }
 
 /** Whether the statement is its signer's, and about these bytes. */
@@ -95,7 +103,7 @@ function encode({ signer, start, length, sha256: hash, place, path, signature }:
 export function parseNote(note: Uint8Array): Statement[] {
   const bytes = Buffer.from(note.buffer, note.byteOffset, note.byteLength);
   const statements: Statement[] = [];
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const afterId = at + 2 + (bytes[at + 1] ?? 0);
     const afterHash = afterId + 12 + HASH_BYTES;
     const [place, steps] = [bytes[afterHash] ?? 0, bytes[afterHash + 1] ?? 0];
@@ -112,7 +120,9 @@ export function parseNote(note: Uint8Array): Statement[] {
       length: bytes.readUInt32BE(afterId + 8),
       sha256: Buffer.from(bytes.subarray(afterId + 12, afterHash)),
       place,
-      path: Array.from({ length: steps }, (_, i) => Buffer.from(bytes.subarray(afterHash + 2 + i * HASH_BYTES, afterHash + 2 + (i + 1) * HASH_BYTES))),
+      path: Array.from({ length: steps }, (_, i) =>
+        Buffer.from(bytes.subarray(afterHash + 2 + i * HASH_BYTES, afterHash + 2 + (i + 1) * HASH_BYTES)),
+      ),
       signature: Uint8Array.from(bytes.subarray(afterPath, end)),
     });
     at = end;

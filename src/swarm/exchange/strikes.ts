@@ -32,7 +32,10 @@ export class Strikes {
       this.#times.set(member, times);
       this.#onStrike(member, now);
     }
-    const counts = [...others].filter((other) => other !== member).map((other) => this.#recent(other, now).length).sort((a, b) => a - b);
+    const counts = [...others]
+      .filter((other) => other !== member)
+      .map((other) => this.#recent(other, now).length)
+      .sort((a, b) => a - b);
     const usual = counts[Math.floor(counts.length / 2)] ?? 0;
     return times.length > TOLERATED + 2 * usual;
   }
@@ -44,7 +47,10 @@ export class Strikes {
 
   /** Another thread counted it. */
   heard(member: string, at: number): void {
-    this.#times.set(member, [...this.#recent(member, at), at].sort((a, b) => a - b));
+    this.#times.set(
+      member,
+      [...this.#recent(member, at), at].sort((a, b) => a - b),
+    );
   }
 
   #recent(member: string, now: number): number[] {

@@ -77,7 +77,8 @@ export class Transfer {
     this.#shared = request.shared !== false;
     this.meter = new TransferMeter(context.now);
     const { say } = context;
-    this.#say = say === undefined ? undefined : (message, fields) => say(message, { pull: request.pull, blob: this.digest.toString(), ...fields });
+    this.#say =
+      say === undefined ? undefined : (message, fields) => say(message, { pull: request.pull, blob: this.digest.toString(), ...fields });
     this.#sources = new BlobSources(() => context.origin());
     this.#sources.add(request);
     this.#origin = new OriginAccess(() => (this.#sources.isKnown ? this.#sources : undefined), context.now);
@@ -91,7 +92,12 @@ export class Transfer {
       ended: () => this.#session()?.wake(),
     });
     this.#finding = new BlobFinding({
-      network: context.network, request, sources: this.#sources, origin: this.#origin, pending: this.#joins.pending, signal: this.#abort.signal,
+      network: context.network,
+      request,
+      sources: this.#sources,
+      origin: this.#origin,
+      pending: this.#joins.pending,
+      signal: this.#abort.signal,
     });
     // Whoever waits is told through these; a transfer that nobody waits for any more may fail in silence.
     this.#done.promise.catch(() => undefined);
@@ -263,7 +269,19 @@ export class Transfer {
     this.#say?.('fetching a blob', { bytes: layout.size, pieces: layout.pieceCount, here: partial.haveBytes() });
     const session = new DownloadSession({
       say: this.#say,
-      network, coordinators, rates, now, random, strikes, zone, digest: this.digest, repository: this.repository, layout, partial, origin: this.#origin, meter: this.meter,
+      network,
+      coordinators,
+      rates,
+      now,
+      random,
+      strikes,
+      zone,
+      digest: this.digest,
+      repository: this.repository,
+      layout,
+      partial,
+      origin: this.#origin,
+      meter: this.meter,
       broughtWrong: (peer, pieces) => this.#context.broughtWrong(peer, pieces),
       pending: this.#joins.pending,
       reach: () => this.#joins.reach,
@@ -273,7 +291,8 @@ export class Transfer {
       starved: () => this.#fail(this.#finding.nobodyHelps()),
       failed: (error) => this.#fail(error),
       lessThanSaid: () => {
-        for (const peerId of session.download.neighbours.keys()) network.send(peerId, { type: 'join', holding: this.holding(), wants: true });
+        for (const peerId of session.download.neighbours.keys())
+          network.send(peerId, { type: 'join', holding: this.holding(), wants: true });
       },
     });
     this.#state = { kind: 'fetching', partial, session };
@@ -290,7 +309,10 @@ export class Transfer {
     this.#state = { kind: 'verifying', partial, session };
     while (partial.verdict !== true) {
       if (++this.#settlements > MAX_SETTLEMENTS) {
-        throw new LayerswarmError('verification-failed', `the bytes of ${this.digest.toString()} that the swarm and the origin give do not have that digest`);
+        throw new LayerswarmError(
+          'verification-failed',
+          `the bytes of ${this.digest.toString()} that the swarm and the origin give do not have that digest`,
+        );
       }
       await session.verifier.settle();
       if (partial.haveBytes() < partial.size) {
@@ -365,7 +387,8 @@ export class Transfer {
     this.#sayEnd('a blob is given up', error);
     this.#sized.reject(error);
     this.#done.reject(error);
-    if (this.shared) for (const { peerId } of network.peers()) network.send(peerId, { type: 'leave', blob: this.digest.toString(), complete: false });
+    if (this.shared)
+      for (const { peerId } of network.peers()) network.send(peerId, { type: 'leave', blob: this.digest.toString(), complete: false });
     void this.#end(partial);
   }
 
@@ -373,7 +396,10 @@ export class Transfer {
     if (this.#say === undefined) return;
     const { fromOriginBytes, fromPeers, startedAt } = this.meter.snapshot();
     this.#say(message, {
-      fromOrigin: fromOriginBytes, fromPeers: [...fromPeers.values()].reduce((sum, bytes) => sum + bytes, 0), peers: fromPeers.size, ms: this.#context.now() - startedAt,
+      fromOrigin: fromOriginBytes,
+      fromPeers: [...fromPeers.values()].reduce((sum, bytes) => sum + bytes, 0),
+      peers: fromPeers.size,
+      ms: this.#context.now() - startedAt,
       reason: error === undefined ? undefined : error instanceof Error ? error.message : errorCode(error),
     });
   }

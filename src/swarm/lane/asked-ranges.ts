@@ -63,7 +63,10 @@ export class AskedRanges {
   async request(blob: Digest, range: ByteRange, target: RangeTarget, signal: AbortSignal): Promise<Uint8Array> {
     if (signal.aborted) throw abortedBy(signal);
     if (this.#asked.size >= MAX_ASKED) {
-      throw new LayerswarmError('unavailable', `${MAX_ASKED} requests to peer ${this.#session.peerId} are open already; wait for some to end`);
+      throw new LayerswarmError(
+        'unavailable',
+        `${MAX_ASKED} requests to peer ${this.#session.peerId} are open already; wait for some to end`,
+      );
     }
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
     const id = this.#session.nextId();
@@ -73,9 +76,13 @@ export class AskedRanges {
       outcome = { error };
       this.#cancel(asked, error);
     });
-    const onAbort = (): void => { this.#cancel(asked, abortedBy(signal)); };
+    const onAbort = (): void => {
+      this.#cancel(asked, abortedBy(signal));
+    };
     const asked: Asked = {
-      id, range, incoming,
+      id,
+      range,
+      incoming,
       state: { kind: 'waiting' },
       touchedAt: performance.now(),
       bytesSeen: this.#session.receivedBytes,
@@ -91,7 +98,9 @@ export class AskedRanges {
     };
     signal.addEventListener('abort', onAbort, { once: true });
     this.#asked.set(id, asked);
-    this.#sweeper ??= setInterval(() => { this.#sweep(); }, this.#session.stallMs / SWEEPS);
+    this.#sweeper ??= setInterval(() => {
+      this.#sweep();
+    }, this.#session.stallMs / SWEEPS);
     this.#session.send({ type: 'request', id, blob, range });
     return await promise;
   }
@@ -119,7 +128,8 @@ export class AskedRanges {
   onEnd(id: number): void {
     const asked = this.#get(id);
     const { state } = asked;
-    if (state.kind === 'waiting' || (state.kind === 'receiving' && asked.incoming.missing > 0)) throw misbehaved('ended a range before its end');
+    if (state.kind === 'waiting' || (state.kind === 'receiving' && asked.incoming.missing > 0))
+      throw misbehaved('ended a range before its end');
     this.#forget(asked);
     if (state.kind === 'receiving') asked.settle({ note: state.note });
   }
@@ -131,9 +141,10 @@ export class AskedRanges {
     this.#forget(asked);
     if (state.kind === 'cancelled') return;
     const what = `bytes ${asked.range.start}-${asked.range.end}`;
-    const error = reason === 'not-found'
-      ? new LayerswarmError('not-found', `peer ${this.#session.peerId} has not all of ${what}`)
-      : new LayerswarmError('unavailable', `peer ${this.#session.peerId} could not read on in ${what}`);
+    const error =
+      reason === 'not-found'
+        ? new LayerswarmError('not-found', `peer ${this.#session.peerId} has not all of ${what}`)
+        : new LayerswarmError('unavailable', `peer ${this.#session.peerId} could not read on in ${what}`);
     asked.settle({ error });
   }
 
@@ -173,7 +184,9 @@ export class AskedRanges {
 
   #onStall(asked: Asked): void {
     if (asked.state.kind === 'cancelled') {
-      this.#session.stalled(new LayerswarmError('timeout', `peer ${this.#session.peerId} did not confirm a cancelled request for ${this.#session.stallMs} ms`));
+      this.#session.stalled(
+        new LayerswarmError('timeout', `peer ${this.#session.peerId} did not confirm a cancelled request for ${this.#session.stallMs} ms`),
+      );
       return;
     }
     const error = new LayerswarmError('timeout', `peer ${this.#session.peerId} sent nothing for ${this.#session.stallMs} ms`);

@@ -19,6 +19,8 @@ export function memoryReader(bytes: Uint8Array): ByteReader {
       left = undefined;
       return part;
     },
-    close() { left = undefined; },
+    close() {
+      left = undefined;
+    },
   };
 }

@@ -89,12 +89,18 @@ export function encodeHeader(type: FrameType, id: number, payloadBytes: number):
 
 /** The whole frame, where there is room for its header before the payload in the same memory. @throws as `encodeHeader` */
 export function withHeader(type: FrameType, id: number, payload: Uint8Array): Buffer {
-  return writeHeader(Buffer.from(payload.buffer, payload.byteOffset - HEADER_BYTES, HEADER_BYTES + payload.length), type, id, payload.length);
+  return writeHeader(
+    Buffer.from(payload.buffer, payload.byteOffset - HEADER_BYTES, HEADER_BYTES + payload.length),
+    type,
+    id,
+    payload.length,
+  );
 }
 
 function writeHeader(frame: Buffer, type: FrameType, id: number, payloadBytes: number): Buffer {
   const { number, min, max } = TYPES[type];
-  if (payloadBytes < min || payloadBytes > max) throw new LayerswarmError('too-large', `a ${type} frame carries ${min} to ${max} bytes, not ${payloadBytes}`);
+  if (payloadBytes < min || payloadBytes > max)
+    throw new LayerswarmError('too-large', `a ${type} frame carries ${min} to ${max} bytes, not ${payloadBytes}`);
   frame.writeUInt32BE(number * 0x100_0000 + payloadBytes, 0);
   frame.writeUInt32BE(id, 4);
   return frame;
@@ -102,13 +108,24 @@ function writeHeader(frame: Buffer, type: FrameType, id: number, payloadBytes: n
 
 function encodePayload(frame: Frame): Uint8Array {
   switch (frame.type) {
-    case 'hello': return Uint8Array.of(frame.version);
-    case 'request': return encodeBlobRange(frame.blob, frame.range);
-    case 'answer': return frame.note;
-    case 'data': return frame.bytes;
-    case 'refuse': return Uint8Array.of(REASONS.indexOf(frame.reason) + 1);
-    case 'end': case 'cancel': case 'bye': return new Uint8Array(0);
-    case 'note': case 'ask': case 'reply': return frame.word;
+    case 'hello':
+      return Uint8Array.of(frame.version);
+    case 'request':
+      return encodeBlobRange(frame.blob, frame.range);
+    case 'answer':
+      return frame.note;
+    case 'data':
+      return frame.bytes;
+    case 'refuse':
+      return Uint8Array.of(REASONS.indexOf(frame.reason) + 1);
+    case 'end':
+    case 'cancel':
+    case 'bye':
+      return new Uint8Array(0);
+    case 'note':
+    case 'ask':
+    case 'reply':
+      return frame.word;
   }
 }
 
@@ -140,19 +157,29 @@ export function decodeHeader(bytes: Uint8Array): Header {
 /** Decodes the whole payload of any frame but data. @throws `peer-misbehaved` */
 export function decodeFrame({ type, id }: Header, payload: Uint8Array): Frame {
   switch (type) {
-    case 'hello': return { type, id, version: payload[0]! };
-    case 'request': return { type, id, ...decodeBlobRange(payload) };
+    case 'hello':
+      return { type, id, version: payload[0]! };
+    case 'request':
+      return { type, id, ...decodeBlobRange(payload) };
     // Copied: the payload lies in memory that is read into again.
-    case 'answer': return { type, id, note: Uint8Array.from(payload) };
-    case 'data': return { type, id, bytes: payload };
+    case 'answer':
+      return { type, id, note: Uint8Array.from(payload) };
+    case 'data':
+      return { type, id, bytes: payload };
     case 'refuse': {
       const reason = REASONS[payload[0]! - 1];
       if (reason === undefined) throw malformed(`unknown reason ${payload[0]!} of a refusal`);
       return { type, id, reason };
     }
-    case 'end': case 'cancel': case 'bye': return { type, id };
+    case 'end':
+    case 'cancel':
+    case 'bye':
+      return { type, id };
     // Not copied: it is decoded before the memory is read into again.
-    case 'note': case 'ask': case 'reply': return { type, id, word: payload };
+    case 'note':
+    case 'ask':
+    case 'reply':
+      return { type, id, word: payload };
   }
 }
 

@@ -135,7 +135,8 @@ export class IncomingRange {
   #nextJoined(): Uint8Array | undefined {
     let length = 0;
     let count = 0;
-    while (count < this.#queue.length && (count === 0 || length + this.#queue[count]!.length <= MAX_JOINED_BYTES)) length += this.#queue[count++]!.length;
+    while (count < this.#queue.length && (count === 0 || length + this.#queue[count]!.length <= MAX_JOINED_BYTES))
+      length += this.#queue[count++]!.length;
     const parts = this.#queue.splice(0, count);
     return parts.length > 1 ? Buffer.concat(parts, length) : parts[0];
   }

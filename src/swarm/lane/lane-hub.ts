@@ -48,7 +48,7 @@ export class LaneHub {
     try {
       // Why there is none matters to nobody who gets a stream lane instead.
       const opened = await unlessAborted(Promise.race([tls.lane(route).catch(() => undefined), waited]), signal);
-      return opened ?? await this.#streams.lane(route, signal);
+      return opened ?? (await this.#streams.lane(route, signal));
     } finally {
       patience.abort();
     }

@@ -20,7 +20,7 @@ export class LaneOpenings {
   }
 
   async lane(route: Route, signal?: AbortSignal): Promise<SessionLane> {
-    return this.current(route) ?? await unlessAborted(this.#openings.get(route) ?? this.#begin(route), signal);
+    return this.current(route) ?? (await unlessAborted(this.#openings.get(route) ?? this.#begin(route), signal));
   }
 
   /** Requests go over this lane from now on, while it takes any. */
@@ -35,7 +35,9 @@ export class LaneOpenings {
   }
 
   #begin(route: Route): Promise<SessionLane> {
-    const opening = this.#openAndUse(route).finally(() => { this.#openings.delete(route); });
+    const opening = this.#openAndUse(route).finally(() => {
+      this.#openings.delete(route);
+    });
     this.#openings.set(route, opening);
     return opening;
   }

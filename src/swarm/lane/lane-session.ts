@@ -93,11 +93,30 @@ export class LaneSession {
     this.#parser = new FrameParser(({ type, id, length }) => {
       if (type === 'reply' && length > MAX_WORD_BYTES && !options.words.awaits(id)) throw misbehaved('answers at length what nobody asked');
     });
-    this.queue = new SendQueue(transport, () => { this.#fail(misbehaved('takes no answers')); }, (blocked) => { this.#watchSending(blocked); }, paces?.sending);
-    this.#gate = new ReadGate(paces?.receiving, () => { transport.pause(); }, () => { this.#readOn(); });
+    this.queue = new SendQueue(
+      transport,
+      () => {
+        this.#fail(misbehaved('takes no answers'));
+      },
+      (blocked) => {
+        this.#watchSending(blocked);
+      },
+      paces?.sending,
+    );
+    this.#gate = new ReadGate(
+      paces?.receiving,
+      () => {
+        transport.pause();
+      },
+      () => {
+        this.#readOn();
+      },
+    );
     this.#asked = new AskedRanges(this);
     this.#served = new ServedRanges(this);
-    this.#idleTimer = setTimeout(() => { this.#onIdle(); }, options.idleMs ?? DEFAULT_IDLE_MS);
+    this.#idleTimer = setTimeout(() => {
+      this.#onIdle();
+    }, options.idleMs ?? DEFAULT_IDLE_MS);
     this.#idleTimer.unref();
     this.#state = { kind: options.role === 'opener' ? 'opening' : 'open' };
     transport.handler = {
@@ -106,7 +125,9 @@ export class LaneSession {
         this.queue.drained();
         this.changed();
       },
-      onClose: (error) => { this.#onTransportClosed(error); },
+      onClose: (error) => {
+        this.#onTransportClosed(error);
+      },
     };
     if (options.role === 'acceptor') {
       this.send({ type: 'hello', id: 0, version: LANE_VERSION });
@@ -228,7 +249,11 @@ export class LaneSession {
         return;
       }
     } catch (error) {
-      this.#fail(error instanceof LayerswarmError ? error : new LayerswarmError('internal', `the lane to peer ${this.peerId} failed`, { cause: error }));
+      this.#fail(
+        error instanceof LayerswarmError
+          ? error
+          : new LayerswarmError('internal', `the lane to peer ${this.peerId} failed`, { cause: error }),
+      );
     }
   }
 
@@ -258,18 +283,35 @@ export class LaneSession {
       return undefined;
     }
     switch (frame.type) {
-      case 'request': this.#served.onRequest(frame.id, frame.blob, frame.range); return undefined;
-      case 'cancel': this.#served.onCancel(frame.id); return undefined;
-      case 'answer': this.#asked.onAnswer(frame.id, frame.note); return undefined;
-      case 'data': this.#asked.onData(frame.id, frame.bytes); return this.unwritten.room();
-      case 'end': this.#asked.onEnd(frame.id); return undefined;
-      case 'refuse': this.#asked.onRefuse(frame.id, frame.reason); return undefined;
-      case 'bye': this.#onBye(); return undefined;
-      case 'note': case 'ask': case 'reply': {
+      case 'request':
+        this.#served.onRequest(frame.id, frame.blob, frame.range);
+        return undefined;
+      case 'cancel':
+        this.#served.onCancel(frame.id);
+        return undefined;
+      case 'answer':
+        this.#asked.onAnswer(frame.id, frame.note);
+        return undefined;
+      case 'data':
+        this.#asked.onData(frame.id, frame.bytes);
+        return this.unwritten.room();
+      case 'end':
+        this.#asked.onEnd(frame.id);
+        return undefined;
+      case 'refuse':
+        this.#asked.onRefuse(frame.id, frame.reason);
+        return undefined;
+      case 'bye':
+        this.#onBye();
+        return undefined;
+      case 'note':
+      case 'ask':
+      case 'reply': {
         this.#idleTimer.refresh();
         return this.#options.words.heard(frame);
       }
-      case 'hello': throw misbehaved('said hello twice');
+      case 'hello':
+        throw misbehaved('said hello twice');
     }
   }
 

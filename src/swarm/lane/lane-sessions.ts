@@ -50,14 +50,18 @@ export class LaneSessions {
     const { peerId } = parseRoute(route);
     const lanes = this.#of(route);
     const session = new LaneSession(transport, {
-      peerId, role, host, stallMs, idleMs, bandwidth,
+      peerId,
+      role,
+      host,
+      stallMs,
+      idleMs,
+      bandwidth,
       source: { read: (blob, range) => source.read(peerId, blob, range) },
-      words: {
-        heard: (frame) => words?.heard(route, host, frame),
-        awaits: (id) => words?.awaits(route, id) === true,
-      },
+      words: { heard: (frame) => words?.heard(route, host, frame), awaits: (id) => words?.awaits(route, id) === true },
       slots: this.#slots,
-      onDraining: () => { lane.onRetired?.(); },
+      onDraining: () => {
+        lane.onRetired?.();
+      },
       onClosed: () => {
         lanes.open.delete(lane);
         lanes.sent += lane.sentBytes;
@@ -102,7 +106,13 @@ export class LaneSessions {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#routes.values()].flatMap(({ open }) => [...open].map(async (lane) => { await lane.close(); })));
+    await Promise.all(
+      [...this.#routes.values()].flatMap(({ open }) =>
+        [...open].map(async (lane) => {
+          await lane.close();
+        }),
+      ),
+    );
   }
 
   #of(route: Route): RouteLanes {

@@ -16,12 +16,17 @@ export function addUses(uses: Iterable<LaneUse>): LaneUse[] {
   const peers = new Map<string, LaneUse>();
   for (const use of uses) {
     const known = peers.get(use.peerId);
-    peers.set(use.peerId, known === undefined ? use : {
-      peerId: use.peerId,
-      kind: KINDS[Math.max(KINDS.indexOf(known.kind), KINDS.indexOf(use.kind))]!,
-      sentBytes: known.sentBytes + use.sentBytes,
-      receivedBytes: known.receivedBytes + use.receivedBytes,
-    });
+    peers.set(
+      use.peerId,
+      known === undefined
+        ? use
+        : {
+            peerId: use.peerId,
+            kind: KINDS[Math.max(KINDS.indexOf(known.kind), KINDS.indexOf(use.kind))]!,
+            sentBytes: known.sentBytes + use.sentBytes,
+            receivedBytes: known.receivedBytes + use.receivedBytes,
+          },
+    );
   }
   return [...peers.values()];
 }

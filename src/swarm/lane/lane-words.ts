@@ -76,7 +76,12 @@ export class LaneWords {
   }
 
   /** @throws as `Network.request` */
-  async request<T extends MessageType>(route: Route, word: Word, answer: T, options?: { signal?: AbortSignal; timeoutMs?: number }): Promise<MessageOf<T>> {
+  async request<T extends MessageType>(
+    route: Route,
+    word: Word,
+    answer: T,
+    options?: { signal?: AbortSignal; timeoutMs?: number },
+  ): Promise<MessageOf<T>> {
     const talk = this.#talk(route);
     if (talk === undefined) throw gone(route);
     if (this.#options.current(route) === undefined) {
@@ -111,7 +116,11 @@ export class LaneWords {
     void this.#handle(talk, { kind: KINDS[type], id, message });
     if (talk.handling >= MAX_HANDLING) return (talk.handled ??= Promise.withResolvers<void>()).promise;
     const waitMs = Math.max(talk.bucket.waitMs(now), address.waitMs(now));
-    return waitMs === 0 ? undefined : new Promise((resolve) => { setTimeout(resolve, waitMs); });
+    return waitMs === 0
+      ? undefined
+      : new Promise((resolve) => {
+          setTimeout(resolve, waitMs);
+        });
   }
 
   /** The peer is no member any longer. */
@@ -149,7 +158,11 @@ export class LaneWords {
         this.#say(route, talk, { type: TYPES[kind], id, word: encodeWord(message as Word) });
       }),
       bucket: new TokenBucket(WORDS_PER_SECOND, WORDS_AT_ONCE, this.#now()),
-      handling: 0, handled: undefined, waiting: [], waitingBytes: 0, opening: undefined,
+      handling: 0,
+      handled: undefined,
+      waiting: [],
+      waitingBytes: 0,
+      opening: undefined,
     };
     this.#talks.set(route, talk);
     return talk;

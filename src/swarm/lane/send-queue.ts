@@ -142,7 +142,13 @@ export class SendQueue {
       if (range === undefined) return;
       this.#active += 1;
       this.#states.set(range, { kind: 'opening' });
-      this.#follow(range, () => range.open(), (opened) => { this.#opened(range, opened); });
+      this.#follow(
+        range,
+        () => range.open(),
+        (opened) => {
+          this.#opened(range, opened);
+        },
+      );
     }
   }
 
@@ -168,17 +174,25 @@ export class SendQueue {
       this.#end(range, 'sent');
       return;
     }
-    this.#follow(range, () => state.reader.read(), (part) => {
-      if (this.#states.get(range) !== state) return;
-      if (part === undefined || part.length === 0 || state.sent + part.length > range.length) {
-        this.#end(range, 'failed', new RangeError(`the source of a range of ${range.length} bytes gave ${state.sent + (part?.length ?? 0)}`));
-        return;
-      }
-      state.part = part;
-      state.partSent = 0;
-      this.#line(range, state);
-      this.#pump();
-    });
+    this.#follow(
+      range,
+      () => state.reader.read(),
+      (part) => {
+        if (this.#states.get(range) !== state) return;
+        if (part === undefined || part.length === 0 || state.sent + part.length > range.length) {
+          this.#end(
+            range,
+            'failed',
+            new RangeError(`the source of a range of ${range.length} bytes gave ${state.sent + (part?.length ?? 0)}`),
+          );
+          return;
+        }
+        state.part = part;
+        state.partSent = 0;
+        this.#line(range, state);
+        this.#pump();
+      },
+    );
   }
 
   /** Runs `work`, at once where it needs no waiting, and ends the range when it fails. */
@@ -190,7 +204,10 @@ export class SendQueue {
       this.#end(range, 'failed', error);
       return;
     }
-    if (result instanceof Promise) result.then(then).catch((error: unknown) => { this.#end(range, 'failed', error); });
+    if (result instanceof Promise)
+      result.then(then).catch((error: unknown) => {
+        this.#end(range, 'failed', error);
+      });
     else then(result);
   }
 
@@ -249,7 +266,10 @@ export class SendQueue {
     const state = this.#states.get(range);
     if (state?.kind !== 'active' || state.part === undefined) return;
     const { part, reader } = state;
-    const payload = part.subarray(state.partSent, state.partSent + Math.min(MAX_DATA_BYTES, this.#pace === undefined ? MAX_DATA_BYTES : this.#paid));
+    const payload = part.subarray(
+      state.partSent,
+      state.partSent + Math.min(MAX_DATA_BYTES, this.#pace === undefined ? MAX_DATA_BYTES : this.#paid),
+    );
     this.#paid = Math.max(0, this.#paid - payload.length);
     state.partSent += payload.length;
     state.sent += payload.length;
@@ -257,7 +277,12 @@ export class SendQueue {
     this.#backlog -= payload.length;
     const whole = state.partSent === part.length;
     if (whole) state.part = undefined;
-    const free = whole && reader.free !== undefined ? (): void => { reader.free?.(part); } : undefined;
+    const free =
+      whole && reader.free !== undefined
+        ? (): void => {
+            reader.free?.(part);
+          }
+        : undefined;
     if (reader.hasHeaderRoom === true && payload.length === part.length) this.#give(withHeader('data', range.id, payload), undefined, free);
     else this.#give(encodeHeader('data', range.id, payload.length), payload, free);
     if (whole) this.#load(range);

@@ -46,16 +46,23 @@ export class ServedRanges {
         id,
         length: range.end - range.start,
         open: () => this.#open(id, blob, range),
-        ended: (outcome) => { this.#ended(id, outcome); },
+        ended: (outcome) => {
+          this.#ended(id, outcome);
+        },
       },
       slot: undefined,
       begun: false,
     };
     this.#served.set(id, served);
-    const slot = this.#session.enterSlot(() => {
-      served.begun = true;
-      this.#session.queue.add(served.outgoing);
-    }, () => { this.#ended(id, 'failed'); });
+    const slot = this.#session.enterSlot(
+      () => {
+        served.begun = true;
+        this.#session.queue.add(served.outgoing);
+      },
+      () => {
+        this.#ended(id, 'failed');
+      },
+    );
     served.slot = slot;
     // It may have ended already.
     if (!this.#served.has(id)) slot.end();
@@ -78,7 +85,8 @@ export class ServedRanges {
 
   /** At once where the answer is at hand. */
   #open(id: number, blob: Digest, range: ByteRange): Promise<OpenRange | undefined> | OpenRange | undefined {
-    const open = (answer: LaneAnswer | undefined): OpenRange | undefined => (answer === undefined ? undefined : { head: { type: 'answer', id, note: answer.note }, reader: this.#session.reader(answer) });
+    const open = (answer: LaneAnswer | undefined): OpenRange | undefined =>
+      answer === undefined ? undefined : { head: { type: 'answer', id, note: answer.note }, reader: this.#session.reader(answer) };
     const answer = this.#session.read(blob, range);
     return answer instanceof Promise ? answer.then(open) : open(answer);
   }
@@ -88,10 +96,18 @@ export class ServedRanges {
     this.#served.delete(id);
     slot?.end();
     switch (outcome) {
-      case 'sent': this.#session.send({ type: 'end', id }); break;
-      case 'nothing': this.#session.send({ type: 'refuse', id, reason: 'not-found' }); break;
-      case 'failed': this.#session.send({ type: 'refuse', id, reason: 'unavailable' }); break;
-      case 'cancelled': this.#session.send({ type: 'refuse', id, reason: 'cancelled' }); break;
+      case 'sent':
+        this.#session.send({ type: 'end', id });
+        break;
+      case 'nothing':
+        this.#session.send({ type: 'refuse', id, reason: 'not-found' });
+        break;
+      case 'failed':
+        this.#session.send({ type: 'refuse', id, reason: 'unavailable' });
+        break;
+      case 'cancelled':
+        this.#session.send({ type: 'refuse', id, reason: 'cancelled' });
+        break;
     }
     this.#session.changed();
   }

@@ -18,7 +18,9 @@ export function sourceReader(source: ByteSource, { start, end }: ByteRange, clos
   let reading = 0;
   /** The next part, if it was begun on. */
   let ahead: Promise<Uint8Array | undefined> | Uint8Array | undefined;
-  const finish = (): void => { if (ending && reading === 0) closed?.(); };
+  const finish = (): void => {
+    if (ending && reading === 0) closed?.();
+  };
   const fetch = (): Promise<Uint8Array | undefined> | Uint8Array | undefined => {
     if (at >= end || ending) return undefined;
     const buffer = pool.pop() ?? Buffer.allocUnsafeSlow(HEADER_BYTES + MAX_DATA_BYTES);

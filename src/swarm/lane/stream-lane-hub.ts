@@ -33,7 +33,9 @@ export class StreamLaneHub {
     this.#streams = streams;
     this.#sessions = sessions;
     this.#options = options;
-    streams.onOpened = (route, transport) => { this.#attach(route, transport, 'acceptor'); };
+    streams.onOpened = (route, transport) => {
+      this.#attach(route, transport, 'acceptor');
+    };
   }
 
   /** The lane there that is open now. */
@@ -50,7 +52,9 @@ export class StreamLaneHub {
     const openTimeoutMs = this.#options.openTimeoutMs ?? DEFAULT_OPEN_TIMEOUT_MS;
     const deadline = AbortSignal.timeout(openTimeoutMs);
     let lane: SessionLane | undefined;
-    const abandon = (): void => { void lane?.close(); };
+    const abandon = (): void => {
+      void lane?.close();
+    };
     deadline.addEventListener('abort', abandon, { once: true });
     try {
       lane = this.#attach(route, await this.#streams.open(route, deadline), 'opener');

@@ -27,8 +27,12 @@ export class StreamTransport implements LaneTransport {
 
   constructor(stream: Stream) {
     this.#stream = stream;
-    stream.addEventListener('message', (event) => { this.#onMessage(event); });
-    stream.addEventListener('drain', () => { this.#onDrain(); });
+    stream.addEventListener('message', (event) => {
+      this.#onMessage(event);
+    });
+    stream.addEventListener('drain', () => {
+      this.#onDrain();
+    });
     // A reset ends the reading like a clean close does; only this event tells them apart.
     stream.addEventListener('close', (event: StreamCloseEvent) => {
       this.#closed.resolve();
@@ -53,7 +57,10 @@ export class StreamTransport implements LaneTransport {
   }
 
   send(header: Uint8Array, payload?: Uint8Array): boolean {
-    if (this.#batch.byteLength === 0) queueMicrotask(() => { this.#flush(); });
+    if (this.#batch.byteLength === 0)
+      queueMicrotask(() => {
+        this.#flush();
+      });
     this.#batch.append(header);
     if (payload !== undefined) this.#batch.append(payload);
     if (this.#batch.byteLength >= BATCH_BYTES) this.#flush();
@@ -79,7 +86,9 @@ export class StreamTransport implements LaneTransport {
   }
 
   async end(): Promise<void> {
-    const timer = setTimeout(() => { this.#stream.abort(new LayerswarmError('timeout', 'the peer did not close its half of the stream')); }, CLOSE_TIMEOUT_MS);
+    const timer = setTimeout(() => {
+      this.#stream.abort(new LayerswarmError('timeout', 'the peer did not close its half of the stream'));
+    }, CLOSE_TIMEOUT_MS);
     this.resume();
     this.#flush();
     this.#stream.close({ signal: AbortSignal.timeout(CLOSE_TIMEOUT_MS) }).catch((cause: unknown) => {
@@ -107,7 +116,10 @@ export class StreamTransport implements LaneTransport {
   }
 
   #onMessage({ data }: StreamMessageEvent): void {
-    for (const chunk of data instanceof Uint8Array ? [data] : data) this.#tell((handler) => { handler.onData(chunk); });
+    for (const chunk of data instanceof Uint8Array ? [data] : data)
+      this.#tell((handler) => {
+        handler.onData(chunk);
+      });
   }
 
   /**
@@ -125,7 +137,9 @@ export class StreamTransport implements LaneTransport {
   #onEnded(error: Error | undefined): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#tell((handler) => { handler.onClose(error); });
+    this.#tell((handler) => {
+      handler.onClose(error);
+    });
   }
 
   #tell(tell: (handler: TransportHandler) => void): void {

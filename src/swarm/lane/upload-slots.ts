@@ -100,7 +100,11 @@ export class UploadSlots {
     else waiting.push(entry);
     this.#grant();
     if (this.#waiting.size > 0 && this.#timer === undefined) this.#watch();
-    return { end: () => { this.#end(entry); } };
+    return {
+      end: () => {
+        this.#end(entry);
+      },
+    };
   }
 
   /** Looks at what has gone out since the last time. Called by itself while anybody waits. */
@@ -136,7 +140,9 @@ export class UploadSlots {
     this.#tickedAt = this.#now();
     this.#progress.clear();
     for (const { lane } of this.#held) this.#progress.set(lane, { bytes: lane.sentBytes, at: this.#tickedAt });
-    this.#timer = setInterval(() => { this.tick(); }, TICK_MS).unref();
+    this.#timer = setInterval(() => {
+      this.tick();
+    }, TICK_MS).unref();
   }
 
   #grant(): void {

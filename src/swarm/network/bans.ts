@@ -14,7 +14,11 @@ const BANS_AN_ADDRESS = 3;
 
 const fileSchema = z.object({
   format: z.literal(1),
-  bans: z.array(z.object({ peerId: z.string().max(128), reason: z.string().max(500), until: z.int().min(0), address: z.string().max(64).optional() })).max(MAX_BANS),
+  bans: z
+    .array(
+      z.object({ peerId: z.string().max(128), reason: z.string().max(500), until: z.int().min(0), address: z.string().max(64).optional() }),
+    )
+    .max(MAX_BANS),
 });
 
 interface Entry extends Ban {
@@ -50,7 +54,11 @@ export class Bans {
     const counted = this.counts.has(ban.reason) || this.counts.size < MAX_REASONS ? ban.reason : OTHER_REASONS;
     this.counts.set(counted, (this.counts.get(counted) ?? 0) + 1);
     const group = address === undefined ? undefined : addressGroup(address);
-    this.#entries.set(ban.peerId, { ...ban, reason: ban.reason.slice(0, 500), address: group === undefined || group === 'unknown' || isLoopback(group) ? undefined : group });
+    this.#entries.set(ban.peerId, {
+      ...ban,
+      reason: ban.reason.slice(0, 500),
+      address: group === undefined || group === 'unknown' || isLoopback(group) ? undefined : group,
+    });
     this.#saving = this.#save(this.#saving);
   }
 

@@ -77,7 +77,8 @@ export class ContentRouting {
     try {
       for await (const event of this.#options.dht.getClosestPeers(key, { signal: ended })) {
         // They come in order of their distance.
-        if (event.name === 'FINAL_PEER') return { peerId: event.peer.id.toString(), addresses: event.peer.multiaddrs.map((address) => address.toString()) };
+        if (event.name === 'FINAL_PEER')
+          return { peerId: event.peer.id.toString(), addresses: event.peer.multiaddrs.map((address) => address.toString()) };
       }
     } catch {
       // Best effort.
@@ -96,7 +97,14 @@ export class ContentRouting {
   }
 
   #schedule(intervals = 1): void {
-    if (this.#timer !== undefined || this.#working || this.#pending.size === 0 || this.#stopping.signal.aborted || this.#options.memberCount() < this.#options.provideFrom) return;
+    if (
+      this.#timer !== undefined ||
+      this.#working ||
+      this.#pending.size === 0 ||
+      this.#stopping.signal.aborted ||
+      this.#options.memberCount() < this.#options.provideFrom
+    )
+      return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       void this.#work();

@@ -16,7 +16,12 @@ export interface ChannelLimits {
   maxUnaskedBytes: number;
 }
 
-export const DEFAULT_CHANNEL_LIMITS: ChannelLimits = { maxQueuedBytes: 16 << 20, maxHandling: 256, frameTimeoutMs: 30_000, maxUnaskedBytes: 256 << 10 };
+export const DEFAULT_CHANNEL_LIMITS: ChannelLimits = {
+  maxQueuedBytes: 16 << 20,
+  maxHandling: 256,
+  frameTimeoutMs: 30_000,
+  maxUnaskedBytes: 256 << 10,
+};
 
 /** An answer may still be under way after its deadline has passed here. */
 const ANSWER_MAY_COME_MS = 300_000;
@@ -58,10 +63,18 @@ export class ControlChannel {
     this.#owner = owner;
     this.#limits = options.limits ?? DEFAULT_CHANNEL_LIMITS;
     this.#buckets = options.buckets ?? [];
-    stream.addEventListener('message', (event) => { this.#onData(event.data); });
-    stream.addEventListener('drain', () => { this.#flush(); });
-    stream.addEventListener('close', (event) => { this.#end(new LayerswarmError('peer-gone', 'the control stream closed', { cause: event.error })); });
-    stream.addEventListener('remoteCloseWrite', () => { this.#end(new LayerswarmError('peer-gone', 'the peer closed the control stream')); });
+    stream.addEventListener('message', (event) => {
+      this.#onData(event.data);
+    });
+    stream.addEventListener('drain', () => {
+      this.#flush();
+    });
+    stream.addEventListener('close', (event) => {
+      this.#end(new LayerswarmError('peer-gone', 'the control stream closed', { cause: event.error }));
+    });
+    stream.addEventListener('remoteCloseWrite', () => {
+      this.#end(new LayerswarmError('peer-gone', 'the peer closed the control stream'));
+    });
   }
 
   /** Queues a frame and says its bytes. @throws `too-large`; a peer whose queue is over its bound is cut instead */
@@ -121,7 +134,8 @@ export class ControlChannel {
   #nextBatch(): Uint8Array {
     let bytes = 0;
     let count = 0;
-    while (count < this.#queue.length && (count === 0 || bytes + this.#queue[count]!.length <= WRITE_BATCH_BYTES)) bytes += this.#queue[count++]!.length;
+    while (count < this.#queue.length && (count === 0 || bytes + this.#queue[count]!.length <= WRITE_BATCH_BYTES))
+      bytes += this.#queue[count++]!.length;
     const parts = this.#queue.splice(0, count);
     return parts.length === 1 ? parts[0]! : Buffer.concat(parts, bytes);
   }
@@ -161,7 +175,9 @@ export class ControlChannel {
       if (this.#reader.partial) this.#startFrameTimer();
       if (this.#stream.readStatus === 'paused') this.#stream.resume();
     } catch (error) {
-      this.close(error instanceof LayerswarmError ? error : new LayerswarmError('peer-gone', 'the control stream failed', { cause: error }));
+      this.close(
+        error instanceof LayerswarmError ? error : new LayerswarmError('peer-gone', 'the control stream failed', { cause: error }),
+      );
     }
   }
 

@@ -40,7 +40,15 @@ export class ControlStream implements ChannelOwner {
   readonly #helloTimer: NodeJS.Timeout;
   #state: State = { kind: 'greeting' };
 
-  constructor(stream: Stream, connection: Connection, hello: MessageOf<'hello'>, handlers: MessageHandlers, events: ControlStreamEvents, limits: ControlStreamLimits, buckets: readonly TokenBucket[]) {
+  constructor(
+    stream: Stream,
+    connection: Connection,
+    hello: MessageOf<'hello'>,
+    handlers: MessageHandlers,
+    events: ControlStreamEvents,
+    limits: ControlStreamLimits,
+    buckets: readonly TokenBucket[],
+  ) {
     this.connection = connection;
     this.#events = events;
     this.peer = new MemberPeer(connection);
@@ -48,7 +56,9 @@ export class ControlStream implements ChannelOwner {
       this.close(new LayerswarmError('timeout', `peer ${this.peer.peerId} did not say hello within ${limits.helloTimeoutMs} ms`));
     }, limits.helloTimeoutMs);
     this.#channel = new ControlChannel(stream, this, { limits, buckets });
-    this.#conversation = new Conversation(this.peer, handlers, (frame) => { this.peer.control.sent += this.#channel.write(frame); });
+    this.#conversation = new Conversation(this.peer, handlers, (frame) => {
+      this.peer.control.sent += this.#channel.write(frame);
+    });
     this.#conversation.send(hello);
   }
 
@@ -71,11 +81,17 @@ export class ControlStream implements ChannelOwner {
       this.#conversation.send(message);
     } catch (error) {
       // Too large to be sent: the sender's own fault, and nothing that the peer can be told.
-      this.close(error instanceof LayerswarmError ? error : new LayerswarmError('internal', `cannot send "${message.type}"`, { cause: error }));
+      this.close(
+        error instanceof LayerswarmError ? error : new LayerswarmError('internal', `cannot send "${message.type}"`, { cause: error }),
+      );
     }
   }
 
-  async request<T extends MessageType>(message: Message, answer: T, options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<MessageOf<T>> {
+  async request<T extends MessageType>(
+    message: Message,
+    answer: T,
+    options: { signal?: AbortSignal; timeoutMs?: number } = {},
+  ): Promise<MessageOf<T>> {
     return await this.#conversation.request(message, answer, options);
   }
 
@@ -99,7 +115,8 @@ export class ControlStream implements ChannelOwner {
     if (this.#state.kind === 'closed') return;
     if (frame.message === undefined) this.#passOver(frame);
     else if (this.#state.kind === 'greeting') this.#greet(frame);
-    else if (frame.message.type === 'hello') this.close(new LayerswarmError('peer-misbehaved', `peer ${this.peer.peerId} said hello twice`));
+    else if (frame.message.type === 'hello')
+      this.close(new LayerswarmError('peer-misbehaved', `peer ${this.peer.peerId} said hello twice`));
     else await this.#take(frame);
   }
 
@@ -128,7 +145,12 @@ export class ControlStream implements ChannelOwner {
       return;
     }
     if (hello.version < OLDEST_VERSION) {
-      this.close(new LayerswarmError('unsupported', `it speaks version ${hello.version} of the protocol, this node ${OLDEST_VERSION} and later; update layerswarm there`));
+      this.close(
+        new LayerswarmError(
+          'unsupported',
+          `it speaks version ${hello.version} of the protocol, this node ${OLDEST_VERSION} and later; update layerswarm there`,
+        ),
+      );
       return;
     }
     clearTimeout(this.#helloTimer);

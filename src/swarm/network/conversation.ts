@@ -39,7 +39,11 @@ export class Conversation {
   }
 
   /** @throws `peer-gone`, `timeout`, `aborted`, `peer-misbehaved` (an answer of another type), or the error that the peer answered */
-  async request<T extends MessageType>(message: Message, answer: T, options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<MessageOf<T>> {
+  async request<T extends MessageType>(
+    message: Message,
+    answer: T,
+    options: { signal?: AbortSignal; timeoutMs?: number } = {},
+  ): Promise<MessageOf<T>> {
     if (this.#closed !== undefined) throw this.#closed;
     if (options.signal?.aborted === true) throw aborted(message, options.signal);
     const id = this.#nextId;
@@ -49,7 +53,9 @@ export class Conversation {
     const timer = setTimeout(() => {
       reject(new LayerswarmError('timeout', `peer ${this.#peer.peerId} did not answer "${message.type}" within ${timeoutMs} ms`));
     }, timeoutMs);
-    using _ = onAbort(options.signal, () => { reject(aborted(message, options.signal!)); });
+    using _ = onAbort(options.signal, () => {
+      reject(aborted(message, options.signal!));
+    });
     this.#pending.set(id, { answer, resolve, reject });
     try {
       this.#write({ kind: 'request', id, message });
@@ -85,7 +91,9 @@ export class Conversation {
 
   /** The answer to a request came in a form that is not known here. */
   fail(id: number): void {
-    this.#pending.get(id)?.reject(new LayerswarmError('unsupported', `peer ${this.#peer.peerId} answered with a message that this version does not know`));
+    this.#pending
+      .get(id)
+      ?.reject(new LayerswarmError('unsupported', `peer ${this.#peer.peerId} answered with a message that this version does not know`));
   }
 
   /** An answer to this request is waited for. */
@@ -120,7 +128,13 @@ export class Conversation {
     if (pending === undefined) return;
     if (frame.message.type === 'error') pending.reject(fromWireError(this.#peer.peerId, frame.message));
     else if (frame.message.type === pending.answer) pending.resolve(frame.message);
-    else pending.reject(new LayerswarmError('peer-misbehaved', `peer ${this.#peer.peerId} answered "${frame.message.type}" where "${pending.answer}" was expected`));
+    else
+      pending.reject(
+        new LayerswarmError(
+          'peer-misbehaved',
+          `peer ${this.#peer.peerId} answered "${frame.message.type}" where "${pending.answer}" was expected`,
+        ),
+      );
   }
 }
 
@@ -130,7 +144,9 @@ function aborted(message: Message, signal: AbortSignal): LayerswarmError {
 
 async function withinDeadline<T>(work: Promise<T>): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => { reject(new LayerswarmError('timeout', 'the handler did not finish in time')); }, HANDLER_TIMEOUT_MS);
+  const timer = setTimeout(() => {
+    reject(new LayerswarmError('timeout', 'the handler did not finish in time'));
+  }, HANDLER_TIMEOUT_MS);
   timer.unref();
   try {
     return await Promise.race([work, promise]);

@@ -16,7 +16,8 @@ export class FrameReader {
   next(maxBytes: number): Uint8Array | undefined {
     if (this.#buffered.byteLength < LENGTH_BYTES) return undefined;
     const length = this.#buffered.getUint32(0);
-    if (length === 0 || length > maxBytes) throw new LayerswarmError('peer-misbehaved', `a frame of ${length} bytes, where 1 to ${maxBytes} are allowed`);
+    if (length === 0 || length > maxBytes)
+      throw new LayerswarmError('peer-misbehaved', `a frame of ${length} bytes, where 1 to ${maxBytes} are allowed`);
     if (this.#buffered.byteLength < LENGTH_BYTES + length) return undefined;
     const frame = this.#buffered.subarray(LENGTH_BYTES, LENGTH_BYTES + length);
     this.#buffered.consume(LENGTH_BYTES + length);

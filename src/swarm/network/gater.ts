@@ -31,7 +31,9 @@ export class Gater implements ConnectionGater {
   constructor(bans: Bans, { loopbackOnly, listen }: GaterOptions) {
     this.#bans = bans;
     this.#loopbackOnly = loopbackOnly;
-    const reaches = listen.map((address) => reachOf(parseTcpAddress(address)?.host ?? '')).map((reach, i) => (isWildcard(listen[i]!) ? 'network' : reach));
+    const reaches = listen
+      .map((address) => reachOf(parseTcpAddress(address)?.host ?? ''))
+      .map((reach, i) => (isWildcard(listen[i]!) ? 'network' : reach));
     this.#near = new Set(reaches.includes('network') ? ['network'] : reaches);
   }
 
@@ -65,16 +67,19 @@ export class Gater implements ConnectionGater {
     return (this.#loopbackOnly && !isLoopback(parsed.host)) || this.#bans.refusesAddress(address.toString());
   };
 
-  denyInboundConnection: NonNullable<ConnectionGater['denyInboundConnection']> = (connection) => this.#bans.refusesAddress(connection.remoteAddr.toString()) || !this.places.enter(connection);
+  denyInboundConnection: NonNullable<ConnectionGater['denyInboundConnection']> = (connection) =>
+    this.#bans.refusesAddress(connection.remoteAddr.toString()) || !this.places.enter(connection);
 
   denyInboundUpgradedConnection: NonNullable<ConnectionGater['denyInboundUpgradedConnection']> = (_peerId, connection) => {
     this.places.leave(connection.remoteAddr.toString());
     return false;
   };
 
-  denyInboundEncryptedConnection: NonNullable<ConnectionGater['denyInboundEncryptedConnection']> = (peerId) => this.refuses(peerId.toString());
+  denyInboundEncryptedConnection: NonNullable<ConnectionGater['denyInboundEncryptedConnection']> = (peerId) =>
+    this.refuses(peerId.toString());
 
-  denyOutboundEncryptedConnection: NonNullable<ConnectionGater['denyOutboundEncryptedConnection']> = (peerId) => this.refuses(peerId.toString());
+  denyOutboundEncryptedConnection: NonNullable<ConnectionGater['denyOutboundEncryptedConnection']> = (peerId) =>
+    this.refuses(peerId.toString());
 }
 
 function isWildcard(address: string): boolean {

@@ -2,7 +2,10 @@ import { LayerswarmError } from '../../errors.ts';
 import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
 import type { Peer } from './network.ts';
 
-export type MessageHandler<T extends MessageType> = (message: MessageOf<T>, from: Peer) => Promise<Message | undefined> | Message | undefined;
+export type MessageHandler<T extends MessageType> = (
+  message: MessageOf<T>,
+  from: Peer,
+) => Promise<Message | undefined> | Message | undefined;
 
 /** One handler a message type, for all peers of a network. */
 export class MessageHandlers {

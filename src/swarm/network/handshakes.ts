@@ -3,7 +3,7 @@ import { parseTcpAddress } from './address.ts';
 
 /** `other_key`: the peer holds another swarm key, or none. `broken`: anything else, such as a port scan. */
 export const HANDSHAKE_FAILURES = ['other_key', 'broken'] as const;
-export type HandshakeFailure = typeof HANDSHAKE_FAILURES[number];
+export type HandshakeFailure = (typeof HANDSHAKE_FAILURES)[number];
 
 /** A host that was met with another swarm key. */
 export interface Stranger {
@@ -37,7 +37,10 @@ export class Handshakes {
   /** Those of the last hour, the latest first. */
   strangers(): Stranger[] {
     const since = this.#now() - HOUR_MS;
-    return [...this.#strangers.values()].filter(({ lastAt }) => lastAt >= since).sort((a, b) => b.lastAt - a.lastAt).map(({ address, failures, lastAt }) => ({ address, failures, lastAt }));
+    return [...this.#strangers.values()]
+      .filter(({ lastAt }) => lastAt >= since)
+      .sort((a, b) => b.lastAt - a.lastAt)
+      .map(({ address, failures, lastAt }) => ({ address, failures, lastAt }));
   }
 
   /** A peer showed that it holds another key. */

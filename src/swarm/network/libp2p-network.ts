@@ -32,7 +32,11 @@ const MAX_LISTEN_ADDRESSES = 16;
 /** Peers of older versions that are remembered as such. */
 const MAX_TOO_OLD = 1000;
 
-type State = { readonly kind: 'new' } | { readonly kind: 'starting' } | { readonly kind: 'running'; readonly parts: NetworkParts } | { readonly kind: 'stopped' };
+type State =
+  | { readonly kind: 'new' }
+  | { readonly kind: 'starting' }
+  | { readonly kind: 'running'; readonly parts: NetworkParts }
+  | { readonly kind: 'stopped' };
 
 /** The network over libp2p. */
 export class Libp2pNetwork implements Network {
@@ -62,7 +66,11 @@ export class Libp2pNetwork implements Network {
     this.self = key.peerId;
     this.#bans = bans;
     const keys = (options.swarmKeys ?? []).map(({ id }) => id);
-    this.handshakes = new Handshakes((address) => { this.#warn(`a node at ${address} has another swarm key than this one (${keys[0] ?? 'none'}) and stays outside: if it is one of yours, give it the same key file`); });
+    this.handshakes = new Handshakes((address) => {
+      this.#warn(
+        `a node at ${address} has another swarm key than this one (${keys[0] ?? 'none'}) and stays outside: if it is one of yours, give it the same key file`,
+      );
+    });
     this.#gater = new Gater(bans, { loopbackOnly: staysOnThisHost(options), listen: options.listen });
     this.#bootstrap = (options.bootstrap ?? []).map(parseBootstrapAddress);
     this.#maxNeighbours = options.maxNeighbours ?? DEFAULT_MAX_NEIGHBOURS;
@@ -73,7 +81,9 @@ export class Libp2pNetwork implements Network {
   /** Reads or makes the peer key. Nothing is on the network before `start`. @throws `key-invalid`, `store-unwritable`, `config-invalid` */
   static async create(options: NetworkOptions): Promise<Libp2pNetwork> {
     const folder = join(options.dataDir, 'network');
-    const bans = new Bans(join(folder, 'bans.json'), Date.now, (line) => { options.onWarning?.(line); });
+    const bans = new Bans(join(folder, 'bans.json'), Date.now, (line) => {
+      options.onWarning?.(line);
+    });
     const key = await PeerKey.loadOrMake(join(folder, 'peer.key'));
     await bans.load();
     return new Libp2pNetwork(options, key, bans);
@@ -85,22 +95,59 @@ export class Libp2pNetwork implements Network {
     this.#state = { kind: 'starting' };
     const { listen, announce = [], swarmKeys = [], agent = 'layerswarm' } = this.#options;
     checkReachable(this.#options);
-    const node = await createNode({ peerKey: this.#key, swarmKeys, listen, announce, maxConnections: this.#maxNeighbours + SPARE_CONNECTIONS, gater: this.#gater, leadsOut: (host) => this.#gater.leadsOut(host), agent, handshakes: this.handshakes });
+    const node = await createNode({
+      peerKey: this.#key,
+      swarmKeys,
+      listen,
+      announce,
+      maxConnections: this.#maxNeighbours + SPARE_CONNECTIONS,
+      gater: this.#gater,
+      leadsOut: (host) => this.#gater.leadsOut(host),
+      agent,
+      handshakes: this.handshakes,
+    });
     const parts = makeParts(node, {
-      self: this.self, options: this.#options, bootstrap: this.#bootstrap, gater: this.#gater, handlers: this.#handlers, maxNeighbours: this.#maxNeighbours, dialled: this.#dialled,
+      self: this.self,
+      options: this.#options,
+      bootstrap: this.#bootstrap,
+      gater: this.#gater,
+      handlers: this.#handlers,
+      maxNeighbours: this.#maxNeighbours,
+      dialled: this.#dialled,
       hello: () => this.#hello(),
-      warn: (line) => { this.#warn(line); },
+      warn: (line) => {
+        this.#warn(line);
+      },
       events: {
-        onJoined: (control) => { this.#onJoined(control); },
-        onLeft: (control) => { this.#onLeft(control); },
-        onCut: (peerId, reason) => { this.#onCut(peerId, reason); },
+        onJoined: (control) => {
+          this.#onJoined(control);
+        },
+        onLeft: (control) => {
+          this.#onLeft(control);
+        },
+        onCut: (peerId, reason) => {
+          this.#onCut(peerId, reason);
+        },
       },
     });
     try {
       this.#state = { kind: 'running', parts };
-      node.addEventListener('connection:open', (event) => { parts.members.onConnection(event.detail); });
-      node.addEventListener('peer:discovery', ({ detail }) => { parts.discovery.offer(detail.multiaddrs.map((address) => `${address.toString()}/p2p/${detail.id.toString()}`), 'exchanged'); });
-      await node.handle(CONTROL_PROTOCOL, (stream, connection) => { parts.members.onStream(stream, connection); }, { maxInboundStreams: 2, maxOutboundStreams: 2 });
+      node.addEventListener('connection:open', (event) => {
+        parts.members.onConnection(event.detail);
+      });
+      node.addEventListener('peer:discovery', ({ detail }) => {
+        parts.discovery.offer(
+          detail.multiaddrs.map((address) => `${address.toString()}/p2p/${detail.id.toString()}`),
+          'exchanged',
+        );
+      });
+      await node.handle(
+        CONTROL_PROTOCOL,
+        (stream, connection) => {
+          parts.members.onStream(stream, connection);
+        },
+        { maxInboundStreams: 2, maxOutboundStreams: 2 },
+      );
       await this.#streams.start(node, parts.members);
       await node.start();
       await parts.discovery.start();
@@ -109,7 +156,9 @@ export class Libp2pNetwork implements Network {
       parts.neighbours.start();
     } catch (cause) {
       await this.stop();
-      throw cause instanceof LayerswarmError ? cause : new LayerswarmError('config-invalid', `the network cannot start on ${listen.join(', ')}`, { cause });
+      throw cause instanceof LayerswarmError
+        ? cause
+        : new LayerswarmError('config-invalid', `the network cannot start on ${listen.join(', ')}`, { cause });
     }
   }
 
@@ -136,7 +185,9 @@ export class Libp2pNetwork implements Network {
 
   /** What peers did wrong since the start. */
   counts(): MemberCounts {
-    return this.#state.kind === 'running' ? { ...this.#state.parts.members.counts } : { invalidMessages: 0, helloTimeouts: 0, queueOverflows: 0, silent: 0, unknownMessages: 0 };
+    return this.#state.kind === 'running'
+      ? { ...this.#state.parts.members.counts }
+      : { invalidMessages: 0, helloTimeouts: 0, queueOverflows: 0, silent: 0, unknownMessages: 0 };
   }
 
   /** Connections that have not shown the key yet. */
@@ -161,7 +212,12 @@ export class Libp2pNetwork implements Network {
     this.#control(peerId)?.send(message);
   }
 
-  async request<T extends MessageType>(peerId: string, message: Message, answer: T, options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<MessageOf<T>> {
+  async request<T extends MessageType>(
+    peerId: string,
+    message: Message,
+    answer: T,
+    options: { signal?: AbortSignal; timeoutMs?: number } = {},
+  ): Promise<MessageOf<T>> {
     return await this.#member(peerId).request(message, answer, options);
   }
 
@@ -191,7 +247,9 @@ export class Libp2pNetwork implements Network {
     if (this.#state.kind !== 'running') return [];
     try {
       const { addresses } = await this.#state.parts.node.peerStore.get(peerIdFromString(peerId));
-      return addresses.filter(({ isCertified }) => isCertified).map(({ multiaddr: address }) => parseTcpAddress(address.toString())?.host ?? '');
+      return addresses
+        .filter(({ isCertified }) => isCertified)
+        .map(({ multiaddr: address }) => parseTcpAddress(address.toString())?.host ?? '');
     } catch {
       return []; // none was brought yet
     }
@@ -219,7 +277,8 @@ export class Libp2pNetwork implements Network {
 
   ban(peerId: string, reason: string, until: number): void {
     this.#bans.add({ peerId, reason, until }, this.peer(peerId)?.address);
-    if (this.#state.kind === 'running') this.#state.parts.members.cut(peerId, new LayerswarmError('peer-gone', `peer ${peerId} is banned: ${reason}`));
+    if (this.#state.kind === 'running')
+      this.#state.parts.members.cut(peerId, new LayerswarmError('peer-gone', `peer ${peerId} is banned: ${reason}`));
   }
 
   /** Since the start, by reason. */
@@ -268,13 +327,26 @@ export class Libp2pNetwork implements Network {
       isMember: (peerId) => this.peer(peerId) !== undefined,
       refuses: (peerId) => peerId === this.self || this.#gater.refuses(peerId),
       onPeer: (listener) => this.onPeer(listener),
-      offer: (addresses) => { discovery.offer(addresses, 'exchanged'); },
+      offer: (addresses) => {
+        discovery.offer(addresses, 'exchanged');
+      },
     };
   }
 
   #hello(): MessageOf<'hello'> {
     const { zone = '', name = '', agent = 'layerswarm', bulkThreads } = this.#options;
-    return { type: 'hello', version: PROTOCOL_VERSION, agent, zone, name, time: Date.now(), origin: this.#origin, charter: this.#charter, bulkThreads, listen: this.multiaddrs().slice(0, MAX_LISTEN_ADDRESSES) };
+    return {
+      type: 'hello',
+      version: PROTOCOL_VERSION,
+      agent,
+      zone,
+      name,
+      time: Date.now(),
+      origin: this.#origin,
+      charter: this.#charter,
+      bulkThreads,
+      listen: this.multiaddrs().slice(0, MAX_LISTEN_ADDRESSES),
+    };
   }
 
   #onJoined(control: ControlStream): void {

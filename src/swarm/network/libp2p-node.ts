@@ -59,8 +59,12 @@ export async function createNode(options: NodeOptions): Promise<Node> {
     nodeInfo: { name: 'layerswarm', userAgent: options.agent },
     datastore: new ProviderDatastore(),
     addresses: { listen: [...options.listen], announce: [...options.announce], announceFilter: withoutLoopback },
-    transports: [(components) => handshakes.watchTransport(tcp({ dialOpts: { noDelay: true, ...guard }, listenOpts: { noDelay: true } })(components))],
-    connectionEncrypters: (options.swarmKeys.length === 0 ? [noise()] : options.swarmKeys.map(noiseWithKey)).map((make) => (components) => handshakes.watchEncrypter(make(components))),
+    transports: [
+      (components) => handshakes.watchTransport(tcp({ dialOpts: { noDelay: true, ...guard }, listenOpts: { noDelay: true } })(components)),
+    ],
+    connectionEncrypters: (options.swarmKeys.length === 0 ? [noise()] : options.swarmKeys.map(noiseWithKey)).map(
+      (make) => (components) => handshakes.watchEncrypter(make(components)),
+    ),
     streamMuxers: [muxer],
     connectionGater: options.gater,
     connectionManager: {
@@ -116,7 +120,8 @@ function reachability(address: Multiaddr): number {
   const near = new BlockList();
   for (const own of Object.values(networkInterfaces()).flat()) {
     const prefix = Number(own?.cidr?.split('/')[1]);
-    if (own !== undefined && !own.internal && Number.isInteger(prefix)) near.addSubnet(own.address, prefix, own.family === 'IPv4' ? 'ipv4' : 'ipv6');
+    if (own !== undefined && !own.internal && Number.isInteger(prefix))
+      near.addSubnet(own.address, prefix, own.family === 'IPv4' ? 'ipv4' : 'ipv6');
   }
   return near.check(host, version === 4 ? 'ipv4' : 'ipv6') ? 0 : 1;
 }
@@ -125,17 +130,27 @@ function reachability(address: Multiaddr): number {
 async function checkListenAddress(address: string): Promise<void> {
   const parsed = parseTcpAddress(address);
   if (parsed === undefined || isIP(parsed.host) === 0) {
-    throw new LayerswarmError('config-invalid', `listen: expected a multiaddr such as /ip4/0.0.0.0/tcp/4001, received "${address.slice(0, 200)}"`);
+    throw new LayerswarmError(
+      'config-invalid',
+      `listen: expected a multiaddr such as /ip4/0.0.0.0/tcp/4001, received "${address.slice(0, 200)}"`,
+    );
   }
   const server = createServer();
   const { promise, resolve, reject } = Promise.withResolvers<undefined>();
   server.once('error', reject);
-  server.listen({ host: parsed.host, port: parsed.port }, () => { resolve(undefined); });
+  server.listen({ host: parsed.host, port: parsed.port }, () => {
+    resolve(undefined);
+  });
   try {
     await promise;
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    if (code === 'EADDRINUSE') throw new LayerswarmError('port-taken', `port ${parsed.port} on ${parsed.host} is taken by another program: stop it, or listen elsewhere (--listen)`, { cause });
+    if (code === 'EADDRINUSE')
+      throw new LayerswarmError(
+        'port-taken',
+        `port ${parsed.port} on ${parsed.host} is taken by another program: stop it, or listen elsewhere (--listen)`,
+        { cause },
+      );
     throw new LayerswarmError('config-invalid', `cannot listen on ${address}: ${code ?? 'unknown error'}`, { cause });
   } finally {
     server.close();

@@ -29,7 +29,13 @@ export class MemberStreams {
   async start(node: Node, members: Members): Promise<void> {
     this.#members = members;
     for (const [from, to] of this.#pairs()) {
-      await node.handle(laneProtocol(from, to), (stream, connection) => { this.#onStream(stream, connection, from, to); }, { maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS });
+      await node.handle(
+        laneProtocol(from, to),
+        (stream, connection) => {
+          this.#onStream(stream, connection, from, to);
+        },
+        { maxInboundStreams: MAX_STREAMS, maxOutboundStreams: MAX_STREAMS },
+      );
     }
   }
 
@@ -54,7 +60,8 @@ export class MemberStreams {
 
   #onStream(stream: Stream, connection: Connection, from: number, to: number): void {
     const peerId = connection.remotePeer.toString();
-    if (this.#members?.get(peerId) === undefined || this.onOpened === undefined) stream.abort(new LayerswarmError('denied', `peer ${peerId} may not open a lane`));
+    if (this.#members?.get(peerId) === undefined || this.onOpened === undefined)
+      stream.abort(new LayerswarmError('denied', `peer ${peerId} may not open a lane`));
     else this.onOpened(routeTo(peerId, from), to, new StreamTransport(stream));
   }
 }

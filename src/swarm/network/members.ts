@@ -82,7 +82,9 @@ export class Members {
 
   constructor(options: MembersOptions) {
     this.#options = options;
-    this.#pingTimer = setInterval(() => { this.#pingSilent(); }, options.limits.pingIntervalMs / 3);
+    this.#pingTimer = setInterval(() => {
+      this.#pingSilent();
+    }, options.limits.pingIntervalMs / 3);
   }
 
   /** Control streams that have said hello both ways. */
@@ -112,7 +114,9 @@ export class Members {
     const link = this.#links.get(peerId) ?? { connections: new Set(), control: undefined, opening: false, openTimer: undefined };
     this.#links.set(peerId, link);
     link.connections.add(connection);
-    connection.addEventListener('close', () => { this.#onConnectionClosed(peerId, link, connection); });
+    connection.addEventListener('close', () => {
+      this.#onConnectionClosed(peerId, link, connection);
+    });
     if (link.control === undefined) this.#awaitControl(peerId, link);
     else this.#closeSurplus(peerId, link, connection);
   }
@@ -157,7 +161,10 @@ export class Members {
     link.openTimer ??= setTimeout(() => {
       link.openTimer = undefined;
       this.counts.helloTimeouts += 1;
-      this.#refuse(peerId, new LayerswarmError('timeout', `peer ${peerId} opened no control stream within ${this.#options.limits.openTimeoutMs} ms`));
+      this.#refuse(
+        peerId,
+        new LayerswarmError('timeout', `peer ${peerId} opened no control stream within ${this.#options.limits.openTimeoutMs} ms`),
+      );
     }, this.#options.limits.openTimeoutMs);
     if (this.#opens(peerId)) void this.#open(peerId, link);
   }
@@ -186,23 +193,39 @@ export class Members {
     const shared = this.#takeBucket(address);
     const own = new TokenBucket(limits.peerRate.perSecond, limits.peerRate.burst, Date.now());
     let reported = false;
-    link.control = new ControlStream(stream, connection, this.#options.hello(), handlers, {
-      onJoined: (control) => {
-        reported = true;
-        for (const other of link.connections) if (other !== connection) this.#closeSurplus(peerId, link, other);
-        void control.ping(PING_TIMEOUT_MS);
-        this.#options.events.onJoined(control);
+    link.control = new ControlStream(
+      stream,
+      connection,
+      this.#options.hello(),
+      handlers,
+      {
+        onJoined: (control) => {
+          reported = true;
+          for (const other of link.connections) if (other !== connection) this.#closeSurplus(peerId, link, other);
+          void control.ping(PING_TIMEOUT_MS);
+          this.#options.events.onJoined(control);
+        },
+        onUnknown: () => {
+          this.counts.unknownMessages += 1;
+        },
+        onClosed: (control, reason) => {
+          this.#releaseBucket(address);
+          if (link.control === control) link.control = undefined;
+          this.#count(reason);
+          if (reported) this.#options.events.onLeft(control, reason);
+          if (
+            reason.code === 'peer-misbehaved' ||
+            reason.code === 'timeout' ||
+            reason.code === 'too-large' ||
+            reason.code === 'unsupported'
+          )
+            this.#refuse(peerId, reason);
+          else this.#awaitControl(peerId, link);
+        },
       },
-      onUnknown: () => { this.counts.unknownMessages += 1; },
-      onClosed: (control, reason) => {
-        this.#releaseBucket(address);
-        if (link.control === control) link.control = undefined;
-        this.#count(reason);
-        if (reported) this.#options.events.onLeft(control, reason);
-        if (reason.code === 'peer-misbehaved' || reason.code === 'timeout' || reason.code === 'too-large' || reason.code === 'unsupported') this.#refuse(peerId, reason);
-        else this.#awaitControl(peerId, link);
-      },
-    }, limits, [own, shared]);
+      limits,
+      [own, shared],
+    );
   }
 
   /** Only one side closes: were both to, they could choose different connections to keep. */
@@ -210,13 +233,16 @@ export class Members {
     if (!this.#opens(peerId)) return;
     setTimeout(() => {
       if (link.control === undefined || link.control.connection === connection) return;
-      connection.close().catch((error: unknown) => { connection.abort(error instanceof Error ? error : new Error('close failed')); });
+      connection.close().catch((error: unknown) => {
+        connection.abort(error instanceof Error ? error : new Error('close failed'));
+      });
     }, SURPLUS_CLOSE_MS).unref();
   }
 
   #onConnectionClosed(peerId: string, link: Link, connection: Connection): void {
     link.connections.delete(connection);
-    if (link.control?.connection === connection) link.control.close(new LayerswarmError('peer-gone', `the connection to peer ${peerId} closed`));
+    if (link.control?.connection === connection)
+      link.control.close(new LayerswarmError('peer-gone', `the connection to peer ${peerId} closed`));
     if (link.connections.size > 0) return;
     clearTimeout(link.openTimer);
     link.openTimer = undefined;

@@ -12,7 +12,10 @@ const MAX_INBOUND_STREAMS = 128;
  * connection's `send` throws there, where nobody can catch it, and any peer could end this process by hanging up.
  */
 export function muxer(): StreamMuxerFactory {
-  const factory = yamux({ maxInboundStreams: MAX_INBOUND_STREAMS, streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES, maxReadBufferLength: READ_BUFFER_BYTES } })();
+  const factory = yamux({
+    maxInboundStreams: MAX_INBOUND_STREAMS,
+    streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES, maxReadBufferLength: READ_BUFFER_BYTES },
+  })();
   const create = factory.createStreamMuxer.bind(factory);
   factory.createStreamMuxer = (connection) => create(sendsUntilClosed(connection));
   return factory;

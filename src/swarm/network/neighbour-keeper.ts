@@ -23,7 +23,14 @@ export class NeighbourKeeper {
   }
 
   start(): void {
-    this.#timers.push(setInterval(() => { this.#trim(); }, this.#options.graceMs), setInterval(() => { this.#exchange(); }, EXCHANGE_INTERVAL_MS));
+    this.#timers.push(
+      setInterval(() => {
+        this.#trim();
+      }, this.#options.graceMs),
+      setInterval(() => {
+        this.#exchange();
+      }, EXCHANGE_INTERVAL_MS),
+    );
   }
 
   stop(): void {

@@ -47,6 +47,9 @@ export function staysOnThisHost(options: NetworkOptions): boolean {
 export function checkReachable(options: NetworkOptions): void {
   const exposed = options.listen.find((address) => !isLoopback(parseTcpAddress(address)?.host ?? ''));
   if (staysOnThisHost(options) && exposed !== undefined) {
-    throw new LayerswarmError('config-invalid', `listen: ${exposed} can be reached from the network, and no swarm key is given: give one (--swarm-key), listen on 127.0.0.1, or let anybody in (--open)`);
+    throw new LayerswarmError(
+      'config-invalid',
+      `listen: ${exposed} can be reached from the network, and no swarm key is given: give one (--swarm-key), listen on 127.0.0.1, or let anybody in (--open)`,
+    );
   }
 }

@@ -44,10 +44,14 @@ export interface PartsOptions {
 }
 
 /** Joined, and not started. */
-export function makeParts(node: Node, { self, options, bootstrap, gater, handlers, maxNeighbours, dialled: target, events, hello, warn }: PartsOptions): NetworkParts {
+export function makeParts(
+  node: Node,
+  { self, options, bootstrap, gater, handlers, maxNeighbours, dialled: target, events, hello, warn }: PartsOptions,
+): NetworkParts {
   const members = new Members({ self, handlers, hello, limits: { ...DEFAULT_MEMBER_LIMITS, ...options.limits }, events });
   const discovery = new Discovery({
-    self, bootstrap,
+    self,
+    bootstrap,
     resolver: options.resolver ?? SYSTEM_RESOLVER,
     lan: options.mdns !== false && !staysOnThisHost(options),
     rememberedPath: join(options.dataDir, 'network', 'members.json'),
@@ -70,7 +74,9 @@ export function makeParts(node: Node, { self, options, bootstrap, gater, handler
     graceMs: options.neighbourGraceMs ?? DEFAULT_NEIGHBOUR_GRACE_MS,
     target,
     neighbours: () => Array.from(members.joined(), (control) => control.peer),
-    letGo: (peerId) => { members.cut(peerId, new LayerswarmError('peer-gone', 'this node has neighbours enough')); },
+    letGo: (peerId) => {
+      members.cut(peerId, new LayerswarmError('peer-gone', 'this node has neighbours enough'));
+    },
   });
   return { node, members, discovery, content, neighbours };
 }
@@ -81,7 +87,9 @@ async function dial(node: Node, gater: Gater, candidate: Candidate, signal: Abor
   const addresses = candidate.addresses.map((address) => multiaddr(`${address}${suffix}`));
   const connection: Connection = await node.dial(addresses, {
     signal: AbortSignal.any([signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)]),
-    onProgress: (event) => { if (event.type === 'upgrader:encrypt-outbound-connection') onAnswer(); },
+    onProgress: (event) => {
+      if (event.type === 'upgrader:encrypt-outbound-connection') onAnswer();
+    },
   });
   return connection.remotePeer.toString();
 }

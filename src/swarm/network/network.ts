@@ -23,13 +23,21 @@ export interface PeerMessages {
    */
   send(peerId: string, message: Message): void;
   /** Sends a message and waits for its answer. @throws `peer-gone`, `timeout`, `aborted`, or the error that the peer answered */
-  request<T extends MessageType>(peerId: string, message: Message, answer: T, options?: { signal?: AbortSignal; timeoutMs?: number }): Promise<MessageOf<T>>;
+  request<T extends MessageType>(
+    peerId: string,
+    message: Message,
+    answer: T,
+    options?: { signal?: AbortSignal; timeoutMs?: number },
+  ): Promise<MessageOf<T>>;
   /**
    * Handles messages of one type; a type has one handler. What it returns answers a request, nothing is answered `ok`; a
    * LayerswarmError that it throws reaches the caller with its code where that has a meaning there, else as `unavailable`.
    * Handlers start in the order of their messages.
    */
-  handle<T extends MessageType>(type: T, handler: (message: MessageOf<T>, from: Peer) => Promise<Message | undefined> | Message | undefined): void;
+  handle<T extends MessageType>(
+    type: T,
+    handler: (message: MessageOf<T>, from: Peer) => Promise<Message | undefined> | Message | undefined,
+  ): void;
 }
 
 /** What most parts use: who is there, and the way to talk to them. */
@@ -82,7 +90,10 @@ export interface BlobProviders {
 export interface Network extends PeerNetwork, Announcements, PeerSignatures, PeerBans, BlobProviders {}
 
 /** What the exchange of blobs uses of the swarm: a `Network`, but for what only the node as a whole does, and the lanes. */
-export interface BlobNetwork extends Pick<Network, 'self' | 'peers' | 'peer' | 'onPeer' | 'send' | 'request' | 'handle' | 'sign' | 'verify' | 'ban' | 'findProviders' | 'findClosest'> {
+export interface BlobNetwork extends Pick<
+  Network,
+  'self' | 'peers' | 'peer' | 'onPeer' | 'send' | 'request' | 'handle' | 'sign' | 'verify' | 'ban' | 'findProviders' | 'findClosest'
+> {
   /** A lane to where the peer has the blob, on which this node makes requests; the same one for all callers while it lives. @throws `peer-gone`, `timeout` */
   lane(peerId: string, blob: Digest, signal?: AbortSignal): Promise<Lane>;
   /** What this node serves on its lanes; set once, before any is open. */

@@ -15,7 +15,10 @@ export type RecordedHosts = (peerId: string) => Promise<readonly string[]>;
  * member connect to any address behind its firewall, and learn from the answer and its time whether anybody listens there.
  */
 export function ownOffersOnly(control: BulkControl, recordedHosts: RecordedHosts): BulkControl {
-  const checked = async (offer: BulkOffer, peer: Peer): Promise<BulkOffer> => ({ ...offer, addresses: ownAddresses(offer.addresses, peer.address, await recordedHosts(peer.peerId)) });
+  const checked = async (offer: BulkOffer, peer: Peer): Promise<BulkOffer> => ({
+    ...offer,
+    addresses: ownAddresses(offer.addresses, peer.address, await recordedHosts(peer.peerId)),
+  });
   return {
     self: control.self,
     peer: (peerId) => control.peer(peerId),

@@ -53,7 +53,11 @@ export class PeerKey {
       if (key.asymmetricKeyType !== 'ed25519') throw new TypeError(`a key of type ${key.asymmetricKeyType ?? 'unknown'}`);
       return await PeerKey.fromSeed(der.subarray(PKCS8_PREFIX.length));
     } catch (cause) {
-      throw new LayerswarmError('key-invalid', `${path} is not an Ed25519 private key in PEM; restore it, or remove it and the node gets a new peer id`, { cause });
+      throw new LayerswarmError(
+        'key-invalid',
+        `${path} is not an Ed25519 private key in PEM; restore it, or remove it and the node gets a new peer id`,
+        { cause },
+      );
     }
   }
 

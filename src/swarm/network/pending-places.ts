@@ -51,7 +51,9 @@ export class PendingPlaces {
       oldest.abort(new Error('it was silent while others waited'));
     }
     this.#places.set(address, { group, connection });
-    connection.addEventListener('close', () => { this.leave(address); });
+    connection.addEventListener('close', () => {
+      this.leave(address);
+    });
     return true;
   }
 

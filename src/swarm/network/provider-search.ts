@@ -33,11 +33,20 @@ export async function findClosest(options: MemberSearchOptions, key: Uint8Array,
 }
 
 /** Resolves with the peer id once it has joined, or undefined when it did not. */
-async function connect(options: MemberSearchOptions, peerId: string, addresses: readonly string[], signal: AbortSignal): Promise<string | undefined> {
+async function connect(
+  options: MemberSearchOptions,
+  peerId: string,
+  addresses: readonly string[],
+  signal: AbortSignal,
+): Promise<string | undefined> {
   const { promise, resolve } = Promise.withResolvers<string | undefined>();
-  const unsubscribe = options.onPeer((event, peer) => { if (event === 'joined' && peer.peerId === peerId) resolve(peerId); });
+  const unsubscribe = options.onPeer((event, peer) => {
+    if (event === 'joined' && peer.peerId === peerId) resolve(peerId);
+  });
   const ended = AbortSignal.any([signal, AbortSignal.timeout(CONNECT_TIMEOUT_MS)]);
-  using _ = onAbort(ended, () => { resolve(undefined); });
+  using _ = onAbort(ended, () => {
+    resolve(undefined);
+  });
   try {
     if (ended.aborted) return undefined;
     options.offer(addresses.map((address) => (address.includes('/p2p/') ? address : `${address}/p2p/${peerId}`)));

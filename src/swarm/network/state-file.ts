@@ -35,14 +35,21 @@ export async function makeSecretFile(path: string, content: string | Uint8Array)
       await link(temporary, path);
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
-      throw new LayerswarmError('usage', `${path} exists; a key is never overwritten: choose another name, or remove the file first`, { cause });
+      throw new LayerswarmError('usage', `${path} exists; a key is never overwritten: choose another name, or remove the file first`, {
+        cause,
+      });
     } finally {
       await unlink(temporary);
     }
   });
 }
 
-async function writeBeside(path: string, content: string | Uint8Array, mode: number, place: (temporary: string, path: string) => Promise<void>): Promise<void> {
+async function writeBeside(
+  path: string,
+  content: string | Uint8Array,
+  mode: number,
+  place: (temporary: string, path: string) => Promise<void>,
+): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true });
     const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
@@ -57,6 +64,10 @@ async function writeBeside(path: string, content: string | Uint8Array, mode: num
   } catch (cause) {
     if (cause instanceof LayerswarmError) throw cause;
     const { code } = cause as NodeJS.ErrnoException;
-    throw new LayerswarmError(code === 'ENOSPC' || code === 'EDQUOT' ? 'disk-full' : 'store-unwritable', `cannot write ${path}: ${code ?? 'unknown error'}`, { cause });
+    throw new LayerswarmError(
+      code === 'ENOSPC' || code === 'EDQUOT' ? 'disk-full' : 'store-unwritable',
+      `cannot write ${path}: ${code ?? 'unknown error'}`,
+      { cause },
+    );
   }
 }

@@ -24,13 +24,19 @@ export interface SwarmKey {
 export async function readSwarmKey(path: string): Promise<{ key: SwarmKey; warning?: string }> {
   const { content, mode, uid, gid } = await readBounded(path);
   if ((mode & 0o022) !== 0) {
-    throw new LayerswarmError('key-invalid', `the swarm key ${path} can be written by others on this host (mode ${(mode & 0o777).toString(8)}), who could let anybody in: chmod 600 ${path}`);
+    throw new LayerswarmError(
+      'key-invalid',
+      `the swarm key ${path} can be written by others on this host (mode ${(mode & 0o777).toString(8)}), who could let anybody in: chmod 600 ${path}`,
+    );
   }
   const key = parseSwarmKey(content, path);
   // of a user that owns no file, such as one in a pod, root lets the group read it
   const others = uid === 0 && process.getuid?.() !== 0 && gid === process.getgid?.() ? 0o007 : 0o077;
   if ((mode & others) === 0) return { key };
-  return { key, warning: `the swarm key ${path} can be read by others on this host (mode ${(mode & 0o777).toString(8)}): chmod 600 ${path}` };
+  return {
+    key,
+    warning: `the swarm key ${path} can be read by others on this host (mode ${(mode & 0o777).toString(8)}): chmod 600 ${path}`,
+  };
 }
 
 /** Makes a new key file, mode 0600. @throws `usage` when the file exists; `store-unwritable` */
@@ -44,12 +50,21 @@ export async function makeSwarmKey(path: string): Promise<SwarmKey> {
 /** `source` names where the content is from, in errors. @throws `key-invalid` */
 export function parseSwarmKey(content: Uint8Array, source: string): SwarmKey {
   if (content.length === KEY_BYTES && !isPrintable(content)) return deriveSwarmKey(content);
-  const [header, body = '', ...rest] = Buffer.from(content).toString('latin1').split('\n').map((line) => line.trimEnd());
+  const [header, body = '', ...rest] = Buffer.from(content)
+    .toString('latin1')
+    .split('\n')
+    .map((line) => line.trimEnd());
   if (header !== HEADER) {
-    throw new LayerswarmError('key-invalid', `${source} is not a swarm key: expected ${KEY_BYTES} random bytes, received ${content.length > KEY_BYTES ? 'more' : content.length} (a passphrase is refused); make one with "layerswarm key FILE"`);
+    throw new LayerswarmError(
+      'key-invalid',
+      `${source} is not a swarm key: expected ${KEY_BYTES} random bytes, received ${content.length > KEY_BYTES ? 'more' : content.length} (a passphrase is refused); make one with "layerswarm key FILE"`,
+    );
   }
   if (!/^[0-9a-fA-F]{64}$/.test(body) || rest.some((line) => line !== '')) {
-    throw new LayerswarmError('key-invalid', `${source}: expected 64 hexadecimal digits on the second line and nothing after it, received ${body.length} characters; make a key with "layerswarm key FILE"`);
+    throw new LayerswarmError(
+      'key-invalid',
+      `${source}: expected 64 hexadecimal digits on the second line and nothing after it, received ${body.length} characters; make a key with "layerswarm key FILE"`,
+    );
   }
   return deriveSwarmKey(Buffer.from(body, 'hex'));
 }
@@ -76,6 +91,10 @@ async function readBounded(path: string): Promise<{ content: Uint8Array; mode: n
     const { mode, uid, gid } = await file.stat();
     return { content: buffer.subarray(0, bytesRead), mode, uid, gid };
   } catch (cause) {
-    throw new LayerswarmError('key-invalid', `cannot read the swarm key ${path}: ${(cause as NodeJS.ErrnoException).code ?? 'unknown error'}; make one with "layerswarm key FILE"`, { cause });
+    throw new LayerswarmError(
+      'key-invalid',
+      `cannot read the swarm key ${path}: ${(cause as NodeJS.ErrnoException).code ?? 'unknown error'}; make one with "layerswarm key FILE"`,
+      { cause },
+    );
   }
 }

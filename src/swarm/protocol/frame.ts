@@ -27,7 +27,13 @@ const MAX_REQUEST_ID = 0xffff_ffff;
 
 const KINDS: readonly FrameKind[] = ['note', 'request', 'answer'];
 const DECODE_OPTIONS: DecodeOptions = {
-  strict: true, allowIndefinite: false, allowUndefined: false, allowInfinity: false, allowNaN: false, allowBigInt: false, rejectDuplicateMapKeys: true,
+  strict: true,
+  allowIndefinite: false,
+  allowUndefined: false,
+  allowInfinity: false,
+  allowNaN: false,
+  allowBigInt: false,
+  rejectDuplicateMapKeys: true,
 };
 
 /** Notes as they were encoded: one `have` goes to every neighbour of a download, and would be encoded for each. */
@@ -53,14 +59,18 @@ function isOfUnknownType(body: unknown): boolean {
 function encodeAnew(frame: Frame): Uint8Array {
   const bytes = encode([KINDS.indexOf(frame.kind), frame.id, frame.message], { ignoreUndefinedProperties: true });
   if (bytes.length > MAX_FRAME_BYTES) {
-    throw new LayerswarmError('too-large', `a "${frame.message.type}" message of ${bytes.length} bytes is over the limit of ${MAX_FRAME_BYTES}`);
+    throw new LayerswarmError(
+      'too-large',
+      `a "${frame.message.type}" message of ${bytes.length} bytes is over the limit of ${MAX_FRAME_BYTES}`,
+    );
   }
   return bytes;
 }
 
 /** @throws `peer-misbehaved` for anything that is not exactly one well-formed frame with a valid message, or one of an unknown type */
 export function decodeFrame(bytes: Uint8Array): Frame | UnknownFrame {
-  if (bytes.length > MAX_FRAME_BYTES) throw new LayerswarmError('peer-misbehaved', `a frame of ${bytes.length} bytes is over the limit of ${MAX_FRAME_BYTES}`);
+  if (bytes.length > MAX_FRAME_BYTES)
+    throw new LayerswarmError('peer-misbehaved', `a frame of ${bytes.length} bytes is over the limit of ${MAX_FRAME_BYTES}`);
   let array: unknown;
   try {
     array = decode(bytes, DECODE_OPTIONS);
@@ -71,7 +81,8 @@ export function decodeFrame(bytes: Uint8Array): Frame | UnknownFrame {
   const [kindNumber, id, body] = array as [unknown, unknown, unknown];
   const kind = typeof kindNumber === 'number' ? KINDS[kindNumber] : undefined;
   if (kind === undefined) throw new LayerswarmError('peer-misbehaved', 'a frame has an unknown kind');
-  if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id > MAX_REQUEST_ID) throw new LayerswarmError('peer-misbehaved', 'a frame has a request id out of range');
+  if (typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id > MAX_REQUEST_ID)
+    throw new LayerswarmError('peer-misbehaved', 'a frame has a request id out of range');
   if (isOfUnknownType(body)) return { kind, id, message: undefined };
   const parsed = messageSchema.safeParse(body);
   if (!parsed.success) {

@@ -17,14 +17,24 @@ function bytesUpTo(limit: number): z.ZodType<Uint8Array> {
   return z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= limit, `expected at most ${limit} bytes`);
 }
 
-const digest = z.string().max(140).regex(/^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/);
+const digest = z
+  .string()
+  .max(140)
+  .regex(/^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/);
 const size = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
-const pieceLength = z.int().min(1024).max(1 << 30);
+const pieceLength = z
+  .int()
+  .min(1024)
+  .max(1 << 30);
 const bitfield = bytesUpTo(MAX_BITFIELD_BYTES);
 const repository = z.string().max(255);
 const tag = z.string().max(128);
 const peerId = z.string().max(128);
-const origin = z.object({ url: z.string().max(512), source: z.enum(['configured', 'learned']), name: z.string().max(100).refine(isOriginName).optional() });
+const origin = z.object({
+  url: z.string().max(512),
+  source: z.enum(['configured', 'learned']),
+  name: z.string().max(100).refine(isOriginName).optional(),
+});
 /** Which charter the sender follows: the operator's public key, and the serial; 0 for none yet. */
 const charter = z.object({ key: z.string().max(128), serial: size });
 /** What lets the peer that it is given to open one TLS lane to the giver. */
@@ -37,7 +47,10 @@ const bulkOffer = z.object({
   expiresInMs: z.int().min(1).max(600_000),
 });
 /** Of a node's bulk threads, by its number. */
-const thread = z.int().min(0).max(MAX_THREADS - 1);
+const thread = z
+  .int()
+  .min(0)
+  .max(MAX_THREADS - 1);
 const errorText = z.string().max(500);
 /** `registry/repository[:tag]@digest`: a reference at its longest, as src/oci/reference.ts has it. */
 const imageName = z.string().min(1).max(800);
@@ -53,8 +66,17 @@ const contentKey = z.string().max(64);
 /** `origin`, or a peer id. */
 const source = z.string().max(128);
 const pullFields = {
-  id: pullId, client: z.string().max(40), result: z.enum(['done', 'failed', 'aborted']), reference: shownName, verdict: sentence,
-  finishedAt: milliseconds, elapsedMs: milliseconds, bytes: size, fromStoreBytes: size, fromOriginBytes: size, fromPeersBytes: size,
+  id: pullId,
+  client: z.string().max(40),
+  result: z.enum(['done', 'failed', 'aborted']),
+  reference: shownName,
+  verdict: sentence,
+  finishedAt: milliseconds,
+  elapsedMs: milliseconds,
+  bytes: size,
+  fromStoreBytes: size,
+  fromOriginBytes: size,
+  fromPeersBytes: size,
 };
 /** How much of a blob the sender of this holds. `none` of one that wants it: it has nothing yet. */
 const holding = z.object({
@@ -163,22 +185,56 @@ export const messageSchema = z.discriminatedUnion('type', [
     rates: z.object({ origin: size, peers: size, sent: size }),
     flows: z.array(z.object({ from: peerId, bytesPerSecond: size })).max(24),
     transferCount: size,
-    transfers: z.array(z.object({
-      blob: digest, repository, state: z.enum(['finding', 'fetching', 'verifying']), size: size.optional(), haveBytes: size, bytesPerSecond: size,
-      sources: z.array(z.object({ source, bytes: size })).max(24),
-      /** Parts of the blob in their order: the index in `sources` of who gave it; -1 not here yet, -2 here before, -3 from somebody who is not listed. */
-      strip: z.array(z.int().min(-3).max(23)).max(64),
-    })).max(12),
-    registries: z.array(z.object({ name: z.string().max(256), kind: z.enum(['origin', 'mirror']), state: z.enum(['unknown', 'ok', 'unreachable', 'unauthorized', 'conflict']), reason: sentence.optional() })).max(32),
+    transfers: z
+      .array(
+        z.object({
+          blob: digest,
+          repository,
+          state: z.enum(['finding', 'fetching', 'verifying']),
+          size: size.optional(),
+          haveBytes: size,
+          bytesPerSecond: size,
+          sources: z.array(z.object({ source, bytes: size })).max(24),
+          /** Parts of the blob in their order: the index in `sources` of who gave it; -1 not here yet, -2 here before, -3 from somebody who is not listed. */
+          strip: z.array(z.int().min(-3).max(23)).max(64),
+        }),
+      )
+      .max(12),
+    registries: z
+      .array(
+        z.object({
+          name: z.string().max(256),
+          kind: z.enum(['origin', 'mirror']),
+          state: z.enum(['unknown', 'ok', 'unreachable', 'unauthorized', 'conflict']),
+          reason: sentence.optional(),
+        }),
+      )
+      .max(32),
     bans: z.array(z.object({ peerId, name: z.string().max(100).optional(), reason: sentence, until: milliseconds })).max(16),
     /** What an operator started there, and how far it is. */
-    jobs: z.array(z.object({
-      id: z.int().min(1), kind: z.enum(['seed', 'preheat']), title: shownName, state: z.enum(['running', 'done', 'failed']), step: z.string().max(200),
-      doneBytes: size, totalBytes: size, nodesDone: size, nodes: size, startedAt: milliseconds, endedAt: milliseconds.optional(),
-    })).max(8),
+    jobs: z
+      .array(
+        z.object({
+          id: z.int().min(1),
+          kind: z.enum(['seed', 'preheat']),
+          title: shownName,
+          state: z.enum(['running', 'done', 'failed']),
+          step: z.string().max(200),
+          doneBytes: size,
+          totalBytes: size,
+          nodesDone: size,
+          nodes: size,
+          startedAt: milliseconds,
+          endedAt: milliseconds.optional(),
+        }),
+      )
+      .max(8),
     imagesKey: contentKey,
     /** Absent where `imagesKey` is as the asker had it. */
-    images: z.array(z.object({ reference: shownName, digest, size, complete: z.boolean() })).max(500).optional(),
+    images: z
+      .array(z.object({ reference: shownName, digest, size, complete: z.boolean() }))
+      .max(500)
+      .optional(),
     pullsKey: contentKey,
     pulls: z.array(z.object(pullFields)).max(20).optional(),
   }),
@@ -200,7 +256,21 @@ export const messageSchema = z.discriminatedUnion('type', [
     sources: z.array(z.object({ source, name: z.string().max(100).optional(), bytes: size })).max(24),
     phases: z.array(z.object({ name: z.string().max(40), elapsedMs: milliseconds })).max(8),
     /** The slowest. */
-    blobs: z.array(z.object({ blob: digest, bytes: size, wasHere: z.boolean(), elapsedMs: milliseconds, waitedMs: milliseconds, fromOriginBytes: size, fromPeersBytes: size, stalls: size, retries: size })).max(24),
+    blobs: z
+      .array(
+        z.object({
+          blob: digest,
+          bytes: size,
+          wasHere: z.boolean(),
+          elapsedMs: milliseconds,
+          waitedMs: milliseconds,
+          fromOriginBytes: size,
+          fromPeersBytes: size,
+          stalls: size,
+          retries: size,
+        }),
+      )
+      .max(24),
     blobCount: size,
   }),
 

@@ -6,9 +6,20 @@ import type { MessageOf } from './message.ts';
  * would mislead here: such a failure travels as `unavailable`.
  */
 const WIRE_CODES: ReadonlySet<string> = new Set<ErrorCode>([
-  'not-found', 'origin-unknown', 'origin-unreachable', 'origin-unauthorized', 'origin-denied', 'origin-rate-limited',
-  'unavailable', 'range-invalid', 'too-large', 'timeout', 'unsupported', 'denied',
-  'name-invalid', 'reference-invalid',
+  'not-found',
+  'origin-unknown',
+  'origin-unreachable',
+  'origin-unauthorized',
+  'origin-denied',
+  'origin-rate-limited',
+  'unavailable',
+  'range-invalid',
+  'too-large',
+  'timeout',
+  'unsupported',
+  'denied',
+  'name-invalid',
+  'reference-invalid',
 ]);
 
 const MAX_TEXT = 400;

@@ -51,10 +51,7 @@ export function uint(bytes: number, most = 2 ** (8 * bytes) - 1, least = 0): Fie
   };
 }
 
-export const flag: Field<boolean> = {
-  write: (value) => Uint8Array.of(Number(value)),
-  read: (from) => from.uint(1, 1) === 1,
-};
+export const flag: Field<boolean> = { write: (value) => Uint8Array.of(Number(value)), read: (from) => from.uint(1, 1) === 1 };
 
 export function bytesUpTo(most: number): Field<Uint8Array> {
   return {
@@ -83,10 +80,7 @@ export function textUpTo(most: number): Field<string> {
 }
 
 export function oneOf<T extends string>(...values: readonly T[]): Field<T> {
-  return {
-    write: (value) => Uint8Array.of(values.indexOf(value)),
-    read: (from) => values[from.uint(1, values.length - 1)]!,
-  };
+  return { write: (value) => Uint8Array.of(values.indexOf(value)), read: (from) => values[from.uint(1, values.length - 1)]! };
 }
 
 export function listOf<T>(field: Field<T>, most: number): Field<T[]> {

@@ -1,5 +1,19 @@
 import { LayerswarmError } from '../../errors.ts';
-import { bytesOf, bytesUpTo, flag, listOf, malformed, oneOf, optional, record, textUpTo, uint, WordReader, type Field, type Shaped } from './word-fields.ts';
+import {
+  bytesOf,
+  bytesUpTo,
+  flag,
+  listOf,
+  malformed,
+  oneOf,
+  optional,
+  record,
+  textUpTo,
+  uint,
+  WordReader,
+  type Field,
+  type Shaped,
+} from './word-fields.ts';
 
 /**
  * What members say about blobs on their lanes: a byte that says which word it is, then its fields in the order in which they stand here.
@@ -58,7 +72,12 @@ const bits = bytesUpTo(MAX_PIECES / 8);
 const pullId: Field<string> = { write: (id) => Buffer.from(id, 'hex'), read: (from) => from.take(6).toString('hex') };
 /** As `Holding`. */
 const holding = record({
-  blob, state: oneOf('none', 'partial', 'complete'), size: optional(size), pieceLength: optional(pieceLength), bits: optional(bits), inline: optional(bytesUpTo(MAX_INLINE_BYTES)),
+  blob,
+  state: oneOf('none', 'partial', 'complete'),
+  size: optional(size),
+  pieceLength: optional(pieceLength),
+  bits: optional(bits),
+  inline: optional(bytesUpTo(MAX_INLINE_BYTES)),
 });
 
 const WORDS = {
@@ -70,7 +89,16 @@ const WORDS = {
    * Leases on extents that nobody has. `active`: what the sender is reading under leases of an earlier coordinator. `insists`: whoever is closer
    * to the digest is silent or out of reach, so that the receiver is to grant leases itself.
    */
-  'lease-request': { blob, size, pieceLength, pieces: uint(2, MAX_PIECES, 1), insists: optional(flag), ranges: optional(oneOf('heeded', 'ignored', 'unknown')), bits, active: runs },
+  'lease-request': {
+    blob,
+    size,
+    pieceLength,
+    pieces: uint(2, MAX_PIECES, 1),
+    insists: optional(flag),
+    ranges: optional(oneOf('heeded', 'ignored', 'unknown')),
+    bits,
+    active: runs,
+  },
   'lease-grant': {
     blob,
     extents: listOf(record({ id: leaseId, first: piece, count: piece, expiresInMs: uint(4, 600_000, 1) }), 64),
@@ -129,7 +157,8 @@ export function encodeWord(word: Word): Uint8Array {
 function encodeAnew(word: Word): Uint8Array {
   const { number, fields } = CODECS.get(word.type)!;
   const bytes = Buffer.concat([Uint8Array.of(number), fields.write(word)]);
-  if (bytes.length > MAX_REPLY_BYTES) throw new LayerswarmError('too-large', `"${word.type}" of ${bytes.length} bytes is over the limit of ${MAX_REPLY_BYTES}`);
+  if (bytes.length > MAX_REPLY_BYTES)
+    throw new LayerswarmError('too-large', `"${word.type}" of ${bytes.length} bytes is over the limit of ${MAX_REPLY_BYTES}`);
   return bytes;
 }
 

@@ -73,7 +73,17 @@ const REFRESH_MS = 250;
 const MEMBER_READ_BYTES = 1 << 20;
 /** Before a thread has said anything. */
 const NOTHING_YET: ProgressReport = {
-  transfers: [], fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0, activity: { leases: 0, reads: 0, sending: 0, waiting: 0 }, slow: [], lanes: [], overShare: 0, read: [], wrong: [],
+  transfers: [],
+  fromOriginBytes: 0,
+  fromPeersBytes: 0,
+  toPeersBytes: 0,
+  verifiedPieces: 0,
+  activity: { leases: 0, reads: 0, sending: 0, waiting: 0 },
+  slow: [],
+  lanes: [],
+  overShare: 0,
+  read: [],
+  wrong: [],
 };
 /** Compiled, this file and the worker's are `.js`. */
 const WORKER_FILE = new URL(import.meta.url.endsWith('.ts') ? './bulk-worker.ts' : './bulk-worker.js', import.meta.url);
@@ -111,7 +121,8 @@ export class BulkThread {
     this.#network = new ThreadNetwork({ ...options, thread: place.thread, worker });
     this.#origins = new ThreadOrigins(() => options.origin(), worker);
     this.#store = new ThreadStore({
-      blobs: options.blobs, worker,
+      blobs: options.blobs,
+      worker,
       mayShare: (blob) => options.mayShare(blob),
       haveBytes: (digest) => this.#transfers.find((transfer) => transfer.digest.equals(digest) && transfer.state === 'fetching')?.haveBytes,
     });
@@ -147,7 +158,12 @@ export class BulkThread {
     const id = this.#nextFetch++;
     this.#tellNews();
     const begun = worker.call('fetch', {
-      id, digest: digest.toString(), size, repository, sources, pull,
+      id,
+      digest: digest.toString(),
+      size,
+      repository,
+      sources,
+      pull,
       isAbsent: this.#options.blobs.size(digest) === undefined,
       origin: origin === undefined ? undefined : this.#origins.ref(origin),
       shared: request.shared ?? this.#options.mayShare(digest),
@@ -164,17 +180,40 @@ export class BulkThread {
     const startedAt = Date.now();
     const fetch = {
       digest,
-      size: async (): Promise<number> => size ?? await begun.then(async () => await worker.call('size', { id })),
-      done: async () => { await done; },
-      vouchedPiece: async (offset: number, wanted?: WantedPart) => await worker.call('vouched', { id, offset, wanted }),
-      read: (start: number, end: number, signal: AbortSignal, stream?: StreamOptions) => clientBytes(fetch, this.#options.blobs, start, end, {
-        ...stream,
-        emit: this.#options.emit ?? 'proven',
-        onVouched: (bytes) => { this.#vouchedBytes += bytes; },
-      }, signal),
-      progress: (): TransferStatus => this.#transfers.find((transfer) => transfer.digest.equals(digest)) ?? {
-        digest, repository, sizeBytes: size, haveBytes: 0, fromOriginBytes: 0, fromPeers: new Map(), bytesPerSecond: 0, stalls: 0, retries: 0, state: 'finding', startedAt,
+      size: async (): Promise<number> => size ?? (await begun.then(async () => await worker.call('size', { id }))),
+      done: async () => {
+        await done;
       },
+      vouchedPiece: async (offset: number, wanted?: WantedPart) => await worker.call('vouched', { id, offset, wanted }),
+      read: (start: number, end: number, signal: AbortSignal, stream?: StreamOptions) =>
+        clientBytes(
+          fetch,
+          this.#options.blobs,
+          start,
+          end,
+          {
+            ...stream,
+            emit: this.#options.emit ?? 'proven',
+            onVouched: (bytes) => {
+              this.#vouchedBytes += bytes;
+            },
+          },
+          signal,
+        ),
+      progress: (): TransferStatus =>
+        this.#transfers.find((transfer) => transfer.digest.equals(digest)) ?? {
+          digest,
+          repository,
+          sizeBytes: size,
+          haveBytes: 0,
+          fromOriginBytes: 0,
+          fromPeers: new Map(),
+          bytesPerSecond: 0,
+          stalls: 0,
+          retries: 0,
+          state: 'finding',
+          startedAt,
+        },
       release: () => {
         if (isReleased) return;
         isReleased = true;
@@ -203,7 +242,11 @@ export class BulkThread {
   /** Bytes of what a member holds, over its lane. @throws as `Lane.request` */
   async *readMember(peerId: string, digest: Digest, { start, end }: ByteRange, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
     for (let at = start; at < end; at += MEMBER_READ_BYTES) {
-      yield await this.#worker.call('readMember', { peerId, digest: digest.toString(), start: at, end: Math.min(end, at + MEMBER_READ_BYTES) }, { signal });
+      yield await this.#worker.call(
+        'readMember',
+        { peerId, digest: digest.toString(), start: at, end: Math.min(end, at + MEMBER_READ_BYTES) },
+        { signal },
+      );
     }
   }
 
@@ -253,7 +296,9 @@ export class BulkThread {
     this.#stopping = true;
     clearInterval(this.#refresh);
     this.#unsubscribe();
-    const timer = setTimeout(() => { void this.#thread?.terminate(); }, STOP_TIMEOUT_MS);
+    const timer = setTimeout(() => {
+      void this.#thread?.terminate();
+    }, STOP_TIMEOUT_MS);
     try {
       await this.#worker.call('stop', undefined);
     } catch (error) {
@@ -278,7 +323,13 @@ export class BulkThread {
     const { stallMs, idleMs, bandwidth, peerKey, zone } = this.#options;
     const { thread: number, threads, shared } = this.#place;
     const workerData: BulkWorkerOptions = {
-      thread: number, threads, shared, peerKey, zone, stallMs, idleMs,
+      thread: number,
+      threads,
+      shared,
+      peerKey,
+      zone,
+      stallMs,
+      idleMs,
       bandwidth: bandwidth?.shared,
       isTraced: this.#options.say !== undefined,
     };
@@ -288,22 +339,36 @@ export class BulkThread {
     const thread = new Worker(WORKER_FILE, { workerData, name: number === 0 ? 'bulk' : `bulk-${number}`, env });
     const exited = Promise.withResolvers<void>();
     const worker = new PortRpc<MainMethods, WorkerMethods>(thread, {
-      ...this.#network.handlers, ...this.#store.handlers, ...this.#origins.handlers,
-      progress: (report) => { this.#onProgress(report); },
-      strike: ({ member, at }) => { this.#place.onStrike(member, at); },
-      said: ({ message, fields }) => { this.#options.say?.(message, fields); },
+      ...this.#network.handlers,
+      ...this.#store.handlers,
+      ...this.#origins.handlers,
+      progress: (report) => {
+        this.#onProgress(report);
+      },
+      strike: ({ member, at }) => {
+        this.#place.onStrike(member, at);
+      },
+      said: ({ message, fields }) => {
+        this.#options.say?.(message, fields);
+      },
       // As if it were this thread's own: the process has a net for those.
-      strayed: ({ message, stack }) => { void Promise.reject(Object.assign(new LayerswarmError('internal', `in the bulk thread: ${message}`), { stack })); },
+      strayed: ({ message, stack }) => {
+        void Promise.reject(Object.assign(new LayerswarmError('internal', `in the bulk thread: ${message}`), { stack }));
+      },
     });
     this.#thread = thread;
     this.#worker = worker;
     this.#exited = exited;
     let cause: unknown;
-    thread.on('error', (error) => { cause = error; });
+    thread.on('error', (error) => {
+      cause = error;
+    });
     thread.on('exit', () => {
       const error = new LayerswarmError('unavailable', 'the bulk thread has ended', { cause });
       worker.close(error);
-      void this.#onExit(error).finally(() => { exited.resolve(); });
+      void this.#onExit(error).finally(() => {
+        exited.resolve();
+      });
     });
     this.#port = await worker.call('start', { listen: await this.#whereToListen() });
     this.#network.introduce();
@@ -315,7 +380,7 @@ export class BulkThread {
     const { listen } = this.#options;
     if (listen === undefined) return undefined;
     const { threads, port: firstPort } = this.#place;
-    const port = this.#port ?? await firstPort;
+    const port = this.#port ?? (await firstPort);
     if (threads === 1) return { ...listen, port: port ?? listen.port };
     return port === undefined ? { ...listen, shared: 'first' } : { ...listen, port, shared: 'next' };
   }
@@ -330,7 +395,9 @@ export class BulkThread {
     await this.#store.close();
     if (this.#stopping) return;
     this.#options.onFailure?.(error);
-    setTimeout(() => { void this.#respawn(); }, RESTART_MS).unref();
+    setTimeout(() => {
+      void this.#respawn();
+    }, RESTART_MS).unref();
   }
 
   async #respawn(): Promise<void> {
@@ -339,7 +406,9 @@ export class BulkThread {
       await this.#spawn();
     } catch (error) {
       // Its port may be taken for a moment: the exit of the thread tries again.
-      this.#options.onFailure?.(error instanceof LayerswarmError ? error : new LayerswarmError('internal', 'the bulk thread cannot be started', { cause: error }));
+      this.#options.onFailure?.(
+        error instanceof LayerswarmError ? error : new LayerswarmError('internal', 'the bulk thread cannot be started', { cause: error }),
+      );
       await this.#thread?.terminate();
     }
   }

@@ -32,7 +32,9 @@ export class BulkThreads implements BlobExchange {
     this.#threads = threads;
     const { network, streams } = options;
     this.#handleMessages(network);
-    streams.onOpened = (route, thread, transport) => { this.#threads[thread]!.accept(route, transport); };
+    streams.onOpened = (route, thread, transport) => {
+      this.#threads[thread]!.accept(route, transport);
+    };
     this.#unsubscribe = options.blobs.onChange(({ kind, digest }) => {
       if (!options.mayShare(digest)) return;
       if (kind === 'added') network.provide(digest.toString());
@@ -55,9 +57,13 @@ export class BulkThreads implements BlobExchange {
     const running = new Map<number, BulkThread>();
     const start = async (thread: number, port?: Promise<number | undefined>): Promise<BulkThread> => {
       const started = await BulkThread.start(optionsOf(thread), {
-        thread, threads, shared,
+        thread,
+        threads,
+        shared,
         ...(port === undefined ? {} : { port }),
-        onStrike: (member, at) => { for (const [other, its] of running) if (other !== thread) its.struck(member, at); },
+        onStrike: (member, at) => {
+          for (const [other, its] of running) if (other !== thread) its.struck(member, at);
+        },
       });
       running.set(thread, started);
       return started;
@@ -71,7 +77,11 @@ export class BulkThreads implements BlobExchange {
       return new BulkThreads(options, await Promise.all(all));
     } catch (error) {
       await Promise.allSettled(all);
-      await Promise.all(Array.from(running.values(), async (thread) => { await thread.kill(); }));
+      await Promise.all(
+        Array.from(running.values(), async (thread) => {
+          await thread.kill();
+        }),
+      );
       throw error;
     }
   }
@@ -92,22 +102,34 @@ export class BulkThreads implements BlobExchange {
 
   /** Blobs that members read and nobody reads just now are closed, so that they can be evicted. Never throws. */
   async closeIdle(): Promise<void> {
-    await Promise.all(this.#threads.map(async (thread) => { await thread.closeIdle(); }));
+    await Promise.all(
+      this.#threads.map(async (thread) => {
+        await thread.closeIdle();
+      }),
+    );
   }
 
   async findable(digest: Digest, signal: AbortSignal): Promise<boolean> {
-    return this.#options.blobs.size(digest) !== undefined || await someoneHas(this.#options.network, digest, signal);
+    return this.#options.blobs.size(digest) !== undefined || (await someoneHas(this.#options.network, digest, signal));
   }
 
   /** Those under way, then those that ended. */
   transfers(): readonly TransferStatus[] {
     const transfers = this.#threads.flatMap((thread) => thread.transfers());
-    return this.#threads.length === 1 ? transfers : [...transfers.filter((transfer) => !isOver(transfer)), ...transfers.filter(isOver).sort((a, b) => b.startedAt - a.startedAt)];
+    return this.#threads.length === 1
+      ? transfers
+      : [...transfers.filter((transfer) => !isOver(transfer)), ...transfers.filter(isOver).sort((a, b) => b.startedAt - a.startedAt)];
   }
 
   totals(): Readonly<ExchangeTotals> {
     const sum = (key: keyof ExchangeTotals): number => this.#sum((thread) => thread.totals()[key]);
-    return { verifiedPieces: sum('verifiedPieces'), fromOriginBytes: sum('fromOriginBytes'), fromPeersBytes: sum('fromPeersBytes'), toPeersBytes: sum('toPeersBytes'), vouchedBytes: sum('vouchedBytes') };
+    return {
+      verifiedPieces: sum('verifiedPieces'),
+      fromOriginBytes: sum('fromOriginBytes'),
+      fromPeersBytes: sum('fromPeersBytes'),
+      toPeersBytes: sum('toPeersBytes'),
+      vouchedBytes: sum('vouchedBytes'),
+    };
   }
 
   /** Members that give far less than others do. */
@@ -133,13 +155,21 @@ export class BulkThreads implements BlobExchange {
   /** Ends all transfers, the lanes and the port. */
   async close(): Promise<void> {
     this.#unsubscribe();
-    await Promise.all(this.#threads.map(async (thread) => { await thread.close(); }));
+    await Promise.all(
+      this.#threads.map(async (thread) => {
+        await thread.close();
+      }),
+    );
   }
 
   /** Ends the threads as they are. */
   async kill(): Promise<void> {
     this.#unsubscribe();
-    await Promise.all(this.#threads.map(async (thread) => { await thread.kill(); }));
+    await Promise.all(
+      this.#threads.map(async (thread) => {
+        await thread.kill();
+      }),
+    );
   }
 
   #handleMessages(network: Network): void {
@@ -155,7 +185,9 @@ export class BulkThreads implements BlobExchange {
     const asked = Map.groupBy(message.blobs, (blob) => this.#of(blob));
     if (asked.size === 1) return await this.#of(message.blobs[0]!).message(from, message);
     const answers = await Promise.all(Array.from(asked, async ([thread, blobs]) => await thread.message(from, { ...message, blobs })));
-    const found = new Map(answers.flatMap((answer): Holding[] => (answer?.type === 'found' ? answer.holdings : [])).map((holding) => [holding.blob, holding]));
+    const found = new Map(
+      answers.flatMap((answer): Holding[] => (answer?.type === 'found' ? answer.holdings : [])).map((holding) => [holding.blob, holding]),
+    );
     return { type: 'found', holdings: message.blobs.flatMap((blob) => found.get(blob) ?? []) };
   }
 

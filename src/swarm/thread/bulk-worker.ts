@@ -40,13 +40,22 @@ const origins = new WorkerOrigins(toMain, network, bandwidth);
 const streams = new WorkerStreams(toMain);
 const { thread, threads, shared } = options;
 const exchange = new Exchange({
-  network, store,
+  network,
+  store,
   work: new SharedDebts(shared.work),
-  onStrike: (member, at) => { main.notify('strike', { member, at }); },
+  onStrike: (member, at) => {
+    main.notify('strike', { member, at });
+  },
   origin: () => origins.own(),
   mayShare: async (blob) => await main.call('mayShare', { digest: blob.toString() }),
   ...(options.zone === undefined ? {} : { zone: options.zone }),
-  ...(options.isTraced ? { say: (message, fields) => { main.notify('said', { message, fields }); } } : {}),
+  ...(options.isTraced
+    ? {
+        say: (message, fields) => {
+          main.notify('said', { message, fields });
+        },
+      }
+    : {}),
 });
 const sessions = new LaneSessions({
   source: exchange.server,
@@ -56,18 +65,31 @@ const sessions = new LaneSessions({
   bandwidth,
   slots: { memory: shared.slots, thread, threads },
 });
-const progress = new ProgressReports(exchange, sessions, origins, (report) => { main.notify('progress', report); });
+const progress = new ProgressReports(exchange, sessions, origins, (report) => {
+  main.notify('progress', report);
+});
 const fetches = new WorkerFetches(exchange, origins, progress);
 let port: BulkPort | undefined;
 
 const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
-  ...network.handlers, ...store.handlers, ...origins.handlers, ...streams.handlers, ...fetches.handlers,
-  readMember: async ({ peerId, digest, start, end }, signal) => await readPartOfMember(network, peerId, Digest.parse(digest), { start, end }, signal),
+  ...network.handlers,
+  ...store.handlers,
+  ...origins.handlers,
+  ...streams.handlers,
+  ...fetches.handlers,
+  readMember: async ({ peerId, digest, start, end }, signal) =>
+    await readPartOfMember(network, peerId, Digest.parse(digest), { start, end }, signal),
   start: async ({ listen }) => {
     port = listen === undefined ? undefined : await BulkPort.listen({ ...listen, thread, sessions });
     const hub = new LaneHub(
       new StreamLaneHub(streams, sessions, { hostOf: (peerId) => addressGroup(network.peer(peerId)?.address ?? '') }),
-      port === undefined ? undefined : new TlsLaneHub(port, ownOffersOnly(network, async (peerId) => await main.call('recordedHosts', { peerId })), { thread }),
+      port === undefined
+        ? undefined
+        : new TlsLaneHub(
+            port,
+            ownOffersOnly(network, async (peerId) => await main.call('recordedHosts', { peerId })),
+            { thread },
+          ),
     );
     network.lanes = {
       current: (route) => hub.current(route) ?? sessions.idle(route),
@@ -81,8 +103,12 @@ const main = new PortRpc<WorkerMethods, MainMethods>(parentPort, {
     setImmediate(flushCompileCache);
     return port?.port;
   },
-  struck: ({ member, at }) => { exchange.struck(member, at); },
-  closeIdle: async () => { await exchange.server.closeIdle(); },
+  struck: ({ member, at }) => {
+    exchange.struck(member, at);
+  },
+  closeIdle: async () => {
+    await exchange.server.closeIdle();
+  },
   stop: async () => {
     progress.stop();
     port?.close();

@@ -65,7 +65,9 @@ export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote
       return;
     }
     this.#port = port;
-    port.on('message', (messages) => { for (const message of messages) this.#onMessage(message); });
+    port.on('message', (messages) => {
+      for (const message of messages) this.#onMessage(message);
+    });
   }
 
   /** The other side is gone. */
@@ -74,7 +76,11 @@ export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote
   }
 
   /** Calls a method of the other side. `transfer` hands memory over instead of copying it. @throws what the method threw; `aborted` by it */
-  async call<K extends keyof Remote & string>(method: K, params: Remote[K]['params'], options: { transfer?: readonly Transferable[]; signal?: AbortSignal | undefined } = {}): Promise<Remote[K]['result']> {
+  async call<K extends keyof Remote & string>(
+    method: K,
+    params: Remote[K]['params'],
+    options: { transfer?: readonly Transferable[]; signal?: AbortSignal | undefined } = {},
+  ): Promise<Remote[K]['result']> {
     if (this.#closed !== undefined) throw this.#closed;
     const { promise, resolve, reject } = Promise.withResolvers<Remote[K]['result']>();
     const id = this.#nextId++;
@@ -83,7 +89,9 @@ export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote
     const { signal } = options;
     if (signal === undefined) return await promise;
     // The other side decides what becomes of the call: it may be too late to stop it.
-    const onAbort = (): void => { this.#post({ type: 'abort', id }); };
+    const onAbort = (): void => {
+      this.#post({ type: 'abort', id });
+    };
     if (signal.aborted) onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
     try {
@@ -122,10 +130,14 @@ export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote
     if (gatherMs <= 0) {
       clearTimeout(this.#gathering);
       this.#scheduled = 'turn';
-      setImmediate(() => { this.#flush(); });
+      setImmediate(() => {
+        this.#flush();
+      });
     } else if (this.#scheduled === undefined) {
       this.#scheduled = 'gather';
-      this.#gathering = setTimeout(() => { this.#flush(); }, gatherMs);
+      this.#gathering = setTimeout(() => {
+        this.#flush();
+      }, gatherMs);
     }
   }
 
@@ -140,11 +152,21 @@ export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote
 
   #onMessage(message: PortMessage): void {
     switch (message.type) {
-      case 'call': void this.#run(message.id, message.method, message.params); break;
-      case 'notify': void this.#notified(message.method, message.params); break;
-      case 'abort': this.#running.get(message.id)?.abort(); break;
-      case 'result': this.#settle(message.id)?.resolve(message.value as never); break;
-      case 'error': this.#settle(message.id)?.reject(new LayerswarmError(message.error.code, message.error.message)); break;
+      case 'call':
+        void this.#run(message.id, message.method, message.params);
+        break;
+      case 'notify':
+        void this.#notified(message.method, message.params);
+        break;
+      case 'abort':
+        this.#running.get(message.id)?.abort();
+        break;
+      case 'result':
+        this.#settle(message.id)?.resolve(message.value as never);
+        break;
+      case 'error':
+        this.#settle(message.id)?.reject(new LayerswarmError(message.error.code, message.error.message));
+        break;
     }
   }
 

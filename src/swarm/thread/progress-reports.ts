@@ -19,12 +19,19 @@ export class ProgressReports {
   #lastActivity = '';
   #wasBusy = false;
 
-  constructor(exchange: Exchange, sessions: LaneSessions, origins: Pick<WorkerOrigins, 'takeRead'>, send: (report: ProgressReport) => void) {
+  constructor(
+    exchange: Exchange,
+    sessions: LaneSessions,
+    origins: Pick<WorkerOrigins, 'takeRead'>,
+    send: (report: ProgressReport) => void,
+  ) {
     this.#exchange = exchange;
     this.#sessions = sessions;
     this.#origins = origins;
     this.#send = send;
-    this.#timer = setInterval(() => { this.#tick(); }, INTERVAL_MS).unref();
+    this.#timer = setInterval(() => {
+      this.#tick();
+    }, INTERVAL_MS).unref();
   }
 
   /** At once: somebody is about to be told that a transfer ended. */
@@ -52,8 +59,17 @@ export class ProgressReports {
     const { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces } = this.#exchange.totals();
     const transfers = this.#exchange.transfers().map((status) => ({ ...status, digest: status.digest.toString() }));
     this.#send({
-      transfers, fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces, activity: this.#activity(), slow: this.#exchange.slowPeers(), lanes,
-      overShare: this.#exchange.peersOverShare, read: this.#origins.takeRead(), wrong: [...this.#exchange.wrongPieces()],
+      transfers,
+      fromOriginBytes,
+      fromPeersBytes,
+      toPeersBytes,
+      verifiedPieces,
+      activity: this.#activity(),
+      slow: this.#exchange.slowPeers(),
+      lanes,
+      overShare: this.#exchange.peersOverShare,
+      read: this.#origins.takeRead(),
+      wrong: [...this.#exchange.wrongPieces()],
     });
   }
 

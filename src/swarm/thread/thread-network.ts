@@ -10,7 +10,19 @@ import type { MainMethods, PeerSnapshot, WorkerMethods } from './thread-protocol
 
 type NetworkMethods = Pick<
   MainMethods,
-  'send' | 'request' | 'ban' | 'misbehaved' | 'nextProvider' | 'endSearch' | 'recordedHosts' | 'findClosest' | 'openStream' | 'streamSend' | 'streamPause' | 'streamEnd' | 'streamDestroy'
+  | 'send'
+  | 'request'
+  | 'ban'
+  | 'misbehaved'
+  | 'nextProvider'
+  | 'endSearch'
+  | 'recordedHosts'
+  | 'findClosest'
+  | 'openStream'
+  | 'streamSend'
+  | 'streamPause'
+  | 'streamEnd'
+  | 'streamDestroy'
 >;
 
 interface Search {
@@ -46,10 +58,17 @@ export class ThreadNetwork {
   }
 
   readonly handlers: Handlers<NetworkMethods> = {
-    send: ({ peerId, message }) => { this.#network.send(peerId, message); },
-    request: async ({ peerId, message, answer, timeoutMs }, signal) => await this.#network.request(peerId, message, answer, { signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
-    ban: ({ peerId, reason, until }) => { this.#network.ban(peerId, reason, until); },
-    misbehaved: ({ peerId, error }) => { this.#network.cut(peerId, new LayerswarmError('peer-misbehaved', error)); },
+    send: ({ peerId, message }) => {
+      this.#network.send(peerId, message);
+    },
+    request: async ({ peerId, message, answer, timeoutMs }, signal) =>
+      await this.#network.request(peerId, message, answer, { signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) }),
+    ban: ({ peerId, reason, until }) => {
+      this.#network.ban(peerId, reason, until);
+    },
+    misbehaved: ({ peerId, error }) => {
+      this.#network.cut(peerId, new LayerswarmError('peer-misbehaved', error));
+    },
     nextProvider: async ({ search: id, blob }) => {
       let search = this.#searches.get(id);
       if (search === undefined) {
@@ -82,8 +101,12 @@ export class ThreadNetwork {
       if (paused) this.#open.get(stream)?.pause();
       else this.#open.get(stream)?.resume();
     },
-    streamEnd: ({ stream }) => { void this.#open.get(stream)?.end(); },
-    streamDestroy: ({ stream, error }) => { this.#open.get(stream)?.destroy(new LayerswarmError('peer-gone', error)); },
+    streamEnd: ({ stream }) => {
+      void this.#open.get(stream)?.end();
+    },
+    streamDestroy: ({ stream, error }) => {
+      this.#open.get(stream)?.destroy(new LayerswarmError('peer-gone', error));
+    },
   };
 
   /** A member says something that is for the thread. */
@@ -107,7 +130,10 @@ export class ThreadNetwork {
 
   /** Tells the thread how far members are away, by what was measured last. */
   tellLatencies(): void {
-    this.#worker().notify('latencies', this.#network.peers().map(({ peerId, latencyMs }) => [peerId, latencyMs] as const));
+    this.#worker().notify(
+      'latencies',
+      this.#network.peers().map(({ peerId, latencyMs }) => [peerId, latencyMs] as const),
+    );
   }
 
   /** The thread is gone. */
@@ -135,7 +161,9 @@ export class ThreadNetwork {
         this.#worker().notify('streamData', { stream, bytes });
         return true;
       },
-      onDrain: () => { this.#worker().notify('streamDrained', { stream }); },
+      onDrain: () => {
+        this.#worker().notify('streamDrained', { stream });
+      },
       onClose: (error) => {
         if (!this.#open.delete(stream)) return;
         this.#worker().notify('streamClosed', { stream, error: error?.message });
@@ -147,4 +175,3 @@ export class ThreadNetwork {
 function snapshot({ peerId, name, agent, address, direction, zone, origin, latencyMs, bulkThreads }: Peer): PeerSnapshot {
   return { peerId, name, agent, address, direction, zone, origin, latencyMs, bulkThreads };
 }
-

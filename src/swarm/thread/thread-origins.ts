@@ -29,13 +29,17 @@ export class ThreadOrigins {
   }
 
   readonly handlers: Handlers<OriginMethods> = {
-    originSize: async ({ origin, repository, digest }, signal) => await this.#get(origin).blobSize(repository, Digest.parse(digest), signal),
-    originSend: async ({ origin, request, what }, signal) => this.#ids.get(await this.#reads(origin).send(what, this.#transport(request), signal))!,
+    originSize: async ({ origin, repository, digest }, signal) =>
+      await this.#get(origin).blobSize(repository, Digest.parse(digest), signal),
+    originSend: async ({ origin, request, what }, signal) =>
+      this.#ids.get(await this.#reads(origin).send(what, this.#transport(request), signal))!,
     originClosed: ({ answer }) => {
       this.#bodies.get(answer)?.close();
       this.#bodies.delete(answer);
     },
-    originRanges: ({ origin, heeded }) => { this.#reads(origin).tellRanges(heeded); },
+    originRanges: ({ origin, heeded }) => {
+      this.#reads(origin).tellRanges(heeded);
+    },
   };
 
   /** The thread has read so much. */
@@ -78,11 +82,14 @@ export class ThreadOrigins {
     return async (way, { url, headers, headersTimeout, stallTimeout, signal }) => {
       const worker = this.#worker();
       const said = await worker.call('originExchange', { request, way, url: url.href, headers, headersTimeout, stallTimeout }, { signal });
-      if ('code' in said) throw new AttemptFailed({ error: new LayerswarmError(said.code, said.message), transient: said.transient, outage: said.outage });
+      if ('code' in said)
+        throw new AttemptFailed({ error: new LayerswarmError(said.code, said.message), transient: said.transient, outage: said.outage });
       const id = said.answer;
       const body = new RemoteBody({
         excerpt: async (limit) => await worker.call('originExcerpt', { answer: id, limit }),
-        discard: () => { worker.notify('originDiscard', { answer: id }); },
+        discard: () => {
+          worker.notify('originDiscard', { answer: id });
+        },
       });
       this.#bodies.set(id, body);
       const answer = new Answer(url, said.status, said.headers, body);

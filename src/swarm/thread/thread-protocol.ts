@@ -38,7 +38,10 @@ export interface BulkWorkerOptions {
 }
 
 /** A member as it was when this was said. */
-export type PeerSnapshot = Pick<Peer, 'peerId' | 'name' | 'agent' | 'address' | 'direction' | 'zone' | 'origin' | 'latencyMs' | 'bulkThreads'>;
+export type PeerSnapshot = Pick<
+  Peer,
+  'peerId' | 'name' | 'agent' | 'address' | 'direction' | 'zone' | 'origin' | 'latencyMs' | 'bulkThreads'
+>;
 
 /** An origin of the main thread. */
 export interface OriginRef {
@@ -189,7 +192,10 @@ export interface MainMethods {
   blobSize: Method<{ digest: string }, number | undefined>;
   mayShare: Method<{ digest: string }, boolean>;
   /** It counts as in use until `closeBlob`. @throws `not-found` */
-  openBlob: Method<{ digest: string }, { readonly handle: number; readonly size: number; readonly path: string; readonly found: FoundFile | undefined }>;
+  openBlob: Method<
+    { digest: string },
+    { readonly handle: number; readonly size: number; readonly path: string; readonly found: FoundFile | undefined }
+  >;
   closeBlob: Method<{ handle: number }>;
   /** As `FileGuard.expected`, `right` and `wrong`, and `GuardedBlobs.doubt`. */
   expectedOf: Method<{ digest: string; file: string }, PortCheckpoints | 'unknown' | undefined>;
@@ -200,7 +206,12 @@ export interface MainMethods {
   checkpoints: Method<{ digest: string }, PortCheckpoints | undefined>;
   openPartial: Method<
     { digest: string; size: number; pieceLength: number },
-    { readonly partial: number; readonly paths: { readonly data: string; readonly state: string }; readonly syncBytes: number; readonly syncIntervalMs: number }
+    {
+      readonly partial: number;
+      readonly paths: { readonly data: string; readonly state: string };
+      readonly syncBytes: number;
+      readonly syncIntervalMs: number;
+    }
   >;
   /** The closed file is proven and synced: gives it its name. */
   publishPartial: Method<{ partial: number; checkpointLength: number; digests: readonly Uint8Array[] }>;

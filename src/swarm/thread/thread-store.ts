@@ -8,7 +8,22 @@ import { LentPartial } from './lent-partial.ts';
 import type { Handlers, PortRpc } from './port-rpc.ts';
 import { type FoundFile, fromPort, type MainMethods, type WorkerMethods } from './thread-protocol.ts';
 
-type StoreMethods = Pick<MainMethods, 'blobSize' | 'mayShare' | 'openBlob' | 'closeBlob' | 'expectedOf' | 'foundRight' | 'foundWrong' | 'doubtBlob' | 'writeBlob' | 'checkpoints' | 'openPartial' | 'publishPartial' | 'partialClosed'>;
+type StoreMethods = Pick<
+  MainMethods,
+  | 'blobSize'
+  | 'mayShare'
+  | 'openBlob'
+  | 'closeBlob'
+  | 'expectedOf'
+  | 'foundRight'
+  | 'foundWrong'
+  | 'doubtBlob'
+  | 'writeBlob'
+  | 'checkpoints'
+  | 'openPartial'
+  | 'publishPartial'
+  | 'partialClosed'
+>;
 
 export interface ThreadStoreOptions {
   readonly blobs: BlobStore & PartialLender & GuardedBlobs;
@@ -46,40 +61,59 @@ export class ThreadStore {
       const reader = this.#readers.get(handle);
       this.#readers.delete(handle);
       if (reader === undefined) return;
-      const closing = reader.close().finally(() => { this.#closing.delete(closing); });
+      const closing = reader.close().finally(() => {
+        this.#closing.delete(closing);
+      });
       this.#closing.add(closing);
       await closing;
     },
     expectedOf: async ({ digest, file }) => await this.#options.blobs.guard(Digest.parse(digest))?.expected(file),
-    foundRight: ({ digest, file, found }) => { this.#options.blobs.guard(Digest.parse(digest))?.right(file, fromPort(found)); },
-    foundWrong: async ({ digest }) => { await this.#options.blobs.guard(Digest.parse(digest))?.wrong(); },
-    doubtBlob: ({ digest }) => { this.#options.blobs.doubt(Digest.parse(digest)); },
-    writeBlob: async ({ digest, bytes }) => { await this.#options.blobs.write(once(bytes), { expected: Digest.parse(digest) }); },
+    foundRight: ({ digest, file, found }) => {
+      this.#options.blobs.guard(Digest.parse(digest))?.right(file, fromPort(found));
+    },
+    foundWrong: async ({ digest }) => {
+      await this.#options.blobs.guard(Digest.parse(digest))?.wrong();
+    },
+    doubtBlob: ({ digest }) => {
+      this.#options.blobs.doubt(Digest.parse(digest));
+    },
+    writeBlob: async ({ digest, bytes }) => {
+      await this.#options.blobs.write(once(bytes), { expected: Digest.parse(digest) });
+    },
     checkpoints: async ({ digest }) => await this.#options.blobs.checkpoints(Digest.parse(digest)),
     openPartial: async ({ digest: text, size, pieceLength }) => {
       const digest = Digest.parse(text);
       const partial = this.#nextId++;
       const worker = this.#options.worker();
-      return await this.#options.blobs.lendPartial(digest, size, pieceLength, (owner, paths) => {
-        const lent = new LentPartial({
-          digest, size, owner,
-          path: paths.data,
-          haveBytes: () => this.#options.haveBytes(digest),
-          removed: () => { worker.notify('partialRemoved', { partial }); },
-          close: async () => {
-            // A thread that is gone has closed everything.
-            if (!worker.isClosed) await worker.call('closePartial', { partial });
-          },
-        });
-        this.#partials.set(partial, lent);
-        const { bytes: syncBytes, intervalMs: syncIntervalMs } = owner.sync;
-        return Promise.resolve(Object.assign(lent, { answer: { partial, paths, syncBytes, syncIntervalMs } }));
-      }).then(({ answer }) => answer);
+      return await this.#options.blobs
+        .lendPartial(digest, size, pieceLength, (owner, paths) => {
+          const lent = new LentPartial({
+            digest,
+            size,
+            owner,
+            path: paths.data,
+            haveBytes: () => this.#options.haveBytes(digest),
+            removed: () => {
+              worker.notify('partialRemoved', { partial });
+            },
+            close: async () => {
+              // A thread that is gone has closed everything.
+              if (!worker.isClosed) await worker.call('closePartial', { partial });
+            },
+          });
+          this.#partials.set(partial, lent);
+          const { bytes: syncBytes, intervalMs: syncIntervalMs } = owner.sync;
+          return Promise.resolve(Object.assign(lent, { answer: { partial, paths, syncBytes, syncIntervalMs } }));
+        })
+        .then(({ answer }) => answer);
     },
     publishPartial: async ({ partial, checkpointLength, digests }) => {
       const lent = this.#partials.get(partial);
       if (lent === undefined) throw new LayerswarmError('internal', 'the unfinished blob is closed');
-      await lent.publish(checkpointLength, digests.map((digest) => Buffer.from(digest)));
+      await lent.publish(
+        checkpointLength,
+        digests.map((digest) => Buffer.from(digest)),
+      );
     },
     partialClosed: async ({ partial, haveBytes, committed }) => {
       const lent = this.#partials.get(partial);
@@ -98,7 +132,14 @@ export class ThreadStore {
     const [readers, partials] = [[...this.#readers.values()], [...this.#partials.values()]];
     this.#readers.clear();
     this.#partials.clear();
-    await Promise.all([...readers.map(async (reader) => { await reader.close(); }), ...partials.map(async (lent) => { await lent.ended(undefined, false); })]);
+    await Promise.all([
+      ...readers.map(async (reader) => {
+        await reader.close();
+      }),
+      ...partials.map(async (lent) => {
+        await lent.ended(undefined, false);
+      }),
+    ]);
   }
 }
 

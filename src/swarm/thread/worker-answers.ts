@@ -34,25 +34,44 @@ export class WorkerAnswers {
         const answer = await exchange(dispatchers[wanted.way], { ...wanted, method: 'GET', url, signal });
         const id = this.#nextId++;
         this.#answers.set(id, answer);
-        answer.onClose(() => { this.#main().notify('originClosed', { answer: id }); });
+        answer.onClose(() => {
+          this.#main().notify('originClosed', { answer: id });
+        });
         return { answer: id, status: answer.status, headers: answer.headers };
       } catch (error) {
-        const { error: { code, message }, transient, outage } = transportFailure(what, url.host, error, signal);
+        const {
+          error: { code, message },
+          transient,
+          outage,
+        } = transportFailure(what, url.host, error, signal);
         return { code, message, transient, outage };
       }
     },
-    originExcerpt: async ({ answer, limit }: { answer: number; limit: number }): Promise<Uint8Array> => Uint8Array.from(await this.#take(answer)?.excerpt(limit) ?? []),
-    originDiscard: ({ answer }: { answer: number }): void => { this.#take(answer)?.discard(); },
+    originExcerpt: async ({ answer, limit }: { answer: number; limit: number }): Promise<Uint8Array> =>
+      Uint8Array.from((await this.#take(answer)?.excerpt(limit)) ?? []),
+    originDiscard: ({ answer }: { answer: number }): void => {
+      this.#take(answer)?.discard();
+    },
   };
 
   /** @throws as `Origin` says */
-  async send(origin: OriginRef, dispatchers: Dispatchers, { what, target, access, accept, headers = {}, locationKey, signal }: RegistryRequest): Promise<Answer> {
+  async send(
+    origin: OriginRef,
+    dispatchers: Dispatchers,
+    { what, target, access, accept, headers = {}, locationKey, signal }: RegistryRequest,
+  ): Promise<Answer> {
     const request = this.#nextId++;
     this.#pending.set(request, { dispatchers, what, signal });
     try {
-      const id = await this.#main().call('originSend', {
-        origin: origin.id, request, what: { what, access, accept, headers, target: String(target), ...(locationKey === undefined ? {} : { locationKey }) },
-      }, { signal });
+      const id = await this.#main().call(
+        'originSend',
+        {
+          origin: origin.id,
+          request,
+          what: { what, access, accept, headers, target: String(target), ...(locationKey === undefined ? {} : { locationKey }) },
+        },
+        { signal },
+      );
       return this.#take(id)!;
     } finally {
       this.#pending.delete(request);

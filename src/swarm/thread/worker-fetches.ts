@@ -21,12 +21,19 @@ export class WorkerFetches {
 
   readonly handlers = {
     fetch: ({ id, digest, size, repository, origin, shared, isAbsent, sources, pull }: FetchParams): void => {
-      this.#fetches.set(id, this.#exchange.fetch({
-        digest: Digest.parse(digest), repository, shared, isAbsent, pull,
-        ...(size === undefined ? {} : { size }),
-        ...(origin === undefined ? {} : { origin: this.#origins.get(origin) }),
-        ...(sources === undefined ? {} : { sources }),
-      }));
+      this.#fetches.set(
+        id,
+        this.#exchange.fetch({
+          digest: Digest.parse(digest),
+          repository,
+          shared,
+          isAbsent,
+          pull,
+          ...(size === undefined ? {} : { size }),
+          ...(origin === undefined ? {} : { origin: this.#origins.get(origin) }),
+          ...(sources === undefined ? {} : { sources }),
+        }),
+      );
     },
     size: async ({ id }: { id: number }): Promise<number> => await this.#get(id).size(),
     done: async ({ id }: { id: number }): Promise<void> => {
@@ -41,7 +48,8 @@ export class WorkerFetches {
       this.#fetches.get(id)?.release();
       this.#fetches.delete(id);
     },
-    vouched: async ({ id, offset, wanted }: WorkerMethods['vouched']['params']): Promise<Uint8Array | undefined> => await this.#fetches.get(id)?.vouchedPiece(offset, wanted),
+    vouched: async ({ id, offset, wanted }: WorkerMethods['vouched']['params']): Promise<Uint8Array | undefined> =>
+      await this.#fetches.get(id)?.vouchedPiece(offset, wanted),
   };
 
   #get(id: number): ExchangeFetch {

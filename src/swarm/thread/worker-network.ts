@@ -43,7 +43,9 @@ export class WorkerNetwork implements BlobNetwork {
       peer: (peerId) => this.peer(peerId),
       current: (route) => this.lanes?.current(route),
       open: async (route) => await this.#lane(route),
-      misbehaved: (peerId, error) => { this.#main().notify('misbehaved', { peerId, error: error.message }); },
+      misbehaved: (peerId, error) => {
+        this.#main().notify('misbehaved', { peerId, error: error.message });
+      },
     });
   }
 
@@ -93,7 +95,12 @@ export class WorkerNetwork implements BlobNetwork {
     else this.#main().notify('send', { peerId, message });
   }
 
-  async request<T extends MessageType>(peerId: string, message: Message, answer: T, options: { signal?: AbortSignal; timeoutMs?: number } = {}): Promise<MessageOf<T>> {
+  async request<T extends MessageType>(
+    peerId: string,
+    message: Message,
+    answer: T,
+    options: { signal?: AbortSignal; timeoutMs?: number } = {},
+  ): Promise<MessageOf<T>> {
     const route = this.#laneFor(peerId, message);
     if (route !== undefined) return await this.words.request(route, message as Word, answer, options);
     // The next ones spare both main threads: who is asked for one blob is asked for the others of its image.
@@ -145,12 +152,15 @@ export class WorkerNetwork implements BlobNetwork {
   }
 
   async findClosest(key: Uint8Array, signal: AbortSignal): Promise<string | undefined> {
-    return await this.#main().call('findClosest', { key }, { signal }).catch(() => undefined);
+    return await this.#main()
+      .call('findClosest', { key }, { signal })
+      .catch(() => undefined);
   }
 
   async #lane(route: Route, signal?: AbortSignal): Promise<Lane> {
     const { peerId } = parseRoute(route);
-    if (this.lanes === undefined || this.peer(peerId) === undefined) throw new LayerswarmError('peer-gone', `peer ${peerId} is not connected`);
+    if (this.lanes === undefined || this.peer(peerId) === undefined)
+      throw new LayerswarmError('peer-gone', `peer ${peerId} is not connected`);
     return await this.lanes.lane(route, signal);
   }
 

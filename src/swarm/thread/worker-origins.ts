@@ -58,7 +58,8 @@ export class WorkerOrigins {
       // Assigned, not spread: what it says of ranges changes.
       origin = Object.assign(this.#reader(ref), {
         url: ref.url,
-        blobSize: async (repository: string, digest: Digest, signal?: AbortSignal) => await this.#main().call('originSize', { origin: ref.id, repository, digest: digest.toString() }, { signal }),
+        blobSize: async (repository: string, digest: Digest, signal?: AbortSignal) =>
+          await this.#main().call('originSize', { origin: ref.id, repository, digest: digest.toString() }, { signal }),
       });
       this.#origins.set(ref.id, origin);
     }
@@ -68,12 +69,24 @@ export class WorkerOrigins {
   #reader(ref: OriginRef): Pick<BlobOrigin, 'readBlob' | 'ranges'> {
     const { reads, url } = ref;
     const member = embeddedOriginPeer(url);
-    if (member !== undefined) return { readBlob: (_repository, digest, range, signal) => this.#readMember(ref, member, digest, range, signal) };
+    if (member !== undefined)
+      return { readBlob: (_repository, digest, range, signal) => this.#readMember(ref, member, digest, range, signal) };
     if (reads === undefined) throw new LayerswarmError('internal', `there is no way to read blobs of ${url}`);
-    const options = { origin: ref, reads, answers: this.#answers, sharedRate: this.#rate, main: this.#main, count: (bytes: number) => { this.#count(ref, bytes); } };
+    const options = {
+      origin: ref,
+      reads,
+      answers: this.#answers,
+      sharedRate: this.#rate,
+      main: this.#main,
+      count: (bytes: number) => {
+        this.#count(ref, bytes);
+      },
+    };
     let registry: WorkerRegistry | undefined;
     return {
-      get ranges() { return registry?.ranges ?? 'unknown'; },
+      get ranges() {
+        return registry?.ranges ?? 'unknown';
+      },
       readBlob: async function* (repository, digest, range, signal) {
         const { WorkerRegistry: Registry } = await httpReader();
         registry ??= new Registry(options);
@@ -83,7 +96,13 @@ export class WorkerOrigins {
   }
 
   /** The bytes of an origin that is embedded in a member come over its lane: they stay on this thread. */
-  async *#readMember(origin: OriginRef, peerId: string, digest: Digest, range: ByteRange, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *#readMember(
+    origin: OriginRef,
+    peerId: string,
+    digest: Digest,
+    range: ByteRange,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
     for await (const chunk of readFromMember(this.#network, peerId, digest, range, signal)) {
       this.#count(origin, chunk.length);
       yield chunk;

@@ -35,7 +35,10 @@ export class WorkerRegistry implements BlobHttp {
   #heedsRanges: boolean | undefined;
 
   constructor(options: WorkerRegistryOptions) {
-    const { reads: { connections, rate }, sharedRate } = options;
+    const {
+      reads: { connections, rate },
+      sharedRate,
+    } = options;
     this.#options = options;
     this.dispatchers = makeDispatchers(connections);
     this.host = new URL(connections.url).host;

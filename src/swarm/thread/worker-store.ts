@@ -26,8 +26,12 @@ export class WorkerStore implements ExchangeStore {
     blobRemoved: ({ digest }: { digest: string }): void => {
       for (const listener of this.#removed) listener(Digest.parse(digest));
     },
-    partialRemoved: ({ partial }: { partial: number }): void => { this.#partials.get(partial)?.markRemoved(); },
-    closePartial: async ({ partial }: { partial: number }): Promise<void> => { await this.#partials.get(partial)?.close(); },
+    partialRemoved: ({ partial }: { partial: number }): void => {
+      this.#partials.get(partial)?.markRemoved();
+    },
+    closePartial: async ({ partial }: { partial: number }): Promise<void> => {
+      await this.#partials.get(partial)?.close();
+    },
   };
 
   async size(digest: Digest): Promise<number | undefined> {
@@ -36,7 +40,9 @@ export class WorkerStore implements ExchangeStore {
 
   async open(digest: Digest): Promise<BlobReader> {
     const { found, handle, path, size } = await this.#main().call('openBlob', { digest: digest.toString() });
-    const release = (): void => { this.#main().notify('closeBlob', { handle }); };
+    const release = (): void => {
+      this.#main().notify('closeBlob', { handle });
+    };
     try {
       return await FileBlobReader.open(path, size, release, {
         ...this.#checks.guarding(digest, size, this.#guard(digest)),
@@ -77,19 +83,32 @@ export class WorkerStore implements ExchangeStore {
         const expected = file === found?.file ? found.expected : await main.call('expectedOf', { ...blob, file });
         return typeof expected === 'object' ? fromPort(expected) : expected;
       },
-      right: (file, found) => { main.notify('foundRight', { ...blob, file, found }); },
-      wrong: async () => { await main.call('foundWrong', blob); },
+      right: (file, found) => {
+        main.notify('foundRight', { ...blob, file, found });
+      },
+      wrong: async () => {
+        await main.call('foundWrong', blob);
+      },
     };
   }
 
   async openPartial(digest: Digest, size: number, pieceLength: number): Promise<PartialBlob> {
-    const { partial: id, paths, syncBytes, syncIntervalMs } = await this.#main().call('openPartial', { digest: digest.toString(), size, pieceLength });
+    const {
+      partial: id,
+      paths,
+      syncBytes,
+      syncIntervalMs,
+    } = await this.#main().call('openPartial', { digest: digest.toString(), size, pieceLength });
     this.#sync ??= new SyncPolicy({ bytes: syncBytes, intervalMs: syncIntervalMs });
     const owner = {
       sync: this.#sync,
       haveBytes: 0,
       publish: async ({ checkpointLength, prefixDigests }: OwnedPartial): Promise<void> => {
-        await this.#main().call('publishPartial', { partial: id, checkpointLength, digests: prefixDigests.map((prefix) => Uint8Array.from(prefix)) });
+        await this.#main().call('publishPartial', {
+          partial: id,
+          checkpointLength,
+          digests: prefixDigests.map((prefix) => Uint8Array.from(prefix)),
+        });
       },
       closed: async (file: OwnedPartial): Promise<void> => {
         this.#partials.delete(id);
@@ -102,7 +121,9 @@ export class WorkerStore implements ExchangeStore {
       return file;
     } catch (error) {
       // why it could not be opened counts, not what else fails then
-      await this.#main().call('partialClosed', { partial: id, haveBytes: undefined, committed: false }).catch(() => undefined);
+      await this.#main()
+        .call('partialClosed', { partial: id, haveBytes: undefined, committed: false })
+        .catch(() => undefined);
       throw error;
     }
   }

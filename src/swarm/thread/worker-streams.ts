@@ -22,9 +22,15 @@ export class WorkerStreams implements LaneStreams {
   }
 
   readonly handlers = {
-    streamOpened: ({ stream, route }: { stream: number; route: Route }): void => { this.onOpened?.(route, this.#add(stream)); },
-    streamData: ({ stream, bytes }: { stream: number; bytes: Uint8Array }): void => { this.#streams.get(stream)?.data(bytes); },
-    streamDrained: ({ stream }: { stream: number }): void => { this.#streams.get(stream)?.drained(); },
+    streamOpened: ({ stream, route }: { stream: number; route: Route }): void => {
+      this.onOpened?.(route, this.#add(stream));
+    },
+    streamData: ({ stream, bytes }: { stream: number; bytes: Uint8Array }): void => {
+      this.#streams.get(stream)?.data(bytes);
+    },
+    streamDrained: ({ stream }: { stream: number }): void => {
+      this.#streams.get(stream)?.drained();
+    },
     streamClosed: ({ stream, error }: { stream: number; error: string | undefined }): void => {
       this.#streams.get(stream)?.closed(error === undefined ? undefined : new LayerswarmError('peer-gone', error));
       this.#streams.delete(stream);
@@ -74,7 +80,9 @@ class PortStream implements LaneTransport {
 
   set handler(handler: TransportHandler | undefined) {
     this.#handler = handler;
-    queueMicrotask(() => { for (const bytes of this.#early.splice(0)) handler?.onData(bytes); });
+    queueMicrotask(() => {
+      for (const bytes of this.#early.splice(0)) handler?.onData(bytes);
+    });
   }
 
   get sendBuffered(): number {
@@ -82,7 +90,10 @@ class PortStream implements LaneTransport {
   }
 
   send(header: Uint8Array, payload?: Uint8Array, free?: () => void): boolean {
-    if (this.#batched === 0) queueMicrotask(() => { this.#flush(); });
+    if (this.#batched === 0)
+      queueMicrotask(() => {
+        this.#flush();
+      });
     // The memory is used again as soon as this returns.
     for (const bytes of payload === undefined ? [header] : [header, payload]) {
       this.#batch.push(Uint8Array.from(bytes));

@@ -5,7 +5,13 @@ import { BlockCompressor, gzipFormat, zstdFormat } from '../../../src/convert/pa
 // The floor of a compressed conversion: node compressor-alone.ts gzip|zstd INPUT OUTPUT
 const [kind, input, output] = process.argv.slice(2) as [string, string, string];
 const [from, to] = [openSync(input, 'r'), openSync(output, 'w')];
-const compressor = new BlockCompressor(kind === 'zstd' ? zstdFormat() : gzipFormat(), (bytes) => { writeSync(to, bytes); }, availableParallelism());
+const compressor = new BlockCompressor(
+  kind === 'zstd' ? zstdFormat() : gzipFormat(),
+  (bytes) => {
+    writeSync(to, bytes);
+  },
+  availableParallelism(),
+);
 const chunk = Buffer.allocUnsafe(2 ** 20);
 for (let count = readSync(from, chunk); count > 0; count = readSync(from, chunk)) {
   compressor.push(chunk.subarray(0, count));

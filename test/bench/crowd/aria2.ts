@@ -27,8 +27,30 @@ export async function runAria2(stage: Stage): Promise<SystemResult> {
   // The tracker gives up root, and makes this folder its root before it reads the list.
   chmodSync(folder, 0o755);
   writeFileSync(join(folder, 'whitelist'), `${hash}\n`);
-  originHost.start(cleanup, 'opentracker', ['-i', originHost.address, '-p', String(TRACKER_PORT), '-P', String(TRACKER_PORT), '-w', 'whitelist', '-d', folder, '-u', 'nobody']);
-  const seeder = originHost.start(cleanup, 'aria2c', [...OPTIONS, '--check-integrity', '--seed-ratio=0', '--enable-rpc', `--rpc-listen-port=${RPC_PORT}`, '-d', join(source, '..'), torrent]);
+  originHost.start(cleanup, 'opentracker', [
+    '-i',
+    originHost.address,
+    '-p',
+    String(TRACKER_PORT),
+    '-P',
+    String(TRACKER_PORT),
+    '-w',
+    'whitelist',
+    '-d',
+    folder,
+    '-u',
+    'nobody',
+  ]);
+  const seeder = originHost.start(cleanup, 'aria2c', [
+    ...OPTIONS,
+    '--check-integrity',
+    '--seed-ratio=0',
+    '--enable-rpc',
+    `--rpc-listen-port=${RPC_PORT}`,
+    '-d',
+    join(source, '..'),
+    torrent,
+  ]);
   await waitFor('the seed to be known to the tracker', () => isSeeded(originHost, hash));
 
   const command = (host: Host): string[] => {
@@ -40,33 +62,49 @@ export async function runAria2(stage: Stage): Promise<SystemResult> {
     return ['aria2c', ...OPTIONS, '--seed-ratio=0', `--on-bt-download-complete=${done}`, '-d', own, torrent];
   };
   const busy = startBusyClock();
-  const { runs, begin } = await startTogether(stage, hosts.map((host) => ({ host, command: command(host) })));
+  const { runs, begin } = await startTogether(
+    stage,
+    hosts.map((host) => ({ host, command: command(host) })),
+  );
   const originCpuBefore = cpuSecondsOf([seeder.pid]);
   const meter = startMeter(await Promise.all(runs.map(async (starting) => (await starting).program.pid)));
-  const result = await Promise.all(runs.map(async (starting, i): Promise<HostResult> => {
-    const { program, startedAt } = await starting;
-    const { dieAt } = crowd.hosts[i]!;
-    if (dieAt !== undefined) {
-      killAt(stage, dieAt, begin, () => { program.kill('SIGKILL'); });
-      return { proven: undefined, client: undefined };
-    }
-    const done = join(folder, hosts[i]!.name, 'done');
-    await program.waitFor('aria2c to be done', () => existsSync(done), 1_200_000);
-    const seconds = (statSync(done).mtimeMs - startedAt) / 1000;
-    return { proven: seconds, client: seconds };
-  }));
+  const result = await Promise.all(
+    runs.map(async (starting, i): Promise<HostResult> => {
+      const { program, startedAt } = await starting;
+      const { dieAt } = crowd.hosts[i]!;
+      if (dieAt !== undefined) {
+        killAt(stage, dieAt, begin, () => {
+          program.kill('SIGKILL');
+        });
+        return { proven: undefined, client: undefined };
+      }
+      const done = join(folder, hosts[i]!.name, 'done');
+      await program.waitFor('aria2c to be done', () => existsSync(done), 1_200_000);
+      const seconds = (statSync(done).mtimeMs - startedAt) / 1000;
+      return { proven: seconds, client: seconds };
+    }),
+  );
   const used = busy();
   const cost = meter();
   const originCpuSeconds = cpuSecondsOf([seeder.pid]) - originCpuBefore;
   for (const [i, { client }] of result.entries()) {
-    if (client !== undefined && await fileDigest(join(folder, hosts[i]!.name, 'data')) !== digest.toString()) throw new Error('aria2 has wrong bytes');
+    if (client !== undefined && (await fileDigest(join(folder, hosts[i]!.name, 'data'))) !== digest.toString())
+      throw new Error('aria2 has wrong bytes');
   }
-  return { hosts: result, busy: used, originCopies: await uploadedBy(originHost) / payload.bytes, cost, originCpuSeconds };
+  return { hosts: result, busy: used, originCopies: (await uploadedBy(originHost)) / payload.bytes, cost, originCpuSeconds };
 }
 
 const OPTIONS = [
-  '--no-conf', '--enable-dht=false', '--enable-dht6=false', '--bt-enable-lpd=false', '--file-allocation=none', '--bt-max-peers=0', '--allow-overwrite=true',
-  '--summary-interval=0', '--console-log-level=error', '--disable-ipv6=true',
+  '--no-conf',
+  '--enable-dht=false',
+  '--enable-dht6=false',
+  '--bt-enable-lpd=false',
+  '--file-allocation=none',
+  '--bt-max-peers=0',
+  '--allow-overwrite=true',
+  '--summary-interval=0',
+  '--console-log-level=error',
+  '--disable-ipv6=true',
 ];
 
 /** Payload bytes that the one torrent of the aria2 on this host has sent so far. */
@@ -79,5 +117,7 @@ async function uploadedBy(host: Host): Promise<number> {
 
 async function isSeeded(host: Host, hash: string): Promise<boolean> {
   const escaped = hash.replaceAll(/../g, '%$&');
-  return (await host.run('curl', ['-s', `http://${host.address}:${TRACKER_PORT}/scrape?info_hash=${escaped}`])).stdout.includes('completei1e');
+  return (await host.run('curl', ['-s', `http://${host.address}:${TRACKER_PORT}/scrape?info_hash=${escaped}`])).stdout.includes(
+    'completei1e',
+  );
 }

@@ -6,15 +6,22 @@ const WIDTH = 720;
 const HEIGHT = 360;
 const MARGIN = { left: 56, right: 16, top: 40, bottom: 44 };
 const COLOURS: Record<System, string> = { layerswarm: '#0a7d4f', aria2: '#c2571a', mirror: '#6a5acd', http: '#777777' };
-const NAMES: Record<System, string> = { layerswarm: 'layerswarm', aria2: 'aria2 + opentracker', mirror: 'pull-through mirror', http: 'plain HTTP' };
+const NAMES: Record<System, string> = {
+  layerswarm: 'layerswarm',
+  aria2: 'aria2 + opentracker',
+  mirror: 'pull-through mirror',
+  http: 'plain HTTP',
+};
 
 /** SVG: how many hosts have the image after how many seconds, one step line a system, on a logarithmic time axis. */
 export function completionChart(results: readonly CaseResult[]): string {
   const { crowd, payloadBytes } = results[0]!;
   const bound = fluidBound(crowd, payloadBytes);
   const longest = Math.max(...results.flatMap(({ hosts }) => hosts.map(({ client }) => client ?? 0)));
-  const x = (seconds: number): number => MARGIN.left + Math.log(Math.max(1, seconds / (bound / 2))) / Math.log(longest * 1.1 / (bound / 2)) * (WIDTH - MARGIN.left - MARGIN.right);
-  const y = (hosts: number): number => HEIGHT - MARGIN.bottom - hosts / crowd.hosts.length * (HEIGHT - MARGIN.top - MARGIN.bottom);
+  const x = (seconds: number): number =>
+    MARGIN.left +
+    (Math.log(Math.max(1, seconds / (bound / 2))) / Math.log((longest * 1.1) / (bound / 2))) * (WIDTH - MARGIN.left - MARGIN.right);
+  const y = (hosts: number): number => HEIGHT - MARGIN.bottom - (hosts / crowd.hosts.length) * (HEIGHT - MARGIN.top - MARGIN.bottom);
   const lines = results.map(({ system, hosts }, i) => {
     const times = hosts.flatMap(({ client }) => client ?? []).sort((a, b) => a - b);
     const path = times.map((seconds, done) => `H${x(seconds).toFixed(1)}V${y(done + 1).toFixed(1)}`).join('');

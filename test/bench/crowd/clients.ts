@@ -39,11 +39,16 @@ export function downloads(first: string | undefined, rest: readonly string[]): s
  * Starts a program on each host, all held back by one pipe until everybody is there, so that they begin within some ms; those
  * of a host that arrives later are started then.
  */
-export async function startTogether({ crowd, payload, cleanup }: Stage, starts: readonly Start[]): Promise<{ readonly runs: readonly Promise<Run>[]; readonly begin: number }> {
+export async function startTogether(
+  { crowd, payload, cleanup }: Stage,
+  starts: readonly Start[],
+): Promise<{ readonly runs: readonly Promise<Run>[]; readonly begin: number }> {
   const fifo = join(tempDir(cleanup, 'gate'), 'gate');
   await runOk('mkfifo', [fifo]);
   const bound = fluidBound(crowd, payload.bytes) * 1000;
-  const held = starts.map(({ host, command }, i) => ((crowd.hosts[i]!.arriveAt ?? 0) > 0 ? undefined : host.start(cleanup, 'sh', ['-c', ': <"$0" && exec "$@"', fifo, ...command])));
+  const held = starts.map(({ host, command }, i) =>
+    (crowd.hosts[i]!.arriveAt ?? 0) > 0 ? undefined : host.start(cleanup, 'sh', ['-c', ': <"$0" && exec "$@"', fifo, ...command]),
+  );
   await delay(300);
   const gate = await open(fifo, 'w');
   const begin = Date.now();
@@ -94,5 +99,7 @@ function quote(command: readonly string[]): string {
 /** Runs `kill` at a share of the fluid bound after `begin`; what it starts is awaited by nobody. */
 export function killAt({ crowd, payload, cleanup }: Stage, share: number, begin: number, kill: () => void): void {
   const timer = setTimeout(kill, share * fluidBound(crowd, payload.bytes) * 1000 - (Date.now() - begin));
-  cleanup.teardown(() => { clearTimeout(timer); });
+  cleanup.teardown(() => {
+    clearTimeout(timer);
+  });
 }

@@ -24,27 +24,53 @@ export async function runLayerswarm(stage: Stage, options: NodeOptions = {}): Pr
   const swarmKey = await makeSwarmKey(cleanup);
   const agents: Agent[] = [];
   for (let at = 0; at < hosts.length; at += STARTED_AT_ONCE) {
-    agents.push(...await Promise.all(hosts.slice(at, at + STARTED_AT_ONCE).map((host) => startAgent(cleanup, { ...options, data: join(tempDir(cleanup, 'node', stores), 'data'), host, origin: origin.url, swarmKey, mdns: true }))));
+    agents.push(
+      ...(await Promise.all(
+        hosts
+          .slice(at, at + STARTED_AT_ONCE)
+          .map((host) =>
+            startAgent(cleanup, {
+              ...options,
+              data: join(tempDir(cleanup, 'node', stores), 'data'),
+              host,
+              origin: origin.url,
+              swarmKey,
+              mdns: true,
+            }),
+          ),
+      )),
+    );
   }
   for (const agent of agents) await agent.waitForPeers(agents.length - 1);
 
   const base = `http://127.0.0.1:5050/v2/${payload.repository}`;
-  const command = downloads(`${base}/manifests/${payload.manifest}`, payload.blobs.map(({ digest }) => `${base}/blobs/${digest.toString()}`));
+  const command = downloads(
+    `${base}/manifests/${payload.manifest}`,
+    payload.blobs.map(({ digest }) => `${base}/blobs/${digest.toString()}`),
+  );
   const meter = startMeter(agents.map(({ info }) => info.pid));
   const compactsBefore = markCompactsOf(agents);
   const originCpuBefore = cpuSecondsOf([origin.registry.pid]);
   const busy = startBusyClock();
-  const { runs, begin } = await startTogether(stage, hosts.map((host) => ({ host, command })));
+  const { runs, begin } = await startTogether(
+    stage,
+    hosts.map((host) => ({ host, command })),
+  );
   const coordinator = agents.findIndex(({ info }) => info.peerId === coordinatorOf(stage, agents));
   const dies = crowd.hosts.map(({ dieAt }, i) => (i === coordinator ? crowd.coordinatorDiesAt : undefined) ?? dieAt);
   for (const [i, share] of dies.entries()) {
-    if (share !== undefined) killAt(stage, share, begin, () => { agents[i]!.program.kill('SIGKILL'); });
+    if (share !== undefined)
+      killAt(stage, share, begin, () => {
+        agents[i]!.program.kill('SIGKILL');
+      });
   }
 
-  const ends = await Promise.all(runs.map(async (starting, i) => {
-    const { startedAt, ended, firstBytesAt } = await starting;
-    return { startedAt, endedAt: dies[i] === undefined ? await ended : undefined, firstBytesAt: firstBytesAt() };
-  }));
+  const ends = await Promise.all(
+    runs.map(async (starting, i) => {
+      const { startedAt, ended, firstBytesAt } = await starting;
+      return { startedAt, endedAt: dies[i] === undefined ? await ended : undefined, firstBytesAt: firstBytesAt() };
+    }),
+  );
   const used = busy();
   const cost = meter();
   const markCompacts = markCompactsOf(agents) - compactsBefore;
@@ -54,7 +80,7 @@ export async function runLayerswarm(stage: Stage, options: NodeOptions = {}): Pr
     if (endedAt === undefined) results.push({ proven: undefined, client: undefined });
     else {
       results.push({
-        proven: (await provenAt(stage, agents[i]!) - startedAt) / 1000,
+        proven: ((await provenAt(stage, agents[i]!)) - startedAt) / 1000,
         client: (endedAt - startedAt) / 1000,
         firstBytes: firstBytesAt === undefined ? undefined : (firstBytesAt - startedAt) / 1000,
       });
@@ -74,12 +100,16 @@ function markCompactsOf(agents: readonly Agent[]): number {
 /** When the last blob got its name in the store: ms since the epoch. Reads the bytes again first. */
 async function provenAt({ payload }: Stage, agent: Agent): Promise<number> {
   for (const { digest } of payload.blobs) {
-    if (await fileDigest(agent.blobPath(digest.toString())) !== digest.toString()) throw new Error(`${agent.data} holds wrong bytes under ${digest.toString()}`);
+    if ((await fileDigest(agent.blobPath(digest.toString()))) !== digest.toString())
+      throw new Error(`${agent.data} holds wrong bytes under ${digest.toString()}`);
   }
   return Math.max(...payload.blobs.map(({ digest }) => statSync(agent.blobPath(digest.toString())).ctimeMs));
 }
 
 function coordinatorOf({ payload }: Stage, agents: readonly Agent[]): string {
   const largest = [...payload.blobs].sort((a, b) => b.size - a.size)[0]!;
-  return new MemberDistance().rank(largest.digest, agents.map(({ info }) => info.peerId))[0]!;
+  return new MemberDistance().rank(
+    largest.digest,
+    agents.map(({ info }) => info.peerId),
+  )[0]!;
 }

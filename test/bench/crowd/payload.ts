@@ -11,7 +11,9 @@ const LARGEST_LAYER = 60_000_000;
 const CHUNK = 16 << 20;
 
 /** Sizes in bytes, from 10 KB to 60 MB, 110 MB together. */
-export const TWELVE_LAYERS: readonly number[] = Array.from({ length: 12 }, (_, i) => Math.round(SMALLEST_LAYER * (LARGEST_LAYER / SMALLEST_LAYER) ** (i / 11)));
+export const TWELVE_LAYERS: readonly number[] = Array.from({ length: 12 }, (_, i) =>
+  Math.round(SMALLEST_LAYER * (LARGEST_LAYER / SMALLEST_LAYER) ** (i / 11)),
+);
 
 /** An image that lies ready in the folder of a docker-registry. */
 export interface Payload {
@@ -37,15 +39,28 @@ export async function makePayload(cleanup: Cleanup, sizes: readonly number[]): P
     const registry = await startDockerRegistry(making, { folder });
     const layers: Blob[] = [];
     for (const size of sizes) layers.push({ digest: await pushRandomBlob(registry.url, repository, size), size });
-    const config = Buffer.from(JSON.stringify({ architecture: 'amd64', os: 'linux', config: {}, rootfs: { type: 'layers', diff_ids: layers.map(({ digest }) => digest.toString()) } }));
+    const config = Buffer.from(
+      JSON.stringify({
+        architecture: 'amd64',
+        os: 'linux',
+        config: {},
+        rootfs: { type: 'layers', diff_ids: layers.map(({ digest }) => digest.toString()) },
+      }),
+    );
     const configBlob: Blob = { digest: await pushBlob(registry, repository, config), size: config.length };
     const describe = (mediaType: string, { digest, size }: Blob): object => ({ mediaType, digest: digest.toString(), size });
-    await pushManifest(registry, repository, 'v1', {
-      schemaVersion: 2,
-      mediaType: MediaType.ociManifest,
-      config: describe(MediaType.ociConfig, configBlob),
-      layers: layers.map((layer) => describe(MediaType.ociLayer, layer)),
-    }, MediaType.ociManifest);
+    await pushManifest(
+      registry,
+      repository,
+      'v1',
+      {
+        schemaVersion: 2,
+        mediaType: MediaType.ociManifest,
+        config: describe(MediaType.ociConfig, configBlob),
+        layers: layers.map((layer) => describe(MediaType.ociLayer, layer)),
+      },
+      MediaType.ociManifest,
+    );
     const blobs = [configBlob, ...layers];
     return { folder, repository, manifest: 'v1', blobs, bytes: blobs.reduce((sum, { size }) => sum + size, 0) };
   } finally {

@@ -50,7 +50,12 @@ export interface CaseResult extends SystemResult {
 }
 
 /** Runs one system through one case on fresh machines, which keep what they fetch in new folders of `stores`. */
-export async function onStage(crowd: CrowdCase, payload: Payload, play: (stage: Stage) => Promise<SystemResult>, stores = tmpdir()): Promise<SystemResult> {
+export async function onStage(
+  crowd: CrowdCase,
+  payload: Payload,
+  play: (stage: Stage) => Promise<SystemResult>,
+  stores = tmpdir(),
+): Promise<SystemResult> {
   const cleanup = new CleanupStack();
   try {
     const network = await TestNetwork.create(cleanup);
@@ -68,14 +73,30 @@ function line(rate: number): LinkOptions {
 }
 
 /** The origin: Debian's docker-registry, behind a proxy that delays each answer when the case wants it far away. */
-export async function startOrigin({ crowd, payload, originHost, cleanup }: Stage): Promise<{ readonly url: string; readonly registry: DockerRegistry }> {
+export async function startOrigin({
+  crowd,
+  payload,
+  originHost,
+  cleanup,
+}: Stage): Promise<{ readonly url: string; readonly registry: DockerRegistry }> {
   const { originDelayMs } = crowd;
   if (originDelayMs === undefined) {
-    const registry = await startDockerRegistry(cleanup, { folder: payload.folder, host: originHost.address, port: PORT, netns: originHost.netns });
+    const registry = await startDockerRegistry(cleanup, {
+      folder: payload.folder,
+      host: originHost.address,
+      port: PORT,
+      netns: originHost.netns,
+    });
     return { url: registry.url, registry };
   }
   const registry = await startDockerRegistry(cleanup, { folder: payload.folder, port: PORT, netns: originHost.netns });
-  const proxy = originHost.start(cleanup, process.execPath, [join(import.meta.dirname, 'delaying-proxy.ts'), registry.url, originHost.address, String(PORT), String(originDelayMs)]);
+  const proxy = originHost.start(cleanup, process.execPath, [
+    join(import.meta.dirname, 'delaying-proxy.ts'),
+    registry.url,
+    originHost.address,
+    String(PORT),
+    String(originDelayMs),
+  ]);
   await proxy.waitForOutput(/ready/);
   return { url: `http://${originHost.address}:${PORT}`, registry };
 }

@@ -34,7 +34,8 @@ export function caseOf(words: { readonly hosts: string; readonly size: string; r
 function parseLayers(text: string): readonly number[] {
   if (text === '12') return TWELVE_LAYERS;
   const [, number, unit] = /^(\d+)([KMG])$/.exec(text) ?? [];
-  if (number === undefined || unit === undefined) throw new Error(`expected a size such as 512M, or 12 for twelve layers, received "${text}"`);
+  if (number === undefined || unit === undefined)
+    throw new Error(`expected a size such as 512M, or 12 for twelve layers, received "${text}"`);
   return [Number(number) * UNITS[unit]!];
 }
 

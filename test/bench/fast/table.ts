@@ -45,10 +45,13 @@ export function row({ fast, system, payloadBytes, rounds, markCompacts }: Measur
   const last = lastClient(result);
   const bound = fluidBound(crowdOf(fast), payloadBytes);
   // Of each node and GiB that it got.
-  const share = fast.hosts * payloadBytes / GIB;
+  const share = (fast.hosts * payloadBytes) / GIB;
   const { cost, originCpuSeconds } = result;
   return `| ${[
-    describeCase(fast), system, firstBytes(result), last.toFixed(1),
+    describeCase(fast),
+    system,
+    firstBytes(result),
+    last.toFixed(1),
     aria2 === undefined ? '–' : (last / aria2).toFixed(2),
     bound === 0 ? '–' : (last / bound).toFixed(2),
     result.originCopies.toFixed(3),

@@ -31,12 +31,16 @@ async function send(): Promise<void> {
       }
       read(file, buffer, 0, buffer.length, at, (_error, length) => {
         at += length;
-        socket.write(buffer.subarray(0, length), () => { fill(buffer); });
+        socket.write(buffer.subarray(0, length), () => {
+          fill(buffer);
+        });
       });
     };
     fill(Buffer.allocUnsafeSlow(256 * 1024));
   });
-  server.listen(0, '127.0.0.1', () => { process.send!({ port: (server.address() as { port: number }).port }); });
+  server.listen(0, '127.0.0.1', () => {
+    process.send!({ port: (server.address() as { port: number }).port });
+  });
 }
 
 function receive(): void {
@@ -45,7 +49,10 @@ function receive(): void {
   let received = 0;
   const spent = startCounting();
   const options: ConnectionOptions & { onread: OnReadOpts } = {
-    ...tlsOptions(makeBulkIdentity()), host: '127.0.0.1', port: Number(port), rejectUnauthorized: false,
+    ...tlsOptions(makeBulkIdentity()),
+    host: '127.0.0.1',
+    port: Number(port),
+    rejectUnauthorized: false,
     onread: {
       buffer: Buffer.allocUnsafeSlow(256 * 1024),
       callback: (length, buffer) => {

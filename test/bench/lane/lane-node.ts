@@ -12,13 +12,18 @@ import { startCounting } from './measure.ts';
 // Arguments: `send`, kind, folder, file; or `receive`, kind, folder, digest, size, peer id, multiaddr.
 const [role, kind, folder, ...rest] = process.argv.slice(2) as [string, 'stream' | 'tls', string, ...string[]];
 const network = await Libp2pNetwork.create({
-  dataDir: folder, listen: ['/ip4/127.0.0.1/tcp/0'], swarmKeys: [deriveSwarmKey(Buffer.alloc(32, 9))], mdns: false,
+  dataDir: folder,
+  listen: ['/ip4/127.0.0.1/tcp/0'],
+  swarmKeys: [deriveSwarmKey(Buffer.alloc(32, 9))],
+  mdns: false,
   bootstrap: role === 'receive' ? [rest[3]!] : [],
 });
 const store = await openStore(folder);
 const thread = await startThread(network, store, {
   ...(kind === 'tls' ? {} : { listen: undefined }),
-  onFailure: (error) => { throw error; },
+  onFailure: (error) => {
+    throw error;
+  },
 });
 await network.start();
 if (role === 'send') await send(rest[0]!);

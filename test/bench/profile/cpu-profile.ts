@@ -22,7 +22,12 @@ export interface CallFrame {
 /**
  * Microseconds between two moments by what `name` says of the stack, innermost frame first. A sample stands for the time until the next.
  */
-export function sumProfile(profile: CpuProfile, from: number, to: number, name: (stack: readonly CallFrame[]) => string): Map<string, number> {
+export function sumProfile(
+  profile: CpuProfile,
+  from: number,
+  to: number,
+  name: (stack: readonly CallFrame[]) => string,
+): Map<string, number> {
   const names = namesOf(profile.nodes, name);
   const sums = new Map<string, number>();
   let at = profile.startTime;
@@ -39,9 +44,11 @@ export function sumProfile(profile: CpuProfile, from: number, to: number, name: 
 
 function namesOf(nodes: readonly ProfileNode[], name: (stack: readonly CallFrame[]) => string): Map<number, string> {
   const parents = new Map(nodes.flatMap((node) => (node.children ?? []).map((child) => [child, node] as const)));
-  return new Map(nodes.map((node) => {
-    const stack: CallFrame[] = [];
-    for (let at: ProfileNode | undefined = node; at !== undefined; at = parents.get(at.id)) stack.push(at.callFrame);
-    return [node.id, name(stack)];
-  }));
+  return new Map(
+    nodes.map((node) => {
+      const stack: CallFrame[] = [];
+      for (let at: ProfileNode | undefined = node; at !== undefined; at = parents.get(at.id)) stack.push(at.callFrame);
+      return [node.id, name(stack)];
+    }),
+  );
 }

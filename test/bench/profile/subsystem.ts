@@ -25,7 +25,10 @@ const OF_NODE: readonly (readonly [RegExp, string])[] = [
   [/^node:(internal\/crypto|crypto)/, 'ciphers and other cryptography'],
   [/^node:(internal\/)?fs/, 'files'],
   [/^node:internal\/(worker|per_context\/messageport|structured_clone)|^node:worker_threads/, 'messages between threads'],
-  [/^node:(internal\/)?(timers|promises|abort_controller|event_target|async_hooks|async_local_storage|async_context_frame)|^node:internal\/process\/(task_queues|promises)/, 'promises, timers, abort signals'],
+  [
+    /^node:(internal\/)?(timers|promises|abort_controller|event_target|async_hooks|async_local_storage|async_context_frame)|^node:internal\/process\/(task_queues|promises)/,
+    'promises, timers, abort signals',
+  ],
   [/^node:(internal\/)?(_?http|undici)|^node:internal\/deps\/undici/, 'HTTP'],
   [/^node:(internal\/)?(net|_?stream|dgram|dns|events|js_stream_socket|webstreams)/, 'sockets and streams of Node'],
   [/^node:(internal\/)?buffer/, 'buffers'],
@@ -33,7 +36,10 @@ const OF_NODE: readonly (readonly [RegExp, string])[] = [
 ];
 
 const PACKAGES: readonly (readonly [RegExp, string])[] = [
-  [/^(@chainsafe\/|@noble\/|@libp2p\/|@multiformats\/|libp2p$|it-|uint8|protons|protobufjs|multiformats|interface-|datastore|p-|abort-error|race-|any-|delay|weald|progress-events|main-event|mortice|eventemitter3)/, 'libp2p: Noise, yamux, DHT'],
+  [
+    /^(@chainsafe\/|@noble\/|@libp2p\/|@multiformats\/|libp2p$|it-|uint8|protons|protobufjs|multiformats|interface-|datastore|p-|abort-error|race-|any-|delay|weald|progress-events|main-event|mortice|eventemitter3)/,
+    'libp2p: Noise, yamux, DHT',
+  ],
   [/^(cborg|zod)$/, 'CBOR, zod'],
   [/^undici$/, 'HTTP'],
 ];

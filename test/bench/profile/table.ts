@@ -15,8 +15,8 @@ interface Row {
 
 /** Threads that run no JavaScript have no profile: each is a row of its own. */
 const UNPROFILED: readonly (readonly [ThreadKind, string])[] = [
-  ['v8', 'V8\'s helpers: compilers, garbage collection'],
-  ['pool', 'libuv\'s pool: files'],
+  ['v8', "V8's helpers: compilers, garbage collection"],
+  ['pool', "libuv's pool: files"],
   ['other', 'other threads'],
 ];
 
@@ -25,7 +25,12 @@ const UNPROFILED: readonly (readonly [ThreadKind, string])[] = [
  * @param share nodes × GiB
  * @param rows how many of the largest; as many as have a thousandth when absent
  */
-export function profileTable(threads: readonly ThreadProfile[], { cpuSeconds }: Pick<Cost, 'cpuSeconds'>, share: number, rows?: number): string {
+export function profileTable(
+  threads: readonly ThreadProfile[],
+  { cpuSeconds }: Pick<Cost, 'cpuSeconds'>,
+  share: number,
+  rows?: number,
+): string {
   const parts = new Map<string, Row>();
   const rowOf = (name: string): Row => {
     const found = parts.get(name) ?? { main: 0, bulk: 0, rest: 0 };
@@ -35,13 +40,17 @@ export function profileTable(threads: readonly ThreadProfile[], { cpuSeconds }: 
   for (const kind of ['main', 'bulk'] as const) {
     const busy = threads.filter((thread) => thread.kind === kind).flatMap(({ sums }) => [...sums].filter(([name]) => name !== IDLE));
     const sampled = busy.reduce((sum, [, micros]) => sum + micros, 0);
-    for (const [name, micros] of busy) rowOf(name)[kind] += micros / sampled * cpuSeconds[kind] / share;
+    for (const [name, micros] of busy) rowOf(name)[kind] += ((micros / sampled) * cpuSeconds[kind]) / share;
   }
   for (const [kind, name] of UNPROFILED) rowOf(name).rest += cpuSeconds[kind] / share;
   const total = totalCpu({ cpuSeconds }) / share;
   const sum = ({ main, bulk, rest }: Row): number => main + bulk + rest;
-  const largest = [...parts].filter(([, row]) => sum(row) >= total / 1000).sort(([, a], [, b]) => sum(b) - sum(a)).slice(0, rows);
-  const line = (name: string, main: number, bulk: number, all: number): string => `| ${name} | ${main.toFixed(2)} | ${bulk.toFixed(2)} | ${all.toFixed(2)} | ${(all / total * 100).toFixed(1)} % |`;
+  const largest = [...parts]
+    .filter(([, row]) => sum(row) >= total / 1000)
+    .sort(([, a], [, b]) => sum(b) - sum(a))
+    .slice(0, rows);
+  const line = (name: string, main: number, bulk: number, all: number): string =>
+    `| ${name} | ${main.toFixed(2)} | ${bulk.toFixed(2)} | ${all.toFixed(2)} | ${((all / total) * 100).toFixed(1)} % |`;
   return [
     '| CPU-s/GiB a node | main thread | bulk threads | all threads | share |',
     '|---|---|---|---|---|',

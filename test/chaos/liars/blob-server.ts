@@ -26,7 +26,7 @@ function lyingStore(store: ExchangeStore): ExchangeStore {
     get(target, key) {
       const value: unknown = Reflect.get(target, key);
       if (key === 'open') return async (digest: Digest) => lyingReader(await store.open(digest));
-      return typeof value === 'function' ? value.bind(target) as unknown : value;
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },
   });
 }
@@ -44,7 +44,7 @@ function lyingReader(reader: Reader): Reader {
         };
       }
       const value: unknown = Reflect.get(target, key);
-      return typeof value === 'function' ? value.bind(target) as unknown : value;
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },
   });
 }

@@ -19,7 +19,12 @@ export const Libp2pNetwork = {
 };
 
 async function knock(network: HonestNetwork, peerId: string): Promise<void> {
-  const offer = { addresses: [...doors, '127.0.0.1:5051', '169.254.169.254:80'], fingerprint: randomBytes(32), ticket: randomBytes(32), expiresInMs: 60_000 };
+  const offer = {
+    addresses: [...doors, '127.0.0.1:5051', '169.254.169.254:80'],
+    fingerprint: randomBytes(32),
+    ticket: randomBytes(32),
+    expiresInMs: 60_000,
+  };
   try {
     await network.request(peerId, { type: 'bulk-dial', offer, from: 0, to: 0 }, 'ok', { timeoutMs: 5000 });
   } catch {

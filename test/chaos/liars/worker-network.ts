@@ -18,7 +18,21 @@ export class WorkerNetwork extends HonestNetwork {
   async #ask(peerId: string): Promise<void> {
     const blob = `sha256:${randomBytes(32).toString('hex')}`;
     try {
-      await this.request(peerId, { type: 'lease-request', blob, size: PIECES * PIECE_LENGTH, pieceLength: PIECE_LENGTH, bits: new Uint8Array(PIECES / 8), active: [], pieces: PIECES, insists: true }, 'lease-grant', { timeoutMs: 5000 });
+      await this.request(
+        peerId,
+        {
+          type: 'lease-request',
+          blob,
+          size: PIECES * PIECE_LENGTH,
+          pieceLength: PIECE_LENGTH,
+          bits: new Uint8Array(PIECES / 8),
+          active: [],
+          pieces: PIECES,
+          insists: true,
+        },
+        'lease-grant',
+        { timeoutMs: 5000 },
+      );
     } catch {
       // slowed, or cut
     }

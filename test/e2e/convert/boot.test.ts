@@ -32,7 +32,12 @@ test.before(async (t) => {
   if (TOOLS.some((tool) => tool !== 'root' && findTool(tool) === undefined) || process.getuid?.() !== 0) return;
   const scratch = tempDir(stack, 'scr');
   const engine = await startDockerd(stack);
-  Object.assign(t.context, { ...await debianDisk(stack), engine, scratch, env: { DOCKER_HOST: `unix://${engine.socket}`, TMPDIR: scratch } });
+  Object.assign(t.context, {
+    ...(await debianDisk(stack)),
+    engine,
+    scratch,
+    env: { DOCKER_HOST: `unix://${engine.socket}`, TMPDIR: scratch },
+  });
 });
 test.after.always(async (t) => {
   await t.context.stack.undo();
@@ -53,15 +58,38 @@ test.serial('a Debian disk comes up as a container with systemd, and stops clean
   const { disk, odd, engine, env, scratch } = t.context;
   // An image of the user's own that is called like the disk.
   const own = await importEmpty(t.context, 'debian:latest');
-  const booted = await run(process.execPath, [MAIN, '--json', 'boot', disk, '--name', 'converted', '--network', 'none'], { env, deadline: 5 * MINUTES });
+  const booted = await run(process.execPath, [MAIN, '--json', 'boot', disk, '--name', 'converted', '--network', 'none'], {
+    env,
+    deadline: 5 * MINUTES,
+  });
   t.is(booted.code, 0, booted.stderr);
   t.like(JSON.parse(booted.stdout), { name: 'converted', image: 'layerswarm/boot/debian:latest', state: 'running', failed: [] });
   t.is((await engine.dockerOk(['inspect', '--format', '{{.Id}}', 'debian:latest'])).stdout.trim(), own);
   t.deepEqual(await inside(t.context, 'converted', 'systemctl is-system-running'), ['running']);
   t.is(await oddThings(t.context, 'converted'), odd);
-  for (const part of ['security.capability=0x', 'system.posix_acl_access=0x', 'system.posix_acl_default=0x', 'user.note=0x', 'f 4755 0 0 ', 'd 1777 0 0 ', '4000000000 4000000001']) t.true(odd.includes(part), part);
-  t.deepEqual(await inside(t.context, 'converted', 'ls /boot; cat /etc/fstab; systemctl is-active ssh; cat /etc/ssh/ssh_host_ed25519_key | head -1; grep -c . /etc/machine-id; stat -c %s /var/lib/systemd/random-seed'), ['# Mounts belong to the container runtime.', 'active', '-----BEGIN OPENSSH PRIVATE KEY-----', '1', '512']);
-  t.false((await inside(t.context, 'converted', 'cat /etc/ssh/ssh_host_rsa_key /etc/machine-id')).some((line) => line === 'secret' || line.startsWith('0123456789abcdef')));
+  for (const part of [
+    'security.capability=0x',
+    'system.posix_acl_access=0x',
+    'system.posix_acl_default=0x',
+    'user.note=0x',
+    'f 4755 0 0 ',
+    'd 1777 0 0 ',
+    '4000000000 4000000001',
+  ])
+    t.true(odd.includes(part), part);
+  t.deepEqual(
+    await inside(
+      t.context,
+      'converted',
+      'ls /boot; cat /etc/fstab; systemctl is-active ssh; cat /etc/ssh/ssh_host_ed25519_key | head -1; grep -c . /etc/machine-id; stat -c %s /var/lib/systemd/random-seed',
+    ),
+    ['# Mounts belong to the container runtime.', 'active', '-----BEGIN OPENSSH PRIVATE KEY-----', '1', '512'],
+  );
+  t.false(
+    (await inside(t.context, 'converted', 'cat /etc/ssh/ssh_host_rsa_key /etc/machine-id')).some(
+      (line) => line === 'secret' || line.startsWith('0123456789abcdef'),
+    ),
+  );
   for (const how of [[], ['--live']]) {
     const taken = await run(process.execPath, [MAIN, 'boot', disk, ...how, '--name', 'converted', '--network', 'none'], { env });
     t.is(taken.code, 2);
@@ -112,10 +140,17 @@ test.serial('a disk that is seeded goes through two nodes of a swarm, and boots 
   t.true(traffic.fromPeersBytes > 10 * traffic.fromOriginBytes, JSON.stringify(traffic));
 
   // With a unit that cannot work, the system is up all the same.
-  await inside(t.context, 'swarm', 'printf "[Service]\\nType=oneshot\\nExecStart=/bin/false\\n[Install]\\nWantedBy=multi-user.target\\n" > /etc/systemd/system/broken.service && systemctl enable broken.service');
+  await inside(
+    t.context,
+    'swarm',
+    'printf "[Service]\\nType=oneshot\\nExecStart=/bin/false\\n[Install]\\nWantedBy=multi-user.target\\n" > /etc/systemd/system/broken.service && systemctl enable broken.service',
+  );
   await engine.dockerOk(['commit', 'swarm', 'team/broken:1']);
   await engine.dockerOk(['rm', '--force', 'swarm']);
-  const degraded = await run(process.execPath, [MAIN, 'boot', 'team/broken:1', '--name', 'broken', '--network', 'none'], { env, deadline: 5 * MINUTES });
+  const degraded = await run(process.execPath, [MAIN, 'boot', 'team/broken:1', '--name', 'broken', '--network', 'none'], {
+    env,
+    deadline: 5 * MINUTES,
+  });
   t.is(degraded.code, 0, degraded.stderr);
   t.regex(degraded.stdout, /the system is up, without broken\.service/);
   t.regex(degraded.stderr, /these units failed in the container: broken\.service; docker exec broken journalctl -u broken\.service/);
@@ -123,7 +158,10 @@ test.serial('a disk that is seeded goes through two nodes of a swarm, and boots 
     t.like(await engine.docker(['exec', 'broken', command]), { stdout: '', stderr: '' }, command);
     t.is((await engine.dockerOk(['wait', 'broken'])).stdout.trim(), '0', command);
     await engine.dockerOk(['start', 'broken']);
-    await waitFor('the system to come up again', async () => (await engine.docker(['exec', 'broken', 'systemctl', 'is-system-running'])).stdout === 'degraded\n');
+    await waitFor(
+      'the system to come up again',
+      async () => (await engine.docker(['exec', 'broken', 'systemctl', 'is-system-running'])).stdout === 'degraded\n',
+    );
   }
   await engine.dockerOk(['rm', '--force', 'broken']);
 });
@@ -132,8 +170,17 @@ test.serial('a disk comes up live, without being converted, and nothing of it st
   t.timeout(5 * MINUTES);
   if (!requireConversion(t, ...TOOLS)) return;
   const { disk, odd, engine, env, scratch } = t.context;
-  for (const [backend, end] of [['fuse', 'stop'], ['loop', 'SIGINT'], ['fuse', 'SIGKILL']] as const) {
-    const live = startProgram(t, process.execPath, [MAIN, 'boot', disk, '--live', '--name', 'live', '--network', 'none', '--backend', backend], { env });
+  for (const [backend, end] of [
+    ['fuse', 'stop'],
+    ['loop', 'SIGINT'],
+    ['fuse', 'SIGKILL'],
+  ] as const) {
+    const live = startProgram(
+      t,
+      process.execPath,
+      [MAIN, 'boot', disk, '--live', '--name', 'live', '--network', 'none', '--backend', backend],
+      { env },
+    );
     await live.waitForOutput(/the system is running/, 2 * MINUTES);
     t.is(await oddThings(t.context, 'live'), odd, backend);
     t.deepEqual(await inside(t.context, 'live', 'echo written > /etc/motd && cat /etc/motd'), ['written']);
@@ -169,7 +216,14 @@ test.serial('without the adaptation layer the image still runs commands', async 
   if (!requireConversion(t, ...TOOLS)) return;
   const { disk, engine, env } = t.context;
   const file = join(tempDir(t, 'img'), 'image.tar');
-  await runOk(process.execPath, [MAIN, 'convert', disk, '--trust', '--no-adapt', '--compression', 'none', '--output', `oci-archive:${file}`, '--name', 'plain:1'], { env, deadline: 5 * MINUTES });
+  await runOk(
+    process.execPath,
+    [MAIN, 'convert', disk, '--trust', '--no-adapt', '--compression', 'none', '--output', `oci-archive:${file}`, '--name', 'plain:1'],
+    { env, deadline: 5 * MINUTES },
+  );
   await engine.dockerOk(['load', '--input', file]);
-  t.is((await engine.dockerOk(['run', '--rm', '--network', 'none', 'plain:1', 'sh', '-c', '. /etc/os-release && echo $ID'])).stdout, 'debian\n');
+  t.is(
+    (await engine.dockerOk(['run', '--rm', '--network', 'none', 'plain:1', 'sh', '-c', '. /etc/os-release && echo $ID'])).stdout,
+    'debian\n',
+  );
 });

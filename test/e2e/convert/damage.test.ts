@@ -29,7 +29,9 @@ async function damagedLvm(t: ExecutionContext): Promise<string> {
 
 test('what is damaged, newer or unknown beside the root is left out with a word, and the root is read', async (t) => {
   if (!requireConversion(t)) return;
-  const tree = makeGuestTree(t, { fstab: `UUID=${DATA} /data ext4 defaults 0 2\nPARTLABEL=made /srv/made ext4 defaults 0 2\nPARTLABEL=luks /secret ext4 defaults 0 2\n` });
+  const tree = makeGuestTree(t, {
+    fstab: `UUID=${DATA} /data ext4 defaults 0 2\nPARTLABEL=made /srv/made ext4 defaults 0 2\nPARTLABEL=luks /secret ext4 defaults 0 2\n`,
+  });
   mkdirSync(join(tree, 'srv'));
   const root = await makeFileSystem(t, tree);
   const folder = tempDir(t, 'made');
@@ -50,8 +52,14 @@ test('what is damaged, newer or unknown beside the root is left out with a word,
   for (const options of [{}, { root: 'p1' }]) {
     const { root, notes, file } = await convertToTar(t, disk, options);
     t.is(root, 'p1');
-    const said = (pattern: RegExp): void => { t.true(notes.some((line) => pattern.test(line)), `${String(pattern)} in ${notes.join('\n')}`); };
-    if (options.root === undefined) said(/left out: the ext file system of p2 cannot be read: .*--trust.*\(fuse2fs says: Filesystem has unsupported feature\(s\)\.\)$/);
+    const said = (pattern: RegExp): void => {
+      t.true(
+        notes.some((line) => pattern.test(line)),
+        `${String(pattern)} in ${notes.join('\n')}`,
+      );
+    };
+    if (options.root === undefined)
+      said(/left out: the ext file system of p2 cannot be read: .*--trust.*\(fuse2fs says: Filesystem has unsupported feature\(s\)\.\)$/);
     said(/"\/data" is left out: the ext file system of p2 cannot be read/);
     said(/left out: p3: an LVM physical volume on the disk is damaged/);
     said(/left out: p4: LUKS encryption/);
@@ -64,10 +72,22 @@ test('what is needed and cannot be read is an error that says which part, what i
   if (!requireConversion(t)) return;
   const newer = await newerExt(t, makeGuestTree(t));
   const other = await makeFileSystem(t, undefined, { sizeMiB: 8 });
-  const message = /the ext file system of p1 cannot be read: it is damaged, or newer than the programs here; repair it .*--trust.*unsupported feature/;
-  const disk = await makeDisk(t, [{ image: newer, sizeMiB: 8 }, { image: other, sizeMiB: 8 }]);
+  const message =
+    /the ext file system of p1 cannot be read: it is damaged, or newer than the programs here; repair it .*--trust.*unsupported feature/;
+  const disk = await makeDisk(t, [
+    { image: newer, sizeMiB: 8 },
+    { image: other, sizeMiB: 8 },
+  ]);
   await refused(t, disk, 'unsupported', message);
   await refused(t, disk, 'unsupported', message, { root: 'p1' });
   const usr = await makeFileSystem(t, makeGuestTree(t, { fstab: `UUID=${DATA} /usr ext4 defaults 0 2\n` }));
-  await refused(t, await makeDisk(t, [{ image: newer, sizeMiB: 8 }, { image: usr, sizeMiB: 8 }]), 'unsupported', message);
+  await refused(
+    t,
+    await makeDisk(t, [
+      { image: newer, sizeMiB: 8 },
+      { image: usr, sizeMiB: 8 },
+    ]),
+    'unsupported',
+    message,
+  );
 });

@@ -23,8 +23,16 @@ test('every format of one disk gives one layer', async (t) => {
   t.is(expected.root, 'p1');
   t.is(await readFromTar(expected.file, './etc/motd'), 'hello');
   const formats: [string, string[], string?][] = [
-    ['qcow2', []], ['qcow2', ['-c']], ['qcow2', ['-o', 'compat=0.10']], ['qcow2', ['-c', '-o', 'compression_type=zstd,extended_l2=on,cluster_size=128k']],
-    ['vmdk', []], ['vmdk', ['-o', 'subformat=streamOptimized']], ['vdi', []], ['vpc', [], 'disk.vhd'], ['vpc', ['-o', 'subformat=fixed'], 'disk.vhd'], ['vhdx', []],
+    ['qcow2', []],
+    ['qcow2', ['-c']],
+    ['qcow2', ['-o', 'compat=0.10']],
+    ['qcow2', ['-c', '-o', 'compression_type=zstd,extended_l2=on,cluster_size=128k']],
+    ['vmdk', []],
+    ['vmdk', ['-o', 'subformat=streamOptimized']],
+    ['vdi', []],
+    ['vpc', [], 'disk.vhd'],
+    ['vpc', ['-o', 'subformat=fixed'], 'disk.vhd'],
+    ['vhdx', []],
   ];
   for (const [format, options, name] of formats) {
     const image = await toFormat(t, disk, format, options, name);
@@ -43,10 +51,22 @@ test('a backing file, a data file, extents and parents of this host are never re
   const size = statSync(secret).size;
   await runOk('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', secret, '-F', 'raw', join(dir, 'backing.qcow2')]);
   await refused(t, join(dir, 'backing.qcow2'), 'denied', /backing file/);
-  await runOk('qemu-img', ['create', '-q', '-f', 'qcow2', '-o', `data_file=${join(dir, 'data.raw')},data_file_raw=on`, join(dir, 'data.qcow2'), String(size)]);
+  await runOk('qemu-img', [
+    'create',
+    '-q',
+    '-f',
+    'qcow2',
+    '-o',
+    `data_file=${join(dir, 'data.raw')},data_file_raw=on`,
+    join(dir, 'data.qcow2'),
+    String(size),
+  ]);
   copyFileSync(secret, join(dir, 'data.raw'));
   await refused(t, join(dir, 'data.qcow2'), 'denied', /external data file/);
-  writeFileSync(join(dir, 'flat.vmdk'), `# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType="monolithicFlat"\nRW ${size / 512} FLAT "${secret}" 0\n`);
+  writeFileSync(
+    join(dir, 'flat.vmdk'),
+    `# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType="monolithicFlat"\nRW ${size / 512} FLAT "${secret}" 0\n`,
+  );
   await refused(t, join(dir, 'flat.vmdk'), 'denied', /extent files/);
   await runOk('qemu-img', ['convert', '-f', 'raw', '-O', 'vmdk', secret, join(dir, 'parent.vmdk')]);
   await runOk('qemu-img', ['create', '-q', '-f', 'vmdk', '-b', join(dir, 'parent.vmdk'), '-F', 'vmdk', join(dir, 'child.vmdk')]);
@@ -77,7 +97,10 @@ test('a raw disk that begins like a qcow2 is read as raw when that is said, and 
   // All of the header but its tables, before the boot sector's partition table.
   await runOk('dd', [`if=${header}`, `of=${disk}`, 'bs=104', 'count=1', 'conv=notrunc', 'status=none']);
   const error = await t.throwsAsync(convertToTar(t, disk), { instanceOf: LayerswarmError });
-  t.true(error !== undefined && /qcow2/.test(error.message) && ['denied', 'unsupported', 'size-mismatch', 'usage'].includes(error.code), error?.message);
+  t.true(
+    error !== undefined && /qcow2/.test(error.message) && ['denied', 'unsupported', 'size-mismatch', 'usage'].includes(error.code),
+    error?.message,
+  );
   t.is((await convertToTar(t, disk, { format: 'raw' })).diffId, expected.diffId);
 });
 
@@ -99,7 +122,14 @@ test('file names that qemu would interpret are only names', async (t) => {
 test('a file that was cut short is an error and not an image with holes', async (t) => {
   if (!requireConversion(t)) return;
   const disk = await tinyDisk(t);
-  for (const [format, code] of [['qcow2', 'size-mismatch'], ['vmdk', 'size-mismatch'], ['vdi', 'size-mismatch'], ['vpc', 'unsupported'], ['vhdx', 'size-mismatch'], ['raw', 'size-mismatch']] as const) {
+  for (const [format, code] of [
+    ['qcow2', 'size-mismatch'],
+    ['vmdk', 'size-mismatch'],
+    ['vdi', 'size-mismatch'],
+    ['vpc', 'unsupported'],
+    ['vhdx', 'size-mismatch'],
+    ['raw', 'size-mismatch'],
+  ] as const) {
     const image = await toFormat(t, disk, format);
     truncateSync(image, Math.floor((statSync(image).size * 2) / 3 / 512) * 512);
     await refused(t, image, code, /cut short|footer/);

@@ -29,18 +29,26 @@ async function largeDisk(): Promise<string> {
   return await large;
 }
 
-test.after.always(async () => { await fixtures.undo(); });
+test.after.always(async () => {
+  await fixtures.undo();
+});
 
 /** Process ids of the programs of a conversion, by what they are. */
 function programsOf(scratch: string, name: string): number[] {
-  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid)).filter((pid) => {
-    try {
-      // In this order: a child that has not yet become its program has our name, and then not our environment.
-      return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`LAYERSWARM_SCRATCH=${scratch}`) && readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith(name.slice(0, 15));
-    } catch {
-      return false; // It has ended.
-    }
-  }).map(Number);
+  return readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid))
+    .filter((pid) => {
+      try {
+        // In this order: a child that has not yet become its program has our name, and then not our environment.
+        return (
+          readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`LAYERSWARM_SCRATCH=${scratch}`) &&
+          readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith(name.slice(0, 15))
+        );
+      } catch {
+        return false; // It has ended.
+      }
+    })
+    .map(Number);
 }
 
 for (const backend of BACKENDS) {
@@ -49,21 +57,28 @@ for (const backend of BACKENDS) {
     const disk = await largeDisk();
     const out = tempDir(t, 'out');
     for (const victim of READERS[backend]) {
-      const error = await t.throwsAsync(withoutLeaks(t, async (scratch) => {
-        let killed = false;
-        await convertDisk(disk, { kind: 'tar', file: join(out, 'layer.tar') }, {
-          scratch,
-          backend,
-          compression: 'gzip',
-          onProgress: () => {
-            if (killed) return;
-            for (const pid of programsOf(scratch, victim)) {
-              process.kill(pid, 'SIGKILL');
-              killed = true;
-            }
-          },
-        });
-      }), { instanceOf: LayerswarmError });
+      const error = await t.throwsAsync(
+        withoutLeaks(t, async (scratch) => {
+          let killed = false;
+          await convertDisk(
+            disk,
+            { kind: 'tar', file: join(out, 'layer.tar') },
+            {
+              scratch,
+              backend,
+              compression: 'gzip',
+              onProgress: () => {
+                if (killed) return;
+                for (const pid of programsOf(scratch, victim)) {
+                  process.kill(pid, 'SIGKILL');
+                  killed = true;
+                }
+              },
+            },
+          );
+        }),
+        { instanceOf: LayerswarmError },
+      );
       t.regex(error?.message ?? '', /ended with/, victim);
       t.deepEqual(readdirSync(out), []);
     }
@@ -73,7 +88,17 @@ for (const backend of BACKENDS) {
     if (!requireConversion(t, 'root')) return;
     const scratch = tempDir(t, 'scr');
     const out = tempDir(t, 'out');
-    const program = startProgram(t, process.execPath, [MAIN, 'convert', await largeDisk(), '--backend', backend, '--scratch', scratch, '--output', `oci:${join(out, 'layout')}`]);
+    const program = startProgram(t, process.execPath, [
+      MAIN,
+      'convert',
+      await largeDisk(),
+      '--backend',
+      backend,
+      '--scratch',
+      scratch,
+      '--output',
+      `oci:${join(out, 'layout')}`,
+    ]);
     await program.waitFor('what packs', () => programsOf(scratch, READERS[backend].at(-1)!).length > 0);
     process.kill(program.pid, 'SIGINT');
     const { code, stderr } = await program.finished;
@@ -81,14 +106,27 @@ for (const backend of BACKENDS) {
     t.regex(stderr, /interrupted by SIGINT\n$/);
     t.deepEqual(leftovers(scratch), []);
     // The folder itself may not have been made yet.
-    t.deepEqual(readdirSync(out, { recursive: true }).filter((name) => name !== 'layout'), []);
+    t.deepEqual(
+      readdirSync(out, { recursive: true }).filter((name) => name !== 'layout'),
+      [],
+    );
   });
 
   test(`what a killed converter of the ${backend} backend left is found at the next start`, async (t) => {
     if (!requireConversion(t, 'root')) return;
     const scratch = tempDir(t, 'scr');
     const out = tempDir(t, 'out');
-    const program = startProgram(t, process.execPath, [MAIN, 'convert', await largeDisk(), '--backend', backend, '--scratch', scratch, '--output', `oci:${join(out, 'layout')}`]);
+    const program = startProgram(t, process.execPath, [
+      MAIN,
+      'convert',
+      await largeDisk(),
+      '--backend',
+      backend,
+      '--scratch',
+      scratch,
+      '--output',
+      `oci:${join(out, 'layout')}`,
+    ]);
     await program.waitFor('what packs', () => programsOf(scratch, READERS[backend].at(-1)!).length > 0);
     // The converter alone: what it started must notice.
     process.kill(program.pid, 'SIGKILL');
@@ -106,11 +144,19 @@ for (const backend of BACKENDS) {
 test('a copy of the disk that is killed or interrupted is an error, and nothing is left of it', async (t) => {
   if (!requireConversion(t)) return;
   const disk = await makeFileSystem(t, makeGuestTree(t));
-  for (const [ending, exitCode, message] of [['kill -9 $$', 1, /qemu-img ended with SIGKILL\n$/], ['exec sleep 600', 130, /interrupted by SIGTERM\n$/]] as const) {
+  for (const [ending, exitCode, message] of [
+    ['kill -9 $$', 1, /qemu-img ended with SIGKILL\n$/],
+    ['exec sleep 600', 130, /interrupted by SIGTERM\n$/],
+  ] as const) {
     const [bin, scratch, out] = [tempDir(t, 'bin'), tempDir(t, 'scr'), tempDir(t, 'out')];
     // Half a copy, then what happens to it.
     writeFileSync(join(bin, 'qemu-img'), `#!/bin/sh\nfor last; do :; done; echo half > "$last"; ${ending}\n`, { mode: 0o755 });
-    const program = startProgram(t, process.execPath, [MAIN, 'convert', disk, '--backend', 'raw', '--scratch', scratch, '--output', `tar:${join(out, 'a.tar')}`], { env: { PATH: `${bin}:${process.env['PATH']}` } });
+    const program = startProgram(
+      t,
+      process.execPath,
+      [MAIN, 'convert', disk, '--backend', 'raw', '--scratch', scratch, '--output', `tar:${join(out, 'a.tar')}`],
+      { env: { PATH: `${bin}:${process.env['PATH']}` } },
+    );
     if (ending.includes('sleep')) {
       await program.waitFor('the copy', () => programsOf(scratch, 'sleep').length > 0);
       process.kill(program.pid, 'SIGTERM');
@@ -129,13 +175,25 @@ test('a full disk is an error with its own code, and takes what was written away
   mkdirSync(small);
   await runOk('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'layerswarm-test', small]);
   try {
-    for (const output of [{ kind: 'tar', file: join(small, 'a.tar') }, { kind: 'layout', dir: join(small, 'layout') }] as const) {
-      const error = await t.throwsAsync(withoutLeaks(t, (scratch) => convertDisk(disk, output, { scratch })), { instanceOf: LayerswarmError });
+    for (const output of [
+      { kind: 'tar', file: join(small, 'a.tar') },
+      { kind: 'layout', dir: join(small, 'layout') },
+    ] as const) {
+      const error = await t.throwsAsync(
+        withoutLeaks(t, (scratch) => convertDisk(disk, output, { scratch })),
+        { instanceOf: LayerswarmError },
+      );
       t.is(error?.code, 'disk-full', error?.message);
     }
-    const error = await t.throwsAsync(convertDisk(disk, { kind: 'tar', file: join(tempDir(t, 'out'), 'a.tar') }, { scratch: small, backend: 'raw' }), { instanceOf: LayerswarmError });
+    const error = await t.throwsAsync(
+      convertDisk(disk, { kind: 'tar', file: join(tempDir(t, 'out'), 'a.tar') }, { scratch: small, backend: 'raw' }),
+      { instanceOf: LayerswarmError },
+    );
     t.is(error?.code, 'disk-full', error?.message);
-    t.deepEqual(readdirSync(small).filter((name) => name !== 'layout'), []);
+    t.deepEqual(
+      readdirSync(small).filter((name) => name !== 'layout'),
+      [],
+    );
   } finally {
     await runOk('umount', [small]);
   }
@@ -146,13 +204,40 @@ test('of a disk that changes while it is read, and of a guest without programs, 
   const disk = await makeFileSystem(t, makeGuestTree(t));
   const noPrograms = await makeFileSystem(t, makeGuestTree(t, { files: { 'bin/sh': '#!text', 'sbin/init': '#!text' } }));
   const out = tempDir(t, 'out');
-  for (const output of [{ kind: 'tar', file: join(out, 'a.tar') }, { kind: 'archive', file: join(out, 'b.tar') }, { kind: 'layout', dir: join(out, 'layout') }] as const) {
-    const changed = await t.throwsAsync(withoutLeaks(t, (scratch) => convertDisk(disk, output, { scratch, onProgress: () => { utimesSync(disk, 1, Date.now() / 1000); } })), { instanceOf: LayerswarmError, message: /was written to while/ });
+  for (const output of [
+    { kind: 'tar', file: join(out, 'a.tar') },
+    { kind: 'archive', file: join(out, 'b.tar') },
+    { kind: 'layout', dir: join(out, 'layout') },
+  ] as const) {
+    const changed = await t.throwsAsync(
+      withoutLeaks(t, (scratch) =>
+        convertDisk(disk, output, {
+          scratch,
+          onProgress: () => {
+            utimesSync(disk, 1, Date.now() / 1000);
+          },
+        }),
+      ),
+      { instanceOf: LayerswarmError, message: /was written to while/ },
+    );
     t.is(changed?.code, 'verification-failed');
     let packed = 0;
-    await t.throwsAsync(withoutLeaks(t, (scratch) => convertDisk(noPrograms, output, { scratch, onProgress: () => { packed += 1; } })), { instanceOf: LayerswarmError, message: /is an ELF program/ });
+    await t.throwsAsync(
+      withoutLeaks(t, (scratch) =>
+        convertDisk(noPrograms, output, {
+          scratch,
+          onProgress: () => {
+            packed += 1;
+          },
+        }),
+      ),
+      { instanceOf: LayerswarmError, message: /is an ELF program/ },
+    );
     t.is(packed, 0, 'found out before anything was packed');
-    t.deepEqual(readdirSync(out).flatMap((name) => (name === 'layout' ? readdirSync(join(out, name)) : [name])), []);
+    t.deepEqual(
+      readdirSync(out).flatMap((name) => (name === 'layout' ? readdirSync(join(out, name)) : [name])),
+      [],
+    );
   }
 });
 

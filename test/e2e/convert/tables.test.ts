@@ -16,10 +16,26 @@ test('a logical partition of an MBR holds the root', async (t) => {
   if (!requireConversion(t)) return;
   const root = await makeFileSystem(t, makeGuestTree(t));
   const data = await makeFileSystem(t, undefined, { sizeMiB: 8 });
-  const disk = await makeDisk(t, [{ image: data, sizeMiB: 8 }, { image: data, sizeMiB: 8 }, { image: root, sizeMiB: 48 }], {
-    table: 'dos',
-    script: { lines: ['start=1MiB, size=8MiB, type=83', 'start=10MiB, size=59MiB, type=5', 'start=11MiB, size=8MiB, type=83', 'start=20MiB, size=48MiB, type=83'], offsetsMiB: [1, 11, 20] },
-  });
+  const disk = await makeDisk(
+    t,
+    [
+      { image: data, sizeMiB: 8 },
+      { image: data, sizeMiB: 8 },
+      { image: root, sizeMiB: 48 },
+    ],
+    {
+      table: 'dos',
+      script: {
+        lines: [
+          'start=1MiB, size=8MiB, type=83',
+          'start=10MiB, size=59MiB, type=5',
+          'start=11MiB, size=8MiB, type=83',
+          'start=20MiB, size=48MiB, type=83',
+        ],
+        offsetsMiB: [1, 11, 20],
+      },
+    },
+  );
   t.is((await convertToTar(t, disk)).root, 'p6');
 });
 
@@ -77,7 +93,18 @@ async function makeGroup(dir: string, names: readonly string[], image: string, {
   }
   let from = 0;
   for (const [first, count, physical = 0] of extents) {
-    await runOk('dd', [`if=${image}`, `of=${files[physical]}`, 'bs=4M', 'iflag=skip_bytes,fullblock', 'oflag=seek_bytes', `skip=${from * 4 * MIB}`, `seek=${MIB + first * 4 * MIB}`, `count=${count}`, 'conv=notrunc', 'status=none']);
+    await runOk('dd', [
+      `if=${image}`,
+      `of=${files[physical]}`,
+      'bs=4M',
+      'iflag=skip_bytes,fullblock',
+      'oflag=seek_bytes',
+      `skip=${from * 4 * MIB}`,
+      `seek=${MIB + first * 4 * MIB}`,
+      `count=${count}`,
+      'conv=notrunc',
+      'status=none',
+    ]);
     from += count;
   }
   return files;
@@ -88,7 +115,13 @@ async function makePhysicalVolume(dir: string, name: string, image: string, run:
   return file!;
 }
 
-const FRAGMENTED: LogicalRun = { extents: [[10, 3], [2, 4], [15, 5]] };
+const FRAGMENTED: LogicalRun = {
+  extents: [
+    [10, 3],
+    [2, 4],
+    [15, 5],
+  ],
+};
 
 test('a logical volume in pieces is put together, with and without copying', async (t) => {
   if (!requireConversion(t, 'root', 'losetup', 'pvcreate')) return;
@@ -109,16 +142,35 @@ test('a logical volume in pieces is put together, with and without copying', asy
 
 test('several disks of one machine are one volume group and one fstab, with and without copying', async (t) => {
   if (!requireConversion(t, 'root', 'losetup', 'pvcreate')) return;
-  const tree = makeGuestTree(t, { fstab: '/dev/vg/root / ext4 defaults 0 1\n/dev/sdb2 /home ext4 defaults 0 2\n/dev/sdc /srv ext4 defaults 0 2\n', files: { 'etc/big': Buffer.alloc(6 * MIB, 'abcdefg'), 'srv/hidden': 'x' } });
+  const tree = makeGuestTree(t, {
+    fstab: '/dev/vg/root / ext4 defaults 0 1\n/dev/sdb2 /home ext4 defaults 0 2\n/dev/sdc /srv ext4 defaults 0 2\n',
+    files: { 'etc/big': Buffer.alloc(6 * MIB, 'abcdefg'), 'srv/hidden': 'x' },
+  });
   const root = await makeFileSystem(t, tree, { sizeMiB: 48 });
   const part = async (name: string): Promise<string> => {
     const folder = tempDir(t, 'part');
     writeFileSync(join(folder, name), name);
     return await makeFileSystem(t, folder, { sizeMiB: 8 });
   };
-  const [first, second] = await makeGroup(tempDir(t, 'lvm'), ['first', 'second'], root, { extents: [[10, 3, 1], [2, 4], [15, 5, 1]] });
+  const [first, second] = await makeGroup(tempDir(t, 'lvm'), ['first', 'second'], root, {
+    extents: [
+      [10, 3, 1],
+      [2, 4],
+      [15, 5, 1],
+    ],
+  });
   const home = await part('mine');
-  const disks = [await makeDisk(t, [{ image: home, sizeMiB: 8 }, { image: first!, sizeMiB: 96 }]), await makeDisk(t, [{ image: second!, sizeMiB: 96 }, { image: home, sizeMiB: 8 }]), await part('data')];
+  const disks = [
+    await makeDisk(t, [
+      { image: home, sizeMiB: 8 },
+      { image: first!, sizeMiB: 96 },
+    ]),
+    await makeDisk(t, [
+      { image: second!, sizeMiB: 96 },
+      { image: home, sizeMiB: 8 },
+    ]),
+    await part('data'),
+  ];
   const moreDisks = [await toFormat(t, disks[1]!, 'vmdk'), disks[2]!];
   const digests = new Set<string>();
   for (const backend of ['fuse', 'raw'] as const) {
@@ -131,7 +183,12 @@ test('several disks of one machine are one volume group and one fstab, with and 
     t.is(await readFromTar(file, './etc/big'), 'abcdefg'.repeat(6 * MIB).slice(0, 6 * MIB));
   }
   t.is(digests.size, 1);
-  await refused(t, disks[0]!, 'unsupported', /vg\/root: an LVM volume partly on a physical volume that is not on this disk \(pv1\): name the disk that has it with --disk/);
+  await refused(
+    t,
+    disks[0]!,
+    'unsupported',
+    /vg\/root: an LVM volume partly on a physical volume that is not on this disk \(pv1\): name the disk that has it with --disk/,
+  );
   await refused(t, disks[0]!, 'usage', /--disk names .*which is among the disks already/, { moreDisks: [disks[0]!] });
   await refused(t, disks[0]!, 'not-found', /there is no disk image/, { moreDisks: [`${disks[0]!}.none`] });
   const [map, scratch] = [join(tempDir(t, 'map'), 'map'), tempDir(t, 'scr')];
@@ -151,7 +208,10 @@ test('two groups of one name on one disk are told apart', async (t) => {
   const data = await makeFileSystem(t, undefined, { sizeMiB: 48 });
   const first = await makePhysicalVolume(dir, 'first', data, { extents: [[0, 12]] });
   const second = await makePhysicalVolume(dir, 'second', system, FRAGMENTED);
-  const disk = await makeDisk(t, [{ image: first, sizeMiB: 96 }, { image: second, sizeMiB: 96 }]);
+  const disk = await makeDisk(t, [
+    { image: first, sizeMiB: 96 },
+    { image: second, sizeMiB: 96 },
+  ]);
   const { root, system: name } = await convertToTar(t, disk);
   t.regex(root, /^vg@\w{6}\/root$/);
   t.is(name, 'the system');
@@ -161,15 +221,45 @@ test('LUKS is read with its passphrase: the root in it, or a volume group with t
   if (!requireConversion(t, 'root', 'losetup', 'pvcreate', 'cryptsetup')) return;
   const root = await makeFileSystem(t, makeGuestTree(t, { fstab: 'UUID=1 / ext4\n' }), { sizeMiB: 8 });
   const { diffId } = await convertToTar(t, root);
-  const luks2 = await makeLuks(t, ['--type', 'luks2', '--pbkdf', 'argon2id', '--pbkdf-memory', '32', '--pbkdf-parallel', '1', '--pbkdf-force-iterations', '4'], { dataBytes: 8 * MIB });
+  const luks2 = await makeLuks(
+    t,
+    ['--type', 'luks2', '--pbkdf', 'argon2id', '--pbkdf-memory', '32', '--pbkdf-parallel', '1', '--pbkdf-force-iterations', '4'],
+    { dataBytes: 8 * MIB },
+  );
   fillLuks(luks2, root, 4096);
   // LVM in it; and a newline that an editor left at the end of the passphrase.
   const keyFile = join(tempDir(t, 'key'), 'passphrase');
   writeFileSync(keyFile, 'another one\n');
-  const luks1 = await makeLuks(t, ['--type', 'luks1', '--pbkdf-force-iterations', '1000'], { dataBytes: 24 * MIB, passphrase: 'another one' });
-  fillLuks(luks1, (await makeGroup(tempDir(t, 'lvm'), ['pv'], root, { extents: [[3, 1], [1, 1]] }, 24))[0]!, 512);
-  for (const [image, file, name, backend] of [[luks2.file, luks2.keyFile, 'p2', 'fuse'], [luks1.file, keyFile, 'vg/root', 'raw']] as const) {
-    const disk = await makeDisk(t, [{ image: await makeFileSystem(t, undefined, { sizeMiB: 8 }), sizeMiB: 8 }, { image, sizeMiB: Math.ceil(statSync(image).size / MIB) }]);
+  const luks1 = await makeLuks(t, ['--type', 'luks1', '--pbkdf-force-iterations', '1000'], {
+    dataBytes: 24 * MIB,
+    passphrase: 'another one',
+  });
+  fillLuks(
+    luks1,
+    (
+      await makeGroup(
+        tempDir(t, 'lvm'),
+        ['pv'],
+        root,
+        {
+          extents: [
+            [3, 1],
+            [1, 1],
+          ],
+        },
+        24,
+      )
+    )[0]!,
+    512,
+  );
+  for (const [image, file, name, backend] of [
+    [luks2.file, luks2.keyFile, 'p2', 'fuse'],
+    [luks1.file, keyFile, 'vg/root', 'raw'],
+  ] as const) {
+    const disk = await makeDisk(t, [
+      { image: await makeFileSystem(t, undefined, { sizeMiB: 8 }), sizeMiB: 8 },
+      { image, sizeMiB: Math.ceil(statSync(image).size / MIB) },
+    ]);
     const converted = await convertToTar(t, disk, { keyFiles: [file], backend });
     t.is(converted.root, name);
     t.is(converted.diffId, diffId, name);
@@ -193,14 +283,18 @@ test('LUKS, NTFS, swap and volumes of other kinds are refused by name', async (t
   const swap = sparseFile(join(tempDir(t, 'x'), 'swap.raw'), 8 * MIB);
   await runOk('mkswap', [swap]);
   for (const [image, message] of [
-    [await filled(0, 'LUKS\xba\xbe\0\x02'), /no operating system.*p1: LUKS encryption \(what to do: name a file with its passphrase with --key-file, or unlock it .*cryptsetup/],
+    [
+      await filled(0, 'LUKS\xba\xbe\0\x02'),
+      /no operating system.*p1: LUKS encryption \(what to do: name a file with its passphrase with --key-file, or unlock it .*cryptsetup/,
+    ],
     [await made('mkfs.bfs'), /p1: bfs \(what to do: mount it where it came from.*layerswarm seed tar:/],
     [await made('mkfs.minix'), /p1: MINIX \(what to do: mount it/],
     [await filled(3, 'NTFS    '), /p1: NTFS \(Windows\)/],
     [swap, /p1: swap space/],
     [await filled(100, 'nothing'), /p1: no known file system/],
     [await makeFileSystem(t, undefined, { sizeMiB: 8 }), /p1: no operating system/],
-  ] as const) await refused(t, await makeDisk(t, [{ image, sizeMiB: 8 }]), 'unsupported', message);
+  ] as const)
+    await refused(t, await makeDisk(t, [{ image, sizeMiB: 8 }]), 'unsupported', message);
   await refused(t, swap, 'unsupported', /disk: swap space/);
   const labelled = sparseFile(join(tempDir(t, 'x'), 'sgi.raw'), 8 * MIB);
   await runOk('sfdisk', ['-q', labelled], { input: 'label: sgi\n' });
@@ -220,7 +314,11 @@ test('one half of a software RAID 1 is read, with a warning', async (t) => {
   if (!requireConversion(t)) return;
   const root = await makeFileSystem(t, makeGuestTree(t));
   const { diffId } = await convertToTar(t, root);
-  for (const [version, offset] of [['1.2', MIB], ['1.0', 0], ['0.90', 0]] as const) {
+  for (const [version, offset] of [
+    ['1.2', MIB],
+    ['1.0', 0],
+    ['0.90', 0],
+  ] as const) {
     const half = sparseFile(join(tempDir(t, 'raid'), 'half'), 12 * MIB);
     const { at, block } = raidSuperblock(12 * MIB, { version, offset, bytes: 8 * MIB });
     await runOk('dd', [`of=${half}`, 'bs=512', `seek=${at / 512}`, 'conv=notrunc', 'status=none'], { input: block });

@@ -14,7 +14,12 @@ test('an xfs that nobody trusts is read in a virtual machine, up to its newest d
   if (!requireConversion(t, 'root', 'kernel', 'mkfs.xfs', 'guestmount', 'setfattr', 'setfacl', 'setcap')) return;
   const image = await makeFileSystem(t, makeGuestTree(t), { type: 'xfs' });
   const crashed = join(tempDir(t, 'dirty'), 'crashed.raw');
-  await inMounted(image, 'xfs', `${ODD_THINGS}\ncd /mnt; sync; mkdir fresh; echo newest > fresh/file; sync fresh/file fresh; cp --sparse=always "$1" "$2"`, [image, crashed]);
+  await inMounted(
+    image,
+    'xfs',
+    `${ODD_THINGS}\ncd /mnt; sync; mkdir fresh; echo newest > fresh/file; sync fresh/file fresh; cp --sparse=always "$1" "$2"`,
+    [image, crashed],
+  );
   const disk = await toFormat(t, await makeDisk(t, [{ image: crashed, sizeMiB: 320 }]), 'qcow2');
   const { file, diffId } = await convertToTar(t, disk, { backend: 'guestfs' });
   t.is(await readFromTar(file, './fresh/file'), 'newest\n');
@@ -23,5 +28,7 @@ test('an xfs that nobody trusts is read in a virtual machine, up to its newest d
 
 test('a btrfs is refused by a virtual machine too', async (t) => {
   if (!requireConversion(t, 'root', 'kernel', 'mkfs.btrfs', 'guestmount')) return;
-  await refused(t, await makeFileSystem(t, makeGuestTree(t), { type: 'btrfs' }), 'unsupported', /disk: btrfs; .*no subvolumes.*--trust/, { backend: 'guestfs' });
+  await refused(t, await makeFileSystem(t, makeGuestTree(t), { type: 'btrfs' }), 'unsupported', /disk: btrfs; .*no subvolumes.*--trust/, {
+    backend: 'guestfs',
+  });
 });

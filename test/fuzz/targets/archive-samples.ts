@@ -2,11 +2,13 @@
 export function tarSample({ sparse = false }: { sparse?: boolean } = {}): Buffer {
   const pax = paxRecord('path', `long/${'x'.repeat(120)}`);
   return Buffer.concat([
-    tarHeader('file', '0', 5), block('hello'),
+    tarHeader('file', '0', 5),
+    block('hello'),
     tarHeader('folder/', '5', 0),
     tarHeader('white', '3', 0),
     tarHeader('again', '1', 0, 'white'),
-    tarHeader('pax', 'x', pax.length), block(pax),
+    tarHeader('pax', 'x', pax.length),
+    block(pax),
     tarHeader('short', '0', 0),
     ...(sparse ? [tarHeader('sparse', 'S', 4, '', [[512, 4]]), block('data')] : []),
     Buffer.alloc(1024),
@@ -23,7 +25,16 @@ function paxRecord(key: string, value: string): string {
 function tarHeader(name: string, type: string, size: number, link = '', sparse: readonly (readonly [number, number])[] = []): Buffer {
   const header = Buffer.alloc(512);
   header.write(name, 0);
-  for (const [at, value, digits] of [[100, 0o644, 7], [108, 0, 7], [116, 0, 7], [124, size, 11], [136, 0, 11], [329, 0, 7], [337, 0, 7]] as const) header.write(value.toString(8).padStart(digits, '0'), at);
+  for (const [at, value, digits] of [
+    [100, 0o644, 7],
+    [108, 0, 7],
+    [116, 0, 7],
+    [124, size, 11],
+    [136, 0, 11],
+    [329, 0, 7],
+    [337, 0, 7],
+  ] as const)
+    header.write(value.toString(8).padStart(digits, '0'), at);
   header.write(type, 156);
   header.write(link, 157);
   header.write(sparse.length === 0 ? 'ustar\x0000' : 'ustar  \0', 257, 'latin1');
@@ -33,7 +44,14 @@ function tarHeader(name: string, type: string, size: number, link = '', sparse: 
     header.write((offset + bytes).toString(8).padStart(11, '0'), 483);
   }
   header.fill(' ', 148, 156);
-  header.write(`${header.reduce((sum, byte) => sum + byte, 0).toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  header.write(
+    `${header
+      .reduce((sum, byte) => sum + byte, 0)
+      .toString(8)
+      .padStart(6, '0')}\0 `,
+    148,
+    'latin1',
+  );
   return header;
 }
 

@@ -18,7 +18,7 @@ export const archiveTargets: readonly FuzzTarget[] = [
     limit: 16 * BLOCK,
     seeds: () => [tarSample(), Buffer.concat([tarSample(), tarSample()])],
     run(input) {
-      const whole = input.subarray(0, input.length - input.length % BLOCK);
+      const whole = input.subarray(0, input.length - (input.length % BLOCK));
       const outcomes = [whole.length, BLOCK].map((chunkBytes) => filtered(whole, Math.max(BLOCK, chunkBytes)));
       check(outcomes[0] === outcomes[1], 'what comes out depends on the chunks in which it came in');
     },
@@ -28,19 +28,33 @@ export const archiveTargets: readonly FuzzTarget[] = [
     limit: 16 * BLOCK,
     seeds: () => [tarSample(), tarSample({ sparse: true })],
     run(input) {
-      for (const { offset, packedSize } of listTar(new MemorySource(input))) check(offset >= 0 && packedSize >= 0 && offset + packedSize <= input.length, 'a member outside of the archive');
+      for (const { offset, packedSize } of listTar(new MemorySource(input)))
+        check(offset >= 0 && packedSize >= 0 && offset + packedSize <= input.length, 'a member outside of the archive');
     },
   },
-  { name: 'zip', seeds: () => [zipFile()], run(input) { listZip(new MemorySource(input)); } },
+  {
+    name: 'zip',
+    seeds: () => [zipFile()],
+    run(input) {
+      listZip(new MemorySource(input));
+    },
+  },
   {
     name: 'ovf',
     limit: 64 * 1024,
-    seeds: () => ['<?xml version="1.0"?><Envelope xmlns:ovf="x"><!-- one --><References><ovf:File ovf:id="f1" ovf:href="disk.vmdk" ovf:chunkSize="9"/></References><DiskSection><ovf:Disk ovf:diskId=\'d\' ovf:fileRef="f1"/></DiskSection></Envelope>'],
-    run(input) { parseOvf(input.toString('utf8')); },
+    seeds: () => [
+      '<?xml version="1.0"?><Envelope xmlns:ovf="x"><!-- one --><References><ovf:File ovf:id="f1" ovf:href="disk.vmdk" ovf:chunkSize="9"/></References><DiskSection><ovf:Disk ovf:diskId=\'d\' ovf:fileRef="f1"/></DiskSection></Envelope>',
+    ],
+    run(input) {
+      parseOvf(input.toString('utf8'));
+    },
   },
   {
     name: 'fstab',
-    seeds: () => ['# comment\nUUID=0123-ABCD / ext4 defaults,subvol=@ 0 1\n/dev/sda2\tnone swap sw 0 0\n/a\\040b /c auto\n', 'NAME="Debian GNU/Linux"\nPRETTY_NAME=\'a\\$b\'\n'],
+    seeds: () => [
+      '# comment\nUUID=0123-ABCD / ext4 defaults,subvol=@ 0 1\n/dev/sda2\tnone swap sw 0 0\n/a\\040b /c auto\n',
+      'NAME="Debian GNU/Linux"\nPRETTY_NAME=\'a\\$b\'\n',
+    ],
     run(input) {
       const text = input.toString('utf8');
       for (const { options } of parseFstab(text)) check(options.length > 0, 'an entry without options');

@@ -28,8 +28,9 @@ export function lvmVolume(): Buffer {
   volume.writeBigUInt64LE(32_768n, 512 + 32 + 40);
   volume.writeBigUInt64LE(4096n, 512 + 32 + 72);
   volume.writeBigUInt64LE(16_384n, 512 + 32 + 80);
-  const text = `vg {\nid = "group"\nseqno = 1\nextent_size = 8 # 4 KiB\nphysical_volumes {\npv0 {\nid = "${id}"\npe_start = 64\n}\n}\nlogical_volumes {\nroot {\nid = "x"\nstatus = ["READ", "VISIBLE"]\n`
-    + 'segment_count = 1\nsegment1 {\nstart_extent = 0\nextent_count = 2\ntype = "striped"\nstripe_count = 1\nstripes = ["pv0", 3]\n}\n}\n}\n}\ncontents = "Text Format Volume Group"\nversion = 1\n';
+  const text =
+    `vg {\nid = "group"\nseqno = 1\nextent_size = 8 # 4 KiB\nphysical_volumes {\npv0 {\nid = "${id}"\npe_start = 64\n}\n}\nlogical_volumes {\nroot {\nid = "x"\nstatus = ["READ", "VISIBLE"]\n` +
+    'segment_count = 1\nsegment1 {\nstart_extent = 0\nextent_count = 2\ntype = "striped"\nstripe_count = 1\nstripes = ["pv0", 3]\n}\n}\n}\n}\ncontents = "Text Format Volume Group"\nversion = 1\n';
   volume.write(' LVM2 x[5A%r0N*>', 4096 + 4, 'latin1');
   volume.writeBigUInt64LE(512n, 4096 + 40);
   volume.writeBigUInt64LE(BigInt(text.length), 4096 + 48);

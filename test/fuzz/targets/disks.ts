@@ -18,7 +18,14 @@ const LIMITS = { maxVirtualSize: DEFAULT_MAX_VIRTUAL_SIZE };
 
 /** A parser that reads here and there in a disk. */
 function disk(name: string, samples: () => readonly Buffer[], parse: (source: ByteSource) => void): FuzzTarget {
-  return { name, limit: 8192, seeds: () => samples().map(packDisk), run: (input) => { parse(new SparseDisk(input)); } };
+  return {
+    name,
+    limit: 8192,
+    seeds: () => samples().map(packDisk),
+    run: (input) => {
+      parse(new SparseDisk(input));
+    },
+  };
 }
 
 function header(name: string, samples: () => readonly Buffer[]): FuzzTarget {
@@ -29,37 +36,74 @@ function header(name: string, samples: () => readonly Buffer[]): FuzzTarget {
 }
 
 export const diskTargets: readonly FuzzTarget[] = [
-  header('qcow2', () => [sample.qcow2(), sample.qcow2({ version: 2 }), sample.qcow2({ clusterBits: 16, virtualSize: 2 ** 30 }), sample.qcow2({ extension: { type: 0x6803_f857, data: 'features' } })]),
+  header('qcow2', () => [
+    sample.qcow2(),
+    sample.qcow2({ version: 2 }),
+    sample.qcow2({ clusterBits: 16, virtualSize: 2 ** 30 }),
+    sample.qcow2({ extension: { type: 0x6803_f857, data: 'features' } }),
+  ]),
   header('vmdk', () => [sample.vmdk(), sample.vmdk({ descriptor: '' }), sample.vmdk({ flags: 0x3_0001 })]),
   header('vdi', () => [sample.vdi()]),
   header('vhd', () => [sample.vhd(), sample.vhd({ type: 2 })]),
   header('vhdx', () => [sample.vhdx(), sample.vhdx({ log: true })]),
   header('other-headers', () => [sample.qcow1(), sample.qed(), sample.parallels(), sample.parallels({ magic: 'WithouFreSpacExt' })]),
-  disk('vmdk-extent', () => [sample.vmdk({ descriptor: '' })], (source) => { parseVmdkExtent(source, LIMITS); }),
+  disk(
+    'vmdk-extent',
+    () => [sample.vmdk({ descriptor: '' })],
+    (source) => {
+      parseVmdkExtent(source, LIMITS);
+    },
+  ),
   {
     name: 'vmdk-descriptor',
-    seeds: () => [sample.VMDK_DESCRIPTOR, '# Disk DescriptorFile\nparentCID=ffffffff\nRW 4192256 SPARSE "disk-s001.vmdk"\nRW 2048 FLAT "disk-f001.vmdk" 0\nNOACCESS 8 ZERO\n'],
+    seeds: () => [
+      sample.VMDK_DESCRIPTOR,
+      '# Disk DescriptorFile\nparentCID=ffffffff\nRW 4192256 SPARSE "disk-s001.vmdk"\nRW 2048 FLAT "disk-f001.vmdk" 0\nNOACCESS 8 ZERO\n',
+    ],
     run(input) {
-      for (const { file, sectors, offset } of parseVmdkDescriptor(input.toString('latin1'))) check(!/[/\\\0]/.test(file) && Number.isSafeInteger(sectors * 512) && Number.isSafeInteger(offset * 512), 'an extent that leads elsewhere');
+      for (const { file, sectors, offset } of parseVmdkDescriptor(input.toString('latin1')))
+        check(
+          !/[/\\\0]/.test(file) && Number.isSafeInteger(sectors * 512) && Number.isSafeInteger(offset * 512),
+          'an extent that leads elsewhere',
+        );
     },
   },
-  disk('partitions', () => [gptDisk(512), gptDisk(4096), mbrDisk()], (source) => {
-    for (const { number, label } of readPartitionTable(source).partitions) check(number > 0 && !(label?.includes('\0') ?? false), 'a partition that none can be');
-  }),
-  disk('lvm', () => [lvmVolume()], (source) => {
-    const { id, metadata } = readPhysicalVolume(source);
-    const { volumes } = readLogicalVolumes([{ id, metadata, volume: 'p1', size: source.size }]);
-    for (const { segments } of volumes) check(segments.every(({ offset, size }) => offset >= 0 && size > 0 && offset + size <= source.size), 'a segment outside of its volume');
-  }),
-  disk('raid', () => (['1.2', '1.1', '0.90'] as const).map((version) => {
-    const bytes = Buffer.alloc(256 * 1024);
-    const { at, block } = raidSuperblock(bytes.length, { version });
-    block.copy(bytes, at);
-    return bytes;
-  }), (source) => {
-    const member = readRaidMember(source);
-    if (member !== undefined && 'offset' in member) check(member.offset >= 0 && member.size > 0 && member.offset + member.size <= source.size, 'data outside of its member');
-  }),
+  disk(
+    'partitions',
+    () => [gptDisk(512), gptDisk(4096), mbrDisk()],
+    (source) => {
+      for (const { number, label } of readPartitionTable(source).partitions)
+        check(number > 0 && !(label?.includes('\0') ?? false), 'a partition that none can be');
+    },
+  ),
+  disk(
+    'lvm',
+    () => [lvmVolume()],
+    (source) => {
+      const { id, metadata } = readPhysicalVolume(source);
+      const { volumes } = readLogicalVolumes([{ id, metadata, volume: 'p1', size: source.size }]);
+      for (const { segments } of volumes)
+        check(
+          segments.every(({ offset, size }) => offset >= 0 && size > 0 && offset + size <= source.size),
+          'a segment outside of its volume',
+        );
+    },
+  ),
+  disk(
+    'raid',
+    () =>
+      (['1.2', '1.1', '0.90'] as const).map((version) => {
+        const bytes = Buffer.alloc(256 * 1024);
+        const { at, block } = raidSuperblock(bytes.length, { version });
+        block.copy(bytes, at);
+        return bytes;
+      }),
+    (source) => {
+      const member = readRaidMember(source);
+      if (member !== undefined && 'offset' in member)
+        check(member.offset >= 0 && member.size > 0 && member.offset + member.size <= source.size, 'data outside of its member');
+    },
+  ),
   {
     name: 'lvm-text',
     seeds: () => [lvmVolume().subarray(4608).toString('latin1').split('\0', 1)[0]!],

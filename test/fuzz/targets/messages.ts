@@ -29,7 +29,15 @@ const BLOB = `sha256:${'ab'.repeat(32)}`;
 const DESCRIPTOR = { mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', digest: BLOB, size: 7 };
 
 const WORDS: readonly Word[] = [
-  { type: 'have', blob: BLOB, runs: [[0, 1], [3, 4]], forZone: false },
+  {
+    type: 'have',
+    blob: BLOB,
+    runs: [
+      [0, 1],
+      [3, 4],
+    ],
+    forZone: false,
+  },
   { type: 'lease-request', blob: BLOB, size: 9, pieceLength: 65_536, bits: Uint8Array.of(0), active: [[0, 1]], pieces: 1, insists: true },
   { type: 'lease-grant', blob: BLOB, extents: [{ id: 1, first: 0, count: 1, expiresInMs: 1000 }], waitMs: 5 },
   { type: 'lease-report', blob: BLOB, id: 1, outcome: 'done', done: [[0, 1]] },
@@ -41,14 +49,30 @@ const WORDS: readonly Word[] = [
 export const messageTargets: readonly FuzzTarget[] = [
   {
     name: 'control-frames',
-    seeds: () => [
-      { type: 'hello', version: 1, agent: 'a', zone: 'z', name: 'n', time: 1, origin: { url: 'https://r', source: 'configured' }, listen: ['/ip4/127.0.0.1/tcp/1'] },
-      { type: 'found', holdings: [{ blob: BLOB, state: 'partial', size: 9, pieceLength: 65_536, bits: Uint8Array.of(0x80), inline: new Uint8Array(9) }] },
-      { type: 'join', holding: { blob: BLOB, state: 'none' }, wants: true },
-      { type: 'bulk-ticket', offer: { addresses: ['127.0.0.1:1'], fingerprint: new Uint8Array(32), ticket: new Uint8Array(32), expiresInMs: 1 } },
-      { type: 'manifest', digest: BLOB, mediaType: 'a/b', bytes: new Uint8Array(5) },
-      { type: 'error', code: 'c', message: 'm' },
-    ].map((message, i) => lengthBefore(encode([i % 3, i, message]))),
+    seeds: () =>
+      [
+        {
+          type: 'hello',
+          version: 1,
+          agent: 'a',
+          zone: 'z',
+          name: 'n',
+          time: 1,
+          origin: { url: 'https://r', source: 'configured' },
+          listen: ['/ip4/127.0.0.1/tcp/1'],
+        },
+        {
+          type: 'found',
+          holdings: [{ blob: BLOB, state: 'partial', size: 9, pieceLength: 65_536, bits: Uint8Array.of(0x80), inline: new Uint8Array(9) }],
+        },
+        { type: 'join', holding: { blob: BLOB, state: 'none' }, wants: true },
+        {
+          type: 'bulk-ticket',
+          offer: { addresses: ['127.0.0.1:1'], fingerprint: new Uint8Array(32), ticket: new Uint8Array(32), expiresInMs: 1 },
+        },
+        { type: 'manifest', digest: BLOB, mediaType: 'a/b', bytes: new Uint8Array(5) },
+        { type: 'error', code: 'c', message: 'm' },
+      ].map((message, i) => lengthBefore(encode([i % 3, i, message]))),
     run(input) {
       const reader = new FrameReader();
       reader.push(input);
@@ -56,7 +80,10 @@ export const messageTargets: readonly FuzzTarget[] = [
         const frame = decodeFrame(bytes);
         if (frame.message === undefined) continue;
         const again = decodeFrame(encodeFrame({ ...frame, message: frame.message }));
-        check(again.kind === frame.kind && again.id === frame.id && JSON.stringify(again.message) === JSON.stringify(frame.message), 'a message that is another one once it is sent on');
+        check(
+          again.kind === frame.kind && again.id === frame.id && JSON.stringify(again.message) === JSON.stringify(frame.message),
+          'a message that is another one once it is sent on',
+        );
       }
     },
   },
@@ -72,36 +99,72 @@ export const messageTargets: readonly FuzzTarget[] = [
   },
   {
     name: 'lane-frames',
-    seeds: () => [Buffer.concat([
-      encodeLaneFrame({ type: 'hello', id: 0, version: 2 }),
-      encodeLaneFrame({ type: 'request', id: 1, blob: Digest.parse(BLOB), range: { start: 0, end: 9 } }),
-      encodeLaneFrame({ type: 'answer', id: 1, note: Uint8Array.of(1, 2) }),
-      encodeLaneFrame({ type: 'data', id: 1, bytes: Buffer.from('some data') }),
-      encodeLaneFrame({ type: 'end', id: 1 }),
-      encodeLaneFrame({ type: 'refuse', id: 2, reason: 'not-found' }),
-      encodeLaneFrame({ type: 'note', id: 0, word: Uint8Array.of(1, 2) }),
-    ])],
+    seeds: () => [
+      Buffer.concat([
+        encodeLaneFrame({ type: 'hello', id: 0, version: 2 }),
+        encodeLaneFrame({ type: 'request', id: 1, blob: Digest.parse(BLOB), range: { start: 0, end: 9 } }),
+        encodeLaneFrame({ type: 'answer', id: 1, note: Uint8Array.of(1, 2) }),
+        encodeLaneFrame({ type: 'data', id: 1, bytes: Buffer.from('some data') }),
+        encodeLaneFrame({ type: 'end', id: 1 }),
+        encodeLaneFrame({ type: 'refuse', id: 2, reason: 'not-found' }),
+        encodeLaneFrame({ type: 'note', id: 0, word: Uint8Array.of(1, 2) }),
+      ]),
+    ],
     run(input) {
       check(laneFrames(input, input.length) === laneFrames(input, 3), 'what is read depends on the chunks in which it came');
     },
   },
   {
     name: 'statements',
-    seeds: () => [encodeNote([{ signer: '12D3KooWExample', start: 65_536, length: 9, sha256: Buffer.alloc(32, 1), place: 1, path: [Buffer.alloc(32, 2)], signature: new Uint8Array(64) }])],
-    run(input) { check(encodeNote(parseNote(input)).equals(input), 'a note that is another one once it is sent on'); },
+    seeds: () => [
+      encodeNote([
+        {
+          signer: '12D3KooWExample',
+          start: 65_536,
+          length: 9,
+          sha256: Buffer.alloc(32, 1),
+          place: 1,
+          path: [Buffer.alloc(32, 2)],
+          signature: new Uint8Array(64),
+        },
+      ]),
+    ],
+    run(input) {
+      check(encodeNote(parseNote(input)).equals(input), 'a note that is another one once it is sent on');
+    },
   },
   {
     name: 'manifest',
-    seeds: () => [
-      { schemaVersion: 2, mediaType: 'application/vnd.oci.image.manifest.v1+json', config: { ...DESCRIPTOR, mediaType: 'application/vnd.oci.image.config.v1+json', size: 2 }, layers: [DESCRIPTOR, { ...DESCRIPTOR, urls: ['https://x'], annotations: { a: 'b' } }], subject: DESCRIPTOR, annotations: { c: 'd' } },
-      { schemaVersion: 2, mediaType: 'application/vnd.oci.image.index.v1+json', manifests: [{ ...DESCRIPTOR, mediaType: 'application/vnd.oci.image.manifest.v1+json', platform: { os: 'linux', architecture: 'arm64', variant: 'v8' } }] },
-      { schemaVersion: 1, fsLayers: [] },
-      { errors: [{ code: 'DENIED', message: 'no', detail: {} }] },
-    ].map((document) => JSON.stringify(document)),
+    seeds: () =>
+      [
+        {
+          schemaVersion: 2,
+          mediaType: 'application/vnd.oci.image.manifest.v1+json',
+          config: { ...DESCRIPTOR, mediaType: 'application/vnd.oci.image.config.v1+json', size: 2 },
+          layers: [DESCRIPTOR, { ...DESCRIPTOR, urls: ['https://x'], annotations: { a: 'b' } }],
+          subject: DESCRIPTOR,
+          annotations: { c: 'd' },
+        },
+        {
+          schemaVersion: 2,
+          mediaType: 'application/vnd.oci.image.index.v1+json',
+          manifests: [
+            {
+              ...DESCRIPTOR,
+              mediaType: 'application/vnd.oci.image.manifest.v1+json',
+              platform: { os: 'linux', architecture: 'arm64', variant: 'v8' },
+            },
+          ],
+        },
+        { schemaVersion: 1, fsLayers: [] },
+        { errors: [{ code: 'DENIED', message: 'no', detail: {} }] },
+      ].map((document) => JSON.stringify(document)),
     run(input) {
-      for (const { code, message } of parseOciErrors(input)) check(typeof code === 'string' && typeof message === 'string', 'an error without words');
+      for (const { code, message } of parseOciErrors(input))
+        check(typeof code === 'string' && typeof message === 'string', 'an error without words');
       const { blobs, foreign, children } = linkedDescriptors(readManifest(input, 'application/vnd.oci.image.manifest.v1+json'));
-      for (const { size, digest } of [...blobs, ...foreign, ...children]) check(Number.isSafeInteger(size) && size >= 0 && Digest.parse(digest.toString()).equals(digest), 'a descriptor that none can be');
+      for (const { size, digest } of [...blobs, ...foreign, ...children])
+        check(Number.isSafeInteger(size) && size >= 0 && Digest.parse(digest.toString()).equals(digest), 'a descriptor that none can be');
     },
   },
   {
@@ -114,7 +177,10 @@ export const messageTargets: readonly FuzzTarget[] = [
         parsePlatform(text);
       } finally {
         const reference = Reference.parse(text);
-        check(Reference.parse(reference.toString()).toString() === reference.toString(), 'a reference that is another one once it is written');
+        check(
+          Reference.parse(reference.toString()).toString() === reference.toString(),
+          'a reference that is another one once it is written',
+        );
         check(Reference.parse(reference.familiar).toString() === reference.toString(), 'a reference that is another one in its short form');
       }
     },
@@ -136,7 +202,13 @@ export const messageTargets: readonly FuzzTarget[] = [
   {
     name: 'answer-headers',
     limit: 16 * 1024,
-    seeds: () => ['Bearer realm="https://auth.example/token",service="r",scope="repository:a:pull", Basic realm="x"', '</v2/a/tags/list?n=1&last=b>; rel="next"', 'Negotiate abc==, Basic realm=x', '120', 'Wed, 21 Oct 2026 07:28:00 GMT'],
+    seeds: () => [
+      'Bearer realm="https://auth.example/token",service="r",scope="repository:a:pull", Basic realm="x"',
+      '</v2/a/tags/list?n=1&last=b>; rel="next"',
+      'Negotiate abc==, Basic realm=x',
+      '120',
+      'Wed, 21 Oct 2026 07:28:00 GMT',
+    ],
     run(input) {
       const header = input.toString('latin1');
       parseChallenges(header);
@@ -148,7 +220,10 @@ export const messageTargets: readonly FuzzTarget[] = [
   },
   {
     name: 'configuration',
-    seeds: () => ['origin: https://registry.example\nlisten: [/ip4/127.0.0.1/tcp/0]\nstore:\n  maxBytes: 10GB\nmirrors:\n  - docker.io\n  - quay.io=https://quay.io\n', 'limits: {upload: 1MB/s}\naccess: {ttl: 5m}\nreplication:\n  targets: [{name: eu, url: https://eu.example}]\n  policies: [{name: p, repositories: ["team/*"], targets: [eu]}]\n'],
+    seeds: () => [
+      'origin: https://registry.example\nlisten: [/ip4/127.0.0.1/tcp/0]\nstore:\n  maxBytes: 10GB\nmirrors:\n  - docker.io\n  - quay.io=https://quay.io\n',
+      'limits: {upload: 1MB/s}\naccess: {ttl: 5m}\nreplication:\n  targets: [{name: eu, url: https://eu.example}]\n  policies: [{name: p, repositories: ["team/*"], targets: [eu]}]\n',
+    ],
     async run(input) {
       const file = join(tmpdir(), `layerswarm-fuzz-${process.pid}.yaml`);
       writeFileSync(file, input);
@@ -157,7 +232,12 @@ export const messageTargets: readonly FuzzTarget[] = [
   },
   {
     name: 'join',
-    seeds: () => [encodeToken({ key: Buffer.alloc(32, 1), addresses: ['/ip4/10.0.0.1/tcp/4001'], origin: 'https://r:5000', expires: 4_000_000_000 }), 'host.example:4001', '[::1]:4001', '/ip4/10.0.0.1/tcp/4001/p2p/12D3KooWGzYwfeQ2xVyFPd3M6hdKp6gVYFqWUJpwYpZ6Zr3sD4wr'],
+    seeds: () => [
+      encodeToken({ key: Buffer.alloc(32, 1), addresses: ['/ip4/10.0.0.1/tcp/4001'], origin: 'https://r:5000', expires: 4_000_000_000 }),
+      'host.example:4001',
+      '[::1]:4001',
+      '/ip4/10.0.0.1/tcp/4001/p2p/12D3KooWGzYwfeQ2xVyFPd3M6hdKp6gVYFqWUJpwYpZ6Zr3sD4wr',
+    ],
     run(input) {
       const text = input.toString('utf8');
       try {
@@ -169,18 +249,34 @@ export const messageTargets: readonly FuzzTarget[] = [
   },
   {
     name: 'containerd-content',
-    seeds: () => [protobuf(1, Buffer.concat([protobuf(1, Buffer.from(BLOB)), Buffer.of(0x10, 7), protobuf(5, Buffer.concat([protobuf(1, Buffer.from('k')), protobuf(2, Buffer.from('v'))]))]))],
+    seeds: () => [
+      protobuf(
+        1,
+        Buffer.concat([
+          protobuf(1, Buffer.from(BLOB)),
+          Buffer.of(0x10, 7),
+          protobuf(5, Buffer.concat([protobuf(1, Buffer.from('k')), protobuf(2, Buffer.from('v'))])),
+        ]),
+      ),
+    ],
     run(input) {
       let decoded: ReturnType<typeof decodeContentList>;
       try {
         decoded = decodeContentList(input);
       } catch (error) {
         // protobuf's own words, which gRPC passes on as the end of the call
-        if (error instanceof Error && (error instanceof RangeError || /^(?:invalid|illegal|index out of range|maximum)/i.test(error.message))) return;
+        if (
+          error instanceof Error &&
+          (error instanceof RangeError || /^(?:invalid|illegal|index out of range|maximum)/i.test(error.message))
+        )
+          return;
         throw error;
       }
       for (const { digest = '', size = 0, labels = {} } of decoded.info ?? []) {
-        check(typeof digest === 'string' && typeof size === 'number' && Object.values(labels).every((label) => typeof label === 'string'), 'fields of other types than the schema has');
+        check(
+          typeof digest === 'string' && typeof size === 'number' && Object.values(labels).every((label) => typeof label === 'string'),
+          'fields of other types than the schema has',
+        );
         Digest.tryParse(digest);
       }
     },
@@ -211,7 +307,9 @@ function laneFrames(input: Buffer, chunkBytes: number): string {
         if (frame.type !== 'data' || frame.id !== data) text += `\n${frame.type} ${frame.id} `;
         data = frame.type === 'data' ? frame.id : -1;
         const { type: _type, id: _id, ...rest } = frame;
-        text += Object.values(rest).map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString('hex') : JSON.stringify(value))).join(' ');
+        text += Object.values(rest)
+          .map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString('hex') : JSON.stringify(value)))
+          .join(' ');
       }
       parser.compact();
     }

@@ -28,6 +28,20 @@ function readAll<I extends TreeInode>(tree: FileTree<I> | undefined): void {
 
 /** Their seeds are in the corpus: images that mkfs made, of a few files. */
 export const treeTargets: readonly FuzzTarget[] = [
-  { name: 'ext', limit: 16_384, seeds: () => [], run: (input) => { readAll(ExtTree.open(new SparseDisk(input))); } },
-  { name: 'erofs', limit: 16_384, seeds: () => [], run: (input) => { readAll(ErofsTree.open(new SparseDisk(input), '/nonexistent')); } },
+  {
+    name: 'ext',
+    limit: 16_384,
+    seeds: () => [],
+    run: (input) => {
+      readAll(ExtTree.open(new SparseDisk(input)));
+    },
+  },
+  {
+    name: 'erofs',
+    limit: 16_384,
+    seeds: () => [],
+    run: (input) => {
+      readAll(ErofsTree.open(new SparseDisk(input), '/nonexistent'));
+    },
+  },
 ];

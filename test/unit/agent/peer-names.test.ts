@@ -16,7 +16,10 @@ test('a member that has left is still known by its name, and one that said none 
     here.delete(peer.peerId);
     for (const listener of listeners) listener('left', peer);
   };
-  const [named, nameless] = [{ peerId: 'a', name: 'node-7' }, { peerId: 'b', name: '' }] as Peer[];
+  const [named, nameless] = [
+    { peerId: 'a', name: 'node-7' },
+    { peerId: 'b', name: '' },
+  ] as Peer[];
   for (const peer of [named!, nameless!]) here.set(peer.peerId, peer);
   t.deepEqual([names.called('a'), names.called('b'), names.of('b')], ['node-7', 'b', '']);
   leave(named!);

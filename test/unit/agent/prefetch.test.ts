@@ -8,9 +8,31 @@ import { MemorySwarm, type MemoryNetwork } from '../../support/memory-network.ts
 
 const IMAGE = `registry.example/team/app:v1@sha256:${'a'.repeat(64)}`;
 const RECEIPT: Receipt = {
-  id: 'x', client: 'cli', result: 'done', error: null, verdict: '', startedAt: '', firstByteSeconds: null, waitedSeconds: 0, verifySeconds: 0, peerNames: {},
-  reference: IMAGE, digest: `sha256:${'a'.repeat(64)}`, finishedAt: '', bytes: 100, fromStoreBytes: 0, fromOriginBytes: 40, fromPeersBytes: 60, peers: {},
-  seconds: 1, stalls: 0, retries: 0, verified: true, stale: false, phases: [], blobs: [],
+  id: 'x',
+  client: 'cli',
+  result: 'done',
+  error: null,
+  verdict: '',
+  startedAt: '',
+  firstByteSeconds: null,
+  waitedSeconds: 0,
+  verifySeconds: 0,
+  peerNames: {},
+  reference: IMAGE,
+  digest: `sha256:${'a'.repeat(64)}`,
+  finishedAt: '',
+  bytes: 100,
+  fromStoreBytes: 0,
+  fromOriginBytes: 40,
+  fromPeersBytes: 60,
+  peers: {},
+  seconds: 1,
+  stalls: 0,
+  retries: 0,
+  verified: true,
+  stale: false,
+  phases: [],
+  blobs: [],
 };
 
 function serve(t: ExecutionContext, network: MemoryNetwork, pull: PullImage, allowed = true): PrefetchService {
@@ -19,28 +41,45 @@ function serve(t: ExecutionContext, network: MemoryNetwork, pull: PullImage, all
   return service;
 }
 
-async function wave(from: MemoryNetwork, options: { signal?: AbortSignal; onProgress?: (members: readonly NodeOutcome[]) => void } = {}): Promise<readonly NodeOutcome[]> {
+async function wave(
+  from: MemoryNetwork,
+  options: { signal?: AbortSignal; onProgress?: (members: readonly NodeOutcome[]) => void } = {},
+): Promise<readonly NodeOutcome[]> {
   return await prefetchOnMembers({
-    network: from, members: from.peers(), image: IMAGE, platforms: ['linux/arm64'], signal: AbortSignal.timeout(60_000), onProgress: () => undefined, pollMs: 5, goneMs: 20, ...options,
+    network: from,
+    members: from.peers(),
+    image: IMAGE,
+    platforms: ['linux/arm64'],
+    signal: AbortSignal.timeout(60_000),
+    onProgress: () => undefined,
+    pollMs: 5,
+    goneMs: 20,
+    ...options,
   });
 }
 
 /** A pull that ends only with its signal. */
-const endless: PullImage = async (_image, _platforms, { signal }) => await new Promise((_, reject) => {
-  signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-});
+const endless: PullImage = async (_image, _platforms, { signal }) =>
+  await new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+  });
 
 test('every member pulls the image, and says from where it came', async (t) => {
   const [from, ...others] = await new MemorySwarm().joinAll(4);
   const pulled: unknown[] = [];
-  for (const node of others) serve(t, node, async (image, platforms) => {
-    pulled.push([image, platforms]);
-    return RECEIPT;
-  });
+  for (const node of others)
+    serve(t, node, async (image, platforms) => {
+      pulled.push([image, platforms]);
+      return RECEIPT;
+    });
   const outcomes = await wave(from!);
-  t.deepEqual(pulled, others.map(() => [IMAGE, ['linux/arm64']]));
+  t.deepEqual(
+    pulled,
+    others.map(() => [IMAGE, ['linux/arm64']]),
+  );
   t.is(outcomes.length, 3);
-  for (const { state, sizeBytes, fromOriginBytes, fromPeersBytes } of outcomes) t.deepEqual([state, sizeBytes, fromOriginBytes, fromPeersBytes], ['done', 100, 40, 60]);
+  for (const { state, sizeBytes, fromOriginBytes, fromPeersBytes } of outcomes)
+    t.deepEqual([state, sizeBytes, fromOriginBytes, fromPeersBytes], ['done', 100, 40, 60]);
 });
 
 test('a member that refuses, one that fails and one that dies are reported, and hold up nobody', async (t) => {
@@ -48,7 +87,9 @@ test('a member that refuses, one that fails and one that dies are reported, and 
   const [from, good, refusing, failing, dying] = await swarm.joinAll(5);
   serve(t, good!, async () => RECEIPT);
   serve(t, refusing!, async () => RECEIPT, false);
-  serve(t, failing!, async () => { throw new LayerswarmError('disk-full', 'the disk is full'); });
+  serve(t, failing!, async () => {
+    throw new LayerswarmError('disk-full', 'the disk is full');
+  });
   serve(t, dying!, endless);
   let died = false;
   const outcomes = await wave(from!, {
@@ -58,7 +99,11 @@ test('a member that refuses, one that fails and one that dies are reported, and 
       swarm.isolate(dying!);
     },
   });
-  const stateOf = (node: MemoryNetwork | undefined): string => outcomes.filter(({ peerId }) => peerId === node!.self).map(({ state, reason }) => `${state}: ${reason ?? ''}`).join();
+  const stateOf = (node: MemoryNetwork | undefined): string =>
+    outcomes
+      .filter(({ peerId }) => peerId === node!.self)
+      .map(({ state, reason }) => `${state}: ${reason ?? ''}`)
+      .join();
   t.is(stateOf(good), 'done: ');
   t.regex(stateOf(refusing), /^refused: .*allow\.prefetch/);
   t.is(stateOf(failing), 'failed: the disk is full');
@@ -74,7 +119,16 @@ test('a member that comes back is asked again', async (t) => {
     begun.resolve();
     return await finish.promise;
   });
-  const result = prefetchOnMembers({ network: from!, members: from!.peers(), image: IMAGE, platforms: [], signal: AbortSignal.timeout(60_000), onProgress: () => undefined, pollMs: 5, goneMs: 10_000 });
+  const result = prefetchOnMembers({
+    network: from!,
+    members: from!.peers(),
+    image: IMAGE,
+    platforms: [],
+    signal: AbortSignal.timeout(60_000),
+    onProgress: () => undefined,
+    pollMs: 5,
+    goneMs: 10_000,
+  });
   await begun.promise;
   swarm.disconnect(from!, flaky!);
   swarm.connect(flaky!, from!);
@@ -89,7 +143,8 @@ test('two that ask for the same image share one pull, and a limit holds for thos
     pulls++;
     return await endless(...pull);
   });
-  const ask = async (from: MemoryNetwork, image: string): Promise<number> => (await from.request(busy!.self, { type: 'prefetch', image, platforms: [] }, 'prefetch-state')).id;
+  const ask = async (from: MemoryNetwork, image: string): Promise<number> =>
+    (await from.request(busy!.self, { type: 'prefetch', image, platforms: [] }, 'prefetch-state')).id;
   t.is(await ask(a!, IMAGE), await ask(b!, IMAGE));
   t.is(pulls, 1);
   for (let i = 0; i < 3 + 256; i++) await ask(a!, `registry.example/team/app${i}:v1`);
@@ -102,6 +157,11 @@ test('the wave ends with its signal', async (t) => {
   const [from, slow] = await new MemorySwarm().joinAll(2);
   serve(t, slow!, endless);
   const stop = new AbortController();
-  const running = wave(from!, { signal: stop.signal, onProgress: (members) => { if (members[0]?.state === 'running') stop.abort(new LayerswarmError('aborted', 'interrupted')); } });
+  const running = wave(from!, {
+    signal: stop.signal,
+    onProgress: (members) => {
+      if (members[0]?.state === 'running') stop.abort(new LayerswarmError('aborted', 'interrupted'));
+    },
+  });
   await t.throwsAsync(running, { code: 'aborted' });
 });

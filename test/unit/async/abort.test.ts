@@ -4,7 +4,9 @@ import { onAbort, unlessAborted } from '../../../src/async/abort.ts';
 
 test('a listener is called once, also of a signal that was aborted before, and not after its end', (t) => {
   let calls = 0;
-  const count = (): void => { calls += 1; };
+  const count = (): void => {
+    calls += 1;
+  };
   onAbort(AbortSignal.abort(), count);
   t.is(calls, 1);
   const controller = new AbortController();

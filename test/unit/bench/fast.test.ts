@@ -21,7 +21,12 @@ test('a case is named on the command line as in the table', (t) => {
 });
 
 test('a case that cannot be meant is refused', (t) => {
-  for (const words of [{ hosts: 'x', size: '1M' }, { hosts: '0', size: '1M' }, { hosts: '4', size: '512' }, { hosts: '4', size: '512M', rate: 'fast' }]) {
+  for (const words of [
+    { hosts: 'x', size: '1M' },
+    { hosts: '0', size: '1M' },
+    { hosts: '4', size: '512' },
+    { hosts: '4', size: '512M', rate: 'fast' },
+  ]) {
     t.throws(() => caseOf(words), { message: /^expected a / });
   }
 });
@@ -29,8 +34,17 @@ test('a case that cannot be meant is refused', (t) => {
 test('a row has all figures of the median round, for each GiB and node', (t) => {
   const rounds = [result(9, 1), result(3, 4), result(5, 2)];
   t.is(medianRound(rounds), rounds[2]!);
-  const measured = { fast: caseOf({ hosts: '2', size: '512M', rate: '1gbit' }), system: 'layerswarm', payloadBytes: 2 ** 29, rounds, markCompacts: 8 };
+  const measured = {
+    fast: caseOf({ hosts: '2', size: '512M', rate: '1gbit' }),
+    system: 'layerswarm',
+    payloadBytes: 2 ** 29,
+    rounds,
+    markCompacts: 8,
+  };
   const text = row(measured, 2);
-  t.is(text, '| 2 hosts, 512 MiB, 1000 Mbit/s | layerswarm | 0.2 to 0.5 | 5.0 | 2.50 | 1.16 | 1.000 | 3.75 | 2.00 | 1.00 | 0.50 | 0.25 | 0.00 | 5000 | 8.0 | 200 | 0.50 |');
+  t.is(
+    text,
+    '| 2 hosts, 512 MiB, 1000 Mbit/s | layerswarm | 0.2 to 0.5 | 5.0 | 2.50 | 1.16 | 1.000 | 3.75 | 2.00 | 1.00 | 0.50 | 0.25 | 0.00 | 5000 | 8.0 | 200 | 0.50 |',
+  );
   for (const line of HEAD.split('\n')) t.is(line.split('|').length, text.split('|').length);
 });

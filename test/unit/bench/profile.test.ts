@@ -22,8 +22,22 @@ const profile: CpuProfile = {
 
 test('a sample stands for the time until the next, within the two moments', (t) => {
   const name = (stack: readonly CallFrame[]): string => stack.map(({ functionName }) => functionName).join('<');
-  t.deepEqual(sumProfile(profile, 0, Number.POSITIVE_INFINITY, name), new Map([['inner<outer<(root)', 20], ['(idle)<(root)', 30], ['outer<(root)', 40]]));
-  t.deepEqual(sumProfile(profile, 1020, 1070, name), new Map([['inner<outer<(root)', 10], ['(idle)<(root)', 30], ['outer<(root)', 10]]));
+  t.deepEqual(
+    sumProfile(profile, 0, Number.POSITIVE_INFINITY, name),
+    new Map([
+      ['inner<outer<(root)', 20],
+      ['(idle)<(root)', 30],
+      ['outer<(root)', 40],
+    ]),
+  );
+  t.deepEqual(
+    sumProfile(profile, 1020, 1070, name),
+    new Map([
+      ['inner<outer<(root)', 10],
+      ['(idle)<(root)', 30],
+      ['outer<(root)', 10],
+    ]),
+  );
 });
 
 test('a stack belongs to what its innermost telling function is for', (t) => {
@@ -59,17 +73,37 @@ test('a function is named with its file, one in C++ with its caller', (t) => {
 });
 
 test('what a thread used is shared out as its samples are, and adds up', (t) => {
-  const table = profileTable([
-    { kind: 'main', sums: new Map([[IDLE, 900], ['a', 30], ['b', 10]]) },
-    { kind: 'main', sums: new Map([['a', 30], ['b', 30]]) },
-    { kind: 'bulk', sums: new Map([['b', 7]]) },
-  ], { cpuSeconds: { main: 10, bulk: 4, v8: 6, pool: 0, other: 0 } }, 2);
-  t.is(table, [
-    '| CPU-s/GiB a node | main thread | bulk threads | all threads | share |',
-    '|---|---|---|---|---|',
-    '| b | 2.00 | 2.00 | 4.00 | 40.0 % |',
-    '| a | 3.00 | 0.00 | 3.00 | 30.0 % |',
-    '| V8\'s helpers: compilers, garbage collection | 0.00 | 0.00 | 3.00 | 30.0 % |',
-    '| all | 5.00 | 2.00 | 10.00 | 100.0 % |',
-  ].join('\n'));
+  const table = profileTable(
+    [
+      {
+        kind: 'main',
+        sums: new Map([
+          [IDLE, 900],
+          ['a', 30],
+          ['b', 10],
+        ]),
+      },
+      {
+        kind: 'main',
+        sums: new Map([
+          ['a', 30],
+          ['b', 30],
+        ]),
+      },
+      { kind: 'bulk', sums: new Map([['b', 7]]) },
+    ],
+    { cpuSeconds: { main: 10, bulk: 4, v8: 6, pool: 0, other: 0 } },
+    2,
+  );
+  t.is(
+    table,
+    [
+      '| CPU-s/GiB a node | main thread | bulk threads | all threads | share |',
+      '|---|---|---|---|---|',
+      '| b | 2.00 | 2.00 | 4.00 | 40.0 % |',
+      '| a | 3.00 | 0.00 | 3.00 | 30.0 % |',
+      "| V8's helpers: compilers, garbage collection | 0.00 | 0.00 | 3.00 | 30.0 % |",
+      '| all | 5.00 | 2.00 | 10.00 | 100.0 % |',
+    ].join('\n'),
+  );
 });

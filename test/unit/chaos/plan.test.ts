@@ -12,10 +12,19 @@ test('a seed is a plan, whenever it is drawn, and a plan survives its file', (t)
 });
 
 test('what is known to be broken can be left out of a plan', (t) => {
-  const plan = { ...drawPlan(1), liars: [{ node: 3, lies: ['flood', 'dial'] }, { node: 2, lies: ['flood'] }] } satisfies Plan;
+  const plan = {
+    ...drawPlan(1),
+    liars: [
+      { node: 3, lies: ['flood', 'dial'] },
+      { node: 2, lies: ['flood'] },
+    ],
+  } satisfies Plan;
   const left = without(plan, ['flood', 'flip']);
   t.deepEqual(left.liars, [{ node: 3, lies: ['dial'] }]);
-  t.deepEqual(left.steps, plan.steps.filter(({ kind }) => kind !== 'flip'));
+  t.deepEqual(
+    left.steps,
+    plan.steps.filter(({ kind }) => kind !== 'flip'),
+  );
 });
 
 test('a thousand plans have every kind of trouble, and none that cannot be played', (t) => {
@@ -37,7 +46,22 @@ test('a thousand plans have every kind of trouble, and none that cannot be playe
       if ('node' in step) t.true(step.node >= 0 && step.node < nodes);
     }
   }
-  t.deepEqual([...kinds].sort(), ['disk-error', 'disk-full', 'disk-read-only', 'flip', 'freeze', 'kill', 'origin-fault', 'origin-kill', 'pull', 'restart', 'slow', 'split', 'strangers', 'unplug']);
+  t.deepEqual([...kinds].sort(), [
+    'disk-error',
+    'disk-full',
+    'disk-read-only',
+    'flip',
+    'freeze',
+    'kill',
+    'origin-fault',
+    'origin-kill',
+    'pull',
+    'restart',
+    'slow',
+    'split',
+    'strangers',
+    'unplug',
+  ]);
   t.deepEqual([...lies].sort(), [...LIES].sort());
 });
 

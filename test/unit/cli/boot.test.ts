@@ -21,7 +21,10 @@ test('boot has the agent bring an image that the engine lacks, and says what the
   t.is(code, 1, stderr);
   t.regex(stderr, /machines\/debian:12: the agent brought it into the Docker Engine as \S+\/machines\/debian:12/);
   t.regex(stderr, /no room for another one$/m);
-  t.false(requests.some(({ path }) => path === '/images/create'), 'the engine pulled nothing');
+  t.false(
+    requests.some(({ path }) => path === '/images/create'),
+    'the engine pulled nothing',
+  );
 
   isLoaded = false;
   const other = await agent.cli(['boot', 'elsewhere.example/machines/debian:12'], { env: { DOCKER_HOST: host } });

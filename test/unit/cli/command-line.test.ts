@@ -33,13 +33,19 @@ const first: readonly [args: readonly string[], code: number, stderr: RegExp][] 
   [['seed', 'tar:/etc/passwd', '--as', 'BAD/x'], 2, /expected a reference .*received "BAD\/x"/],
   [['seed', 'tar:/etc/passwd', '--as', 'a:1', '--platform', 'a/b/c/d'], 2, /expected a platform/],
   [['seed', 'tar:/etc/passwd', '--as', 'a:1'], 4, /no agent runs/],
-  ...['pull', 'pin', 'unpin', 'purge', 'why'].map((command): [string[], number, RegExp] => [[command, 'BAD/x'], 2, /expected a reference .*received "BAD\/x"/]),
+  ...['pull', 'pin', 'unpin', 'purge', 'why'].map((command): [string[], number, RegExp] => [
+    [command, 'BAD/x'],
+    2,
+    /expected a reference .*received "BAD\/x"/,
+  ]),
   [['pull', 'a:1', '--platform', 'a/b/c/d'], 2, /expected a platform/],
   [['pull', 'a:1'], 4, /no agent runs/],
 ];
 for (const [args, code, stderr] of first) {
   test(`"${args.join(' ')}" says what is wrong with it before it says what is not there`, async (t) => {
-    const result = await cli([...args, '--data', join(tempDir(t), 'none')], { env: { ...process.env, DOCKER_HOST: 'unix:///nonexistent.sock' } });
+    const result = await cli([...args, '--data', join(tempDir(t), 'none')], {
+      env: { ...process.env, DOCKER_HOST: 'unix:///nonexistent.sock' },
+    });
     t.regex(result.stderr, stderr);
     t.is(result.code, code, result.stderr);
   });

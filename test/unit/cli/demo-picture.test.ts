@@ -3,7 +3,13 @@ import type { DemoReport } from '../../../src/cli/demo/demo.ts';
 import { demoPicture } from '../../../src/cli/demo/demo-picture.ts';
 
 const report: DemoReport = {
-  reference: 'x.embedded/demo/layerswarm:latest', digest: `sha256:${'a'.repeat(64)}`, bytes: 1000, originBytes: 1010, peerBytes: 990, copies: 1.01, seconds: 2,
+  reference: 'x.embedded/demo/layerswarm:latest',
+  digest: `sha256:${'a'.repeat(64)}`,
+  bytes: 1000,
+  originBytes: 1010,
+  peerBytes: 990,
+  copies: 1.01,
+  seconds: 2,
   nodes: [
     { name: 'node 1', peerId: 'a', seconds: 2, originBytes: 500, peerBytes: 500, from: { origin: 500, 'node 2': 500 }, verified: true },
     { name: 'node 2', peerId: 'b', seconds: 1.5, originBytes: 510, peerBytes: 490, from: { 'node 1': 490, origin: 510 }, verified: false },

@@ -44,7 +44,10 @@ test('every help has an example, and names what it takes and what it does withou
 });
 
 test('an error is the document with --json, wrong use too', async (t) => {
-  for (const [args, code, is] of [[['status'], 'agent-unreachable', 4], [['peers', '--bogus'], 'usage', 2]] as const) {
+  for (const [args, code, is] of [
+    [['status'], 'agent-unreachable', 4],
+    [['peers', '--bogus'], 'usage', 2],
+  ] as const) {
     const result = await cli([...args, '--json', '--data', join(tempDir(t), 'none')]);
     t.is(result.code, is);
     t.is((JSON.parse(result.stdout) as { error: { code: string } }).error.code, code);
@@ -57,7 +60,7 @@ test('a result that cannot be written is one line', async (t) => {
   t.is(stderr, 'layerswarm: cannot write the result: the disk is full\n');
 });
 
-test('a folder that cannot be the agent\'s is no internal error', async (t) => {
+test("a folder that cannot be the agent's is no internal error", async (t) => {
   const file = join(tempDir(t), 'file');
   writeFileSync(file, '');
   const { code, stderr } = await cli(['agent', '--data', join(file, 'data')]);

@@ -2,7 +2,13 @@ import test from 'ava';
 import { formatPeers, formatReceipt, formatSeconds, formatStatus, formatWhy } from '../../../src/cli/format.ts';
 import { receiptSample, statusSample } from '../../support/status-sample.ts';
 
-for (const [seconds, text] of [[0.0123, '12 ms'], [9.94, '9.9 s'], [61, '1 min 1 s'], [7260, '2 h 1 min'], [90_000, '1 d 1 h']] as const) {
+for (const [seconds, text] of [
+  [0.0123, '12 ms'],
+  [9.94, '9.9 s'],
+  [61, '1 min 1 s'],
+  [7260, '2 h 1 min'],
+  [90_000, '1 d 1 h'],
+] as const) {
   test(`${seconds} seconds are ${text}`, (t) => {
     t.is(formatSeconds(seconds), text);
   });
@@ -10,7 +16,18 @@ for (const [seconds, text] of [[0.0123, '12 ms'], [9.94, '9.9 s'], [61, '1 min 1
 
 test('the status says origin, store, traffic, bans, peers, transfers and images', (t) => {
   const text = formatStatus(statusSample);
-  for (const part of ['https://registry.example  ok', '2.93 KiB of 9.77 KiB in 2 blobs', '67 % from peers', '6.84 KiB in 4 blobs of containerd', 'banned    node-9', 'forged piece', '12D3KooWPeer', 'team/app', 'partly']) t.true(text.includes(part), part);
+  for (const part of [
+    'https://registry.example  ok',
+    '2.93 KiB of 9.77 KiB in 2 blobs',
+    '67 % from peers',
+    '6.84 KiB in 4 blobs of containerd',
+    'banned    node-9',
+    'forged piece',
+    '12D3KooWPeer',
+    'team/app',
+    'partly',
+  ])
+    t.true(text.includes(part), part);
 });
 
 test('an empty table says so', (t) => {
@@ -23,7 +40,15 @@ test('names of strangers cannot drive the terminal', (t) => {
 
 test('a receipt says where every byte came from, and a stale tag is marked', (t) => {
   const text = formatReceipt({ ...receiptSample, stale: true });
-  for (const part of ['every digest verified', 'from the origin  1000 B', 'from peers       1.95 KiB from 1\n    node-2  1.95 KiB', 'was here         1.95 KiB', '1 stalls, 2 retries', 'stale']) t.true(text.includes(part), part);
+  for (const part of [
+    'every digest verified',
+    'from the origin  1000 B',
+    'from peers       1.95 KiB from 1\n    node-2  1.95 KiB',
+    'was here         1.95 KiB',
+    '1 stalls, 2 retries',
+    'stale',
+  ])
+    t.true(text.includes(part), part);
 });
 
 test('why shows phases with their share and blobs with their rate', (t) => {

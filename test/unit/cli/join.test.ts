@@ -8,9 +8,16 @@ import { run, startProgram } from '../../support/process.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../../src/cli/layerswarm.sh', import.meta.url));
-const KEY = Buffer.from(Array.from({ length: 32 }, (_, index) => index * 7 & 0xff));
+const KEY = Buffer.from(Array.from({ length: 32 }, (_, index) => (index * 7) & 0xff));
 const CHARTER_KEY = `prod:${KEY.toString('base64url')}`;
-const TOKEN = { key: KEY, addresses: ['/ip4/192.0.2.10/tcp/4001'], origin: 'https://registry.example:5000', originCa: 'PEM', charterKey: CHARTER_KEY, expires: 2_000 };
+const TOKEN = {
+  key: KEY,
+  addresses: ['/ip4/192.0.2.10/tcp/4001'],
+  origin: 'https://registry.example:5000',
+  originCa: 'PEM',
+  charterKey: CHARTER_KEY,
+  expires: 2_000,
+};
 
 test('a token says what was put in, until its time is over', (t) => {
   t.deepEqual(decodeToken(`${encodeToken(TOKEN)}\n`, 1_999_999), TOKEN);
@@ -19,7 +26,11 @@ test('a token says what was put in, until its time is over', (t) => {
 
 for (const [title, change] of [
   ['half a one', (token: string) => token.slice(0, -5)],
-  ['one whose time was changed', (token: string) => `lsw1.${Buffer.from(Buffer.from(token.split('.')[1]!, 'base64url').toString().replace('2000', '9999')).toString('base64url')}.${token.split('.')[2]}`],
+  [
+    'one whose time was changed',
+    (token: string) =>
+      `lsw1.${Buffer.from(Buffer.from(token.split('.')[1]!, 'base64url').toString().replace('2000', '9999')).toString('base64url')}.${token.split('.')[2]}`,
+  ],
   ['something else', () => 'xyz'],
   ['an address of no kind', () => encodeToken({ ...TOKEN, addresses: [] })],
 ] as const) {
@@ -56,7 +67,10 @@ test('a second host joins with the token alone, which no process list shows', as
   t.is(checks.find(({ check }) => check === 'agent')?.level, 'ok', 'the doctor looked');
   t.false(`${stdout}${stderr}${second.program.stderr}${first.program.stderr}`.includes(readFileSync(key).toString('base64').slice(0, 16)));
 
-  const other = await run(LAUNCHER, ['join', '-', '--config', config, '--data', data, '--no-wait'], { env, input: encodeToken({ ...TOKEN, expires: undefined }) });
+  const other = await run(LAUNCHER, ['join', '-', '--config', config, '--data', data, '--no-wait'], {
+    env,
+    input: encodeToken({ ...TOKEN, expires: undefined }),
+  });
   t.is(other.code, 2);
   t.regex(other.stderr, /is the key of another swarm: move it away first/);
 });

@@ -7,8 +7,17 @@ import { tempDir } from '../../support/temp-dir.ts';
 const nodeArgs = ['--import', fileURLToPath(new URL('../../support/forbid-libp2p.ts', import.meta.url))];
 
 const light: readonly [args: readonly string[], code: number][] = [
-  [['--help'], 0], [['agent', '--help'], 0], [['pull', '--help'], 0], [['demo', '--help'], 0],
-  [['status'], 4], [['peers'], 4], [['images'], 4], [['transfers'], 4], [['why', 'a:1'], 4], [['verify'], 4], [['pull', 'a:1'], 4],
+  [['--help'], 0],
+  [['agent', '--help'], 0],
+  [['pull', '--help'], 0],
+  [['demo', '--help'], 0],
+  [['status'], 4],
+  [['peers'], 4],
+  [['images'], 4],
+  [['transfers'], 4],
+  [['why', 'a:1'], 4],
+  [['verify'], 4],
+  [['pull', 'a:1'], 4],
   [['config', '--json'], 0],
 ];
 for (const [args, code] of light) {

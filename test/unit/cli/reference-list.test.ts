@@ -6,7 +6,10 @@ import { tempDir } from '../../support/temp-dir.ts';
 
 test('a list has one reference a line, with comments and blank lines, each once', async (t) => {
   const file = join(tempDir(t), 'list');
-  writeFileSync(file, '# base images\nlibrary/debian:12  # bookworm\n\n\tteam/app:v1\r\nlibrary/debian:12\nteam/app@sha256:abc#not-a-comment\n');
+  writeFileSync(
+    file,
+    '# base images\nlibrary/debian:12  # bookworm\n\n\tteam/app:v1\r\nlibrary/debian:12\nteam/app@sha256:abc#not-a-comment\n',
+  );
   t.deepEqual(await readReferenceList(file), ['library/debian:12', 'team/app:v1', 'team/app@sha256:abc#not-a-comment']);
 });
 

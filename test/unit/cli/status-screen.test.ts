@@ -5,12 +5,18 @@ import { statusSample } from '../../support/status-sample.ts';
 const crowded = {
   ...statusSample,
   peers: Array.from({ length: 300 }, (_, index) => ({ ...statusSample.peers[0]!, name: `node-${index}`, zone: `zone-${index % 4}` })),
-  images: Array.from({ length: 400 }, (_, index) => ({ ...statusSample.images[0]!, reference: `registry.example/team/with-a-long-name-${index}:1` })),
+  images: Array.from({ length: 400 }, (_, index) => ({
+    ...statusSample.images[0]!,
+    reference: `registry.example/team/with-a-long-name-${index}:1`,
+  })),
   transfers: Array.from({ length: 30 }, () => statusSample.transfers[0]!),
 };
 
 for (const columns of [60, 80, 200]) {
-  for (const [size, status] of [['small', statusSample], ['large', crowded]] as const) {
+  for (const [size, status] of [
+    ['small', statusSample],
+    ['large', crowded],
+  ] as const) {
     test(`the status of a ${size} swarm fits on a screen of ${columns} columns, and the swarm comes first`, (t) => {
       const lines = statusScreen(status, { columns, rows: 30, color: false }).split('\n');
       t.true(lines.length <= 29, String(lines.length));
@@ -27,7 +33,16 @@ for (const columns of [60, 80, 200]) {
 
 test('a small swarm is shown whole, with rate and time left', (t) => {
   const text = statusScreen(statusSample, { columns: 200, rows: 40, color: false });
-  for (const part of ['MEMBERS  1 in 1 zone', 'node-2', '100 B/s, 20.0 s left', 'IMAGES  0 complete, 1 partly', '67 % from members', '8.79 KiB free on disk', 'forged piece']) t.true(text.includes(part), part);
+  for (const part of [
+    'MEMBERS  1 in 1 zone',
+    'node-2',
+    '100 B/s, 20.0 s left',
+    'IMAGES  0 complete, 1 partly',
+    '67 % from members',
+    '8.79 KiB free on disk',
+    'forged piece',
+  ])
+    t.true(text.includes(part), part);
 });
 
 test('colour is for terminals that want it, and names cannot bring their own', (t) => {

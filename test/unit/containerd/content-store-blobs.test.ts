@@ -32,7 +32,10 @@ function world(t: ExecutionContext, folder = tempDir(t)): World {
   };
   t.teardown(close);
   return {
-    blobs, close, folder, warnings,
+    blobs,
+    close,
+    folder,
+    warnings,
     add: async (bytes, digest) => {
       writeFileSync(join(folder, 'ingest'), bytes);
       renameSync(join(folder, 'ingest'), blobs.path(digest));
@@ -147,7 +150,10 @@ test('gc drops the own copy of what the content store holds, but for small blobs
     await blobs.verify(digest);
   }
   const { removed } = await own.gc({ isHeldElsewhere: (digest) => blobs.isVerified(digest) });
-  t.deepEqual(removed.map(({ digest }) => digest.toString()), [large.digest.toString()]);
+  t.deepEqual(
+    removed.map(({ digest }) => digest.toString()),
+    [large.digest.toString()],
+  );
 });
 
 test('a damaged memory of what was verified is made anew', (t) => {

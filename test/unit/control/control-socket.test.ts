@@ -14,11 +14,16 @@ test('the socket is made within its own folder: the one above may be read-only',
   const watcher = watch(parent, (_event, name) => changed.push(name ?? ''));
   t.teardown(() => watcher.close());
   const server = createServer();
-  t.teardown(() => { server.close(); });
+  t.teardown(() => {
+    server.close();
+  });
   await listenOnSocket(server, join(folder, 'agent.sock'), undefined);
   t.is(statSync(join(folder, 'agent.sock')).mode & 0o777, 0o600);
   t.deepEqual(readdirSync(folder), ['agent.sock']);
   mkdirSync(join(parent, 'last'));
   await waitFor('the last change', () => changed.includes('last'));
-  t.deepEqual(changed.filter((name) => name !== 'data' && name !== 'last'), []);
+  t.deepEqual(
+    changed.filter((name) => name !== 'data' && name !== 'last'),
+    [],
+  );
 });

@@ -27,13 +27,25 @@ const handlers: Partial<Handlers> = {
   verify: () => Promise.reject(new LayerswarmError('disk-full', 'no room', { detail: { path: '/x' } })),
 };
 
-async function start(t: ExecutionContext, changed: Partial<Handlers> = {}, group?: string): Promise<{ client: ControlClient; path: string; data: string; server: ControlServer }> {
+async function start(
+  t: ExecutionContext,
+  changed: Partial<Handlers> = {},
+  group?: string,
+): Promise<{ client: ControlClient; path: string; data: string; server: ControlServer }> {
   const data = tempDir(t);
   const path = join(data, 'agent.sock');
   const server = new ControlServer({ path, group, handlers: { ...handlers, ...changed }, onError: (_, error) => t.log(String(error)) });
   await server.start();
   t.teardown(() => server.stop());
-  await writeAgentFile(data, { pid: process.pid, peerId: 'p', multiaddrs: [], registry: 'http://127.0.0.1:1', status: null, push: null, socket: path });
+  await writeAgentFile(data, {
+    pid: process.pid,
+    peerId: 'p',
+    multiaddrs: [],
+    registry: 'http://127.0.0.1:1',
+    status: null,
+    push: null,
+    socket: path,
+  });
   return { client: await ControlClient.connect(data), path, data, server };
 }
 
@@ -79,8 +91,10 @@ test('a caller that goes away ends its operation', async (t) => {
     },
   });
   const controller = new AbortController();
-  await t.throwsAsync(client.call('pull', { reference: 'a:1' }, { signal: controller.signal, onProgress: () => controller.abort() }), { code: 'aborted' });
-  t.is((await ended.promise as LayerswarmError).code, 'aborted');
+  await t.throwsAsync(client.call('pull', { reference: 'a:1' }, { signal: controller.signal, onProgress: () => controller.abort() }), {
+    code: 'aborted',
+  });
+  t.is(((await ended.promise) as LayerswarmError).code, 'aborted');
 });
 
 test('stopping ends the operations that run and removes the socket', async (t) => {
@@ -106,7 +120,10 @@ test('only the owner can use the socket, or a configured group too', async (t) =
 });
 
 test('a group that is not there is refused', async (t) => {
-  await t.throwsAsync(start(t, {}, 'no-such-group'), { code: 'config-invalid', message: /^socket\.group: expected a group of this host, received "no-such-group"$/ });
+  await t.throwsAsync(start(t, {}, 'no-such-group'), {
+    code: 'config-invalid',
+    message: /^socket\.group: expected a group of this host, received "no-such-group"$/,
+  });
 });
 
 test('the socket of a dead agent is taken over, another file is not', async (t) => {
@@ -116,9 +133,14 @@ test('the socket of a dead agent is taken over, another file is not', async (t) 
   const server = new ControlServer({ path, handlers, onError: () => undefined });
   await server.start();
   await server.stop();
-  await new Promise((resolve) => { dead.close(resolve); });
+  await new Promise((resolve) => {
+    dead.close(resolve);
+  });
   await writeFile(path, 'precious');
-  await t.throwsAsync(new ControlServer({ path, handlers, onError: () => undefined }).start(), { code: 'config-invalid', message: /another file/ });
+  await t.throwsAsync(new ControlServer({ path, handlers, onError: () => undefined }).start(), {
+    code: 'config-invalid',
+    message: /another file/,
+  });
 });
 
 test('a request beyond the limit, or not in JSON, is refused', async (t) => {
@@ -127,8 +149,16 @@ test('a request beyond the limit, or not in JSON, is refused', async (t) => {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     request({ socketPath: path, path: '/v1/status', method: 'POST' }, (response) => {
       let text = '';
-      response.setEncoding('utf8').on('data', (chunk: string) => { text += chunk; }).on('end', () => resolve(text)).on('error', reject);
-    }).on('error', reject).end(body);
+      response
+        .setEncoding('utf8')
+        .on('data', (chunk: string) => {
+          text += chunk;
+        })
+        .on('end', () => resolve(text))
+        .on('error', reject);
+    })
+      .on('error', reject)
+      .end(body);
     t.regex(await promise, /"code":"(too-large|usage)"/);
   }
 });
@@ -136,7 +166,15 @@ test('a request beyond the limit, or not in JSON, is refused', async (t) => {
 test('without an agent the data directory is named', async (t) => {
   const data = tempDir(t);
   await t.throwsAsync(ControlClient.connect(data), { code: 'agent-unreachable', message: new RegExp(`no agent runs on ${data}`) });
-  await writeAgentFile(data, { pid: 1, peerId: 'p', multiaddrs: [], registry: '', status: null, push: null, socket: join(data, 'gone.sock') });
+  await writeAgentFile(data, {
+    pid: 1,
+    peerId: 'p',
+    multiaddrs: [],
+    registry: '',
+    status: null,
+    push: null,
+    socket: join(data, 'gone.sock'),
+  });
   const client = await ControlClient.connect(data);
   await t.throwsAsync(client.call('status', {}), { code: 'agent-unreachable', message: /is gone/ });
   await removeAgentFile(data);
@@ -147,8 +185,18 @@ test('without an agent the data directory is named', async (t) => {
 const long = `/tmp/${'d'.repeat(120)}`;
 const places: readonly [title: string, data: string, options: Parameters<typeof controlSocketPath>[1], path: RegExp][] = [
   ['root', '/var/lib/layerswarm', { uid: 0, env: {} }, /^\/run\/layerswarm\/agent-[0-9a-f]{12}\.sock$/],
-  ['a user with a runtime directory', '/home/u/x', { uid: 1000, env: { XDG_RUNTIME_DIR: '/run/user/1000' } }, /^\/run\/user\/1000\/layerswarm\/agent-[0-9a-f]{12}\.sock$/],
-  ['root with a runtime directory', '/var/lib/layerswarm', { uid: 0, env: { XDG_RUNTIME_DIR: '/run/user/0' } }, /^\/run\/user\/0\/layerswarm\/agent-[0-9a-f]{12}\.sock$/],
+  [
+    'a user with a runtime directory',
+    '/home/u/x',
+    { uid: 1000, env: { XDG_RUNTIME_DIR: '/run/user/1000' } },
+    /^\/run\/user\/1000\/layerswarm\/agent-[0-9a-f]{12}\.sock$/,
+  ],
+  [
+    'root with a runtime directory',
+    '/var/lib/layerswarm',
+    { uid: 0, env: { XDG_RUNTIME_DIR: '/run/user/0' } },
+    /^\/run\/user\/0\/layerswarm\/agent-[0-9a-f]{12}\.sock$/,
+  ],
   ['a user without one', '/home/u/x', { uid: 1000, env: {} }, /^\/home\/u\/x\/agent\.sock$/],
   ['a runtime directory with too long a path', '/home/u/x', { uid: 1000, env: { XDG_RUNTIME_DIR: long } }, /^\/home\/u\/x\/agent\.sock$/],
   ['a configured path', '/home/u/x', { uid: 1000, env: {}, configured: '/run/x.sock' }, /^\/run\/x\.sock$/],

@@ -19,7 +19,10 @@ for (const [what, choice, host, expected] of [
   ['a virtual machine', { wanted: 'guestfs' as const }, { has: (program: string) => program !== 'fuse2fs' }, 'guestfs'],
 ] as const) {
   test(`the backend for ${what} is ${expected}`, (t) => {
-    const backend = chooseBackend({ wanted: undefined, trust: false, compressed: false, ...choice }, { root: false, fuse: true, kernel: true, has, ...host });
+    const backend = chooseBackend(
+      { wanted: undefined, trust: false, compressed: false, ...choice },
+      { root: false, fuse: true, kernel: true, has, ...host },
+    );
     t.is(backend.name, expected satisfies BackendName);
   });
 }
@@ -29,10 +32,22 @@ for (const [what, choice, host, code] of [
   ['trust without root', { trust: true }, {}, 'usage'],
   ['no FUSE and no root', {}, { fuse: false }, 'unavailable'],
   ['a virtual machine without a kernel', { wanted: 'guestfs' as const }, { kernel: false }, 'unavailable'],
-  ['a virtual machine without libguestfs', { wanted: 'guestfs' as const }, { has: (program: string) => program !== 'guestmount' }, 'unavailable'],
+  [
+    'a virtual machine without libguestfs',
+    { wanted: 'guestfs' as const },
+    { has: (program: string) => program !== 'guestmount' },
+    'unavailable',
+  ],
 ] as const) {
   test(`${what} is refused`, (t) => {
-    const error = t.throws(() => chooseBackend({ wanted: undefined, trust: false, compressed: false, ...choice }, { root: false, fuse: true, kernel: true, has, ...host }), { instanceOf: LayerswarmError });
+    const error = t.throws(
+      () =>
+        chooseBackend(
+          { wanted: undefined, trust: false, compressed: false, ...choice },
+          { root: false, fuse: true, kernel: true, has, ...host },
+        ),
+      { instanceOf: LayerswarmError },
+    );
     t.is(error?.code, code);
   });
 }
@@ -60,13 +75,28 @@ test('the time of an image is SOURCE_DATE_EPOCH, or none', (t) => {
 });
 
 test('programs that are missing are named with the packages that bring them', (t) => {
-  t.notThrows(() => { requirePrograms(['tar']); });
-  const error = t.throws(() => { requirePrograms(['tar', 'qemu-img', 'fuse2fs'], (program) => program === 'tar'); }, { instanceOf: LayerswarmError });
+  t.notThrows(() => {
+    requirePrograms(['tar']);
+  });
+  const error = t.throws(
+    () => {
+      requirePrograms(['tar', 'qemu-img', 'fuse2fs'], (program) => program === 'tar');
+    },
+    { instanceOf: LayerswarmError },
+  );
   t.is(error?.code, 'unavailable');
   t.is(error?.message, 'missing on this host: qemu-img, fuse2fs; on Debian: apt-get install qemu-utils fuse2fs');
 });
 
 test('a user namespace, in which owners are lost, is noticed', (t) => {
-  t.notThrows(() => { checkUserNamespace('         0          0 4294967295\n'); });
-  for (const map of ['         0       1000          1\n', '0 1000 1\n1 100000 65536\n', '']) t.throws(() => { checkUserNamespace(map); }, { instanceOf: LayerswarmError, message: /user namespace/ });
+  t.notThrows(() => {
+    checkUserNamespace('         0          0 4294967295\n');
+  });
+  for (const map of ['         0       1000          1\n', '0 1000 1\n1 100000 65536\n', ''])
+    t.throws(
+      () => {
+        checkUserNamespace(map);
+      },
+      { instanceOf: LayerswarmError, message: /user namespace/ },
+    );
 });

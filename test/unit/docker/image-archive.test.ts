@@ -35,11 +35,20 @@ test('an archive holds every blob once, and the names for old engines and new on
   const twice: ImageManifest = { ...MANIFEST, layers: [...MANIFEST.layers, MANIFEST.layers[0]!] };
   const files = await unpack(imageArchive({ name: 'registry.example:5000/team/app:v1', raw: SAMPLE.raw, manifest: twice, read }));
   const path = ({ algorithm, hex }: { algorithm: string; hex: string }): string => `blobs/${algorithm}/${hex}`;
-  t.deepEqual([...files.keys()], ['oci-layout', 'index.json', 'manifest.json', path(SAMPLE.raw.digest), path(SAMPLE.config), ...SAMPLE.layers.map(path)]);
+  t.deepEqual(
+    [...files.keys()],
+    ['oci-layout', 'index.json', 'manifest.json', path(SAMPLE.raw.digest), path(SAMPLE.config), ...SAMPLE.layers.map(path)],
+  );
   t.deepEqual(JSON.parse(files.get('manifest.json')!.toString()), [
-    { Config: path(SAMPLE.config), RepoTags: ['registry.example:5000/team/app:v1'], Layers: [...SAMPLE.layers, SAMPLE.layers[0]!].map(path) },
+    {
+      Config: path(SAMPLE.config),
+      RepoTags: ['registry.example:5000/team/app:v1'],
+      Layers: [...SAMPLE.layers, SAMPLE.layers[0]!].map(path),
+    },
   ]);
-  const { manifests } = JSON.parse(files.get('index.json')!.toString()) as { manifests: { digest: string; annotations: Record<string, string> }[] };
+  const { manifests } = JSON.parse(files.get('index.json')!.toString()) as {
+    manifests: { digest: string; annotations: Record<string, string> }[];
+  };
   t.is(manifests[0]!.digest, SAMPLE.raw.digest.toString());
   t.is(manifests[0]!.annotations['org.opencontainers.image.ref.name'], 'v1');
   for (const [index, digest] of [SAMPLE.config, ...SAMPLE.layers].entries()) t.true(files.get(path(digest))!.equals(SAMPLE.blobs[index]!));
@@ -51,13 +60,19 @@ test('an image without a tag has no name', async (t) => {
 });
 
 for (const [title, broken] of [
-  ['whose source fails', async function* (): AsyncGenerator<Buffer> {
-    yield Buffer.from('begun');
-    throw new LayerswarmError('not-found', 'it is gone');
-  }],
-  ['that is shorter than its descriptor says', async function* (): AsyncGenerator<Buffer> {
-    yield Buffer.from('short');
-  }],
+  [
+    'whose source fails',
+    async function* (): AsyncGenerator<Buffer> {
+      yield Buffer.from('begun');
+      throw new LayerswarmError('not-found', 'it is gone');
+    },
+  ],
+  [
+    'that is shorter than its descriptor says',
+    async function* (): AsyncGenerator<Buffer> {
+      yield Buffer.from('short');
+    },
+  ],
 ] as const) {
   test(`a blob ${title} ends the archive with an error`, async (t) => {
     await t.throwsAsync(unpack(imageArchive({ name: undefined, raw: SAMPLE.raw, manifest: MANIFEST, read: broken })));

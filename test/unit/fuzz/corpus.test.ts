@@ -9,14 +9,20 @@ const CORPUS = join(import.meta.dirname, '../../fuzz/corpus');
 /** What the fuzzer kept since it reaches a part of the parser that nothing shorter does, and what it once found. */
 function inputsOf(target: FuzzTarget): Buffer[] {
   const folder = join(CORPUS, target.name);
-  return [...target.seeds().map((seed) => Buffer.from(seed)), ...(existsSync(folder) ? readdirSync(folder).map((file) => readFileSync(join(folder, file))) : [])];
+  return [
+    ...target.seeds().map((seed) => Buffer.from(seed)),
+    ...(existsSync(folder) ? readdirSync(folder).map((file) => readFileSync(join(folder, file))) : []),
+  ];
 }
 
 for (const target of TARGETS) {
   test(`${target.name}: every input of the corpus is read, or refused in words of the parser's own`, async (t) => {
     const inputs = inputsOf(target);
     t.true(inputs.length > 0);
-    for (const input of inputs) await t.notThrowsAsync(async () => { await tryInput(target, input); });
+    for (const input of inputs)
+      await t.notThrowsAsync(async () => {
+        await tryInput(target, input);
+      });
   });
 }
 

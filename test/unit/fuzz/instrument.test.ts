@@ -17,7 +17,10 @@ function pick(a, b = 2) {
 test('instrumented code does what it did, counts its branches, and shows what it compares', (t) => {
   const literals: Literals = { texts: new Set(), numbers: new Set() };
   const probe = installProbe();
-  const run = (code: string): unknown[] => [1, 5, 0, 2, 'x'].map((argument) => (runInThisContext(`(argument) => { ${code}; return pick(argument); }`) as (argument: unknown) => unknown)(argument));
+  const run = (code: string): unknown[] =>
+    [1, 5, 0, 2, 'x'].map((argument) =>
+      (runInThisContext(`(argument) => { ${code}; return pick(argument); }`) as (argument: unknown) => unknown)(argument),
+    );
   probe.tracing = true;
   t.deepEqual(run(instrument(CODE, literals)), run(CODE));
   t.true(probe.counters.filter((count) => count > 0).length > 8);

@@ -13,18 +13,23 @@ const FOLDER = resolve(import.meta.dirname, '../../../config/kubernetes');
 /** The model of the package that has the API's schema of it. */
 async function model({ apiVersion, kind }: Manifest): Promise<new (manifest: Manifest) => { validate(): void }> {
   const models = apiVersion.startsWith('monitoring.coreos.com/') ? '@kubernetes-models/prometheus-operator' : 'kubernetes-models';
-  const found = await import(`${models}/${apiVersion}/${kind}`) as Record<string, new (manifest: Manifest) => { validate(): void }>;
+  const found = (await import(`${models}/${apiVersion}/${kind}`)) as Record<string, new (manifest: Manifest) => { validate(): void }>;
   return found[kind]!;
 }
 
 for (const name of Object.keys(RENDERED)) {
   test(`config/kubernetes/${name} is made of the chart as it is, and fits the schemas of the API`, async (t) => {
-    t.true(readFileSync(join(FOLDER, name), 'utf8').startsWith(`# Made of the chart by "npm run chart", chart ${chartDigest()}\n`), 'run "npm run chart"');
+    t.true(
+      readFileSync(join(FOLDER, name), 'utf8').startsWith(`# Made of the chart by "npm run chart", chart ${chartDigest()}\n`),
+      'run "npm run chart"',
+    );
     const all = manifests(name);
     t.true(all.length > 0);
     for (const manifest of all) {
       const Model = await model(manifest);
-      t.notThrows(() => { new Model(manifest).validate(); }, `${manifest.kind} ${manifest.metadata.name}`);
+      t.notThrows(() => {
+        new Model(manifest).validate();
+      }, `${manifest.kind} ${manifest.metadata.name}`);
       t.is(manifest.metadata.namespace, manifest.kind === 'PriorityClass' ? undefined : 'layerswarm');
     }
   });
@@ -33,7 +38,12 @@ for (const name of Object.keys(RENDERED)) {
 test('what the schemas refuse is refused', async (t) => {
   const [daemonSet] = manifests('layerswarm.yaml').filter(({ kind }) => kind === 'DaemonSet');
   const Model = await model(daemonSet!);
-  t.throws(() => { new Model({ ...daemonSet!, spec: {} }).validate(); }, { message: /selector/ });
+  t.throws(
+    () => {
+      new Model({ ...daemonSet!, spec: {} }).validate();
+    },
+    { message: /selector/ },
+  );
 });
 
 test('the configuration in it is one that the program takes, and the chart is of its version', async (t) => {
@@ -51,19 +61,27 @@ test('the configuration in it is one that the program takes, and the chart is of
 });
 
 test('nothing of it may do more than it must', (t) => {
-  const pods = Object.keys(RENDERED).flatMap((name) => manifests(name)).flatMap(({ spec }) => spec?.template?.spec ?? []);
+  const pods = Object.keys(RENDERED)
+    .flatMap((name) => manifests(name))
+    .flatMap(({ spec }) => spec?.template?.spec ?? []);
   for (const { containers, initContainers = [], volumes, automountServiceAccountToken } of pods) {
     for (const { name, securityContext, resources, volumeMounts = [] } of [...containers, ...initContainers]) {
       t.true(securityContext.readOnlyRootFilesystem, name);
       t.false(securityContext.allowPrivilegeEscalation, name);
       t.deepEqual(securityContext.capabilities?.drop, ['ALL'], name);
       t.truthy(resources.limits.memory, name);
-      for (const mount of volumeMounts) t.true(volumes.some((volume) => volume.name === mount.name), `${name} mounts ${mount.name}`);
+      for (const mount of volumeMounts)
+        t.true(
+          volumes.some((volume) => volume.name === mount.name),
+          `${name} mounts ${mount.name}`,
+        );
     }
     for (const { name, securityContext } of containers) t.is(securityContext.runAsUser, undefined, `${name} is the pod's own user`);
     if (!containers.some(({ name }) => name === 'wait')) t.false(automountServiceAccountToken);
   }
-  const rules = Object.keys(RENDERED).flatMap((name) => manifests(name)).flatMap(({ rules }) => rules ?? []);
+  const rules = Object.keys(RENDERED)
+    .flatMap((name) => manifests(name))
+    .flatMap(({ rules }) => rules ?? []);
   t.deepEqual(rules, [{ apiGroups: ['apps'], resources: ['daemonsets'], resourceNames: ['layerswarm-undo'], verbs: ['get'] }]);
 });
 
@@ -72,6 +90,9 @@ test('the service selects the pods, and a policy is there where there is a netwo
     const all = manifests(name);
     const { labels } = all.find(({ kind }) => kind === 'DaemonSet')!.spec!.template!.metadata;
     for (const [key, value] of Object.entries(all.find(({ kind }) => kind === 'Service')!.spec!.selector!)) t.is(labels[key], value);
-    t.is(all.some(({ kind }) => kind === 'NetworkPolicy'), name === 'pod-network.yaml');
+    t.is(
+      all.some(({ kind }) => kind === 'NetworkPolicy'),
+      name === 'pod-network.yaml',
+    );
   }
 });

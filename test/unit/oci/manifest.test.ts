@@ -62,7 +62,12 @@ const LENIENT: readonly [title: string, document: object, mediaType: string | un
   ['no schemaVersion', without(image, 'schemaVersion'), undefined, 2],
   ['a layer without type', { ...image, layers: [without(layer, 'mediaType')] }, undefined, 2],
   ['a layer with an empty type', { ...image, layers: [{ ...layer, mediaType: '' }] }, undefined, 2],
-  ['a layer whose type has a parameter', { ...image, layers: [{ ...layer, mediaType: `${MediaType.ociLayerGzip}; foo=bar` }] }, undefined, 2],
+  [
+    'a layer whose type has a parameter',
+    { ...image, layers: [{ ...layer, mediaType: `${MediaType.ociLayerGzip}; foo=bar` }] },
+    undefined,
+    2,
+  ],
   ['a malformed media type', { ...image, layers: [{ ...layer, mediaType: 'x' }] }, undefined, 2],
   ['embedded data that is wrong', { ...image, config: { ...config, data: 'x' } }, undefined, 2],
   ['platform: {}', { ...index, manifests: [{ ...child, platform: {} }] }, undefined, 1],
@@ -89,30 +94,38 @@ test('the type of a manifest is what the registry says, else what the document s
 });
 
 /** What cannot be followed: passed on under its digest, and refused where it has to be understood. */
-const OPAQUE: readonly [string, Buffer][] = ([
-  ['an image that is an index as well', { ...image, manifests: [] }],
-  ['an index that is an image as well', { ...index, layers: [] }],
-  ['no config', without(image, 'config')],
-  ['a negative size', { ...image, layers: [{ ...layer, size: -1 }] }],
-  ['a fractional size', { ...image, layers: [{ ...layer, size: 1.5 }] }],
-  ['a size as text', { ...image, layers: [{ ...layer, size: '5' }] }],
-  ['an upper-case digest', { ...image, layers: [{ ...layer, digest: layer.digest.toUpperCase() }] }],
-  ['an md5 digest', { ...image, layers: [{ ...layer, digest: 'md5:d41d8cd98f00b204e9800998ecf8427e' }] }],
-  ['a list', [image]],
-  ['null', null],
-] as [string, unknown][]).map(([title, document]): [string, Buffer] => [title, bytes(document)]).concat([
-  ['no bytes', Buffer.alloc(0)],
-  ['no JSON', Buffer.from('<html>')],
-  ['invalid UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])],
-  ['a byte order mark', Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), bytes(image)])],
-  ['two documents', Buffer.concat([bytes(image), bytes(image)])],
-]);
+const OPAQUE: readonly [string, Buffer][] = (
+  [
+    ['an image that is an index as well', { ...image, manifests: [] }],
+    ['an index that is an image as well', { ...index, layers: [] }],
+    ['no config', without(image, 'config')],
+    ['a negative size', { ...image, layers: [{ ...layer, size: -1 }] }],
+    ['a fractional size', { ...image, layers: [{ ...layer, size: 1.5 }] }],
+    ['a size as text', { ...image, layers: [{ ...layer, size: '5' }] }],
+    ['an upper-case digest', { ...image, layers: [{ ...layer, digest: layer.digest.toUpperCase() }] }],
+    ['an md5 digest', { ...image, layers: [{ ...layer, digest: 'md5:d41d8cd98f00b204e9800998ecf8427e' }] }],
+    ['a list', [image]],
+    ['null', null],
+  ] as [string, unknown][]
+)
+  .map(([title, document]): [string, Buffer] => [title, bytes(document)])
+  .concat([
+    ['no bytes', Buffer.alloc(0)],
+    ['no JSON', Buffer.from('<html>')],
+    ['invalid UTF-8', Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d])],
+    ['a byte order mark', Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), bytes(image)])],
+    ['two documents', Buffer.concat([bytes(image), bytes(image)])],
+  ]);
 
 for (const [title, raw] of OPAQUE) {
   test(`a manifest with ${title} is passed on under its digest, and nothing of it is followed`, (t) => {
     const error = t.throws(() => parseManifest(raw), { instanceOf: LayerswarmError, code: 'manifest-invalid' });
     t.false(/[\n\r]/.test(error.message), 'one line');
-    t.like(t.throws(() => rawManifest(raw)), { code: 'manifest-invalid' }, 'nothing proves it');
+    t.like(
+      t.throws(() => rawManifest(raw)),
+      { code: 'manifest-invalid' },
+      'nothing proves it',
+    );
     const { raw: kept, manifest } = rawManifest(raw, { expected: Digest.of(raw), mediaType: 'application/vnd.example+json' });
     t.is(manifest.kind, 'opaque');
     t.is(kept.mediaType, 'application/vnd.example+json');
@@ -138,16 +151,29 @@ for (const [title, raw] of REFUSED) {
 }
 
 test('a manifest above 4 MiB is refused before it is parsed', (t) => {
-  t.like(t.throws(() => parseManifest(Buffer.alloc(MAX_MANIFEST_BYTES + 1, ' '))), { code: 'too-large' });
+  t.like(
+    t.throws(() => parseManifest(Buffer.alloc(MAX_MANIFEST_BYTES + 1, ' '))),
+    { code: 'too-large' },
+  );
 });
 
 test('what is parsed keeps the particulars of each descriptor', (t) => {
-  const manifest = parseManifest(bytes({
-    ...image, artifactType: 'application/x', annotations: { a: 'b' }, subject: child,
-    layers: [{ ...layer, urls: ['https://example.com/l'], annotations: { k: 'v' }, artifactType: 'application/y' }],
-  }));
+  const manifest = parseManifest(
+    bytes({
+      ...image,
+      artifactType: 'application/x',
+      annotations: { a: 'b' },
+      subject: child,
+      layers: [{ ...layer, urls: ['https://example.com/l'], annotations: { k: 'v' }, artifactType: 'application/y' }],
+    }),
+  );
   t.deepEqual(JSON.parse(JSON.stringify(manifest)), {
-    kind: 'image', mediaType: MediaType.ociManifest, artifactType: 'application/x', annotations: { a: 'b' }, subject: child, config,
+    kind: 'image',
+    mediaType: MediaType.ociManifest,
+    artifactType: 'application/x',
+    annotations: { a: 'b' },
+    subject: child,
+    config,
     layers: [{ ...layer, urls: ['https://example.com/l'], annotations: { k: 'v' }, artifactType: 'application/y' }],
   });
 });
@@ -156,44 +182,81 @@ test('a raw manifest is checked against the digest that was asked for, in its al
   const raw = bytes(image);
   t.is(rawManifest(raw).raw.digest.toString(), Digest.of(raw).toString());
   t.is(rawManifest(raw, { expected: Digest.of(raw, 'sha512') }).raw.digest.algorithm, 'sha512');
-  t.like(t.throws(() => rawManifest(raw, { expected: Digest.of(Buffer.from('other')) })), { code: 'digest-mismatch' });
+  t.like(
+    t.throws(() => rawManifest(raw, { expected: Digest.of(Buffer.from('other')) })),
+    { code: 'digest-mismatch' },
+  );
 });
 
 test('links of an image: its config and layers once each, foreign layers apart', (t) => {
   const foreign = { ...layer, digest: digestOf('foreign'), urls: ['https://example.com/f'] };
   const windows = { mediaType: MediaType.dockerForeignLayer, digest: digestOf('windows'), size: 3 };
   const linked = linkedDescriptors(parseManifest(bytes({ ...image, layers: [layer, layer, foreign, windows], subject: child })));
-  t.deepEqual(linked.blobs.map(({ digest }) => digest.toString()), [config.digest, layer.digest]);
-  t.deepEqual(linked.foreign.map(({ digest }) => digest.toString()), [foreign.digest, windows.digest]);
+  t.deepEqual(
+    linked.blobs.map(({ digest }) => digest.toString()),
+    [config.digest, layer.digest],
+  );
+  t.deepEqual(
+    linked.foreign.map(({ digest }) => digest.toString()),
+    [foreign.digest, windows.digest],
+  );
   t.deepEqual(linked.children, []);
   t.is(linked.subject?.digest.toString(), child.digest);
 });
 
 test('links of an index: manifests as children, anything else as blobs', (t) => {
   const linked = linkedDescriptors(parseManifest(bytes({ ...index, manifests: [child, layer, child] })));
-  t.deepEqual(linked.children.map(({ digest }) => digest.toString()), [child.digest]);
-  t.deepEqual(linked.blobs.map(({ digest }) => digest.toString()), [layer.digest]);
+  t.deepEqual(
+    linked.children.map(({ digest }) => digest.toString()),
+    [child.digest],
+  );
+  t.deepEqual(
+    linked.blobs.map(({ digest }) => digest.toString()),
+    [layer.digest],
+  );
 });
 
 test('whatever bytes come, parsing returns or refuses with a LayerswarmError', (t) => {
-  const mutated = fc.tuple(fc.constantFrom(image, index, dockerImage), fc.nat(), fc.uint8Array({ minLength: 0, maxLength: 4 })).map(([document, at, patch]) => {
-    const raw = bytes(document);
-    const start = at % raw.length;
-    return Buffer.concat([raw.subarray(0, start), patch, raw.subarray(start + patch.length)]);
-  });
-  const shaped = fc.record({
-    schemaVersion: fc.oneof(fc.constant(2), fc.jsonValue()), mediaType: fc.oneof(fc.constantFrom<string>(MediaType.ociManifest, MediaType.ociIndex), fc.jsonValue()),
-    config: fc.oneof(fc.constant(config), fc.jsonValue()), layers: fc.oneof(fc.array(fc.oneof(fc.constant(layer), fc.jsonValue())), fc.jsonValue()),
-    manifests: fc.oneof(fc.array(fc.oneof(fc.constant(child), fc.jsonValue())), fc.jsonValue()), annotations: fc.jsonValue(), subject: fc.jsonValue(),
-  }, { requiredKeys: [] }).map(bytes);
+  const mutated = fc
+    .tuple(fc.constantFrom(image, index, dockerImage), fc.nat(), fc.uint8Array({ minLength: 0, maxLength: 4 }))
+    .map(([document, at, patch]) => {
+      const raw = bytes(document);
+      const start = at % raw.length;
+      return Buffer.concat([raw.subarray(0, start), patch, raw.subarray(start + patch.length)]);
+    });
+  const shaped = fc
+    .record(
+      {
+        schemaVersion: fc.oneof(fc.constant(2), fc.jsonValue()),
+        mediaType: fc.oneof(fc.constantFrom<string>(MediaType.ociManifest, MediaType.ociIndex), fc.jsonValue()),
+        config: fc.oneof(fc.constant(config), fc.jsonValue()),
+        layers: fc.oneof(fc.array(fc.oneof(fc.constant(layer), fc.jsonValue())), fc.jsonValue()),
+        manifests: fc.oneof(fc.array(fc.oneof(fc.constant(child), fc.jsonValue())), fc.jsonValue()),
+        annotations: fc.jsonValue(),
+        subject: fc.jsonValue(),
+      },
+      { requiredKeys: [] },
+    )
+    .map(bytes);
   t.notThrows(() => {
-    fc.assert(fc.property(fc.oneof(mutated, shaped, fc.json().map((text) => Buffer.from(text)), fc.uint8Array()), (raw) => {
-      try {
-        linkedDescriptors(parseManifest(raw));
-        return true;
-      } catch (error) {
-        return error instanceof LayerswarmError && error.code === 'manifest-invalid';
-      }
-    }), { numRuns: 2000 });
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          mutated,
+          shaped,
+          fc.json().map((text) => Buffer.from(text)),
+          fc.uint8Array(),
+        ),
+        (raw) => {
+          try {
+            linkedDescriptors(parseManifest(raw));
+            return true;
+          } catch (error) {
+            return error instanceof LayerswarmError && error.code === 'manifest-invalid';
+          }
+        },
+      ),
+      { numRuns: 2000 },
+    );
   });
 });

@@ -3,12 +3,24 @@ import { OCI_ERROR_STATUS, ociErrorBody, parseOciErrors } from '../../../src/oci
 import { layerCompression, MANIFEST_ACCEPT, MediaType, mediaTypeEssence } from '../../../src/oci/media-type.ts';
 
 test('manifests are asked for in every type but schema 1', (t) => {
-  t.deepEqual(MANIFEST_ACCEPT.split(', ').sort(), [MediaType.dockerManifestList, MediaType.dockerManifest, MediaType.ociIndex, MediaType.ociManifest]);
+  t.deepEqual(MANIFEST_ACCEPT.split(', ').sort(), [
+    MediaType.dockerManifestList,
+    MediaType.dockerManifest,
+    MediaType.ociIndex,
+    MediaType.ociManifest,
+  ]);
 });
 
 const LAYERS: readonly [string, string | undefined][] = [
-  [MediaType.ociLayer, 'none'], [MediaType.ociLayerGzip, 'gzip'], [MediaType.ociLayerZstd, 'zstd'], [MediaType.dockerLayer, 'none'], [MediaType.dockerLayerGzip, 'gzip'],
-  [MediaType.dockerForeignLayer, 'gzip'], ['application/vnd.oci.image.layer.nondistributable.v1.tar+gzip', 'gzip'], [MediaType.ociConfig, undefined], ['application/vnd.oci.image.layer.v1.tar+enc', undefined],
+  [MediaType.ociLayer, 'none'],
+  [MediaType.ociLayerGzip, 'gzip'],
+  [MediaType.ociLayerZstd, 'zstd'],
+  [MediaType.dockerLayer, 'none'],
+  [MediaType.dockerLayerGzip, 'gzip'],
+  [MediaType.dockerForeignLayer, 'gzip'],
+  ['application/vnd.oci.image.layer.nondistributable.v1.tar+gzip', 'gzip'],
+  [MediaType.ociConfig, undefined],
+  ['application/vnd.oci.image.layer.v1.tar+enc', undefined],
 ];
 
 for (const [mediaType, compression] of LAYERS) {
@@ -24,7 +36,9 @@ test('a Content-Type loses its parameters and its case', (t) => {
 });
 
 test('an error body reads back, and its texts are bounded and printable', (t) => {
-  t.deepEqual(parseOciErrors(ociErrorBody('BLOB_UNKNOWN', 'no such blob', { digest: 'x' })), [{ code: 'BLOB_UNKNOWN', message: 'no such blob' }]);
+  t.deepEqual(parseOciErrors(ociErrorBody('BLOB_UNKNOWN', 'no such blob', { digest: 'x' })), [
+    { code: 'BLOB_UNKNOWN', message: 'no such blob' },
+  ]);
   const [hostile] = parseOciErrors(Buffer.from(JSON.stringify({ errors: [{ code: 'X', message: `\u001b[2J\n${'y'.repeat(1000)}` }] })));
   t.true(/^[\x20-\x7e]{1,200}$/.test(hostile?.message ?? ''));
   for (const body of ['', '<html>', '[]', '{"errors":{}}', '{"errors":[1]}']) t.deepEqual(parseOciErrors(Buffer.from(body)), []);

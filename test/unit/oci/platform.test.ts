@@ -7,9 +7,19 @@ import { MediaType } from '../../../src/oci/media-type.ts';
 import { choosePlatform, formatPlatform, hostPlatform, parsePlatform } from '../../../src/oci/platform.ts';
 
 const SPELLINGS: readonly [string, string][] = [
-  ['linux/amd64', 'linux/amd64'], ['linux/x86_64', 'linux/amd64'], ['linux/amd64/v1', 'linux/amd64'], ['linux/amd64/v3', 'linux/amd64/v3'],
-  ['linux/arm64', 'linux/arm64'], ['linux/arm64/v8', 'linux/arm64'], ['linux/aarch64', 'linux/arm64'], ['arm64', 'linux/arm64'],
-  ['linux/arm', 'linux/arm/v7'], ['linux/arm/6', 'linux/arm/v6'], ['linux/armel', 'linux/arm/v6'], ['Linux/S390X', 'linux/s390x'], ['windows/amd64', 'windows/amd64'],
+  ['linux/amd64', 'linux/amd64'],
+  ['linux/x86_64', 'linux/amd64'],
+  ['linux/amd64/v1', 'linux/amd64'],
+  ['linux/amd64/v3', 'linux/amd64/v3'],
+  ['linux/arm64', 'linux/arm64'],
+  ['linux/arm64/v8', 'linux/arm64'],
+  ['linux/aarch64', 'linux/arm64'],
+  ['arm64', 'linux/arm64'],
+  ['linux/arm', 'linux/arm/v7'],
+  ['linux/arm/6', 'linux/arm/v6'],
+  ['linux/armel', 'linux/arm/v6'],
+  ['Linux/S390X', 'linux/s390x'],
+  ['windows/amd64', 'windows/amd64'],
 ];
 
 for (const [text, normal] of SPELLINGS) {
@@ -20,7 +30,10 @@ for (const [text, normal] of SPELLINGS) {
 
 for (const text of ['', '/', 'linux/', 'a/b/c/d', 'linux/amd 64', 'linux/*']) {
   test(`"${text}" is no platform`, (t) => {
-    t.like(t.throws(() => parsePlatform(text)), { code: 'usage' });
+    t.like(
+      t.throws(() => parsePlatform(text)),
+      { code: 'usage' },
+    );
   });
 }
 
@@ -31,11 +44,17 @@ test('this host has a platform that reads back as itself', (t) => {
 
 function indexOf(...platforms: (string | undefined)[]): ImageIndex {
   return {
-    kind: 'index', mediaType: MediaType.ociIndex,
+    kind: 'index',
+    mediaType: MediaType.ociIndex,
     manifests: platforms.map((text, at) => {
       const [os, architecture, variant] = text?.split('/') ?? [];
       const platform = { os: os!, architecture: architecture!, ...(variant === undefined ? {} : { variant }) };
-      return { mediaType: MediaType.ociManifest, digest: Digest.of(Buffer.from(String(at))), size: 1, ...(text === undefined ? {} : { platform }) };
+      return {
+        mediaType: MediaType.ociManifest,
+        digest: Digest.of(Buffer.from(String(at))),
+        size: 1,
+        ...(text === undefined ? {} : { platform }),
+      };
     }),
   };
 }
@@ -67,13 +86,15 @@ for (const [wanted, offered, choice] of CHOICES) {
 
 test('any text is a platform or refused', (t) => {
   t.notThrows(() => {
-    fc.assert(fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[a-z0-9/]{0,20}$/)), (text) => {
-      try {
-        const platform = parsePlatform(text);
-        return formatPlatform(parsePlatform(formatPlatform(platform))) === formatPlatform(platform);
-      } catch (error) {
-        return error instanceof LayerswarmError && error.code === 'usage';
-      }
-    }));
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.stringMatching(/^[a-z0-9/]{0,20}$/)), (text) => {
+        try {
+          const platform = parsePlatform(text);
+          return formatPlatform(parsePlatform(formatPlatform(platform))) === formatPlatform(platform);
+        } catch (error) {
+          return error instanceof LayerswarmError && error.code === 'usage';
+        }
+      }),
+    );
   });
 });

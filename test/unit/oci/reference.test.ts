@@ -38,9 +38,41 @@ for (const [text, canonical, familiar] of VALID) {
 }
 
 const INVALID: readonly string[] = [
-  '', ':tag', '@', `@${digest}`, 'Alpine', 'team/App', 'Team/app', 'A/0', 'a b', 'app:', 'app:tag:tag', 'app:-x', `app:${'x'.repeat(129)}`, 'app@sha256:abc',
-  `app@${digest}@${digest}`, 'app@md5:abc', '/app', 'app/', 'a//b', 'host.example//a', 'host:0/a', 'host:70000/a', 'host:x/a', '-host.example/a',
-  '[::g]/a', '[::1/a', 'http://host/a', 'a___b/c', '.a/b', 'a..b/c', 'ä/b', 'a\n', 'a'.repeat(64), `${'a'.repeat(300)}/x`, 'user@host/a',
+  '',
+  ':tag',
+  '@',
+  `@${digest}`,
+  'Alpine',
+  'team/App',
+  'Team/app',
+  'A/0',
+  'a b',
+  'app:',
+  'app:tag:tag',
+  'app:-x',
+  `app:${'x'.repeat(129)}`,
+  'app@sha256:abc',
+  `app@${digest}@${digest}`,
+  'app@md5:abc',
+  '/app',
+  'app/',
+  'a//b',
+  'host.example//a',
+  'host:0/a',
+  'host:70000/a',
+  'host:x/a',
+  '-host.example/a',
+  '[::g]/a',
+  '[::1/a',
+  'http://host/a',
+  'a___b/c',
+  '.a/b',
+  'a..b/c',
+  'ä/b',
+  'a\n',
+  'a'.repeat(64),
+  `${'a'.repeat(300)}/x`,
+  'user@host/a',
 ];
 
 for (const text of INVALID) {
@@ -65,25 +97,51 @@ test('the default tag is set only where neither tag nor digest is', (t) => {
 
 test('whatever text comes, parsing returns a reference that reads back as itself, or refuses', (t) => {
   const part = fc.stringMatching(/^[a-zA-Z0-9._:@/[\]-]{0,40}$/);
-  const anything = fc.oneof(fc.string({ unit: 'binary', maxLength: 300 }), part, fc.tuple(part, part).map(([a, b]) => `${a}/${b}`));
+  const anything = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 300 }),
+    part,
+    fc.tuple(part, part).map(([a, b]) => `${a}/${b}`),
+  );
   t.notThrows(() => {
-    fc.assert(fc.property(anything, (text) => {
-      let reference: Reference;
-      try {
-        reference = Reference.parse(text);
-      } catch (error) {
-        return error instanceof LayerswarmError && error.code === 'reference-invalid';
-      }
-      const again = Reference.parse(reference.toString());
-      return again.toString() === reference.toString() && Reference.parse(reference.familiar).toString() === reference.toString()
-        && isRepositoryName(reference.repository) && (reference.tag === undefined || isTag(reference.tag));
-    }), { numRuns: 2000 });
+    fc.assert(
+      fc.property(anything, (text) => {
+        let reference: Reference;
+        try {
+          reference = Reference.parse(text);
+        } catch (error) {
+          return error instanceof LayerswarmError && error.code === 'reference-invalid';
+        }
+        const again = Reference.parse(reference.toString());
+        return (
+          again.toString() === reference.toString() &&
+          Reference.parse(reference.familiar).toString() === reference.toString() &&
+          isRepositoryName(reference.repository) &&
+          (reference.tag === undefined || isTag(reference.tag))
+        );
+      }),
+      { numRuns: 2000 },
+    );
   });
 });
 
 const NAMES: readonly [string, boolean][] = [
-  ['a', true], ['a/b', true], ['a.b_c__d-e---f/0', true], ['a'.repeat(255), true], ['a'.repeat(256), false], ['', false], ['A', false], ['a/', false],
-  ['/a', false], ['a___b', false], ['a..b', false], ['a-/b', false], ['_a', false], ['a._b', false], ['a:b', false], ['a\n', false], ['é', false],
+  ['a', true],
+  ['a/b', true],
+  ['a.b_c__d-e---f/0', true],
+  ['a'.repeat(255), true],
+  ['a'.repeat(256), false],
+  ['', false],
+  ['A', false],
+  ['a/', false],
+  ['/a', false],
+  ['a___b', false],
+  ['a..b', false],
+  ['a-/b', false],
+  ['_a', false],
+  ['a._b', false],
+  ['a:b', false],
+  ['a\n', false],
+  ['é', false],
 ];
 
 for (const [name, valid] of NAMES) {
@@ -93,7 +151,16 @@ for (const [name, valid] of NAMES) {
 }
 
 const TAGS: readonly [string, boolean][] = [
-  ['latest', true], ['_', true], ['1.0-rc.1_x', true], ['x'.repeat(128), true], ['x'.repeat(129), false], ['', false], ['.x', false], ['-x', false], ['a:b', false], ['a\n', false],
+  ['latest', true],
+  ['_', true],
+  ['1.0-rc.1_x', true],
+  ['x'.repeat(128), true],
+  ['x'.repeat(129), false],
+  ['', false],
+  ['.x', false],
+  ['-x', false],
+  ['a:b', false],
+  ['a\n', false],
 ];
 
 for (const [tag, valid] of TAGS) {

@@ -8,7 +8,14 @@ const blob = (mediaType: string): object => ({ mediaType, digest: Digest.of(Buff
 const raw = (document: object): RawManifest => rawManifest(Buffer.from(JSON.stringify({ schemaVersion: 2, ...document }))).raw;
 const subject = blob(MediaType.ociManifest);
 
-const signature = raw({ mediaType: MediaType.ociManifest, artifactType: 'application/sig', config: blob(MediaType.ociEmpty), layers: [], subject, annotations: { a: 'b' } });
+const signature = raw({
+  mediaType: MediaType.ociManifest,
+  artifactType: 'application/sig',
+  config: blob(MediaType.ociEmpty),
+  layers: [],
+  subject,
+  annotations: { a: 'b' },
+});
 const byConfig = raw({ mediaType: MediaType.ociManifest, config: blob('application/vnd.sbom'), layers: [], subject });
 const index = raw({ mediaType: MediaType.ociIndex, manifests: [], subject });
 
@@ -21,8 +28,19 @@ test('each referrer has its type, size, digest, artifact type and annotations', 
   const found = entries(referrersIndex([signature, byConfig, index, signature]));
   t.is(found.length, 3, 'each once');
   const entry = (manifest: RawManifest): unknown => found.find(({ digest }) => digest === manifest.digest.toString());
-  t.deepEqual(entry(signature), { mediaType: MediaType.ociManifest, digest: signature.digest.toString(), size: signature.bytes.length, artifactType: 'application/sig', annotations: { a: 'b' } });
-  t.deepEqual(entry(byConfig), { mediaType: MediaType.ociManifest, digest: byConfig.digest.toString(), size: byConfig.bytes.length, artifactType: 'application/vnd.sbom' });
+  t.deepEqual(entry(signature), {
+    mediaType: MediaType.ociManifest,
+    digest: signature.digest.toString(),
+    size: signature.bytes.length,
+    artifactType: 'application/sig',
+    annotations: { a: 'b' },
+  });
+  t.deepEqual(entry(byConfig), {
+    mediaType: MediaType.ociManifest,
+    digest: byConfig.digest.toString(),
+    size: byConfig.bytes.length,
+    artifactType: 'application/vnd.sbom',
+  });
   t.deepEqual(entry(index), { mediaType: MediaType.ociIndex, digest: index.digest.toString(), size: index.bytes.length });
 });
 
@@ -31,7 +49,10 @@ test('the same referrers give the same bytes in any order', (t) => {
 });
 
 test('the filter leaves one artifact type, and an empty index is an answer', (t) => {
-  t.deepEqual(entries(referrersIndex([signature, byConfig], 'application/sig')).map(({ digest }) => digest), [signature.digest.toString()]);
+  t.deepEqual(
+    entries(referrersIndex([signature, byConfig], 'application/sig')).map(({ digest }) => digest),
+    [signature.digest.toString()],
+  );
   t.deepEqual(entries(referrersIndex([signature], 'application/none')), []);
 });
 

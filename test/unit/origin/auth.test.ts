@@ -20,9 +20,16 @@ const { username, password } = REGISTRY_USER;
 const basic = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
 const login = staticCredentials(username, password);
 const layer = randomBytes(300_000);
-const CHALLENGE_401 = (realm: string): Record<string, string> => ({ 'www-authenticate': `Bearer realm="${realm}",service="test-registry"` });
+const CHALLENGE_401 = (realm: string): Record<string, string> => ({
+  'www-authenticate': `Bearer realm="${realm}",service="test-registry"`,
+});
 
-function makeOrigin(t: ExecutionContext, url: string, credentials: CredentialsProvider, options: Partial<RegistryOptions> = {}): RegistryOrigin {
+function makeOrigin(
+  t: ExecutionContext,
+  url: string,
+  credentials: CredentialsProvider,
+  options: Partial<RegistryOptions> = {},
+): RegistryOrigin {
   const origin = new RegistryOrigin({ url, credentials, ...options });
   t.teardown(() => origin.close());
   return origin;
@@ -41,7 +48,9 @@ async function tokenRegistry(t: ExecutionContext, options: TokenServerOptions = 
   const tokens = await startTokenServer(t, options);
   const registry = await startDockerRegistry(t, { tokenAuth: tokens.registryAuth });
   const proxy = await startFaultProxy(t, registry.url);
-  const answer = await fetch(`${tokens.realm}?service=test-registry&scope=repository:team/app:pull,push`, { headers: { authorization: basic } });
+  const answer = await fetch(`${tokens.realm}?service=test-registry&scope=repository:team/app:pull,push`, {
+    headers: { authorization: basic },
+  });
   const { token, access_token: accessToken } = (await answer.json()) as { token?: string; access_token?: string };
   const image = await pushImage({ url: registry.url, authorization: `Bearer ${token ?? accessToken ?? ''}` }, 'team/app', 'v1', [layer]);
   return { tokens, proxy, image, asked: () => tokens.requests.slice(1) };
@@ -98,7 +107,10 @@ test('a token that expires in the middle of a download is replaced, and the down
   await origin.resolveTag('team/app', 'v1');
   const before = asked().length;
   proxy.inject({ kind: 'cut', after: 100_000 }, { match: isBlob, times: 1 });
-  proxy.inject({ kind: 'status', status: 401, headers: CHALLENGE_401(tokens.realm) }, { match: ({ url, headers }) => isBlob({ url }) && headers.range === 'bytes=100000-299999', times: 1 });
+  proxy.inject(
+    { kind: 'status', status: 401, headers: CHALLENGE_401(tokens.realm) },
+    { match: ({ url, headers }) => isBlob({ url }) && headers.range === 'bytes=100000-299999', times: 1 },
+  );
   t.true((await collect(origin.readBlob('team/app', image.layers[0]!.digest, { start: 0, end: layer.length }))).equals(layer));
   t.is(asked().length, before + 1);
   const sent = proxy.requests.filter(isBlob).map(({ headers }) => headers.authorization);
@@ -109,7 +121,10 @@ test('a token that expires in the middle of a download is replaced, and the down
 test('a refresh token is exchanged by POST, and a wrong one is unauthorized', async (t) => {
   const setup = await tokenRegistry(t, { refreshToken: 'idt' });
   if (setup === undefined) return;
-  const provider = (token: string): CredentialsProvider => ({ source: 'test', get: async () => ({ kind: 'refresh-token', username: 'u', token }) });
+  const provider = (token: string): CredentialsProvider => ({
+    source: 'test',
+    get: async () => ({ kind: 'refresh-token', username: 'u', token }),
+  });
   await t.notThrowsAsync(makeOrigin(t, setup.proxy.url, provider('idt')).resolveTag('team/app', 'v1'));
   t.like(setup.asked().at(-1), { method: 'POST', grantType: 'refresh_token', scopes: ['repository:team/app:pull'] });
   await t.throwsAsync(makeOrigin(t, setup.proxy.url, provider('other')).resolveTag('team/app', 'v1'), { code: 'origin-unauthorized' });
@@ -147,7 +162,13 @@ test('Basic: the login goes with every request after the first, and a changed pa
   const before = proxy.requests.length;
   await origin.manifest('app', image.digest);
   t.true((await collect(origin.readBlob('app', image.layers[0]!.digest, { start: 0, end: layer.length }))).equals(layer));
-  t.deepEqual(proxy.requests.slice(before).map(({ headers, status }) => [headers.authorization, status]), [[basic, 200], [basic, 206]]);
+  t.deepEqual(
+    proxy.requests.slice(before).map(({ headers, status }) => [headers.authorization, status]),
+    [
+      [basic, 200],
+      [basic, 206],
+    ],
+  );
 });
 
 test('a redirect to another origin goes without Authorization and with Range; within one it keeps both', async (t) => {
@@ -168,12 +189,23 @@ test('a redirect to another origin goes without Authorization and with Range; wi
   const isBlob = ({ url }: { url: string }): boolean => url.includes('/blobs/');
   proxy.inject({ kind: 'redirect', to: (url) => `${url}?again` }, { match: ({ url }) => isBlob({ url }) && !url.includes('?'), times: 1 });
   t.deepEqual(await collect(origin.readBlob('app', digest, { start: 5, end: 10 })), layer.subarray(5, 10));
-  t.deepEqual(proxy.requests.filter(isBlob).map(({ headers }) => [headers.authorization, headers.range]), [[basic, 'bytes=5-9'], [basic, 'bytes=5-9']]);
+  t.deepEqual(
+    proxy.requests.filter(isBlob).map(({ headers }) => [headers.authorization, headers.range]),
+    [
+      [basic, 'bytes=5-9'],
+      [basic, 'bytes=5-9'],
+    ],
+  );
 
   const asked = proxy.requests.length;
   proxy.inject({ kind: 'redirect', to: `${storage.url}/signed` }, { match: isBlob });
-  for (const start of [0, 100, 200]) t.deepEqual(await collect(origin.readBlob('app', digest, { start, end: start + 50 })), layer.subarray(start, start + 50));
-  t.deepEqual(seen, [[undefined, 'bytes=0-49'], [undefined, 'bytes=100-149'], [undefined, 'bytes=200-249']]);
+  for (const start of [0, 100, 200])
+    t.deepEqual(await collect(origin.readBlob('app', digest, { start, end: start + 50 })), layer.subarray(start, start + 50));
+  t.deepEqual(seen, [
+    [undefined, 'bytes=0-49'],
+    [undefined, 'bytes=100-149'],
+    [undefined, 'bytes=200-249'],
+  ]);
   t.is(proxy.requests.length, asked + 1, 'the location is remembered');
 });
 
@@ -229,7 +261,14 @@ test('challenges that ask for what is not supported, or for too much trust, are 
   const server = await serve(t, (_request, response) => {
     response.writeHead(401, { 'www-authenticate': challenge }).end();
   });
-  for (challenge of ['Negotiate', 'Bearer', 'Bearer realm="not a url"', 'Bearer realm="ftp://x/"', 'Bearer realm="http://u:p@127.0.0.1/"', '']) {
+  for (challenge of [
+    'Negotiate',
+    'Bearer',
+    'Bearer realm="not a url"',
+    'Bearer realm="ftp://x/"',
+    'Bearer realm="http://u:p@127.0.0.1/"',
+    '',
+  ]) {
     await t.throwsAsync(makeOrigin(t, server.url, login).tags('app'), { code: 'origin-unauthorized' }, challenge);
   }
 });
@@ -243,7 +282,15 @@ test('a token service that answers nonsense is unauthorized, one that is down is
     response.writeHead(401, { 'www-authenticate': `Bearer realm="${tokens.url}/"` }).end();
   });
   const tags = (): Promise<string[]> => makeOrigin(t, server.url, login, { clock: new TestClock() }).tags('app');
-  for (answer of [[200, 'no json'], [200, '{}'], [200, '{"token":"with\\nbreak"}'], [200, '{"token":""}'], [403, ''], [302, '']] as const) await t.throwsAsync(tags(), { code: 'origin-unauthorized' }, answer[1]);
+  for (answer of [
+    [200, 'no json'],
+    [200, '{}'],
+    [200, '{"token":"with\\nbreak"}'],
+    [200, '{"token":""}'],
+    [403, ''],
+    [302, ''],
+  ] as const)
+    await t.throwsAsync(tags(), { code: 'origin-unauthorized' }, answer[1]);
   answer = [200, '{"token":"refused-by-the-registry"}'];
   await t.throwsAsync(tags(), { code: 'origin-unauthorized' });
   answer = [503, ''];
@@ -281,7 +328,7 @@ for (const status of [400, 403]) {
   });
 }
 
-test('a challenge after a redirect is answered as of the registry there, with the login for its name and never the first one\'s', async (t) => {
+test("a challenge after a redirect is answered as of the registry there, with the login for its name and never the first one's", async (t) => {
   const seen: (string | undefined)[] = [];
   const asked: URL[] = [];
   const blob = Buffer.from('hello');
@@ -293,7 +340,11 @@ test('a challenge after a redirect is answered as of the registry there, with th
       response.end('{"token":"second"}');
     } else if (request.headers.authorization !== 'Bearer second') {
       seen.push(request.headers.authorization);
-      response.writeHead(401, { 'www-authenticate': `Bearer realm="http://${request.headers.host ?? ''}/token",service="s",scope="repository:org/app:pull"` }).end();
+      response
+        .writeHead(401, {
+          'www-authenticate': `Bearer realm="http://${request.headers.host ?? ''}/token",service="s",scope="repository:org/app:pull"`,
+        })
+        .end();
     } else if (url.pathname.includes('/tags/')) response.end('{"tags":["v1"]}');
     else response.writeHead(206, { 'content-range': 'bytes 0-4/5' }).end(blob);
   });
@@ -303,14 +354,26 @@ test('a challenge after a redirect is answered as of the registry there, with th
   });
   const names: string[] = [];
   const login2 = staticCredentials('user2', 'second-password');
-  const origin = makeOrigin(t, first.url, login, { credentialsFor: ({ host }) => { names.push(host); return login2; } });
+  const origin = makeOrigin(t, first.url, login, {
+    credentialsFor: ({ host }) => {
+      names.push(host);
+      return login2;
+    },
+  });
   t.deepEqual(await origin.tags('app'), ['v1']);
   const digest = Digest.of(blob);
   t.is((await collect(origin.readBlob('app', digest, { start: 0, end: 5 }))).toString(), 'hello');
   t.is((await collect(origin.readBlob('app', digest, { start: 0, end: 5 }))).toString(), 'hello');
   t.deepEqual(names, [second.host]);
-  t.deepEqual(asked.map(({ searchParams }) => searchParams.getAll('scope')), [['repository:org/app:pull']]);
-  t.deepEqual(seen, [undefined, `Basic ${Buffer.from('user2:second-password').toString('base64')}`], 'nothing of the first login, and one token for all');
+  t.deepEqual(
+    asked.map(({ searchParams }) => searchParams.getAll('scope')),
+    [['repository:org/app:pull']],
+  );
+  t.deepEqual(
+    seen,
+    [undefined, `Basic ${Buffer.from('user2:second-password').toString('base64')}`],
+    'nothing of the first login, and one token for all',
+  );
 });
 
 test('a registry that is redirected to and takes no login says which one it is', async (t) => {
@@ -328,7 +391,13 @@ test('a registry that is redirected to and takes no login says which one it is',
 
 for (const status of [400, 403, 404, 405, 500]) {
   test(`a HEAD of a manifest that is answered ${status} where GET is answered 200 is no refusal`, async (t) => {
-    const body = Buffer.from(JSON.stringify({ schemaVersion: 2, config: { mediaType: 'application/x', digest: Digest.of(layer), size: layer.length }, layers: [] }));
+    const body = Buffer.from(
+      JSON.stringify({
+        schemaVersion: 2,
+        config: { mediaType: 'application/x', digest: Digest.of(layer), size: layer.length },
+        layers: [],
+      }),
+    );
     const registry = await serve(t, (request, response) => {
       if (request.method === 'HEAD') response.writeHead(status).end();
       else response.end(body);

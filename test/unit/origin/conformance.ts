@@ -44,8 +44,16 @@ export function originConformance(test: TestFn, name: string, make: (t: Executio
   check('an index is answered as it is, not as one of its children', async (t, { origin, target }) => {
     const image = await pushImage(target, 'app', 'v1');
     const index = {
-      schemaVersion: 2, mediaType: MediaType.ociIndex,
-      manifests: [{ mediaType: MediaType.ociManifest, digest: image.digest, size: image.manifest.length, platform: { os: 'linux', architecture: 'amd64' } }],
+      schemaVersion: 2,
+      mediaType: MediaType.ociIndex,
+      manifests: [
+        {
+          mediaType: MediaType.ociManifest,
+          digest: image.digest,
+          size: image.manifest.length,
+          platform: { os: 'linux', architecture: 'amd64' },
+        },
+      ],
     };
     const pushed = await pushManifest(target, 'app', 'multi', index, MediaType.ociIndex);
     const digest = await origin.resolveTag('app', 'multi');
@@ -75,7 +83,14 @@ export function originConformance(test: TestFn, name: string, make: (t: Executio
     const image = await pushImage(target, 'app', 'v1', [layer]);
     const { digest } = image.layers[0]!;
     let counted = 0;
-    for (const [start, end] of [[0, layer.length], [0, 1], [1, 2], [100_000, 250_000], [layer.length - 1, layer.length], [7, 7]] as const) {
+    for (const [start, end] of [
+      [0, layer.length],
+      [0, 1],
+      [1, 2],
+      [100_000, 250_000],
+      [layer.length - 1, layer.length],
+      [7, 7],
+    ] as const) {
       t.deepEqual(await collect(origin.readBlob('app', digest, { start, end })), layer.subarray(start, end), `[${start}, ${end})`);
       counted += end - start;
     }
@@ -86,7 +101,14 @@ export function originConformance(test: TestFn, name: string, make: (t: Executio
   check('a range beyond the end, or none at all, throws instead of being short', async (t, { origin, target }) => {
     const image = await pushImage(target, 'app', 'v1', [randomBytes(1_000)]);
     const { digest } = image.layers[0]!;
-    for (const [start, end] of [[0, 1_001], [1_000, 1_001], [5_000, 6_000], [5, 4], [-1, 1], [0.5, 1]] as const) {
+    for (const [start, end] of [
+      [0, 1_001],
+      [1_000, 1_001],
+      [5_000, 6_000],
+      [5, 4],
+      [-1, 1],
+      [0.5, 1],
+    ] as const) {
       const error = await t.throwsAsync<Error & { code?: string }>(collect(origin.readBlob('app', digest, { start, end })));
       t.true(error?.code === 'range-invalid' || error?.code === 'size-mismatch', `[${start}, ${end}): ${String(error?.code)}`);
     }
@@ -115,9 +137,12 @@ export function originConformance(test: TestFn, name: string, make: (t: Executio
     await t.throwsAsync(origin.tags('app', aborted), { code: 'aborted' });
     await t.throwsAsync(collect(origin.readBlob('app', digest, { start: 0, end: 10 }, aborted)), { code: 'aborted' });
     const controller = new AbortController();
-    await t.throwsAsync(async () => {
-      for await (const chunk of origin.readBlob('app', digest, { start: 0, end: 2_000_000 }, controller.signal)) controller.abort(chunk);
-    }, { code: 'aborted' });
+    await t.throwsAsync(
+      async () => {
+        for await (const chunk of origin.readBlob('app', digest, { start: 0, end: 2_000_000 }, controller.signal)) controller.abort(chunk);
+      },
+      { code: 'aborted' },
+    );
   });
 
   check('tags come sorted', async (t, { origin, target }) => {

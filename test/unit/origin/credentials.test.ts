@@ -28,19 +28,78 @@ function installHelper(t: ExecutionContext, name: string, script: string): void 
 
 // config, registry, repository, credentials
 const CONFIGS: readonly [string, object, string, string | undefined, Credentials][] = [
-  ['the host', { auths: { 'registry.example:5000': { auth: base64('u:p:with:colons') } } }, 'https://registry.example:5000', undefined, basic('u', 'p:with:colons')],
-  ['a URL as docker wrote it once', { auths: { 'https://registry.example/v1/': { auth: base64('u:p') } } }, 'https://registry.example', undefined, basic('u', 'p')],
-  ['the default port', { auths: { 'registry.example:443': { auth: base64('u:p') } } }, 'https://registry.example', undefined, basic('u', 'p')],
-  ['Docker Hub', { auths: { 'https://index.docker.io/v1/': { auth: base64('u:p') } } }, 'https://registry-1.docker.io', undefined, basic('u', 'p')],
-  ['user name and password apart', { auths: { 'r.example': { username: 'u', password: 'p' } } }, 'https://r.example', undefined, basic('u', 'p')],
-  ['an identity token', { auths: { 'r.example': { auth: base64('u:'), identitytoken: 'idt' } } }, 'https://r.example', undefined, { kind: 'refresh-token', username: 'u', token: 'idt' }],
-  ['a registry token', { auths: { 'r.example': { registrytoken: 'rt' } } }, 'https://r.example', undefined, { kind: 'bearer', token: 'rt' }],
+  [
+    'the host',
+    { auths: { 'registry.example:5000': { auth: base64('u:p:with:colons') } } },
+    'https://registry.example:5000',
+    undefined,
+    basic('u', 'p:with:colons'),
+  ],
+  [
+    'a URL as docker wrote it once',
+    { auths: { 'https://registry.example/v1/': { auth: base64('u:p') } } },
+    'https://registry.example',
+    undefined,
+    basic('u', 'p'),
+  ],
+  [
+    'the default port',
+    { auths: { 'registry.example:443': { auth: base64('u:p') } } },
+    'https://registry.example',
+    undefined,
+    basic('u', 'p'),
+  ],
+  [
+    'Docker Hub',
+    { auths: { 'https://index.docker.io/v1/': { auth: base64('u:p') } } },
+    'https://registry-1.docker.io',
+    undefined,
+    basic('u', 'p'),
+  ],
+  [
+    'user name and password apart',
+    { auths: { 'r.example': { username: 'u', password: 'p' } } },
+    'https://r.example',
+    undefined,
+    basic('u', 'p'),
+  ],
+  [
+    'an identity token',
+    { auths: { 'r.example': { auth: base64('u:'), identitytoken: 'idt' } } },
+    'https://r.example',
+    undefined,
+    { kind: 'refresh-token', username: 'u', token: 'idt' },
+  ],
+  [
+    'a registry token',
+    { auths: { 'r.example': { registrytoken: 'rt' } } },
+    'https://r.example',
+    undefined,
+    { kind: 'bearer', token: 'rt' },
+  ],
   ['another host only', { auths: { 'other.example': { auth: base64('u:p') } } }, 'https://r.example', undefined, { kind: 'anonymous' }],
   ['another port only', { auths: { 'r.example:5000': { auth: base64('u:p') } } }, 'https://r.example', undefined, { kind: 'anonymous' }],
   ['an empty entry', { auths: { 'r.example': {} } }, 'https://r.example', undefined, { kind: 'anonymous' }],
-  ['the longest namespace of podman', { auths: { 'r.example': { auth: base64('host:p') }, 'r.example/team': { auth: base64('team:p') }, 'r.example/team/app': { auth: base64('app:p') } } },
-    'https://r.example', 'team/app', basic('app', 'p')],
-  ['a namespace above', { auths: { 'r.example': { auth: base64('host:p') }, 'r.example/team': { auth: base64('team:p') } } }, 'https://r.example', 'team/other/app', basic('team', 'p')],
+  [
+    'the longest namespace of podman',
+    {
+      auths: {
+        'r.example': { auth: base64('host:p') },
+        'r.example/team': { auth: base64('team:p') },
+        'r.example/team/app': { auth: base64('app:p') },
+      },
+    },
+    'https://r.example',
+    'team/app',
+    basic('app', 'p'),
+  ],
+  [
+    'a namespace above',
+    { auths: { 'r.example': { auth: base64('host:p') }, 'r.example/team': { auth: base64('team:p') } } },
+    'https://r.example',
+    'team/other/app',
+    basic('team', 'p'),
+  ],
 ];
 
 for (const [title, config, registry, repository, expected] of CONFIGS) {
@@ -52,7 +111,10 @@ for (const [title, config, registry, repository, expected] of CONFIGS) {
 
 test('the first file that knows a login counts, and files that are not there do not matter', async (t) => {
   const known = configFile(t, { auths: { 'r.example': { auth: base64('second:p') } } });
-  const provider = dockerConfigCredentials({ registry: new URL('https://r.example'), files: ['/nonexistent/config.json', configFile(t, {}), known] });
+  const provider = dockerConfigCredentials({
+    registry: new URL('https://r.example'),
+    files: ['/nonexistent/config.json', configFile(t, {}), known],
+  });
   t.deepEqual(await provider.get({}), basic('second', 'p'));
 });
 
@@ -104,7 +166,11 @@ test.serial('a helper is asked for the registry, and its answer used again for a
 test.serial('credsStore is asked where nothing else knows a login; <token> is an identity token', async (t) => {
   installHelper(t, 'store', `echo '{"ServerURL":"x","Username":"<token>","Secret":"idt"}'`);
   const file = configFile(t, { credsStore: 'store' });
-  t.deepEqual(await dockerConfigCredentials({ registry: new URL('https://r.example'), files: [file] }).get({}), { kind: 'refresh-token', username: '<token>', token: 'idt' });
+  t.deepEqual(await dockerConfigCredentials({ registry: new URL('https://r.example'), files: [file] }).get({}), {
+    kind: 'refresh-token',
+    username: '<token>',
+    token: 'idt',
+  });
 });
 
 test.serial('a helper that knows nothing means no login; one that fails, hangs or babbles is an error without its output', async (t) => {
@@ -122,6 +188,11 @@ test.serial('a helper that knows nothing means no login; one that fails, hangs o
 
 test('credentials are looked for where docker and podman keep them', (t) => {
   t.deepEqual(credentialFiles({}, '/home/u'), ['/home/u/.docker/config.json', '/home/u/.config/containers/auth.json']);
-  t.deepEqual(credentialFiles({ DOCKER_CONFIG: '/d', REGISTRY_AUTH_FILE: '/a.json', XDG_RUNTIME_DIR: '/run/user/1', XDG_CONFIG_HOME: '/c' }, '/home/u'),
-    ['/a.json', '/d/config.json', '/run/user/1/containers/auth.json', '/c/containers/auth.json']);
+  t.deepEqual(
+    credentialFiles(
+      { DOCKER_CONFIG: '/d', REGISTRY_AUTH_FILE: '/a.json', XDG_RUNTIME_DIR: '/run/user/1', XDG_CONFIG_HOME: '/c' },
+      '/home/u',
+    ),
+    ['/a.json', '/d/config.json', '/run/user/1/containers/auth.json', '/c/containers/auth.json'],
+  );
 });

@@ -14,7 +14,10 @@ const CRAWL_BYTES = 2_000;
 const CRAWL_MS = 50;
 
 /** A store where the connections that `isCrawling` picks, by their number, give some 40 kB/s, and all others what they can. */
-async function startStore(t: Parameters<typeof serve>[0], isCrawling: (connection: number) => boolean): Promise<{ url: string; crawled: { bytes: number; requests: number } }> {
+async function startStore(
+  t: Parameters<typeof serve>[0],
+  isCrawling: (connection: number) => boolean,
+): Promise<{ url: string; crawled: { bytes: number; requests: number } }> {
   const connections = new Map<Socket, number>();
   const crawled = { bytes: 0, requests: 0 };
   const { url } = await serve(t, (request, response) => {
@@ -48,14 +51,16 @@ test('a read that crawls beside its siblings goes on over another connection', a
   const parts = await Promise.all(Array.from({ length: 8 }, (_, index) => read(index * 100_000)));
   for (const [index, part] of parts.entries()) t.true(part.equals(layer.subarray(index * 100_000, index * 100_000 + PART)));
   t.true(crawled.requests >= 2, 'the fault hit');
-  t.true(crawled.bytes < crawled.requests * PART / 4, `${crawled.requests} crawling reads gave ${crawled.bytes} bytes`);
+  t.true(crawled.bytes < (crawled.requests * PART) / 4, `${crawled.requests} crawling reads gave ${crawled.bytes} bytes`);
 });
 
 test('where everything is slow, nothing is begun anew', async (t) => {
   const { url, crawled } = await startStore(t, () => true);
   const origin = new RegistryOrigin({ url, credentials: anonymous });
   t.teardown(() => origin.close());
-  const parts = await Promise.all(Array.from({ length: 6 }, (_, index) => collect(origin.readBlob('app', Digest.of(layer), { start: index, end: index + 150_000 }))));
+  const parts = await Promise.all(
+    Array.from({ length: 6 }, (_, index) => collect(origin.readBlob('app', Digest.of(layer), { start: index, end: index + 150_000 }))),
+  );
   for (const [index, part] of parts.entries()) t.true(part.equals(layer.subarray(index, index + 150_000)));
   t.is(crawled.requests, 6);
 });

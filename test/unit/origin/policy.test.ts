@@ -16,8 +16,16 @@ import { TestClock } from '../../support/test-clock.ts';
 
 const now = Date.UTC(2030, 0, 1);
 const RETRY_AFTER: readonly [string | undefined, number | undefined][] = [
-  [undefined, undefined], ['0', 0], ['120', 120_000], [' 5 ', 5_000], ['-1', undefined], ['1.5', undefined], ['soon', undefined], ['99999999999', undefined],
-  ['Tue, 01 Jan 2030 00:00:30 GMT', 30_000], ['Tue, 01 Jan 2019 00:00:00 GMT', 0],
+  [undefined, undefined],
+  ['0', 0],
+  ['120', 120_000],
+  [' 5 ', 5_000],
+  ['-1', undefined],
+  ['1.5', undefined],
+  ['soon', undefined],
+  ['99999999999', undefined],
+  ['Tue, 01 Jan 2030 00:00:30 GMT', 30_000],
+  ['Tue, 01 Jan 2019 00:00:00 GMT', 0],
 ];
 
 for (const [header, expected] of RETRY_AFTER) {
@@ -27,46 +35,62 @@ for (const [header, expected] of RETRY_AFTER) {
 }
 
 test('a pause lies between nothing and a bound that doubles up to the longest', (t) => {
-  t.deepEqual([1, 2, 3, 10].map((failures) => backoff(failures, DEFAULT_RETRY, 1)), [200, 400, 800, 5_000]);
+  t.deepEqual(
+    [1, 2, 3, 10].map((failures) => backoff(failures, DEFAULT_RETRY, 1)),
+    [200, 400, 800, 5_000],
+  );
   t.is(backoff(3, DEFAULT_RETRY, 0), 0);
 });
 
-const failed = (transient: boolean, retryAfter?: number): AttemptFailed => new AttemptFailed({ error: new LayerswarmError('origin-unreachable', 'x'), transient, outage: true, retryAfter });
+const failed = (transient: boolean, retryAfter?: number): AttemptFailed =>
+  new AttemptFailed({ error: new LayerswarmError('origin-unreachable', 'x'), transient, outage: true, retryAfter });
 
 test('transient failures are repeated up to the policy’s end, others not at all', async (t) => {
   const clock = new TestClock();
   let calls = 0;
-  await t.throwsAsync(withRetry(DEFAULT_RETRY, clock, undefined, () => {
-    calls += 1;
-    throw failed(true);
-  }), { code: 'origin-unreachable' });
+  await t.throwsAsync(
+    withRetry(DEFAULT_RETRY, clock, undefined, () => {
+      calls += 1;
+      throw failed(true);
+    }),
+    { code: 'origin-unreachable' },
+  );
   t.is(calls, DEFAULT_RETRY.attempts);
   t.deepEqual(clock.slept, [100, 200, 400]);
   calls = 0;
-  await t.throwsAsync(withRetry(DEFAULT_RETRY, clock, undefined, () => {
-    calls += 1;
-    throw failed(false);
-  }));
+  await t.throwsAsync(
+    withRetry(DEFAULT_RETRY, clock, undefined, () => {
+      calls += 1;
+      throw failed(false);
+    }),
+  );
   t.is(calls, 1);
-  await t.throwsAsync(withRetry(DEFAULT_RETRY, clock, undefined, () => {
-    throw failed(true, 31_000);
-  }));
+  await t.throwsAsync(
+    withRetry(DEFAULT_RETRY, clock, undefined, () => {
+      throw failed(true, 31_000);
+    }),
+  );
   t.is(clock.slept.length, 3, 'a pause beyond the deadline is not begun');
 });
 
 test('a byte rate never lets more pass than a burst and the rate', async (t) => {
-  await t.notThrowsAsync(fc.assert(fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 50_000 }), { minLength: 1, maxLength: 30 }), async (chunks) => {
-    const clock = new TestClock();
-    const start = clock.now();
-    const rate = new ByteRate(newRate(100_000), clock);
-    let passed = 0;
-    for (const chunk of chunks) {
-      await rate.take(chunk);
-      passed += chunk;
-      if (passed > 25_000 + (clock.now() - start) * 100 + 1) return false;
-    }
-    return true;
-  }), { numRuns: 50 }));
+  await t.notThrowsAsync(
+    fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 50_000 }), { minLength: 1, maxLength: 30 }), async (chunks) => {
+        const clock = new TestClock();
+        const start = clock.now();
+        const rate = new ByteRate(newRate(100_000), clock);
+        let passed = 0;
+        for (const chunk of chunks) {
+          await rate.take(chunk);
+          passed += chunk;
+          if (passed > 25_000 + (clock.now() - start) * 100 + 1) return false;
+        }
+        return true;
+      }),
+      { numRuns: 50 },
+    ),
+  );
 });
 
 test('health: three outages open the circuit, one request at a time looks again, an answer closes it', (t) => {
@@ -156,59 +180,92 @@ test('health: a probe goes through an open circuit, and a refused login shows un
 test('health: whatever happens, the state is one of four and a request is let in again in the end', (t) => {
   const step = fc.constantFrom('succeeded', 'outage', 'failed', 'inconclusive', 'wait');
   t.notThrows(() => {
-    fc.assert(fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-      const clock = new TestClock();
-      const health = new Health('registry.example', clock);
-      for (const step of steps) {
-        if (step === 'wait') {
-          clock.advance(500);
-          continue;
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const clock = new TestClock();
+        const health = new Health('registry.example', clock);
+        for (const step of steps) {
+          if (step === 'wait') {
+            clock.advance(500);
+            continue;
+          }
+          try {
+            const passage = health.enter();
+            if (step === 'outage' || step === 'failed') passage[step]('x');
+            else passage[step]();
+          } catch (error) {
+            if (!(error instanceof LayerswarmError)) throw error;
+          }
         }
-        try {
-          const passage = health.enter();
-          if (step === 'outage' || step === 'failed') passage[step]('x');
-          else passage[step]();
-        } catch (error) {
-          if (!(error instanceof LayerswarmError)) throw error;
-        }
-      }
-      clock.advance(60_000);
-      health.enter().succeeded();
-      return health.snapshot().state === 'ok';
-    }));
+        clock.advance(60_000);
+        health.enter().succeeded();
+        return health.snapshot().state === 'ok';
+      }),
+    );
   });
 });
 
 const STATUS: readonly [number, string, string, boolean][] = [
-  [400, 'NAME_INVALID', 'name-invalid', false], [400, 'SIZE_INVALID', 'size-mismatch', false], [400, '', 'origin-denied', false], [401, '', 'origin-unauthorized', false],
-  [403, 'DENIED', 'origin-denied', false], [404, 'MANIFEST_UNKNOWN', 'not-found', false], [405, '', 'unsupported', false], [409, '', 'origin-conflict', false],
-  [413, '', 'too-large', false], [416, '', 'range-invalid', false], [418, '', 'origin-denied', false], [429, 'TOOMANYREQUESTS', 'origin-rate-limited', true],
-  [500, 'UNKNOWN', 'origin-unreachable', true], [501, '', 'origin-unreachable', false], [503, '', 'origin-unreachable', true],
+  [400, 'NAME_INVALID', 'name-invalid', false],
+  [400, 'SIZE_INVALID', 'size-mismatch', false],
+  [400, '', 'origin-denied', false],
+  [401, '', 'origin-unauthorized', false],
+  [403, 'DENIED', 'origin-denied', false],
+  [404, 'MANIFEST_UNKNOWN', 'not-found', false],
+  [405, '', 'unsupported', false],
+  [409, '', 'origin-conflict', false],
+  [413, '', 'too-large', false],
+  [416, '', 'range-invalid', false],
+  [418, '', 'origin-denied', false],
+  [429, 'TOOMANYREQUESTS', 'origin-rate-limited', true],
+  [500, 'UNKNOWN', 'origin-unreachable', true],
+  [501, '', 'origin-unreachable', false],
+  [503, '', 'origin-unreachable', true],
 ];
 
 for (const [status, ociCode, code, transient] of STATUS) {
   test(`an answer ${status} ${ociCode} means ${code}`, (t) => {
-    const failure = statusFailure('it', 'registry.example', status, Buffer.from(JSON.stringify({ errors: [{ code: ociCode, message: 'why' }] })), undefined);
+    const failure = statusFailure(
+      'it',
+      'registry.example',
+      status,
+      Buffer.from(JSON.stringify({ errors: [{ code: ociCode, message: 'why' }] })),
+      undefined,
+    );
     t.is<string, string>(failure.error.code, code);
     t.is(failure.transient, transient);
   });
 }
 
 test('failures of the network say what to do, and those of the certificate are final', (t) => {
-  const network = (code: string): ReturnType<typeof transportFailure> => transportFailure('it', 'registry.example', Object.assign(new Error('x'), { code }), undefined);
+  const network = (code: string): ReturnType<typeof transportFailure> =>
+    transportFailure('it', 'registry.example', Object.assign(new Error('x'), { code }), undefined);
   t.like(network('ECONNREFUSED'), { transient: true, outage: true });
   t.regex(network('ENOTFOUND').error.message, /cannot be resolved/);
   t.like(network('SELF_SIGNED_CERT_IN_CHAIN'), { transient: false });
   t.regex(network('SELF_SIGNED_CERT_IN_CHAIN').error.message, /originCa/);
   t.regex(network('ERR_SSL_WRONG_VERSION_NUMBER').error.message, /http:\/\//);
   t.is(network('UND_ERR_HEADERS_TIMEOUT').error.code, 'timeout');
-  t.is(transportFailure('it', 'r', new TypeError('fetch failed', { cause: Object.assign(new Error('x'), { code: 'ECONNREFUSED' }) }), undefined).error.code, 'origin-unreachable');
+  t.is(
+    transportFailure(
+      'it',
+      'r',
+      new TypeError('fetch failed', { cause: Object.assign(new Error('x'), { code: 'ECONNREFUSED' }) }),
+      undefined,
+    ).error.code,
+    'origin-unreachable',
+  );
 });
 
 const https = new URL('https://registry.example/v2/a/blobs/x');
 const REDIRECTS: readonly [string | undefined, string | undefined][] = [
-  ['https://storage.example/b?sig=1#frag', 'https://storage.example/b?sig=1'], ['/elsewhere', 'https://registry.example/elsewhere'], ['//storage.example/x', 'https://storage.example/x'],
-  ['http://storage.example/b', undefined], ['ftp://storage.example/b', undefined], ['file:///etc/passwd', undefined], [undefined, undefined],
+  ['https://storage.example/b?sig=1#frag', 'https://storage.example/b?sig=1'],
+  ['/elsewhere', 'https://registry.example/elsewhere'],
+  ['//storage.example/x', 'https://storage.example/x'],
+  ['http://storage.example/b', undefined],
+  ['ftp://storage.example/b', undefined],
+  ['file:///etc/passwd', undefined],
+  [undefined, undefined],
 ];
 
 for (const [location, expected] of REDIRECTS) {
@@ -234,9 +291,14 @@ test('a remembered location is used for a while and no longer', (t) => {
 });
 
 const LINKS: readonly [string | undefined, string | undefined][] = [
-  [undefined, undefined], ['</v2/a?last=b>; rel="next"', 'https://registry.example/v2/a?last=b'], ['<?n=2>;rel=next', 'https://registry.example/v2/a/blobs/x?n=2'],
-  ['</p>; rel="prev", </n>; rel="first next"', 'https://registry.example/n'], ['</p>; rel="nextish"', undefined], ['</p>; title="rel=next"', undefined],
-  ['<http://registry.example/n>; rel="next"', 'https://registry.example/n'], ['garbage', undefined],
+  [undefined, undefined],
+  ['</v2/a?last=b>; rel="next"', 'https://registry.example/v2/a?last=b'],
+  ['<?n=2>;rel=next', 'https://registry.example/v2/a/blobs/x?n=2'],
+  ['</p>; rel="prev", </n>; rel="first next"', 'https://registry.example/n'],
+  ['</p>; rel="nextish"', undefined],
+  ['</p>; title="rel=next"', undefined],
+  ['<http://registry.example/n>; rel="next"', 'https://registry.example/n'],
+  ['garbage', undefined],
 ];
 
 for (const [header, expected] of LINKS) {
@@ -246,8 +308,14 @@ for (const [header, expected] of LINKS) {
 }
 
 const RANGES: readonly [string | undefined, unknown][] = [
-  ['bytes 0-9/100', { start: 0, end: 10, total: 100 }], ['bytes 5-5/*', { start: 5, end: 6, total: undefined }], ['bytes 9-0/100', undefined], ['bytes 0-100/100', undefined],
-  ['bytes */100', undefined], ['bytes 0-9', undefined], [undefined, undefined], ['bytes 0-99999999999999999999/*', undefined],
+  ['bytes 0-9/100', { start: 0, end: 10, total: 100 }],
+  ['bytes 5-5/*', { start: 5, end: 6, total: undefined }],
+  ['bytes 9-0/100', undefined],
+  ['bytes 0-100/100', undefined],
+  ['bytes */100', undefined],
+  ['bytes 0-9', undefined],
+  [undefined, undefined],
+  ['bytes 0-99999999999999999999/*', undefined],
 ];
 
 for (const [header, expected] of RANGES) {
@@ -257,9 +325,22 @@ for (const [header, expected] of RANGES) {
 }
 
 const reaches: [host: string, reach: string][] = [
-  ['127.0.0.1', 'loopback'], ['127.8.9.1', 'loopback'], ['[::1]', 'loopback'], ['::ffff:127.0.0.1', 'loopback'], ['0.0.0.0', 'loopback'], ['::', 'loopback'],
-  ['localhost', 'loopback'], ['a.LOCALHOST.', 'loopback'], ['169.254.169.254', 'link-local'], ['::ffff:169.254.169.254', 'link-local'], ['fe80::1', 'link-local'], ['fd00:ec2::254', 'link-local'],
-  ['10.0.0.1', 'network'], ['registry.example', 'network'], ['2001:db8::1', 'network'], ['notlocalhost', 'network'],
+  ['127.0.0.1', 'loopback'],
+  ['127.8.9.1', 'loopback'],
+  ['[::1]', 'loopback'],
+  ['::ffff:127.0.0.1', 'loopback'],
+  ['0.0.0.0', 'loopback'],
+  ['::', 'loopback'],
+  ['localhost', 'loopback'],
+  ['a.LOCALHOST.', 'loopback'],
+  ['169.254.169.254', 'link-local'],
+  ['::ffff:169.254.169.254', 'link-local'],
+  ['fe80::1', 'link-local'],
+  ['fd00:ec2::254', 'link-local'],
+  ['10.0.0.1', 'network'],
+  ['registry.example', 'network'],
+  ['2001:db8::1', 'network'],
+  ['notlocalhost', 'network'],
 ];
 test('how far an address leads', (t) => {
   for (const [host, reach] of reaches) t.is(reachOf(host), reach as Reach, host);
@@ -272,7 +353,8 @@ test('a registry may lead to the network, to loopback where it is there itself, 
   t.true(distant('loopback', 'minio.example'));
   t.false(distant('loopback', 'storage.example'));
   t.notThrows(() => checkHost('169.254.1.1', distant));
-  for (const host of ['127.0.0.1', '[::1]', '169.254.169.254', 'localhost']) t.throws(() => checkHost(host, distant), { code: 'origin-denied' }, host);
+  for (const host of ['127.0.0.1', '[::1]', '169.254.169.254', 'localhost'])
+    t.throws(() => checkHost(host, distant), { code: 'origin-denied' }, host);
   const local = admittedBy(new URL('http://127.0.0.1:5000'), true, []);
   t.true(local('loopback', '127.0.0.1'));
   t.false(local('link-local', '169.254.169.254'));
@@ -280,12 +362,23 @@ test('a registry may lead to the network, to loopback where it is there itself, 
 });
 
 test('a name that leads to this host is refused where it is looked up', async (t) => {
-  const answers: Record<string, LookupAddress[]> = { 'trap.example': [{ address: '169.254.169.254', family: 4 }], 'both.example': [{ address: '127.0.0.1', family: 4 }, { address: '192.0.2.1', family: 4 }] };
-  const system = ((name: string, _options: unknown, callback: (error: null, found: LookupAddress[]) => void) => { callback(null, answers[name] ?? []); }) as unknown as typeof lookup;
+  const answers: Record<string, LookupAddress[]> = {
+    'trap.example': [{ address: '169.254.169.254', family: 4 }],
+    'both.example': [
+      { address: '127.0.0.1', family: 4 },
+      { address: '192.0.2.1', family: 4 },
+    ],
+  };
+  const system = ((name: string, _options: unknown, callback: (error: null, found: LookupAddress[]) => void) => {
+    callback(null, answers[name] ?? []);
+  }) as unknown as typeof lookup;
   const guarded = guardedLookup((reach) => reach === 'network', system);
-  const ask = (name: string, all: boolean): Promise<unknown> => new Promise((resolve) => {
-    guarded(name, { all }, (error, address) => { resolve(error === null ? address : (error as Error & { code: string }).code); });
-  });
+  const ask = (name: string, all: boolean): Promise<unknown> =>
+    new Promise((resolve) => {
+      guarded(name, { all }, (error, address) => {
+        resolve(error === null ? address : (error as Error & { code: string }).code);
+      });
+    });
   t.is(await ask('trap.example', false), 'origin-denied');
   t.is(await ask('both.example', false), '192.0.2.1');
   t.deepEqual(await ask('both.example', true), [{ address: '192.0.2.1', family: 4 }]);
@@ -293,11 +386,18 @@ test('a name that leads to this host is refused where it is looked up', async (t
 
 test('while the name servers are silent a name leads where it led last, and a name that is gone nowhere', async (t) => {
   const questions: ((error: NodeJS.ErrnoException | null, found?: LookupAddress[]) => void)[] = [];
-  const system = ((_name: string, _options: unknown, callback: (error: Error | null, found: LookupAddress[]) => void) => { questions.push((error, found = []) => { callback(error, found); }); }) as unknown as typeof lookup;
+  const system = ((_name: string, _options: unknown, callback: (error: Error | null, found: LookupAddress[]) => void) => {
+    questions.push((error, found = []) => {
+      callback(error, found);
+    });
+  }) as unknown as typeof lookup;
   const guarded = guardedLookup((reach) => reach === 'network', system);
-  const ask = (): Promise<unknown> => new Promise((resolve) => {
-    guarded('registry.example', { all: false }, (error, address) => { resolve(error === null ? address : error.code); });
-  });
+  const ask = (): Promise<unknown> =>
+    new Promise((resolve) => {
+      guarded('registry.example', { all: false }, (error, address) => {
+        resolve(error === null ? address : error.code);
+      });
+    });
   const failure = (code: string): NodeJS.ErrnoException => Object.assign(new Error(code), { code });
 
   const first = [ask(), ask()];

@@ -33,7 +33,13 @@ async function setUp(t: ExecutionContext): Promise<Setup | undefined> {
   const clock = new TestClock();
   const origin = new RegistryOrigin({ url: proxy.url, credentials: anonymous, clock });
   t.teardown(() => origin.close());
-  return { proxy, origin, clock, blob, read: (start, end, size) => collect(origin.readBlob('team/app', blob, { start, end, ...(size === undefined ? {} : { size }) })) };
+  return {
+    proxy,
+    origin,
+    clock,
+    blob,
+    read: (start, end, size) => collect(origin.readBlob('team/app', blob, { start, end, ...(size === undefined ? {} : { size }) })),
+  };
 }
 
 const header = (range: string | undefined): Fault => ({ kind: 'headers', set: { 'content-range': range } });
@@ -50,7 +56,10 @@ const BAD_ANSWERS: readonly (readonly [title: string, fault: Fault])[] = [
   ['206 of an unknown part', header('bytes */400000')],
   ['206 of a part that ends before it begins', header('bytes 100009-100000/400000')],
   ['206 in other units', header('items 100000-199999/400000')],
-  ['206 of all bytes under the right Content-Range', { kind: 'status', status: 206, headers: { 'content-range': 'bytes 100000-199999/400000' }, body: layer }],
+  [
+    '206 of all bytes under the right Content-Range',
+    { kind: 'status', status: 206, headers: { 'content-range': 'bytes 100000-199999/400000' }, body: layer },
+  ],
   ['206 with fewer bytes than it says', { kind: 'short', bytes: 1_000 }],
   ['206 with more bytes than it says', { kind: 'overlong', extra: 5 }],
 ];
@@ -62,7 +71,10 @@ for (const [title, fault] of BAD_ANSWERS) {
     const { proxy, origin, clock, read } = setup;
     proxy.inject(fault, { match: isRanged });
     t.true((await read(100_000, 200_000)).equals(layer.subarray(100_000, 200_000)));
-    t.deepEqual(proxy.requests.filter(isBlob).map(({ headers }) => headers.range), ['bytes=100000-199999', undefined]);
+    t.deepEqual(
+      proxy.requests.filter(isBlob).map(({ headers }) => headers.range),
+      ['bytes=100000-199999', undefined],
+    );
     t.false(origin.health.ranges);
 
     const parts = await Promise.all([300_000, 200_000].map((start) => read(start, start + 100_000)));

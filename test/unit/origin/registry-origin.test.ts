@@ -52,7 +52,15 @@ async function setUp(t: ExecutionContext, options: Partial<RegistryOptions> = {}
   const clock = new TestClock();
   const origin = makeOrigin(t, proxy.url, { clock, ...options });
   const blob = image.layers[0]!.digest;
-  return { registry, proxy, origin, clock, image, blob, read: (start = 0, end = layer.length, signal) => collect(origin.readBlob('team/app', blob, { start, end }, signal)) };
+  return {
+    registry,
+    proxy,
+    origin,
+    clock,
+    image,
+    blob,
+    read: (start = 0, end = layer.length, signal) => collect(origin.readBlob('team/app', blob, { start, end }, signal)),
+  };
 }
 
 test('manifests are asked for in every type, and nothing in an encoding', async (t) => {
@@ -62,8 +70,14 @@ test('manifests are asked for in every type, and nothing in an encoding', async 
   await origin.resolveTag('team/app', 'v1');
   await origin.manifest('team/app', image.digest);
   await read();
-  t.deepEqual(proxy.requests.map(({ headers }) => headers['accept-encoding']), ['identity', 'identity', 'identity']);
-  t.deepEqual(proxy.requests.filter(isManifest).map(({ headers }) => headers.accept), [MANIFEST_ACCEPT, MANIFEST_ACCEPT]);
+  t.deepEqual(
+    proxy.requests.map(({ headers }) => headers['accept-encoding']),
+    ['identity', 'identity', 'identity'],
+  );
+  t.deepEqual(
+    proxy.requests.filter(isManifest).map(({ headers }) => headers.accept),
+    [MANIFEST_ACCEPT, MANIFEST_ACCEPT],
+  );
 });
 
 test('a HEAD without Docker-Content-Digest is followed by a GET whose bytes are hashed', async (t) => {
@@ -83,7 +97,10 @@ test('schema 1 is never accepted, neither by HEAD nor by its bytes', async (t) =
   if (setup === undefined) return;
   const { proxy, origin } = setup;
   const body = Buffer.from(JSON.stringify({ schemaVersion: 1, name: 'team/app', tag: 'v1', fsLayers: [], history: [], signatures: [] }));
-  const headers = { 'content-type': 'application/vnd.docker.distribution.manifest.v1+prettyjws', 'docker-content-digest': Digest.of(body).toString() };
+  const headers = {
+    'content-type': 'application/vnd.docker.distribution.manifest.v1+prettyjws',
+    'docker-content-digest': Digest.of(body).toString(),
+  };
   proxy.inject({ kind: 'status', status: 200, body, headers }, { match: isManifest });
   await t.throwsAsync(origin.resolveTag('team/app', 'v1'), { code: 'manifest-invalid', message: /schema 1/ });
   await t.throwsAsync(origin.manifest('team/app', Digest.of(body)), { code: 'manifest-invalid', message: /schema 1/ });
@@ -116,7 +133,10 @@ test('a body that is cut is resumed where it ended, with one Range request a cut
   const { proxy, origin, read } = setup;
   proxy.inject({ kind: 'cut', after: 100_000 }, { match: isBlob, times: 2 });
   t.true((await read(1_000)).equals(layer.subarray(1_000)));
-  t.deepEqual(proxy.requests.filter(isBlob).map(({ headers }) => headers.range), ['bytes=1000-399999', 'bytes=101000-399999', 'bytes=201000-399999']);
+  t.deepEqual(
+    proxy.requests.filter(isBlob).map(({ headers }) => headers.range),
+    ['bytes=1000-399999', 'bytes=101000-399999', 'bytes=201000-399999'],
+  );
   t.is(origin.health.bytes, layer.length - 1_000);
 });
 
@@ -143,7 +163,10 @@ test('a 206 with less than was asked for is taken, and the rest is asked for', a
   const setup = await setUp(t);
   if (setup === undefined) return;
   const { proxy, read } = setup;
-  proxy.inject({ kind: 'status', status: 206, body: layer.subarray(10, 15), headers: { 'content-range': 'bytes 10-14/400000' } }, { match: isBlob, times: 1 });
+  proxy.inject(
+    { kind: 'status', status: 206, body: layer.subarray(10, 15), headers: { 'content-range': 'bytes 10-14/400000' } },
+    { match: isBlob, times: 1 },
+  );
   t.true((await read(10, 20)).equals(layer.subarray(10, 20)));
   t.is(proxy.requests.filter(isBlob).length, 2);
 });
@@ -195,10 +218,16 @@ test('an origin that is down is unreachable, then fails at once, and is found ag
   await origin.resolveTag('team/app', 'v1');
   t.is(origin.health.state, 'ok');
   await registry.stop();
-  await t.throwsAsync(origin.resolveTag('team/app', 'v1'), { code: 'origin-unreachable', message: /connection refused|ended the connection|is down/ });
+  await t.throwsAsync(origin.resolveTag('team/app', 'v1'), {
+    code: 'origin-unreachable',
+    message: /connection refused|ended the connection|is down/,
+  });
   t.is(origin.health.state, 'unreachable');
   const pauses = clock.slept.length;
-  await t.throwsAsync(origin.manifest('team/app', image.digest), { code: 'origin-unreachable', message: /is down.*tried again within 1 s/ });
+  await t.throwsAsync(origin.manifest('team/app', image.digest), {
+    code: 'origin-unreachable',
+    message: /is down.*tried again within 1 s/,
+  });
   t.is(clock.slept.length, pauses, 'it fails without a try or a pause');
   t.is((await origin.probe()).state, 'unreachable');
 
@@ -212,15 +241,23 @@ test('an origin that is down is unreachable, then fails at once, and is found ag
 
 test('a probe that is not answered in time shows, and so does a server that is no registry', async (t) => {
   const silent = createServer(() => undefined);
-  t.teardown(() => { silent.closeAllConnections(); silent.close(); });
+  t.teardown(() => {
+    silent.closeAllConnections();
+    silent.close();
+  });
   await once(silent.listen(0, '127.0.0.1'), 'listening');
   const hanging = makeOrigin(t, `http://127.0.0.1:${(silent.address() as AddressInfo).port}`, {});
   await hanging.probe();
   t.like(hanging.health, { state: 'unreachable', reachedAt: undefined });
   t.is(hanging.health.answers!.get('timeout'), 1);
 
-  const other = createServer((_request, response) => { response.writeHead(404).end(); });
-  t.teardown(() => { other.closeAllConnections(); other.close(); });
+  const other = createServer((_request, response) => {
+    response.writeHead(404).end();
+  });
+  t.teardown(() => {
+    other.closeAllConnections();
+    other.close();
+  });
   await once(other.listen(0, '127.0.0.1'), 'listening');
   const noRegistry = makeOrigin(t, `http://127.0.0.1:${(other.address() as AddressInfo).port}`, {});
   t.regex((await noRegistry.probe()).reason ?? '', /answers 404 to \/v2\/.*no registry/);
@@ -298,7 +335,12 @@ test('tags of all pages are followed, sorted and checked; a page elsewhere is re
 });
 
 test('referrers: filtered here where the registry does not, and undefined where there is no such API', async (t) => {
-  const descriptor = (artifactType: string): object => ({ mediaType: MediaType.ociManifest, digest: Digest.of(Buffer.from(artifactType)), size: 1, artifactType });
+  const descriptor = (artifactType: string): object => ({
+    mediaType: MediaType.ociManifest,
+    digest: Digest.of(Buffer.from(artifactType)),
+    size: 1,
+    artifactType,
+  });
   const index = JSON.stringify({ schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: [descriptor('a/a'), descriptor('b/b')] });
   const server = await serve(t, (request, response) => {
     if (request.url?.includes('/html/') === true) response.writeHead(200, { 'content-type': 'text/html' }).end('<html>');
@@ -309,8 +351,13 @@ test('referrers: filtered here where the registry does not, and undefined where 
   const origin = makeOrigin(t, server.url);
   const subject = Digest.of(Buffer.from('subject'));
   t.is((await origin.referrers('app', subject))?.toString(), index, 'the origin’s own bytes');
-  const filtered = JSON.parse((await origin.referrers('app', subject, 'a/a'))?.toString() ?? '{}') as { manifests: { artifactType: string }[] };
-  t.deepEqual(filtered.manifests.map(({ artifactType }) => artifactType), ['a/a']);
+  const filtered = JSON.parse((await origin.referrers('app', subject, 'a/a'))?.toString() ?? '{}') as {
+    manifests: { artifactType: string }[];
+  };
+  t.deepEqual(
+    filtered.manifests.map(({ artifactType }) => artifactType),
+    ['a/a'],
+  );
   for (const repository of ['html', 'broken', 'old']) t.is(await origin.referrers(repository, subject), undefined, repository);
 });
 
@@ -326,7 +373,12 @@ test('the size of a blob whose storage refuses HEAD, or does not say it, comes f
 });
 
 test('a URL with a query, another scheme or a password is refused without showing the password', (t) => {
-  for (const url of ['registry.example', 'https://registry.example/?path', 'ftp://registry.example', 'https://user:geheim@registry.example']) {
+  for (const url of [
+    'registry.example',
+    'https://registry.example/?path',
+    'ftp://registry.example',
+    'https://user:geheim@registry.example',
+  ]) {
     const error = t.throws(() => new RegistryOrigin({ url }), { instanceOf: LayerswarmError });
     t.is(error?.code, 'config-invalid');
     t.notRegex(error?.message ?? '', /geheim/);

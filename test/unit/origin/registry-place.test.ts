@@ -17,11 +17,35 @@ const ROWS: readonly (readonly [url: string, href: string, base: string, tags: s
   ['https://r.example:5000', 'https://r.example:5000', '/v2/', '/v2/app/tags/list', ''],
   ['https://r.example/', 'https://r.example', '/v2/', '/v2/app/tags/list', ''],
   ['https://r.example/v2/', 'https://r.example', '/v2/', '/v2/app/tags/list', ''],
-  ['https://harbor.example/dockerhub-proxy', 'https://harbor.example/dockerhub-proxy', '/v2/', '/v2/dockerhub-proxy/app/tags/list', 'dockerhub-proxy/'],
-  ['https://gitlab.example/group/dependency_proxy/containers/', 'https://gitlab.example/group/dependency_proxy/containers', '/v2/', '/v2/group/dependency_proxy/containers/app/tags/list', 'group/dependency_proxy/containers/'],
+  [
+    'https://harbor.example/dockerhub-proxy',
+    'https://harbor.example/dockerhub-proxy',
+    '/v2/',
+    '/v2/dockerhub-proxy/app/tags/list',
+    'dockerhub-proxy/',
+  ],
+  [
+    'https://gitlab.example/group/dependency_proxy/containers/',
+    'https://gitlab.example/group/dependency_proxy/containers',
+    '/v2/',
+    '/v2/group/dependency_proxy/containers/app/tags/list',
+    'group/dependency_proxy/containers/',
+  ],
   ['https://harbor.example/v2/proxy', 'https://harbor.example/v2/proxy', '/v2/', '/v2/proxy/app/tags/list', 'proxy/'],
-  ['https://nexus.example/repository/docker/v2', 'https://nexus.example/repository/docker/v2', '/repository/docker/v2/', '/repository/docker/v2/app/tags/list', ''],
-  ['https://art.example/artifactory/api/docker/remote/v2/', 'https://art.example/artifactory/api/docker/remote/v2', '/artifactory/api/docker/remote/v2/', '/artifactory/api/docker/remote/v2/app/tags/list', ''],
+  [
+    'https://nexus.example/repository/docker/v2',
+    'https://nexus.example/repository/docker/v2',
+    '/repository/docker/v2/',
+    '/repository/docker/v2/app/tags/list',
+    '',
+  ],
+  [
+    'https://art.example/artifactory/api/docker/remote/v2/',
+    'https://art.example/artifactory/api/docker/remote/v2',
+    '/artifactory/api/docker/remote/v2/',
+    '/artifactory/api/docker/remote/v2/app/tags/list',
+    '',
+  ],
 ];
 
 for (const [url, href, base, tags, prefix] of ROWS) {
@@ -36,13 +60,23 @@ for (const [url, href, base, tags, prefix] of ROWS) {
   });
 }
 
-for (const url of ['https://u:p@r.example/x', 'https://r.example/x?y', 'https://r.example/x#y', 'https://r.example//x', 'https://r.example/x y', 'ftp://r.example']) {
+for (const url of [
+  'https://u:p@r.example/x',
+  'https://r.example/x?y',
+  'https://r.example/x#y',
+  'https://r.example//x',
+  'https://r.example/x y',
+  'ftp://r.example',
+]) {
   test(`${url} is no registry`, (t) => {
     t.throws(() => parseRegistryUrl(url), { code: 'config-invalid' });
   });
 }
 
-for (const [url, path] of [['/proj', '/v2/proj/'], ['/repository/docker/v2', '/repository/docker/v2/']] as const) {
+for (const [url, path] of [
+  ['/proj', '/v2/proj/'],
+  ['/repository/docker/v2', '/repository/docker/v2/'],
+] as const) {
   originConformance(test, `RegistryOrigin under ${url}`, async (t) => {
     if (!requireTool(t, 'docker-registry')) return undefined;
     const registry = await startDockerRegistry(t);

@@ -75,7 +75,10 @@ test('a source with other bytes than its digest says leaves nothing in the regis
     throw Object.assign(new Error('disk on fire'), { code: 'EIO' });
   };
   for (const [source, code] of [
-    [() => chunks(wrong), 'digest-mismatch'], [() => chunks(bytes.subarray(1)), 'size-mismatch'], [() => chunks(Buffer.concat([bytes, bytes])), 'size-mismatch'], [broken, 'internal'],
+    [() => chunks(wrong), 'digest-mismatch'],
+    [() => chunks(bytes.subarray(1)), 'size-mismatch'],
+    [() => chunks(Buffer.concat([bytes, bytes])), 'size-mismatch'],
+    [broken, 'internal'],
   ] as const) {
     const before = proxy.requests.filter(isPut).length;
     await t.throwsAsync(origin.writer.uploadBlob('app', descriptor, source), { code });
@@ -100,16 +103,29 @@ test('a manifest is put under a tag or its digest, and refused while its blobs a
   if (setup === undefined) return;
   const { origin, proxy } = setup;
   const config = Buffer.from('{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}');
-  const { raw } = rawManifest(Buffer.from(JSON.stringify({
-    schemaVersion: 2, mediaType: MediaType.ociManifest, config: { mediaType: MediaType.ociConfig, digest: Digest.of(config), size: config.length }, layers: [],
-  })));
+  const { raw } = rawManifest(
+    Buffer.from(
+      JSON.stringify({
+        schemaVersion: 2,
+        mediaType: MediaType.ociManifest,
+        config: { mediaType: MediaType.ociConfig, digest: Digest.of(config), size: config.length },
+        layers: [],
+      }),
+    ),
+  );
   await t.throwsAsync(origin.writer.putManifest('app', raw, 'v1'));
   await origin.writer.uploadBlob('app', { digest: Digest.of(config), size: config.length }, () => chunks(config));
   t.deepEqual(await origin.writer.putManifest('app', raw, 'v1'), { subjectProcessed: false });
   t.true((await origin.resolveTag('app', 'v1')).equals(raw.digest));
-  await origin.writer.putManifest('other', raw).then(() => t.fail('its config is in another repository'), () => t.pass());
+  await origin.writer.putManifest('other', raw).then(
+    () => t.fail('its config is in another repository'),
+    () => t.pass(),
+  );
   await origin.writer.putManifest('app', raw);
-  proxy.inject({ kind: 'headers', set: { 'docker-content-digest': Digest.of(Buffer.from('x')).toString() } }, { match: ({ method, url }) => method === 'HEAD' && url.includes('/manifests/'), times: 1 });
+  proxy.inject(
+    { kind: 'headers', set: { 'docker-content-digest': Digest.of(Buffer.from('x')).toString() } },
+    { match: ({ method, url }) => method === 'HEAD' && url.includes('/manifests/'), times: 1 },
+  );
   await t.throwsAsync(origin.writer.putManifest('app', raw, 'v2'), { code: 'digest-mismatch' });
 });
 
@@ -120,7 +136,10 @@ test('pushes ask for a token that allows them, also for the repository that is m
   const { writer } = makeOrigin(t, registry.url, { credentials: staticCredentials(REGISTRY_USER.username, REGISTRY_USER.password) });
   await writer.uploadBlob('team/base', descriptor, () => chunks());
   t.true(await writer.mountBlob('app', descriptor.digest, 'team/base'));
-  t.deepEqual(tokens.requests.map(({ scopes }) => scopes[0]), ['repository:team/base:pull,push', 'repository:app:pull,push']);
+  t.deepEqual(
+    tokens.requests.map(({ scopes }) => scopes[0]),
+    ['repository:team/base:pull,push', 'repository:app:pull,push'],
+  );
   t.true(tokens.requests.at(-1)?.scopes.includes('repository:team/base:pull'));
 });
 

@@ -55,7 +55,10 @@ test('https is not spoken to what speaks http, and the error says so', async (t)
   const server = await serve(t, (_request, response) => {
     response.end('{}');
   });
-  await t.throwsAsync(makeOrigin(t, server.url.replace('http:', 'https:')).tags('app'), { code: 'origin-unreachable', message: /does not speak TLS.*http:\/\// });
+  await t.throwsAsync(makeOrigin(t, server.url.replace('http:', 'https:')).tags('app'), {
+    code: 'origin-unreachable',
+    message: /does not speak TLS.*http:\/\//,
+  });
 });
 
 test('over TLS neither a redirect nor a token service without TLS is followed', async (t) => {

@@ -39,7 +39,12 @@ function expectError({ t }: Fixture, answer: RawAnswer, status: number, code: st
 }
 
 function index(children: readonly { digest: Digest; bytes: Buffer }[], extra: object = {}): object {
-  return { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: children.map(({ digest, bytes }) => ({ mediaType: MediaType.ociManifest, digest, size: bytes.length })), ...extra };
+  return {
+    schemaVersion: 2,
+    mediaType: MediaType.ociIndex,
+    manifests: children.map(({ digest, bytes }) => ({ mediaType: MediaType.ociManifest, digest, size: bytes.length })),
+    ...extra,
+  };
 }
 
 async function artifact(f: Fixture, reference: string, fields: object): Promise<{ digest: Digest; bytes: Buffer; document: object }> {
@@ -54,7 +59,7 @@ async function artifact(f: Fixture, reference: string, fields: object): Promise<
     layers: [{ mediaType: 'application/octet-stream', digest: Digest.of(layer), size: layer.length }],
     ...fields,
   };
-  return { ...await pushManifest(f, REPOSITORY, reference, document, MediaType.ociManifest), document };
+  return { ...(await pushManifest(f, REPOSITORY, reference, document, MediaType.ociManifest)), document };
 }
 
 function subjectOf(image: PushedImage): object {
@@ -169,7 +174,11 @@ export const PUSH: readonly Row[] = [
     async run({ t, request }) {
       const blob = randomBytes(1000);
       const digest = Digest.of(blob).toString();
-      const answer = await request(`/v2/${REPOSITORY}/blobs/uploads/?digest=${digest}`, { method: 'POST', body: blob, headers: { 'content-type': 'application/octet-stream' } });
+      const answer = await request(`/v2/${REPOSITORY}/blobs/uploads/?digest=${digest}`, {
+        method: 'POST',
+        body: blob,
+        headers: { 'content-type': 'application/octet-stream' },
+      });
       t.is(answer.status, 201);
       t.is(answer.headers.location, `/v2/${REPOSITORY}/blobs/${digest}`);
       t.deepEqual((await request(answer.headers.location!)).body, blob);
@@ -183,7 +192,11 @@ export const PUSH: readonly Row[] = [
       const chunks = [blob.subarray(0, 12_000), blob.subarray(12_000)] as const;
       const started = await request(`/v2/${REPOSITORY}/blobs/uploads/`, { method: 'POST', body: '' });
       const location = started.headers.location!;
-      const chunk = (bytes: Buffer, start: number): RawRequest => ({ method: 'PATCH', body: bytes, headers: { 'content-range': `${start}-${start + bytes.length - 1}` } });
+      const chunk = (bytes: Buffer, start: number): RawRequest => ({
+        method: 'PATCH',
+        body: bytes,
+        headers: { 'content-range': `${start}-${start + bytes.length - 1}` },
+      });
       t.is((await request(location, chunk(chunks[1], 12_000))).status, 416);
       const first = await request(location, chunk(chunks[0], 0));
       t.is(first.status, 202);
@@ -208,7 +221,11 @@ export const PUSH: readonly Row[] = [
       const blob = randomBytes(3000);
       const { headers } = await request(`/v2/${REPOSITORY}/blobs/uploads/`, { method: 'POST', body: '' });
       await request(headers.location!, { method: 'PATCH', body: blob.subarray(0, 1000) });
-      const ended = await request(`${headers.location!}?digest=${Digest.of(blob).toString()}`, { method: 'PUT', body: blob.subarray(1000), headers: { 'content-range': '1000-2999' } });
+      const ended = await request(`${headers.location!}?digest=${Digest.of(blob).toString()}`, {
+        method: 'PUT',
+        body: blob.subarray(1000),
+        headers: { 'content-range': '1000-2999' },
+      });
       t.is(ended.status, 201);
     },
   },
@@ -216,7 +233,12 @@ export const PUSH: readonly Row[] = [
     title: 'bytes that do not fit their digest are refused and forgotten',
     async run(f) {
       const { headers } = await f.request(`/v2/${REPOSITORY}/blobs/uploads/`, { method: 'POST', body: '' });
-      expectError(f, await f.request(`${headers.location!}?digest=${DUMMY}`, { method: 'PUT', body: 'something else' }), 400, 'DIGEST_INVALID');
+      expectError(
+        f,
+        await f.request(`${headers.location!}?digest=${DUMMY}`, { method: 'PUT', body: 'something else' }),
+        400,
+        'DIGEST_INVALID',
+      );
       f.t.is((await f.request(`/v2/${REPOSITORY}/blobs/${DUMMY}`)).status, 404);
     },
   },
@@ -255,7 +277,11 @@ export const PUSH: readonly Row[] = [
     title: 'a manifest by tag and by digest is 201 with its digest',
     async run({ t, request, image }) {
       for (const reference of ['v2', image.digest.toString()]) {
-        const answer = await request(`/v2/${REPOSITORY}/manifests/${reference}`, { method: 'PUT', body: image.manifest, headers: { 'content-type': MediaType.ociManifest } });
+        const answer = await request(`/v2/${REPOSITORY}/manifests/${reference}`, {
+          method: 'PUT',
+          body: image.manifest,
+          headers: { 'content-type': MediaType.ociManifest },
+        });
         t.is(answer.status, 201);
         t.is(answer.headers['docker-content-digest'], image.digest.toString());
         t.is(answer.headers.location, `/v2/${REPOSITORY}/manifests/${image.digest.toString()}`);
@@ -265,22 +291,40 @@ export const PUSH: readonly Row[] = [
   {
     title: 'a manifest whose bytes do not fit the digest is 400',
     async run(f) {
-      expectError(f, await f.request(`/v2/${REPOSITORY}/manifests/${DUMMY}`, { method: 'PUT', body: f.image.manifest, headers: { 'content-type': MediaType.ociManifest } }), 400, 'DIGEST_INVALID');
+      expectError(
+        f,
+        await f.request(`/v2/${REPOSITORY}/manifests/${DUMMY}`, {
+          method: 'PUT',
+          body: f.image.manifest,
+          headers: { 'content-type': MediaType.ociManifest },
+        }),
+        400,
+        'DIGEST_INVALID',
+      );
     },
   },
   {
     title: 'a manifest whose blobs are missing is MANIFEST_BLOB_UNKNOWN',
     async run(f) {
-      const elsewhere = await f.request('/v2/empty/app/manifests/v1', { method: 'PUT', body: f.image.manifest, headers: { 'content-type': MediaType.ociManifest } });
+      const elsewhere = await f.request('/v2/empty/app/manifests/v1', {
+        method: 'PUT',
+        body: f.image.manifest,
+        headers: { 'content-type': MediaType.ociManifest },
+      });
       expectError(f, elsewhere, 404, 'MANIFEST_BLOB_UNKNOWN');
-      const children = await f.request(`/v2/${REPOSITORY}/manifests/index`, { method: 'PUT', headers: { 'content-type': MediaType.ociIndex }, body: JSON.stringify(index([{ digest: Digest.parse(DUMMY), bytes: Buffer.alloc(2) }])) });
+      const children = await f.request(`/v2/${REPOSITORY}/manifests/index`, {
+        method: 'PUT',
+        headers: { 'content-type': MediaType.ociIndex },
+        body: JSON.stringify(index([{ digest: Digest.parse(DUMMY), bytes: Buffer.alloc(2) }])),
+      });
       expectError(f, children, 404, 'MANIFEST_BLOB_UNKNOWN');
     },
   },
   {
     title: 'a malformed or too large manifest is refused',
     async run(f) {
-      const put = (body: Buffer | string): Promise<RawAnswer> => f.request(`/v2/${REPOSITORY}/manifests/bad`, { method: 'PUT', body, headers: { 'content-type': MediaType.ociManifest } });
+      const put = (body: Buffer | string): Promise<RawAnswer> =>
+        f.request(`/v2/${REPOSITORY}/manifests/bad`, { method: 'PUT', body, headers: { 'content-type': MediaType.ociManifest } });
       expectError(f, await put('{'), 400, 'MANIFEST_INVALID');
       expectError(f, await put('{"schemaVersion":2}'), 400, 'MANIFEST_INVALID');
       expectError(f, await put(Buffer.alloc(4 * 1024 * 1024 + 1, 0x20)), 413, 'SIZE_INVALID');
@@ -290,8 +334,15 @@ export const PUSH: readonly Row[] = [
     title: 'a manifest without layers, an index and an artifact are accepted as they are',
     async run(f) {
       const none = await artifact(f, 'none', { layers: [] });
-      const list = await pushManifest(f, REPOSITORY, 'index', index([{ digest: f.image.digest, bytes: f.image.manifest }, none]), MediaType.ociIndex);
-      for (const { digest, bytes } of [none, list]) f.t.deepEqual((await f.request(`/v2/${REPOSITORY}/manifests/${digest.toString()}`)).body, bytes);
+      const list = await pushManifest(
+        f,
+        REPOSITORY,
+        'index',
+        index([{ digest: f.image.digest, bytes: f.image.manifest }, none]),
+        MediaType.ociIndex,
+      );
+      for (const { digest, bytes } of [none, list])
+        f.t.deepEqual((await f.request(`/v2/${REPOSITORY}/manifests/${digest.toString()}`)).body, bytes);
     },
   },
   {
@@ -312,7 +363,8 @@ export const TAGS: readonly Row[] = [
   {
     title: 'tags come in lexical order, with n, last and Link',
     async run({ t, request, image, pushTo }) {
-      for (const tag of ['v10', 'v2', 'a', 'Z']) await pushManifest({ url: pushTo }, REPOSITORY, tag, image.manifest, MediaType.ociManifest);
+      for (const tag of ['v10', 'v2', 'a', 'Z'])
+        await pushManifest({ url: pushTo }, REPOSITORY, tag, image.manifest, MediaType.ociManifest);
       const list = async (query: string): Promise<{ tags: string[]; link: string | undefined }> => {
         const answer = await request(`/v2/${REPOSITORY}/tags/list${query}`);
         t.is(answer.status, 200);
@@ -362,17 +414,28 @@ export const REFERRERS: readonly Row[] = [
         body: JSON.stringify((await artifact(f, 'plain', { artifactType: 'application/vnd.test.sbom' })).document),
       });
       t.is(put.headers['oci-subject'], undefined);
-      const sbom = await artifact(f, 'sbom', { artifactType: 'application/vnd.test.sbom', subject: subjectOf(image), annotations: { 'org.test': 'yes' } });
+      const sbom = await artifact(f, 'sbom', {
+        artifactType: 'application/vnd.test.sbom',
+        subject: subjectOf(image),
+        annotations: { 'org.test': 'yes' },
+      });
       const signature = await artifact(f, 'signature', { artifactType: 'application/vnd.test.signature', subject: subjectOf(image) });
       const answer = await request(`/v2/${REPOSITORY}/referrers/${image.digest.toString()}`);
-      const listed = JSON.parse(answer.body.toString()) as { manifests: { digest: string; artifactType: string; annotations?: object; size: number }[] };
+      const listed = JSON.parse(answer.body.toString()) as {
+        manifests: { digest: string; artifactType: string; annotations?: object; size: number }[];
+      };
       t.deepEqual(listed.manifests.map(({ digest }) => digest).sort(), [sbom, signature].map(({ digest }) => digest.toString()).sort());
       t.is(answer.headers['oci-filters-applied'], undefined);
       const filtered = await request(`/v2/${REPOSITORY}/referrers/${image.digest.toString()}?artifactType=application/vnd.test.sbom`);
       t.is(filtered.headers['oci-filters-applied'], 'artifactType');
       const [only, ...others] = (JSON.parse(filtered.body.toString()) as typeof listed).manifests;
       t.deepEqual(others, []);
-      t.like(only, { digest: sbom.digest.toString(), artifactType: 'application/vnd.test.sbom', annotations: { 'org.test': 'yes' }, size: sbom.bytes.length });
+      t.like(only, {
+        digest: sbom.digest.toString(),
+        artifactType: 'application/vnd.test.sbom',
+        annotations: { 'org.test': 'yes' },
+        size: sbom.bytes.length,
+      });
     },
   },
   {
@@ -380,7 +443,11 @@ export const REFERRERS: readonly Row[] = [
     async run(f) {
       for (const subject of [subjectOf(f.image), { mediaType: MediaType.ociManifest, digest: DUMMY, size: 10 }]) {
         const { document } = await artifact(f, 'seed', {});
-        const answer = await f.request(`/v2/${REPOSITORY}/manifests/about`, { method: 'PUT', headers: { 'content-type': MediaType.ociManifest }, body: JSON.stringify({ ...document, subject }) });
+        const answer = await f.request(`/v2/${REPOSITORY}/manifests/about`, {
+          method: 'PUT',
+          headers: { 'content-type': MediaType.ociManifest },
+          body: JSON.stringify({ ...document, subject }),
+        });
         f.t.is(answer.status, 201);
         f.t.is(answer.headers['oci-subject'], String((subject as { digest: unknown }).digest));
       }

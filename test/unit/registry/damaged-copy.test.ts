@@ -11,7 +11,11 @@ import { startOrigin } from './origin-behind-faults.ts';
 
 const layer = randomBytes(3_000_000);
 
-for (const [name, at, range] of [['at its beginning', 5, undefined], ['in its middle', 2_000_000, undefined], ['before the part that is asked for', 5, 'bytes=1500000-1999999']] as const) {
+for (const [name, at, range] of [
+  ['at its beginning', 5, undefined],
+  ['in its middle', 2_000_000, undefined],
+  ['before the part that is asked for', 5, 'bytes=1500000-1999999'],
+] as const) {
   test(`a client gets the right bytes of a blob that the disk changed ${name}`, async (t) => {
     if (!requireTool(t, 'docker-registry')) return;
     const { origin, registry } = await startOrigin(t);

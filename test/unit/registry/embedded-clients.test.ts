@@ -13,7 +13,11 @@ test('skopeo pushes an index with gzip, zstd and uncompressed layers, and pulls 
   const { host, store, images } = await startRegistryNode(t, { origin: 'embedded' });
   const dir = tempDir(t, 'layout');
   const layout = await OciLayout.create(join(dir, 'source'));
-  const layers = await Promise.all((['gzip', 'zstd', 'none'] as const).map((compression) => layout.addLayer({ [`${compression}.txt`]: `a ${compression} layer` }, compression)));
+  const layers = await Promise.all(
+    (['gzip', 'zstd', 'none'] as const).map((compression) =>
+      layout.addLayer({ [`${compression}.txt`]: `a ${compression} layer` }, compression),
+    ),
+  );
   const amd = await layout.addImage({ layers, platform: { os: 'linux', architecture: 'amd64' } });
   const arm = await layout.addImage({ layers: layers.slice(1), platform: { os: 'linux', architecture: 'arm64' } });
   const index = await layout.addIndex([amd, arm], 'v1');

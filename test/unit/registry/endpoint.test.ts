@@ -22,16 +22,34 @@ interface Running {
 
 type Handle = Route['handle'];
 
-async function start(t: ExecutionContext, handle: Handle, options: { deadlineMs?: number; stallTimeoutMs?: number; method?: Route['method'] } = {}): Promise<Running> {
+async function start(
+  t: ExecutionContext,
+  handle: Handle,
+  options: { deadlineMs?: number; stallTimeoutMs?: number; method?: Route['method'] } = {},
+): Promise<Running> {
   const cuts: string[] = [];
   const refusals: string[] = [];
   let sentBytes = 0;
   const { method = 'GET', deadlineMs, stallTimeoutMs } = options;
   const endpoint = new HttpEndpoint({
     listen: { host: '127.0.0.1', port: 0 },
-    routes: [{ name: 'test', method, path: /^\/v2\/(?<rest>.*)$/, unknown: 'BLOB_UNKNOWN', handle, ...(deadlineMs === undefined ? {} : { deadlineMs }) }],
+    routes: [
+      {
+        name: 'test',
+        method,
+        path: /^\/v2\/(?<rest>.*)$/,
+        unknown: 'BLOB_UNKNOWN',
+        handle,
+        ...(deadlineMs === undefined ? {} : { deadlineMs }),
+      },
+    ],
     log: { debug: () => undefined, info: () => undefined, warn: () => undefined },
-    observer: { answered: () => undefined, sentToClient: (bytes) => void (sentBytes += bytes), cut: (reason) => void cuts.push(reason), refused: (kind) => void refusals.push(kind) },
+    observer: {
+      answered: () => undefined,
+      sentToClient: (bytes) => void (sentBytes += bytes),
+      cut: (reason) => void cuts.push(reason),
+      refused: (kind) => void refusals.push(kind),
+    },
     ...(stallTimeoutMs === undefined ? {} : { stallTimeoutMs }),
   });
   await endpoint.start();
@@ -50,7 +68,7 @@ async function* chunks(count: number, size = 65_536): AsyncGenerator<Buffer> {
 /** The answer, its body not read. */
 async function open(url: string): Promise<IncomingMessage> {
   const request = httpGet(url, { agent: false });
-  const [response] = await once(request, 'response') as [IncomingMessage];
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
   return response;
 }
 
@@ -73,7 +91,7 @@ test('a TLS hello is answered in plain text at once, and counted', async (t) => 
 test('a real TLS client fails at once instead of waiting', async (t) => {
   const { port } = await start(t, HELLO);
   const socket = tlsConnect({ host: '127.0.0.1', port, rejectUnauthorized: false });
-  const [error] = await once(socket, 'error') as [Error & { code?: string }];
+  const [error] = (await once(socket, 'error')) as [Error & { code?: string }];
   t.is(error.code, 'ERR_SSL_WRONG_VERSION_NUMBER', error.message);
 });
 
@@ -126,7 +144,12 @@ test('a port that is taken is named', async (t) => {
   t.teardown(() => other.close());
   await once(other, 'listening');
   const { port } = other.address() as { port: number };
-  const endpoint = new HttpEndpoint({ listen: { host: '127.0.0.1', port }, routes: [], log: { debug: () => undefined, info: () => undefined, warn: () => undefined }, observer: { answered: () => undefined, sentToClient: () => undefined, cut: () => undefined, refused: () => undefined } });
+  const endpoint = new HttpEndpoint({
+    listen: { host: '127.0.0.1', port },
+    routes: [],
+    log: { debug: () => undefined, info: () => undefined, warn: () => undefined },
+    observer: { answered: () => undefined, sentToClient: () => undefined, cut: () => undefined, refused: () => undefined },
+  });
   const error = await t.throwsAsync(endpoint.start());
   t.is(errorCode(error), 'port-taken');
   t.regex(error.message, new RegExp(`127\\.0\\.0\\.1:${port}`));
@@ -143,29 +166,43 @@ test('headers that do not come in time are a 503, and what comes late is release
   const { promise: late, resolve } = Promise.withResolvers<RegistryResponse>();
   let aborted = false;
   let released = false;
-  const { url } = await start(t, (request) => {
-    request.signal.addEventListener('abort', () => {
-      aborted = true;
-    });
-    return late;
-  }, { deadlineMs: 20 });
+  const { url } = await start(
+    t,
+    (request) => {
+      request.signal.addEventListener('abort', () => {
+        aborted = true;
+      });
+      return late;
+    },
+    { deadlineMs: 20 },
+  );
   const answer = await send(`${url}/v2/`);
   t.is(answer.status, 503);
   t.is(answer.headers['retry-after'], '5');
   t.true(aborted);
-  resolve({ status: 200, headers: {}, release: () => {
-    released = true;
-  } });
+  resolve({
+    status: 200,
+    headers: {},
+    release: () => {
+      released = true;
+    },
+  });
   await waitFor('the release', () => released);
   t.pass();
 });
 
 test('a body that cannot go on cuts the connection, so that the client resumes', async (t) => {
   let released = 0;
-  const { url, cuts, sentBytes } = await start(t, () => streamed(1_000_000, async function* broken() {
-    yield Buffer.alloc(1000);
-    throw new Error('no more');
-  }, () => void released++));
+  const { url, cuts, sentBytes } = await start(t, () =>
+    streamed(
+      1_000_000,
+      async function* broken() {
+        yield Buffer.alloc(1000);
+        throw new Error('no more');
+      },
+      () => void released++,
+    ),
+  );
   const response = await open(`${url}/v2/`);
   t.is(response.headers['content-length'], '1000000');
   const received: Buffer[] = [];
@@ -195,9 +232,18 @@ test('a body that goes on after its end is not sent on', async (t) => {
 
 test('a client that stops reading is cut off, and what it held is released', async (t) => {
   let released = false;
-  const { url, cuts } = await start(t, () => streamed(65_536 * 100_000, () => chunks(100_000), () => {
-    released = true;
-  }), { stallTimeoutMs: 50 });
+  const { url, cuts } = await start(
+    t,
+    () =>
+      streamed(
+        65_536 * 100_000,
+        () => chunks(100_000),
+        () => {
+          released = true;
+        },
+      ),
+    { stallTimeoutMs: 50 },
+  );
   const response = await open(`${url}/v2/`);
   response.on('error', () => undefined);
   response.pause();
@@ -207,9 +253,15 @@ test('a client that stops reading is cut off, and what it held is released', asy
 
 test('a client that goes away releases its answer, which is not counted as cut', async (t) => {
   let released = false;
-  const { url, cuts } = await start(t, () => streamed(65_536 * 100_000, () => chunks(100_000), () => {
-    released = true;
-  }));
+  const { url, cuts } = await start(t, () =>
+    streamed(
+      65_536 * 100_000,
+      () => chunks(100_000),
+      () => {
+        released = true;
+      },
+    ),
+  );
   const response = await open(`${url}/v2/`);
   response.destroy();
   await waitFor('the release', () => released);
@@ -219,15 +271,19 @@ test('a client that goes away releases its answer, which is not counted as cut',
 test('a client that goes away before its headers ends the handler', async (t) => {
   let reason: unknown;
   const { promise: started, resolve } = Promise.withResolvers<void>();
-  const { url } = await start(t, (request) => {
-    resolve();
-    return new Promise((_, reject) => {
-      request.signal.addEventListener('abort', () => {
-        reason = request.signal.reason;
-        reject(request.signal.reason);
+  const { url } = await start(
+    t,
+    (request) => {
+      resolve();
+      return new Promise((_, reject) => {
+        request.signal.addEventListener('abort', () => {
+          reason = request.signal.reason;
+          reject(request.signal.reason);
+        });
       });
-    });
-  }, { deadlineMs: 60_000 });
+    },
+    { deadlineMs: 60_000 },
+  );
   const request = httpGet(`${url}/v2/`, { agent: false });
   request.on('error', () => undefined);
   await started;
@@ -237,12 +293,14 @@ test('a client that goes away before its headers ends the handler', async (t) =>
 });
 
 test('stopping lets answers end for a while and then cuts them', async (t) => {
-  const { endpoint, url } = await start(t, () => streamed(10, async function* never(signal) {
-    yield Buffer.alloc(1);
-    await new Promise((resolve) => {
-      signal.addEventListener('abort', resolve);
-    });
-  }));
+  const { endpoint, url } = await start(t, () =>
+    streamed(10, async function* never(signal) {
+      yield Buffer.alloc(1);
+      await new Promise((resolve) => {
+        signal.addEventListener('abort', resolve);
+      });
+    }),
+  );
   const response = await open(`${url}/v2/`);
   response.on('error', () => undefined);
   await endpoint.stop(10);
@@ -254,8 +312,16 @@ test('a listener on loopback answers only to names of its own, so that no web pa
   const node = await startRegistryNode(t, { origin: 'embedded', hostNames: ['registry.local'] });
   const { port } = new URL(node.url);
   for (const [host, status] of [
-    [`127.0.0.1:${port}`, 200], ['127.0.0.1', 200], [`localhost:${port}`, 200], [`[::1]:${port}`, 200], [`registry.local:${port}`, 200], [`REGISTRY.local`, 200],
-    [`evil.example:${port}`, 421], ['evil.example', 421], ['127.0.0.1.evil.example', 421], [`169.254.169.254:${port}`, 421],
+    [`127.0.0.1:${port}`, 200],
+    ['127.0.0.1', 200],
+    [`localhost:${port}`, 200],
+    [`[::1]:${port}`, 200],
+    [`registry.local:${port}`, 200],
+    [`REGISTRY.local`, 200],
+    [`evil.example:${port}`, 421],
+    ['evil.example', 421],
+    ['127.0.0.1.evil.example', 421],
+    [`169.254.169.254:${port}`, 421],
   ] as const) {
     const answer = await send(`${node.url}/v2/`, { headers: { host } });
     t.is(answer.status, status, host);

@@ -32,7 +32,10 @@ const ROWS: readonly (readonly [code: ErrorCode, pull: string, push?: string])[]
 for (const [code, pull, push] of ROWS) {
   test(`${code} is answered with ${pull}${push === undefined ? '' : `, and ${push} to a push`}`, (t) => {
     const error = new LayerswarmError(code, 'why');
-    for (const [context, expected] of [[PULL, pull], [PUSH, push]] as const) {
+    for (const [context, expected] of [
+      [PULL, pull],
+      [PUSH, push],
+    ] as const) {
       if (expected === undefined) continue;
       const { status, headers, body } = errorResponse(error, context);
       const { errors } = JSON.parse((body as Buffer).toString()) as { errors: { code: string; message: string }[] };

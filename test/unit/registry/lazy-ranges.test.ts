@@ -28,7 +28,8 @@ async function start(t: ExecutionContext, lazyRanges: boolean): Promise<Fixture 
   const { digest } = image.layers[0]!;
   behind.faults.inject({ kind: 'slow', bytesPerSecond: 500_000 }, { match: isWhole });
   return {
-    ...behind, node,
+    ...behind,
+    node,
     part: (range) => send(`${node.url}/v2/app/blobs/${digest.toString()}`, { headers: { range } }),
     isInStore: () => node.store.size(digest) !== undefined,
   };
@@ -40,7 +41,10 @@ test('a part in the middle comes at once, straight from the registry, and the re
   const fixture = await start(t, true);
   if (fixture === undefined) return;
   const { node, part, isInStore, faults } = fixture;
-  for (const [range, from, to] of [['bytes=-1000', layer.length - 1000, layer.length], ['bytes=500000-500999', 500_000, 501_000]] as const) {
+  for (const [range, from, to] of [
+    ['bytes=-1000', layer.length - 1000, layer.length],
+    ['bytes=500000-500999', 500_000, 501_000],
+  ] as const) {
     const answer = await part(range);
     t.is(answer.status, 206);
     t.deepEqual(answer.body, layer.subarray(from, to));
@@ -68,7 +72,13 @@ test('without it a part waits for what is before it', async (t) => {
   const { node, part, faults } = fixture;
   t.deepEqual((await part('bytes=-1000')).body, layer.subarray(-1000));
   t.is(node.counters.vouchedBytes, 0);
-  t.is(faults.requests.filter(({ headers }) => headers.range !== undefined && headers.range.endsWith(`-${layer.length - 1}`) && !headers.range.startsWith('bytes=0-')).length, 0);
+  t.is(
+    faults.requests.filter(
+      ({ headers }) =>
+        headers.range !== undefined && headers.range.endsWith(`-${layer.length - 1}`) && !headers.range.startsWith('bytes=0-'),
+    ).length,
+    0,
+  );
 });
 
 test('a part that the registry refuses is what the fetch gives, and its status where that has nothing', async (t) => {

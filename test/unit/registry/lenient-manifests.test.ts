@@ -42,7 +42,20 @@ test('manifests that the specifications do not allow, and registries store, come
 
   // other registries store more than this one: it stands for them with answers of the proxy's own
   const answers: readonly [string, Buffer, string, number][] = [
-    ['layer-untyped', Buffer.from(JSON.stringify({ ...image, layers: [{ ...layer, mediaType: undefined }, { ...layer, mediaType: `${MediaType.ociLayer};a=b` }] })), MediaType.ociManifest, 200],
+    [
+      'layer-untyped',
+      Buffer.from(
+        JSON.stringify({
+          ...image,
+          layers: [
+            { ...layer, mediaType: undefined },
+            { ...layer, mediaType: `${MediaType.ociLayer};a=b` },
+          ],
+        }),
+      ),
+      MediaType.ociManifest,
+      200,
+    ],
     ['other-type', base.manifest, MediaType.dockerManifest, 200],
     ['no-manifest', Buffer.from('{"hello":"world"}'), OTHER_TYPE, 200],
     ['no-json', Buffer.from('hello'), OTHER_TYPE, 200],
@@ -52,7 +65,10 @@ test('manifests that the specifications do not allow, and registries store, come
   ];
   for (const [tag, body, type, status] of answers) {
     const digest = Digest.of(body).toString();
-    faults.inject({ kind: 'status', status: 200, headers: { 'content-type': type, 'docker-content-digest': digest }, body }, { match: ({ url }) => url.endsWith(`/${tag}`) || url.endsWith(digest) });
+    faults.inject(
+      { kind: 'status', status: 200, headers: { 'content-type': type, 'docker-content-digest': digest }, body },
+      { match: ({ url }) => url.endsWith(`/${tag}`) || url.endsWith(digest) },
+    );
     const answer = await send(`${node.url}/v2/${REPOSITORY}/manifests/${tag}`);
     t.is(answer.status, status, `${tag}: ${answer.body.toString()}`);
     if (status !== 200) continue;
@@ -73,7 +89,10 @@ test('a page of a proxy in between is no tag, and a manifest in an encoding is c
   t.regex(page.body.toString(), /something other than the tag/);
   heal();
   node.clock.now += 60_000;
-  faults.inject({ kind: 'headers', set: { 'content-encoding': 'gzip' } }, { match: ({ url, method }) => method === 'GET' && url.includes('/manifests/') });
+  faults.inject(
+    { kind: 'headers', set: { 'content-encoding': 'gzip' } },
+    { match: ({ url, method }) => method === 'GET' && url.includes('/manifests/') },
+  );
   const encoded = await send(`${node.url}/v2/${REPOSITORY}/manifests/v1`);
   t.is(encoded.status, 503);
   t.regex(encoded.body.toString(), /encoded as gzip, which was not asked for/);

@@ -21,11 +21,23 @@ interface World {
 /** A node whose origin is open to all, and which mirrors private.example with a login of its own. Both hold the same repository and tag. */
 async function start(t: ExecutionContext, options: Partial<RegistryNodeOptions> & { readonly excluded?: string } = {}): Promise<World> {
   const [open, closed] = await Promise.all([startDockerRegistry(t), startDockerRegistry(t, { basicAuth: true })]);
-  const images = [await pushImage(open, REPOSITORY, 'v1'), await pushImage({ url: closed.url, authorization: LOGIN }, REPOSITORY, 'v1')] as const;
+  const images = [
+    await pushImage(open, REPOSITORY, 'v1'),
+    await pushImage({ url: closed.url, authorization: LOGIN }, REPOSITORY, 'v1'),
+  ] as const;
   const origin = new RegistryOrigin({ url: open.url });
   const upstream = new RegistryOrigin({ url: closed.url, credentials: staticCredentials(REGISTRY_USER.username, REGISTRY_USER.password) });
-  t.teardown(async () => { await Promise.all([origin.close(), upstream.close()]); });
-  const mirrors: readonly MirroredRegistry[] = [{ name: 'private.example', origin: upstream, tagMemory: () => Promise.resolve(undefined), isExcluded: (repository) => repository === options.excluded }];
+  t.teardown(async () => {
+    await Promise.all([origin.close(), upstream.close()]);
+  });
+  const mirrors: readonly MirroredRegistry[] = [
+    {
+      name: 'private.example',
+      origin: upstream,
+      tagMemory: () => Promise.resolve(undefined),
+      isExcluded: (repository) => repository === options.excluded,
+    },
+  ];
   const node = await startRegistryNode(t, { ...options, origin, mirrors: () => mirrors });
   return { node, open: { registry: open, image: images[0] }, closed: { registry: closed, image: images[1] } };
 }
@@ -38,20 +50,33 @@ function real(title: string, body: (t: ExecutionContext) => Promise<void>): void
 
 real('ns chooses the registry, and each is read with its own login', async (t) => {
   const { node, open, closed } = await start(t);
-  for (const [path, { image, registry }] of [['', open], ['?ns=private.example', closed]] as const) {
+  for (const [path, { image, registry }] of [
+    ['', open],
+    ['?ns=private.example', closed],
+  ] as const) {
     t.deepEqual((await send(`${node.url}/v2/${REPOSITORY}/manifests/v1${path}`)).body, image.manifest, path);
     const [layer] = image.layers;
     t.deepEqual((await send(`${node.url}/v2/${REPOSITORY}/blobs/${layer!.digest.toString()}${path}`)).body, layer!.bytes);
     t.true((await registry.waitForRequests(({ status }) => status === 200, 1)).length > 0);
   }
-  t.deepEqual(node.images.repositories().sort(), [`${open.registry.host}/${REPOSITORY}`, `private.example/${REPOSITORY}`].sort(), 'kept under their full names');
+  t.deepEqual(
+    node.images.repositories().sort(),
+    [`${open.registry.host}/${REPOSITORY}`, `private.example/${REPOSITORY}`].sort(),
+    'kept under their full names',
+  );
 });
 
 real('a client without ns names a mirror in the path', async (t) => {
   const { node, closed } = await start(t);
   t.deepEqual((await send(`${node.url}/v2/private.example/${REPOSITORY}/manifests/v1`)).body, closed.image.manifest);
-  t.deepEqual((await send(`${node.url}/v2/private.example/${REPOSITORY}/blobs/${closed.image.config.digest.toString()}`)).body, closed.image.config.bytes);
-  t.deepEqual(JSON.parse((await send(`${node.url}/v2/private.example/${REPOSITORY}/tags/list`)).body.toString()), { name: `private.example/${REPOSITORY}`, tags: ['v1'] });
+  t.deepEqual(
+    (await send(`${node.url}/v2/private.example/${REPOSITORY}/blobs/${closed.image.config.digest.toString()}`)).body,
+    closed.image.config.bytes,
+  );
+  t.deepEqual(JSON.parse((await send(`${node.url}/v2/private.example/${REPOSITORY}/tags/list`)).body.toString()), {
+    name: `private.example/${REPOSITORY}`,
+    tags: ['v1'],
+  });
 });
 
 real('the next page of a tag list is of the same registry', async (t) => {
@@ -83,7 +108,12 @@ real('a namespace outside the list is refused without any request', async (t) =>
     return registry.requests().filter(({ url }) => url !== '/v2/mark').length;
   };
   const before = [await mark(open), await mark(closed)];
-  for (const namespace of ['169.254.169.254', open.registry.host.replace('127.0.0.1', 'localhost'), 'private.example:443', 'http://private.example']) {
+  for (const namespace of [
+    '169.254.169.254',
+    open.registry.host.replace('127.0.0.1', 'localhost'),
+    'private.example:443',
+    'http://private.example',
+  ]) {
     const answer = await send(`${node.url}/v2/${REPOSITORY}/manifests/v1?ns=${encodeURIComponent(namespace)}`);
     t.is(answer.status, 404);
     t.regex(answer.body.toString(), /NAME_UNKNOWN.*this node mirrors/);

@@ -33,7 +33,8 @@ test('without an origin nothing has a name', (t) => {
 });
 
 test('a repository name is checked', (t) => {
-  for (const name of ['Team/app', '../etc', 'a//b', 'a'.repeat(300)]) t.is(errorCode(t.throws(() => namespaces.repository(name, new URLSearchParams()))), 'name-invalid');
+  for (const name of ['Team/app', '../etc', 'a//b', 'a'.repeat(300)])
+    t.is(errorCode(t.throws(() => namespaces.repository(name, new URLSearchParams()))), 'name-invalid');
 });
 
 for (const [url, name] of [
@@ -47,7 +48,11 @@ for (const [url, name] of [
   test(`images of ${url} are kept under ${name}`, (t) => t.is(registryNameOf(url), name));
 }
 
-const mirroring = new Namespaces({ registryName: () => 'registry.example:5000', aliases: () => ['docker.io'], mirrors: () => ['quay.io', 'private.example:443', 'docker.io.example'] });
+const mirroring = new Namespaces({
+  registryName: () => 'registry.example:5000',
+  aliases: () => ['docker.io'],
+  mirrors: () => ['quay.io', 'private.example:443', 'docker.io.example'],
+});
 
 const MIRROR_ROWS: readonly (readonly [name: string, query: string, full: string | undefined])[] = [
   ['team/app', '', 'registry.example:5000/team/app'],

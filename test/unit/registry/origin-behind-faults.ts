@@ -16,11 +16,7 @@ export interface OriginBehindFaults {
 export async function startOrigin(t: ExecutionContext): Promise<OriginBehindFaults> {
   const registry = await startDockerRegistry(t);
   const faults = await startFaultProxy(t, registry.url);
-  const origin = new RegistryOrigin({
-    url: faults.url,
-    credentials: anonymous,
-    retry: { attempts: 2, baseMs: 1, maxMs: 1 },
-  });
+  const origin = new RegistryOrigin({ url: faults.url, credentials: anonymous, retry: { attempts: 2, baseMs: 1, maxMs: 1 } });
   t.teardown(() => origin.close());
   return { registry, faults, origin };
 }

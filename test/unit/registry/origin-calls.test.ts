@@ -9,7 +9,11 @@ const DOWN = new LayerswarmError('origin-unreachable', 'down');
 function setUp(timeoutMs = 60_000): { calls: OriginCalls; clock: { now: number }; origin: MemoryOrigin } {
   const clock = { now: 1_000_000 };
   const origin = new MemoryOrigin();
-  return { origin, clock, calls: new OriginCalls({ origin: () => origin, now: () => clock.now, timeoutMs, quietMs: 5_000, trustMs: 30_000 }) };
+  return {
+    origin,
+    clock,
+    calls: new OriginCalls({ origin: () => origin, now: () => clock.now, timeoutMs, quietMs: 5_000, trustMs: 30_000 }),
+  };
 }
 
 test('after a failure the origin is left alone for a while, and then asked again', async (t) => {

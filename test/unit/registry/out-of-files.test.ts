@@ -15,14 +15,15 @@ test('out of file descriptors a client gets 503 for a blob that is here, not a c
   const layer = randomBytes(300_000);
   const image = await pushImage(registry, 'team/app', 'v1', [layer]);
   let none = false;
-  const wrapStore = (store: BlobStore): BlobStore => new Proxy(store, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name, target);
-      if (typeof value !== 'function') return value;
-      if (name !== 'open' || !none) return value.bind(target) as unknown;
-      return () => Promise.reject(storeError(Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' }), 'open a blob'));
-    },
-  });
+  const wrapStore = (store: BlobStore): BlobStore =>
+    new Proxy(store, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name, target);
+        if (typeof value !== 'function') return value;
+        if (name !== 'open' || !none) return value.bind(target) as unknown;
+        return () => Promise.reject(storeError(Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' }), 'open a blob'));
+      },
+    });
   const node = await startRegistryNode(t, { origin, wrapStore });
   const { digest } = image.layers[0]!;
   const url = `${node.url}/v2/team/app/blobs/${digest.toString()}`;

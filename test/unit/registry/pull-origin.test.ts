@@ -97,7 +97,12 @@ for (const where of ['origin', 'store'] as const) {
       await get(layerPath(image));
       await waitFor('the blob in the store', () => node.store.size(layer!.digest));
     }
-    for (const [range, start, end] of [['bytes=0-9', 0, 10], [`bytes=${size - 5}-`, size - 5, size], ['bytes=-7', size - 7, size], [`bytes=100-${size * 2}`, 100, size]] as const) {
+    for (const [range, start, end] of [
+      ['bytes=0-9', 0, 10],
+      [`bytes=${size - 5}-`, size - 5, size],
+      ['bytes=-7', size - 7, size],
+      [`bytes=100-${size * 2}`, 100, size],
+    ] as const) {
       const answer = await get(layerPath(image), { headers: { range } });
       t.is(answer.status, 206, range);
       t.is(answer.headers['content-range'], `bytes ${start}-${end - 1}/${size}`);
@@ -123,7 +128,9 @@ real('parallel ranges put together are the blob, from one fetch', async (t) => {
   const step = 40_000;
   const { started } = node.exchange;
   const starts = Array.from({ length: Math.ceil(layer!.bytes.length / step) }, (_, index) => index * step);
-  const parts = await Promise.all(starts.map((start) => get(layerPath(image), { headers: { range: `bytes=${start}-${start + step - 1}` } })));
+  const parts = await Promise.all(
+    starts.map((start) => get(layerPath(image), { headers: { range: `bytes=${start}-${start + step - 1}` } })),
+  );
   t.deepEqual(Buffer.concat(parts.map(({ body }) => body)), layer!.bytes);
   t.is(node.exchange.started - started, 1);
 });
@@ -146,7 +153,13 @@ real('a pull that is warm asks the origin for no manifest and no blob', async (t
   const { get, image, faults, node } = await start(t);
   const pull = async (): Promise<void> => {
     await get('manifests/v1', { method: 'HEAD' });
-    for (const path of [`manifests/${image.digest.toString()}`, `blobs/${image.config.digest.toString()}`, layerPath(image), layerPath(image, 1)]) t.is((await get(path)).status, 200);
+    for (const path of [
+      `manifests/${image.digest.toString()}`,
+      `blobs/${image.config.digest.toString()}`,
+      layerPath(image),
+      layerPath(image, 1),
+    ])
+      t.is((await get(path)).status, 200);
   };
   await pull();
   for (const { digest } of image.layers) await waitFor('the layer in the store', () => node.store.size(digest));
@@ -155,15 +168,39 @@ real('a pull that is warm asks the origin for no manifest and no blob', async (t
   t.deepEqual(faults.requests.slice(before), []);
   node.clock.now += 31_000;
   await pull();
-  t.deepEqual(faults.requests.slice(before).map(({ method }) => method), ['HEAD']);
+  t.deepEqual(
+    faults.requests.slice(before).map(({ method }) => method),
+    ['HEAD'],
+  );
 });
 
 real('Accept does not change what a tag means', async (t) => {
   const { get, image, registry } = await start(t);
-  const index = await pushManifest(registry, REPOSITORY, 'v2', {
-    schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: [{ mediaType: MediaType.ociManifest, digest: image.digest, size: image.manifest.length, platform: { os: 'linux', architecture: 'amd64' } }],
-  }, MediaType.ociIndex);
-  for (const accept of ['*/*', MediaType.ociManifest, MediaType.dockerManifest, 'application/vnd.docker.distribution.manifest.v1+json', '']) {
+  const index = await pushManifest(
+    registry,
+    REPOSITORY,
+    'v2',
+    {
+      schemaVersion: 2,
+      mediaType: MediaType.ociIndex,
+      manifests: [
+        {
+          mediaType: MediaType.ociManifest,
+          digest: image.digest,
+          size: image.manifest.length,
+          platform: { os: 'linux', architecture: 'amd64' },
+        },
+      ],
+    },
+    MediaType.ociIndex,
+  );
+  for (const accept of [
+    '*/*',
+    MediaType.ociManifest,
+    MediaType.dockerManifest,
+    'application/vnd.docker.distribution.manifest.v1+json',
+    '',
+  ]) {
     const answer = await get('manifests/v2', { headers: { accept } });
     t.is(answer.headers['docker-content-digest'], index.digest.toString(), accept);
     t.is(answer.headers['content-type'], MediaType.ociIndex);
@@ -192,7 +229,10 @@ real('many who ask for a tag at once are one request to the origin', async (t) =
 real('a tag that the origin deleted is gone, and is not remembered when the origin goes away', async (t) => {
   const { get, image, faults, node, full } = await start(t);
   await get('manifests/v1');
-  faults.inject({ kind: 'status', status: 404, headers: { 'content-type': 'application/json' }, body: '{"errors":[{"code":"MANIFEST_UNKNOWN"}]}' }, { match: isTagRequest });
+  faults.inject(
+    { kind: 'status', status: 404, headers: { 'content-type': 'application/json' }, body: '{"errors":[{"code":"MANIFEST_UNKNOWN"}]}' },
+    { match: isTagRequest },
+  );
   node.clock.now += 30_001;
   const gone = await get('manifests/v1');
   t.is(gone.status, 404);
@@ -209,7 +249,12 @@ for (const status of [401, 403]) {
     await get('manifests/v1');
     faults.inject({ kind: 'status', status, headers: { 'www-authenticate': 'Basic realm="origin"' } });
     node.clock.now += 30_001;
-    for (const path of ['manifests/v1', 'tags/list', `blobs/${Digest.of(randomBytes(8)).toString()}`, `referrers/${Digest.of(randomBytes(8)).toString()}`]) {
+    for (const path of [
+      'manifests/v1',
+      'tags/list',
+      `blobs/${Digest.of(randomBytes(8)).toString()}`,
+      `referrers/${Digest.of(randomBytes(8)).toString()}`,
+    ]) {
       const answer = await get(path);
       t.is(answer.status, 404, path);
       t.is(answer.headers['www-authenticate'], undefined);
@@ -279,12 +324,17 @@ real('what members agree on is served while the origin is down, with their names
   const { get, registry, image, faults, node } = await start(t, {
     tagMemory: async (repository, tag) => {
       if (repository !== REPOSITORY || tag !== 'v1') return { agreed: undefined, heard: 0, wanted };
-      return { agreed: wanted > 1 ? undefined : { digest: (await remembered.promise).digest, checkedAt: Date.now() - age, witnesses: ['peerA'] }, heard: 1, wanted };
+      return {
+        agreed: wanted > 1 ? undefined : { digest: (await remembered.promise).digest, checkedAt: Date.now() - age, witnesses: ['peerA'] },
+        heard: 1,
+        wanted,
+      };
     },
   });
   const next = await pushImage(registry, REPOSITORY, 'v1', [randomBytes(100)]);
   remembered.resolve(next);
-  for (const bytes of [next.manifest, next.config.bytes, next.layers[0]!.bytes]) node.exchange.members.set(Digest.of(bytes).toString(), bytes);
+  for (const bytes of [next.manifest, next.config.bytes, next.layers[0]!.bytes])
+    node.exchange.members.set(Digest.of(bytes).toString(), bytes);
   await faults.close();
   const answer = await get('manifests/v1');
   t.is(answer.status, 200);
@@ -302,7 +352,10 @@ real('what members agree on is served while the origin is down, with their names
 
 real('what this node heard from the origin itself comes before what members say', async (t) => {
   const other = Digest.of(Buffer.from('never there'));
-  const { get, image, faults, node, full } = await start(t, { tagMemory: () => Promise.resolve({ agreed: { digest: other, checkedAt: Date.now() + 1, witnesses: ['liar', 'friend'] }, heard: 2, wanted: 2 }) });
+  const { get, image, faults, node, full } = await start(t, {
+    tagMemory: () =>
+      Promise.resolve({ agreed: { digest: other, checkedAt: Date.now() + 1, witnesses: ['liar', 'friend'] }, heard: 2, wanted: 2 }),
+  });
   await keep(node, full, 'v1', image);
   node.clock.now += 60_000;
   await faults.close();
@@ -345,7 +398,10 @@ real('a manifest comes from the members where they have it', async (t) => {
 
 real('a manifest that is corrupt at the origin is not served', async (t) => {
   const { get, image, faults, node } = await start(t);
-  const heal = faults.inject({ kind: 'corrupt', at: 10 }, { match: (request) => request.url.includes('/manifests/') && request.method === 'GET' });
+  const heal = faults.inject(
+    { kind: 'corrupt', at: 10 },
+    { match: (request) => request.url.includes('/manifests/') && request.method === 'GET' },
+  );
   for (const reference of ['v1', image.digest.toString()]) {
     const answer = await get(`manifests/${reference}`);
     t.is(answer.status, 503, reference);
@@ -364,7 +420,7 @@ real('a blob that is cut at the origin is cut at the client, who comes back for 
   faults.inject({ kind: 'cut', after: 100_000 }, { match: isBlobRead, times: 1 });
   const heal = faults.inject({ kind: 'status', status: 500 }, { match: ({ headers }) => /^bytes=[1-9]/.test(headers.range ?? '') });
   const request = httpGet(`${node.url}/v2/${REPOSITORY}/${layerPath(image)}`, { agent: false });
-  const [response] = await eventOf(request, 'response') as [IncomingMessage];
+  const [response] = (await eventOf(request, 'response')) as [IncomingMessage];
   t.is(response.statusCode, 200);
   const received: Buffer[] = [];
   await t.throwsAsync(async () => {
@@ -398,22 +454,27 @@ real('a blob is read only through a repository that links it, or that the origin
 });
 
 for (const status of [401, 403]) {
-  real(`what is kept of a repository that the origin closed with ${status} is not served by digest either, until it opens it again`, async (t) => {
-    const { get, image, faults, node } = await start(t);
-    const paths = [`manifests/${image.digest.toString()}`, layerPath(image), `blobs/${image.config.digest.toString()}`];
-    const statuses = async (): Promise<number[]> => Promise.all(paths.map(async (path) => (await get(path)).status));
-    await get('manifests/v1');
-    t.deepEqual(await statuses(), [200, 200, 200]);
-    await waitFor('the blobs in the store', () => [image.config, ...image.layers.slice(0, 1)].every(({ digest }) => node.store.size(digest)));
-    const asked = faults.requests.length;
-    t.deepEqual(await statuses(), [200, 200, 200]);
-    t.is(faults.requests.length, asked, 'the origin said so a moment ago');
-    const heal = faults.inject({ kind: 'status', status });
-    node.clock.now += 300_001;
-    t.deepEqual(await statuses(), [404, 404, 404]);
-    heal();
-    t.deepEqual(await statuses(), [200, 200, 200]);
-  });
+  real(
+    `what is kept of a repository that the origin closed with ${status} is not served by digest either, until it opens it again`,
+    async (t) => {
+      const { get, image, faults, node } = await start(t);
+      const paths = [`manifests/${image.digest.toString()}`, layerPath(image), `blobs/${image.config.digest.toString()}`];
+      const statuses = async (): Promise<number[]> => Promise.all(paths.map(async (path) => (await get(path)).status));
+      await get('manifests/v1');
+      t.deepEqual(await statuses(), [200, 200, 200]);
+      await waitFor('the blobs in the store', () =>
+        [image.config, ...image.layers.slice(0, 1)].every(({ digest }) => node.store.size(digest)),
+      );
+      const asked = faults.requests.length;
+      t.deepEqual(await statuses(), [200, 200, 200]);
+      t.is(faults.requests.length, asked, 'the origin said so a moment ago');
+      const heal = faults.inject({ kind: 'status', status });
+      node.clock.now += 300_001;
+      t.deepEqual(await statuses(), [404, 404, 404]);
+      heal();
+      t.deepEqual(await statuses(), [200, 200, 200]);
+    },
+  );
 }
 
 real('while the origin is away, what it said about a repository holds for its time, a refusal too', async (t) => {
@@ -440,11 +501,22 @@ real('while the origin is away, what it said about a repository holds for its ti
 real('an index is served as it is, and each child by its digest', async (t) => {
   const { get, registry, image } = await start(t);
   const other = await pushImage(registry, REPOSITORY, 'arm');
-  const index = await pushManifest(registry, REPOSITORY, 'multi', {
-    schemaVersion: 2,
-    mediaType: MediaType.ociIndex,
-    manifests: [image, other].map(({ digest, manifest }, at) => ({ mediaType: MediaType.ociManifest, digest, size: manifest.length, platform: { os: 'linux', architecture: ['amd64', 'arm64'][at] } })),
-  }, MediaType.ociIndex);
+  const index = await pushManifest(
+    registry,
+    REPOSITORY,
+    'multi',
+    {
+      schemaVersion: 2,
+      mediaType: MediaType.ociIndex,
+      manifests: [image, other].map(({ digest, manifest }, at) => ({
+        mediaType: MediaType.ociManifest,
+        digest,
+        size: manifest.length,
+        platform: { os: 'linux', architecture: ['amd64', 'arm64'][at] },
+      })),
+    },
+    MediaType.ociIndex,
+  );
   t.deepEqual((await get('manifests/multi')).body, index.bytes);
   t.deepEqual((await get(`manifests/${other.digest.toString()}`)).body, other.manifest);
   t.deepEqual((await get(layerPath(other))).body, other.layers[0]!.bytes);
@@ -456,22 +528,43 @@ real('referrers are 404 where the origin has no such API, and their tag passes',
   t.is(missing.status, 404);
   t.not(codeOf(missing), 'NAME_UNKNOWN');
   const tag = image.digest.toString().replace(':', '-');
-  const { bytes } = await pushManifest(registry, REPOSITORY, tag, { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: [] }, MediaType.ociIndex);
+  const { bytes } = await pushManifest(
+    registry,
+    REPOSITORY,
+    tag,
+    { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: [] },
+    MediaType.ociIndex,
+  );
   t.deepEqual((await get(`manifests/${tag}`)).body, bytes);
 });
 
 real('referrers of an origin that has the API are passed on, filtered where it does not filter', async (t) => {
   const { get, image, faults } = await start(t);
-  const descriptor = (artifactType: string): object => ({ mediaType: MediaType.ociManifest, digest: Digest.of(Buffer.from(artifactType)), size: 3, artifactType });
-  const index = JSON.stringify({ schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: [descriptor('application/a'), descriptor('application/b')] });
-  faults.inject({ kind: 'status', status: 200, headers: { 'content-type': MediaType.ociIndex }, body: index }, { match: ({ url }) => url.includes('/referrers/') });
+  const descriptor = (artifactType: string): object => ({
+    mediaType: MediaType.ociManifest,
+    digest: Digest.of(Buffer.from(artifactType)),
+    size: 3,
+    artifactType,
+  });
+  const index = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: MediaType.ociIndex,
+    manifests: [descriptor('application/a'), descriptor('application/b')],
+  });
+  faults.inject(
+    { kind: 'status', status: 200, headers: { 'content-type': MediaType.ociIndex }, body: index },
+    { match: ({ url }) => url.includes('/referrers/') },
+  );
   const all = await get(`referrers/${image.digest.toString()}`);
   t.is(all.body.toString(), index);
   t.is(all.headers['content-type'], MediaType.ociIndex);
   t.is(all.headers['oci-filters-applied'], undefined);
   const some = await get(`referrers/${image.digest.toString()}?artifactType=application/b`);
   t.is(some.headers['oci-filters-applied'], 'artifactType');
-  t.deepEqual((JSON.parse(some.body.toString()) as { manifests: { artifactType: string }[] }).manifests.map(({ artifactType }) => artifactType), ['application/b']);
+  t.deepEqual(
+    (JSON.parse(some.body.toString()) as { manifests: { artifactType: string }[] }).manifests.map(({ artifactType }) => artifactType),
+    ['application/b'],
+  );
 });
 
 real('referrers of an origin that is away are not said to be none', async (t) => {
@@ -496,7 +589,13 @@ real('a strange namespace is refused without any request', async (t) => {
 
 real('the endpoint of a node with a remote origin takes no pushes', async (t) => {
   const { get, faults } = await start(t);
-  for (const [method, path] of [['POST', 'blobs/uploads/'], ['PATCH', 'blobs/uploads/x'], ['PUT', 'manifests/v1'], ['DELETE', 'manifests/v1'], ['DELETE', `blobs/${Digest.of(randomBytes(8)).toString()}`]] as const) {
+  for (const [method, path] of [
+    ['POST', 'blobs/uploads/'],
+    ['PATCH', 'blobs/uploads/x'],
+    ['PUT', 'manifests/v1'],
+    ['DELETE', 'manifests/v1'],
+    ['DELETE', `blobs/${Digest.of(randomBytes(8)).toString()}`],
+  ] as const) {
     const answer = await get(path, { method, body: 'x' });
     t.is(answer.status, 405);
     t.is(codeOf(answer), 'UNSUPPORTED');

@@ -36,7 +36,11 @@ interface Running {
   readonly full: (repository: string) => string;
 }
 
-async function startProxy(t: ExecutionContext, originUrl: string, options: { isExcluded?: (repository: string) => boolean; wrapStore?: (store: BlobStore) => BlobStore } = {}): Promise<Running> {
+async function startProxy(
+  t: ExecutionContext,
+  originUrl: string,
+  options: { isExcluded?: (repository: string) => boolean; wrapStore?: (store: BlobStore) => BlobStore } = {},
+): Promise<Running> {
   const folder = tempDir(t, 'push');
   const opened = await openStore(join(folder, 'store'), { reserveBytes: 0 });
   t.teardown(() => opened.close());
@@ -80,7 +84,12 @@ async function sampleLayout(t: ExecutionContext): Promise<{ layout: OciLayout; d
   return { layout, digests: blobs.map(({ digest }) => Digest.parse(digest)), manifest: Digest.parse(image.digest) };
 }
 
-async function assertKept(t: ExecutionContext, proxy: Running, repository: string, { digests, manifest }: { digests: Digest[]; manifest: Digest }): Promise<void> {
+async function assertKept(
+  t: ExecutionContext,
+  proxy: Running,
+  repository: string,
+  { digests, manifest }: { digests: Digest[]; manifest: Digest },
+): Promise<void> {
   const full = proxy.full(repository);
   for (const digest of digests) {
     t.not(proxy.store.size(digest), undefined, digest.toString());
@@ -112,7 +121,11 @@ test('skopeo pushes through to a registry with passwords, and the node keeps all
   t.is((await OciLayout.open(back).tagged('v1')).digest, sample.manifest.toString());
 
   const secrets = [REGISTRY_USER.password, Buffer.from(CREDENTIALS).toString('base64')];
-  for (const line of proxy.log) t.false(secrets.some((secret) => line.includes(secret)), line);
+  for (const line of proxy.log)
+    t.false(
+      secrets.some((secret) => line.includes(secret)),
+      line,
+    );
 });
 
 test('skopeo pushes through to a registry with a token authority, which it asks itself', async (t) => {
@@ -131,11 +144,23 @@ test('skopeo pushes through to a registry with a token authority, which it asks 
 
 async function skopeoCopyAs(source: string, destination: string): Promise<void> {
   const side = source.startsWith('docker:') ? 'src' : 'dest';
-  const result = await skopeo(['copy', '--preserve-digests', '--src-tls-verify=false', '--dest-tls-verify=false', `--${side}-creds`, CREDENTIALS, source, destination]);
+  const result = await skopeo([
+    'copy',
+    '--preserve-digests',
+    '--src-tls-verify=false',
+    '--dest-tls-verify=false',
+    `--${side}-creds`,
+    CREDENTIALS,
+    source,
+    destination,
+  ]);
   if (result.code !== 0) throw new Error(result.stderr);
 }
 
-async function throughFaults(t: ExecutionContext, options?: Parameters<typeof startProxy>[2]): Promise<{ registry: DockerRegistry; faults: FaultProxy; proxy: Running }> {
+async function throughFaults(
+  t: ExecutionContext,
+  options?: Parameters<typeof startProxy>[2],
+): Promise<{ registry: DockerRegistry; faults: FaultProxy; proxy: Running }> {
   const registry = await startDockerRegistry(t);
   const faults = await startFaultProxy(t, registry.url);
   return { registry, faults, proxy: await startProxy(t, faults.url, options) };
@@ -156,18 +181,24 @@ test('locations lead back to this listener, whatever the origin calls itself', a
 test('a Location on another host is left as it is, and the copy is given up', async (t) => {
   if (!requireTool(t, 'docker-registry')) return;
   const { proxy, faults } = await throughFaults(t);
-  faults.inject({ kind: 'headers', set: { location: 'https://storage.example/upload?signed=1' } }, { match: ({ method }) => method === 'POST' });
+  faults.inject(
+    { kind: 'headers', set: { location: 'https://storage.example/upload?signed=1' } },
+    { match: ({ method }) => method === 'POST' },
+  );
   const started = await send(`${proxy.url}/v2/team/app/blobs/uploads/`, { method: 'POST', body: '' });
   t.is(started.headers.location, 'https://storage.example/upload?signed=1');
   t.deepEqual(await proxy.uploads(), []);
 });
 
-test('what the origin refuses is not kept, and its answer is the client\'s', async (t) => {
+test("what the origin refuses is not kept, and its answer is the client's", async (t) => {
   if (!requireTool(t, 'docker-registry')) return;
   const { proxy, faults } = await throughFaults(t);
   const bytes = randomBytes(4000);
   const body = '{"errors":[{"code":"DENIED","message":"quota exceeded"}]}';
-  const heal = faults.inject({ kind: 'status', status: 403, headers: { 'content-type': 'application/json' }, body }, { match: ({ method, url }) => method === 'PUT' && url.includes('/blobs/') });
+  const heal = faults.inject(
+    { kind: 'status', status: 403, headers: { 'content-type': 'application/json' }, body },
+    { match: ({ method, url }) => method === 'PUT' && url.includes('/blobs/') },
+  );
   const error = await t.throwsAsync(pushBlob(proxy, 'team/app', bytes));
   t.regex(error.message, /403 .*quota exceeded/);
   t.is(proxy.store.size(Digest.of(bytes)), undefined);
@@ -185,12 +216,19 @@ test('bytes that the origin takes under a wrong digest are not kept under it', a
   faults.inject({ kind: 'status', status: 201 }, { match: ({ method }) => method === 'PUT' });
   const wrong = Digest.of(Buffer.from('something else'));
   const started = await send(`${proxy.url}/v2/team/app/blobs/uploads/`, { method: 'POST', body: '' });
-  const ended = await send(`${proxy.url}${started.headers.location!}&digest=${wrong.toString()}`, { method: 'PUT', body: randomBytes(100) });
+  const ended = await send(`${proxy.url}${started.headers.location!}&digest=${wrong.toString()}`, {
+    method: 'PUT',
+    body: randomBytes(100),
+  });
   t.is(ended.status, 201);
   t.is(proxy.store.size(wrong), undefined);
   t.false(proxy.images.isLinked(proxy.full('team/app'), wrong));
   t.regex(proxy.log.join('\n'), /could not keep a layer/);
-  const manifest = await send(`${proxy.url}/v2/team/app/manifests/${wrong.toString()}`, { method: 'PUT', body: '{}', headers: { 'content-type': MediaType.ociManifest } });
+  const manifest = await send(`${proxy.url}/v2/team/app/manifests/${wrong.toString()}`, {
+    method: 'PUT',
+    body: '{}',
+    headers: { 'content-type': MediaType.ociManifest },
+  });
   t.is(manifest.status, 201);
   t.is(await proxy.images.anyManifest(wrong), undefined);
 });
@@ -201,8 +239,15 @@ test('chunks are kept in step with the origin', async (t) => {
   const blob = randomBytes(300_000);
   const digest = Digest.of(blob);
   let { location } = (await send(`${proxy.url}/v2/team/app/blobs/uploads/`, { method: 'POST', body: '' })).headers;
-  for (const [start, end] of [[0, 100_000], [100_000, 250_000]] as const) {
-    const answer = await send(`${proxy.url}${location!}`, { method: 'PATCH', body: blob.subarray(start, end), headers: { 'content-type': 'application/octet-stream', 'content-range': `${start}-${end - 1}` } });
+  for (const [start, end] of [
+    [0, 100_000],
+    [100_000, 250_000],
+  ] as const) {
+    const answer = await send(`${proxy.url}${location!}`, {
+      method: 'PATCH',
+      body: blob.subarray(start, end),
+      headers: { 'content-type': 'application/octet-stream', 'content-range': `${start}-${end - 1}` },
+    });
     t.is(answer.status, 202);
     t.is(answer.headers['range'], `0-${end - 1}`);
     ({ location } = answer.headers);
@@ -215,11 +260,16 @@ test('chunks are kept in step with the origin', async (t) => {
 test('a full disk here lets the push through without a copy', async (t) => {
   if (!requireTool(t, 'docker-registry')) return;
   const full = Object.assign(new Error('no space'), { code: 'ENOSPC' });
-  const { proxy, registry } = await throughFaults(t, { wrapStore: (store) => new Proxy(store, { get: (target, name) => {
-    if (name === 'write') return () => Promise.reject(full);
-    const value: unknown = Reflect.get(target, name);
-    return typeof value === 'function' ? value.bind(target) as unknown : value;
-  } }) });
+  const { proxy, registry } = await throughFaults(t, {
+    wrapStore: (store) =>
+      new Proxy(store, {
+        get: (target, name) => {
+          if (name === 'write') return () => Promise.reject(full);
+          const value: unknown = Reflect.get(target, name);
+          return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+        },
+      }),
+  });
   const blob = randomBytes(1000);
   const digest = await pushBlob(proxy, 'team/app', blob);
   t.deepEqual((await send(`${registry.url}/v2/team/app/blobs/${digest.toString()}`)).body, blob);
@@ -230,7 +280,10 @@ test('a mount that the origin made links the blob here', async (t) => {
   if (!requireTool(t, 'docker-registry')) return;
   const { proxy } = await throughFaults(t);
   const digest = await pushBlob(proxy, 'team/app', randomBytes(100));
-  const mounted = await send(`${proxy.url}/v2/team/copy/blobs/uploads/?mount=${digest.toString()}&from=team/app`, { method: 'POST', body: '' });
+  const mounted = await send(`${proxy.url}/v2/team/copy/blobs/uploads/?mount=${digest.toString()}&from=team/app`, {
+    method: 'POST',
+    body: '',
+  });
   t.is(mounted.status, 201);
   t.true(proxy.images.isLinked(proxy.full('team/copy'), digest));
   t.deepEqual(await proxy.uploads(), []);
@@ -270,9 +323,24 @@ test('an index and its children are kept as they were pushed', async (t) => {
   if (!requireTool(t, 'docker-registry')) return;
   const { proxy } = await throughFaults(t);
   const image = await pushImage(proxy, 'team/app', 'child');
-  const index = await pushManifest(proxy, 'team/app', 'index', {
-    schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: [{ mediaType: MediaType.ociManifest, digest: image.digest, size: image.manifest.length, platform: { os: 'linux', architecture: 'amd64' } }],
-  }, MediaType.ociIndex);
+  const index = await pushManifest(
+    proxy,
+    'team/app',
+    'index',
+    {
+      schemaVersion: 2,
+      mediaType: MediaType.ociIndex,
+      manifests: [
+        {
+          mediaType: MediaType.ociManifest,
+          digest: image.digest,
+          size: image.manifest.length,
+          platform: { os: 'linux', architecture: 'amd64' },
+        },
+      ],
+    },
+    MediaType.ociIndex,
+  );
   t.deepEqual((await proxy.images.manifest(proxy.full('team/app'), index.digest))?.bytes, index.bytes);
 });
 

@@ -48,13 +48,15 @@ test('no range of an empty blob can be satisfied', (t) => {
 });
 
 test('a range lies within the blob, whatever the header says', (t) => {
-  assert(property(string({ maxLength: 40 }), nat(), (text, size) => {
-    try {
-      const range = parseRange(`bytes=${text}`, size);
-      return range === undefined || (range.start >= 0 && range.start < range.end && range.end <= size);
-    } catch (error) {
-      return errorCode(error) === 'range-invalid' || error instanceof OciError;
-    }
-  }));
+  assert(
+    property(string({ maxLength: 40 }), nat(), (text, size) => {
+      try {
+        const range = parseRange(`bytes=${text}`, size);
+        return range === undefined || (range.start >= 0 && range.start < range.end && range.end <= size);
+      } catch (error) {
+        return errorCode(error) === 'range-invalid' || error instanceof OciError;
+      }
+    }),
+  );
   t.pass();
 });

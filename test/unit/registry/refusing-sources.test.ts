@@ -26,7 +26,13 @@ async function start(t: ExecutionContext, options: Partial<RegistryNodeOptions> 
   const behind = await startOrigin(t);
   const image = await pushImage(behind.registry, REPOSITORY, 'v1', [layer]);
   const node = await startRegistryNode(t, { origin: behind.origin, ...options });
-  return { ...behind, node, image, layerPath: `blobs/${image.layers[0]!.digest.toString()}`, get: (path, request) => send(`${node.url}/v2/${REPOSITORY}/${path}`, request) };
+  return {
+    ...behind,
+    node,
+    image,
+    layerPath: `blobs/${image.layers[0]!.digest.toString()}`,
+    get: (path, request) => send(`${node.url}/v2/${REPOSITORY}/${path}`, request),
+  };
 }
 
 const isBlobRead = ({ method, url }: SeenRequest): boolean => method === 'GET' && url.includes('/blobs/');
@@ -85,7 +91,12 @@ for (const smallFits of [true, false]) {
     const whole = await get(layerPath);
     t.is(whole.status, 200);
     t.deepEqual(whole.body, layer);
-    for (const [range, from, to] of [['bytes=0-0', 0, 1], ['bytes=100000-', 100_000, layer.length], ['bytes=-1', layer.length - 1, layer.length], ['bytes=5-200000', 5, 200_001]] as const) {
+    for (const [range, from, to] of [
+      ['bytes=0-0', 0, 1],
+      ['bytes=100000-', 100_000, layer.length],
+      ['bytes=-1', layer.length - 1, layer.length],
+      ['bytes=5-200000', 5, 200_001],
+    ] as const) {
       const part = await get(layerPath, { headers: { range } });
       t.is(part.status, 206, range);
       t.deepEqual(part.body, layer.subarray(from, to), range);

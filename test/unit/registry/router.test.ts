@@ -1,7 +1,13 @@
 import test from 'ava';
 import { matchRoute, REGISTRY_PATHS, type Route } from '../../../src/registry/http/router.ts';
 
-const route = (name: string, method: Route['method'], path: RegExp): Route => ({ name, method, path, unknown: 'NAME_UNKNOWN', handle: () => ({ status: 200, headers: {} }) });
+const route = (name: string, method: Route['method'], path: RegExp): Route => ({
+  name,
+  method,
+  path,
+  unknown: 'NAME_UNKNOWN',
+  handle: () => ({ status: 200, headers: {} }),
+});
 const ROUTES: readonly Route[] = [
   route('base', 'GET', REGISTRY_PATHS.base),
   route('manifest', 'GET', REGISTRY_PATHS.manifest),
@@ -13,7 +19,10 @@ const ROUTES: readonly Route[] = [
   route('referrers', 'GET', REGISTRY_PATHS.referrers),
 ];
 
-const ROWS: readonly (readonly [request: string, expected: string | { name: string } & Record<string, string> | { allow: string[] } | undefined])[] = [
+const ROWS: readonly (readonly [
+  request: string,
+  expected: string | ({ name: string } & Record<string, string>) | { allow: string[] } | undefined,
+])[] = [
   ['GET /v2/', 'base'],
   ['HEAD /v2', 'base'],
   ['GET /v1/', undefined],

@@ -19,7 +19,10 @@ async function* parts(...bytes: readonly Buffer[]): AsyncGenerator<Buffer> {
   yield* bytes;
 }
 
-async function startSessions(t: ExecutionContext, options: { maxSessions?: number } = {}): Promise<{ sessions: UploadSessions; folder: string; clock: { now: number } }> {
+async function startSessions(
+  t: ExecutionContext,
+  options: { maxSessions?: number } = {},
+): Promise<{ sessions: UploadSessions; folder: string; clock: { now: number } }> {
   const folder = tempDir(t, 'uploads');
   const clock = { now: 0 };
   const sessions = new UploadSessions({ folder, now: () => clock.now, ...options });
@@ -31,10 +34,14 @@ async function startSessions(t: ExecutionContext, options: { maxSessions?: numbe
 test('an upload keeps what arrived before its connection was lost', async (t) => {
   const { sessions } = await startSessions(t);
   const session = await sessions.create('a');
-  await t.throwsAsync(session.append(async function* lost() {
-    yield Buffer.from('first ');
-    throw new Error('gone');
-  }()));
+  await t.throwsAsync(
+    session.append(
+      (async function* lost() {
+        yield Buffer.from('first ');
+        throw new Error('gone');
+      })(),
+    ),
+  );
   t.is(session.size, 6);
   await sessions.get(session.id, 'a').append(parts(Buffer.from('second')));
   const chunks: Buffer[] = [];
@@ -46,11 +53,13 @@ test('a client that comes back takes its upload over from a connection that is s
   const { sessions } = await startSessions(t);
   const session = await sessions.create('a');
   const { promise: stuck, resolve: release } = Promise.withResolvers<void>();
-  const first = session.append(async function* slow() {
-    yield Buffer.from('1');
-    await stuck;
-    yield Buffer.from('never');
-  }());
+  const first = session.append(
+    (async function* slow() {
+      yield Buffer.from('1');
+      await stuck;
+      yield Buffer.from('never');
+    })(),
+  );
   await waitFor('the first byte', () => session.size === 1);
   await session.append(parts(Buffer.from('2')));
   t.is(session.size, 2);
@@ -129,17 +138,19 @@ test('a PUT that lost its connection can be sent again', async (t) => {
 
 /** A store whose disk is full for blobs of that size and above. */
 function fullAbove(limit: number): (store: BlobStore) => BlobStore {
-  return (store) => new Proxy(store, {
-    get(target, name) {
-      if (name === 'write') {
-        return (source: AsyncIterable<Uint8Array>, options: WriteOptions) => ((options.expectedSize ?? 0) >= limit
-          ? Promise.reject(new LayerswarmError('disk-full', 'the disk is full; make room'))
-          : target.write(source, options));
-      }
-      const value: unknown = Reflect.get(target, name);
-      return typeof value === 'function' ? value.bind(target) as unknown : value;
-    },
-  });
+  return (store) =>
+    new Proxy(store, {
+      get(target, name) {
+        if (name === 'write') {
+          return (source: AsyncIterable<Uint8Array>, options: WriteOptions) =>
+            (options.expectedSize ?? 0) >= limit
+              ? Promise.reject(new LayerswarmError('disk-full', 'the disk is full; make room'))
+              : target.write(source, options);
+        }
+        const value: unknown = Reflect.get(target, name);
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+      },
+    });
 }
 
 test('a full disk refuses a push clearly, keeps nothing of it, and loses nothing', async (t) => {
@@ -188,7 +199,8 @@ test('an upload that would eat into the reserve of the disk is refused, also in 
   const folder = tempDir(t, 'uploads');
   let room = 20_000_000;
   const sessions = new UploadSessions({
-    folder, now: () => 0,
+    folder,
+    now: () => 0,
     makeRoom: async (bytes) => {
       room -= bytes;
       if (room < 0) throw new LayerswarmError('disk-full', 'no room');
@@ -209,7 +221,10 @@ test('an upload that would eat into the reserve of the disk is refused, also in 
 test('a manifest that is too large is answered before it is read, and its connection closed', async (t) => {
   const { registry, host } = await startRegistryNode(t, { origin: 'embedded' });
   const port = Number(new URL(registry.url).port);
-  const answer = await sendBytes(port, `PUT /v2/app/manifests/v1 HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/vnd.oci.image.manifest.v1+json\r\nContent-Length: 100000000\r\n\r\n{`);
+  const answer = await sendBytes(
+    port,
+    `PUT /v2/app/manifests/v1 HTTP/1.1\r\nHost: ${host}\r\nContent-Type: application/vnd.oci.image.manifest.v1+json\r\nContent-Length: 100000000\r\n\r\n{`,
+  );
   t.regex(answer, /^HTTP\/1\.1 413 /);
   t.regex(answer, /\r\nConnection: close\r\n/i);
   t.regex(answer, /SIZE_INVALID/);
@@ -223,7 +238,11 @@ test('a manifest that gives a wrong size for what it links is refused', async (t
     ['layer', { ...right, layers: [{ ...right.layers[0], size: right.layers[0]!.size + 1 }] }],
     ['config', { ...right, config: { ...right.config, size: 0 } }],
   ] as const) {
-    const answer = await send(`${url}/v2/app/manifests/v2`, { method: 'PUT', headers: { 'content-type': MediaType.ociManifest }, body: JSON.stringify(document) });
+    const answer = await send(`${url}/v2/app/manifests/v2`, {
+      method: 'PUT',
+      headers: { 'content-type': MediaType.ociManifest },
+      body: JSON.stringify(document),
+    });
     t.is(answer.status, 400, what);
     t.regex(answer.body.toString(), /SIZE_INVALID.*the manifest says that sha256:/);
   }

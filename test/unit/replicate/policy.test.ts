@@ -33,9 +33,11 @@ test('prefixes rename a repository, and must leave a name', (t) => {
   t.is(errorCode(t.throws(() => targetRepository({ stripPrefix: 'team/app', addPrefix: '' }, 'team/app'))), 'name-invalid');
 });
 
-const parse = (policy: object, target: object = {}): ReturnType<typeof replicationSchema.safeParse> => replicationSchema.safeParse({
-  targets: [{ name: 'eu', url: 'https://eu.example', ...target }], policies: [{ name: 'p', targets: ['eu'], ...policy }],
-});
+const parse = (policy: object, target: object = {}): ReturnType<typeof replicationSchema.safeParse> =>
+  replicationSchema.safeParse({
+    targets: [{ name: 'eu', url: 'https://eu.example', ...target }],
+    policies: [{ name: 'p', targets: ['eu'], ...policy }],
+  });
 
 test('routes are the same for nodes that are configured alike, however they log in', (t) => {
   const fingerprint = (policy: object, target: object): string => routesOf(parse(policy, target).data!)[0]!.fingerprint;
@@ -54,7 +56,8 @@ const refused: readonly [title: string, policy: object, target: object][] = [
   ['an unknown conflict policy', { conflict: 'ask' }, {}],
   ['a platform that is none', { platforms: ['a/b/c/d'] }, {}],
 ];
-for (const [title, policy, target] of refused) test(`the configuration is refused with ${title}`, (t) => t.false(parse(policy, target).success));
+for (const [title, policy, target] of refused)
+  test(`the configuration is refused with ${title}`, (t) => t.false(parse(policy, target).success));
 
 test('a schedule is a cron expression or an interval', (t) => {
   t.is(parse({ schedule: '1h' }).data?.policies[0]?.schedule, 3_600_000);

@@ -70,13 +70,17 @@ test('a failure waits for its pause, one that is for good waits for a new event'
 test('a job that ran when the process was killed waits again', (t) => {
   const file = join(tempDir(t), 'queue.sqlite');
   const source = fileURLToPath(new URL('../../../src/replicate/queue.ts', import.meta.url));
-  const child = spawnSync(process.execPath, ['--input-type=module', '-e', `
+  const child = spawnSync(process.execPath, [
+    '--input-type=module',
+    '-e',
+    `
     import { ReplicationQueue } from ${JSON.stringify(source)};
     const queue = new ReplicationQueue(${JSON.stringify(file)}, () => 1);
     queue.enqueue(${JSON.stringify(key)}, undefined);
     queue.take('t');
     process.kill(process.pid, 'SIGKILL');
-  `]);
+  `,
+  ]);
   t.is(child.signal, 'SIGKILL', child.stderr.toString());
   const queue = new ReplicationQueue(file, () => 2);
   t.teardown(() => queue.close());

@@ -9,7 +9,10 @@ test('a process of the run is found by its environment, and removed', async (t) 
   const id = `lsw${randomBytes(4).toString('hex')}`;
   const program = startProgram(t, 'sleep', ['600'], { env: { SWARM_TEST_RUN: id } });
   const leaks = findLeaks({ id, tempDir: `/nowhere/${id}` });
-  t.deepEqual(leaks.map(({ what }) => what), [`process ${program.pid}: sleep 600`]);
+  t.deepEqual(
+    leaks.map(({ what }) => what),
+    [`process ${program.pid}: sleep 600`],
+  );
   await leaks[0]!.remove();
   t.is((await program.finished).signal, 'SIGKILL');
   t.deepEqual(await findLastingLeaks({ id, tempDir: `/nowhere/${id}` }), []);

@@ -6,7 +6,10 @@ import type { TestResult } from '../../runner/tap.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 /** A suite of empty files, and an AVA that says of each what it is told to. */
-function makeSuite(t: ExecutionContext, files: Record<string, { lines: string[]; code: number | null }>): { dir: string; runLines: RunLines; ran: string[] } {
+function makeSuite(
+  t: ExecutionContext,
+  files: Record<string, { lines: string[]; code: number | null }>,
+): { dir: string; runLines: RunLines; ran: string[] } {
   const dir = tempDir(t, 'suite');
   const ran: string[] = [];
   for (const name of Object.keys(files)) {
@@ -14,7 +17,10 @@ function makeSuite(t: ExecutionContext, files: Record<string, { lines: string[];
     writeFileSync(join(dir, `${name}.test.ts`), '');
   }
   const runLines: RunLines = (_, args, __, onLine) => {
-    const name = args.at(-1)!.slice(dir.length + 1).replace('.test.ts', '');
+    const name = args
+      .at(-1)!
+      .slice(dir.length + 1)
+      .replace('.test.ts', '');
     ran.push(name);
     const { lines, code } = files[name] ?? { lines: ['1..0'], code: 0 };
     for (const line of lines) onLine(line);
@@ -30,13 +36,13 @@ test('what failed passes when its file does on its second run, whatever failed',
     other: { lines: ['1..0'], code: 0 },
   });
   const titles = ['pull › gets bytes', 'pull › Error: read ECONNRESET', 'pull › the run itself', 'convert › disk › maps'];
-  t.deepEqual([...await runAgain(runLines, dir, [], titles)], titles.slice(0, 3));
+  t.deepEqual([...(await runAgain(runLines, dir, [], titles))], titles.slice(0, 3));
   t.deepEqual(ran.toSorted(), ['convert/disk', 'pull']);
 });
 
 test('an error that no test caught, in a file that nobody named, has every file run again', async (t) => {
   const { dir, runLines, ran } = makeSuite(t, { pull: { lines: [], code: 1 } });
-  t.deepEqual([...await runAgain(runLines, dir, [], ['Error: read ECONNRESET'])], ['Error: read ECONNRESET']);
+  t.deepEqual([...(await runAgain(runLines, dir, [], ['Error: read ECONNRESET']))], ['Error: read ECONNRESET']);
   t.deepEqual(ran, ['**/*']);
 });
 
@@ -50,6 +56,12 @@ test('a run that ends by itself is a failure with its last lines', async (t) => 
   const { dir, runLines } = makeSuite(t, { '**/*': { lines: ['ok 1 - gets bytes', 'out of memory'], code: 134 } });
   const results: TestResult[] = [];
   await runTogether(runLines, dir, [], 1, (result) => results.push(result));
-  t.deepEqual(results.map(({ title, outcome }) => [title, outcome]), [['gets bytes', 'passed'], ['the run itself', 'failed']]);
+  t.deepEqual(
+    results.map(({ title, outcome }) => [title, outcome]),
+    [
+      ['gets bytes', 'passed'],
+      ['the run itself', 'failed'],
+    ],
+  );
   t.deepEqual(results[1]!.detail, ['ava ended with 134; its last lines:', 'ok 1 - gets bytes', 'out of memory']);
 });

@@ -20,7 +20,14 @@ ok 3 - later # SKIP
 
 1..3
 # tests 3`);
-  t.deepEqual(results.map(({ title, outcome }) => [title, outcome]), [['digest › parses', 'passed'], ['digest › refuses', 'failed'], ['later', 'skipped']]);
+  t.deepEqual(
+    results.map(({ title, outcome }) => [title, outcome]),
+    [
+      ['digest › parses', 'passed'],
+      ['digest › refuses', 'failed'],
+      ['later', 'skipped'],
+    ],
+  );
   t.true(results[1]!.detail.includes('    name: AssertionError'));
   t.true(complete);
 });
@@ -37,7 +44,10 @@ test('a failed test stays failed whatever it logged', (t) => {
 test('a result has the time at which its own line came', (t) => {
   let now = 0;
   const at: number[] = [];
-  const reader = new TapReader((result) => at.push(result.at), () => now);
+  const reader = new TapReader(
+    (result) => at.push(result.at),
+    () => now,
+  );
   for (const line of ['ok 1 - first', '#   logged', 'ok 2 - second', '1..2']) {
     now += 10;
     reader.line(line);

@@ -21,7 +21,12 @@ interface World {
   readonly tempFolder: string;
 }
 
-async function world(t: ExecutionContext, convert: SeederOptions['convert'] = async () => { throw new Error('nothing is converted'); }): Promise<World> {
+async function world(
+  t: ExecutionContext,
+  convert: SeederOptions['convert'] = async () => {
+    throw new Error('nothing is converted');
+  },
+): Promise<World> {
   const open = async (): Promise<Store> => {
     const store = await openStore(tempDir(t));
     t.teardown(() => store.close());
@@ -34,11 +39,20 @@ async function world(t: ExecutionContext, convert: SeederOptions['convert'] = as
   t.teardown(() => known.close());
   const target = new CopyTarget({ reader: origin, writer: new EmbeddedWriter(origin) });
   const seeder = new Seeder({
-    blobs: own.blobs, images: own.images, known, tempFolder, convert, now: () => 1,
+    blobs: own.blobs,
+    images: own.images,
+    known,
+    tempFolder,
+    convert,
+    now: () => 1,
     origin: () => ({ registry: origin, target, registryName: 'registry.example', embedded: false }),
     isOwnName: () => false,
-    otherRegistry: () => { throw new Error('no other registry is asked'); },
-    openStaging: () => { throw new Error('no engine pushes'); },
+    otherRegistry: () => {
+      throw new Error('no other registry is asked');
+    },
+    openStaging: () => {
+      throw new Error('no engine pushes');
+    },
   });
   return { seeder, own, origin, tempFolder };
 }
@@ -102,7 +116,11 @@ test('a disk that cannot be converted leaves nothing', async (t) => {
   t.is([...own.blobs.list()].length, 0);
 });
 
-for (const [text, platform] of [['linux/arm64', { os: 'linux', architecture: 'arm64' }], ['linux/arm/v7', { os: 'linux', architecture: 'arm', variant: 'v7' }], ["this host's", undefined]] as const) {
+for (const [text, platform] of [
+  ['linux/arm64', { os: 'linux', architecture: 'arm64' }],
+  ['linux/arm/v7', { os: 'linux', architecture: 'arm', variant: 'v7' }],
+  ["this host's", undefined],
+] as const) {
   test(`the tarball of a root file system is an image for ${text}`, async (t) => {
     const { seeder, own } = await world(t);
     const file = join(tempDir(t), 'rootfs.tar');
@@ -111,8 +129,15 @@ for (const [text, platform] of [['linux/arm64', { os: 'linux', architecture: 'ar
     const raw = await own.images.anyManifest(digest);
     const { config } = parseManifest(raw!.bytes, raw!.mediaType) as ImageManifest;
     const reader = await own.blobs.open(config.digest);
-    const { os, architecture, variant } = JSON.parse((await reader.read(0, reader.size)).toString()) as { os: string; architecture: string; variant?: string };
+    const { os, architecture, variant } = JSON.parse((await reader.read(0, reader.size)).toString()) as {
+      os: string;
+      architecture: string;
+      variant?: string;
+    };
     await reader.close();
-    t.deepEqual({ os, architecture, variant }, { variant: undefined, ...platform ?? { os: 'linux', architecture: process.arch === 'x64' ? 'amd64' : process.arch } });
+    t.deepEqual(
+      { os, architecture, variant },
+      { variant: undefined, ...(platform ?? { os: 'linux', architecture: process.arch === 'x64' ? 'amd64' : process.arch }) },
+    );
   });
 }

@@ -1,4 +1,15 @@
-import { appendFileSync, chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { type Arbitrary, array, assert, asyncProperty, boolean, constantFrom, option, record, tuple } from 'fast-check';
@@ -17,8 +28,18 @@ const containerd = runtime('containerd');
 /** Contents that a host may have had, by path. */
 const CONTENTS: Readonly<Record<string, readonly string[]>> = {
   '/etc/docker/daemon.json': ['', '{}', '{\n\t"registry-mirrors": ["https://m.example"]\n}\n', '{"debug":true}\r\n'],
-  '/etc/containerd/config.toml': ['', 'version = 2\n', 'version = 3', 'version = 2\r\n[plugins."io.containerd.grpc.v1.cri".registry]\r\n  config_path = ""\r\n', '# only this: ü\n'],
-  '/etc/containerd/certs.d/docker.io/hosts.toml': ['', 'server = "https://docker.io"', '[host."https://m.example"]\n  capabilities = ["pull"]\n'],
+  '/etc/containerd/config.toml': [
+    '',
+    'version = 2\n',
+    'version = 3',
+    'version = 2\r\n[plugins."io.containerd.grpc.v1.cri".registry]\r\n  config_path = ""\r\n',
+    '# only this: ü\n',
+  ],
+  '/etc/containerd/certs.d/docker.io/hosts.toml': [
+    '',
+    'server = "https://docker.io"',
+    '[host."https://m.example"]\n  capabilities = ["pull"]\n',
+  ],
   '/etc/containerd/certs.d/registry.example:5000/ca.crt': ['certificate'],
   '/etc/containerd/certs.d/_default/hosts.toml': ['# nothing yet\n'],
   '/etc/containers/registries.conf': ['unqualified-search-registries = ["docker.io"]\n', '[[registry]]\nlocation = "docker.io"\n'],
@@ -26,8 +47,9 @@ const CONTENTS: Readonly<Record<string, readonly string[]>> = {
   '/etc/containers/registries.conf.d/zz-layerswarm.conf': ['# of an image builder\n'],
 };
 
-const someFiles = tuple(...Object.entries(CONTENTS).map(([path, contents]) => option(constantFrom(...contents)).map((content) => [path, content] as const)))
-  .map((entries): Files => Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[1] !== null)));
+const someFiles = tuple(
+  ...Object.entries(CONTENTS).map(([path, contents]) => option(constantFrom(...contents)).map((content) => [path, content] as const)),
+).map((entries): Files => Object.fromEntries(entries.filter((entry): entry is [string, string] => entry[1] !== null)));
 const someTarget = record({
   endpoint: constantFrom('http://127.0.0.1:5050', 'http://127.0.0.1:5060', 'http://localhost:1').map((url) => new URL(url)),
   registries: constantFrom([HUB], [HUB, PRIVATE]),
@@ -36,17 +58,25 @@ const someTarget = record({
 
 for (const name of RUNTIMES) {
   test(`${name}: undo puts back every byte, mode and owner, whatever was there and however often it was set up`, async (t) => {
-    await assert(asyncProperty(someFiles, constantFrom(0o600, 0o640, 0o644), array(someTarget, { minLength: 1, maxLength: 3 }), async (files, mode, targets) => {
-      const place = setupRoot(t, files, mode);
-      const before = snapshot(place);
-      for (const wanted of targets) await setUp(runtime(name), wanted, place, REALLY);
-      const again = await setUp(runtime(name), targets.at(-1)!, place, REALLY);
-      t.deepEqual(again.changes, [], 'a second time changes nothing');
-      t.notDeepEqual(snapshot(place), before);
-      await undo(runtime(name), place, REALLY);
-      t.deepEqual(snapshot(place), before);
-      t.deepEqual(readdirSync(join(place.root, 'var/lib/layerswarm')), [], 'no backup is left');
-    }), { numRuns: 25 });
+    await assert(
+      asyncProperty(
+        someFiles,
+        constantFrom(0o600, 0o640, 0o644),
+        array(someTarget, { minLength: 1, maxLength: 3 }),
+        async (files, mode, targets) => {
+          const place = setupRoot(t, files, mode);
+          const before = snapshot(place);
+          for (const wanted of targets) await setUp(runtime(name), wanted, place, REALLY);
+          const again = await setUp(runtime(name), targets.at(-1)!, place, REALLY);
+          t.deepEqual(again.changes, [], 'a second time changes nothing');
+          t.notDeepEqual(snapshot(place), before);
+          await undo(runtime(name), place, REALLY);
+          t.deepEqual(snapshot(place), before);
+          t.deepEqual(readdirSync(join(place.root, 'var/lib/layerswarm')), [], 'no backup is left');
+        },
+      ),
+      { numRuns: 25 },
+    );
   });
 }
 
@@ -66,8 +96,14 @@ test('a dry run shows the difference and changes nothing', async (t) => {
   const place = setupRoot(t, { '/etc/docker/daemon.json': '{\n  "debug": true\n}\n' });
   const before = snapshot(place);
   const { changes } = await setUp(docker, target(), place, { dryRun: true, force: false });
-  t.deepEqual(changes.map(({ action }) => action), ['modify']);
-  t.regex(changes[0]!.diff, /^--- .*daemon\.json\n\+\+\+ .*daemon\.json\n@@ .*@@\n \{\n-  "debug": true\n\+  "debug": true,\n\+  "registry-mirrors": \[\n/);
+  t.deepEqual(
+    changes.map(({ action }) => action),
+    ['modify'],
+  );
+  t.regex(
+    changes[0]!.diff,
+    /^--- .*daemon\.json\n\+\+\+ .*daemon\.json\n@@ .*@@\n \{\n-  "debug": true\n\+  "debug": true,\n\+  "registry-mirrors": \[\n/,
+  );
   t.deepEqual(snapshot(place), before);
   await setUp(docker, target(), place, REALLY);
   const set = snapshot(place);
@@ -81,11 +117,15 @@ test('a file that somebody else changed since is not put back, and neither is an
   await setUp(containerd, target(), place, REALLY);
   appendFileSync(join(place.root, 'etc/containerd/certs.d/docker.io/hosts.toml'), '# mine\n');
   const changed = snapshot(place);
-  const error = await t.throwsAsync(undo(containerd, place, REALLY), { message: /hosts\.toml was changed by somebody else since setup wrote it: .*--force/ });
+  const error = await t.throwsAsync(undo(containerd, place, REALLY), {
+    message: /hosts\.toml was changed by somebody else since setup wrote it: .*--force/,
+  });
   t.is(errorCode(error), 'denied');
   t.deepEqual(snapshot(place), changed);
   t.deepEqual((await setUp(containerd, target(), place, REALLY)).changes, [], 'our lines are still in it: there is nothing to do');
-  await t.throwsAsync(setUp(containerd, target({ endpoint: new URL('http://127.0.0.1:1') }), place, REALLY), { message: /changed by somebody else/ });
+  await t.throwsAsync(setUp(containerd, target({ endpoint: new URL('http://127.0.0.1:1') }), place, REALLY), {
+    message: /changed by somebody else/,
+  });
   await undo(containerd, place, { dryRun: false, force: true });
   t.deepEqual(snapshot(place), before);
 });
@@ -131,7 +171,10 @@ test('the root of an image can be moved: its backup has no path of the host that
 });
 
 test('a setup that ends half-way leaves each file old or new, and can be undone or done again', async (t) => {
-  const files = { '/etc/containerd/config.toml': 'version = 2\n', '/etc/containerd/certs.d/docker.io/hosts.toml': 'server = "https://docker.io"\n' };
+  const files = {
+    '/etc/containerd/config.toml': 'version = 2\n',
+    '/etc/containerd/certs.d/docker.io/hosts.toml': 'server = "https://docker.io"\n',
+  };
   const first = target({ registries: [HUB, PRIVATE] });
   const second = target({ endpoint: new URL('http://127.0.0.1:6000'), registries: [HUB, PRIVATE] });
   const obstacle = 'etc/containerd/certs.d/registry.example:5000/.hosts.toml.layerswarm-new';

@@ -43,7 +43,12 @@ const ZONES: [string, (i: number) => number, number, number][] = [
 
 for (const [name, zoneOf, count, rate] of ZONES) {
   test(`pieces cross into each zone about once, and no zone waits: ${name}`, (t) => {
-    const scenario = { size: 2 * SIZE, hosts: hosts(count).map((host, i) => ({ ...host, zone: zoneOf(i) })), originUp: 64 * MBIT, zoneRate: rate * 64 * MBIT };
+    const scenario = {
+      size: 2 * SIZE,
+      hosts: hosts(count).map((host, i) => ({ ...host, zone: zoneOf(i) })),
+      originUp: 64 * MBIT,
+      zoneRate: rate * 64 * MBIT,
+    };
     const { originCopies, seconds, zoneCopies } = simulateCrowd(scenario);
     const last = Math.max(...seconds.map((time) => time ?? Infinity)) / fluidBound(scenario);
     t.true(last <= 1.2, `the last host took ${last.toFixed(2)} times the bound`);
@@ -62,7 +67,12 @@ test('a crowd that comes when a few have the blob is as quick as one that reads 
 });
 
 test('a zone that comes later than another takes one copy from it, over a line as fast as one host', (t) => {
-  const scenario = { size: SIZE, hosts: hosts(12).map((host, i) => (i < 8 ? { ...host, zone: 0 } : { ...host, zone: 1, arriveMs: 5000 })), originUp: 64 * MBIT, zoneRate: 64 * MBIT };
+  const scenario = {
+    size: SIZE,
+    hosts: hosts(12).map((host, i) => (i < 8 ? { ...host, zone: 0 } : { ...host, zone: 1, arriveMs: 5000 })),
+    originUp: 64 * MBIT,
+    zoneRate: 64 * MBIT,
+  };
   const { seconds, zoneCopies } = simulateCrowd(scenario);
   const last = Math.max(...seconds.map((time) => time ?? Infinity)) / fluidBound(scenario);
   t.true(last <= 1.2, `the last host took ${last.toFixed(2)} times the bound`);

@@ -36,11 +36,17 @@ for (let seed = 1; seed <= 12; seed++) {
     const bound = fluidBound({ size: SIZE, hosts: hosts(count, mbit), originUp: mbit * MBIT });
     const stopped = 1 + Math.floor((random() * count) / 3);
     const scenario: CrowdScenario = {
-      size: SIZE, seed, originUp: mbit * MBIT, hosts: hosts(count, mbit).map((host, i) => (i < stopped ? { ...host, stopMs: random() * bound * 1000 } : host)),
+      size: SIZE,
+      seed,
+      originUp: mbit * MBIT,
+      hosts: hosts(count, mbit).map((host, i) => (i < stopped ? { ...host, stopMs: random() * bound * 1000 } : host)),
     };
     // Without those that stop, which take what the others are to pass on with them.
     const alone = simulateCrowd({ ...scenario, hosts: scenario.hosts.slice(stopped) }).lastSeconds;
     const { lastSeconds } = simulateCrowd(scenario);
-    t.true(lastSeconds <= 1.3 * Math.max(alone, bound) + NOTICED_SECONDS, `${lastSeconds.toFixed(1)} s, ${alone.toFixed(1)} s without them`);
+    t.true(
+      lastSeconds <= 1.3 * Math.max(alone, bound) + NOTICED_SECONDS,
+      `${lastSeconds.toFixed(1)} s, ${alone.toFixed(1)} s without them`,
+    );
   });
 }

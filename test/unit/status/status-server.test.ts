@@ -14,7 +14,10 @@ interface Answer {
   readonly body: string;
 }
 
-async function serve(t: ExecutionContext, parts: { status?: () => StatusDocument; health?: NodeHealth; swarm?: SwarmSample } = {}): Promise<string> {
+async function serve(
+  t: ExecutionContext,
+  parts: { status?: () => StatusDocument; health?: NodeHealth; swarm?: SwarmSample } = {},
+): Promise<string> {
   const status = parts.status ?? (() => statusSample);
   const server = new StatusServer({
     listen: { host: '127.0.0.1', port: 0 },
@@ -52,11 +55,22 @@ async function listen(url: string): Promise<{ next(): Promise<SwarmChange>; clos
 
 function ask(url: string, options: { method?: string; host?: string } = {}): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  request(url, { method: options.method ?? 'GET', agent: false, ...(options.host === undefined ? {} : { headers: { Host: options.host } }) }, (response) => {
-    let body = '';
-    response.setEncoding('utf8').on('data', (text: string) => { body += text; }).on('error', reject)
-      .on('end', () => resolve({ status: response.statusCode!, headers: response.headers, body }));
-  }).on('error', reject).end();
+  request(
+    url,
+    { method: options.method ?? 'GET', agent: false, ...(options.host === undefined ? {} : { headers: { Host: options.host } }) },
+    (response) => {
+      let body = '';
+      response
+        .setEncoding('utf8')
+        .on('data', (text: string) => {
+          body += text;
+        })
+        .on('error', reject)
+        .on('end', () => resolve({ status: response.statusCode!, headers: response.headers, body }));
+    },
+  )
+    .on('error', reject)
+    .end();
   return promise;
 }
 
@@ -97,7 +111,31 @@ test('the status document has exactly the keys that are promised', async (t) => 
   const url = await serve(t);
   const document = JSON.parse((await ask(`${url}/api/v1/status`)).body) as Record<string, unknown>;
   t.deepEqual(document, structuredClone(statusSample) as unknown as Record<string, unknown>);
-  t.deepEqual(Object.keys(document), ['version', 'peerId', 'name', 'zone', 'uptimeSeconds', 'multiaddrs', 'health', 'membership', 'origin', 'charter', 'registries', 'trust', 'store', 'containerd', 'traffic', 'activity', 'peers', 'transfers', 'images', 'replication', 'strayErrors', 'bans', 'limits']);
+  t.deepEqual(Object.keys(document), [
+    'version',
+    'peerId',
+    'name',
+    'zone',
+    'uptimeSeconds',
+    'multiaddrs',
+    'health',
+    'membership',
+    'origin',
+    'charter',
+    'registries',
+    'trust',
+    'store',
+    'containerd',
+    'traffic',
+    'activity',
+    'peers',
+    'transfers',
+    'images',
+    'replication',
+    'strayErrors',
+    'bans',
+    'limits',
+  ]);
 });
 
 for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
@@ -109,7 +147,13 @@ for (const method of ['POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
   });
 }
 
-for (const [host, status] of [['127.0.0.1:5051', 200], ['localhost', 200], ['[::1]:80', 200], ['evil.example', 421], ['127.0.0.1.evil.example', 421]] as const) {
+for (const [host, status] of [
+  ['127.0.0.1:5051', 200],
+  ['localhost', 200],
+  ['[::1]:80', 200],
+  ['evil.example', 421],
+  ['127.0.0.1.evil.example', 421],
+] as const) {
   test(`a request to ${host} on a loopback listener answers ${status}`, async (t) => {
     t.is((await ask(`${await serve(t)}/api/v1/status`, { host })).status, status);
   });
@@ -129,10 +173,16 @@ test('a node that is not ready answers 503 with all that is known of its parts, 
 test('the page runs and loads nothing but files of this node, and all of them together are small', async (t) => {
   const url = await serve(t);
   const { headers, body } = await ask(`${url}/`);
-  t.is(headers['content-security-policy'], "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+  t.is(
+    headers['content-security-policy'],
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  );
   t.notRegex(body, /<style|<script(?![^>]* src=)|\son[a-z]+=|style=/);
   const seen = new Map([['/', body.length]]);
-  const links = (text: string, from: string): string[] => [...text.matchAll(/(?:src|href)="(\/assets\/[^"]*)"|from '(\.[^']*)'/g)].map(([, absolute, imported]) => absolute ?? new URL(imported!, new URL(from, url)).pathname);
+  const links = (text: string, from: string): string[] =>
+    [...text.matchAll(/(?:src|href)="(\/assets\/[^"]*)"|from '(\.[^']*)'/g)].map(
+      ([, absolute, imported]) => absolute ?? new URL(imported!, new URL(from, url)).pathname,
+    );
   const load = async (path: string): Promise<void> => {
     if (seen.has(path)) return;
     const file = await ask(`${url}${path}`);
@@ -157,7 +207,14 @@ test('members are asked while somebody listens to the swarm, and no longer', asy
   t.true(whole.full);
   t.is(Object.keys(whole.set.nodes ?? {}).length, 3);
   t.is(swarm.looking, 1);
-  swarm.change(({ nodes, ...rest }) => ({ ...rest, nodes: Object.fromEntries(Object.entries(nodes).slice(0, 2).map(([key, node]) => [key, { ...node, toPeers: 7 }])) }));
+  swarm.change(({ nodes, ...rest }) => ({
+    ...rest,
+    nodes: Object.fromEntries(
+      Object.entries(nodes)
+        .slice(0, 2)
+        .map(([key, node]) => [key, { ...node, toPeers: 7 }]),
+    ),
+  }));
   const change = await first.next();
   t.false(change.full);
   t.deepEqual(Object.keys(change.set), ['nodes']);
@@ -217,5 +274,8 @@ test('a port that another program has is said so', async (t) => {
     metrics: () => Promise.resolve({ contentType: 'text/plain', text: '' }),
     onError: () => undefined,
   });
-  await t.throwsAsync(second.start(), { code: 'port-taken', message: new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}: another program`) });
+  await t.throwsAsync(second.start(), {
+    code: 'port-taken',
+    message: new RegExp(`cannot listen on 127\\.0\\.0\\.1:${port}: another program`),
+  });
 });

@@ -19,7 +19,12 @@ interface Fixture {
 async function fixture(t: ExecutionContext, options: StoreOptions = {}): Promise<Fixture> {
   const folder = tempDir(t);
   const damaged: Digest[] = [];
-  const store = await openStore(folder, { onDamaged: (blob) => { damaged.push(blob.digest); }, ...options });
+  const store = await openStore(folder, {
+    onDamaged: (blob) => {
+      damaged.push(blob.digest);
+    },
+    ...options,
+  });
   t.teardown(() => store.close());
   await store.blobs.write(chunks(bytes), { expected: digest });
   return { folder, store, damaged };
@@ -32,7 +37,9 @@ test('of a blob that the disk changed only what comes before the change is given
   const reader = await store.blobs.open(digest);
   flipBit(pathOf(folder), 2_000_000);
   const got: Buffer[] = [];
-  const error = await t.throwsAsync(async () => { for await (const chunk of reader.stream()) got.push(chunk); });
+  const error = await t.throwsAsync(async () => {
+    for await (const chunk of reader.stream()) got.push(chunk);
+  });
   await reader.close();
   t.is((error as { code?: string }).code, 'digest-mismatch');
   const before = Buffer.concat(got);
@@ -54,9 +61,30 @@ test('a blob whose file ends too early is put aside, also where it was found rig
 });
 
 for (const [name, read] of [
-  ['a part', async (store: Store) => { await readPart(store, async (reader) => { await reader.read(2_500_000, 100); }); }],
-  ['memory of the caller', async (store: Store) => { await readPart(store, async (reader) => { await reader.readInto(Buffer.alloc(100), 2_500_000); }); }],
-  ['a look at it', async (store: Store) => { await readPart(store, async (reader) => { await reader.check(2_500_000); }); }],
+  [
+    'a part',
+    async (store: Store) => {
+      await readPart(store, async (reader) => {
+        await reader.read(2_500_000, 100);
+      });
+    },
+  ],
+  [
+    'memory of the caller',
+    async (store: Store) => {
+      await readPart(store, async (reader) => {
+        await reader.readInto(Buffer.alloc(100), 2_500_000);
+      });
+    },
+  ],
+  [
+    'a look at it',
+    async (store: Store) => {
+      await readPart(store, async (reader) => {
+        await reader.check(2_500_000);
+      });
+    },
+  ],
 ] as const) {
   test(`a changed bit before what is read is found: ${name}`, async (t) => {
     const { folder, store } = await fixture(t);
@@ -111,7 +139,9 @@ test('a blob whose prefix digests are not known is compared whole, and known fro
   const store = await openStore(folder);
   t.teardown(() => store.close());
   t.is(await store.blobs.checkpoints(digest), undefined);
-  await readPart(store, async (reader) => { await reader.read(0, 1); });
+  await readPart(store, async (reader) => {
+    await reader.read(0, 1);
+  });
   t.is((await store.blobs.checkpoints(digest))!.digests.length, Math.ceil(bytes.length / 65_536));
 });
 

@@ -21,8 +21,8 @@ export function blobStoreConformance(test: TestFn, name: string, make: MakeStore
     const blobs = await make(t);
     return {
       blobs,
-      add: async (bytes) => void await blobs.write(chunks(bytes, 77_777)),
-      remove: async (digest) => void await blobs.delete(digest),
+      add: async (bytes) => void (await blobs.write(chunks(bytes, 77_777))),
+      remove: async (digest) => void (await blobs.delete(digest)),
     };
   });
 
@@ -39,7 +39,10 @@ export function blobStoreConformance(test: TestFn, name: string, make: MakeStore
   for (const algorithm of ['sha256', 'sha512'] as const) {
     it(`a blob that is written can be read under its ${algorithm} digest`, async (t, store) => {
       const { bytes, digest } = sample(300 * KIB, algorithm);
-      t.deepEqual(await store.write(chunks(bytes, 10_000), { expected: digest, expectedSize: bytes.length }), { digest, size: bytes.length });
+      t.deepEqual(await store.write(chunks(bytes, 10_000), { expected: digest, expectedSize: bytes.length }), {
+        digest,
+        size: bytes.length,
+      });
       t.is(store.size(digest), bytes.length);
       t.deepEqual([...store.list()], [{ digest, size: bytes.length }]);
       t.true((await readAll(store, digest)).equals(bytes));
@@ -120,7 +123,10 @@ export function blobStoreConformance(test: TestFn, name: string, make: MakeStore
     t.true(partial.verdict);
     t.deepEqual([...store.partials()], [{ digest, size: bytes.length, haveBytes: bytes.length }]);
     await partial.commit();
-    t.deepEqual(told, Array.from({ length: Math.ceil(bytes.length / partial.checkpointLength) }, (_, index) => index));
+    t.deepEqual(
+      told,
+      Array.from({ length: Math.ceil(bytes.length / partial.checkpointLength) }, (_, index) => index),
+    );
     t.deepEqual([...store.partials()], []);
     t.true((await readAll(store, digest)).equals(bytes));
     assertCheckpoints(t, bytes, await store.checkpoints(digest));
@@ -168,7 +174,10 @@ export function blobStoreConformance(test: TestFn, name: string, make: MakeStore
     await first.close();
     t.deepEqual([...store.partials()], [{ digest, size: 1000, haveBytes: 200 }]);
     const second = await store.openPartial(digest, bytes.length, 100);
-    t.deepEqual(Array.from({ length: 10 }, (_, piece) => second.grade(piece)), [3, 0, 0, 2, 0, 0, 0, 0, 0, 0]);
+    t.deepEqual(
+      Array.from({ length: 10 }, (_, piece) => second.grade(piece)),
+      [3, 0, 0, 2, 0, 0, 0, 0, 0, 0],
+    );
     await second.advance();
     t.is(second.hashedBytes, 100);
     t.true((await second.read(300, 100)).equals(bytes.subarray(300, 400)));
@@ -209,7 +218,13 @@ export function blobStoreConformance(test: TestFn, name: string, make: MakeStore
   it('what lies outside a piece or the blob is refused', async (t, store) => {
     const { digest } = sample(1000);
     const partial = await store.openPartial(digest, 1000, 300);
-    for (const [offset, length] of [[-1, 10], [299, 2], [900, 101], [1000, 1], [0.5, 1]] as const) {
+    for (const [offset, length] of [
+      [-1, 10],
+      [299, 2],
+      [900, 101],
+      [1000, 1],
+      [0.5, 1],
+    ] as const) {
       await t.throwsAsync(partial.write(offset, Buffer.alloc(length)), { code: 'range-invalid' }, `${length} at ${offset}`);
     }
     for (const piece of [-1, 4, 0.5]) {

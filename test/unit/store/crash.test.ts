@@ -49,7 +49,11 @@ test('after a kill amid writes of a partial blob no piece is believed that is wr
         kept++;
         t.true((await partial.read(start, PARTIAL_PIECE)).equals(bytes.subarray(start, start + PARTIAL_PIECE)), `piece ${piece}`);
       } else if (grade !== Grade.missing) {
-        t.is((await partial.read(start, PARTIAL_PIECE)).toString('latin1'), 'wrong'.repeat(PARTIAL_PIECE).slice(0, PARTIAL_PIECE), `piece ${piece}`);
+        t.is(
+          (await partial.read(start, PARTIAL_PIECE)).toString('latin1'),
+          'wrong'.repeat(PARTIAL_PIECE).slice(0, PARTIAL_PIECE),
+          `piece ${piece}`,
+        );
       }
     }
     await partial.advance();
@@ -63,7 +67,10 @@ for (const job of ['write', 'commit']) {
   test(`after a kill amid a ${job} every blob that was reported is there`, async (t) => {
     await crash(t, job, async (store, steps) => {
       for (let step = 1; step <= steps; step++) t.is(store.blobs.size(sample(blobSize(step)).digest), blobSize(step), `step ${step}`);
-      t.true(store.repairs.every((line) => line.startsWith('took in') || line.startsWith('the file of')), store.repairs.join('; '));
+      t.true(
+        store.repairs.every((line) => line.startsWith('took in') || line.startsWith('the file of')),
+        store.repairs.join('; '),
+      );
     });
   });
 }
@@ -75,6 +82,7 @@ test('after a kill amid changes of tags the last ones that were reported are the
     const { raw } = image(`step ${moving.checkedAt}`);
     t.deepEqual(moving.digest, raw.digest);
     t.deepEqual(await store.images.manifest(REPOSITORY, raw.digest), raw);
-    for (let step = 1; step <= steps; step++) t.deepEqual(store.images.tag(REPOSITORY, `v${step}`)?.digest, image(`step ${step}`).raw.digest);
+    for (let step = 1; step <= steps; step++)
+      t.deepEqual(store.images.tag(REPOSITORY, `v${step}`)?.digest, image(`step ${step}`).raw.digest);
   });
 });

@@ -17,7 +17,12 @@ async function filled(t: ExecutionContext): Promise<{ folder: string; digest: st
   const folder = join(tempDir(t), 'data');
   const store = await openStore(folder);
   const { raw: manifest, blobs } = image('app');
-  for (const bytes of blobs) await store.blobs.write((async function* () { yield bytes; })());
+  for (const bytes of blobs)
+    await store.blobs.write(
+      (async function* () {
+        yield bytes;
+      })(),
+    );
   await store.images.putManifest(REPOSITORY, manifest);
   store.images.setTag(REPOSITORY, 'v1', manifest.digest, 1_700_000_000_000);
   store.images.pin(`${REPOSITORY}:v1`);
@@ -44,8 +49,12 @@ async function everythingIsBack(t: ExecutionContext, folder: string, digest: str
       try {
         const tag = store.images.tag(REPOSITORY, 'v1');
         for await (const { state } of store.verify()) t.is(state, 'ok', what);
-        return tag?.digest.toString() === digest && tag.checkedAt === 1_700_000_000_000
-          && store.images.pins().join() === `${REPOSITORY}:v1` && await store.images.manifest(REPOSITORY, tag.digest) !== undefined;
+        return (
+          tag?.digest.toString() === digest &&
+          tag.checkedAt === 1_700_000_000_000 &&
+          store.images.pins().join() === `${REPOSITORY}:v1` &&
+          (await store.images.manifest(REPOSITORY, tag.digest)) !== undefined
+        );
       } catch (error) {
         if (isDamage(error)) return false;
         throw error;
@@ -60,7 +69,10 @@ test('garbage anywhere in the metadata, after a clean end and after none, costs 
   const { folder, digest, copyOfRunning } = await filled(t);
   const pages = statSync(join(folder, 'metadata.db')).size / PAGE;
   for (let page = 0; page < pages; page++) {
-    for (const [source, from] of [[folder, 'a clean end'], [copyOfRunning, 'none']] as const) {
+    for (const [source, from] of [
+      [folder, 'a clean end'],
+      [copyOfRunning, 'none'],
+    ] as const) {
       const copy = join(tempDir(t), 'data');
       cpSync(source, copy, { recursive: true });
       scribble(join(copy, 'metadata.db'), page * PAGE, PAGE);
@@ -74,14 +86,17 @@ test('damage that shows while the store is in use is told once, and an empty dat
   const layout = new StoreLayout(tempDir(t));
   const { metadata: first } = await Metadata.open(layout);
   first.transaction(() => {
-    for (let i = 0; i < 40_000; i++) first.statement('INSERT INTO tags VALUES (?, ?, ?, 0)').run(REPOSITORY, `tag-${i}`, `sha256:${'0'.repeat(64)}`);
+    for (let i = 0; i < 40_000; i++)
+      first.statement('INSERT INTO tags VALUES (?, ?, ?, 0)').run(REPOSITORY, `tag-${i}`, `sha256:${'0'.repeat(64)}`);
   });
   await first.close();
   const { metadata } = await Metadata.open(layout);
   t.teardown(() => metadata.close());
   scribble(layout.metadata, 16 * PAGE, statSync(layout.metadata).size - 16 * PAGE);
   let told = 0;
-  metadata.onDamaged = () => { told += 1; };
+  metadata.onDamaged = () => {
+    told += 1;
+  };
   const count = (): unknown => metadata.statement('SELECT count(*) AS n FROM tags WHERE digest > ?').get('x')?.['n'];
   for (let i = 0; i < 2; i++) t.throws(count);
   t.is(told, 1);

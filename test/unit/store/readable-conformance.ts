@@ -45,7 +45,12 @@ export function readableBlobsConformance(test: TestFn, name: string, make: (t: E
     t.true((await reader.read(bytes.length - 10, 100)).equals(bytes.subarray(-10)));
     t.is((await reader.read(bytes.length, 1)).length, 0);
     await t.throwsAsync(reader.read(bytes.length + 1, 1), { code: 'range-invalid' });
-    for (const [start, end] of [[0, bytes.length], [7, 7], [300_000, 300_001], [1, bytes.length - 1]] as const) {
+    for (const [start, end] of [
+      [0, bytes.length],
+      [7, 7],
+      [300_000, 300_001],
+      [1, bytes.length - 1],
+    ] as const) {
       for (const reuse of [false, true]) {
         t.true((await concat(reader.stream(start, end, { reuse }))).equals(bytes.subarray(start, end)));
       }
@@ -79,7 +84,10 @@ export function readableBlobsConformance(test: TestFn, name: string, make: (t: E
     await remove(digest);
     unsubscribe();
     await add(bytes, digest);
-    t.deepEqual(changes, [{ kind: 'added', digest, size: 10 }, { kind: 'removed', digest, size: 10 }]);
+    t.deepEqual(changes, [
+      { kind: 'added', digest, size: 10 },
+      { kind: 'removed', digest, size: 10 },
+    ]);
   });
 
   it('a blob has the digests of its prefixes', async (t, { blobs: store, add }) => {

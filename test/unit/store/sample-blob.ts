@@ -43,5 +43,6 @@ export function assertCheckpoints(t: ExecutionContext, bytes: Buffer, checkpoint
   const { size, checkpointLength, digests } = checkpoints!;
   t.is(size, bytes.length);
   t.is(digests.length, Math.max(1, Math.ceil(size / checkpointLength)), `${size} bytes`);
-  for (const [index, digest] of digests.entries()) t.true(digest.equals(prefixDigest(bytes, (index + 1) * checkpointLength)), `${index} of ${size} bytes`);
+  for (const [index, digest] of digests.entries())
+    t.true(digest.equals(prefixDigest(bytes, (index + 1) * checkpointLength)), `${index} of ${size} bytes`);
 }

@@ -25,7 +25,11 @@ export function image(seed: string, options: { subject?: RawManifest; layerLengt
 }
 
 export function index(children: readonly RawManifest[]): RawManifest {
-  return raw({ schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: children.map(({ mediaType, bytes }) => descriptor(mediaType, bytes)) });
+  return raw({
+    schemaVersion: 2,
+    mediaType: MediaType.ociIndex,
+    manifests: children.map(({ mediaType, bytes }) => descriptor(mediaType, bytes)),
+  });
 }
 
 function raw(document: { schemaVersion: number; mediaType: string; [field: string]: unknown }): RawManifest {

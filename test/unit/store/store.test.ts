@@ -31,13 +31,21 @@ function blobPath(folder: string, digest: Digest): string {
 /** Every file below a folder with its content's hash. */
 function snapshot(folder: string): Record<string, string> {
   const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-  return Object.fromEntries(files.map((entry) => {
-    const path = join(entry.parentPath, entry.name);
-    return [path, createHash('sha256').update(readFileSync(path)).digest('hex')];
-  }));
+  return Object.fromEntries(
+    files.map((entry) => {
+      const path = join(entry.parentPath, entry.name);
+      return [path, createHash('sha256').update(readFileSync(path)).digest('hex')];
+    }),
+  );
 }
 
-async function putImage(store: Store, repository: string, tag: string, seed: string, options: { layerLength?: number; origin?: boolean } = {}): Promise<ReturnType<typeof image>> {
+async function putImage(
+  store: Store,
+  repository: string,
+  tag: string,
+  seed: string,
+  options: { layerLength?: number; origin?: boolean } = {},
+): Promise<ReturnType<typeof image>> {
   const sample = image(seed, options);
   for (const blob of [...sample.blobs, sample.raw.bytes]) await store.blobs.write(chunks(blob), { origin: options.origin === true });
   await store.images.putManifest(repository, sample.raw);
@@ -68,7 +76,10 @@ test('a second store in one process is refused too, and does not take the lock a
   t.regex(other.stderr, /store-locked/);
 });
 
-for (const [what, content] of [['a newer', '2\n'], ['an unreadable', 'x\n']] as const) {
+for (const [what, content] of [
+  ['a newer', '2\n'],
+  ['an unreadable', 'x\n'],
+] as const) {
   test(`a folder with ${what} format is refused and left alone`, async (t) => {
     const folder = tempDir(t);
     await (await openStore(folder)).close();
@@ -105,7 +116,8 @@ test('opening removes what does not belong and keeps unfinished blobs that can b
   const partial = await first.blobs.openPartial(digest, 1000, 100);
   await fill(partial, bytes, 4);
   await first.close();
-  for (const name of ['tmp/left', 'blobs/sha256/no-digest', 'partial/no-digest.data', `partial/sha256-${'0'.repeat(64)}.data`]) writeFileSync(join(folder, name), 'x');
+  for (const name of ['tmp/left', 'blobs/sha256/no-digest', 'partial/no-digest.data', `partial/sha256-${'0'.repeat(64)}.data`])
+    writeFileSync(join(folder, name), 'x');
   mkdirSync(join(folder, 'blobs/sha256/folder'));
 
   const second = await open(t, folder);
@@ -198,10 +210,19 @@ test('verify finds flipped bits and missing files, moves them away and tells', a
 
   const results: VerifyResult[] = [];
   for await (const result of store.verify()) results.push(result);
-  t.deepEqual(new Map(results.map(({ digest, state }) => [digest.toString(), state])), new Map([
-    [good.digest.toString(), 'ok'], [flipped.digest.toString(), 'corrupt'], [short.digest.toString(), 'corrupt'], [missing.digest.toString(), 'missing'],
-  ]));
-  t.deepEqual(changes.map(({ kind }) => kind), ['removed', 'removed', 'removed']);
+  t.deepEqual(
+    new Map(results.map(({ digest, state }) => [digest.toString(), state])),
+    new Map([
+      [good.digest.toString(), 'ok'],
+      [flipped.digest.toString(), 'corrupt'],
+      [short.digest.toString(), 'corrupt'],
+      [missing.digest.toString(), 'missing'],
+    ]),
+  );
+  t.deepEqual(
+    changes.map(({ kind }) => kind),
+    ['removed', 'removed', 'removed'],
+  );
   t.deepEqual([...store.blobs.list()], [{ digest: good.digest, size: 300_000 }]);
   t.deepEqual(readdirSync(join(folder, 'quarantine')).sort(), [flipped, short].map(({ digest }) => `sha256-${digest.hex}`).sort());
 });
@@ -228,7 +249,10 @@ test('a manifest that the disk changed is not given out', async (t) => {
   const folder = tempDir(t);
   const store = await open(t, folder);
   const { raw } = await putImage(store, REPOSITORY, 'v1', 'a');
-  writeFileSync(blobPath(folder, raw.digest), raw.bytes.toString().replace('linux', 'Linux').replace('amd64', 'AMD64').replace('layers', 'LAYERS'));
+  writeFileSync(
+    blobPath(folder, raw.digest),
+    raw.bytes.toString().replace('linux', 'Linux').replace('amd64', 'AMD64').replace('layers', 'LAYERS'),
+  );
   t.is(await store.images.manifest(REPOSITORY, raw.digest), undefined);
   t.is(store.blobs.size(raw.digest), undefined);
 });
@@ -240,7 +264,8 @@ test('over the size limit the least recently used blobs go, and nothing that is 
   const store = await open(t, tempDir(t), { maxBytes: 1_000_000, reserveBytes: 0, now: () => now++ });
   const pinned = await putImage(store, REPOSITORY, 'pinned', 'pinned', { layerLength: 100_000 });
   store.images.pin(`${REPOSITORY}:pinned`);
-  const write = async (size: number, origin = false): Promise<Digest> => (await store.blobs.write(chunks(sample(size).bytes), { origin })).digest;
+  const write = async (size: number, origin = false): Promise<Digest> =>
+    (await store.blobs.write(chunks(sample(size).bytes), { origin })).digest;
   const origin = await write(100_001, true);
   const used = await write(100_002);
   const old = await write(100_003);
@@ -257,7 +282,8 @@ test('over the size limit the least recently used blobs go, and nothing that is 
   await write(190_000);
   t.deepEqual(removed, [old.toString(), young.toString(), used.toString()]);
   await t.throwsAsync(store.blobs.write(chunks(sample(700_000).bytes), { expectedSize: 700_000 }), { code: 'disk-full' });
-  for (const digest of [origin, opened, pinned.raw.digest, pinned.config, ...pinned.layers]) t.not(store.blobs.size(digest), undefined, digest.toString());
+  for (const digest of [origin, opened, pinned.raw.digest, pinned.config, ...pinned.layers])
+    t.not(store.blobs.size(digest), undefined, digest.toString());
   t.true(store.stats().bytes <= 1_000_000);
   await reader.close();
   await partial.close();
@@ -282,11 +308,15 @@ test('gc drops idle partial blobs first, then what is old, and says the same whe
   const report = await store.gc(options);
   t.deepEqual(report, asked);
   t.deepEqual(report.removed.map(({ digest, size, kind }) => `${kind} ${size} ${digest.toString()}`).sort(), [
-    `blob 100000 ${old.toString()}`, `partial 100000 ${left.digest.toString()}`,
+    `blob 100000 ${old.toString()}`,
+    `partial 100000 ${left.digest.toString()}`,
   ]);
   t.is(report.bytes, 200_000);
   t.not(store.blobs.size(young), undefined);
-  t.deepEqual([...store.blobs.partials()].map(({ size }) => size), [200_001]);
+  t.deepEqual(
+    [...store.blobs.partials()].map(({ size }) => size),
+    [200_001],
+  );
   await kept.close();
 });
 
@@ -323,7 +353,8 @@ test('a full disk is disk-full, early where the size is known, and loses nothing
     // somebody else fills the disk
     writeFileSync(join(folder, 'foreign'), Buffer.alloc(1));
     t.throws(() => writeFileSync(join(folder, 'foreign'), Buffer.alloc(8_000_000)));
-    const missing = (): number[] => Array.from({ length: partial.pieceCount }, (_, piece) => piece).filter((piece) => partial.grade(piece) === Grade.missing);
+    const missing = (): number[] =>
+      Array.from({ length: partial.pieceCount }, (_, piece) => piece).filter((piece) => partial.grade(piece) === Grade.missing);
     const writeMissing = async (): Promise<void> => {
       for (const piece of missing()) await fill(partial, bytes, piece, Grade.vouched);
     };
@@ -365,7 +396,10 @@ test('a folder that anybody may write is refused, and left as it is', async (t) 
   const folder = join(tempDir(t), 'data');
   mkdirSync(folder);
   chmodSync(folder, 0o777);
-  await t.throwsAsync(openStore(folder), { code: 'store-unwritable', message: /anybody on this host may write .* \(mode 777\).*chmod o-w/ });
+  await t.throwsAsync(openStore(folder), {
+    code: 'store-unwritable',
+    message: /anybody on this host may write .* \(mode 777\).*chmod o-w/,
+  });
   t.deepEqual(readdirSync(folder), []);
   chmodSync(folder, 0o775);
   await (await openStore(folder)).close();

@@ -5,8 +5,12 @@ import { CleanupStack } from '../../support/cleanup.ts';
 test('what was started last is undone first, and all of it is tried', async (t) => {
   const cleanup = new CleanupStack();
   const undone: string[] = [];
-  cleanup.teardown(() => { undone.push('first'); });
-  cleanup.teardown(() => { throw new Error('cannot'); });
+  cleanup.teardown(() => {
+    undone.push('first');
+  });
+  cleanup.teardown(() => {
+    throw new Error('cannot');
+  });
   cleanup.teardown(async () => {
     await turn();
     undone.push('last');
@@ -19,13 +23,19 @@ test('what is started while all is undone, or after that, is undone at once', as
   const cleanup = new CleanupStack();
   const undone: string[] = [];
   const { promise: held, resolve: release } = Promise.withResolvers<void>();
-  cleanup.teardown(async () => { await held; });
+  cleanup.teardown(async () => {
+    await held;
+  });
   const undoing = cleanup.undo();
-  cleanup.teardown(() => { undone.push('a program'); });
+  cleanup.teardown(() => {
+    undone.push('a program');
+  });
   cleanup.teardown(async () => {
     await turn();
     undone.push('a mount');
-    cleanup.teardown(() => { undone.push('a folder in it'); });
+    cleanup.teardown(() => {
+      undone.push('a folder in it');
+    });
   });
   await turn();
   t.true(undone.includes('a program'), 'nobody waits for what is undone already');
@@ -37,7 +47,9 @@ test('what is started while all is undone, or after that, is undone at once', as
     await turn();
     undone.push('a latecomer');
   });
-  cleanup.teardown(() => { throw new Error('cannot'); });
+  cleanup.teardown(() => {
+    throw new Error('cannot');
+  });
   await t.throwsAsync(cleanup.undo(), { instanceOf: AggregateError }, 'a failure is told to whoever undoes next');
   t.is(undone.at(-1), 'a latecomer');
 });

@@ -64,6 +64,6 @@ test('the registry asks for a password or a token when it was told to', async (t
   const registry = await startDockerRegistry(t, { tokenAuth: tokens.registryAuth });
   t.regex((await fetch(`${registry.url}/v2/`)).headers.get('www-authenticate') ?? '', /^Bearer realm=/);
   const answer = await fetch(`${tokens.realm}?service=test-registry&scope=repository:a:pull,push`, { headers: { authorization } });
-  const { token } = await answer.json() as { token: string };
+  const { token } = (await answer.json()) as { token: string };
   await t.notThrowsAsync(pushImage({ url: registry.url, authorization: `Bearer ${token}` }, 'a', 'v1'));
 });

@@ -10,7 +10,11 @@ import { MemoryOrigin } from '../../support/memory-origin.ts';
 import { readFromMember } from '../../../src/swarm/exchange/member-read.ts';
 import { serveOrigin } from '../../../src/swarm/origin-service.ts';
 
-const manifest: RawManifest = { bytes: Buffer.from('{"schemaVersion":2}'), mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: Digest.of(Buffer.from('{"schemaVersion":2}')) };
+const manifest: RawManifest = {
+  bytes: Buffer.from('{"schemaVersion":2}'),
+  mediaType: 'application/vnd.oci.image.manifest.v1+json',
+  digest: Digest.of(Buffer.from('{"schemaVersion":2}')),
+};
 const absent = Digest.of(Buffer.from('absent'));
 
 class TaggedOrigin extends MemoryOrigin {

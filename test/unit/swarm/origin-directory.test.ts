@@ -1,6 +1,13 @@
 import test from 'ava';
 import type { OriginAnnouncement } from '../../../src/swarm/network/network.ts';
-import { chooseOrigin, normalizeOriginUrl, OriginDirectory, SETTLED_AFTER_MS, type OperatorsWord, type OriginRecord } from '../../../src/swarm/origin-directory.ts';
+import {
+  chooseOrigin,
+  normalizeOriginUrl,
+  OriginDirectory,
+  SETTLED_AFTER_MS,
+  type OperatorsWord,
+  type OriginRecord,
+} from '../../../src/swarm/origin-directory.ts';
 import { MemorySwarm } from '../../support/memory-network.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
@@ -18,7 +25,15 @@ const settled = (url: string): OriginRecord => ({ url, learnedAt: 0, contested: 
 const young = (url: string): OriginRecord => ({ url, learnedAt: NOW - SETTLED_AFTER_MS + 1, contested: [] });
 const contested = (...urls: string[]): OriginRecord => ({ url: undefined, learnedAt: 0, contested: urls });
 
-const cases: [title: string, said: OperatorsWord, record: OriginRecord, members: (OriginAnnouncement | undefined)[], url: string | undefined, conflict: string[] | undefined, keeps: OriginRecord][] = [
+const cases: [
+  title: string,
+  said: OperatorsWord,
+  record: OriginRecord,
+  members: (OriginAnnouncement | undefined)[],
+  url: string | undefined,
+  conflict: string[] | undefined,
+  keeps: OriginRecord,
+][] = [
   ['nobody knows one', {}, unknown, [undefined, undefined], undefined, undefined, unknown],
   ['a member is configured', {}, unknown, [configured(A), undefined], A, undefined, { ...unknown, url: A, learnedAt: NOW }],
   ['a member has learned', {}, unknown, [learned(A)], A, undefined, { ...unknown, url: A, learnedAt: NOW }],
@@ -34,14 +49,49 @@ const cases: [title: string, said: OperatorsWord, record: OriginRecord, members:
   ['what members learned otherwise is seen too', { configured: A }, settled(A), [configured(A), learned(B)], A, [A, B], settled(A)],
   ['the charter wins over what was learned', { charter: B }, settled(A), [learned(B)], B, undefined, settled(B)],
   ['the charter wins over the configuration', { charter: B, configured: A }, settled(A), [], B, undefined, settled(B)],
-  ['a member that is behind is no contradiction of the charter', { charter: B, configured: A }, settled(A), [configured(A), learned(C)], B, undefined, settled(B)],
+  [
+    'a member that is behind is no contradiction of the charter',
+    { charter: B, configured: A },
+    settled(A),
+    [configured(A), learned(C)],
+    B,
+    undefined,
+    settled(B),
+  ],
   ['an embedded origin stays where it is', { charter: B, configured: EMBEDDED }, unknown, [], EMBEDDED, [EMBEDDED, B].sort(), unknown],
-  ['spelling is no difference', {}, unknown, [configured('https://A.example:443/'), configured(A)], A, undefined, { ...unknown, url: A, learnedAt: NOW }],
-  ['nonsense is no origin', {}, unknown, [configured('ftp://a'), configured('https://user:pass@a.example'), configured('embedded:'), configured('https://reg.embedded'), configured('')], undefined, undefined, unknown],
+  [
+    'spelling is no difference',
+    {},
+    unknown,
+    [configured('https://A.example:443/'), configured(A)],
+    A,
+    undefined,
+    { ...unknown, url: A, learnedAt: NOW },
+  ],
+  [
+    'nonsense is no origin',
+    {},
+    unknown,
+    [
+      configured('ftp://a'),
+      configured('https://user:pass@a.example'),
+      configured('embedded:'),
+      configured('https://reg.embedded'),
+      configured(''),
+    ],
+    undefined,
+    undefined,
+    unknown,
+  ],
 ];
 for (const [title, said, record, members, url, conflict, keeps] of cases) {
   test(`choosing the origin: ${title}`, (t) => {
-    const chosen = chooseOrigin(said, record, members.map((origin, i) => ({ peerId: `member-${i}`, origin, address: ELSEWHERE })), NOW);
+    const chosen = chooseOrigin(
+      said,
+      record,
+      members.map((origin, i) => ({ peerId: `member-${i}`, origin, address: ELSEWHERE })),
+      NOW,
+    );
     t.is(chosen.state.current?.url, url);
     t.deepEqual(chosen.state.conflict, conflict);
     t.deepEqual(chosen.record, keeps);
@@ -54,7 +104,10 @@ for (const [title, said, record, members, url, conflict, keeps] of cases) {
 test('an origin with a password in it is refused, and the rest normalized', (t) => {
   t.is(normalizeOriginUrl('https://user:secret@a.example'), undefined);
   t.is(normalizeOriginUrl('http://A.example:80/sub/'), 'http://a.example/sub');
-  t.is(normalizeOriginUrl('embedded:12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8'), 'embedded:12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8');
+  t.is(
+    normalizeOriginUrl('embedded:12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8'),
+    'embedded:12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8',
+  );
 });
 
 const HOLDER = EMBEDDED.slice('embedded:'.length);
@@ -76,17 +129,24 @@ test('two embedded origins of one name are two origins, and the conflict says wh
   const theirs = { peerId: OTHER, origin: { ...configured(`embedded:${OTHER}`), name: 'reg' }, address: ELSEWHERE };
   const { state } = chooseOrigin({ configured: EMBEDDED, name: 'reg' }, unknown, [theirs], NOW);
   t.deepEqual(state.conflict, [EMBEDDED, `embedded:${OTHER}`].sort());
-  t.is(state.reason, `different origins are named in this swarm (${EMBEDDED} called reg, embedded:${OTHER} called reg): this node uses ${EMBEDDED}; one node of a swarm may hold its origin (--origin embedded): start the others without`);
+  t.is(
+    state.reason,
+    `different origins are named in this swarm (${EMBEDDED} called reg, embedded:${OTHER} called reg): this node uses ${EMBEDDED}; one node of a swarm may hold its origin (--origin embedded): start the others without`,
+  );
   const { state: joining, record } = chooseOrigin({}, { ...settled(EMBEDDED), name: 'reg' }, [theirs], NOW);
   t.deepEqual(joining.current, { ...learned(EMBEDDED), name: 'reg' }, 'a node that knows one stays with it');
   t.is(record.url, EMBEDDED);
 });
 
-test('the holder\'s name reaches a chain of others as each of them meets it', async (t) => {
+test("the holder's name reaches a chain of others as each of them meets it", async (t) => {
   const swarm = new MemorySwarm();
   const [holder, near, far] = [await swarm.join(), await swarm.join({ connect: false }), await swarm.join({ connect: false })];
   const url = `embedded:${holder.self}`;
-  const [, ofNear, ofFar] = [new OriginDirectory(holder, { configured: url, name: 'reg' }), new OriginDirectory(near), new OriginDirectory(far)];
+  const [, ofNear, ofFar] = [
+    new OriginDirectory(holder, { configured: url, name: 'reg' }),
+    new OriginDirectory(near),
+    new OriginDirectory(far),
+  ];
   swarm.connect(near, far);
   swarm.connect(holder, near);
   await waitFor('the origin', () => ofNear.state.current?.name === 'reg' && ofFar.state.current !== undefined);
@@ -102,7 +162,8 @@ test('a port of this host, or of its own wire, is believed of nobody elsewhere',
     ['http://169.254.169.254', '/ip4/127.0.0.1/tcp/4001', undefined],
     ['http://127.0.0.1:8080', '/ip4/127.0.0.1/tcp/4001', 'http://127.0.0.1:8080'],
     ['http://10.0.0.1:8080', ELSEWHERE, 'http://10.0.0.1:8080'],
-  ] as const) t.is(chooseOrigin({}, unknown, [{ peerId: 'member', origin: configured(url), address }], NOW).state.current?.url, expected, url);
+  ] as const)
+    t.is(chooseOrigin({}, unknown, [{ peerId: 'member', origin: configured(url), address }], NOW).state.current?.url, expected, url);
 });
 
 test('one configured node teaches a chain of others; one that names another is seen, and followed by none that knows better', async (t) => {
@@ -127,7 +188,11 @@ test('one configured node teaches a chain of others; one that names another is s
   const ofLiar = new OriginDirectory(liar, { configured: B });
   swarm.connect(liar, c);
   await waitFor('c hears of the other one', () => ofC.state.conflict !== undefined);
-  t.deepEqual(ofC.state, { current: learned(A), conflict: [A, B], reason: `different origins are named in this swarm (${A}, ${B}): this node uses ${A}; give all nodes the same --origin, and see who names the other` });
+  t.deepEqual(ofC.state, {
+    current: learned(A),
+    conflict: [A, B],
+    reason: `different origins are named in this swarm (${A}, ${B}): this node uses ${A}; give all nodes the same --origin, and see who names the other`,
+  });
   swarm.isolate(b);
   await waitFor('the honest one to be away', () => c.peers().length === 1);
   t.deepEqual(ofC.state.current, learned(A));

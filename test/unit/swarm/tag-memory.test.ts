@@ -7,10 +7,21 @@ const ORIGIN = 'https://registry.example';
 const [older, newer] = [Digest.of(Buffer.from('older')), Digest.of(Buffer.from('newer'))];
 
 /** One node each, which remembers what is given for `app:latest`; the first asks. */
-async function memories(remembered: (RememberedTag | undefined)[], faults: MemoryFaults = {}, now = 1_000_000): Promise<{ asker: TagMemory; swarm: MemorySwarm }> {
+async function memories(
+  remembered: (RememberedTag | undefined)[],
+  faults: MemoryFaults = {},
+  now = 1_000_000,
+): Promise<{ asker: TagMemory; swarm: MemorySwarm }> {
   const swarm = new MemorySwarm(faults);
   const nodes = await swarm.joinAll(remembered.length);
-  const [asker] = nodes.map((node, i) => new TagMemory(node, (origin, repository, tag) => (origin === ORIGIN && repository === 'app' && tag === 'latest' ? remembered[i] : undefined), { now: () => now }));
+  const [asker] = nodes.map(
+    (node, i) =>
+      new TagMemory(
+        node,
+        (origin, repository, tag) => (origin === ORIGIN && repository === 'app' && tag === 'latest' ? remembered[i] : undefined),
+        { now: () => now },
+      ),
+  );
   return { asker: asker!, swarm };
 }
 
@@ -20,9 +31,21 @@ test('the newest mapping that enough hosts agree on wins, and is as old as the l
   t.is(weigh([], 1), undefined);
   t.deepEqual(weigh([said('a', older, 1000), said('b', newer, 3000)], 1), { digest: newer, checkedAt: 3000, witnesses: ['b'] });
   t.is(weigh([said('liar', newer, 9000)], 2), undefined);
-  t.deepEqual(weigh([said('liar', newer, 9000), said('a', older, 1000), said('b', older, 2000), said('c', older, 3000)], 2), { digest: older, checkedAt: 2000, witnesses: ['a', 'b', 'c'] });
-  t.is(weigh([said('liar', newer, 9000, 'host'), said('its other name', newer, 9000, 'host')], 2), undefined, 'identities of one host are one witness');
-  t.deepEqual(weigh([said('liar', older, 9000), said('a', older, 1000), said('b', newer, 2000), said('c', newer, 2000)], 2), { digest: newer, checkedAt: 2000, witnesses: ['b', 'c'] }, 'nobody makes the old look new');
+  t.deepEqual(weigh([said('liar', newer, 9000), said('a', older, 1000), said('b', older, 2000), said('c', older, 3000)], 2), {
+    digest: older,
+    checkedAt: 2000,
+    witnesses: ['a', 'b', 'c'],
+  });
+  t.is(
+    weigh([said('liar', newer, 9000, 'host'), said('its other name', newer, 9000, 'host')], 2),
+    undefined,
+    'identities of one host are one witness',
+  );
+  t.deepEqual(
+    weigh([said('liar', older, 9000), said('a', older, 1000), said('b', newer, 2000), said('c', newer, 2000)], 2),
+    { digest: newer, checkedAt: 2000, witnesses: ['b', 'c'] },
+    'nobody makes the old look new',
+  );
 });
 
 test('one member of several cannot say what a tag means; two can, and one can where there are only two', async (t) => {
@@ -45,7 +68,9 @@ test('nobody knows: undefined', async (t) => {
 });
 
 test('a member that goes before it answers is done without', async (t) => {
-  const { asker, swarm } = await memories([undefined, { digest: older, checkedAt: 1000 }, { digest: newer, checkedAt: 3000 }], { drop: (_from, to) => to === swarm.nodes[2]!.self });
+  const { asker, swarm } = await memories([undefined, { digest: older, checkedAt: 1000 }, { digest: newer, checkedAt: 3000 }], {
+    drop: (_from, to) => to === swarm.nodes[2]!.self,
+  });
   const found = asker.ask(ORIGIN, 'app', 'latest');
   swarm.isolate(swarm.nodes[2]!);
   t.like((await found).agreed, { digest: older, checkedAt: 1000 });

@@ -47,7 +47,8 @@ export class Announcer {
     const news = this.#firstNews(fetching);
     const { mostNewsMs, meshNewsMs, meshNewsNeighbours, newsPieces, relayNewsMs } = this.#limits;
     const few = isMesh ? Math.min(1, fetching.length / meshNewsNeighbours) : 1;
-    const interval = few * Math.max(isMesh ? meshNewsMs : relayNewsMs, Math.min(mostNewsMs, (isMesh ? newsPieces : newsPieces / 2) * pieceMs));
+    const interval =
+      few * Math.max(isMesh ? meshNewsMs : relayNewsMs, Math.min(mostNewsMs, (isMesh ? newsPieces : newsPieces / 2) * pieceMs));
     if (this.#pieces.length > 0 && fetching.length > 0 && now - this.#toldAt >= interval) {
       const lacked = this.#pieces.filter((piece) => fetching.some(({ bits }) => !bits.has(piece)));
       const peers = fetching.filter(({ bits }) => lacked.some((piece) => !bits.has(piece))).map(({ peer }) => peer);
@@ -55,7 +56,8 @@ export class Announcer {
       this.#pieces = [];
       this.#toldAt = now;
     }
-    if (coordinator === undefined || this.#forCoordinator.length === 0 || now - this.#coordinatorToldAt < this.#limits.coordinatorNewsMs) return news;
+    if (coordinator === undefined || this.#forCoordinator.length === 0 || now - this.#coordinatorToldAt < this.#limits.coordinatorNewsMs)
+      return news;
     news.push({ peers: [coordinator], forZone: false, runs: runsOf(this.#forCoordinator) });
     this.#forCoordinator = [];
     this.#coordinatorToldAt = now;

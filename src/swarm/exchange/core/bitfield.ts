@@ -25,7 +25,10 @@ export class Bitfield {
     const bits = new Bitfield(length);
     const spare = bits.#bytes.length * 8 - length;
     if (bytes.length !== bits.#bytes.length || (spare > 0 && (bytes.at(-1)! & ((1 << spare) - 1)) !== 0)) {
-      throw new LayerswarmError('peer-misbehaved', `expected a bitfield of ${length} pieces, received ${bytes.length} bytes that do not fit`);
+      throw new LayerswarmError(
+        'peer-misbehaved',
+        `expected a bitfield of ${length} pieces, received ${bytes.length} bytes that do not fit`,
+      );
     }
     bits.#bytes.set(bytes);
     for (const byte of bytes) bits.#count += popCount(byte);

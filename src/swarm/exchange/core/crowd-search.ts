@@ -64,7 +64,8 @@ export class CrowdSearch {
   }
 
   remove(member: string): void {
-    for (const members of [this.#near, ...this.#far.map(({ members }) => members)]) if (members.includes(member)) members.splice(members.indexOf(member), 1);
+    for (const members of [this.#near, ...this.#far.map(({ members }) => members)])
+      if (members.includes(member)) members.splice(members.indexOf(member), 1);
     for (const members of [this.#asked, this.#awaited, this.#found]) members.delete(member);
   }
 

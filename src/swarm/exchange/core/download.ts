@@ -271,7 +271,14 @@ export class Download {
   }
 
   #beginRead(extent: Extent, source: string | undefined, now: number): Read {
-    const read: Read = { extent, source, startedAt: now, toldFirst: oneOfEachZone(this.#neighbourhood.fetching, this.#random).map(({ peer }) => peer), arrived: 0, ...awaitedSince(now) };
+    const read: Read = {
+      extent,
+      source,
+      startedAt: now,
+      toldFirst: oneOfEachZone(this.#neighbourhood.fetching, this.#random).map(({ peer }) => peer),
+      arrived: 0,
+      ...awaitedSince(now),
+    };
     this.#reads.begin(read);
     this.#table.claim([extent.first, extent.count]);
     return read;
@@ -313,7 +320,12 @@ export class Download {
     if (pieces === 0) return;
     this.#leasePending = true;
     const urgent = this.reach !== 'some' || now - (this.#arrivedAt ?? now) > this.#limits.urgentAfterMs;
-    commands.push({ type: 'ask-lease', pieces, urgent, active: [...this.#reads.reads.values()].filter(({ isSilent }) => !isSilent).map(({ extent }): Run => [extent.first, extent.count]) });
+    commands.push({
+      type: 'ask-lease',
+      pieces,
+      urgent,
+      active: [...this.#reads.reads.values()].filter(({ isSilent }) => !isSilent).map(({ extent }): Run => [extent.first, extent.count]),
+    });
   }
 
   #planFetches(now: number, commands: Command[]): void {
@@ -322,13 +334,30 @@ export class Download {
     const direct = holders.length === 0 || this.#neighbourhood.isCrowd(now) ? [] : holders;
     const most = this.#mostAsked;
     const room = most - this.#asked;
-    const relayed = (offered.size > 0 && room > 0) || isEndgame(this.#table) || relays.some(({ forZone }) => forZone.size > 0) ? relays : [];
+    const relayed =
+      (offered.size > 0 && room > 0) || isEndgame(this.#table) || relays.some(({ forZone }) => forZone.size > 0) ? relays : [];
     if (direct.length === 0 && relayed.length === 0) return;
     planFetches({
-      table: this.#table, sources: direct.length === 0 ? relayed : [...direct, ...relayed], room, longest: Math.min(LONGEST_RUN, Math.floor(most / RUNS_ASKED)), limits: this.#limits, guard: this.#guard,
-      patienceMs: this.#patienceMs, now, random: this.#random,
+      table: this.#table,
+      sources: direct.length === 0 ? relayed : [...direct, ...relayed],
+      room,
+      longest: Math.min(LONGEST_RUN, Math.floor(most / RUNS_ASKED)),
+      limits: this.#limits,
+      guard: this.#guard,
+      patienceMs: this.#patienceMs,
+      now,
+      random: this.#random,
       begin: (source, [first, count]) => {
-        const fetch: Fetch = { id: this.#nextFetch++, peer: source.peer, first, count, startedAt: now, relayed: source.relays, arrived: 0, ...awaitedSince(now) };
+        const fetch: Fetch = {
+          id: this.#nextFetch++,
+          peer: source.peer,
+          first,
+          count,
+          startedAt: now,
+          relayed: source.relays,
+          arrived: 0,
+          ...awaitedSince(now),
+        };
         source.fetches.set(fetch.id, fetch);
         this.#table.claim([first, count]);
         if (fetch.relayed) this.#asked += count;
@@ -350,7 +379,10 @@ export class Download {
 
   /** Pieces that may be asked of members that fetch themselves. */
   get #mostAsked(): number {
-    return Math.max(this.#limits.askedPieces, Math.floor((this.#rate.bytesPerSecond * this.#limits.askedMs) / 1000 / this.layout.pieceLength));
+    return Math.max(
+      this.#limits.askedPieces,
+      Math.floor((this.#rate.bytesPerSecond * this.#limits.askedMs) / 1000 / this.layout.pieceLength),
+    );
   }
 
   #planCancels(commands: Command[]): void {
@@ -364,8 +396,10 @@ export class Download {
 
   #planNews(now: number, commands: Command[]): void {
     const { fetching } = this.#neighbourhood;
-    const coordinator = this.coordinator === undefined || this.neighbours.get(this.coordinator)?.role === 'fetching' ? undefined : this.coordinator;
-    for (const news of this.#announcer.news(fetching, coordinator, this.reach === 'all', this.#pieceMs, now)) commands.push({ type: 'have', ...news });
+    const coordinator =
+      this.coordinator === undefined || this.neighbours.get(this.coordinator)?.role === 'fetching' ? undefined : this.coordinator;
+    for (const news of this.#announcer.news(fetching, coordinator, this.reach === 'all', this.#pieceMs, now))
+      commands.push({ type: 'have', ...news });
   }
 
   /** A holder, drawn by chance so that they share the work, or undefined: the origin. */

@@ -49,7 +49,10 @@ export function planFetches(plan: FetchPlan): void {
   while (idle.length > 0) {
     if (plan.room <= 0 && !isEnd && idle.every(({ relays }) => relays)) return;
     const source = leastBusy(idle, plan.random);
-    const run = source.near || far >= 1 ? (pick(plan, source, source.near ? undefined : importable) ?? (isEnd ? pickEndgame(plan, source) : undefined)) : undefined;
+    const run =
+      source.near || far >= 1
+        ? (pick(plan, source, source.near ? undefined : importable) ?? (isEnd ? pickEndgame(plan, source) : undefined))
+        : undefined;
     if (run !== undefined) {
       if (source.relays) plan.room -= run[1];
       if (!source.near) far--;
@@ -97,10 +100,20 @@ function hasAny(bits: Bitfield, { pieces, size }: PieceSet): boolean {
   return false;
 }
 
-function pick({ limits, longest, random, room, table }: FetchPlan, source: Neighbour, may: ((piece: number) => boolean) | undefined): Run | undefined {
+function pick(
+  { limits, longest, random, room, table }: FetchPlan,
+  source: Neighbour,
+  may: ((piece: number) => boolean) | undefined,
+): Run | undefined {
   if (source.relays) return room > 0 ? pickRarest(table, source.bits, Math.min(room, longest), random, may) : undefined;
   const from = table.firstMissing();
-  return pickInOrder(table, source.bits, from, from + Math.ceil(limits.windowBytes / table.layout.pieceLength), runPieces(source, table.layout.pieceLength, limits));
+  return pickInOrder(
+    table,
+    source.bits,
+    from,
+    from + Math.ceil(limits.windowBytes / table.layout.pieceLength),
+    runPieces(source, table.layout.pieceLength, limits),
+  );
 }
 
 export function isEndgame({ have, layout }: PieceTable): boolean {

@@ -69,7 +69,17 @@ export interface LeaseLimits {
 }
 
 export const LEASE_LIMITS: LeaseLimits = {
-  pieceMs: 2500, minLeases: 8, firstLeases: 32, maxLeases: 64, expireAfterMs: 6000, expirePieces: 4, firstPieceMs: 24_000, failurePauseMs: 5000, takeoverMs: 300, retryMs: 100, stuckMs: 3000,
+  pieceMs: 2500,
+  minLeases: 8,
+  firstLeases: 32,
+  maxLeases: 64,
+  expireAfterMs: 6000,
+  expirePieces: 4,
+  firstPieceMs: 24_000,
+  failurePauseMs: 5000,
+  takeoverMs: 300,
+  retryMs: 100,
+  stuckMs: 3000,
 };
 
 /**
@@ -116,7 +126,14 @@ export class LeaseTable {
   }
 
   /** The member asks for `pieces` or fewer; `bits` is what it has, `active` what it is reading under earlier leases. */
-  request(member: string, bits: Bitfield, active: readonly Run[], pieces: number, now: number, { doubted, ranges }: LeaseCircumstances = {}): LeaseAnswer {
+  request(
+    member: string,
+    bits: Bitfield,
+    active: readonly Run[],
+    pieces: number,
+    now: number,
+    { doubted, ranges }: LeaseCircumstances = {},
+  ): LeaseAnswer {
     this.touchedAt = now;
     // Whoever knows says it again each time; before anybody does, one reads to find out.
     if (ranges !== 'unknown') this.#ranges = ranges ?? 'heeded';
@@ -132,7 +149,9 @@ export class LeaseTable {
 
     if (doubted?.(member) === true && this.#leavesToOthers(member, bits, doubted, now)) return { waitMs: this.#limits.takeoverMs };
 
-    let free = this.#sawSomebodyComplete(member) ? [] : runsWhere(this.layout.pieceCount, (piece) => this.#held[piece] === 0 && this.#leased[piece] === 0);
+    let free = this.#sawSomebodyComplete(member)
+      ? []
+      : runsWhere(this.layout.pieceCount, (piece) => this.#held[piece] === 0 && this.#leased[piece] === 0);
     if (free.length > 0) this.#waiting.delete(member);
     else if (this.#isStuck(member, bits, now)) {
       this.#leaveMute(member, now);
@@ -219,7 +238,9 @@ export class LeaseTable {
   /** Nobody else has the origin's answer open, to read on in it. */
   #mayRead(member: string, now: number): boolean {
     const reader = this.#reader === undefined ? undefined : this.#members.get(this.#reader);
-    return this.#reader === member || reader === undefined || reader.completed !== undefined || now - reader.heardAt >= this.#limits.stuckMs;
+    return (
+      this.#reader === member || reader === undefined || reader.completed !== undefined || now - reader.heardAt >= this.#limits.stuckMs
+    );
   }
 
   /** Others fetch whom nothing speaks against, or may be about to say so. */
@@ -280,7 +301,9 @@ export class LeaseTable {
   #adopt(holder: string, active: readonly Run[], now: number): void {
     for (const [first, count] of active.slice(0, this.#limits.maxLeases)) {
       const end = Math.min(this.layout.pieceCount, first + count);
-      const known = [...this.#leases.values()].some((lease) => lease.holder === holder && lease.first <= first && end <= lease.first + lease.count);
+      const known = [...this.#leases.values()].some(
+        (lease) => lease.holder === holder && lease.first <= first && end <= lease.first + lease.count,
+      );
       if (!known && end > first) this.#grant(holder, first, end - first, now);
     }
   }
@@ -291,7 +314,10 @@ export class LeaseTable {
 
   get #mostLeases(): number {
     const { firstLeases, maxLeases, minLeases, pieceMs } = this.#limits;
-    return Math.min(maxLeases, this.#piecesPerSecond === 0 ? firstLeases : Math.max(minLeases, Math.floor((this.#piecesPerSecond * pieceMs) / 1000)));
+    return Math.min(
+      maxLeases,
+      this.#piecesPerSecond === 0 ? firstLeases : Math.max(minLeases, Math.floor((this.#piecesPerSecond * pieceMs) / 1000)),
+    );
   }
 
   #expire(now: number): void {

@@ -58,7 +58,14 @@ export class Neighbourhood {
   /** It is to be asked again for what it says that it has. */
   forgive(peer: string, now: number): void {
     const neighbour = this.all.get(peer);
-    if (neighbour !== undefined) this.#ask(neighbour, () => { neighbour.forgive(); }, now);
+    if (neighbour !== undefined)
+      this.#ask(
+        neighbour,
+        () => {
+          neighbour.forgive();
+        },
+        now,
+      );
   }
 
   /** It has fallen silent: what it has is had from others, or read. */
@@ -70,7 +77,13 @@ export class Neighbourhood {
 
   /** It is heard again. */
   unmute(neighbour: Neighbour, now: number): void {
-    this.#ask(neighbour, () => { neighbour.heardAgain(); }, now);
+    this.#ask(
+      neighbour,
+      () => {
+        neighbour.heardAgain();
+      },
+      now,
+    );
   }
 
   #ask(neighbour: Neighbour, again: () => void, now: number): void {
@@ -93,7 +106,10 @@ export class Neighbourhood {
 
   #isCrowdOf(fits: (neighbour: Neighbour) => boolean, now: number): boolean {
     const count = (neighbours: readonly Neighbour[]): number => neighbours.reduce((sum, neighbour) => sum + Number(fits(neighbour)), 0);
-    const holding = count(this.holders.filter(({ isSilent, pausedUntil }) => pausedUntil <= now && !isSilent)) + count(this.relays) - count(this.fetching);
+    const holding =
+      count(this.holders.filter(({ isSilent, pausedUntil }) => pausedUntil <= now && !isSilent)) +
+      count(this.relays) -
+      count(this.fetching);
     return count(this.fetching) + 1 > holding;
   }
 

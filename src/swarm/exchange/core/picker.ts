@@ -13,7 +13,13 @@ export function pickInOrder(table: PieceTable, has: Bitfield, from: number, befo
  * A run that starts at an offered piece that `has` holds and the fewest other neighbours have; equals are drawn by `random` in [0, 1).
  * All its pieces pass `may`.
  */
-export function pickRarest(table: PieceTable, has: Bitfield, longest: number, random: () => number, may: (piece: number) => boolean = anyPiece): Run | undefined {
+export function pickRarest(
+  table: PieceTable,
+  has: Bitfield,
+  longest: number,
+  random: () => number,
+  may: (piece: number) => boolean = anyPiece,
+): Run | undefined {
   const { availability, offered } = table;
   let best = -1;
   let fewest = Infinity;
@@ -35,7 +41,14 @@ export function pickRarest(table: PieceTable, has: Bitfield, longest: number, ra
 
 function extend(table: PieceTable, has: Bitfield, first: number, longest: number, may: (piece: number) => boolean): Run {
   let count = 1;
-  while (count < longest && first + count < table.layout.pieceCount && table.wanted(first + count) && has.has(first + count) && may(first + count)) count++;
+  while (
+    count < longest &&
+    first + count < table.layout.pieceCount &&
+    table.wanted(first + count) &&
+    has.has(first + count) &&
+    may(first + count)
+  )
+    count++;
   return [first, count];
 }
 

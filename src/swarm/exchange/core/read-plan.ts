@@ -64,7 +64,8 @@ export class ReadPlan {
 
   #remainingBytes(): number {
     let bytes = 0;
-    for (const { extent, arrived, isSilent } of this.reads.values()) if (!isSilent) bytes += Math.max(0, extent.count - arrived) * this.#layout.pieceLength;
+    for (const { extent, arrived, isSilent } of this.reads.values())
+      if (!isSilent) bytes += Math.max(0, extent.count - arrived) * this.#layout.pieceLength;
     return bytes;
   }
 }

@@ -15,6 +15,6 @@ export function makeStrip(pieceCount: number, sourceOf: (piece: number) => Piece
   return Uint8Array.from({ length: STRIP_CELLS }, (_, cell) => {
     const source = sourceOf(Math.floor(((cell + 0.5) * pieceCount) / STRIP_CELLS));
     if (source === 'missing' || source === 'here') return CELL[source];
-    return source.peer === undefined ? CELL.origin : codes.get(source.peer) ?? CELL.otherPeer;
+    return source.peer === undefined ? CELL.origin : (codes.get(source.peer) ?? CELL.otherPeer);
   });
 }

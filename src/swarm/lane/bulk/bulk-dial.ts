@@ -35,7 +35,13 @@ export interface Dialled {
  * Connects to the first address that answers as the peer, and shows the ticket there.
  * @throws what the last attempt threw
  */
-export async function dialFirst(identity: BulkIdentity, addresses: readonly BulkAddress[], credentials: BulkCredentials, timeoutMs: number, signal: AbortSignal): Promise<Dialled> {
+export async function dialFirst(
+  identity: BulkIdentity,
+  addresses: readonly BulkAddress[],
+  credentials: BulkCredentials,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Dialled> {
   const won = new AbortController();
   const attempts = addresses.map(async (address, i) => {
     const either = AbortSignal.any([signal, won.signal]);
@@ -56,7 +62,13 @@ export async function dialFirst(identity: BulkIdentity, addresses: readonly Bulk
 }
 
 /** Connects until it is to the thread that is meant. @throws as `dialBulk` */
-async function dialThread(identity: BulkIdentity, address: BulkAddress, credentials: BulkCredentials, timeoutMs: number, signal: AbortSignal): Promise<Dialled> {
+async function dialThread(
+  identity: BulkIdentity,
+  address: BulkAddress,
+  credentials: BulkCredentials,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Dialled> {
   for (let dials = 1; ; dials++) {
     try {
       return await dialBulk(identity, address, credentials, timeoutMs, signal);
@@ -71,25 +83,43 @@ async function dialThread(identity: BulkIdentity, address: BulkAddress, credenti
  * Connects to a bulk port, and makes certain who has it.
  * @throws `peer-gone` (cannot be reached), `timeout`, `peer-misbehaved` (it is somebody else), `aborted`
  */
-async function dialBulk(identity: BulkIdentity, { host, port }: BulkAddress, { fingerprint, thread }: BulkCredentials, timeoutMs: number, signal: AbortSignal): Promise<Dialled> {
+async function dialBulk(
+  identity: BulkIdentity,
+  { host, port }: BulkAddress,
+  { fingerprint, thread }: BulkCredentials,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Dialled> {
   const where = `${host}:${port}`;
   const arena = new ReadArena();
   // `onread` is documented for both, and typed for plain sockets alone.
   const options: ConnectionOptions & { onread: OnReadOpts } = {
-    ...tlsOptions(identity), host, port, rejectUnauthorized: false, ALPNProtocols: [bulkAlpn(thread)], onread: arena.onread,
+    ...tlsOptions(identity),
+    host,
+    port,
+    rejectUnauthorized: false,
+    ALPNProtocols: [bulkAlpn(thread)],
+    onread: arena.onread,
   };
   const socket = connect(options);
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(() => { reject(new LayerswarmError('timeout', `the bulk port ${where} did not answer within ${timeoutMs} ms`)); }, timeoutMs);
-  const onAbort = (): void => { reject(new LayerswarmError('aborted', `dialling ${where} was aborted`, { cause: signal.reason })); };
-  const onError = (cause: Error): void => { reject(new LayerswarmError('peer-gone', `the bulk port ${where} cannot be reached`, { cause })); };
+  const timer = setTimeout(() => {
+    reject(new LayerswarmError('timeout', `the bulk port ${where} did not answer within ${timeoutMs} ms`));
+  }, timeoutMs);
+  const onAbort = (): void => {
+    reject(new LayerswarmError('aborted', `dialling ${where} was aborted`, { cause: signal.reason }));
+  };
+  const onError = (cause: Error): void => {
+    reject(new LayerswarmError('peer-gone', `the bulk port ${where} cannot be reached`, { cause }));
+  };
   socket.once('secureConnect', resolve);
   socket.on('error', onError);
   if (signal.aborted) onAbort();
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     await promise;
-    if (Buffer.compare(peerFingerprint(socket, thread), fingerprint) !== 0) throw new LayerswarmError('peer-misbehaved', `the bulk port ${where} has another certificate than the peer said`);
+    if (Buffer.compare(peerFingerprint(socket, thread), fingerprint) !== 0)
+      throw new LayerswarmError('peer-misbehaved', `the bulk port ${where} has another certificate than the peer said`);
     return { socket, arena };
   } catch (error) {
     socket.destroy();

@@ -51,10 +51,16 @@ export class BulkListener {
       handshakeTimeout: ADMISSION_TIMEOUT_MS,
       noDelay: true,
     });
-    this.#server.on('connection', (raw: Socket) => { this.#onConnection(raw); });
-    this.#server.on('secureConnection', (socket) => { this.#onSecure(socket); });
+    this.#server.on('connection', (raw: Socket) => {
+      this.#onConnection(raw);
+    });
+    this.#server.on('secureConnection', (socket) => {
+      this.#onSecure(socket);
+    });
     // Scanners, timeouts, other protocols: nothing that this node could act on.
-    this.#server.on('tlsClientError', (_error, socket) => { socket.destroy(); });
+    this.#server.on('tlsClientError', (_error, socket) => {
+      socket.destroy();
+    });
   }
 
   /** @throws `port-taken`, `config-invalid` */
@@ -64,7 +70,11 @@ export class BulkListener {
       else await listening(this.#server, { host, port, reusePort: shared === 'next' });
     } catch (cause) {
       const taken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
-      throw new LayerswarmError(taken ? 'port-taken' : 'config-invalid', `the bulk port ${host}:${port} cannot be listened on${taken ? ': another program has it; choose another with --bulk' : ''}`, { cause });
+      throw new LayerswarmError(
+        taken ? 'port-taken' : 'config-invalid',
+        `the bulk port ${host}:${port} cannot be listened on${taken ? ': another program has it; choose another with --bulk' : ''}`,
+        { cause },
+      );
     }
     return (this.#server.address() as AddressInfo).port;
   }
@@ -98,7 +108,9 @@ export class BulkListener {
     pending.add(key);
     this.#pendingCount += 1;
     this.#pending.set(address, pending);
-    raw.once('close', () => { this.#settle(address, key); });
+    raw.once('close', () => {
+      this.#settle(address, key);
+    });
   }
 
   #settle(address: string, key: string): void {
@@ -109,8 +121,12 @@ export class BulkListener {
   }
 
   #onSecure(socket: TLSSocket): void {
-    const timer = setTimeout(() => { socket.destroy(); }, ADMISSION_TIMEOUT_MS);
-    const onError = (): void => { socket.destroy(); };
+    const timer = setTimeout(() => {
+      socket.destroy();
+    }, ADMISSION_TIMEOUT_MS);
+    const onError = (): void => {
+      socket.destroy();
+    };
     let received = Buffer.alloc(0);
     const onData = (chunk: Buffer): void => {
       received = Buffer.concat([received, chunk]);
@@ -130,7 +146,9 @@ export class BulkListener {
     };
     socket.on('data', onData);
     socket.on('error', onError);
-    socket.once('close', () => { clearTimeout(timer); });
+    socket.once('close', () => {
+      clearTimeout(timer);
+    });
   }
 
   /** The opener sends nothing behind its ticket before it is greeted. */
@@ -150,7 +168,9 @@ async function freePort(host: string, port: number): Promise<number> {
   const server = createPlainServer();
   await listening(server, { host, port });
   const { port: free } = server.address() as AddressInfo;
-  await new Promise((resolve) => { server.close(resolve); });
+  await new Promise((resolve) => {
+    server.close(resolve);
+  });
   return free;
 }
 

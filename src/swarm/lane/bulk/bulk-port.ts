@@ -39,8 +39,12 @@ export class BulkPort {
     this.#host = host;
     this.#sessions = sessions;
     this.#listener = new BulkListener({
-      identity: this.#identity, tickets: this.#tickets, thread,
-      onAdmitted: (socket, ticket) => { this.onOpened?.(this.#attach(ticket.route, socket, undefined, 'acceptor'), ticket); },
+      identity: this.#identity,
+      tickets: this.#tickets,
+      thread,
+      onAdmitted: (socket, ticket) => {
+        this.onOpened?.(this.#attach(ticket.route, socket, undefined, 'acceptor'), ticket);
+      },
     });
   }
 
@@ -68,10 +72,24 @@ export class BulkPort {
   }
 
   /** Opens a lane to the first address that answers as the peer. @throws `peer-gone`, `timeout`, `peer-misbehaved`, `aborted` */
-  async dial(route: Route, addresses: readonly BulkAddress[], { fingerprint, ticket }: BulkOffer, timeoutMs: number, signal: AbortSignal): Promise<SessionLane> {
-    const { socket, arena } = await dialFirst(this.#identity, addresses.slice(0, MAX_ADDRESSES), { fingerprint, ticket, thread: parseRoute(route).thread }, timeoutMs, signal);
+  async dial(
+    route: Route,
+    addresses: readonly BulkAddress[],
+    { fingerprint, ticket }: BulkOffer,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<SessionLane> {
+    const { socket, arena } = await dialFirst(
+      this.#identity,
+      addresses.slice(0, MAX_ADDRESSES),
+      { fingerprint, ticket, thread: parseRoute(route).thread },
+      timeoutMs,
+      signal,
+    );
     const lane = this.#attach(route, socket, arena, 'opener');
-    const giveUp = (): void => { void lane.close(); };
+    const giveUp = (): void => {
+      void lane.close();
+    };
     signal.addEventListener('abort', giveUp, { once: true });
     const timer = setTimeout(giveUp, timeoutMs);
     try {
@@ -97,12 +115,19 @@ export class BulkPort {
   }
 
   #attach(route: Route, socket: TLSSocket, arena: ReadArena | undefined, role: 'opener' | 'acceptor'): SessionLane {
-    return this.#sessions.attach(new TlsTransport(socket, arena), { route, kind: 'tls', role, host: hostGroup(socket.remoteAddress ?? '') });
+    return this.#sessions.attach(new TlsTransport(socket, arena), {
+      route,
+      kind: 'tls',
+      role,
+      host: hostGroup(socket.remoteAddress ?? ''),
+    });
   }
 }
 
 function ownAddresses(withIPv6: boolean): string[] {
   const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  const reachable = all.filter(({ address, family, internal }) => !internal && isIP(address) !== 0 && (family === 'IPv4' || (withIPv6 && !address.startsWith('fe80'))));
+  const reachable = all.filter(
+    ({ address, family, internal }) => !internal && isIP(address) !== 0 && (family === 'IPv4' || (withIPv6 && !address.startsWith('fe80'))),
+  );
   return (reachable.length > 0 ? reachable : all.filter(({ family }) => family === 'IPv4')).map(({ address }) => address);
 }

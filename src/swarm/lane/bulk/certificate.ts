@@ -31,7 +31,11 @@ export function makeBulkIdentity(): BulkIdentity {
   const algorithm = der(SEQUENCE, der(OBJECT_IDENTIFIER, ECDSA_WITH_SHA256));
   const name = der(SEQUENCE, der(SET, der(SEQUENCE, der(OBJECT_IDENTIFIER, COMMON_NAME), der(UTF8_STRING, Buffer.from('layerswarm')))));
   // RFC 5280, 4.1.2.5: no well-defined expiration. Clocks of new machines are wrong often enough.
-  const validity = der(SEQUENCE, der(GENERALIZED_TIME, Buffer.from('20000101000000Z')), der(GENERALIZED_TIME, Buffer.from('99991231235959Z')));
+  const validity = der(
+    SEQUENCE,
+    der(GENERALIZED_TIME, Buffer.from('20000101000000Z')),
+    der(GENERALIZED_TIME, Buffer.from('99991231235959Z')),
+  );
   const body = der(
     SEQUENCE,
     der(VERSION, der(INTEGER, Buffer.of(2))),

@@ -45,8 +45,13 @@ export class TlsLaneHub {
     this.#port = port;
     this.#control = control;
     this.#options = options;
-    port.onOpened = (lane, { asked }) => { this.#onOpened(lane, asked); };
-    control.handle('bulk-open', ({ fingerprint, from }, { peerId }) => ({ type: 'bulk-ticket', offer: port.offer(routeTo(peerId, from), fingerprint, false) }));
+    port.onOpened = (lane, { asked }) => {
+      this.#onOpened(lane, asked);
+    };
+    control.handle('bulk-open', ({ fingerprint, from }, { peerId }) => ({
+      type: 'bulk-ticket',
+      offer: port.offer(routeTo(peerId, from), fingerprint, false),
+    }));
     control.handle('bulk-dial', async ({ offer, from }, peer) => {
       const route = routeTo(peer.peerId, from);
       const lane = await this.#dial(route, peer, offer, AbortSignal.timeout(OPEN_TIMEOUT_MS));
@@ -86,14 +91,20 @@ export class TlsLaneHub {
       return lane;
     } catch (error) {
       this.#retryAt.set(route, this.#now() + (this.#options.retryMs ?? DEFAULT_RETRY_MS));
-      if (deadline.aborted) throw new LayerswarmError('timeout', `no TLS lane to peer ${route} within ${OPEN_TIMEOUT_MS} ms`, { cause: error });
+      if (deadline.aborted)
+        throw new LayerswarmError('timeout', `no TLS lane to peer ${route} within ${OPEN_TIMEOUT_MS} ms`, { cause: error });
       throw error;
     }
   }
 
   async #negotiate(route: Route, signal: AbortSignal): Promise<SessionLane> {
     const { peerId, thread } = parseRoute(route);
-    const { offer } = await this.#control.request(peerId, { type: 'bulk-open', fingerprint: this.#port.fingerprint, from: this.#thread, to: thread }, 'bulk-ticket', { signal });
+    const { offer } = await this.#control.request(
+      peerId,
+      { type: 'bulk-open', fingerprint: this.#port.fingerprint, from: this.#thread, to: thread },
+      'bulk-ticket',
+      { signal },
+    );
     const peer = this.#control.peer(peerId);
     if (peer === undefined) throw new LayerswarmError('peer-gone', `peer ${peerId} is not connected`);
     try {
@@ -110,7 +121,12 @@ export class TlsLaneHub {
     const { peerId, thread } = parseRoute(route);
     this.#expected.set(route, resolve);
     try {
-      await this.#control.request(peerId, { type: 'bulk-dial', offer: this.#port.offer(route, fingerprint, true), from: this.#thread, to: thread }, 'ok', { signal });
+      await this.#control.request(
+        peerId,
+        { type: 'bulk-dial', offer: this.#port.offer(route, fingerprint, true), from: this.#thread, to: thread },
+        'ok',
+        { signal },
+      );
       return await unlessAborted(promise, signal);
     } finally {
       this.#expected.delete(route);

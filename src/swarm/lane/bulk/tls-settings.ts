@@ -19,7 +19,8 @@ export function tlsOptions({ key, certificate }: BulkIdentity): SecureContextOpt
 export function peerFingerprint(socket: TLSSocket, thread: number): Buffer {
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) throw new LayerswarmError('peer-misbehaved', 'the bulk connection came without a certificate');
-  if (socket.alpnProtocol !== bulkAlpn(thread)) throw new LayerswarmError('peer-misbehaved', `the bulk connection is not for ${bulkAlpn(thread)}`);
+  if (socket.alpnProtocol !== bulkAlpn(thread))
+    throw new LayerswarmError('peer-misbehaved', `the bulk connection is not for ${bulkAlpn(thread)}`);
   if (socket.isSessionReused()) throw new LayerswarmError('peer-misbehaved', 'the bulk connection resumes an earlier session');
   return fingerprintOf(certificate.raw);
 }

@@ -97,14 +97,19 @@ export class TlsTransport implements LaneTransport {
     this.#arena = dialledInto ?? new ReadArena();
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    socket.on('error', (error) => { this.#error = error; });
+    socket.on('error', (error) => {
+      this.#error = error;
+    });
     socket.on('close', () => {
       // What came before the end is delivered before the end.
       this.#arena.flush();
       this.#closed.resolve();
       this.handler?.onClose(this.#error);
     });
-    if (dialledInto === undefined) socket.on('data', (chunk: Buffer) => { this.#arena.add(chunk); });
+    if (dialledInto === undefined)
+      socket.on('data', (chunk: Buffer) => {
+        this.#arena.add(chunk);
+      });
     this.#arena.start((bytes) => this.handler?.onData(bytes) ?? true);
   }
 
@@ -139,7 +144,9 @@ export class TlsTransport implements LaneTransport {
   }
 
   async end(): Promise<void> {
-    const timer = setTimeout(() => { this.destroy(new LayerswarmError('timeout', 'the peer did not close its end of the bulk connection')); }, CLOSE_TIMEOUT_MS);
+    const timer = setTimeout(() => {
+      this.destroy(new LayerswarmError('timeout', 'the peer did not close its end of the bulk connection'));
+    }, CLOSE_TIMEOUT_MS);
     this.resume();
     this.#socket.end();
     await this.#closed.promise;

@@ -31,7 +31,9 @@ export interface LanePaces {
 /** Not of this thread alone, as `performance.now` is. */
 const PROCESS_CLOCK: PacerClock = {
   now: () => Number(process.hrtime.bigint()) / 1e6,
-  sleep: async (milliseconds) => { await sleep(milliseconds); },
+  sleep: async (milliseconds) => {
+    await sleep(milliseconds);
+  },
 };
 
 /**
@@ -46,11 +48,18 @@ export class Bandwidth {
 
   constructor(limits: BandwidthLimits | SharedBandwidth, clock = PROCESS_CLOCK) {
     const { host: hostRate } = limits;
-    const bucket = (rate: number | RateState | undefined): RateState | undefined => (typeof rate === 'number' ? (rate === 0 ? undefined : newRate(rate)) : rate);
-    const pacer = (state: RateState | undefined, hosts: SharedArrayBuffer | undefined): Pacer | undefined => (state === undefined && hostRate === 0 ? undefined : new Pacer({
-      bucket: state, hostRate, hosts: hosts === undefined ? undefined : new SharedDebts(hosts), clock,
-    }));
-    const hosts = 'hosts' in limits ? limits.hosts : hostRate === 0 ? undefined : { sent: new SharedDebts().memory, received: new SharedDebts().memory };
+    const bucket = (rate: number | RateState | undefined): RateState | undefined =>
+      typeof rate === 'number' ? (rate === 0 ? undefined : newRate(rate)) : rate;
+    const pacer = (state: RateState | undefined, hosts: SharedArrayBuffer | undefined): Pacer | undefined =>
+      state === undefined && hostRate === 0
+        ? undefined
+        : new Pacer({ bucket: state, hostRate, hosts: hosts === undefined ? undefined : new SharedDebts(hosts), clock });
+    const hosts =
+      'hosts' in limits
+        ? limits.hosts
+        : hostRate === 0
+          ? undefined
+          : { sent: new SharedDebts().memory, received: new SharedDebts().memory };
     this.shared = { upload: bucket(limits.upload), download: bucket(limits.download), host: hostRate, hosts };
     this.#sending = pacer(this.shared.upload, hosts?.sent);
     this.#receiving = pacer(this.shared.download, hosts?.received);
@@ -64,7 +73,13 @@ export class Bandwidth {
   /** For readings from origins, which take their turn as one host does. */
   get originRate(): { take(bytes: number, signal?: AbortSignal): Promise<void> } | undefined {
     const pacer = this.#receiving;
-    return pacer === undefined ? undefined : { take: async (bytes, signal) => { await take(pacer, bytes, signal); } };
+    return pacer === undefined
+      ? undefined
+      : {
+          take: async (bytes, signal) => {
+            await take(pacer, bytes, signal);
+          },
+        };
   }
 }
 
@@ -73,7 +88,9 @@ async function take(pacer: Pacer, bytes: number, signal: AbortSignal | undefined
   signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const pace = pacer.pace(undefined);
-  const onAbort = (): void => { reject(signal?.reason as Error); };
+  const onAbort = (): void => {
+    reject(signal?.reason as Error);
+  };
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     if (!pace.spend(bytes, resolve)) await promise;

@@ -69,7 +69,7 @@ export class Pacer {
   constructor({ bucket, hostRate, hosts, clock }: PacerOptions) {
     this.#bucket = bucket === undefined ? undefined : new ByteBucket(bucket);
     this.#hostRate = hostRate;
-    this.#debts = hostRate === 0 ? undefined : hosts ?? new SharedDebts();
+    this.#debts = hostRate === 0 ? undefined : (hosts ?? new SharedDebts());
     this.#clock = clock;
     const slowest = Math.min(bucket?.bytesPerSecond ?? Infinity, hostRate === 0 ? Infinity : hostRate);
     this.#quantum = Math.min(MAX_QUANTUM_BYTES, Math.max(MIN_QUANTUM_BYTES, Math.floor(slowest * QUANTUM_SECONDS)));
@@ -78,7 +78,11 @@ export class Pacer {
   /** A lane to or from `address` (an IP address, or a group of them), or something that no limit on hosts counts for. */
   pace(address: string | undefined): Pace {
     const key = address ?? '';
-    const host = this.#hosts.get(key) ?? { bucket: address === undefined || this.#debts === undefined ? undefined : new HostBucket(this.#hostRate, this.#debts.of(address)), payments: [], users: 0 };
+    const host = this.#hosts.get(key) ?? {
+      bucket: address === undefined || this.#debts === undefined ? undefined : new HostBucket(this.#hostRate, this.#debts.of(address)),
+      payments: [],
+      users: 0,
+    };
     this.#hosts.set(key, host);
     host.users += 1;
     let open = true;

@@ -23,7 +23,11 @@ export class ReadGate {
   read(bytes: number): void {
     if (this.#held) {
       this.#owed += bytes;
-    } else if (this.#pace?.spend(bytes, () => { this.#paid(); }) === false) {
+    } else if (
+      this.#pace?.spend(bytes, () => {
+        this.#paid();
+      }) === false
+    ) {
       this.#held = true;
       this.#pause();
     }

@@ -20,7 +20,10 @@ const NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0
 export function parseBootstrapAddress(text: string): BootstrapAddress {
   const parsed = text.startsWith('/') ? parseMultiaddr(text) : parseHostPort(text);
   if (parsed === undefined) {
-    throw new LayerswarmError('config-invalid', `bootstrap: expected a multiaddr such as /ip4/10.0.0.1/tcp/4001, HOST:PORT, or dns:HOST, received "${text.slice(0, 200)}"`);
+    throw new LayerswarmError(
+      'config-invalid',
+      `bootstrap: expected a multiaddr such as /ip4/10.0.0.1/tcp/4001, HOST:PORT, or dns:HOST, received "${text.slice(0, 200)}"`,
+    );
   }
   return parsed;
 }
@@ -40,7 +43,9 @@ function parseHostPort(text: string): BootstrapAddress | undefined {
   const version = isIP(host);
   if (version !== 0) {
     const transport = `/ip${version}/${host}/tcp/${port ?? DEFAULT_PORT}`;
-    return prefix === undefined ? { kind: 'address', address: { transport, host, port: port ?? DEFAULT_PORT, peerId: undefined } } : undefined;
+    return prefix === undefined
+      ? { kind: 'address', address: { transport, host, port: port ?? DEFAULT_PORT, peerId: undefined } }
+      : undefined;
   }
   if (bracketed !== undefined || !NAME.test(host) || (prefix === undefined && port === undefined)) return undefined;
   return { kind: 'name', host, port };

@@ -31,7 +31,13 @@ interface Entry {
 const MAX_CANDIDATES = 4096;
 const MAX_ADDRESSES = 8;
 const FIRST_BACKOFF_MS = 500;
-const LONGEST_BACKOFF_MS: Record<CandidateSource, number> = { configured: 15_000, remembered: 120_000, lan: 60_000, dns: 60_000, exchanged: 60_000 };
+const LONGEST_BACKOFF_MS: Record<CandidateSource, number> = {
+  configured: 15_000,
+  remembered: 120_000,
+  lan: 60_000,
+  dns: 60_000,
+  exchanged: 60_000,
+};
 const MAX_FAILURES = 8;
 const FORGET_AFTER_MS = 7 * 24 * 3_600_000;
 /** A sign of life on the LAN makes a candidate due again, no more often than this. */
@@ -54,7 +60,11 @@ export class Candidates {
   }
 
   /** Learns addresses. `delayMs`: the other side is expected to dial first. True when there is something new to try. */
-  offer(offered: { peerId: string | undefined; addresses: readonly string[]; source: CandidateSource; seenAt?: number }, now: number, delayMs = 0): boolean {
+  offer(
+    offered: { peerId: string | undefined; addresses: readonly string[]; source: CandidateSource; seenAt?: number },
+    now: number,
+    delayMs = 0,
+  ): boolean {
     const { peerId, source } = offered;
     const key = peerId ?? offered.addresses[0];
     if (key === undefined || peerId === this.#self || offered.addresses.length === 0) return false;
@@ -62,7 +72,17 @@ export class Candidates {
     if (entry === undefined) {
       if (!this.#makeRoom(source)) return false;
       const addresses = offered.addresses.slice(0, MAX_ADDRESSES);
-      this.#entries.set(key, { key, peerId, addresses, source, seenAt: offered.seenAt ?? 0, failures: 0, dueAt: now + delayMs, triedAt: 0, answeredAs: undefined });
+      this.#entries.set(key, {
+        key,
+        peerId,
+        addresses,
+        source,
+        seenAt: offered.seenAt ?? 0,
+        failures: 0,
+        dueAt: now + delayMs,
+        triedAt: 0,
+        answeredAs: undefined,
+      });
       return true;
     }
     if (STRENGTH.indexOf(source) > STRENGTH.indexOf(entry.source)) entry.source = source;
@@ -140,7 +160,9 @@ export class Candidates {
 
   /** Those that were members, most recent first. */
   remembered(): Candidate[] {
-    return [...this.#entries.values()].filter((entry) => entry.peerId !== undefined && entry.seenAt > 0).sort((a, b) => b.seenAt - a.seenAt);
+    return [...this.#entries.values()]
+      .filter((entry) => entry.peerId !== undefined && entry.seenAt > 0)
+      .sort((a, b) => b.seenAt - a.seenAt);
   }
 
   #isConnected(entry: Entry, connected: (peerId: string) => boolean): boolean {
@@ -158,7 +180,12 @@ export class Candidates {
     if (this.#entries.size < MAX_CANDIDATES) return true;
     let weakest: Entry | undefined;
     for (const entry of this.#entries.values()) {
-      if (weakest === undefined || STRENGTH.indexOf(entry.source) < STRENGTH.indexOf(weakest.source) || (entry.source === weakest.source && entry.failures > weakest.failures)) weakest = entry;
+      if (
+        weakest === undefined ||
+        STRENGTH.indexOf(entry.source) < STRENGTH.indexOf(weakest.source) ||
+        (entry.source === weakest.source && entry.failures > weakest.failures)
+      )
+        weakest = entry;
     }
     if (weakest === undefined || STRENGTH.indexOf(weakest.source) > STRENGTH.indexOf(source)) return false;
     this.#entries.delete(weakest.key);

@@ -69,7 +69,9 @@ export class Dialer {
     // A dial that ends kicks; so this waits for what is due by the clock alone.
     const next = this.#isBusy() ? undefined : this.#options.candidates.nextDueAt(this.#options.isConnected);
     const delay = next === undefined ? IDLE_CHECK_MS : Math.min(IDLE_CHECK_MS, Math.max(50, next - now));
-    this.#timer = setTimeout(() => { this.#dialDue(); }, delay);
+    this.#timer = setTimeout(() => {
+      this.#dialDue();
+    }, delay);
   }
 
   #isBusy(): boolean {

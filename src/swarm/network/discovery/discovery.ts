@@ -48,7 +48,13 @@ export class Discovery {
     this.#options = options;
     this.#candidates = new Candidates(options.self, Math.random);
     const memberCount = (): number => options.members().length;
-    this.#dialer = new Dialer({ candidates: this.#candidates, isConnected: options.isConnected, memberCount, targetMembers: options.targetMembers, dial: options.dial });
+    this.#dialer = new Dialer({
+      candidates: this.#candidates,
+      isConnected: options.isConnected,
+      memberCount,
+      targetMembers: options.targetMembers,
+      dial: options.dial,
+    });
     this.#exchange = new PeerExchange({
       members: () => options.members(),
       ask: async (peerId) => await options.askPeers(peerId),
@@ -57,13 +63,23 @@ export class Discovery {
     });
     this.#remembered = new RememberedPeers(options.rememberedPath, this.#candidates, options.onWarning);
     this.#lan = options.lan
-      ? new LanDiscovery({ addresses: () => options.ownAddresses(), memberCount, onFound: (addresses) => { this.offer(addresses, 'lan'); }, onWarning: (line) => { options.onWarning(line); } })
+      ? new LanDiscovery({
+          addresses: () => options.ownAddresses(),
+          memberCount,
+          onFound: (addresses) => {
+            this.offer(addresses, 'lan');
+          },
+          onWarning: (line) => {
+            options.onWarning(line);
+          },
+        })
       : undefined;
   }
 
   async start(): Promise<void> {
     await this.#remembered.load(Date.now());
-    for (const entry of this.#options.bootstrap) if (entry.kind === 'address') this.#offer(entry.address.peerId, [entry.address.transport], 'configured', 0);
+    for (const entry of this.#options.bootstrap)
+      if (entry.kind === 'address') this.#offer(entry.address.peerId, [entry.address.transport], 'configured', 0);
     this.#lan?.start();
     if (this.#options.bootstrap.some((entry) => entry.kind === 'name')) void this.#resolveNames();
     this.#dialer.kick();
@@ -94,8 +110,14 @@ export class Discovery {
   }
 
   onJoined(peerId: string, listen: readonly string[]): void {
-    const own = listen.map(parseTcpAddress).filter((address) => address !== undefined && (address.peerId === undefined || address.peerId === peerId));
-    this.#candidates.joined(peerId, own.map((address) => address!.transport), Date.now());
+    const own = listen
+      .map(parseTcpAddress)
+      .filter((address) => address !== undefined && (address.peerId === undefined || address.peerId === peerId));
+    this.#candidates.joined(
+      peerId,
+      own.map((address) => address!.transport),
+      Date.now(),
+    );
     this.#remembered.changed();
     this.#exchange.onJoined(peerId);
   }
@@ -119,12 +141,19 @@ export class Discovery {
 
   async #resolveNames(): Promise<void> {
     const names = this.#options.bootstrap.filter((entry) => entry.kind === 'name');
-    await Promise.all(names.map(async ({ host, port }) => {
-      const transports = await resolveName(this.#options.resolver, host, port);
-      for (const transport of transports) this.#offer(undefined, [transport], 'dns', 0);
-    }));
+    await Promise.all(
+      names.map(async ({ host, port }) => {
+        const transports = await resolveName(this.#options.resolver, host, port);
+        for (const transport of transports) this.#offer(undefined, [transport], 'dns', 0);
+      }),
+    );
     if (this.#stopped) return;
     this.#dialer.kick();
-    this.#resolveTimer = setTimeout(() => { void this.#resolveNames(); }, this.#options.members().length === 0 ? LONELY_RESOLVE_MS : SETTLED_RESOLVE_MS);
+    this.#resolveTimer = setTimeout(
+      () => {
+        void this.#resolveNames();
+      },
+      this.#options.members().length === 0 ? LONELY_RESOLVE_MS : SETTLED_RESOLVE_MS,
+    );
   }
 }

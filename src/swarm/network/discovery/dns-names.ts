@@ -22,10 +22,12 @@ const RESOLVE_TIMEOUT_MS = 10_000;
 /** The transport addresses that a name stands for now: SRV where there is no port, then A and AAAA. None when it does not resolve. */
 export async function resolveName(resolver: NameResolver, host: string, port: number | undefined): Promise<string[]> {
   const targets = port === undefined ? await services(resolver, host) : [{ name: host, port }];
-  const resolved = await Promise.all(targets.map(async (target) => {
-    const addresses = await orNothing(resolver.addresses(target.name));
-    return addresses.filter((address) => isIP(address) !== 0).map((address) => `/ip${isIP(address)}/${address}/tcp/${target.port}`);
-  }));
+  const resolved = await Promise.all(
+    targets.map(async (target) => {
+      const addresses = await orNothing(resolver.addresses(target.name));
+      return addresses.filter((address) => isIP(address) !== 0).map((address) => `/ip${isIP(address)}/${address}/tcp/${target.port}`);
+    }),
+  );
   return [...new Set(resolved.flat())].slice(0, MAX_ADDRESSES);
 }
 
@@ -37,7 +39,9 @@ async function services(resolver: NameResolver, host: string): Promise<{ name: s
 /** A name that cannot be resolved now may be later. */
 async function orNothing<T>(resolving: Promise<T[]>): Promise<T[]> {
   const { promise, resolve } = Promise.withResolvers<T[]>();
-  const timer = setTimeout(() => { resolve([]); }, RESOLVE_TIMEOUT_MS);
+  const timer = setTimeout(() => {
+    resolve([]);
+  }, RESOLVE_TIMEOUT_MS);
   try {
     return await Promise.race([resolving, promise]);
   } catch {

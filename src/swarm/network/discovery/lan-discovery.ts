@@ -46,16 +46,29 @@ export class LanDiscovery {
 
   start(): void {
     this.#openSockets();
-    for (const delay of FIRST_QUERIES_MS) this.#after(delay, () => { this.#query(); });
-    this.#after(LONELY_INTERVAL_MS, () => { this.#queryAgain(LONELY_INTERVAL_MS); });
-    this.#after(INTERFACE_INTERVAL_MS, () => { this.#watchInterfaces(); });
+    for (const delay of FIRST_QUERIES_MS)
+      this.#after(delay, () => {
+        this.#query();
+      });
+    this.#after(LONELY_INTERVAL_MS, () => {
+      this.#queryAgain(LONELY_INTERVAL_MS);
+    });
+    this.#after(INTERFACE_INTERVAL_MS, () => {
+      this.#watchInterfaces();
+    });
   }
 
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearTimeout(timer);
     const sockets = [...this.#sockets.values()];
     this.#sockets.clear();
-    await Promise.all(sockets.map(async (socket) => { await new Promise<void>((resolve) => { socket.destroy(resolve); }); }));
+    await Promise.all(
+      sockets.map(async (socket) => {
+        await new Promise<void>((resolve) => {
+          socket.destroy(resolve);
+        });
+      }),
+    );
   }
 
   #after(delayMs: number, work: () => void): void {
@@ -70,12 +83,16 @@ export class LanDiscovery {
     const interval = this.#options.memberCount() === 0 ? LONELY_INTERVAL_MS : SETTLED_INTERVAL_MS;
     if (sinceMs >= interval) this.#query();
     const waited = sinceMs >= interval ? 0 : sinceMs;
-    this.#after(LONELY_INTERVAL_MS * (0.75 + Math.random() / 2), () => { this.#queryAgain(waited + LONELY_INTERVAL_MS); });
+    this.#after(LONELY_INTERVAL_MS * (0.75 + Math.random() / 2), () => {
+      this.#queryAgain(waited + LONELY_INTERVAL_MS);
+    });
   }
 
   #watchInterfaces(): void {
     this.#openSockets();
-    this.#after(INTERFACE_INTERVAL_MS, () => { this.#watchInterfaces(); });
+    this.#after(INTERFACE_INTERVAL_MS, () => {
+      this.#watchInterfaces();
+    });
   }
 
   /** One socket an interface: a multicast packet leaves by one only, and interfaces come and go. */
@@ -89,15 +106,21 @@ export class LanDiscovery {
     // Bound to every address, since one that is bound to its own receives no multicast.
     const socket = multicastDns({ interface: address, bind: '0.0.0.0' });
     this.#sockets.set(address, socket);
-    socket.on('query', (packet: QueryPacket) => { this.#onQuery(socket, packet); });
-    socket.on('response', (packet: ResponsePacket) => { this.#onResponse(packet); });
+    socket.on('query', (packet: QueryPacket) => {
+      this.#onQuery(socket, packet);
+    });
+    socket.on('response', (packet: ResponsePacket) => {
+      this.#onResponse(packet);
+    });
     // Malformed packets of others, and an interface that went away: both are noise.
     socket.on('warning', () => undefined);
     socket.on('error', (error) => {
       this.#close(address, socket);
       if (this.#warned) return;
       this.#warned = true;
-      this.#options.onWarning(`mDNS is not available on ${address}: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}; members on this network are not found by themselves`);
+      this.#options.onWarning(
+        `mDNS is not available on ${address}: ${(error as NodeJS.ErrnoException).code ?? 'unknown error'}; members on this network are not found by themselves`,
+      );
     });
   }
 
@@ -115,12 +138,16 @@ export class LanDiscovery {
     if (Math.random() * (this.#options.memberCount() + 1) >= ANSWERS_WANTED) return;
     const answers = this.#answers();
     // RFC 6762, section 6: answers of many are spread, so that they do not collide.
-    if (answers.length > 1) this.#after(Math.random() * 50, () => { socket.respond(answers); });
+    if (answers.length > 1)
+      this.#after(Math.random() * 50, () => {
+        socket.respond(answers);
+      });
   }
 
   #answers(): Answer[] {
     const instance = `${this.#name}.${SERVICE}`;
-    const records: Answer[] = this.#options.addresses()
+    const records: Answer[] = this.#options
+      .addresses()
       .map((address) => `${TXT_PREFIX}${address}`)
       .filter((data) => data.length <= MAX_TXT_BYTES)
       .slice(0, MAX_ADDRESSES)
@@ -143,8 +170,10 @@ export class LanDiscovery {
 
 /** The first IPv4 address of every interface that leads somewhere. */
 function multicastInterfaces(): string[] {
-  return Object.values(networkInterfaces()).flatMap((addresses) => {
-    const address = addresses?.find((candidate) => candidate.family === 'IPv4' && !candidate.internal);
-    return address === undefined ? [] : [address.address];
-  }).slice(0, MAX_INTERFACES);
+  return Object.values(networkInterfaces())
+    .flatMap((addresses) => {
+      const address = addresses?.find((candidate) => candidate.family === 'IPv4' && !candidate.internal);
+      return address === undefined ? [] : [address.address];
+    })
+    .slice(0, MAX_INTERFACES);
 }

@@ -44,7 +44,8 @@ export class PeerExchange {
 
   /** A random choice of members: who asks several times, or several members, learns of all. */
   answer(asker: string): MessageOf<'peers'> {
-    const addresses = this.#options.members()
+    const addresses = this.#options
+      .members()
       .filter((member) => member.peerId !== asker)
       .map((member) => ({ listen: member.listen.slice(0, ADDRESSES_A_PEER), order: this.#options.random() }))
       .sort((a, b) => a.order - b.order)
@@ -66,11 +67,14 @@ export class PeerExchange {
     clearTimeout(this.#timer);
     if (this.#stopped) return;
     this.#intervalMs = intervalMs;
-    this.#timer = setTimeout(() => {
-      const members = this.#options.members();
-      const chosen = members[Math.floor(this.#options.random() * members.length)];
-      if (chosen === undefined) this.#schedule(LONGEST_INTERVAL_MS);
-      else void this.#ask(chosen.peerId);
-    }, intervalMs * (0.75 + this.#options.random() / 2));
+    this.#timer = setTimeout(
+      () => {
+        const members = this.#options.members();
+        const chosen = members[Math.floor(this.#options.random() * members.length)];
+        if (chosen === undefined) this.#schedule(LONGEST_INTERVAL_MS);
+        else void this.#ask(chosen.peerId);
+      },
+      intervalMs * (0.75 + this.#options.random() / 2),
+    );
   }
 }

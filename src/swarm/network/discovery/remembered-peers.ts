@@ -7,7 +7,9 @@ const SAVE_DELAY_MS = 1000;
 
 const fileSchema = z.object({
   format: z.literal(1),
-  peers: z.array(z.object({ peerId: z.string().max(128), addresses: z.array(z.string().max(256)).min(1).max(8), seenAt: z.int().min(0) })).max(MAX_REMEMBERED),
+  peers: z
+    .array(z.object({ peerId: z.string().max(128), addresses: z.array(z.string().max(256)).min(1).max(8), seenAt: z.int().min(0) }))
+    .max(MAX_REMEMBERED),
 });
 
 /** The members of last time, in a file, so that a node finds back when nobody it was configured with is there. */

@@ -17,12 +17,17 @@ test('config/schema.json is what the code makes ("npm run config")', async (t) =
 });
 
 test('the example configures what the defaults are', async (t) => {
-  t.deepEqual(await loadConfig({ env: {}, file: example.pathname, uid: 0 }), await loadConfig({ env: { LAYERSWARM_CONFIG: '/dev/null' }, uid: 0 }));
+  t.deepEqual(
+    await loadConfig({ env: {}, file: example.pathname, uid: 0 }),
+    await loadConfig({ env: { LAYERSWARM_CONFIG: '/dev/null' }, uid: 0 }),
+  );
 });
 
 test('every setting is in the example and in the schema, with a description', (t) => {
   const text = configExample();
-  const schema = JSON.parse(configJsonSchema()) as { properties: Record<string, { properties?: Record<string, { description?: string }>; description?: string }> };
+  const schema = JSON.parse(configJsonSchema()) as {
+    properties: Record<string, { properties?: Record<string, { description?: string }>; description?: string }>;
+  };
   for (const { path, description } of settings) {
     t.true(description.length > 10, path.join('.'));
     t.regex(text, new RegExp(`^ *(# )?${path.at(-1)}:`, 'm'));

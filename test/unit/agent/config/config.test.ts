@@ -34,7 +34,10 @@ test('a node that is not root keeps its data at home', async (t) => {
   t.regex((await loadConfig({ ...NO_FILE, uid: 1000 })).data, /\/\.local\/share\/layerswarm$/);
 });
 
-for (const [given, flags] of [['a swarm key', { swarmKey: ['k'] }], ['--open', { open: true }]] as const) {
+for (const [given, flags] of [
+  ['a swarm key', { swarmKey: ['k'] }],
+  ['--open', { open: true }],
+] as const) {
   test(`with ${given} it listens on every address`, async (t) => {
     const config = await loadConfig({ ...NO_FILE, flags });
     t.deepEqual(config.listen, ['/ip4/0.0.0.0/tcp/4001']);
@@ -61,12 +64,22 @@ test('a list in the environment is separated by commas or blanks, and replaces t
 });
 
 test('a misspelt variable is warned of, and those that Kubernetes makes of service names are not', async (t) => {
-  const config = await loadConfig({ env: { LAYERSWARM_CONFIG: '/dev/null', LAYERSWARM_ZOEN: 'a', LAYERSWARM_SERVICE_HOST: '10.0.0.1', LAYERSWARM_PORT: 'tcp://10.0.0.1:5050' } });
+  const config = await loadConfig({
+    env: {
+      LAYERSWARM_CONFIG: '/dev/null',
+      LAYERSWARM_ZOEN: 'a',
+      LAYERSWARM_SERVICE_HOST: '10.0.0.1',
+      LAYERSWARM_PORT: 'tcp://10.0.0.1:5050',
+    },
+  });
   t.deepEqual(config.warnings, ['LAYERSWARM_ZOEN is not the name of a setting and has no effect']);
 });
 
 test('limits are rates in bytes or bits a second', async (t) => {
-  const { limits, warnings } = await loadConfig({ ...NO_FILE, flags: { limitsUpload: '50MB/s', limitsDownload: '400Mbit/s', limitsHost: '1MiB/s' } });
+  const { limits, warnings } = await loadConfig({
+    ...NO_FILE,
+    flags: { limitsUpload: '50MB/s', limitsDownload: '400Mbit/s', limitsHost: '1MiB/s' },
+  });
   t.like(limits, { upload: 50e6, download: 50e6, host: 1 << 20, origin: 0, originConnections: 16, members: 256, clients: 4096 });
   t.deepEqual(warnings, []);
 });
@@ -75,34 +88,81 @@ test('a node has as many bulk threads as half of its processors, 1 to 4, or as i
   const { limits } = await loadConfig(NO_FILE);
   t.is(limits.bulkThreads, Math.min(4, Math.max(1, Math.floor(availableParallelism() / 2))));
   t.is((await loadConfig({ env: { ...NO_FILE.env, LAYERSWARM_LIMITS_BULK_THREADS: '3' } })).limits.bulkThreads, 3);
-  for (const limitsBulkThreads of ['0', '5', '1.5']) await t.throwsAsync(loadConfig({ ...NO_FILE, flags: { limitsBulkThreads } }), { code: 'config-invalid', message: /^limits\.bulkThreads .*expected a number from 1 to 4, received/ });
+  for (const limitsBulkThreads of ['0', '5', '1.5'])
+    await t.throwsAsync(loadConfig({ ...NO_FILE, flags: { limitsBulkThreads } }), {
+      code: 'config-invalid',
+      message: /^limits\.bulkThreads .*expected a number from 1 to 4, received/,
+    });
 });
 
 test('mirrors are names that the origin answers for, and registries with an upstream and a login of their own', async (t) => {
-  const file = await yaml(t, 'mirrors:\n  - docker.io\n  - Quay.io=https://quay.io\n  - {name: private.example, url: "https://private.example:8443", username: bot, passwordFile: /run/pw, ca: /etc/ca.pem}\n');
+  const file = await yaml(
+    t,
+    'mirrors:\n  - docker.io\n  - Quay.io=https://quay.io\n  - {name: private.example, url: "https://private.example:8443", username: bot, passwordFile: /run/pw, ca: /etc/ca.pem}\n',
+  );
   const { mirrors, upstreams } = await loadConfig({ env: {}, file });
   t.deepEqual(mirrors, ['docker.io']);
   t.deepEqual(upstreams, [
     { name: 'quay.io', url: 'https://quay.io', login: undefined, ca: undefined },
-    { name: 'private.example', url: 'https://private.example:8443', login: { username: 'bot', passwordFile: '/run/pw' }, ca: '/etc/ca.pem' },
+    {
+      name: 'private.example',
+      url: 'https://private.example:8443',
+      login: { username: 'bot', passwordFile: '/run/pw' },
+      ca: '/etc/ca.pem',
+    },
   ]);
   t.deepEqual((await loadConfig(NO_FILE)).mirrors, ['docker.io']);
   const fromEnv = await loadConfig({ env: { LAYERSWARM_CONFIG: '/dev/null', LAYERSWARM_MIRRORS: 'ghcr.io=https://ghcr.io,docker.io' } });
-  t.deepEqual(fromEnv.upstreams.map(({ name }) => name), ['ghcr.io']);
+  t.deepEqual(
+    fromEnv.upstreams.map(({ name }) => name),
+    ['ghcr.io'],
+  );
 });
 
 const refusals: readonly [title: string, options: ConfigOptions, message: RegExp][] = [
   ['a malformed address', { flags: { registry: 'localhost' } }, /^registry \(--registry\): expected HOST:PORT, received "localhost"$/],
   ['a port beyond the last', { flags: { status: '127.0.0.1:70000' } }, /^status \(--status\): expected HOST:PORT or off, received/],
-  ['an unknown unit', { env: { LAYERSWARM_CONFIG: '/dev/null', LAYERSWARM_STORE_MAX_BYTES: 'lots' } }, /^store\.maxBytes \(LAYERSWARM_STORE_MAX_BYTES\): expected a size .*, received "lots"$/],
-  ['an origin with a query', { flags: { origin: 'https://registry.example/x?y' } }, /^origin \(--origin\): expected auto, embedded, or a URL .*, received "https:\/\/registry\.example\/x\?y"$/],
-  ['three swarm keys', { flags: { swarmKey: ['a', 'b', 'c'] } }, /^swarmKey \(--swarm-key\): expected one key file, or two during a rotation, received \["a","b","c"\]$/],
-  ['a listener on the network without a key', { flags: { listen: ['/ip4/0.0.0.0/tcp/4001'] } }, /^swarmKey: expected a key file, since \/ip4\/0\.0\.0\.0\/tcp\/4001 can be reached/],
-  ['a bulk listener on the network without a key', { flags: { bulk: '192.0.2.1:4002' } }, /^swarmKey: expected a key file, since 192\.0\.2\.1:4002 can be reached/],
-  ['a login for an origin that is yet to be learned', { flags: { originUsername: 'u', originPasswordFile: 'f' } }, /^originUsername: expected it together with the URL of an origin, received it with origin auto$/],
-  ['a user name without its password file', { flags: { origin: 'https://r.example', originUsername: 'u' } }, /^originPasswordFile: expected it together with originUsername, received nothing$/],
+  [
+    'an unknown unit',
+    { env: { LAYERSWARM_CONFIG: '/dev/null', LAYERSWARM_STORE_MAX_BYTES: 'lots' } },
+    /^store\.maxBytes \(LAYERSWARM_STORE_MAX_BYTES\): expected a size .*, received "lots"$/,
+  ],
+  [
+    'an origin with a query',
+    { flags: { origin: 'https://registry.example/x?y' } },
+    /^origin \(--origin\): expected auto, embedded, or a URL .*, received "https:\/\/registry\.example\/x\?y"$/,
+  ],
+  [
+    'three swarm keys',
+    { flags: { swarmKey: ['a', 'b', 'c'] } },
+    /^swarmKey \(--swarm-key\): expected one key file, or two during a rotation, received \["a","b","c"\]$/,
+  ],
+  [
+    'a listener on the network without a key',
+    { flags: { listen: ['/ip4/0.0.0.0/tcp/4001'] } },
+    /^swarmKey: expected a key file, since \/ip4\/0\.0\.0\.0\/tcp\/4001 can be reached/,
+  ],
+  [
+    'a bulk listener on the network without a key',
+    { flags: { bulk: '192.0.2.1:4002' } },
+    /^swarmKey: expected a key file, since 192\.0\.2\.1:4002 can be reached/,
+  ],
+  [
+    'a login for an origin that is yet to be learned',
+    { flags: { originUsername: 'u', originPasswordFile: 'f' } },
+    /^originUsername: expected it together with the URL of an origin, received it with origin auto$/,
+  ],
+  [
+    'a user name without its password file',
+    { flags: { origin: 'https://r.example', originUsername: 'u' } },
+    /^originPasswordFile: expected it together with originUsername, received nothing$/,
+  ],
   ['a push listener beside an embedded origin', { flags: { push: '127.0.0.1:5052', origin: 'embedded' } }, /^push: expected off/],
-  ['a file that is not there', { env: {}, file: '/nowhere/layerswarm.yaml' }, /^\/nowhere\/layerswarm\.yaml: expected a readable configuration file, received ENOENT$/],
+  [
+    'a file that is not there',
+    { env: {}, file: '/nowhere/layerswarm.yaml' },
+    /^\/nowhere\/layerswarm\.yaml: expected a readable configuration file, received ENOENT$/,
+  ],
 ];
 for (const [title, options, message] of refusals) {
   test(`refuses ${title}, with key, expected and received on one line`, async (t) => {
@@ -117,9 +177,21 @@ const files: readonly [title: string, text: string, message: RegExp][] = [
   ['a wrong type', 'mdns: sometimes\n', /^mdns \(.*layerswarm\.yaml\): expected true or false, received "sometimes"$/],
   ['a section that is no map', 'store: 5GiB\n', /^store: expected a map of settings, received "5GiB"$/],
   ['a list as the document', '- a\n', /: expected a map of settings, received \["a"\]$/],
-  ['a registry that is mirrored twice', 'mirrors: [docker.io, "docker.io=https://hub.example"]\n', /^mirrors: expected each registry once, received docker\.io twice$/],
-  ['the origin among the mirrors', 'origin: https://quay.io\nmirrors: ["quay.io=https://quay.io"]\n', /^mirrors: expected registries beside the origin, received quay\.io, which is the origin$/],
-  ['half a login of a mirror', 'mirrors: [{name: quay.io, url: "https://quay.io", username: bot}]\n', /^mirrors: expected username and passwordFile together, received one of them for quay\.io$/],
+  [
+    'a registry that is mirrored twice',
+    'mirrors: [docker.io, "docker.io=https://hub.example"]\n',
+    /^mirrors: expected each registry once, received docker\.io twice$/,
+  ],
+  [
+    'the origin among the mirrors',
+    'origin: https://quay.io\nmirrors: ["quay.io=https://quay.io"]\n',
+    /^mirrors: expected registries beside the origin, received quay\.io, which is the origin$/,
+  ],
+  [
+    'half a login of a mirror',
+    'mirrors: [{name: quay.io, url: "https://quay.io", username: bot}]\n',
+    /^mirrors: expected username and passwordFile together, received one of them for quay\.io$/,
+  ],
   ['a mirror with a query', 'mirrors: ["quay.io=https://quay.io/x?y"]\n', /^mirrors .*: expected registry names such as docker\.io/],
   ['what is not YAML', 'a: [\n', /: expected YAML, received: /],
 ];
@@ -149,7 +221,8 @@ test('an embedded origin may be named, and nothing else may have a name of that 
     [{ origin: 'embedded', originName: 'Reg' }, /originName.*: expected a name of at most 40 lower-case letters.*received "Reg"/],
     [{ origin: 'https://reg.embedded' }, /origin.*: expected auto, embedded, or a URL.*received "https:\/\/reg\.embedded"/],
     [{ mirrors: ['reg.embedded=https://registry.example'] }, /mirrors.*: expected registry names/],
-  ] as const) await t.throwsAsync(loadConfig({ ...NO_FILE, flags }), { message });
+  ] as const)
+    await t.throwsAsync(loadConfig({ ...NO_FILE, flags }), { message });
 });
 
 test.serial('settings that a program gives are checked as a file is, and nothing else counts', (t) => {
@@ -161,6 +234,9 @@ test.serial('settings that a program gives are checked as a file is, and nothing
   });
   const config = configOf({ data: '/srv/node', status: 'off', store: { maxBytes: '20 GiB' } });
   t.like(config, { data: '/srv/node', status: undefined, zone: 'default', store: { maxBytes: { bytes: 20 * 2 ** 30 } }, warnings: [] });
-  t.throws(() => configOf({ data: '/srv/node', origin: 'ftp://x' }), { code: 'config-invalid', message: /^origin: expected auto, embedded, or a URL/ });
+  t.throws(() => configOf({ data: '/srv/node', origin: 'ftp://x' }), {
+    code: 'config-invalid',
+    message: /^origin: expected auto, embedded, or a URL/,
+  });
   t.throws(() => configOf({ data: '/srv/node', listen: ['/ip4/0.0.0.0/tcp/4001'] }), { code: 'config-invalid', message: /^swarmKey: / });
 });

@@ -9,8 +9,14 @@ function excluded(patterns: string[], repositories: string[] = []): ExcludedRepo
 }
 
 const names: readonly [pattern: string, repository: string, expected: boolean][] = [
-  ['secret/*', 'secret/app', true], ['secret/*', 'secret/a/b', true], ['secret/*', 'secret', false], ['secret/*', 'my-secret/app', false],
-  ['team/app', 'team/app', true], ['team/app', 'team/apple', false], ['team.x/*', 'teamyx/app', false], ['*/internal', 'a/b/internal', true],
+  ['secret/*', 'secret/app', true],
+  ['secret/*', 'secret/a/b', true],
+  ['secret/*', 'secret', false],
+  ['secret/*', 'my-secret/app', false],
+  ['team/app', 'team/app', true],
+  ['team/app', 'team/apple', false],
+  ['team.x/*', 'teamyx/app', false],
+  ['*/internal', 'a/b/internal', true],
 ];
 for (const [pattern, repository, expected] of names) {
   test(`"${pattern}" ${expected ? 'excludes' : 'leaves in'} ${repository}`, (t) => {
@@ -19,11 +25,17 @@ for (const [pattern, repository, expected] of names) {
 }
 
 for (const [pattern, full, expected] of [
-  ['quay.io/*', 'quay.io/team/app', true], ['quay.io/*', 'docker.io/team/app', false], ['registry.example:5000/team/*', 'registry.example:5000/team/app', true],
-  ['reg.embedded/secret/*', '12d3koow.embedded/secret/app', true], ['reg.embedded/secret/*', '12d3koow.embedded/team/app', false], ['reg.embedded/*', 'quay.io/team/app', false],
-  ['*', 'docker.io/team/app', true], ['app', 'docker.io/team/app', false],
+  ['quay.io/*', 'quay.io/team/app', true],
+  ['quay.io/*', 'docker.io/team/app', false],
+  ['registry.example:5000/team/*', 'registry.example:5000/team/app', true],
+  ['reg.embedded/secret/*', '12d3koow.embedded/secret/app', true],
+  ['reg.embedded/secret/*', '12d3koow.embedded/team/app', false],
+  ['reg.embedded/*', 'quay.io/team/app', false],
+  ['*', 'docker.io/team/app', true],
+  ['app', 'docker.io/team/app', false],
 ] as const) {
-  test(`"${pattern}" ${expected ? 'excludes' : 'leaves in'} ${full}, by its registry`, (t) => t.is(excluded([pattern]).has(full), expected));
+  test(`"${pattern}" ${expected ? 'excludes' : 'leaves in'} ${full}, by its registry`, (t) =>
+    t.is(excluded([pattern]).has(full), expected));
 }
 
 test('a blob is shared unless all repositories that link it are excluded', (t) => {

@@ -33,11 +33,23 @@ async function world(t: ExecutionContext, zones: readonly string[], refusing: re
   for (const [index, zone] of zones.entries()) {
     const member = await swarm.join({ zone });
     members.push(member);
-    member.handle('find', ({ blobs }) => ({ type: 'found', holdings: blobs.map((blob) => ({ blob, state: holding.has(member.self) ? 'complete' : 'none' })) }));
+    member.handle('find', ({ blobs }) => ({
+      type: 'found',
+      holdings: blobs.map((blob) => ({ blob, state: holding.has(member.self) ? 'complete' : 'none' })),
+    }));
     member.handle('prefetch', () => {
       asked.push(member.self);
       if (!refusing.includes(index)) holding.add(member.self);
-      return { type: 'prefetch-state', id: 1, state: refusing.includes(index) ? 'failed' : 'done', sizeBytes: 0, haveBytes: 0, fromOriginBytes: 0, fromPeersBytes: 0, elapsedMs: 0 };
+      return {
+        type: 'prefetch-state',
+        id: 1,
+        state: refusing.includes(index) ? 'failed' : 'done',
+        sizeBytes: 0,
+        haveBytes: 0,
+        fromOriginBytes: 0,
+        fromPeersBytes: 0,
+        elapsedMs: 0,
+      };
     });
   }
   const data = tempDir(t);
@@ -48,7 +60,15 @@ async function world(t: ExecutionContext, zones: readonly string[], refusing: re
   store.images.setTag(APP, 'v1', SAMPLE.raw.digest, 1);
   store.images.pin(`${APP}:v1`);
   const targets = await CopyTargets.open(data);
-  const keeper = new CopyKeeper({ network: own, store, targets, zone: 'home', log: createLogger({ level: 'error', format: 'text', write: () => undefined }), random: () => 0, afterLeavingMs: 1 });
+  const keeper = new CopyKeeper({
+    network: own,
+    store,
+    targets,
+    zone: 'home',
+    log: createLogger({ level: 'error', format: 'text', write: () => undefined }),
+    random: () => 0,
+    afterLeavingMs: 1,
+  });
   t.teardown(() => keeper.close());
   return { swarm, store, targets, keeper, members, holding, asked };
 }
@@ -57,7 +77,10 @@ test('as many members are asked as copies are missing, in zones that have none f
   const { targets, keeper, members, holding, asked } = await world(t, ['home', 'a', 'b', 'a']);
   await targets.set(`${APP}:v1`, 3);
   await keeper.look(AbortSignal.timeout(60_000));
-  t.deepEqual(asked.map((id) => members.findIndex(({ self }) => self === id)).sort((x, y) => x - y), [1, 2]);
+  t.deepEqual(
+    asked.map((id) => members.findIndex(({ self }) => self === id)).sort((x, y) => x - y),
+    [1, 2],
+  );
   t.is(keeper.holders(`${APP}:v1`), 3);
   await keeper.look(AbortSignal.timeout(60_000));
   t.is(holding.size, 2);

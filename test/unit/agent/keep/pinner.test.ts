@@ -20,7 +20,11 @@ interface Node {
   readonly told: string[];
 }
 
-async function join(t: ExecutionContext, swarm: MemorySwarm, options: { zone?: string; allowed?: boolean; excluded?: boolean } = {}): Promise<Node> {
+async function join(
+  t: ExecutionContext,
+  swarm: MemorySwarm,
+  options: { zone?: string; allowed?: boolean; excluded?: boolean } = {},
+): Promise<Node> {
   const { zone = 'z', allowed = true, excluded = false } = options;
   const network = await swarm.join({ zone });
   const data = tempDir(t);
@@ -28,7 +32,12 @@ async function join(t: ExecutionContext, swarm: MemorySwarm, options: { zone?: s
   t.teardown(() => store.close());
   const told: string[] = [];
   const pinner = new Pinner({
-    network, store, name: 'here', zone, allowed, targets: await CopyTargets.open(data),
+    network,
+    store,
+    name: 'here',
+    zone,
+    allowed,
+    targets: await CopyTargets.open(data),
     names: { registryName: () => 'registry.example', mirrors: () => [], upstreams: () => [], endpoint: () => '127.0.0.1:5050' },
     upstreamOf: () => ({
       resolver: {
@@ -39,7 +48,13 @@ async function join(t: ExecutionContext, swarm: MemorySwarm, options: { zone?: s
           return { raw: SAMPLE.raw, tag: { kind: 'fresh' } };
         },
       },
-      exchange: { fetch: () => { throw new Error('pinning fetches nothing'); }, findable: async () => false, transfers: () => [] },
+      exchange: {
+        fetch: () => {
+          throw new Error('pinning fetches nothing');
+        },
+        findable: async () => false,
+        transfers: () => [],
+      },
     }),
     keeper: { holders: () => undefined, look: async () => undefined },
     isExcluded: () => excluded,
@@ -81,7 +96,13 @@ test('pin everywhere pins on every member that allows it, and says of each what 
   t.true(dry.wasPinned);
   t.deepEqual(whole.store.images.pins(), [NAME]);
   const unpinned = await own.pinner.unpin({ reference: NAME, everywhere: true }, forever);
-  t.deepEqual(unpinned.nodes!.filter(({ changed }) => changed).map(({ peerId }) => peerId).sort(), [own, whole, empty].map(({ network }) => network.self).sort());
+  t.deepEqual(
+    unpinned
+      .nodes!.filter(({ changed }) => changed)
+      .map(({ peerId }) => peerId)
+      .sort(),
+    [own, whole, empty].map(({ network }) => network.self).sort(),
+  );
   for (const node of [own, whole, empty]) t.deepEqual(node.store.images.pins(), []);
   t.false((await own.pinner.unpin({ reference: NAME, everywhere: true }, forever)).wasPinned);
 });
@@ -96,7 +117,10 @@ test('a zone is pinned alone, and a member that left is reported', async (t) => 
     return undefined;
   });
   const { nodes } = await own.pinner.pin({ reference: NAME, zone: 'rack' }, forever);
-  t.deepEqual(nodes!.map(({ peerId, state }) => [peerId, state]), [[near.self, 'gone']]);
+  t.deepEqual(
+    nodes!.map(({ peerId, state }) => [peerId, state]),
+    [[near.self, 'gone']],
+  );
   t.deepEqual(own.store.images.pins(), [], 'this node is of another zone');
 });
 

@@ -2,7 +2,10 @@ import test from 'ava';
 import { parsePlatforms } from '../../../../src/agent/keep/preheat.ts';
 
 test('platforms are taken as they are named; without any each host takes its own', (t) => {
-  t.deepEqual(parsePlatforms(['linux/amd64', 'linux/arm/v7']), [{ os: 'linux', architecture: 'amd64' }, { os: 'linux', architecture: 'arm', variant: 'v7' }]);
+  t.deepEqual(parsePlatforms(['linux/amd64', 'linux/arm/v7']), [
+    { os: 'linux', architecture: 'amd64' },
+    { os: 'linux', architecture: 'arm', variant: 'v7' },
+  ]);
   t.is(parsePlatforms(undefined), undefined);
   t.is(parsePlatforms([]), undefined);
 });

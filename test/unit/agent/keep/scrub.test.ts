@@ -11,15 +11,21 @@ test('the store is read again once a week, restarts or not, and what was wrong i
   let [now, runs] = [1_700_000_000_000, 0];
   let fails = false;
   const look = async (intervalMs = WEEK): Promise<void> => {
-    await scrubWhenDue({
-      path: join(folder, 'scrub.json'), intervalMs, now: () => now, log: createLogger({ level: 'info', format: 'text', write: (line) => lines.push(line) }),
-      verify: async (_signal, rest) => {
-        await rest(0);
-        runs += 1;
-        if (fails) throw new Error('EIO');
-        return { blobs: 2, bytes: 10, corrupt: ['sha256:a'], repaired: ['sha256:a'], unrepaired: [] };
+    await scrubWhenDue(
+      {
+        path: join(folder, 'scrub.json'),
+        intervalMs,
+        now: () => now,
+        log: createLogger({ level: 'info', format: 'text', write: (line) => lines.push(line) }),
+        verify: async (_signal, rest) => {
+          await rest(0);
+          runs += 1;
+          if (fails) throw new Error('EIO');
+          return { blobs: 2, bytes: 10, corrupt: ['sha256:a'], repaired: ['sha256:a'], unrepaired: [] };
+        },
       },
-    }, new AbortController().signal);
+      new AbortController().signal,
+    );
   };
   const folder = tempDir(t);
   await look();

@@ -16,7 +16,10 @@ test.serial('a login of this host goes to a learned origin only where the config
     response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="x"' }).end();
   });
   const folder = tempDir(t);
-  writeFileSync(join(folder, 'config.json'), JSON.stringify({ auths: { [new URL(server.url).host]: { auth: Buffer.from('puller:secret').toString('base64') } } }));
+  writeFileSync(
+    join(folder, 'config.json'),
+    JSON.stringify({ auths: { [new URL(server.url).host]: { auth: Buffer.from('puller:secret').toString('base64') } } }),
+  );
   const before = process.env['DOCKER_CONFIG'];
   process.env['DOCKER_CONFIG'] = folder;
   t.teardown(() => {
@@ -31,7 +34,21 @@ test.serial('a login of this host goes to a learned origin only where the config
     [[named(server.url)], `Basic ${Buffer.from('puller:secret').toString('base64')}`],
   ] as const) {
     seen.length = 0;
-    const clients = new OriginClients({ originUsername: undefined, originPasswordFile: undefined, originCa: undefined, upstreams, limits: LIMITS, allow: { prefetch: true, pin: false, purge: false, redirects: [] } }, network, { originRate: undefined }, () => { throw new Error('no member is read here'); });
+    const clients = new OriginClients(
+      {
+        originUsername: undefined,
+        originPasswordFile: undefined,
+        originCa: undefined,
+        upstreams,
+        limits: LIMITS,
+        allow: { prefetch: true, pin: false, purge: false, redirects: [] },
+      },
+      network,
+      { originRate: undefined },
+      () => {
+        throw new Error('no member is read here');
+      },
+    );
     const origin = clients.learned(server.url);
     const error = await t.throwsAsync(origin.resolveTag('app', 'v1'), { code: 'origin-unauthorized' });
     if (expected === undefined) t.regex(error?.message ?? '', /name it in the configuration of this node/);

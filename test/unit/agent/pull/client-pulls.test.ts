@@ -18,8 +18,15 @@ function manifestOf(document: object): RawManifest {
   return rawManifest(Buffer.from(JSON.stringify({ schemaVersion: 2, ...document }))).raw;
 }
 
-const image = manifestOf({ mediaType: MediaType.ociManifest, config: descriptor(CONFIG, MediaType.ociConfig), layers: [descriptor(LAYER, MediaType.ociLayer)] });
-const index = manifestOf({ mediaType: MediaType.ociIndex, manifests: [{ ...descriptor(image.bytes, MediaType.ociManifest), platform: { os: 'linux', architecture: 'amd64' } }] });
+const image = manifestOf({
+  mediaType: MediaType.ociManifest,
+  config: descriptor(CONFIG, MediaType.ociConfig),
+  layers: [descriptor(LAYER, MediaType.ociLayer)],
+});
+const index = manifestOf({
+  mediaType: MediaType.ociIndex,
+  manifests: [{ ...descriptor(image.bytes, MediaType.ociManifest), platform: { os: 'linux', architecture: 'amd64' } }],
+});
 
 function setUp(t: ExecutionContext) {
   const stored = new Set<string>();
@@ -30,15 +37,27 @@ function setUp(t: ExecutionContext) {
   const clock = { now: 1_000_000 };
   const pulls = new ClientPulls({
     images: { manifest: async (_repository, digest) => [image, index].find((raw) => raw.digest.equals(digest)) },
-    store: { size: (digest) => (stored.has(digest.toString()) ? 1 : undefined), onChange: (listener) => { listeners.add(listener); return () => listeners.delete(listener); } },
+    store: {
+      size: (digest) => (stored.has(digest.toString()) ? 1 : undefined),
+      onChange: (listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    },
     exchange: { transfers: () => transfers },
-    keep: (receipt) => { kept.unshift(receipt); },
+    keep: (receipt) => {
+      kept.unshift(receipt);
+    },
     now: () => clock.now,
   });
   t.teardown(() => pulls[Symbol.dispose]());
   return {
-    pulls, receipts, clock, transfers,
-    serveManifest: (raw: RawManifest, reference: string, isHead = false) => pulls.manifestServed({ repository: REPOSITORY, reference, digest: raw.digest, isHead, client: 'dockerd' }),
+    pulls,
+    receipts,
+    clock,
+    transfers,
+    serveManifest: (raw: RawManifest, reference: string, isHead = false) =>
+      pulls.manifestServed({ repository: REPOSITORY, reference, digest: raw.digest, isHead, client: 'dockerd' }),
     serveBlob: async (bytes: Buffer, fromStore: boolean) => {
       pulls.blobServed({ repository: REPOSITORY, digest: Digest.of(bytes), size: bytes.length, source: fromStore ? 'store' : 'swarm' });
       await pulls.settled();
@@ -47,8 +66,17 @@ function setUp(t: ExecutionContext) {
       const digest = Digest.of(bytes);
       stored.add(digest.toString());
       transfers.push({
-        digest, repository: 'team/app', sizeBytes: bytes.length, haveBytes: bytes.length, fromOriginBytes: 2, fromPeers: new Map([['peer-a', bytes.length - 2]]),
-        bytesPerSecond: 0, stalls: 1, retries: 0, state: 'done', startedAt: clock.now,
+        digest,
+        repository: 'team/app',
+        sizeBytes: bytes.length,
+        haveBytes: bytes.length,
+        fromOriginBytes: 2,
+        fromPeers: new Map([['peer-a', bytes.length - 2]]),
+        bytesPerSecond: 0,
+        stalls: 1,
+        retries: 0,
+        state: 'done',
+        startedAt: clock.now,
       });
       for (const listener of listeners) listener({ kind: 'added', digest, size: bytes.length });
     },
@@ -69,8 +97,18 @@ test('a pull as dockerd does it, HEAD of the tag and the rest by digest, makes a
   w.pulls.look();
   const [receipt] = w.receipts.list();
   t.like(receipt, {
-    reference: `${REPOSITORY}:v1`, digest: image.digest.toString(), bytes: CONFIG.length + LAYER.length, fromStoreBytes: CONFIG.length,
-    fromOriginBytes: 2, fromPeersBytes: LAYER.length - 2, seconds: 2, stalls: 1, verified: true, client: 'dockerd', result: 'done', id: head,
+    reference: `${REPOSITORY}:v1`,
+    digest: image.digest.toString(),
+    bytes: CONFIG.length + LAYER.length,
+    fromStoreBytes: CONFIG.length,
+    fromOriginBytes: 2,
+    fromPeersBytes: LAYER.length - 2,
+    seconds: 2,
+    stalls: 1,
+    verified: true,
+    client: 'dockerd',
+    result: 'done',
+    id: head,
   });
   t.deepEqual(receipt?.peers, { 'peer-a': LAYER.length - 2 });
   t.is(receipt?.blobs.length, 2);
@@ -99,13 +137,31 @@ test('a client that goes away before all is here makes one of a pull that was gi
   const w = setUp(t);
   w.serveManifest(image, 'v1');
   await w.serveBlob(LAYER, false);
-  w.transfers.push({ digest: Digest.of(LAYER), repository: 'team/app', sizeBytes: 7, haveBytes: 3, fromOriginBytes: 3, fromPeers: new Map(), bytesPerSecond: 0, stalls: 0, retries: 0, state: 'fetching', startedAt: w.clock.now });
+  w.transfers.push({
+    digest: Digest.of(LAYER),
+    repository: 'team/app',
+    sizeBytes: 7,
+    haveBytes: 3,
+    fromOriginBytes: 3,
+    fromPeers: new Map(),
+    bytesPerSecond: 0,
+    stalls: 0,
+    retries: 0,
+    state: 'fetching',
+    startedAt: w.clock.now,
+  });
   w.clock.now += 60_000;
   w.pulls.look();
   t.deepEqual(w.receipts.list(), []);
   w.transfers[0] = { ...w.transfers[0]!, state: 'failed' };
   w.pulls.look();
-  t.like(w.receipts.list()[0], { result: 'aborted', error: 'the client went away before all was here', bytes: 3, fromOriginBytes: 3, verified: false });
+  t.like(w.receipts.list()[0], {
+    result: 'aborted',
+    error: 'the client went away before all was here',
+    bytes: 3,
+    fromOriginBytes: 3,
+    verified: false,
+  });
 });
 
 test('a blob that could not be had makes a failure, unless the client asks again and gets it', async (t) => {
@@ -124,13 +180,17 @@ test('a blob that could not be had makes a failure, unless the client asks again
     }
     w.clock.now += 30_000;
     w.pulls.look();
-    t.like(w.receipts.list()[0], again ? { result: 'done', error: null } : { result: 'failed', error: 'the origin is down', verdict: 'it failed: the origin is down' });
+    t.like(
+      w.receipts.list()[0],
+      again ? { result: 'done', error: null } : { result: 'failed', error: 'the origin is down', verdict: 'it failed: the origin is down' },
+    );
   }
 });
 
 test('a manifest that could not be had makes one failure, however often it was asked for, and none when it came in the end', async (t) => {
   const w = setUp(t);
-  const fail = (reference: string): void => w.pulls.manifestFailed({ repository: REPOSITORY, reference, client: 'podman', error: 'the origin is down' });
+  const fail = (reference: string): void =>
+    w.pulls.manifestFailed({ repository: REPOSITORY, reference, client: 'podman', error: 'the origin is down' });
   fail('v1');
   fail('v2');
   w.clock.now += 5000;

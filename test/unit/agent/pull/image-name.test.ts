@@ -1,7 +1,11 @@
 import test from 'ava';
 import { parseImageName, type ImageNameOptions } from '../../../../src/agent/pull/image-name.ts';
 
-const options: ImageNameOptions = { registryName: () => 'registry.example:5000', mirrors: () => ['docker.io'], endpoint: () => '127.0.0.1:5050' };
+const options: ImageNameOptions = {
+  registryName: () => 'registry.example:5000',
+  mirrors: () => ['docker.io'],
+  endpoint: () => '127.0.0.1:5050',
+};
 
 const names: readonly [typed: string, reference: string][] = [
   ['team/app', 'registry.example:5000/team/app:latest'],
@@ -21,7 +25,10 @@ for (const [typed, reference] of names) {
 }
 
 test('an image of another registry is refused, with what to do', (t) => {
-  t.throws(() => parseImageName('quay.io/team/app:1', options), { code: 'reference-invalid', message: /expected an image of registry\.example:5000 or docker\.io, received quay\.io\/team\/app:1: .* add quay\.io to mirrors/ });
+  t.throws(() => parseImageName('quay.io/team/app:1', options), {
+    code: 'reference-invalid',
+    message: /expected an image of registry\.example:5000 or docker\.io, received quay\.io\/team\/app:1: .* add quay\.io to mirrors/,
+  });
 });
 
 test('a malformed reference is refused', (t) => {
@@ -40,6 +47,12 @@ test('the registry of a reference chooses the upstream', (t) => {
   t.is(parseImageName('private.example:443/team/app', mirroring).reference.toString(), 'private.example:443/team/app:latest');
   t.is(parseImageName('127.0.0.1:5050/quay.io/team/app:1', mirroring).full, 'quay.io/team/app', 'as this node names it');
   t.is(parseImageName('team/app', mirroring).full, 'registry.example:5000/team/app');
-  t.is(parseImageName('quay.io/team/app', { ...mirroring, registryName: () => undefined }).full, 'quay.io/team/app', 'also while no origin is known');
-  t.throws(() => parseImageName('ghcr.io/team/app', mirroring), { message: /registry\.example:5000 or docker\.io or quay\.io or private\.example:443/ });
+  t.is(
+    parseImageName('quay.io/team/app', { ...mirroring, registryName: () => undefined }).full,
+    'quay.io/team/app',
+    'also while no origin is known',
+  );
+  t.throws(() => parseImageName('ghcr.io/team/app', mirroring), {
+    message: /registry\.example:5000 or docker\.io or quay\.io or private\.example:443/,
+  });
 });

@@ -33,7 +33,12 @@ function addManifest(into: World, document: object, tag?: string): RawManifest {
   return raw;
 }
 
-function addImage(into: World, name: string, tag?: string, layers: readonly object[] = [descriptor(`${name} layer 1`), descriptor(`${name} layer two`)]): RawManifest {
+function addImage(
+  into: World,
+  name: string,
+  tag?: string,
+  layers: readonly object[] = [descriptor(`${name} layer 1`), descriptor(`${name} layer two`)],
+): RawManifest {
   return addManifest(into, { mediaType: MediaType.ociManifest, config: descriptor(`${name} config`, MediaType.ociConfig), layers }, tag);
 }
 
@@ -50,24 +55,48 @@ function puller(w: World, isExcluded = (): boolean => false): Puller {
       w.requests.push(request);
       const outcome = w.outcome?.(request) ?? Promise.resolve();
       const status = (): TransferStatus => ({
-        digest: request.digest, repository: request.repository, sizeBytes: request.size, haveBytes: request.size!, fromOriginBytes: 1,
-        fromPeers: new Map([['peer-a', request.size! - 1]]), bytesPerSecond: 10, stalls: 1, retries: 2, state: 'done', startedAt: 0,
+        digest: request.digest,
+        repository: request.repository,
+        sizeBytes: request.size,
+        haveBytes: request.size!,
+        fromOriginBytes: 1,
+        fromPeers: new Map([['peer-a', request.size! - 1]]),
+        bytesPerSecond: 10,
+        stalls: 1,
+        retries: 2,
+        state: 'done',
+        startedAt: 0,
       });
       return {
-        digest: request.digest, size: async () => request.size!, done: () => outcome, progress: status,
-        vouchedPiece: () => Promise.resolve(undefined), read: () => { throw new Error('nobody reads'); },
-        release: () => { w.released++; },
+        digest: request.digest,
+        size: async () => request.size!,
+        done: () => outcome,
+        progress: status,
+        vouchedPiece: () => Promise.resolve(undefined),
+        read: () => {
+          throw new Error('nobody reads');
+        },
+        release: () => {
+          w.released++;
+        },
       };
     },
     findable: async () => true,
     transfers: () => [],
   };
-  return new Puller({ upstreamOf: () => ({ resolver, exchange }), store: { size: (digest) => w.stored.get(digest.toString()) }, isExcluded });
+  return new Puller({
+    upstreamOf: () => ({ resolver, exchange }),
+    store: { size: (digest) => w.stored.get(digest.toString()) },
+    isExcluded,
+  });
 }
 
 function pull(w: World, options: Partial<PullOptions> & { reference?: string; excluded?: boolean } = {}): ReturnType<Puller['pull']> {
   const reference = Reference.parse(options.reference ?? 'registry.example/team/app:v1');
-  return puller(w, () => options.excluded === true).pull({ reference, name: reference.repository, full: reference.name }, { signal: AbortSignal.timeout(60_000), ...options });
+  return puller(w, () => options.excluded === true).pull(
+    { reference, name: reference.repository, full: reference.name },
+    { signal: AbortSignal.timeout(60_000), ...options },
+  );
 }
 
 test('fetches the config and every layer once, and adds them up in the receipt', async (t) => {
@@ -80,11 +109,22 @@ test('fetches the config and every layer once, and adds them up in the receipt',
   t.true(w.requests.every(({ repository, shared }) => repository === 'team/app' && shared === true));
   const blobBytes = 'app config'.length + 'a layer twice'.length + 'another'.length;
   t.like(receipt, {
-    reference: 'registry.example/team/app:v1', digest: image.digest.toString(), bytes: blobBytes + image.bytes.length, fromStoreBytes: 0,
-    fromOriginBytes: 3, fromPeersBytes: blobBytes - 3, stalls: 3, retries: 6, verified: true, stale: false,
+    reference: 'registry.example/team/app:v1',
+    digest: image.digest.toString(),
+    bytes: blobBytes + image.bytes.length,
+    fromStoreBytes: 0,
+    fromOriginBytes: 3,
+    fromPeersBytes: blobBytes - 3,
+    stalls: 3,
+    retries: 6,
+    verified: true,
+    stale: false,
   });
   t.deepEqual(receipt.peers, { 'peer-a': blobBytes - 3 });
-  t.deepEqual(receipt.phases.map(({ name }) => name), ['resolve', 'manifests', 'blobs']);
+  t.deepEqual(
+    receipt.phases.map(({ name }) => name),
+    ['resolve', 'manifests', 'blobs'],
+  );
   t.is(receipt.blobs.length, 3);
 });
 
@@ -101,9 +141,15 @@ test('what is here already is not fetched, and counted as such', async (t) => {
 
 test('foreign layers are left out: registries need not hold them', async (t) => {
   const w = world();
-  addImage(w, 'app', 'v1', [descriptor('own'), { ...descriptor('foreign', MediaType.dockerForeignLayer), urls: ['https://elsewhere.example/x'] }]);
+  addImage(w, 'app', 'v1', [
+    descriptor('own'),
+    { ...descriptor('foreign', MediaType.dockerForeignLayer), urls: ['https://elsewhere.example/x'] },
+  ]);
   await pull(w);
-  t.deepEqual(w.requests.map(({ size }) => size), ['app config'.length, 'own'.length]);
+  t.deepEqual(
+    w.requests.map(({ size }) => size),
+    ['app config'.length, 'own'.length],
+  );
 });
 
 test('an excluded repository is read from the origin only', async (t) => {
@@ -121,7 +167,11 @@ test('a stale tag is said in the receipt', async (t) => {
 });
 
 function addIndex(w: World): void {
-  const platforms = [{ os: 'linux', architecture: 'amd64' }, { os: 'linux', architecture: 'arm64' }, { os: 'linux', architecture: 's390x' }];
+  const platforms = [
+    { os: 'linux', architecture: 'amd64' },
+    { os: 'linux', architecture: 'arm64' },
+    { os: 'linux', architecture: 's390x' },
+  ];
   const manifests = platforms.map((platform) => {
     const { digest, mediaType, bytes } = addImage(w, platform.architecture);
     return { mediaType, digest: digest.toString(), size: bytes.length, platform };
@@ -129,7 +179,10 @@ function addIndex(w: World): void {
   addManifest(w, { mediaType: MediaType.ociIndex, manifests }, 'v1');
 }
 
-for (const [platform, blobs] of [[{ os: 'linux', architecture: 's390x' }, 3], ['all', 9]] as const) {
+for (const [platform, blobs] of [
+  [{ os: 'linux', architecture: 's390x' }, 3],
+  ['all', 9],
+] as const) {
   test(`of an index it takes ${platform === 'all' ? 'every image when asked to' : 'the image of the platform'}`, async (t) => {
     const w = world();
     addIndex(w);
@@ -142,14 +195,23 @@ test('a platform that is not there is said, with those that are', async (t) => {
   const w = world();
   addIndex(w);
   await t.throwsAsync(pull(w, { platforms: [{ os: 'linux', architecture: 'riscv64' }] }), {
-    code: 'not-found', message: /not there for linux\/riscv64: it has linux\/amd64, linux\/arm64, linux\/s390x; choose one with --platform/,
+    code: 'not-found',
+    message: /not there for linux\/riscv64: it has linux\/amd64, linux\/arm64, linux\/s390x; choose one with --platform/,
   });
 });
 
 test('an index that holds itself through others ends with an error', async (t) => {
   const w = world();
   let inner = addImage(w, 'app');
-  for (let depth = 0; depth < 6; depth++) inner = addManifest(w, { mediaType: MediaType.ociIndex, manifests: [{ mediaType: inner.mediaType, digest: inner.digest.toString(), size: inner.bytes.length }] }, 'v1');
+  for (let depth = 0; depth < 6; depth++)
+    inner = addManifest(
+      w,
+      {
+        mediaType: MediaType.ociIndex,
+        manifests: [{ mediaType: inner.mediaType, digest: inner.digest.toString(), size: inner.bytes.length }],
+      },
+      'v1',
+    );
   await t.throwsAsync(pull(w, { platforms: 'all' }), { code: 'manifest-invalid', message: /indexes within indexes/ });
 });
 
@@ -157,7 +219,8 @@ test('one blob that fails ends the pull at once, and all are released', async (t
   const w = world();
   addImage(w, 'app', 'v1');
   const bad = descriptor('app layer 1').digest;
-  w.outcome = (request) => (request.digest.toString() === bad ? Promise.reject(new LayerswarmError('disk-full', 'no room')) : new Promise(() => undefined));
+  w.outcome = (request) =>
+    request.digest.toString() === bad ? Promise.reject(new LayerswarmError('disk-full', 'no room')) : new Promise(() => undefined);
   await t.throwsAsync(pull(w), { code: 'disk-full' });
   t.is(w.released, w.requests.length);
 });
@@ -168,7 +231,8 @@ test('a caller that gives up ends the pull, and all are released', async (t) => 
   w.outcome = () => new Promise(() => undefined);
   const controller = new AbortController();
   const onProgress = (progress: PullProgress): void => {
-    if (progress.kind === 'blobs' && progress.blobs.some(({ state }) => state !== 'waiting')) controller.abort(new LayerswarmError('aborted', 'enough'));
+    if (progress.kind === 'blobs' && progress.blobs.some(({ state }) => state !== 'waiting'))
+      controller.abort(new LayerswarmError('aborted', 'enough'));
   };
   await t.throwsAsync(pull(w, { signal: controller.signal, onProgress }), { code: 'aborted' });
   t.is(w.released, w.requests.length);

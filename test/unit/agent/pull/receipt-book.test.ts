@@ -6,7 +6,13 @@ import type { Receipt } from '../../../../src/status/receipt-document.ts';
 import { receiptSample } from '../../../support/status-sample.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
 
-const receipt = (index: number, changes: Partial<Receipt> = {}): Receipt => ({ ...receiptSample, id: String(index), seconds: 1, finishedAt: new Date(index * 1000).toISOString(), ...changes });
+const receipt = (index: number, changes: Partial<Receipt> = {}): Receipt => ({
+  ...receiptSample,
+  id: String(index),
+  seconds: 1,
+  finishedAt: new Date(index * 1000).toISOString(),
+  ...changes,
+});
 
 test('receipts outlast a restart, a crash in the middle of one, and a damaged line', async (t) => {
   const data = tempDir(t);
@@ -21,7 +27,10 @@ test('receipts outlast a restart, a crash in the middle of one, and a damaged li
   again.add(receipt(4));
   await again.close();
   const third = await open();
-  t.deepEqual(third.list().map(({ id }) => id), ['4', '2', '1']);
+  t.deepEqual(
+    third.list().map(({ id }) => id),
+    ['4', '2', '1'],
+  );
   t.deepEqual(third.list()[2], receipt(1));
   t.deepEqual(warnings, []);
 });
@@ -35,7 +44,9 @@ test('the last are kept, with the slowest of each image, in a file that does not
   const kept = book.list();
   t.is(kept[0]!.id, '1000');
   t.true(kept.length <= 300);
-  const lines = readFileSync(join(data, 'receipts.jsonl'), 'utf8').split('\n').filter((line) => line !== '');
+  const lines = readFileSync(join(data, 'receipts.jsonl'), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '');
   t.true(lines.length <= 500, String(lines.length));
   const again = await ReceiptBook.open({ data, onWarning: (line) => t.fail(line) });
   t.is(again.list()[0]!.id, '1000');

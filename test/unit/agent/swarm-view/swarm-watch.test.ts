@@ -14,16 +14,38 @@ import { waitFor } from '../../../support/wait-for.ts';
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 
 function factsOf(more: Partial<SummaryFacts> = {}): SummaryFacts {
-  return { status: statusSample, transfers: [], receipts: [receiptSample], today: { originBytes: 10, peersBytes: 90 }, hour: { minute: 5, origin: [1], peers: [2] }, jobs: [], rates: new Map(), ...more };
+  return {
+    status: statusSample,
+    transfers: [],
+    receipts: [receiptSample],
+    today: { originBytes: 10, peersBytes: 90 },
+    hour: { minute: 5, origin: [1], peers: [2] },
+    jobs: [],
+    rates: new Map(),
+    ...more,
+  };
 }
 
 function serve(network: MemoryNetwork, facts: SummaryFacts = factsOf()): SummaryService {
-  return new SummaryService({ network, facts: () => facts, receipts: () => facts.receipts, maySee: { reference: () => true, blob: () => true }, now: () => performance.now() });
+  return new SummaryService({
+    network,
+    facts: () => facts,
+    receipts: () => facts.receipts,
+    maySee: { reference: () => true, blob: () => true },
+    now: () => performance.now(),
+  });
 }
 
 function watch(t: ExecutionContext, network: MemoryNetwork, service: SummaryService): SwarmWatch {
-  const watching = new SwarmWatch({ network, status: () => ({ ...statusSample, peerId: network.self }), own: () => service.own(), ownPull: (id) => service.ownPull(id) });
-  t.teardown(() => { watching[Symbol.dispose](); });
+  const watching = new SwarmWatch({
+    network,
+    status: () => ({ ...statusSample, peerId: network.self }),
+    own: () => service.own(),
+    ownPull: (id) => service.ownPull(id),
+  });
+  t.teardown(() => {
+    watching[Symbol.dispose]();
+  });
   return watching;
 }
 
@@ -69,13 +91,20 @@ test('a second question gets only what is new, and what was told before stays', 
 
 test('a member that answers nothing, or cannot, is shown as that and holds up nobody', async (t) => {
   const [self, silent, unable, good] = await new MemorySwarm().joinAll(4);
-  silent!.handle('get-summary', () => { throw new LayerswarmError('unavailable', 'not today'); });
-  unable!.handle('get-summary', () => { throw new LayerswarmError('unsupported', 'what is that?'); });
+  silent!.handle('get-summary', () => {
+    throw new LayerswarmError('unavailable', 'not today');
+  });
+  unable!.handle('get-summary', () => {
+    throw new LayerswarmError('unsupported', 'what is that?');
+  });
   serve(good!);
   const watching = watch(t, self!, serve(self!));
   await watching.asked();
   const { nodes } = watching.document();
-  t.deepEqual([silent, unable, good].map((network) => nodes[network!.self]!.answer), ['silent', 'unable', 'told']);
+  t.deepEqual(
+    [silent, unable, good].map((network) => nodes[network!.self]!.answer),
+    ['silent', 'unable', 'told'],
+  );
 });
 
 test('what a member told goes with it', async (t) => {
@@ -95,10 +124,27 @@ test('a member can say what it likes of itself: nothing of it is more than text 
   const [self, liar] = await new MemorySwarm().joinAll(2);
   const huge = Number.MAX_SAFE_INTEGER;
   const text = 'a\u202e<script>alert(1)</script>\u0000\u001b[31m';
-  const summary = makeSummary(factsOf({ rates: new Map([['origin', huge], ['origin2', huge]]), today: { originBytes: huge, peersBytes: huge }, hour: { minute: huge, origin: Array.from({ length: 60 }, () => huge), peers: [] } }), { reference: () => true, blob: () => true });
+  const summary = makeSummary(
+    factsOf({
+      rates: new Map([
+        ['origin', huge],
+        ['origin2', huge],
+      ]),
+      today: { originBytes: huge, peersBytes: huge },
+      hour: { minute: huge, origin: Array.from({ length: 60 }, () => huge), peers: [] },
+    }),
+    { reference: () => true, blob: () => true },
+  );
   liar!.handle('get-summary', () => ({
-    ...summary, sentence: text, flows: [{ from: text, bytesPerSecond: huge }, { from: liar!.self, bytesPerSecond: huge }, { from: 'origin', bytesPerSecond: huge }],
-    images: [{ reference: text, digest: DIGEST, size: huge, complete: true }], pulls: [{ ...summary.pulls[0]!, reference: text, finishedAt: huge }],
+    ...summary,
+    sentence: text,
+    flows: [
+      { from: text, bytesPerSecond: huge },
+      { from: liar!.self, bytesPerSecond: huge },
+      { from: 'origin', bytesPerSecond: huge },
+    ],
+    images: [{ reference: text, digest: DIGEST, size: huge, complete: true }],
+    pulls: [{ ...summary.pulls[0]!, reference: text, finishedAt: huge }],
   }));
   const watching = watch(t, self!, serve(self!));
   await watching.asked();
@@ -107,7 +153,15 @@ test('a member can say what it likes of itself: nothing of it is more than text 
     if (typeof value === 'string') t.is(value, shown(value));
     return value;
   });
-  t.deepEqual(Object.values(document.flows).filter(({ to }) => to === liar!.self).map(({ from, bytesPerSecond }) => [from.slice(0, 2), bytesPerSecond]), [['or', 12.5e9], ['a?', 12.5e9]]);
+  t.deepEqual(
+    Object.values(document.flows)
+      .filter(({ to }) => to === liar!.self)
+      .map(({ from, bytesPerSecond }) => [from.slice(0, 2), bytesPerSecond]),
+    [
+      ['or', 12.5e9],
+      ['a?', 12.5e9],
+    ],
+  );
   t.true(document.about.today.peersBytes < 2e15);
   t.true(Object.values(document.pulls).every(({ finishedAt }) => finishedAt <= Date.now()));
   t.is(document.about.hour.origin.length, 60);
@@ -127,7 +181,11 @@ test('a pull of a member is asked for there, and by no other name', async (t) =>
 test('a member that asks without end is answered no more, and others are', async (t) => {
   const [self, greedy, other] = await new MemorySwarm().joinAll(3);
   serve(self!);
-  const ask = async (from: MemoryNetwork): Promise<string> => await from.request(self!.self, { type: 'get-summary' }, 'summary').then(() => 'told', (error: unknown) => (error as LayerswarmError).code);
+  const ask = async (from: MemoryNetwork): Promise<string> =>
+    await from.request(self!.self, { type: 'get-summary' }, 'summary').then(
+      () => 'told',
+      (error: unknown) => (error as LayerswarmError).code,
+    );
   const answers = await Promise.all(Array.from({ length: 60 }, () => ask(greedy!)));
   t.true(answers.filter((answer) => answer === 'told').length < 30);
   t.is(answers.at(-1), 'unavailable');
@@ -135,16 +193,47 @@ test('a member that asks without end is answered no more, and others are', async
 });
 
 test('whoever was never asked comes first, then who waits for the longest, the busy ones sooner', (t) => {
-  const member = (name: string, askedAt: number | undefined, more = {}): { name: string; askedAt: number | undefined; isAsking: boolean; isBusy: boolean } => ({ name, askedAt, isAsking: false, isBusy: false, ...more });
-  const members = [member('fresh', 9000), member('old', 1000), member('busy', 6000, { isBusy: true }), member('new', undefined), member('open', 0, { isAsking: true })];
-  t.deepEqual(askNext(members, 9, 10_000).map(({ name }) => name), ['new', 'busy', 'old']);
-  t.deepEqual(askNext(members, 1, 10_000).map(({ name }) => name), ['new']);
+  const member = (
+    name: string,
+    askedAt: number | undefined,
+    more = {},
+  ): { name: string; askedAt: number | undefined; isAsking: boolean; isBusy: boolean } => ({
+    name,
+    askedAt,
+    isAsking: false,
+    isBusy: false,
+    ...more,
+  });
+  const members = [
+    member('fresh', 9000),
+    member('old', 1000),
+    member('busy', 6000, { isBusy: true }),
+    member('new', undefined),
+    member('open', 0, { isAsking: true }),
+  ];
+  t.deepEqual(
+    askNext(members, 9, 10_000).map(({ name }) => name),
+    ['new', 'busy', 'old'],
+  );
+  t.deepEqual(
+    askNext(members, 1, 10_000).map(({ name }) => name),
+    ['new'],
+  );
 });
 
 test('images are counted by who holds them, and one member cannot crowd out what the others have', (t) => {
   const catalog = new ImageCatalog();
-  const image = (reference: string, complete = true): NonNullable<Summary['images']>[number] => ({ reference, digest: DIGEST, size: 5, complete });
-  for (let liar = 100; liar < 110; liar++) catalog.set(liar, Array.from({ length: 500 }, (_, index) => image(`made-up/${liar}-${index}:1`)));
+  const image = (reference: string, complete = true): NonNullable<Summary['images']>[number] => ({
+    reference,
+    digest: DIGEST,
+    size: 5,
+    complete,
+  });
+  for (let liar = 100; liar < 110; liar++)
+    catalog.set(
+      liar,
+      Array.from({ length: 500 }, (_, index) => image(`made-up/${liar}-${index}:1`)),
+    );
   catalog.drop(109);
   catalog.set(1, [{ ...image('team/app:1'), size: 0 }]);
   catalog.set(2, [image('team/app:1', false)]);
@@ -154,11 +243,18 @@ test('images are counted by who holds them, and one member cannot crowd out what
   for (let node = 100; node < 110; node++) catalog.drop(node);
   catalog.set(2, []);
   t.is(catalog.countOf(1), 1);
-  t.deepEqual(Object.values(catalog.list()).map(({ lacksNodes }) => lacksNodes), [[2]]);
+  t.deepEqual(
+    Object.values(catalog.list()).map(({ lacksNodes }) => lacksNodes),
+    [[2]],
+  );
 });
 
 test('hours of clocks that differ a little lie on top of each other', (t) => {
-  const hour = mergeHours([{ minute: 100, origin: [1, 2], peers: [0, 0] }, { minute: 99, origin: [10], peers: [5] }, { minute: 7000, origin: [100], peers: [0] }]);
+  const hour = mergeHours([
+    { minute: 100, origin: [1, 2], peers: [0, 0] },
+    { minute: 99, origin: [10], peers: [5] },
+    { minute: 7000, origin: [100], peers: [0] },
+  ]);
   t.deepEqual(hour.origin.slice(-2), [11, 102]);
   t.deepEqual(hour.peers.slice(-2), [5, 0]);
 });

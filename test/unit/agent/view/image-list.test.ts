@@ -27,7 +27,13 @@ test('once it has settled, the list tells what is here of each image', async (t)
   store.images.setTag(APP, 'a', whole.raw.digest, 1);
   store.images.setTag(APP, 'b', partly.raw.digest, 1);
   await list.settled();
-  t.deepEqual(list.list().map(({ reference, complete }) => [reference, complete]), [[`${APP}:a`, true], [`${APP}:b`, false]]);
+  t.deepEqual(
+    list.list().map(({ reference, complete }) => [reference, complete]),
+    [
+      [`${APP}:a`, true],
+      [`${APP}:b`, false],
+    ],
+  );
   t.is(list.list()[0]!.sizeBytes, bytes);
 });
 

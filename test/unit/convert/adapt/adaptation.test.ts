@@ -12,14 +12,15 @@ function systemd(root: string): void {
   writeFileSync(join(root, 'usr/lib/systemd/systemd'), '');
 }
 
-test('every folder on the way is repeated with the guest\'s own mode', async (t) => {
+test("every folder on the way is repeated with the guest's own mode", async (t) => {
   const root = tempDir(t);
   systemd(root);
   mkdirSync(join(root, 'etc/systemd/system'), { recursive: true });
   chmodSync(join(root, 'etc'), 0o700);
   chmodSync(join(root, 'etc/systemd/system'), 0o1777);
   const entries = adaptationEntries(new GuestTree(root), false);
-  const modeOf = (path: string): number | undefined => entries.flatMap((entry) => (entry.type === 'directory' && entry.path === path ? [entry.mode] : []))[0];
+  const modeOf = (path: string): number | undefined =>
+    entries.flatMap((entry) => (entry.type === 'directory' && entry.path === path ? [entry.mode] : []))[0];
   t.is(modeOf('/etc'), 0o700);
   t.is(modeOf('/etc/systemd/system'), 0o1777);
   t.is(modeOf('/etc/systemd/journald.conf.d'), 0o755);
@@ -30,7 +31,10 @@ test('every folder on the way is repeated with the guest\'s own mode', async (t)
     names.push(entry.header.name);
     entry.resume();
   }
-  t.true(names.indexOf('etc/') < names.indexOf('etc/systemd/') && names.indexOf('etc/systemd/') < names.indexOf('etc/systemd/system/'), 'parents come first');
+  t.true(
+    names.indexOf('etc/') < names.indexOf('etc/systemd/') && names.indexOf('etc/systemd/') < names.indexOf('etc/systemd/system/'),
+    'parents come first',
+  );
 });
 
 test('links in the guest lead nowhere but into the guest', (t) => {
@@ -48,7 +52,10 @@ test('links in the guest lead nowhere but into the guest', (t) => {
 test('the machine id stays when that is asked for, and a system without systemd gets no units', (t) => {
   const root = tempDir(t);
   mkdirSync(join(root, 'etc'));
-  t.deepEqual(adaptationEntries(new GuestTree(root), false).map(({ path }) => path), ['/etc', '/etc/fstab']);
+  t.deepEqual(
+    adaptationEntries(new GuestTree(root), false).map(({ path }) => path),
+    ['/etc', '/etc/fstab'],
+  );
   systemd(root);
   t.false(adaptationEntries(new GuestTree(root), true).some(({ path }) => path === '/etc/machine-id'));
 });
@@ -63,7 +70,11 @@ test('a system with systemd and without /etc/systemd, or /etc, gets the whole ad
     const root = tempDir(t);
     systemd(root);
     if (folder !== undefined) mkdirSync(join(root, folder), { recursive: true });
-    t.deepEqual(adaptationEntries(new GuestTree(root), false).map(({ path }) => path), expected.map(({ path }) => path), folder);
+    t.deepEqual(
+      adaptationEntries(new GuestTree(root), false).map(({ path }) => path),
+      expected.map(({ path }) => path),
+      folder,
+    );
   }
 });
 
@@ -74,7 +85,14 @@ test('keys are made at the first start by a unit that sshd waits for, and a clou
   const entries = adaptationEntries(new GuestTree(root), false);
   const unit = entries.find(({ path }) => path === '/etc/systemd/system/layerswarm-first-start.service');
   t.regex(unit?.type === 'file' ? unit.content : '', /^Before=ssh\.service sshd\.service[^]*ssh-keygen -A/m);
-  t.like(entries.find(({ path }) => path.endsWith('.wants/layerswarm-first-start.service')), { type: 'symlink', target: '../layerswarm-first-start.service' });
+  t.like(
+    entries.find(({ path }) => path.endsWith('.wants/layerswarm-first-start.service')),
+    { type: 'symlink', target: '../layerswarm-first-start.service' },
+  );
   t.true(entries.some(({ path }) => path === '/etc/cloud/cloud-init.disabled'));
-  for (const name of ['networking.service', 'systemd-networkd.service']) t.like(entries.find(({ path }) => path === `/etc/systemd/system/${name}`), { target: '/dev/null' });
+  for (const name of ['networking.service', 'systemd-networkd.service'])
+    t.like(
+      entries.find(({ path }) => path === `/etc/systemd/system/${name}`),
+      { target: '/dev/null' },
+    );
 });

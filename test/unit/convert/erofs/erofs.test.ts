@@ -18,7 +18,8 @@ function readAll(image: Uint8Array): string[] | undefined {
   return [...tree.walk('', () => false)].map((found) => {
     tree.attributes(found.inode);
     if (found.inode.type === 'l') tree.linkTarget(found.inode);
-    if (found.inode.type === 'f' && found.inode.layout !== 'packed' && found.inode.size < image.length) for (const part of tree.content(found)) void part;
+    if (found.inode.type === 'f' && found.inode.layout !== 'packed' && found.inode.size < image.length)
+      for (const part of tree.content(found)) void part;
     return found.path;
   });
 }
@@ -26,7 +27,11 @@ function readAll(image: Uint8Array): string[] | undefined {
 test('a damaged erofs is an error in words, or is read to an end', async (t) => {
   if (!requireTool(t, 'mkfs.erofs')) return;
   const file = join(tempDir(t, 'erofs'), 'e.img');
-  await runOk('mkfs.erofs', ['--quiet', file, makeGuestTree(t, { files: { 'usr/share/some': 'text', 'etc/long': Buffer.alloc(9000, 'x') } })]);
+  await runOk('mkfs.erofs', [
+    '--quiet',
+    file,
+    makeGuestTree(t, { files: { 'usr/share/some': 'text', 'etc/long': Buffer.alloc(9000, 'x') } }),
+  ]);
   const image = readFileSync(file);
   t.true(readAll(image)!.includes('usr/share/some'));
   const used = [...image.keys()].filter((at) => at < 40_000 && image[at] !== 0 && image[at] !== 0x78);
@@ -35,7 +40,11 @@ test('a damaged erofs is an error in words, or is read to an end', async (t) => 
   for (const name of ['us/', 'bin', '\0\0\0']) {
     const hostile = Buffer.from(image);
     hostile.write(name, hostile.indexOf('usr', 1200, 'latin1'), 'latin1');
-    t.throws(() => readAll(hostile), { instanceOf: LayerswarmError, message: /the erofs file system is damaged: a name in the folder/ }, name);
+    t.throws(
+      () => readAll(hostile),
+      { instanceOf: LayerswarmError, message: /the erofs file system is damaged: a name in the folder/ },
+      name,
+    );
   }
 });
 

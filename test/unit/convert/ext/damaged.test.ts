@@ -31,10 +31,19 @@ function readAll(image: Uint8Array): { entries: number; bytes: number } | undefi
   return { entries, bytes };
 }
 
-for (const args of [['-b', '1024'], ['-b', '1024', '-O', '^extents,^64bit,^metadata_csum'], ['-b', '1024', '-O', 'inline_data,ea_inode', '-I', '512']]) {
+for (const args of [
+  ['-b', '1024'],
+  ['-b', '1024', '-O', '^extents,^64bit,^metadata_csum'],
+  ['-b', '1024', '-O', 'inline_data,ea_inode', '-I', '512'],
+]) {
   test(`a damaged ext file system (${args.join(' ')}) is an error in words, or is read to an end`, async (t) => {
     if (!requireTool(t, 'mkfs.ext4')) return;
-    const image = readFileSync(await makeFileSystem(t, makeGuestTree(t, { files: { 'usr/share/big': Buffer.alloc(300_000, 'x') } }), { sizeMiB: 4, args: ['-O', '^has_journal', ...args] }));
+    const image = readFileSync(
+      await makeFileSystem(t, makeGuestTree(t, { files: { 'usr/share/big': Buffer.alloc(300_000, 'x') } }), {
+        sizeMiB: 4,
+        args: ['-O', '^has_journal', ...args],
+      }),
+    );
     const sound = readAll(image)!;
     t.true(sound.entries > 15 && sound.bytes > 500_000);
     // Where something is: zeros that change are mostly free blocks.
@@ -48,5 +57,8 @@ test('files that have more blocks than there are are refused', (t) => {
   t.is(budget.sectors({ number: 11, sectors: 12, links: 2 }), 12);
   t.is(budget.sectors({ number: 11, sectors: 12, links: 2 }), 12, 'a further name of the same');
   t.is(budget.sectors({ number: 12, sectors: 8, links: 1 }), 8);
-  t.throws(() => budget.sectors({ number: 13, sectors: 1, links: 1 }), { instanceOf: LayerswarmError, message: /more blocks than there are/ });
+  t.throws(() => budget.sectors({ number: 13, sectors: 1, links: 1 }), {
+    instanceOf: LayerswarmError,
+    message: /more blocks than there are/,
+  });
 });

@@ -22,7 +22,11 @@ for (const [what, source, expected] of [
   ['bcache', volume([4096 + 24, '\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81']), 'bcache'],
   ['APFS', volume([32, 'NXSB']), 'APFS (Apple)'],
   ['GFS2', volume([65536, '\x01\x16\x19\x70']), 'GFS2'],
-  ['a firmware RAID\'s member, by its end', volume([256 * 1024 - 1024, 'Intel Raid ISM Cfg Sig. ']), 'a member of a hardware or firmware RAID'],
+  [
+    "a firmware RAID's member, by its end",
+    volume([256 * 1024 - 1024, 'Intel Raid ISM Cfg Sig. ']),
+    'a member of a hardware or firmware RAID',
+  ],
   ['a Sun label', volume([508, '\xda\xbe']), 'a Sun disk label'],
   ['software RAID', volume([4096, '\xfc\x4e\x2b\xa9']), 'Linux software RAID'],
 ] as const) {
@@ -46,7 +50,7 @@ test('an ext file system is read with its size, id, label and whether its journa
   });
 });
 
-test('an ext file system with swap\'s signature left in it is still ext', (t) => {
+test("an ext file system with swap's signature left in it is still ext", (t) => {
   t.like(probeVolume(volume(EXT, [4086, 'SWAPSPACE2'])), { found: 'filesystem' });
 });
 
@@ -54,7 +58,9 @@ test('xfs, btrfs, squashfs, erofs and LVM are recognized', (t) => {
   t.like(probeVolume(volume([0, 'XFSB'])), { filesystem: { kind: 'xfs' } });
   t.like(probeVolume(volume([65536 + 64, '_BHRfS_M'])), { filesystem: { kind: 'btrfs' } });
   t.like(probeVolume(volume([0, 'hsqs'], [28, '\x04\0'], [40, '\0\x10'])), { filesystem: { kind: 'squashfs', size: 4096, uuid: '' } });
-  t.like(probeVolume(volume([1024, '\xe2\xe1\xf5\xe0'], [1036, '\x0c'], [1060, '\x02'], [1072, '\x11'.repeat(16)])), { filesystem: { kind: 'erofs', size: 8192, uuid: '11111111-1111-1111-1111-111111111111' } });
+  t.like(probeVolume(volume([1024, '\xe2\xe1\xf5\xe0'], [1036, '\x0c'], [1060, '\x02'], [1072, '\x11'.repeat(16)])), {
+    filesystem: { kind: 'erofs', size: 8192, uuid: '11111111-1111-1111-1111-111111111111' },
+  });
   t.is(probeVolume(volume([512, 'LABELONE'], [536, 'LVM2 001'])).found, 'lvm');
 });
 

@@ -36,7 +36,12 @@ const MIB = 2 ** 20;
 const REFUSED: readonly [string, Buffer, ErrorCode, RegExp][] = [
   ['a qcow2 with a backing file', qcow2({ backingOffset: 600 }), 'denied', /backing file/],
   ['a qcow2 with a data file bit', qcow2({ incompatible: 4 }), 'denied', /external data file/],
-  ['a qcow2 with a data file name and no bit', qcow2({ extension: { type: 0x4441_5441, data: '/etc/shadow' } }), 'denied', /external data file/],
+  [
+    'a qcow2 with a data file name and no bit',
+    qcow2({ extension: { type: 0x4441_5441, data: '/etc/shadow' } }),
+    'denied',
+    /external data file/,
+  ],
   ['a qcow2 with an unknown incompatible bit', qcow2({ incompatible: 32 }), 'unsupported', /incompatible/],
   ['a corrupt qcow2', qcow2({ incompatible: 2 }), 'unsupported', /corrupt/],
   ['an encrypted qcow2', qcow2({ crypt: 1 }), 'unsupported', /encrypted/],
@@ -47,9 +52,19 @@ const REFUSED: readonly [string, Buffer, ErrorCode, RegExp][] = [
   ['a qcow2 with absurd clusters', qcow2({ clusterBits: 8 }), 'unsupported', /clusters/],
   ['a qcow2 whose data lies behind its end', qcow2({ l2Entry: BigInt(2 ** 20) }), 'size-mismatch', /cut short/],
   ['a qcow2 whose compressed data lies behind its end', qcow2({ l2Entry: (1n << 62n) + BigInt(2 ** 20) }), 'size-mismatch', /cut short/],
-  ['a VMDK text descriptor with FLAT extents', Buffer.from('# Disk DescriptorFile\nversion=1\nRW 8 FLAT "/etc/shadow" 0\n'), 'denied', /extent files/],
+  [
+    'a VMDK text descriptor with FLAT extents',
+    Buffer.from('# Disk DescriptorFile\nversion=1\nRW 8 FLAT "/etc/shadow" 0\n'),
+    'denied',
+    /extent files/,
+  ],
   ['a VMDK of capacity 0, whose descriptor qemu would follow', vmdk({ capacity: 0 }), 'denied', /extent files/],
-  ['a VMDK with a flat extent in its own descriptor', vmdk({ descriptor: VMDK_DESCRIPTOR.replace(/RW .*/, 'RW 128 FLAT "/etc/shadow" 0') }), 'denied', /extent/],
+  [
+    'a VMDK with a flat extent in its own descriptor',
+    vmdk({ descriptor: VMDK_DESCRIPTOR.replace(/RW .*/, 'RW 128 FLAT "/etc/shadow" 0') }),
+    'denied',
+    /extent/,
+  ],
   ['a VMDK with two extents', vmdk({ descriptor: `${VMDK_DESCRIPTOR}RW 128 SPARSE "b.vmdk"\n` }), 'denied', /extent/],
   ['a VMDK whose extent is a path', vmdk({ descriptor: VMDK_DESCRIPTOR.replace('disk.vmdk', '/etc/x') }), 'denied', /extent/],
   ['a VMDK with a parent', vmdk({ descriptor: VMDK_DESCRIPTOR.replace('ffffffff', '1234abcd') }), 'denied', /parent/],
@@ -58,7 +73,7 @@ const REFUSED: readonly [string, Buffer, ErrorCode, RegExp][] = [
   ['a VMDK with absurd grains', vmdk({ grain: 3 }), 'unsupported', /grains/],
   ['an ESX COWD disk', Buffer.concat([Buffer.from('COWD'), Buffer.alloc(4096)]), 'unsupported', /ESX/],
   ['a differencing VDI', vdi({ type: 4 }), 'denied', /parent/],
-  ['a VDI with a parent\'s id', vdi({ parent: true }), 'denied', /parent/],
+  ["a VDI with a parent's id", vdi({ parent: true }), 'denied', /parent/],
   ['a VDI whose block lies behind its end', vdi({ virtualSize: MIB - 1, block: 7 }), 'size-mismatch', /cut short/],
   ['a differencing VHD', vhd({ type: 4 }), 'denied', /parent/],
   ['a VHD whose block lies behind its end', vhd({ sector: 1000 }), 'size-mismatch', /cut short/],
@@ -122,21 +137,41 @@ test('many L1 entries that point at one table do not make a small file ask for h
   t.true(error?.code === 'unsupported' || error?.code === 'size-mismatch');
 });
 
-const SAMPLES = [qcow1(), qed(), parallels(), qcow2(), qcow2({ version: 2 }), vmdk(), vmdk({ flags: 0x3_0003 }), vdi(), vhd(), vhd({ type: 2 }), vhdx()];
+const SAMPLES = [
+  qcow1(),
+  qed(),
+  parallels(),
+  qcow2(),
+  qcow2({ version: 2 }),
+  vmdk(),
+  vmdk({ flags: 0x3_0003 }),
+  vdi(),
+  vhd(),
+  vhd({ type: 2 }),
+  vhdx(),
+];
 test('whatever is written over a header, the answer is a checked header or a refusal', (t) => {
   const change = fc.record({ at: fc.nat(), bytes: fc.uint8Array({ minLength: 1, maxLength: 16 }) });
-  fc.assert(fc.property(fc.constantFrom(...SAMPLES), fc.array(change, { minLength: 1, maxLength: 6 }), fc.option(fc.nat()), (sample, changes, cut) => {
-    const file = Buffer.from(sample);
-    // Most of a header's fields are in its first kilobyte.
-    for (const { at, bytes } of changes) Buffer.from(bytes).copy(file, at % Math.min(file.length - 16, 1600));
-    const source = file.subarray(0, cut === null ? undefined : cut % file.length);
-    try {
-      const header = identify(source);
-      t.true(header.virtualSize > 0 && header.virtualSize <= LIMITS.maxVirtualSize);
-      t.false(header.needsBacking);
-    } catch (error) {
-      if (!(error instanceof LayerswarmError) || error.code === 'internal') throw error;
-    }
-  }), { numRuns: 400 });
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...SAMPLES),
+      fc.array(change, { minLength: 1, maxLength: 6 }),
+      fc.option(fc.nat()),
+      (sample, changes, cut) => {
+        const file = Buffer.from(sample);
+        // Most of a header's fields are in its first kilobyte.
+        for (const { at, bytes } of changes) Buffer.from(bytes).copy(file, at % Math.min(file.length - 16, 1600));
+        const source = file.subarray(0, cut === null ? undefined : cut % file.length);
+        try {
+          const header = identify(source);
+          t.true(header.virtualSize > 0 && header.virtualSize <= LIMITS.maxVirtualSize);
+          t.false(header.needsBacking);
+        } catch (error) {
+          if (!(error instanceof LayerswarmError) || error.code === 'internal') throw error;
+        }
+      },
+    ),
+    { numRuns: 400 },
+  );
   t.pass();
 });

@@ -14,7 +14,17 @@ export interface Qcow2Sample {
 }
 
 /** Header, L1, L2 and one data cluster. */
-export function qcow2({ version = 3, backingOffset = 0, incompatible = 0, clusterBits = 9, virtualSize = 2 * 512, crypt = 0, l1Size = 1, extension, l2Entry }: Qcow2Sample = {}): Buffer {
+export function qcow2({
+  version = 3,
+  backingOffset = 0,
+  incompatible = 0,
+  clusterBits = 9,
+  virtualSize = 2 * 512,
+  crypt = 0,
+  l1Size = 1,
+  extension,
+  l2Entry,
+}: Qcow2Sample = {}): Buffer {
   const cluster = 2 ** clusterBits;
   const file = Buffer.alloc(4 * cluster);
   file.write('QFI\xfb', 0, 'latin1');
@@ -39,7 +49,11 @@ export function qcow2({ version = 3, backingOffset = 0, incompatible = 0, cluste
 }
 
 /** Header, L1, L2 and one data cluster. */
-export function qcow1({ backingOffset = 0, crypt = 0, l2Entry = 1536n }: { backingOffset?: number; crypt?: number; l2Entry?: bigint } = {}): Buffer {
+export function qcow1({
+  backingOffset = 0,
+  crypt = 0,
+  l2Entry = 1536n,
+}: { backingOffset?: number; crypt?: number; l2Entry?: bigint } = {}): Buffer {
   const file = Buffer.alloc(2048);
   file.write('QFI\xfb', 0, 'latin1');
   file.writeUInt32BE(1, 4);
@@ -67,10 +81,22 @@ export function qed({ features = 0, l2Entry = 12_288n }: { features?: number; l2
 }
 
 /** Header, table, and one cluster of 8 sectors. */
-export function parallels({ magic = 'WithoutFreeSpace', inUse = false, entry = magic.endsWith('Ext') ? 1 : 8 }: { magic?: string; inUse?: boolean; entry?: number } = {}): Buffer {
+export function parallels({
+  magic = 'WithoutFreeSpace',
+  inUse = false,
+  entry = magic.endsWith('Ext') ? 1 : 8,
+}: { magic?: string; inUse?: boolean; entry?: number } = {}): Buffer {
   const file = Buffer.alloc(8192);
   file.write(magic, 0, 'latin1');
-  for (const [offset, value] of [[16, 2], [28, 8], [32, 2], [36, 16], [44, inUse ? 0x746f_6e59 : 0], [64, entry]] as const) file.writeUInt32LE(value, offset);
+  for (const [offset, value] of [
+    [16, 2],
+    [28, 8],
+    [32, 2],
+    [36, 16],
+    [44, inUse ? 0x746f_6e59 : 0],
+    [64, entry],
+  ] as const)
+    file.writeUInt32LE(value, offset);
   return file;
 }
 
@@ -81,7 +107,8 @@ export interface VmdkSample {
   grain?: number;
 }
 
-export const VMDK_DESCRIPTOR = '# Disk DescriptorFile\nversion=1\nCID=123a\nparentCID=ffffffff\ncreateType="monolithicSparse"\nRW 128 SPARSE "disk.vmdk"\n';
+export const VMDK_DESCRIPTOR =
+  '# Disk DescriptorFile\nversion=1\nCID=123a\nparentCID=ffffffff\ncreateType="monolithicSparse"\nRW 128 SPARSE "disk.vmdk"\n';
 
 /** Header, descriptor, grain directory, grain table, and one grain of 8 sectors. */
 export function vmdk({ capacity = 128, descriptor = VMDK_DESCRIPTOR, flags = 3, grain = 8 }: VmdkSample = {}): Buffer {
@@ -101,7 +128,12 @@ export function vmdk({ capacity = 128, descriptor = VMDK_DESCRIPTOR, flags = 3, 
   return file;
 }
 
-export function vdi({ type = 1, parent = false, virtualSize = 2 ** 20, block = 0 }: { type?: number; parent?: boolean; virtualSize?: number; block?: number } = {}): Buffer {
+export function vdi({
+  type = 1,
+  parent = false,
+  virtualSize = 2 ** 20,
+  block = 0,
+}: { type?: number; parent?: boolean; virtualSize?: number; block?: number } = {}): Buffer {
   const file = Buffer.alloc(1024 + 2 ** 20);
   file.writeUInt32LE(0xbeda_107f, 0x40);
   file.writeUInt32LE(0x0001_0001, 0x44);
@@ -151,7 +183,13 @@ const GUIDS = {
 };
 const MIB = 2 ** 20;
 
-export function vhdx({ parentFlag = false, parentLocator = false, log = false, state = 6, virtualSize = MIB }: { parentFlag?: boolean; parentLocator?: boolean; log?: boolean; state?: number; virtualSize?: number } = {}): Buffer {
+export function vhdx({
+  parentFlag = false,
+  parentLocator = false,
+  log = false,
+  state = 6,
+  virtualSize = MIB,
+}: { parentFlag?: boolean; parentLocator?: boolean; log?: boolean; state?: number; virtualSize?: number } = {}): Buffer {
   const file = Buffer.alloc(4 * MIB);
   file.write('vhdxfile', 0);
   file.write('head', 64 * 1024);
@@ -160,7 +198,12 @@ export function vhdx({ parentFlag = false, parentLocator = false, log = false, s
   const regions = 192 * 1024;
   file.write('regi', regions);
   file.writeUInt32LE(2, regions + 8);
-  for (const [i, [id, offset]] of ([[GUIDS.bat, MIB], [GUIDS.metadata, 2 * MIB]] as const).entries()) {
+  for (const [i, [id, offset]] of (
+    [
+      [GUIDS.bat, MIB],
+      [GUIDS.metadata, 2 * MIB],
+    ] as const
+  ).entries()) {
     Buffer.from(id, 'hex').copy(file, regions + 16 + i * 32);
     file.writeBigUInt64LE(BigInt(offset), regions + 32 + i * 32);
     file.writeUInt32LE(MIB, regions + 40 + i * 32);

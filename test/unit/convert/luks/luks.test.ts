@@ -33,18 +33,24 @@ for (const [what, args, sectorBytes] of [
 
 test('a damaged LUKS header is an error in words, and none asks for work without end', async (t) => {
   if (!requireTool(t, 'cryptsetup')) return;
-  for (const args of [[...ARGON, '--pbkdf', 'argon2id'], ['--type', 'luks1', ...CHEAP]]) {
+  for (const args of [
+    [...ARGON, '--pbkdf', 'argon2id'],
+    ['--type', 'luks1', ...CHEAP],
+  ]) {
     const header = readFileSync((await makeLuks(t, args)).file).subarray(0, 20_000);
     const used = [...header.keys()].filter((at) => header[at] !== 0);
-    fc.assert(fc.property(fc.array(fc.record({ at: fc.nat(used.length - 1), to: fc.nat(255) }), { minLength: 1, maxLength: 8 }), (changes) => {
-      const damaged = Buffer.from(header);
-      for (const { at, to } of changes) damaged[used[at]!] = to;
-      try {
-        readLuksHeader(new MemorySource(damaged));
-      } catch (error) {
-        if (!(error instanceof LayerswarmError)) throw error;
-      }
-    }), { numRuns: 200 });
+    fc.assert(
+      fc.property(fc.array(fc.record({ at: fc.nat(used.length - 1), to: fc.nat(255) }), { minLength: 1, maxLength: 8 }), (changes) => {
+        const damaged = Buffer.from(header);
+        for (const { at, to } of changes) damaged[used[at]!] = to;
+        try {
+          readLuksHeader(new MemorySource(damaged));
+        } catch (error) {
+          if (!(error instanceof LayerswarmError)) throw error;
+        }
+      }),
+      { numRuns: 200 },
+    );
     // In each slot that is in use; "time":4 is the cost of argon2.
     const costly = Buffer.from(header.toString('latin1').replace(/"time":4,"memory":32/, '"time":4,"memory":9999999'), 'latin1');
     if (args.includes('luks1')) costly.writeUInt32BE(2 ** 32 - 1, 212);
@@ -55,7 +61,10 @@ test('a damaged LUKS header is an error in words, and none asks for work without
 test('ciphers that are not known are named, and sectors are decrypted as dm-crypt counts them', (t) => {
   t.throws(() => parseCipher('serpent-xts-plain64'), { message: /LUKS with the cipher "serpent-xts-plain64", which is not known here/ });
   const bytes = randomBytes(8192);
-  for (const [sectorBytes, first] of [[512, 3], [4096, 2 ** 33]] as const) {
+  for (const [sectorBytes, first] of [
+    [512, 3],
+    [4096, 2 ** 33],
+  ] as const) {
     const key = randomBytes(64);
     const expected = Array.from({ length: bytes.length / sectorBytes }, (_, i) => {
       const vector = Buffer.alloc(16);

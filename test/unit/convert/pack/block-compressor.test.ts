@@ -16,8 +16,16 @@ async function compress(format: BlockFormat, input: Buffer, step: number, thread
 
 const MIB = 1024 * 1024;
 const text = Buffer.from(Array.from({ length: 400_000 }, (_, i) => `line ${i % 977}\n`).join(''));
-for (const [name, format, decompress] of [['gzip', gzipFormat, gunzipSync], ['zstd', zstdFormat, zstdDecompressSync]] as const) {
-  for (const [what, input] of [['nothing', Buffer.alloc(0)], ['one byte', Buffer.from('x')], ['exactly a block', randomBytes(MIB)], ['several blocks', Buffer.concat([text, randomBytes(5 * MIB + 7)])]] as const) {
+for (const [name, format, decompress] of [
+  ['gzip', gzipFormat, gunzipSync],
+  ['zstd', zstdFormat, zstdDecompressSync],
+] as const) {
+  for (const [what, input] of [
+    ['nothing', Buffer.alloc(0)],
+    ['one byte', Buffer.from('x')],
+    ['exactly a block', randomBytes(MIB)],
+    ['several blocks', Buffer.concat([text, randomBytes(5 * MIB + 7)])],
+  ] as const) {
     test(`${name} of ${what} unpacks to it, with the same bytes in whatever pieces it comes`, async (t) => {
       const once = await compress(format(), input, MIB, 1);
       t.true(input.equals(once.length === 0 ? Buffer.alloc(0) : decompress(once)));

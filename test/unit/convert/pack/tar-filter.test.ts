@@ -51,7 +51,15 @@ const DEVICES: readonly (readonly [EntryHeader, string?])[] = [
   [{ name: 'null', type: 'character-device', devmajor: 1, devminor: 3 }],
   [{ name: 'whiteout', type: 'character-device', devmajor: 0, devminor: 0 }],
   [{ name: 'whiteout2', type: 'link', linkname: 'whiteout' }],
-  [{ name: `${LONG}-whiteout`, type: 'character-device', devmajor: 0, devminor: 0, pax: { path: `${LONG}-whiteout`, 'SCHILY.xattr.user.a': 'b'.repeat(3000) } }],
+  [
+    {
+      name: `${LONG}-whiteout`,
+      type: 'character-device',
+      devmajor: 0,
+      devminor: 0,
+      pax: { path: `${LONG}-whiteout`, 'SCHILY.xattr.user.a': 'b'.repeat(3000) },
+    },
+  ],
   [{ name: 'second', type: 'link', linkname: `${LONG}-whiteout`, pax: { linkpath: `${LONG}-whiteout` } }],
   [{ name: 'real', type: 'link', linkname: 'before' }],
   [{ name: LONG, pax: { path: LONG } }, 'y'.repeat(5000)],
@@ -68,12 +76,20 @@ test('devices 0:0 are taken out with their extended headers and further names, i
 
 test('what is not dropped passes byte for byte, in whatever chunks it comes', async (t) => {
   const entry = fc.record({ name: fc.stringMatching(/^[a-z]{1,150}$/), size: fc.nat(3000), xattr: fc.option(fc.nat(2000)) });
-  await fc.assert(fc.asyncProperty(fc.array(entry, { maxLength: 8 }), fc.integer({ min: 1, max: 9 }), async (entries, blocks) => {
-    const input = await archive(...entries.map(({ name, size, xattr }) => [{ name, ...(xattr !== null && { pax: { 'SCHILY.xattr.user.a': 'v'.repeat(xattr) } }) }, 'z'.repeat(size)] as const));
-    const { output } = filter(input, blocks);
-    t.true(input.subarray(0, output.length - 1024).equals(output.subarray(0, -1024)));
-    t.true(input.subarray(output.length).every((byte) => byte === 0));
-  }), { numRuns: 50 });
+  await fc.assert(
+    fc.asyncProperty(fc.array(entry, { maxLength: 8 }), fc.integer({ min: 1, max: 9 }), async (entries, blocks) => {
+      const input = await archive(
+        ...entries.map(
+          ({ name, size, xattr }) =>
+            [{ name, ...(xattr !== null && { pax: { 'SCHILY.xattr.user.a': 'v'.repeat(xattr) } }) }, 'z'.repeat(size)] as const,
+        ),
+      );
+      const { output } = filter(input, blocks);
+      t.true(input.subarray(0, output.length - 1024).equals(output.subarray(0, -1024)));
+      t.true(input.subarray(output.length).every((byte) => byte === 0));
+    }),
+    { numRuns: 50 },
+  );
 });
 
 /** As GNU tar writes it for the layer: 0 in the field, and the number in the extended header. */
@@ -88,7 +104,9 @@ test('a file of 8 GiB and more passes whole, with its size in the extended heade
   const whole = await hugeFile(size);
   const after = whole.lastIndexOf('after');
   let bytes = 0;
-  const filter = new TarFilter((part) => { bytes += part.length; });
+  const filter = new TarFilter((part) => {
+    bytes += part.length;
+  });
   filter.push(whole.subarray(0, after));
   // Zeros, as those of a hole: what looks like the end of an archive is content here.
   const zeros = Buffer.alloc(2 ** 20);
@@ -101,7 +119,15 @@ test('a file of 8 GiB and more passes whole, with its size in the extended heade
 
 test('the value of an extended attribute that imitates records of an extended header means nothing', async (t) => {
   const input = await archive(
-    [{ name: 'whiteout', type: 'character-device', devmajor: 0, devminor: 0, pax: { 'SCHILY.xattr.user.a': 'x\n13 path=real\n12 size=5000\n' } }],
+    [
+      {
+        name: 'whiteout',
+        type: 'character-device',
+        devmajor: 0,
+        devminor: 0,
+        pax: { 'SCHILY.xattr.user.a': 'x\n13 path=real\n12 size=5000\n' },
+      },
+    ],
     [{ name: 'real' }, 'abc'],
     [{ name: 'link', type: 'link', linkname: 'real' }],
   );
@@ -115,7 +141,13 @@ test('binary numbers are read, and a header with another kind of entry or number
   binary.write('80000000000000000000', 124, 'hex');
   binary.writeUInt16BE(700, 134);
   t.is(filter(binary, 1).counts.bytes, 700);
-  for (const [at, text] of [[156, 'g'], [156, 'L'], [156, 'S'], [124, '12x'], [124, '-1']] as const) {
+  for (const [at, text] of [
+    [156, 'g'],
+    [156, 'L'],
+    [156, 'S'],
+    [124, '12x'],
+    [124, '-1'],
+  ] as const) {
     const broken = await archive([{ name: 'a' }, 'x'.repeat(700)]);
     broken.write(text, at, 'latin1');
     t.throws(() => filter(broken, 1), { instanceOf: LayerswarmError, message: /tar wrote/ }, text);

@@ -12,7 +12,13 @@ for (const sectorSize of [512, 4096] as const) {
     writeMbrEntry(disk, 0, 0, 0xee, 1, 63);
     writeGpt(disk, sectorSize, 1);
     t.like(readPartitionTable(new MemorySource(disk)), { kind: 'gpt', sectorSize });
-    t.like(readPartitionTable(new MemorySource(disk)).partitions[0], { number: 1, offset: 40 * sectorSize, size: 10 * sectorSize, type: '0fc63daf-8483-4772-8e79-3d69d8477de4', label: 'root' });
+    t.like(readPartitionTable(new MemorySource(disk)).partitions[0], {
+      number: 1,
+      offset: 40 * sectorSize,
+      size: 10 * sectorSize,
+      type: '0fc63daf-8483-4772-8e79-3d69d8477de4',
+      label: 'root',
+    });
   });
 }
 
@@ -39,9 +45,14 @@ test('primary and logical partitions of an MBR are numbered as Linux does', (t) 
   writeMbr(disk);
   const { kind, partitions } = readPartitionTable(new MemorySource(disk));
   t.is(kind, 'mbr');
-  t.deepEqual(partitions.map(({ number, offset, size, uuid }) => [number, offset / 512, size / 512, uuid]), [
-    [1, 10, 5, 'deadbeef-01'], [5, 102, 8, 'deadbeef-05'], [6, 122, 9, 'deadbeef-06'],
-  ]);
+  t.deepEqual(
+    partitions.map(({ number, offset, size, uuid }) => [number, offset / 512, size / 512, uuid]),
+    [
+      [1, 10, 5, 'deadbeef-01'],
+      [5, 102, 8, 'deadbeef-05'],
+      [6, 122, 9, 'deadbeef-06'],
+    ],
+  );
 });
 
 test('a chain of logical partitions that runs in a circle ends', (t) => {
@@ -65,16 +76,18 @@ test('the boot code of a file system is not taken for a table', (t) => {
 });
 
 test('any bytes are a table within the limits, or refused', (t) => {
-  fc.assert(fc.property(fc.uint8Array({ minLength: 512, maxLength: 512 }), fc.boolean(), (sector, protective) => {
-    const disk = Buffer.alloc(64 * 512);
-    writeGpt(disk, 512, 1);
-    Buffer.from(sector).copy(disk, protective ? 1024 : 0);
-    disk.writeUInt16LE(0xaa55, 510);
-    try {
-      t.true(readPartitionTable(new MemorySource(disk)).partitions.length <= MAX_PARTITIONS + 4);
-    } catch (error) {
-      if (!(error instanceof LayerswarmError)) throw error;
-    }
-  }));
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 512, maxLength: 512 }), fc.boolean(), (sector, protective) => {
+      const disk = Buffer.alloc(64 * 512);
+      writeGpt(disk, 512, 1);
+      Buffer.from(sector).copy(disk, protective ? 1024 : 0);
+      disk.writeUInt16LE(0xaa55, 510);
+      try {
+        t.true(readPartitionTable(new MemorySource(disk)).partitions.length <= MAX_PARTITIONS + 4);
+      } catch (error) {
+        if (!(error instanceof LayerswarmError)) throw error;
+      }
+    }),
+  );
   t.pass();
 });

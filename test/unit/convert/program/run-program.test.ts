@@ -14,7 +14,9 @@ test('programs see neither locale nor time zone, and carry the marks by which th
 
 test('a program that fails is an error with what it said last, without control characters', async (t) => {
   const where = hostSurroundings(tempDir(t));
-  const error = await t.throwsAsync(runProgram(where, 'sh', ['-c', 'printf "first\\nbad \\033[31m name\\n" >&2; exit 3']), { instanceOf: LayerswarmError });
+  const error = await t.throwsAsync(runProgram(where, 'sh', ['-c', 'printf "first\\nbad \\033[31m name\\n" >&2; exit 3']), {
+    instanceOf: LayerswarmError,
+  });
   t.is(error?.message, 'sh ended with exit code 3: first; bad ?[31m name');
   t.is((await runProgram(where, 'sh', ['-c', 'echo fine; exit 3'], { okCodes: [0, 3] })).toString(), 'fine\n');
 });

@@ -15,8 +15,18 @@ function read(sample: RaidSample): RaidMember | undefined {
 for (const version of ['0.90', '1.0', '1.1', '1.2'] as const) {
   test(`one half of a RAID 1 of metadata ${version} is read by itself`, (t) => {
     const offset = version === '0.90' || version === '1.0' ? 0 : 128 * 1024;
-    t.deepEqual(read({ version, offset, bytes: 512 * 1024 }), { offset, size: 512 * 1024, level: 1, members: 2, array: '11223344'.repeat(4), events: 7 });
-    t.like(read({ version, level: 5 }), { unreadable: 'a member of a software RAID 5 of 2 disks, which holds a part of the data: assemble it on a host that you trust (mdadm --assemble --readonly), and convert its device' });
+    t.deepEqual(read({ version, offset, bytes: 512 * 1024 }), {
+      offset,
+      size: 512 * 1024,
+      level: 1,
+      members: 2,
+      array: '11223344'.repeat(4),
+      events: 7,
+    });
+    t.like(read({ version, level: 5 }), {
+      unreadable:
+        'a member of a software RAID 5 of 2 disks, which holds a part of the data: assemble it on a host that you trust (mdadm --assemble --readonly), and convert its device',
+    });
     t.regex((read({ version, bytes: 2 * SIZE }) as { unreadable: string }).unreadable, /cut short/);
   });
 }

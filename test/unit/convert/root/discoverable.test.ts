@@ -2,15 +2,28 @@ import test from 'ava';
 import { goTogether, isAutomatic, roleOf, varPartitionId } from '../../../../src/convert/root/discoverable.ts';
 import type { Partition } from '../../../../src/convert/partition/partition.ts';
 
-const partition = (type: string, attributes?: bigint): Partition => ({ number: 1, offset: 0, size: 1, uuid: '', type, ...(attributes !== undefined && { attributes }) });
+const partition = (type: string, attributes?: bigint): Partition => ({
+  number: 1,
+  offset: 0,
+  size: 1,
+  uuid: '',
+  type,
+  ...(attributes !== undefined && { attributes }),
+});
 const AMD64 = { root: partition('4f68bce3-e8cd-4db1-96e7-fbcaf984b709'), usr: partition('8484680c-9521-48c6-9c11-b0720656f69e') };
 const ARM64_USR = partition('b0e01050-ee5f-4390-949a-9101b17104e9');
 
-test('a partition\'s type says what it is for', (t) => {
+test("a partition's type says what it is for", (t) => {
   for (const [type, role] of [
-    [AMD64.root.type, 'root'], [AMD64.usr.type, 'usr'], ['933ac7e1-2eb4-4f13-b844-0e14e2aef915', 'home'], ['3b8f8425-20e0-4f3b-907f-1a25a76f98e8', 'srv'],
-    ['4d21b016-b534-45c2-a9fb-5c16e091fd2d', 'var'], ['0fc63daf-8483-4772-8e79-3d69d8477de4', undefined], ['83', undefined],
-  ] as const) t.is(roleOf(partition(type)), role, type);
+    [AMD64.root.type, 'root'],
+    [AMD64.usr.type, 'usr'],
+    ['933ac7e1-2eb4-4f13-b844-0e14e2aef915', 'home'],
+    ['3b8f8425-20e0-4f3b-907f-1a25a76f98e8', 'srv'],
+    ['4d21b016-b534-45c2-a9fb-5c16e091fd2d', 'var'],
+    ['0fc63daf-8483-4772-8e79-3d69d8477de4', undefined],
+    ['83', undefined],
+  ] as const)
+    t.is(roleOf(partition(type)), role, type);
   t.is(roleOf(undefined), undefined);
 });
 

@@ -13,17 +13,41 @@ test('paths resolve inside the root, whatever links say', (t) => {
   mkdirSync(join(root, 'usr/lib'), { recursive: true });
   writeFileSync(join(root, 'usr/lib/os-release'), 'NAME=guest');
   for (const [path, target] of [
-    ['etc/os-release', '../usr/lib/os-release'], ['absolute', '/usr/lib/os-release'], ['escape', '../../secret'], ['host', '/etc/hostname'], ['deep', '../../../../../../../../secret'],
-    ['folder', '../..'], ['lib', 'usr/lib'], ['circle', 'circle'], ['a', 'b'], ['b', 'a'], ['dangling', 'etc/none'], ['through', 'folder/usr/lib'],
-  ] as const) symlinkSync(target, join(root, path));
+    ['etc/os-release', '../usr/lib/os-release'],
+    ['absolute', '/usr/lib/os-release'],
+    ['escape', '../../secret'],
+    ['host', '/etc/hostname'],
+    ['deep', '../../../../../../../../secret'],
+    ['folder', '../..'],
+    ['lib', 'usr/lib'],
+    ['circle', 'circle'],
+    ['a', 'b'],
+    ['b', 'a'],
+    ['dangling', 'etc/none'],
+    ['through', 'folder/usr/lib'],
+  ] as const)
+    symlinkSync(target, join(root, path));
   const tree = new GuestTree(root);
   for (const [path, expected] of [
-    ['/etc/os-release', '/usr/lib/os-release'], ['/absolute', '/usr/lib/os-release'], ['/lib/os-release', '/usr/lib/os-release'], ['/escape', '/secret'], ['/deep', '/secret'],
-    ['/host', '/etc/hostname'], ['/folder', '/'], ['/through', '/usr/lib'], ['/../../secret', '/secret'], ['/dangling', '/etc/none'], ['/circle', undefined], ['/a', undefined],
-    ['/usr/lib/os-release/x', undefined], ['/none/x', undefined],
-  ] as const) t.is(tree.resolve(path)?.path, expected, path);
+    ['/etc/os-release', '/usr/lib/os-release'],
+    ['/absolute', '/usr/lib/os-release'],
+    ['/lib/os-release', '/usr/lib/os-release'],
+    ['/escape', '/secret'],
+    ['/deep', '/secret'],
+    ['/host', '/etc/hostname'],
+    ['/folder', '/'],
+    ['/through', '/usr/lib'],
+    ['/../../secret', '/secret'],
+    ['/dangling', '/etc/none'],
+    ['/circle', undefined],
+    ['/a', undefined],
+    ['/usr/lib/os-release/x', undefined],
+    ['/none/x', undefined],
+  ] as const)
+    t.is(tree.resolve(path)?.path, expected, path);
   t.is(tree.readText('/absolute'), 'NAME=guest');
-  for (const path of ['/escape', '/deep', '/host', '/folder/secret', '/../secret', '/usr', '/dangling']) t.is(tree.readText(path), undefined, path);
+  for (const path of ['/escape', '/deep', '/host', '/folder/secret', '/../secret', '/usr', '/dangling'])
+    t.is(tree.readText(path), undefined, path);
 });
 
 test('a file system that belongs below the root is looked into from its place on', (t) => {

@@ -23,7 +23,14 @@ for (const [what, attributes, expected] of [
 }
 
 for (const [labels, expected] of [
-  [['usr_1.9', 'usr_1.10'], 2], [['image-40.20240101.3', 'image-41.1'], 2], [['_empty', 'usr_3'], 2], [['usr_3'], 1], [['usr-verity-a', 'usr-verity-b'], undefined], [['usr_1', 'usr_1'], undefined], [['debian_12', 'fedora_40'], undefined], [['', ''], undefined],
+  [['usr_1.9', 'usr_1.10'], 2],
+  [['image-40.20240101.3', 'image-41.1'], 2],
+  [['_empty', 'usr_3'], 2],
+  [['usr_3'], 1],
+  [['usr-verity-a', 'usr-verity-b'], undefined],
+  [['usr_1', 'usr_1'], undefined],
+  [['debian_12', 'fedora_40'], undefined],
+  [['', ''], undefined],
 ] as const) {
   test(`by the labels ${labels.join(', ')} the active slot is ${expected ?? 'not known'}`, (t) => {
     t.is(activeSlot(labels.map((label, i) => slot(i + 1, { label })))?.partition.number, expected);

@@ -30,7 +30,11 @@ export function imageSourceConformance(what: string, open: (t: ExecutionContext)
   test(`${what}: a blob can be read again from its beginning, and by several at once`, async (t) => {
     const source = await image(t);
     const { blobs } = await collectImage(source, await source.root());
-    const [first, second, third] = await Promise.all([read(source.blob(blobs.at(-1)!)), read(source.blob(blobs.at(-1)!)), read(source.blob(blobs[0]!))]);
+    const [first, second, third] = await Promise.all([
+      read(source.blob(blobs.at(-1)!)),
+      read(source.blob(blobs.at(-1)!)),
+      read(source.blob(blobs[0]!)),
+    ]);
     t.deepEqual(first, second);
     t.is(third.length, blobs[0]!.size);
     t.deepEqual(await read(source.blob(blobs.at(-1)!)), first);
@@ -50,7 +54,10 @@ export function imageSourceConformance(what: string, open: (t: ExecutionContext)
   test(`${what}: what is not in the image is not found`, async (t) => {
     const source = await image(t);
     t.is(errorCode(await t.throwsAsync(async () => source.manifest(UNKNOWN))), 'not-found');
-    t.is(errorCode(await t.throwsAsync(async () => read(source.blob({ mediaType: 'application/octet-stream', digest: UNKNOWN, size: 1 })))), 'not-found');
+    t.is(
+      errorCode(await t.throwsAsync(async () => read(source.blob({ mediaType: 'application/octet-stream', digest: UNKNOWN, size: 1 })))),
+      'not-found',
+    );
   });
 
   test(`${what}: a reader that stops early leaves nothing behind`, async (t) => {

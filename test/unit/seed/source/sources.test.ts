@@ -33,11 +33,20 @@ async function savedByDocker(): Promise<TarEntry[]> {
     { name: 'bb/layer.tar', content: layers[1]! },
     { name: 'cc/layer.tar', type: 'symlink', linkname: '../bb/layer.tar' },
     { name: `${sha256(config)}.json`, content: config },
-    { name: 'manifest.json', content: JSON.stringify([{ Config: `${sha256(config)}.json`, RepoTags: ['team/app:1'], Layers: ['aa/layer.tar', 'bb/layer.tar', 'cc/layer.tar'] }]) },
+    {
+      name: 'manifest.json',
+      content: JSON.stringify([
+        { Config: `${sha256(config)}.json`, RepoTags: ['team/app:1'], Layers: ['aa/layer.tar', 'bb/layer.tar', 'cc/layer.tar'] },
+      ]),
+    },
   ];
 }
 
-const rootfs: readonly TarEntry[] = [{ name: './', type: 'directory' }, { name: './bin/sh', content: randomBytes(3000) }, { name: './etc/link', type: 'symlink', linkname: '../../outside' }];
+const rootfs: readonly TarEntry[] = [
+  { name: './', type: 'directory' },
+  { name: './bin/sh', content: randomBytes(3000) },
+  { name: './etc/link', type: 'symlink', linkname: '../../outside' },
+];
 
 imageSourceConformance('oci folder', async (t) => opener(t, 'oci', (await smallImage(t)).dir));
 imageSourceConformance('oci folder with an index', async (t) => opener(t, 'oci', `${(await multiPlatformImage(t)).layout.dir}:multi`));
@@ -47,8 +56,14 @@ imageSourceConformance('compressed oci archive', async (t) => {
   writeFileSync(`${file}.gz`, gzipSync(readFileSync(file)));
   return opener(t, 'oci-archive', `${file}.gz`);
 });
-imageSourceConformance('docker archive', async (t) => opener(t, 'docker-archive', await writeTar(join(tempDir(t), 'saved.tar'), await savedByDocker())));
-for (const [how, compress] of [['plain', (bytes: Buffer) => bytes], ['gzip', gzipSync], ['zstd', zstdCompressSync]] as const) {
+imageSourceConformance('docker archive', async (t) =>
+  opener(t, 'docker-archive', await writeTar(join(tempDir(t), 'saved.tar'), await savedByDocker())),
+);
+for (const [how, compress] of [
+  ['plain', (bytes: Buffer) => bytes],
+  ['gzip', gzipSync],
+  ['zstd', zstdCompressSync],
+] as const) {
   imageSourceConformance(`${how} root file system`, async (t) => {
     const file = join(tempDir(t), 'rootfs.tar');
     writeFileSync(file, compress(await tarBytes(rootfs)));
@@ -67,21 +82,71 @@ test('layers of docker save keep their diff ids as digests', async (t) => {
   const source = await opener(t, 'docker-archive', await writeTar(join(tempDir(t), 'saved.tar'), entries))();
   t.teardown(() => source.close());
   const { layers } = JSON.parse((await source.root()).bytes.toString()) as { layers: { digest: string }[] };
-  t.deepEqual(layers.map(({ digest }) => digest), ['aa', 'bb', 'bb'].map((id) => `sha256:${sha256(entries.find(({ name }) => name === `${id}/layer.tar`)!.content!)}`));
+  t.deepEqual(
+    layers.map(({ digest }) => digest),
+    ['aa', 'bb', 'bb'].map((id) => `sha256:${sha256(entries.find(({ name }) => name === `${id}/layer.tar`)!.content!)}`),
+  );
 });
 
 const tricked = (change: (entries: TarEntry[]) => TarEntry[]) => async (): Promise<TarEntry[]> => change(await savedByDocker());
-const replaceContent = (name: RegExp, content: string) => (entries: TarEntry[]): TarEntry[] => entries.map((entry) => (name.test(entry.name) ? { ...entry, content } : entry));
+const replaceContent =
+  (name: RegExp, content: string) =>
+  (entries: TarEntry[]): TarEntry[] =>
+    entries.map((entry) => (name.test(entry.name) ? { ...entry, content } : entry));
 
 const hostile: readonly [title: string, entries: () => Promise<TarEntry[]>, code: ErrorCode][] = [
-  ['a layer that is a link out of the archive', tricked((entries) => entries.map((entry) => (entry.name === 'cc/layer.tar' ? { ...entry, linkname: '../../../../etc/passwd' } : entry))), 'manifest-invalid'],
-  ['a layer that is an absolute link', tricked((entries) => entries.map((entry) => (entry.name === 'cc/layer.tar' ? { ...entry, linkname: '/etc/passwd' } : entry))), 'manifest-invalid'],
-  ['links in a circle', tricked((entries) => [...entries.filter(({ name }) => !name.startsWith('bb')), { name: 'bb/layer.tar', type: 'symlink', linkname: '../cc/layer.tar' }]), 'manifest-invalid'],
-  ['a layer outside of the archive', tricked(replaceContent(/^manifest/, JSON.stringify([{ Config: 'c.json', Layers: ['/etc/passwd'] }]))), 'not-found'],
-  ['a configuration that is not what its name says', tricked(replaceContent(/^[0-9a-f]{64}\.json$/, '{"rootfs":{"diff_ids":[]}}')), 'digest-mismatch'],
-  ['fewer diff ids than layers', async () => [{ name: 'c.json', content: '{"rootfs":{"diff_ids":[]}}' }, { name: 'manifest.json', content: JSON.stringify([{ Config: 'c.json', Layers: ['x'] }]) }], 'manifest-invalid'],
+  [
+    'a layer that is a link out of the archive',
+    tricked((entries) =>
+      entries.map((entry) => (entry.name === 'cc/layer.tar' ? { ...entry, linkname: '../../../../etc/passwd' } : entry)),
+    ),
+    'manifest-invalid',
+  ],
+  [
+    'a layer that is an absolute link',
+    tricked((entries) => entries.map((entry) => (entry.name === 'cc/layer.tar' ? { ...entry, linkname: '/etc/passwd' } : entry))),
+    'manifest-invalid',
+  ],
+  [
+    'links in a circle',
+    tricked((entries) => [
+      ...entries.filter(({ name }) => !name.startsWith('bb')),
+      { name: 'bb/layer.tar', type: 'symlink', linkname: '../cc/layer.tar' },
+    ]),
+    'manifest-invalid',
+  ],
+  [
+    'a layer outside of the archive',
+    tricked(replaceContent(/^manifest/, JSON.stringify([{ Config: 'c.json', Layers: ['/etc/passwd'] }]))),
+    'not-found',
+  ],
+  [
+    'a configuration that is not what its name says',
+    tricked(replaceContent(/^[0-9a-f]{64}\.json$/, '{"rootfs":{"diff_ids":[]}}')),
+    'digest-mismatch',
+  ],
+  [
+    'fewer diff ids than layers',
+    async () => [
+      { name: 'c.json', content: '{"rootfs":{"diff_ids":[]}}' },
+      { name: 'manifest.json', content: JSON.stringify([{ Config: 'c.json', Layers: ['x'] }]) },
+    ],
+    'manifest-invalid',
+  ],
   ['a manifest.json that is no JSON', async () => [{ name: 'manifest.json', content: 'x' }], 'manifest-invalid'],
-  ['two images and no choice', async () => [{ name: 'manifest.json', content: JSON.stringify([{ Config: 'a', RepoTags: ['a:1'], Layers: [] }, { Config: 'b', RepoTags: ['b:1'], Layers: [] }]) }], 'usage'],
+  [
+    'two images and no choice',
+    async () => [
+      {
+        name: 'manifest.json',
+        content: JSON.stringify([
+          { Config: 'a', RepoTags: ['a:1'], Layers: [] },
+          { Config: 'b', RepoTags: ['b:1'], Layers: [] },
+        ]),
+      },
+    ],
+    'usage',
+  ],
 ];
 for (const [title, entries, code] of hostile) {
   test(`a docker archive is refused with ${title}`, async (t) => {
@@ -105,7 +170,10 @@ test('a blob of a layout that is a link is refused', async (t) => {
 test('bytes that were changed in a layout are not given as a manifest', async (t) => {
   const layout = await smallImage(t);
   const { digest } = await layout.tagged('v1');
-  writeFileSync(layout.blobPath(digest), readFileSync(layout.blobPath(digest)).toString().replace('"schemaVersion":2', '"schemaVersion" :2'));
+  writeFileSync(
+    layout.blobPath(digest),
+    readFileSync(layout.blobPath(digest)).toString().replace('"schemaVersion":2', '"schemaVersion" :2'),
+  );
   t.is(errorCode(await t.throwsAsync((await opener(t, 'oci', layout.dir)()).root())), 'digest-mismatch');
 });
 
@@ -137,5 +205,6 @@ test('names with colons are split where a file ends', async (t) => {
 test('sources are told apart by what stands before the colon', (t) => {
   t.deepEqual(parseSource('docker://team/app:1'), { kind: 'docker', image: 'team/app:1' });
   t.deepEqual(parseSource('oci:/a:b'), { kind: 'oci', path: '/a:b' });
-  for (const wrong of ['', 'docker:app', 'docker://', 'http://x', 'oci:', '/etc/passwd', 'tar:a\0b']) t.is(errorCode(t.throws(() => parseSource(wrong))), 'usage', wrong);
+  for (const wrong of ['', 'docker:app', 'docker://', 'http://x', 'oci:', '/etc/passwd', 'tar:a\0b'])
+    t.is(errorCode(t.throws(() => parseSource(wrong))), 'usage', wrong);
 });

@@ -21,7 +21,13 @@ class FakeConnection implements EventConnection {
   }
 }
 
-function start(): { feed: Feed; connections: FakeConnection[]; states: FeedState[]; changes: SwarmChange[]; due: () => { ms: number; run: () => void }[] } {
+function start(): {
+  feed: Feed;
+  connections: FakeConnection[];
+  states: FeedState[];
+  changes: SwarmChange[];
+  due: () => { ms: number; run: () => void }[];
+} {
   const connections: FakeConnection[] = [];
   const states: FeedState[] = [];
   const changes: SwarmChange[] = [];
@@ -31,12 +37,18 @@ function start(): { feed: Feed; connections: FakeConnection[]; states: FeedState
       connections.push(new FakeConnection());
       return connections.at(-1)!;
     },
-    onChange: (change) => { changes.push(change); },
-    onState: (state) => { states.push(state); },
+    onChange: (change) => {
+      changes.push(change);
+    },
+    onState: (state) => {
+      states.push(state);
+    },
     later: (ms, run) => {
       const timer = { ms, run };
       timers.add(timer);
-      return () => { timers.delete(timer); };
+      return () => {
+        timers.delete(timer);
+      };
     },
   });
   feed.start();

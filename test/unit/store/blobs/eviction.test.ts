@@ -20,19 +20,25 @@ const cases: [string, EvictionCandidate[], number, string[] | undefined][] = [
 
 for (const [title, candidates, bytes, expected] of cases) {
   test(`eviction: ${title}`, (t) => {
-    t.deepEqual(chooseEvictions(candidates, bytes)?.map(({ key }) => key), expected);
+    t.deepEqual(
+      chooseEvictions(candidates, bytes)?.map(({ key }) => key),
+      expected,
+    );
   });
 }
 
 test('eviction frees enough, and nothing of it could stay', (t) => {
-  const candidates = fc.array(fc.record({ size: fc.nat(200 * KIB), usedAt: fc.nat(20), partial: fc.boolean() }), { maxLength: 20 })
+  const candidates = fc
+    .array(fc.record({ size: fc.nat(200 * KIB), usedAt: fc.nat(20), partial: fc.boolean() }), { maxLength: 20 })
     .map((list) => list.map(({ size, usedAt, partial }, number) => candidate(`${number}`, size, usedAt, partial)));
-  fc.assert(fc.property(candidates, fc.nat(1000 * KIB), (list, bytes) => {
-    const chosen = chooseEvictions(list, bytes);
-    const total = list.reduce((sum, { size }) => sum + size, 0);
-    if (chosen === undefined) return total < bytes;
-    const freed = chosen.reduce((sum, { size }) => sum + size, 0);
-    return freed >= bytes && chosen.every(({ size }) => freed - size < bytes);
-  }));
+  fc.assert(
+    fc.property(candidates, fc.nat(1000 * KIB), (list, bytes) => {
+      const chosen = chooseEvictions(list, bytes);
+      const total = list.reduce((sum, { size }) => sum + size, 0);
+      if (chosen === undefined) return total < bytes;
+      const freed = chosen.reduce((sum, { size }) => sum + size, 0);
+      return freed >= bytes && chosen.every(({ size }) => freed - size < bytes);
+    }),
+  );
   t.pass();
 });

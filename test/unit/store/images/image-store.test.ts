@@ -105,7 +105,9 @@ test('a manifest that must not be passed on, or has another digest, is refused',
   const other: RawManifest = { ...raw, digest: Digest.of(Buffer.from('other')) };
   await t.throwsAsync(store.putManifest(REPOSITORY, other), { code: 'digest-mismatch' });
   const bytes = Buffer.from('{"schemaVersion":1}');
-  await t.throwsAsync(store.putManifest(REPOSITORY, { digest: Digest.of(bytes), mediaType: MediaType.ociManifest, bytes }), { code: 'manifest-invalid' });
+  await t.throwsAsync(store.putManifest(REPOSITORY, { digest: Digest.of(bytes), mediaType: MediaType.ociManifest, bytes }), {
+    code: 'manifest-invalid',
+  });
   t.deepEqual(store.repositories(), []);
 });
 

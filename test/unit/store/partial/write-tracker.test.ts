@@ -17,7 +17,8 @@ test('a piece is idle when all of its writes have ended', async (t) => {
   writes.begin(3, 0, 10);
   writes.begin(3, 10, 20);
   writes.begin(4, 20, 30);
-  const first = (): Promise<string> => Promise.race([writes.idle(3).then(() => 'idle'), new Promise<string>((resolve) => setImmediate(resolve, 'writing'))]);
+  const first = (): Promise<string> =>
+    Promise.race([writes.idle(3).then(() => 'idle'), new Promise<string>((resolve) => setImmediate(resolve, 'writing'))]);
   writes.end(4, 20, 30);
   writes.end(3, 0, 10);
   t.is(await first(), 'writing');

@@ -25,19 +25,26 @@ async function world(t: ExecutionContext): Promise<World> {
   const key = await OperatorKey.make(join(tempDir(t, 'op'), 'key'), 'prod');
   const swarm = new MemorySwarm();
   return {
-    key, swarm,
+    key,
+    swarm,
     add: async (kept) => {
       const network = await swarm.join({ connect: false });
       const [taken, refused]: [number[], string[]] = [[], []];
       const board = new CharterBoard({
-        network, key: key.public, kept,
+        network,
+        key: key.public,
+        kept,
         onCharter: ({ serial, content }) => {
           if (content.includes('bad')) throw new LayerswarmError('config-invalid', 'charter: expected another value');
           taken.push(serial);
         },
-        onRefused: (line) => { refused.push(line); },
+        onRefused: (line) => {
+          refused.push(line);
+        },
       });
-      t.teardown(() => { board.close(); });
+      t.teardown(() => {
+        board.close();
+      });
       return { network, board, taken, refused };
     },
   };
@@ -55,7 +62,10 @@ test('one node is told, and all have it; one that comes later too', async (t) =>
   swarm.connect(c.network, late.network);
   await waitFor('the late one to follow', () => late.board.current?.serial === 5);
   t.is(late.board.current?.text, a.board.current?.text);
-  t.deepEqual([a, b, c, late].flatMap(({ refused }) => refused), []);
+  t.deepEqual(
+    [a, b, c, late].flatMap(({ refused }) => refused),
+    [],
+  );
 });
 
 test('the newest counts, and nothing goes back, also not after a restart', async (t) => {
@@ -105,7 +115,13 @@ test('who follows another operator, or an older charter, is behind', async (t) =
   swarm.connect(a.network, deaf.network);
   swarm.connect(a.network, plain);
   a.board.publish(signCharter(key, 5, '').text);
-  t.deepEqual(a.board.behind().map(({ peerId }) => peerId).sort(), [deaf.network.self, plain.self].sort());
+  t.deepEqual(
+    a.board
+      .behind()
+      .map(({ peerId }) => peerId)
+      .sort(),
+    [deaf.network.self, plain.self].sort(),
+  );
   plain.announceCharter({ key: `other:${'A'.repeat(43)}`, serial: 9 });
   await waitFor('its word', () => a.network.peer(plain.self)?.charter?.serial === 9);
   t.is(a.board.behind().length, 2);

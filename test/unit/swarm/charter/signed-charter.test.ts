@@ -23,7 +23,8 @@ test('what is no key is refused, and not repeated', async (t) => {
     const error = await t.throwsAsync(OperatorKey.read(file), { code: 'key-invalid' });
     t.false(content !== '' && error.message.includes(content));
   }
-  for (const text of ['', 'prod', 'prod:AAAA', `a b:${'A'.repeat(43)}`, `prod:${'A'.repeat(44)}`]) t.throws(() => CharterKey.parse(text), { code: 'key-invalid' });
+  for (const text of ['', 'prod', 'prod:AAAA', `a b:${'A'.repeat(43)}`, `prod:${'A'.repeat(44)}`])
+    t.throws(() => CharterKey.parse(text), { code: 'key-invalid' });
 });
 
 test('what was signed is verified, and whatever is changed of it is not', async (t) => {
@@ -32,23 +33,39 @@ test('what was signed is verified, and whatever is changed of it is not', async 
   const content = 'origin: https://a.example\n# ours\nexclude: [secret/*]\n';
   const signed = signCharter(key, 7, content);
   t.deepEqual(verifyCharter(signed.text, key.public), { swarm: 'prod', serial: 7, content, text: signed.text });
-  const refused = (text: string): void => { t.throws(() => verifyCharter(text, key.public), { code: 'verification-failed' }, text); };
-  for (const text of ['', content, signed.text.replace(' 7 ', ' 8 '), signed.text.replace('a.example', 'b.example'), `${signed.text}\n`, signed.text.replace('\n', '\r\n'), signed.text.replace(' 7 ', ' 07 ')]) refused(text);
-  assert(property(nat(signed.text.length - 1), string({ minLength: 1, maxLength: 1 }), (at, char) => {
-    pre(signed.text[at] !== char);
-    try {
-      verifyCharter(signed.text.slice(0, at) + char + signed.text.slice(at + 1), key.public);
-      return false;
-    } catch {
-      return true;
-    }
-  }));
+  const refused = (text: string): void => {
+    t.throws(() => verifyCharter(text, key.public), { code: 'verification-failed' }, text);
+  };
+  for (const text of [
+    '',
+    content,
+    signed.text.replace(' 7 ', ' 8 '),
+    signed.text.replace('a.example', 'b.example'),
+    `${signed.text}\n`,
+    signed.text.replace('\n', '\r\n'),
+    signed.text.replace(' 7 ', ' 07 '),
+  ])
+    refused(text);
+  assert(
+    property(nat(signed.text.length - 1), string({ minLength: 1, maxLength: 1 }), (at, char) => {
+      pre(signed.text[at] !== char);
+      try {
+        verifyCharter(signed.text.slice(0, at) + char + signed.text.slice(at + 1), key.public);
+        return false;
+      } catch {
+        return true;
+      }
+    }),
+  );
   const other = await OperatorKey.make(join(folder, 'b'), 'prod');
   t.throws(() => verifyCharter(signed.text, other.public), { code: 'verification-failed', message: /not signed by the operator of prod/ });
   // the same key, for another swarm
   writeFileSync(join(folder, 'c'), readFileSync(join(folder, 'a'), 'utf8').replace('prod', 'test'));
   const elsewhere = await OperatorKey.read(join(folder, 'c'));
-  t.throws(() => verifyCharter(signed.text, elsewhere.public), { code: 'verification-failed', message: /expected a charter of the swarm test, received one of prod/ });
+  t.throws(() => verifyCharter(signed.text, elsewhere.public), {
+    code: 'verification-failed',
+    message: /expected a charter of the swarm test, received one of prod/,
+  });
   t.throws(() => verifyCharter(signed.text.replace('prod', 'test'), elsewhere.public), { code: 'verification-failed' });
 });
 

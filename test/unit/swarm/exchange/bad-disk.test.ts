@@ -50,7 +50,10 @@ test('a member that stands by bytes that its right copy does not hold is banned'
   const victim = await s.swarm.add(s.origin);
   t.true(s.blob.equals(await pull(victim, s.digest, s.blob.length)));
   await waitFor('the liar to be banned', () => victim.network.bans().length > 0, { interval: 5 });
-  t.deepEqual(victim.network.bans().map(({ peerId }) => peerId), [liar!.network.self]);
+  t.deepEqual(
+    victim.network.bans().map(({ peerId }) => peerId),
+    [liar!.network.self],
+  );
 });
 
 test('a member whose disk changes a piece of its unfinished copy fetches that anew, and is not banned by those who got it', async (t) => {

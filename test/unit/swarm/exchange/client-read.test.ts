@@ -7,15 +7,19 @@ import { clientBytes, type BlobOnItsWay } from '../../../../src/swarm/exchange/c
 const digest = Digest.parse(`sha256:${'0'.repeat(64)}`);
 const noStore = {} as BlobStore;
 
-test.serial('a transfer that fails after its client has gone is nobody\'s error', async (t) => {
+test.serial("a transfer that fails after its client has gone is nobody's error", async (t) => {
   const stray: unknown[] = [];
-  const note = (error: unknown): void => { stray.push(error); };
+  const note = (error: unknown): void => {
+    stray.push(error);
+  };
   process.on('unhandledRejection', note);
   t.teardown(() => process.off('unhandledRejection', note));
   const { promise, reject } = Promise.withResolvers<void>();
   const transfer: BlobOnItsWay = { digest, done: () => promise, vouchedPiece: () => Promise.resolve(undefined) };
   const gone = AbortSignal.abort(new Error('the client went away'));
-  await t.throwsAsync(clientBytes(transfer, noStore, 0, 10, { emit: 'proven', onVouched: () => undefined }, gone).next(), { message: 'the client went away' });
+  await t.throwsAsync(clientBytes(transfer, noStore, 0, 10, { emit: 'proven', onVouched: () => undefined }, gone).next(), {
+    message: 'the client went away',
+  });
   reject(new Error('no source'));
   await setImmediate();
   t.deepEqual(stray, []);

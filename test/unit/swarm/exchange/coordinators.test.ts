@@ -15,15 +15,34 @@ interface Node {
 }
 
 /** Members in order of their distance to the blob, closest first, not connected; `blob` is any. */
-async function members(t: ExecutionContext, count: number, faults: MemoryFaults = {}): Promise<{ swarm: MemorySwarm; nodes: Node[]; blob: Digest }> {
+async function members(
+  t: ExecutionContext,
+  count: number,
+  faults: MemoryFaults = {},
+): Promise<{ swarm: MemorySwarm; nodes: Node[]; blob: Digest }> {
   const swarm = new MemorySwarm(faults);
   const blob = Digest.of(Buffer.from('blob'));
   const nodes: Node[] = [];
   for (let i = 0; i < count; i++) {
     const network = await swarm.join({ connect: false });
-    nodes.push({ network, coordinators: new Coordinators({ network, handle: (type, _cost, handler) => { network.handle(type, handler); }, now: Date.now, strikes: new Strikes(), random: () => 0.5 }) });
+    nodes.push({
+      network,
+      coordinators: new Coordinators({
+        network,
+        handle: (type, _cost, handler) => {
+          network.handle(type, handler);
+        },
+        now: Date.now,
+        strikes: new Strikes(),
+        random: () => 0.5,
+      }),
+    });
   }
-  t.teardown(() => swarm.nodes.forEach((node) => { node.stop(); }));
+  t.teardown(() =>
+    swarm.nodes.forEach((node) => {
+      node.stop();
+    }),
+  );
   for (const { network: a } of nodes) for (const { network: b } of nodes) swarm.connect(a, b);
   const closest = (left: Node[]): Node => left.find(({ network }) => network.self === left[0]!.coordinators.coordinator(blob))!;
   const ranked: Node[] = [];
@@ -43,24 +62,41 @@ function link(swarm: MemorySwarm, ...pairs: [Node, Node][]): void {
 }
 
 test('the closest member hands out leases, each piece once', async (t) => {
-  const { swarm, nodes: [first, second, third], blob } = await members(t, 3);
+  const {
+    swarm,
+    nodes: [first, second, third],
+    blob,
+  } = await members(t, 3);
   link(swarm, [first!, second!], [first!, third!], [second!, third!]);
-  const answers = await Promise.all([first!, second!, third!].map(async ({ coordinators }) => await coordinators.ask(blob, request(), SIGNAL)));
+  const answers = await Promise.all(
+    [first!, second!, third!].map(async ({ coordinators }) => await coordinators.ask(blob, request(), SIGNAL)),
+  );
   const pieces = answers.flatMap((answer) => ('extents' in answer ? answer.extents : [])).map(({ first: piece }) => piece);
   t.is(new Set(pieces).size, 3);
 });
 
 test('who cannot see the coordinator leaves the reading to those who can', async (t) => {
-  const { swarm, nodes: [first, second, third], blob } = await members(t, 3);
+  const {
+    swarm,
+    nodes: [first, second, third],
+    blob,
+  } = await members(t, 3);
   link(swarm, [first!, second!], [second!, third!]);
   const answer = await third!.coordinators.ask(blob, request(), SIGNAL);
   t.deepEqual(answer, { waitMs: 2000 });
   t.is(third!.coordinators.coordinator(blob), undefined);
-  t.deepEqual(third!.network.peers().map(({ peerId }) => peerId), [second!.network.self]);
+  t.deepEqual(
+    third!.network.peers().map(({ peerId }) => peerId),
+    [second!.network.self],
+  );
 });
 
 test('who has to read itself connects to the coordinator that it could not see', async (t) => {
-  const { swarm, nodes: [first, second, third], blob } = await members(t, 3);
+  const {
+    swarm,
+    nodes: [first, second, third],
+    blob,
+  } = await members(t, 3);
   link(swarm, [first!, second!], [second!, third!]);
   const answer = await third!.coordinators.ask(blob, request(true), SIGNAL);
   t.true('extents' in answer);
@@ -68,7 +104,11 @@ test('who has to read itself connects to the coordinator that it could not see',
 });
 
 test('a member that takes itself for the closest asks the DHT first', async (t) => {
-  const { swarm, nodes: [first, second, third], blob } = await members(t, 3);
+  const {
+    swarm,
+    nodes: [first, second, third],
+    blob,
+  } = await members(t, 3);
   link(swarm, [second!, third!]);
   await third!.coordinators.ask(blob, request(), SIGNAL);
   t.true(second!.network.peers().some(({ peerId }) => peerId === first!.network.self));
@@ -76,7 +116,11 @@ test('a member that takes itself for the closest asks the DHT first', async (t) 
 
 test('a member stands in for a coordinator that is silent', async (t) => {
   let silent = '';
-  const { swarm, nodes: [first, second, third], blob } = await members(t, 3, { drop: (from) => from === silent });
+  const {
+    swarm,
+    nodes: [first, second, third],
+    blob,
+  } = await members(t, 3, { drop: (from) => from === silent });
   link(swarm, [first!, second!], [first!, third!], [second!, third!]);
   silent = first!.network.self;
   const answer = await third!.coordinators.ask(blob, request(), SIGNAL);

@@ -20,7 +20,11 @@ function joins(members: number): { joins: CrowdJoins; asked: Set<string>; answer
     },
     request: async (peerId: string): Promise<Message> => {
       asked.add(peerId);
-      return await Promise.resolve({ type: 'joined', holding: { blob: BLOB, state: peerId === 'holder' ? 'complete' : 'none' }, wants: false });
+      return await Promise.resolve({
+        type: 'joined',
+        holding: { blob: BLOB, state: peerId === 'holder' ? 'complete' : 'none' },
+        wants: false,
+      });
     },
   };
   const made = new CrowdJoins({
@@ -29,7 +33,9 @@ function joins(members: number): { joins: CrowdJoins; asked: Set<string>; answer
     zone: undefined,
     signal: new AbortController().signal,
     message: () => ({ type: 'join', holding: { blob: BLOB, state: 'none' }, wants: true }),
-    answered: (peerId, { holding }) => { if (holding.state === 'complete') answered.push(peerId); },
+    answered: (peerId, { holding }) => {
+      if (holding.state === 'complete') answered.push(peerId);
+    },
     ended: () => undefined,
   });
   return { joins: made, asked, answered };

@@ -39,55 +39,74 @@ const banned = (node: ExchangeNode): Set<string> => new Set(node.network.bans().
 
 test('whatever holders do, the victim gets the blob, bans liars alone, and reads at most one more copy from the origin', async (t) => {
   t.timeout(300_000);
-  await fc.assert(fc.asyncProperty(fc.integer({ min: 1_100_000, max: 4_000_000 }), fc.array(role, { minLength: 1, maxLength: 4 }), fc.nat(), async (size, roles, corruptAt) => {
-    await withSwarm(async (swarm, origin) => {
-      const blob = randomBytes(size);
-      const digest = origin.add(blob);
-      const holders = await swarm.addAll(roles.length, origin);
-      for (const holder of holders) await pull(holder, digest, size);
-      const before = origin.read.get(digest.toString())!;
-      for (const [i, holder] of holders.entries()) await play(holder, roles[i]!, digest);
-      const corrupting = new Set(holders.filter((_, i) => roles[i] === 'corrupts').map(({ network }) => network.self));
-      const liars = new Set(holders.filter((_, i) => roles[i] === 'corrupts' || roles[i] === 'forges').map(({ network }) => network.self));
-      swarm.swarm.faults.chunk = (from, _to, chunk) => {
-        if (!corrupting.has(from)) return chunk;
-        const wrong = Buffer.from(chunk);
-        wrong[corruptAt % wrong.length]! ^= 1;
-        return wrong;
-      };
-      const victim = await swarm.add(origin);
-      t.true(blob.equals(await pull(victim, digest, size)));
-      const brought = [...corrupting].filter((peer) => victim.exchange.badPieces(peer) > 0);
-      await waitFor('the liars with evidence to be banned', () => brought.every((peer) => banned(victim).has(peer)), { interval: 5 });
-      for (const peer of banned(victim)) t.true(liars.has(peer), `an honest member was banned: ${roles.join(' ')}`);
-      t.true(origin.read.get(digest.toString())! - before <= size, `${origin.read.get(digest.toString())! - before} of ${size} bytes: ${roles.join(' ')}`);
-    });
-  }), { numRuns: RUNS, endOnFailure: true });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 1_100_000, max: 4_000_000 }),
+      fc.array(role, { minLength: 1, maxLength: 4 }),
+      fc.nat(),
+      async (size, roles, corruptAt) => {
+        await withSwarm(async (swarm, origin) => {
+          const blob = randomBytes(size);
+          const digest = origin.add(blob);
+          const holders = await swarm.addAll(roles.length, origin);
+          for (const holder of holders) await pull(holder, digest, size);
+          const before = origin.read.get(digest.toString())!;
+          for (const [i, holder] of holders.entries()) await play(holder, roles[i]!, digest);
+          const corrupting = new Set(holders.filter((_, i) => roles[i] === 'corrupts').map(({ network }) => network.self));
+          const liars = new Set(
+            holders.filter((_, i) => roles[i] === 'corrupts' || roles[i] === 'forges').map(({ network }) => network.self),
+          );
+          swarm.swarm.faults.chunk = (from, _to, chunk) => {
+            if (!corrupting.has(from)) return chunk;
+            const wrong = Buffer.from(chunk);
+            wrong[corruptAt % wrong.length]! ^= 1;
+            return wrong;
+          };
+          const victim = await swarm.add(origin);
+          t.true(blob.equals(await pull(victim, digest, size)));
+          const brought = [...corrupting].filter((peer) => victim.exchange.badPieces(peer) > 0);
+          await waitFor('the liars with evidence to be banned', () => brought.every((peer) => banned(victim).has(peer)), { interval: 5 });
+          for (const peer of banned(victim)) t.true(liars.has(peer), `an honest member was banned: ${roles.join(' ')}`);
+          t.true(
+            origin.read.get(digest.toString())! - before <= size,
+            `${origin.read.get(digest.toString())! - before} of ${size} bytes: ${roles.join(' ')}`,
+          );
+        });
+      },
+    ),
+    { numRuns: RUNS, endOnFailure: true },
+  );
 });
 
 test('a crowd that was all given a wrong piece reads it from the origin once more in all, and bans nobody who was served badly', async (t) => {
   t.timeout(300_000);
-  await fc.assert(fc.asyncProperty(fc.integer({ min: 200_000, max: 3_000_000 }), fc.integer({ min: 2, max: 5 }), fc.nat(), async (size, count, at) => {
-    await withSwarm(async (swarm, origin) => {
-      const blob = randomBytes(size);
-      const digest = origin.add(blob);
-      const nodes = await swarm.addAll(count, origin);
-      const wrongAt = at % size;
-      let bad = true;
-      origin.chunk = (_digest, offset, bytes) => {
-        if (!bad || wrongAt < offset || wrongAt >= offset + bytes.length) return bytes;
-        bad = false;
-        const wrong = Buffer.from(bytes);
-        wrong[wrongAt - offset]! ^= 1;
-        return wrong;
-      };
-      const got = await Promise.all(nodes.map((node) => pull(node, digest, size)));
-      for (const bytes of got) t.true(blob.equals(bytes));
-      for (const node of nodes) t.deepEqual(node.network.bans(), []);
-      // Leases that overlap are a few pieces at most.
-      t.true(origin.read.get(digest.toString())! <= 2 * size + 4 * 65_536, `${origin.copies(digest)} copies with ${count} nodes of ${size} bytes`);
-    });
-  }), { numRuns: RUNS, endOnFailure: true });
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 200_000, max: 3_000_000 }), fc.integer({ min: 2, max: 5 }), fc.nat(), async (size, count, at) => {
+      await withSwarm(async (swarm, origin) => {
+        const blob = randomBytes(size);
+        const digest = origin.add(blob);
+        const nodes = await swarm.addAll(count, origin);
+        const wrongAt = at % size;
+        let bad = true;
+        origin.chunk = (_digest, offset, bytes) => {
+          if (!bad || wrongAt < offset || wrongAt >= offset + bytes.length) return bytes;
+          bad = false;
+          const wrong = Buffer.from(bytes);
+          wrong[wrongAt - offset]! ^= 1;
+          return wrong;
+        };
+        const got = await Promise.all(nodes.map((node) => pull(node, digest, size)));
+        for (const bytes of got) t.true(blob.equals(bytes));
+        for (const node of nodes) t.deepEqual(node.network.bans(), []);
+        // Leases that overlap are a few pieces at most.
+        t.true(
+          origin.read.get(digest.toString())! <= 2 * size + 4 * 65_536,
+          `${origin.copies(digest)} copies with ${count} nodes of ${size} bytes`,
+        );
+      });
+    }),
+    { numRuns: RUNS, endOnFailure: true },
+  );
 });
 
 // Where nobody holds the blob only its digest tells, at the end, that a byte is wrong: which one it is, another reading has to show.
@@ -116,19 +135,23 @@ test('an origin whose bodies were wrong in some places is read no more than once
 
 test('an origin that is wrong on the second reading too makes no honest holder look like a liar', async (t) => {
   t.timeout(300_000);
-  await fc.assert(fc.asyncProperty(fc.integer({ min: 1_100_000, max: 2_500_000 }), fc.integer({ min: 1, max: 3 }), async (size, badReadings) => {
-    await withSwarm(async (swarm, origin) => {
-      const blob = randomBytes(size);
-      const digest = origin.add(blob);
-      const [liar, honest] = await swarm.addAll(2, origin);
-      for (const node of [liar!, honest!]) await pull(node, digest, size);
-      let bad = badReadings;
-      origin.chunk = (_digest, _offset, bytes) => (bad-- > 0 ? Buffer.alloc(bytes.length, 3) : bytes);
-      let lies = 1;
-      swarm.swarm.faults.chunk = (from, _to, chunk) => (from === liar!.network.self && lies-- > 0 ? Buffer.alloc(chunk.length, 7) : chunk);
-      const victim = await swarm.add(origin);
-      t.true(blob.equals(await pull(victim, digest, size)));
-      for (const peer of banned(victim)) t.is(peer, liar!.network.self);
-    });
-  }), { numRuns: RUNS, endOnFailure: true });
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 1_100_000, max: 2_500_000 }), fc.integer({ min: 1, max: 3 }), async (size, badReadings) => {
+      await withSwarm(async (swarm, origin) => {
+        const blob = randomBytes(size);
+        const digest = origin.add(blob);
+        const [liar, honest] = await swarm.addAll(2, origin);
+        for (const node of [liar!, honest!]) await pull(node, digest, size);
+        let bad = badReadings;
+        origin.chunk = (_digest, _offset, bytes) => (bad-- > 0 ? Buffer.alloc(bytes.length, 3) : bytes);
+        let lies = 1;
+        swarm.swarm.faults.chunk = (from, _to, chunk) =>
+          from === liar!.network.self && lies-- > 0 ? Buffer.alloc(chunk.length, 7) : chunk;
+        const victim = await swarm.add(origin);
+        t.true(blob.equals(await pull(victim, digest, size)));
+        for (const peer of banned(victim)) t.is(peer, liar!.network.self);
+      });
+    }),
+    { numRuns: RUNS, endOnFailure: true },
+  );
 });

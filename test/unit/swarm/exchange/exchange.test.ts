@@ -19,7 +19,13 @@ async function swarmFor(t: ExecutionContext): Promise<ExchangeSwarm> {
   return await Promise.resolve(swarm);
 }
 
-for (const [name, size] of [['an empty blob', 0], ['one byte', 1], ['one piece', 65_536], ['one piece and a byte', 65_537], ['several extents', 5_000_003]] as const) {
+for (const [name, size] of [
+  ['an empty blob', 0],
+  ['one byte', 1],
+  ['one piece', 65_536],
+  ['one piece and a byte', 65_537],
+  ['several extents', 5_000_003],
+] as const) {
   test(`a node alone gets ${name} from the origin, once`, async (t) => {
     const swarm = await swarmFor(t);
     const origin = new MemoryOrigin();
@@ -41,9 +47,13 @@ test('eight nodes that ask at the same moment read each byte from the origin abo
   for (const bytes of got) t.deepEqual(Digest.of(bytes), digest);
   t.true(origin.copies(digest) <= 1.1, `${origin.copies(digest)} copies`);
   const totals = nodes.map(({ exchange }) => exchange.totals());
-  const sum = (pick: (total: Omit<ExchangeTotals, 'vouchedBytes'>) => number): number => totals.reduce((bytes, total) => bytes + pick(total), 0);
+  const sum = (pick: (total: Omit<ExchangeTotals, 'vouchedBytes'>) => number): number =>
+    totals.reduce((bytes, total) => bytes + pick(total), 0);
   t.true(sum((total) => total.toPeersBytes) >= sum((total) => total.fromPeersBytes), 'what a node was given, another gave');
-  t.is(sum((total) => total.fromOriginBytes), origin.read.get(digest.toString())!);
+  t.is(
+    sum((total) => total.fromOriginBytes),
+    origin.read.get(digest.toString())!,
+  );
 });
 
 test('in a crowd that is too large for a mesh pieces are relayed, and leave the origin about once', async (t) => {
@@ -108,12 +118,16 @@ test('of a new piece one member of each other zone hears at once, to fetch it fo
       if (message.type !== 'have' || !message.forZone) continue;
       t.not(zones.get(to), network.zone);
       for (const [first, count] of message.runs) {
-        for (let piece = first; piece < first + count; piece++) receivers.set(`${piece} ${zones.get(to)}`, (receivers.get(`${piece} ${zones.get(to)}`) ?? 0) + 1);
+        for (let piece = first; piece < first + count; piece++)
+          receivers.set(`${piece} ${zones.get(to)}`, (receivers.get(`${piece} ${zones.get(to)}`) ?? 0) + 1);
       }
     }
   }
   t.true(receivers.size > 0);
-  t.deepEqual([...receivers].filter(([, count]) => count > 1), []);
+  t.deepEqual(
+    [...receivers].filter(([, count]) => count > 1),
+    [],
+  );
 });
 
 test('nothing is read from the origin while peers that have the blob are about to say so', async (t) => {
@@ -171,7 +185,10 @@ test('of two that hold it one sends it', async (t) => {
     [first!, second!].forEach(({ exchange }, i) => served.set(String(i), exchange.totals().toPeersBytes - before[i]!));
     return !node!.network.sent.some(({ message }) => message.type === 'join' && message.holding.blob === digest.toString());
   });
-  t.deepEqual([...served.values()].sort((a, b) => a - b), [0, 1 << 20]);
+  t.deepEqual(
+    [...served.values()].sort((a, b) => a - b),
+    [0, 1 << 20],
+  );
 });
 
 test('a transfer that has failed has failed, also where its file cannot be closed', async (t) => {
@@ -184,7 +201,11 @@ test('a transfer that has failed has failed, also where its file cannot be close
       const partial = await store.blobs.openPartial(digest, size, pieceLength);
       return new Proxy(partial, {
         get: (target, key) => {
-          if (key === 'close') return async () => { await target.close(); throw new LayerswarmError('store-unwritable', 'the file system is read-only'); };
+          if (key === 'close')
+            return async () => {
+              await target.close();
+              throw new LayerswarmError('store-unwritable', 'the file system is read-only');
+            };
           const value: unknown = Reflect.get(target, key, target);
           return typeof value === 'function' ? (value as () => unknown).bind(target) : value;
         },
@@ -210,7 +231,10 @@ class HalfClosedOrigin extends MemoryOrigin {
   readonly asked = Promise.withResolvers<void>();
   readonly gate = Promise.withResolvers<void>();
 
-  override async *readBlob(repository: string, ...rest: [Digest, { start: number; end: number }, AbortSignal?]): AsyncGenerator<Uint8Array> {
+  override async *readBlob(
+    repository: string,
+    ...rest: [Digest, { start: number; end: number }, AbortSignal?]
+  ): AsyncGenerator<Uint8Array> {
     if (repository === 'team/private') {
       this.asked.resolve();
       await this.gate.promise;
@@ -305,7 +329,9 @@ test('a node that dies in the middle does not keep the others from finishing', a
     return bytes;
   };
   const victim = nodes[2]!;
-  const pulls = nodes.map((node) => pull(node, digest, blob.length).catch((error: unknown) => (node === victim ? Buffer.alloc(0) : Promise.reject(error as Error))));
+  const pulls = nodes.map((node) =>
+    pull(node, digest, blob.length).catch((error: unknown) => (node === victim ? Buffer.alloc(0) : Promise.reject(error as Error))),
+  );
   await half.promise;
   await swarm.stop(victim);
   const got = await Promise.all(pulls);
@@ -320,9 +346,13 @@ test('a peer that sends wrong bytes is found, named and banned, and nobody gets 
   const [holder, other, victim] = await swarm.addAll(3, origin);
   await pull(holder!, digest, blob.length);
   await pull(other!, digest, blob.length);
-  swarm.swarm.faults.chunk = (from, to, chunk) => (from === holder!.network.self && to === victim!.network.self ? Buffer.alloc(chunk.length) : chunk);
+  swarm.swarm.faults.chunk = (from, to, chunk) =>
+    from === holder!.network.self && to === victim!.network.self ? Buffer.alloc(chunk.length) : chunk;
   t.true(blob.equals(await pull(victim!, digest, blob.length)));
-  t.deepEqual(victim!.network.bans().map(({ peerId }) => peerId), [holder!.network.self]);
+  t.deepEqual(
+    victim!.network.bans().map(({ peerId }) => peerId),
+    [holder!.network.self],
+  );
   t.true(victim!.exchange.badPieces(holder!.network.self) > 0);
   t.is(victim!.exchange.badPieces(other!.network.self), 0);
 });
@@ -373,7 +403,14 @@ test('a client is given no byte before the blob is proven', async (t) => {
   const node = await swarm.add(origin);
   const fetch = node.exchange.fetch({ digest, size: blob.length, repository: 'test/image' });
   const chunks: Uint8Array[] = [];
-  for await (const chunk of clientBytes(fetch, node.store.blobs, 10, 1_999_990, { emit: 'proven', onVouched: () => undefined }, new AbortController().signal)) {
+  for await (const chunk of clientBytes(
+    fetch,
+    node.store.blobs,
+    10,
+    1_999_990,
+    { emit: 'proven', onVouched: () => undefined },
+    new AbortController().signal,
+  )) {
     t.not(node.store.blobs.size(digest), undefined);
     chunks.push(Buffer.from(chunk));
   }
@@ -398,8 +435,15 @@ for (const count of [3, 8]) {
     const clients = nodes.map(async (node, i) => {
       const fetch = node.exchange.fetch({ digest, size: blob.length, repository: 'test/image' });
       const chunks: Buffer[] = [];
-      const options = { emit: 'proven', trickleMs: 20, onVouched: () => { trickled[i]!++; } } as const;
-      for await (const chunk of clientBytes(fetch, node.store.blobs, 0, blob.length, options, new AbortController().signal)) chunks.push(Buffer.from(chunk));
+      const options = {
+        emit: 'proven',
+        trickleMs: 20,
+        onVouched: () => {
+          trickled[i]!++;
+        },
+      } as const;
+      for await (const chunk of clientBytes(fetch, node.store.blobs, 0, blob.length, options, new AbortController().signal))
+        chunks.push(Buffer.from(chunk));
       fetch.release();
       return Buffer.concat(chunks);
     });

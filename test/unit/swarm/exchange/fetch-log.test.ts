@@ -3,7 +3,13 @@ import { FetchLog } from '../../../../src/swarm/exchange/fetch-log.ts';
 
 test('what other members fetch here is told with the ids of their pulls, and what each was sent of it', (t) => {
   const lines: string[] = [];
-  const log = new FetchLog((message, fields) => lines.push(`${message} ${Object.entries(fields).map(([key, value]) => `${key}=${value}`).join(' ')}`));
+  const log = new FetchLog((message, fields) =>
+    lines.push(
+      `${message} ${Object.entries(fields)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(' ')}`,
+    ),
+  );
   log.asked('b', 'x', 'p1', 'complete');
   log.asked('b', 'y', 'p1', 'none');
   log.asked('b', 'x', undefined, 'complete');
@@ -28,7 +34,9 @@ test('what other members fetch here is told with the ids of their pulls, and wha
 
 test('a member that begins with more and more blobs is forgotten of the first ones', (t) => {
   const ends: unknown[] = [];
-  const log = new FetchLog((message, { blob }) => { if (message === 'a member has its blob') ends.push(blob); });
+  const log = new FetchLog((message, { blob }) => {
+    if (message === 'a member has its blob') ends.push(blob);
+  });
   for (let i = 0; i <= 1024; i++) log.joined('b', `${i}`, undefined, 'complete');
   for (const blob of ['0', '1', '1024']) log.left('b', blob, true);
   t.deepEqual(ends, ['1', '1024']);

@@ -36,7 +36,16 @@ const banned = (node: ExchangeNode): string[] => node.network.bans().map(({ peer
 
 test('a member that signs many wrong pieces in a cold crowd is banned within that pull, though it tells the truth when asked again', async (t) => {
   const many = Promise.withResolvers<undefined>();
-  const [swarm, origin, evil] = [swarmOf(t), new MemoryOrigin(), lyingOrigin((piece) => piece % 2 === 1, (lies) => { if (lies === 12) many.resolve(undefined); })];
+  const [swarm, origin, evil] = [
+    swarmOf(t),
+    new MemoryOrigin(),
+    lyingOrigin(
+      (piece) => piece % 2 === 1,
+      (lies) => {
+        if (lies === 12) many.resolve(undefined);
+      },
+    ),
+  ];
   // However busy the machine is, the liar has its share of the reading.
   origin.chunk = async (_digest, _offset, bytes) => {
     await many.promise;
@@ -76,20 +85,28 @@ test('a member that was wrong is left out of the reading for a while, and banned
 
 test('an origin that now and then gives wrong bytes to whoever reads makes nobody look like a liar, however many blobs are pulled', async (t) => {
   t.timeout(300_000);
-  await fc.assert(fc.asyncProperty(fc.integer({ min: 2, max: 4 }), fc.integer({ min: 3, max: 6 }), fc.integer({ min: 1, max: 5 }), async (count, blobs, badOfEach) => {
-    const [swarm, origin] = [new ExchangeSwarm(), new MemoryOrigin()];
-    try {
-      const nodes = await swarm.addAll(count, origin);
-      for (let i = 0; i < blobs; i++) {
-        const blob = randomBytes(12 * PIECE);
-        const digest = origin.add(blob);
-        let bad = badOfEach;
-        origin.chunk = (_digest, _offset, bytes) => (bad-- > 0 ? Buffer.alloc(bytes.length) : bytes);
-        await pullTogether(t, nodes, digest, blob);
-      }
-      for (const node of nodes) t.deepEqual(banned(node), []);
-    } finally {
-      await swarm.close();
-    }
-  }), { numRuns: 5, endOnFailure: true });
+  await fc.assert(
+    fc.asyncProperty(
+      fc.integer({ min: 2, max: 4 }),
+      fc.integer({ min: 3, max: 6 }),
+      fc.integer({ min: 1, max: 5 }),
+      async (count, blobs, badOfEach) => {
+        const [swarm, origin] = [new ExchangeSwarm(), new MemoryOrigin()];
+        try {
+          const nodes = await swarm.addAll(count, origin);
+          for (let i = 0; i < blobs; i++) {
+            const blob = randomBytes(12 * PIECE);
+            const digest = origin.add(blob);
+            let bad = badOfEach;
+            origin.chunk = (_digest, _offset, bytes) => (bad-- > 0 ? Buffer.alloc(bytes.length) : bytes);
+            await pullTogether(t, nodes, digest, blob);
+          }
+          for (const node of nodes) t.deepEqual(banned(node), []);
+        } finally {
+          await swarm.close();
+        }
+      },
+    ),
+    { numRuns: 5, endOnFailure: true },
+  );
 });

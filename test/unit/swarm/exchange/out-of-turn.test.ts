@@ -89,7 +89,8 @@ test('whole pieces that nobody has are read from the origin first, and not again
   };
   const node = await swarm.add(origin);
   const fetch = node.exchange.fetch({ digest, repository: 'test/image', size: blob.length });
-  for (let at = wanted; at < blob.length; at += PIECE) t.deepEqual(await fetch.vouchedPiece(at, { end: blob.length, isPatient: false }), blob.subarray(at, at + PIECE));
+  for (let at = wanted; at < blob.length; at += PIECE)
+    t.deepEqual(await fetch.vouchedPiece(at, { end: blob.length, isPatient: false }), blob.subarray(at, at + PIECE));
   t.is(origin.read.get(digest.toString()), blob.length - wanted);
   t.is(await fetch.vouchedPiece(10, { end: 100, isPatient: false }), undefined, 'what is less than a piece has to be read elsewhere');
   release();

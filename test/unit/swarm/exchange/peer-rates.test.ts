@@ -20,7 +20,10 @@ test('of two nobody is the slow one, and what was cut short at once says nothing
   t.deepEqual(rates.slow(), []);
   rates.measured('c', 8 * MB, 1000, true);
   rates.measured('d', 0, 100, false);
-  t.deepEqual(rates.slow().map(({ peerId }) => peerId), ['b']);
+  t.deepEqual(
+    rates.slow().map(({ peerId }) => peerId),
+    ['b'],
+  );
 });
 
 test('a member that has become fast again is slow no more', (t) => {

@@ -13,8 +13,14 @@ import { waitFor } from '../../../support/wait-for.ts';
 function leaseRequest(pieces = 16_384): MessageOf<'lease-request'> {
   const layout = new PieceLayout(pieces * 65_536, 65_536);
   return {
-    type: 'lease-request', blob: Digest.of(randomBytes(32)).toString(), size: layout.size, pieceLength: layout.pieceLength,
-    bits: Uint8Array.from(new Bitfield(layout.pieceCount).toBytes()), active: [], pieces: 1, insists: true,
+    type: 'lease-request',
+    blob: Digest.of(randomBytes(32)).toString(),
+    size: layout.size,
+    pieceLength: layout.pieceLength,
+    bits: Uint8Array.from(new Bitfield(layout.pieceCount).toBytes()),
+    active: [],
+    pieces: 1,
+    insists: true,
   };
 }
 
@@ -28,7 +34,9 @@ test('who asks for leases of ever new blobs is served later, then cut, and count
   while (!isCut() && sent < 16_384) {
     flooder!.network.send(victim!.network.self, leaseRequest());
     sent++;
-    await new Promise((resolve) => { setImmediate(resolve); });
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
   }
   await waitFor('the flooder to be cut', isCut, { interval: 5 });
   t.is(victim!.exchange.peersOverShare, 1);
@@ -42,10 +50,12 @@ test('a crowd of many blobs at once keeps every member far within its share', as
   const origin = new MemoryOrigin();
   const nodes = await swarm.addAll(4, origin);
   const blobs = Array.from({ length: 30 }, () => randomBytes(400_000));
-  await Promise.all(blobs.map(async (blob) => {
-    const digest = origin.add(blob);
-    await Promise.all(nodes.map((node) => pull(node, digest, blob.length)));
-  }));
+  await Promise.all(
+    blobs.map(async (blob) => {
+      const digest = origin.add(blob);
+      await Promise.all(nodes.map((node) => pull(node, digest, blob.length)));
+    }),
+  );
   for (const node of nodes) {
     t.is(node.exchange.peersOverShare, 0);
     t.deepEqual(node.network.bans(), []);
@@ -55,10 +65,18 @@ test('a crowd of many blobs at once keeps every member far within its share', as
 test('what a peer makes this node do is waited for in its order, and is forgotten with time', (t) => {
   let now = 0;
   const cut: string[] = [];
-  const work = new PeerWork({ now: () => now, cut: (peerId) => { cut.push(peerId); } });
+  const work = new PeerWork({
+    now: () => now,
+    cut: (peerId) => {
+      cut.push(peerId);
+    },
+  });
   t.is(work.take('a', 1000), 0);
   const waits = Array.from({ length: 20 }, () => work.take('a', 20));
-  t.deepEqual(waits, waits.toSorted((a, b) => a - b));
+  t.deepEqual(
+    waits,
+    waits.toSorted((a, b) => a - b),
+  );
   t.is(waits.at(-1), 4000);
   t.is(work.take('b', 20), 0);
   now += 5000;
@@ -72,7 +90,16 @@ test('what a peer makes this node do is waited for in its order, and is forgotte
 test('the share of a peer is one over all threads', (t) => {
   const cut: string[] = [];
   const debts = new SharedDebts();
-  const threads = [debts, new SharedDebts(debts.memory)].map((each) => new PeerWork({ now: () => 0, debts: each, cut: (peerId) => { cut.push(peerId); } }));
+  const threads = [debts, new SharedDebts(debts.memory)].map(
+    (each) =>
+      new PeerWork({
+        now: () => 0,
+        debts: each,
+        cut: (peerId) => {
+          cut.push(peerId);
+        },
+      }),
+  );
   t.is(threads[0]!.take('a', 600), 0);
   t.is(threads[1]!.take('a', 600), 2000);
   t.is(threads[1]!.take('b', 600), 0);
@@ -83,6 +110,30 @@ test('the share of a peer is one over all threads', (t) => {
 test('runs that overlap make no more work than those that do not', (t) => {
   const runs = Array.from({ length: 4096 }, (): Run => [0, 16_384]);
   t.is([...piecesOf(runs, 16_384)].length, 16_384);
-  t.deepEqual([...piecesOf([[1, 2], [2, 3], [9, 5], [40, 1]], 12)], [1, 2, 2, 3, 4, 9, 10, 11]);
-  t.deepEqual([...piecesOf([[16_384, 0], [5, 16_384]], 8)], [5, 6, 7]);
+  t.deepEqual(
+    [
+      ...piecesOf(
+        [
+          [1, 2],
+          [2, 3],
+          [9, 5],
+          [40, 1],
+        ],
+        12,
+      ),
+    ],
+    [1, 2, 2, 3, 4, 9, 10, 11],
+  );
+  t.deepEqual(
+    [
+      ...piecesOf(
+        [
+          [16_384, 0],
+          [5, 16_384],
+        ],
+        8,
+      ),
+    ],
+    [5, 6, 7],
+  );
 });

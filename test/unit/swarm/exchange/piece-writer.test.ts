@@ -16,7 +16,15 @@ const WRONG = Buffer.from(BYTES.map((byte) => byte ^ 0xff));
 interface Fixture {
   readonly partial: PartialBlob;
   /** A sender from `start` on, and the pieces that it brought. */
-  readonly sender: (start: number, hashed?: boolean) => { readonly target: PieceTarget; readonly pieces: number[]; readonly hashes: (Buffer | undefined)[]; readonly write: (bytes: Buffer, end: number, step?: number) => Promise<void> };
+  readonly sender: (
+    start: number,
+    hashed?: boolean,
+  ) => {
+    readonly target: PieceTarget;
+    readonly pieces: number[];
+    readonly hashes: (Buffer | undefined)[];
+    readonly write: (bytes: Buffer, end: number, step?: number) => Promise<void>;
+  };
 }
 
 async function fixture(t: ExecutionContext): Promise<Fixture> {
@@ -39,7 +47,9 @@ async function fixture(t: ExecutionContext): Promise<Fixture> {
       });
       let at = start;
       return {
-        target, pieces, hashes,
+        target,
+        pieces,
+        hashes,
         write: async (bytes, end, step = 10_007) => {
           for (; at < end; at += step) {
             const part = Buffer.from(bytes.subarray(at, Math.min(end, at + step)));
@@ -58,8 +68,17 @@ test('a range that comes in odd parts is written, hashed piece by piece, and pro
   const { partial, sender } = await fixture(t);
   const { hashes, pieces, write } = sender(0, true);
   await write(BYTES, SIZE, 100_003);
-  t.deepEqual(pieces, Array.from({ length: PIECES }, (_, piece) => piece));
-  for (const [piece, hash] of hashes.entries()) t.deepEqual(hash, createHash('sha256').update(BYTES.subarray(piece * PIECE, (piece + 1) * PIECE)).digest());
+  t.deepEqual(
+    pieces,
+    Array.from({ length: PIECES }, (_, piece) => piece),
+  );
+  for (const [piece, hash] of hashes.entries())
+    t.deepEqual(
+      hash,
+      createHash('sha256')
+        .update(BYTES.subarray(piece * PIECE, (piece + 1) * PIECE))
+        .digest(),
+    );
   await partial.advance();
   t.true(partial.verdict);
   await partial.commit();
@@ -76,8 +95,14 @@ test('two senders of the same pieces never mix, and each piece is told once', as
     await wrong.write(WRONG, end);
     await right.write(BYTES, end);
   }
-  t.deepEqual([...right.pieces, ...wrong.pieces].sort((x, y) => x - y), Array.from({ length: PIECES }, (_, piece) => piece));
-  for (const [{ pieces }, expected] of [[right, BYTES], [wrong, WRONG]] as const) {
+  t.deepEqual(
+    [...right.pieces, ...wrong.pieces].sort((x, y) => x - y),
+    Array.from({ length: PIECES }, (_, piece) => piece),
+  );
+  for (const [{ pieces }, expected] of [
+    [right, BYTES],
+    [wrong, WRONG],
+  ] as const) {
     for (const piece of pieces) {
       const [start, end] = [piece * PIECE, Math.min(SIZE, (piece + 1) * PIECE)];
       t.true((await partial.read(start, end - start)).equals(expected.subarray(start, end)), `piece ${piece}`);

@@ -22,7 +22,8 @@ function planTo(choices: Download, from: number, to: number): Command[] {
   return [...commands, ...choices.plan(to)];
 }
 
-const fetchesOf = (commands: readonly Command[]): Fetch[] => commands.flatMap((command) => (command.type === 'fetch' ? [command.fetch] : []));
+const fetchesOf = (commands: readonly Command[]): Fetch[] =>
+  commands.flatMap((command) => (command.type === 'fetch' ? [command.fetch] : []));
 const silences = (commands: readonly Command[]): number => commands.filter(({ type }) => type === 'silent').length;
 
 test('what a member was to bring that sends no byte is asked of another, and of it nothing more', (t) => {
@@ -47,7 +48,8 @@ test('bytes that come put silence off, also within a piece; a member that is hea
   }
   t.is(silences(planTo(choices, 9000, 20_000)), asked.length);
   for (const fetch of asked) choices.heard({ fetch }, 20_001);
-  for (const fetch of asked) for (let piece = fetch.first; piece < fetch.first + fetch.count; piece++) choices.arrived(piece, { fetch }, true, 20_002);
+  for (const fetch of asked)
+    for (let piece = fetch.first; piece < fetch.first + fetch.count; piece++) choices.arrived(piece, { fetch }, true, 20_002);
   for (const fetch of asked) choices.fetchEnded(fetch, 'done', 20_003);
   for (let rest = fetchesOf(choices.plan(20_100)); rest.length > 0; rest = fetchesOf(choices.plan(20_100))) {
     for (const fetch of rest) {

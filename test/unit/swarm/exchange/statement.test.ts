@@ -2,7 +2,16 @@ import { randomBytes } from 'node:crypto';
 import test from 'ava';
 import * as fc from 'fast-check';
 import { Digest } from '../../../../src/oci/digest.ts';
-import { encodeNote, makeStatement, MAX_SIGNED, parseNote, signStatements, statementHolds, statementIsSigned, type Statement } from '../../../../src/swarm/exchange/statement.ts';
+import {
+  encodeNote,
+  makeStatement,
+  MAX_SIGNED,
+  parseNote,
+  signStatements,
+  statementHolds,
+  statementIsSigned,
+  type Statement,
+} from '../../../../src/swarm/exchange/statement.ts';
 import { MemorySwarm } from '../../../support/memory-network.ts';
 
 const blob = Digest.of(Buffer.from('blob'));
@@ -29,11 +38,23 @@ test('pieces are signed together, and each holds by itself and in its place', as
   const swarm = new MemorySwarm();
   const [signer, other] = await swarm.joinAll(2);
   let signatures = 0;
-  const counted = Object.create(signer!, { sign: { value: async (bytes: Uint8Array) => { signatures++; return await signer!.sign(bytes); } } }) as typeof signer;
+  const counted = Object.create(signer!, {
+    sign: {
+      value: async (bytes: Uint8Array) => {
+        signatures++;
+        return await signer!.sign(bytes);
+      },
+    },
+  }) as typeof signer;
   for (const count of [1, 2, 3, 5, 8, MAX_SIGNED]) {
     const pieces = Array.from({ length: count }, (_, i) => randomBytes(100 + i));
-    const statements = await signStatements(counted!, blob, pieces.map((bytes, i) => ({ start: i * 1000, length: bytes.length, sha256: Digest.of(bytes).bytes() })));
-    for (const [i, statement] of parseNote(encodeNote(statements.slice(-20))).entries()) t.true(await statementHolds(other!, blob, statement, pieces.slice(-20)[i]!), `piece ${i} of the last of ${count}`);
+    const statements = await signStatements(
+      counted!,
+      blob,
+      pieces.map((bytes, i) => ({ start: i * 1000, length: bytes.length, sha256: Digest.of(bytes).bytes() })),
+    );
+    for (const [i, statement] of parseNote(encodeNote(statements.slice(-20))).entries())
+      t.true(await statementHolds(other!, blob, statement, pieces.slice(-20)[i]!), `piece ${i} of the last of ${count}`);
     const [first, last] = [statements[0]!, statements.at(-1)!];
     if (count === 1) continue;
     t.false(await statementIsSigned(other!, blob, { ...first, place: 1 }));
@@ -47,7 +68,10 @@ test('pieces are signed together, and each holds by itself and in its place', as
 test('a note carries statements through the wire', async (t) => {
   const swarm = new MemorySwarm();
   const signer = await swarm.join();
-  const statements = [await makeStatement(signer, blob, 0, Buffer.from('a')), await makeStatement(signer, blob, 5_000_000_000, Buffer.from('bc'))];
+  const statements = [
+    await makeStatement(signer, blob, 0, Buffer.from('a')),
+    await makeStatement(signer, blob, 5_000_000_000, Buffer.from('bc')),
+  ];
   t.deepEqual(parseNote(encodeNote(statements)), statements);
   t.deepEqual(parseNote(new Uint8Array()), []);
 });

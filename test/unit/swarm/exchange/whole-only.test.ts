@@ -41,7 +41,9 @@ async function wholeOnly(t: ExecutionContext): Promise<WholeOnly> {
     };
     send();
   });
-  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
   t.teardown(() => {
     server.closeAllConnections();
     server.close();
@@ -65,7 +67,13 @@ function originOf(t: ExecutionContext, url: string, clients: RegistryOrigin[]): 
   };
 }
 
-async function nodesOf(t: ExecutionContext, swarm: ExchangeSwarm, url: string, count: number, clients: RegistryOrigin[] = []): Promise<ExchangeNode[]> {
+async function nodesOf(
+  t: ExecutionContext,
+  swarm: ExchangeSwarm,
+  url: string,
+  count: number,
+  clients: RegistryOrigin[] = [],
+): Promise<ExchangeNode[]> {
   const nodes: ExchangeNode[] = [];
   for (let i = 0; i < count; i++) {
     const origin = originOf(t, url, clients);
@@ -94,7 +102,12 @@ test('when the one that reads such an origin dies, another goes on', async (t) =
   t.teardown(() => swarm.close());
   const nodes = await nodesOf(t, swarm, url, 4);
   const pulls = nodes.map((node) => pull(node, digest, blob.length));
-  const reader = await waitFor('somebody to read', () => nodes.findIndex(({ exchange }) => (exchange.transfers()[0]?.fromOriginBytes ?? 0) > 2 << 20) + 1 || undefined, { interval: 1 }) - 1;
+  const reader =
+    (await waitFor(
+      'somebody to read',
+      () => nodes.findIndex(({ exchange }) => (exchange.transfers()[0]?.fromOriginBytes ?? 0) > 2 << 20) + 1 || undefined,
+      { interval: 1 },
+    )) - 1;
   void swarm.stop(nodes[reader]!);
   const got = await Promise.allSettled(pulls);
   for (const [i, result] of got.entries()) if (i !== reader) t.true(result.status === 'fulfilled' && blob.equals(result.value));

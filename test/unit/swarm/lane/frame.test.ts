@@ -10,8 +10,14 @@ const SHA512 = Digest.parse(`sha512:${'cd'.repeat(64)}`);
 
 const WIRE: readonly (readonly [Frame, string])[] = [
   [{ type: 'hello', id: 0, version: 1 }, '00000001 00000000 01'],
-  [{ type: 'request', id: 7, blob: SHA256, range: { start: 1, end: 0x1_0000_0000 } }, `01000031 00000007 01 ${'ab'.repeat(32)} 0000000000000001 0000000100000000`],
-  [{ type: 'request', id: 8, blob: SHA512, range: { start: 0, end: 0 } }, `01000051 00000008 02 ${'cd'.repeat(64)} 0000000000000000 0000000000000000`],
+  [
+    { type: 'request', id: 7, blob: SHA256, range: { start: 1, end: 0x1_0000_0000 } },
+    `01000031 00000007 01 ${'ab'.repeat(32)} 0000000000000001 0000000100000000`,
+  ],
+  [
+    { type: 'request', id: 8, blob: SHA512, range: { start: 0, end: 0 } },
+    `01000051 00000008 02 ${'cd'.repeat(64)} 0000000000000000 0000000000000000`,
+  ],
   [{ type: 'answer', id: 7, note: Buffer.from('hi') }, '02000002 00000007 6869'],
   [{ type: 'data', id: 7, bytes: Buffer.from('abc') }, '03000003 00000007 616263'],
   [{ type: 'end', id: 7 }, '04000000 00000007'],
@@ -41,45 +47,75 @@ const frame: fc.Arbitrary<Frame> = fc.oneof(
   fc.record({ type: fc.constant('request' as const), id, blob: digest, range }),
   fc.record({ type: fc.constant('answer' as const), id, note }),
   fc.record({ type: fc.constant('data' as const), id, bytes: data }),
-  fc.record({ type: fc.constantFrom('note' as const, 'ask' as const, 'reply' as const), id, word: fc.uint8Array({ minLength: 1, maxLength: 3000 }) }),
+  fc.record({
+    type: fc.constantFrom('note' as const, 'ask' as const, 'reply' as const),
+    id,
+    word: fc.uint8Array({ minLength: 1, maxLength: 3000 }),
+  }),
   fc.record({ type: fc.constantFrom('end' as const, 'cancel' as const, 'bye' as const), id }),
-  fc.record({ type: fc.constant('refuse' as const), id, reason: fc.constantFrom('not-found' as const, 'unavailable' as const, 'cancelled' as const) }),
+  fc.record({
+    type: fc.constant('refuse' as const),
+    id,
+    reason: fc.constantFrom('not-found' as const, 'unavailable' as const, 'cancelled' as const),
+  }),
 );
 
 test('frames cross whatever chunks they arrive in, and data is put together again', (t) => {
-  fc.assert(fc.property(fc.array(frame, { maxLength: 20 }), fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 1, maxLength: 20 }), fc.boolean(), (frames, sizes, compact) => {
-    const parser = new FrameParser();
-    const parsed: Frame[] = [];
-    const wire = Buffer.concat(frames.map((frame) => encodeFrame(frame)));
-    for (let at = 0, i = 0; at < wire.length; i++) {
-      // Memory that is overwritten after the call, as a transport does with its buffer.
-      const chunk = Uint8Array.from(wire.subarray(at, at + sizes[i % sizes.length]!));
-      at += chunk.length;
-      parser.push(chunk);
-      for (let next = parser.next(); next !== undefined; next = parser.next()) parsed.push(own(next));
-      if (!compact) continue;
-      parser.compact();
-      chunk.fill(0xee);
-    }
-    t.is(parser.buffered, 0);
-    t.deepEqual(joinData(parsed), joinData(frames.map((frame) => own(frame))));
-  }), { numRuns: 300 });
+  fc.assert(
+    fc.property(
+      fc.array(frame, { maxLength: 20 }),
+      fc.array(fc.integer({ min: 1, max: 5000 }), { minLength: 1, maxLength: 20 }),
+      fc.boolean(),
+      (frames, sizes, compact) => {
+        const parser = new FrameParser();
+        const parsed: Frame[] = [];
+        const wire = Buffer.concat(frames.map((frame) => encodeFrame(frame)));
+        for (let at = 0, i = 0; at < wire.length; i++) {
+          // Memory that is overwritten after the call, as a transport does with its buffer.
+          const chunk = Uint8Array.from(wire.subarray(at, at + sizes[i % sizes.length]!));
+          at += chunk.length;
+          parser.push(chunk);
+          for (let next = parser.next(); next !== undefined; next = parser.next()) parsed.push(own(next));
+          if (!compact) continue;
+          parser.compact();
+          chunk.fill(0xee);
+        }
+        t.is(parser.buffered, 0);
+        t.deepEqual(joinData(parsed), joinData(frames.map((frame) => own(frame))));
+      },
+    ),
+    { numRuns: 300 },
+  );
 });
 
 test('arbitrary bytes give frames or peer-misbehaved, and nothing else', (t) => {
-  const header = fc.tuple(fc.integer({ min: 0, max: 12 }), fc.integer({ min: 0, max: 200 }), id, fc.uint8Array({ maxLength: 300 }))
+  const header = fc
+    .tuple(fc.integer({ min: 0, max: 12 }), fc.integer({ min: 0, max: 200 }), id, fc.uint8Array({ maxLength: 300 }))
     .map(([type, length, id, payload]) => Buffer.concat([Uint8Array.of(type, 0, 0, length, id >>> 24, id >>> 16, id >>> 8, id), payload]));
-  fc.assert(fc.property(fc.array(fc.oneof(fc.uint8Array({ maxLength: 100 }), header, frame.map((frame) => encodeFrame(frame))), { maxLength: 8 }), (parts) => {
-    const parser = new FrameParser();
-    for (const part of parts) parser.push(Uint8Array.from(part));
-    try {
-      let frames = 0;
-      while (parser.next() !== undefined) frames += 1;
-      t.true(frames <= parts.reduce((sum, part) => sum + part.length, 0));
-    } catch (error) {
-      t.true(error instanceof LayerswarmError && error.code === 'peer-misbehaved', String(error));
-    }
-  }), { numRuns: 2000 });
+  fc.assert(
+    fc.property(
+      fc.array(
+        fc.oneof(
+          fc.uint8Array({ maxLength: 100 }),
+          header,
+          frame.map((frame) => encodeFrame(frame)),
+        ),
+        { maxLength: 8 },
+      ),
+      (parts) => {
+        const parser = new FrameParser();
+        for (const part of parts) parser.push(Uint8Array.from(part));
+        try {
+          let frames = 0;
+          while (parser.next() !== undefined) frames += 1;
+          t.true(frames <= parts.reduce((sum, part) => sum + part.length, 0));
+        } catch (error) {
+          t.true(error instanceof LayerswarmError && error.code === 'peer-misbehaved', String(error));
+        }
+      },
+    ),
+    { numRuns: 2000 },
+  );
 });
 
 test('what is buffered is what was pushed and not taken', (t) => {

@@ -28,7 +28,7 @@ class Side {
     this.name = name;
     this.words = new LaneWords({
       handlers: this.handlers,
-      peer: (peerId) => (peerId === this.other?.name ? { peerId } as Peer : undefined),
+      peer: (peerId) => (peerId === this.other?.name ? ({ peerId } as Peer) : undefined),
       current: () => (this.isOpen ? { say: (frame) => this.#say(frame) } : undefined),
       open: async () => {
         this.opened++;
@@ -37,7 +37,9 @@ class Side {
       },
       // The same time always.
       now: () => 1000,
-      misbehaved: (peerId) => { this.misbehaved.push(peerId); },
+      misbehaved: (peerId) => {
+        this.misbehaved.push(peerId);
+      },
     });
   }
 
@@ -68,7 +70,9 @@ function collect(t: ExecutionContext, side: Side): number[] {
 test('news and questions go over lanes, and answers come back', async (t) => {
   const [a, b] = pair();
   const seen = collect(t, b);
-  b.handlers.set('get-list', (message) => { throw new LayerswarmError('not-found', `no list of ${message.blob}`); });
+  b.handlers.set('get-list', (message) => {
+    throw new LayerswarmError('not-found', `no list of ${message.blob}`);
+  });
   b.handlers.set('dispute', (message) => ({ type: 'statements', blob: message.blob, statements: [] }));
   a.words.send('b', have(1));
   t.deepEqual(seen, [1]);
@@ -158,7 +162,9 @@ test('identities at one address share what is heard of it, also when they leave 
     handlers: new MessageHandlers(),
     peer: (peerId) => ({ peerId }) as Peer,
     current: () => undefined,
-    open: async () => { await Promise.resolve(); },
+    open: async () => {
+      await Promise.resolve();
+    },
     now: () => 1000,
     misbehaved: () => undefined,
   });
@@ -179,7 +185,12 @@ test('identities at one address share what is heard of it, also when they leave 
 test('a long word counts for as many as it is as long as', async (t) => {
   const [a, b] = pair();
   collect(t, a);
-  const word = encodeWord({ type: 'have', blob, runs: Array.from({ length: 4096 }, (_, i): [number, number] => [4 * i, 1]), forZone: false });
+  const word = encodeWord({
+    type: 'have',
+    blob,
+    runs: Array.from({ length: 4096 }, (_, i): [number, number] => [4 * i, 1]),
+    forZone: false,
+  });
   let said = 0;
   while (a.words.heard(b.name, HOST, { type: 'note', id: 0, word }) === undefined) {
     said += 1;

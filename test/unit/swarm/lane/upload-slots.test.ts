@@ -13,7 +13,15 @@ class Scene {
   }
 
   ask(lane: TestLane): Slot {
-    const slot: Slot = this.slots.enter(lane, () => { this.sending.push({ lane, slot: () => slot }); }, () => { this.refused += 1; });
+    const slot: Slot = this.slots.enter(
+      lane,
+      () => {
+        this.sending.push({ lane, slot: () => slot });
+      },
+      () => {
+        this.refused += 1;
+      },
+    );
     return slot;
   }
 
@@ -106,7 +114,10 @@ test('what is not wanted any more gives its place up, while it waits and while i
   slots[8]!.end();
   slots[0]!.end();
   slots[0]!.end();
-  t.deepEqual(scene.sending.map(({ lane }) => lane.host), [0, 1, 2, 3, 4, 5, 6, 7, 9].map((i) => `host ${i}`));
+  t.deepEqual(
+    scene.sending.map(({ lane }) => lane.host),
+    [0, 1, 2, 3, 4, 5, 6, 7, 9].map((i) => `host ${i}`),
+  );
 });
 
 test('threads share the slots of the node: each has its part, and what the others leave', (t) => {

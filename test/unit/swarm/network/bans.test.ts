@@ -6,7 +6,9 @@ import { BAN_REASONS } from '../../../../src/swarm/network/ban-reasons.ts';
 import { Bans } from '../../../../src/swarm/network/bans.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
 
-const fail = (line: string): never => { throw new Error(line); };
+const fail = (line: string): never => {
+  throw new Error(line);
+};
 const at = (host: string): string => `/ip4/${host}/tcp/4001`;
 
 test('a ban holds until it ends', (t) => {
@@ -23,7 +25,11 @@ test('a ban holds until it ends', (t) => {
 test('an address is refused once three of its peers are banned, and no longer', async (t) => {
   let now = 0;
   const bans = new Bans(join(tempDir(t), 'bans.json'), () => now, fail);
-  for (const [peerId, until] of [['a', 100], ['b', 200]] as const) bans.add({ peerId, reason: '', until }, at('10.0.0.1'));
+  for (const [peerId, until] of [
+    ['a', 100],
+    ['b', 200],
+  ] as const)
+    bans.add({ peerId, reason: '', until }, at('10.0.0.1'));
   bans.add({ peerId: 'a', reason: 'again', until: 100 }, at('10.0.0.1'));
   t.false(bans.refusesAddress(at('10.0.0.1')));
   bans.add({ peerId: 'c', reason: '', until: 300 }, at('10.0.0.1'));
@@ -84,7 +90,14 @@ test('loopback is known by what it is', (t) => {
 });
 
 test('an address of any other form is no TCP address', (t) => {
-  for (const text of ['/ip4/1.2.3.4', '/ip4/1.2.3.4/tcp/1/p2p/rubbish', '/ip4/1.2.3.4/tcp/1/ws', '/unix/tmp', `/dns4/${'a'.repeat(300)}/tcp/1`]) t.is(parseTcpAddress(text), undefined, text);
+  for (const text of [
+    '/ip4/1.2.3.4',
+    '/ip4/1.2.3.4/tcp/1/p2p/rubbish',
+    '/ip4/1.2.3.4/tcp/1/ws',
+    '/unix/tmp',
+    `/dns4/${'a'.repeat(300)}/tcp/1`,
+  ])
+    t.is(parseTcpAddress(text), undefined, text);
 });
 
 test('bans are counted by reason, of which there are few', async (t) => {

@@ -7,19 +7,28 @@ import { TokenBucket } from '../../../../src/swarm/network/rate-limit.ts';
 import { framed } from '../../../support/raw-peer.ts';
 
 test('frames are cut however the bytes come', (t) => {
-  fc.assert(fc.property(fc.array(fc.uint8Array({ minLength: 1, maxLength: 300 }), { maxLength: 20 }), fc.infiniteStream(fc.integer({ min: 1, max: 97 })), (frames, sizes) => {
-    const bytes = Buffer.concat(frames.map((frame) => framed(frame)));
-    const reader = new FrameReader();
-    const read: Uint8Array[] = [];
-    for (let at = 0; at < bytes.length;) {
-      const size = sizes.next().value as number;
-      reader.push(bytes.subarray(at, at + size));
-      at += size;
-      for (let frame = reader.next(300); frame !== undefined; frame = reader.next(300)) read.push(frame);
-    }
-    t.deepEqual(read.map((frame) => Buffer.from(frame)), frames.map((frame) => Buffer.from(frame)));
-    t.false(reader.partial);
-  }));
+  fc.assert(
+    fc.property(
+      fc.array(fc.uint8Array({ minLength: 1, maxLength: 300 }), { maxLength: 20 }),
+      fc.infiniteStream(fc.integer({ min: 1, max: 97 })),
+      (frames, sizes) => {
+        const bytes = Buffer.concat(frames.map((frame) => framed(frame)));
+        const reader = new FrameReader();
+        const read: Uint8Array[] = [];
+        for (let at = 0; at < bytes.length;) {
+          const size = sizes.next().value as number;
+          reader.push(bytes.subarray(at, at + size));
+          at += size;
+          for (let frame = reader.next(300); frame !== undefined; frame = reader.next(300)) read.push(frame);
+        }
+        t.deepEqual(
+          read.map((frame) => Buffer.from(frame)),
+          frames.map((frame) => Buffer.from(frame)),
+        );
+        t.false(reader.partial);
+      },
+    ),
+  );
 });
 
 test('a frame over its bound is refused by its length alone', (t) => {
@@ -47,14 +56,29 @@ test('a clock that goes back costs nothing', (t) => {
 
 const neighbour = (peerId: string, joinedAt: number, lane: Neighbour['lane'] = 'none'): Neighbour => ({ peerId, joinedAt, lane });
 test('the newest idle neighbours go first, once their grace is over, and only as many as are too many', (t) => {
-  const all = [neighbour('old', 0), neighbour('working', 50, 'tls'), neighbour('newer', 60), neighbour('new', 70), neighbour('just come', 100)];
-  t.deepEqual(chooseSurplus(all, 3, 110, 20).map(({ peerId }) => peerId), ['new', 'newer']);
+  const all = [
+    neighbour('old', 0),
+    neighbour('working', 50, 'tls'),
+    neighbour('newer', 60),
+    neighbour('new', 70),
+    neighbour('just come', 100),
+  ];
+  t.deepEqual(
+    chooseSurplus(all, 3, 110, 20).map(({ peerId }) => peerId),
+    ['new', 'newer'],
+  );
   t.deepEqual(chooseSurplus(all, 5, 110, 20), []);
-  t.deepEqual(chooseSurplus(all, 0, 110, 20).map(({ peerId }) => peerId), ['new', 'newer', 'old']);
+  t.deepEqual(
+    chooseSurplus(all, 0, 110, 20).map(({ peerId }) => peerId),
+    ['new', 'newer', 'old'],
+  );
 });
 
 test('a neighbour with a lane is never exchanged', (t) => {
-  t.is(chooseExchanged([neighbour('a', 0, 'stream'), neighbour('b', 0, 'tls')], () => 0.99), undefined);
+  t.is(
+    chooseExchanged([neighbour('a', 0, 'stream'), neighbour('b', 0, 'tls')], () => 0.99),
+    undefined,
+  );
   t.is(chooseExchanged([neighbour('a', 0, 'stream'), neighbour('b', 0)], () => 0.99)?.peerId, 'b');
 });
 

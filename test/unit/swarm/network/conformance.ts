@@ -33,7 +33,10 @@ export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: 
     await Promise.all([connected(a, b.self), connected(b, a.self)]);
     t.like(b.peer(a.self), { peerId: a.self, zone: 'rack-1', origin });
     t.like(a.peer(b.self), { peerId: b.self, zone: 'rack-2', origin: undefined });
-    t.deepEqual(a.peers().map((peer) => peer.peerId), [b.self]);
+    t.deepEqual(
+      a.peers().map((peer) => peer.peerId),
+      [b.self],
+    );
     t.deepEqual(new Set([a.peer(b.self)!.direction, b.peer(a.self)!.direction]), new Set(['inbound', 'outbound']));
   });
 
@@ -52,14 +55,23 @@ export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: 
 
   withSwarm('a request is answered by its handler, who knows who asks', async (t, factory) => {
     const { a, b } = await pair(factory);
-    b.handle('origin-blob-size', (message, from) => ({ type: 'error', code: 'not-found', message: `${message.digest} for ${from.peerId}` }));
+    b.handle('origin-blob-size', (message, from) => ({
+      type: 'error',
+      code: 'not-found',
+      message: `${message.digest} for ${from.peerId}`,
+    }));
     b.handle('get-tag', async (message) => {
       await Promise.resolve();
       return { type: 'tag', digest: Digest.of(Buffer.from(message.tag)).toString(), checkedAt: 5 };
     });
     const answer = await a.request(b.self, { type: 'get-tag', origin: 'https://o', repository: 'r', tag: 'latest' }, 'tag');
     t.deepEqual(answer, { type: 'tag', digest: Digest.of(Buffer.from('latest')).toString(), checkedAt: 5 });
-    await throwsCode(t, a.request(b.self, { type: 'origin-blob-size', repository: 'r', digest: blob }, 'blob-size'), 'not-found', new RegExp(a.self));
+    await throwsCode(
+      t,
+      a.request(b.self, { type: 'origin-blob-size', repository: 'r', digest: blob }, 'blob-size'),
+      'not-found',
+      new RegExp(a.self),
+    );
   });
 
   withSwarm('a handler that returns nothing answers ok', async (t, factory) => {
@@ -84,7 +96,9 @@ export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: 
       ['full', new LayerswarmError('disk-full', 'its own disk'), 'unavailable', /its own disk/],
       ['bug', new Error('password=hunter2'), 'unavailable', /^(?!.*hunter2)/],
     ];
-    b.handle('origin-resolve', (message) => { throw failures.find(([tag]) => tag === message.tag)![1]; });
+    b.handle('origin-resolve', (message) => {
+      throw failures.find(([tag]) => tag === message.tag)![1];
+    });
     for (const [tag, , code, message] of failures) {
       await throwsCode(t, a.request(b.self, { type: 'origin-resolve', repository: 'r', tag }, 'tag'), code, message);
     }
@@ -104,12 +118,22 @@ export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: 
   withSwarm('a request ends at its deadline and with its signal', async (t, factory) => {
     const { a, b } = await pair(factory);
     b.handle('origin-blob-size', async () => await new Promise<never>(() => undefined));
-    await throwsCode(t, a.request(b.self, { type: 'origin-blob-size', repository: 'r', digest: blob }, 'blob-size', { timeoutMs: 20 }), 'timeout');
+    await throwsCode(
+      t,
+      a.request(b.self, { type: 'origin-blob-size', repository: 'r', digest: blob }, 'blob-size', { timeoutMs: 20 }),
+      'timeout',
+    );
     const controller = new AbortController();
-    const request = a.request(b.self, { type: 'origin-blob-size', repository: 'r', digest: blob }, 'blob-size', { signal: controller.signal });
+    const request = a.request(b.self, { type: 'origin-blob-size', repository: 'r', digest: blob }, 'blob-size', {
+      signal: controller.signal,
+    });
     controller.abort();
     await throwsCode(t, request, 'aborted');
-    await throwsCode(t, a.request(b.self, { type: 'origin-blob-size', repository: 'r', digest: blob }, 'blob-size', { signal: controller.signal }), 'aborted');
+    await throwsCode(
+      t,
+      a.request(b.self, { type: 'origin-blob-size', repository: 'r', digest: blob }, 'blob-size', { signal: controller.signal }),
+      'aborted',
+    );
   });
 
   withSwarm('requests to a peer that leaves, or never was, end as peer-gone', async (t, factory) => {
@@ -123,7 +147,9 @@ export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: 
     await asked.promise;
     await Promise.all([throwsCode(t, request, 'peer-gone'), factory.stopNode(b)]);
     await throwsCode(t, a.request(b.self, { type: 'origin-blob-size', repository: 'r', digest: blob }, 'blob-size'), 'peer-gone');
-    t.notThrows(() => { a.send(b.self, { type: 'leave', blob, complete: true }); });
+    t.notThrows(() => {
+      a.send(b.self, { type: 'leave', blob, complete: true });
+    });
   });
 
   withSwarm('messages of one peer arrive in order', async (t, factory) => {
@@ -137,7 +163,10 @@ export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: 
     });
     for (let i = 0; i < 500; i++) a.send(b.self, { type: 'tag-moved', origin: 'https://o', repository: 'r', tag: String(i) });
     await all.promise;
-    t.deepEqual(seen, Array.from({ length: 500 }, (_, i) => i));
+    t.deepEqual(
+      seen,
+      Array.from({ length: 500 }, (_, i) => i),
+    );
   });
 
   withSwarm('a change of origin reaches members, and those who join later', async (t, factory) => {
@@ -170,7 +199,9 @@ export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: 
   withSwarm('a peer that broke the rules is disconnected', async (t, factory) => {
     const { a, b } = await pair(factory);
     const left = Promise.withResolvers<string>();
-    a.onPeer((event, { peerId }) => { if (event === 'left') left.resolve(peerId); });
+    a.onPeer((event, { peerId }) => {
+      if (event === 'left') left.resolve(peerId);
+    });
     a.cut(b.self, new LayerswarmError('peer-misbehaved', 'the peer said a word that is not known'));
     t.is(await left.promise, b.self);
   });
@@ -195,8 +226,6 @@ export function testNetwork(test: TestFn | SerialFn, name: string, makeFactory: 
     t.deepEqual(found, [b.self]);
     t.deepEqual(await Array.fromAsync(a.findProviders(Digest.of(Buffer.from('another')).toString(), signal)), []);
   });
-
-
 }
 
 const blob = Digest.of(Buffer.from('a blob')).toString();

@@ -5,7 +5,11 @@ import { waitFor } from '../../../support/wait-for.ts';
 const BLOBS = ['ab', 'cd'].map((byte) => `sha256:${byte.repeat(32)}`);
 
 /** Tells a DHT that takes everything of two blobs. */
-function tell(t: ExecutionContext, provideFrom: number, memberCount: () => number): { readonly content: ContentRouting; readonly given: string[] } {
+function tell(
+  t: ExecutionContext,
+  provideFrom: number,
+  memberCount: () => number,
+): { readonly content: ContentRouting; readonly given: string[] } {
   const given: string[] = [];
   const dht = {
     async *provide(cid: { toString(): string }) {
@@ -14,7 +18,9 @@ function tell(t: ExecutionContext, provideFrom: number, memberCount: () => numbe
     },
   };
   const content = new ContentRouting({ dht: dht as never, memberCount, provideFrom, provideIntervalMs: 1 });
-  t.teardown(() => { content.stop(); });
+  t.teardown(() => {
+    content.stop();
+  });
   for (const blob of BLOBS) content.provide(blob);
   content.kick();
   return { content, given };

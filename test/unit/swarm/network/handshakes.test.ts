@@ -4,7 +4,10 @@ import { Handshakes } from '../../../../src/swarm/network/handshakes.ts';
 test('an address is said once an hour, and those of the last hour are shown', (t) => {
   let now = 0;
   const said: string[] = [];
-  const handshakes = new Handshakes((address) => said.push(address), () => now);
+  const handshakes = new Handshakes(
+    (address) => said.push(address),
+    () => now,
+  );
   handshakes.metStranger('192.0.2.1');
   now += 1_800_000;
   handshakes.metStranger('192.0.2.1');
@@ -13,7 +16,10 @@ test('an address is said once an hour, and those of the last hour are shown', (t
   now += 1_800_000;
   handshakes.metStranger('192.0.2.1');
   t.deepEqual(said, ['192.0.2.1', '192.0.2.2', '192.0.2.1']);
-  t.deepEqual(handshakes.strangers(), [{ address: '192.0.2.1', failures: 3, lastAt: now }, { address: '192.0.2.2', failures: 1, lastAt: 1_800_000 }]);
+  t.deepEqual(handshakes.strangers(), [
+    { address: '192.0.2.1', failures: 3, lastAt: now },
+    { address: '192.0.2.2', failures: 1, lastAt: 1_800_000 },
+  ]);
   now += 3_600_001;
   t.deepEqual(handshakes.strangers(), []);
 });

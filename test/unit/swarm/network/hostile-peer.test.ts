@@ -14,14 +14,23 @@ const blob = Digest.of(Buffer.from('a blob')).toString();
 const hello = framed({ kind: 'note', id: 0, message: HELLO });
 const raw = (value: unknown): Buffer => framed(encode(value));
 
-async function attacked(t: ExecutionContext, options: SwarmNodeOptions = {}): Promise<{ target: Libp2pNetwork; peer: RawPeer; joins: string[] }> {
+async function attacked(
+  t: ExecutionContext,
+  options: SwarmNodeOptions = {},
+): Promise<{ target: Libp2pNetwork; peer: RawPeer; joins: string[] }> {
   const swarm = new Libp2pSwarm();
-  t.teardown(async () => { await swarm.stop(); });
+  t.teardown(async () => {
+    await swarm.stop();
+  });
   const target = await swarm.join(options);
   const joins: string[] = [];
-  target.onPeer((event, { peerId }) => { if (event === 'joined') joins.push(peerId); });
+  target.onPeer((event, { peerId }) => {
+    if (event === 'joined') joins.push(peerId);
+  });
   const peer = await RawPeer.connect(target, [swarm.key]);
-  t.teardown(async () => { await peer.stop(); });
+  t.teardown(async () => {
+    await peer.stop();
+  });
   return { target, peer, joins };
 }
 
@@ -34,7 +43,10 @@ const beforeHello: [title: string, bytes: Uint8Array][] = [
   ['two values in one frame', framed(Buffer.concat([encode([0, 0, HELLO]), encode(1)]))],
   ['an array without end', framed(Buffer.from([0x9f, 0x00, 0x00, 0xff]))],
   ['CBOR nested ten thousand deep', framed(Buffer.concat([Buffer.alloc(10_000, 0x81), Buffer.from([0])]))],
-  ['a map in which a key comes twice', framed(Buffer.concat([Buffer.from([0x83, 0, 0, 0xa2]), encode('type'), encode('ping'), encode('type'), encode('ping')]))],
+  [
+    'a map in which a key comes twice',
+    framed(Buffer.concat([Buffer.from([0x83, 0, 0, 0xa2]), encode('type'), encode('ping'), encode('type'), encode('ping')])),
+  ],
   ['no array', raw({ type: 'hello' })],
   ['an unknown kind', raw([3, 0, HELLO])],
   ['a request id that is none', raw([0, -1, HELLO])],
@@ -57,8 +69,14 @@ for (const [title, bytes] of beforeHello) {
 
 const afterHello: [title: string, bytes: Uint8Array][] = [
   ['says hello again', hello],
-  ['asks for a bitfield of ten million pieces', raw([0, 0, { type: 'join', holding: { blob, state: 'partial', bits: Buffer.alloc(10_000) }, wants: true }])],
-  ['sends a bitfield that is too long', raw([0, 0, { type: 'join', holding: { blob, state: 'partial', bits: new Uint8Array(2049) }, wants: true }])],
+  [
+    'asks for a bitfield of ten million pieces',
+    raw([0, 0, { type: 'join', holding: { blob, state: 'partial', bits: Buffer.alloc(10_000) }, wants: true }]),
+  ],
+  [
+    'sends a bitfield that is too long',
+    raw([0, 0, { type: 'join', holding: { blob, state: 'partial', bits: new Uint8Array(2049) }, wants: true }]),
+  ],
   ['sends a digest that is none', raw([0, 0, { type: 'leave', blob: '../../etc/passwd', complete: true }])],
 ];
 for (const [title, bytes] of afterHello) {
@@ -81,7 +99,9 @@ test.serial('a frame that comes a byte at a time is cut at its deadline', async 
   const { target, peer, joins } = await attacked(t, { limits: { frameTimeoutMs: 200 } });
   const stream = await peer.open();
   let sent = 0;
-  const drip = setInterval(() => { if (stream.status === 'open' && sent < hello.length - 1) stream.send(hello.subarray(sent, ++sent)); }, 50);
+  const drip = setInterval(() => {
+    if (stream.status === 'open' && sent < hello.length - 1) stream.send(hello.subarray(sent, ++sent));
+  }, 50);
   await peer.cut;
   clearInterval(drip);
   t.deepEqual(joins, []);
@@ -129,9 +149,19 @@ test.serial('messages over the rate are read later, in order, and not refused', 
     return undefined;
   });
   const stream = await peer.open();
-  stream.send(Buffer.concat([hello, ...Array.from({ length: 300 }, (_, i) => framed({ kind: 'note', id: 0, message: { type: 'tag-moved', origin: 'https://o', repository: 'r', tag: String(i) } }))]));
+  stream.send(
+    Buffer.concat([
+      hello,
+      ...Array.from({ length: 300 }, (_, i) =>
+        framed({ kind: 'note', id: 0, message: { type: 'tag-moved', origin: 'https://o', repository: 'r', tag: String(i) } }),
+      ),
+    ]),
+  );
   await waitFor('all messages', () => seen.length === 300);
-  t.deepEqual(seen, Array.from({ length: 300 }, (_, i) => i));
+  t.deepEqual(
+    seen,
+    Array.from({ length: 300 }, (_, i) => i),
+  );
   t.not(target.peer(peer.peerId), undefined);
 });
 
@@ -145,7 +175,12 @@ test.serial('no more is read from a peer whose messages are all being handled', 
     return undefined;
   });
   const stream = await peer.open();
-  stream.send(Buffer.concat([hello, ...Array.from({ length: 10 }, () => framed({ kind: 'note', id: 0, message: { type: 'leave', blob, complete: true } }))]));
+  stream.send(
+    Buffer.concat([
+      hello,
+      ...Array.from({ length: 10 }, () => framed({ kind: 'note', id: 0, message: { type: 'leave', blob, complete: true } })),
+    ]),
+  );
   await waitFor('the first handlers', () => started === 2);
   // The rest was sent together with these: it has arrived, and waits.
   stream.send(framed({ kind: 'note', id: 0, message: { type: 'leave', blob, complete: true } }));
@@ -159,10 +194,22 @@ test.serial('a message of a later version is passed over and counted, and who as
   const { target, peer } = await attacked(t);
   const stream = await peer.open();
   const answers: Uint8Array[] = [];
-  stream.addEventListener('message', ({ data }) => { answers.push(data.subarray()); });
-  stream.send(Buffer.concat([hello, raw([0, 0, { type: 'reboot', now: true }]), raw([1, 7, { type: 'reboot' }]), framed({ kind: 'request', id: 8, message: { type: 'ping' } })]));
+  stream.addEventListener('message', ({ data }) => {
+    answers.push(data.subarray());
+  });
+  stream.send(
+    Buffer.concat([
+      hello,
+      raw([0, 0, { type: 'reboot', now: true }]),
+      raw([1, 7, { type: 'reboot' }]),
+      framed({ kind: 'request', id: 8, message: { type: 'ping' } }),
+    ]),
+  );
   await connected(target, peer.peerId);
-  await waitFor('both answers', () => Buffer.concat(answers).includes('does not know that message') && Buffer.concat(answers).includes(Buffer.from([0x83, 2, 8])));
+  await waitFor(
+    'both answers',
+    () => Buffer.concat(answers).includes('does not know that message') && Buffer.concat(answers).includes(Buffer.from([0x83, 2, 8])),
+  );
   t.is(target.counts().unknownMessages, 2);
   t.is(target.counts().invalidMessages, 0);
   t.not(target.peer(peer.peerId), undefined);
@@ -171,17 +218,27 @@ test.serial('a message of a later version is passed over and counted, and who as
 test.serial('a peer of version 0.1 is refused, in one line that says what to do, however often it comes', async (t) => {
   const warnings: string[] = [];
   const swarm = new Libp2pSwarm();
-  t.teardown(async () => { await swarm.stop(); });
+  t.teardown(async () => {
+    await swarm.stop();
+  });
   const target = await swarm.join({ onWarning: (line) => warnings.push(line) });
   const peer = await RawPeer.connect(target, [swarm.key]);
-  t.teardown(async () => { await peer.stop(); });
+  t.teardown(async () => {
+    await peer.stop();
+  });
   (await peer.open()).send(framed({ kind: 'note', id: 0, message: { ...HELLO, version: 1 } }));
   await peer.cut;
   const again = await peer.node.dial(multiaddrOf(target.multiaddrs()[0]));
-  const cut = new Promise<void>((resolve) => { again.addEventListener('close', () => { resolve(); }); });
+  const cut = new Promise<void>((resolve) => {
+    again.addEventListener('close', () => {
+      resolve();
+    });
+  });
   (await again.newStream(CONTROL_PROTOCOL)).send(framed({ kind: 'note', id: 0, message: { ...HELLO, version: 1 } }));
   await cut;
-  t.deepEqual(warnings, [`peer ${peer.peerId} is refused: it speaks version 1 of the protocol, this node 2 and later; update layerswarm there`]);
+  t.deepEqual(warnings, [
+    `peer ${peer.peerId} is refused: it speaks version 1 of the protocol, this node 2 and later; update layerswarm there`,
+  ]);
   t.deepEqual(target.peers(), []);
   t.is(target.counts().invalidMessages, 0);
 });
@@ -189,7 +246,13 @@ test.serial('a peer of version 0.1 is refused, in one line that says what to do,
 test.serial('an answer that nobody waits for is ignored', async (t) => {
   const { target, peer } = await attacked(t);
   const stream = await peer.open();
-  stream.send(Buffer.concat([hello, framed({ kind: 'answer', id: 77, message: { type: 'ok' } }), framed({ kind: 'request', id: 1, message: { type: 'ping' } })]));
+  stream.send(
+    Buffer.concat([
+      hello,
+      framed({ kind: 'answer', id: 77, message: { type: 'ok' } }),
+      framed({ kind: 'request', id: 1, message: { type: 'ping' } }),
+    ]),
+  );
   await connected(target, peer.peerId);
   t.is(target.counts().invalidMessages, 0);
 });

@@ -18,7 +18,9 @@ const key = (fill: number): SwarmKey => deriveSwarmKey(Buffer.alloc(32, fill));
 
 function swarmOf(t: ExecutionContext): Libp2pSwarm {
   const swarm = new Libp2pSwarm();
-  t.teardown(async () => { await swarm.stop(); });
+  t.teardown(async () => {
+    await swarm.stop();
+  });
   return swarm;
 }
 
@@ -92,20 +94,37 @@ for (const [title, ours, theirs, seen = 'other_key'] of strangers) {
     const events: string[] = [];
     a.onPeer((event) => events.push(event));
     const handshakes = new Handshakes(() => undefined);
-    const node = await createNode({ peerKey: await PeerKey.generate(), swarmKeys: theirs, listen: [], announce: [], maxConnections: 10, gater: {}, agent: 'stranger', handshakes });
+    const node = await createNode({
+      peerKey: await PeerKey.generate(),
+      swarmKeys: theirs,
+      listen: [],
+      announce: [],
+      maxConnections: 10,
+      gater: {},
+      agent: 'stranger',
+      handshakes,
+    });
     await node.start();
-    t.teardown(async () => { await node.stop(); });
+    t.teardown(async () => {
+      await node.stop();
+    });
     for (let dial = 0; dial < 2; dial++) await t.throwsAsync(node.dial(multiaddr(a.multiaddrs()[0])));
     for (const side of [a.handshakes, handshakes]) {
       await waitFor('both failures', () => side.failures[seen] === 2);
-      t.deepEqual(side.strangers().map(({ address, failures }) => ({ address, failures })), seen === 'broken' ? [] : [{ address: '127.0.0.1', failures: 2 }]);
+      t.deepEqual(
+        side.strangers().map(({ address, failures }) => ({ address, failures })),
+        seen === 'broken' ? [] : [{ address: '127.0.0.1', failures: 2 }],
+      );
     }
     t.deepEqual(warnings.length, seen === 'broken' ? 0 : 1, 'said once');
     t.true(warnings.every((line) => line.includes(`127.0.0.1 has another swarm key than this one (${ours[0]?.id ?? 'none'})`)));
     // A member that joins after it shows that the node goes on.
     const b = await swarm.join({ swarmKeys: ours, bootstrap: a.multiaddrs() });
     await connected(a, b.self);
-    t.deepEqual(a.peers().map((peer) => peer.peerId), [b.self]);
+    t.deepEqual(
+      a.peers().map((peer) => peer.peerId),
+      [b.self],
+    );
     t.deepEqual(events, ['joined']);
   });
 }
@@ -192,8 +211,14 @@ test.serial('twenty nodes that know one come up as a full mesh', async (t) => {
   const first = await swarm.join();
   const startedAt = performance.now();
   const others = await Promise.all(Array.from({ length: 19 }, async () => await swarm.join({ bootstrap: first.multiaddrs() })));
-  await Promise.all([first, ...others].map(async (node) => { await peerCount(node, 19); }));
-  t.log(`20 nodes in one process: mesh after ${Math.round(performance.now() - startedAt)} ms, ${Math.round(process.memoryUsage().rss / 2 ** 20)} MiB resident`);
+  await Promise.all(
+    [first, ...others].map(async (node) => {
+      await peerCount(node, 19);
+    }),
+  );
+  t.log(
+    `20 nodes in one process: mesh after ${Math.round(performance.now() - startedAt)} ms, ${Math.round(process.memoryUsage().rss / 2 ** 20)} MiB resident`,
+  );
   t.true([first, ...others].every((node) => node.peers().length === 19));
 });
 
@@ -202,7 +227,11 @@ test.serial('beyond its bound a node lets neighbours go, and still lets everybod
   const bound = { maxNeighbours: 3, neighbourGraceMs: 500 };
   const first = await swarm.join(bound);
   const others = await Promise.all(Array.from({ length: 7 }, async () => await swarm.join({ ...bound, bootstrap: first.multiaddrs() })));
-  await Promise.all(others.map(async (node) => { await peerCount(node, 1); }));
+  await Promise.all(
+    others.map(async (node) => {
+      await peerCount(node, 1);
+    }),
+  );
   for (const node of [first, ...others]) await waitFor('the bound', () => node.peers().length <= 3);
   const late = await swarm.join({ ...bound, bootstrap: first.multiaddrs() });
   await peerCount(late, 1);
@@ -211,11 +240,18 @@ test.serial('beyond its bound a node lets neighbours go, and still lets everybod
 
 test.serial('a port that is taken is said in one line', async (t) => {
   const server = createServer();
-  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
-  t.teardown(() => { server.close(); });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  t.teardown(() => {
+    server.close();
+  });
   const { port } = server.address() as { port: number };
   const swarm = swarmOf(t);
-  await t.throwsAsync(swarm.join({ listen: [`/ip4/127.0.0.1/tcp/${port}`] }), { code: 'port-taken', message: `port ${port} on 127.0.0.1 is taken by another program: stop it, or listen elsewhere (--listen)` });
+  await t.throwsAsync(swarm.join({ listen: [`/ip4/127.0.0.1/tcp/${port}`] }), {
+    code: 'port-taken',
+    message: `port ${port} on 127.0.0.1 is taken by another program: stop it, or listen elsewhere (--listen)`,
+  });
 });
 
 for (const [title, options, message] of [
@@ -256,5 +292,8 @@ test.serial('a ban holds over restarts, from both sides, until it ends', async (
   t.deepEqual(again.bans(), [{ peerId: b.self, reason: 'forged a list', until }]);
   const c = await swarm.join({ bootstrap: [...again.multiaddrs(), ...b.multiaddrs()] });
   await Promise.all([connected(c, again.self, b.self), connected(again, c.self)]);
-  t.deepEqual(again.peers().map((peer) => peer.peerId), [c.self]);
+  t.deepEqual(
+    again.peers().map((peer) => peer.peerId),
+    [c.self],
+  );
 });

@@ -32,7 +32,9 @@ test.serial('a new host is in the swarm by its key alone, and one with another k
   const b = start(t, two!);
   const idB = await ready(b);
   await Promise.all([b.waitForOutput(joined(idA)), a.waitForOutput(joined(idB))]);
-  t.log(`found by multicast: ${/^joined (\d+)/m.exec(b.stdout)?.[1]} ms after the start of the process, ready after ${/^ready (\d+)/m.exec(b.stdout)?.[1]} ms`);
+  t.log(
+    `found by multicast: ${/^joined (\d+)/m.exec(b.stdout)?.[1]} ms after the start of the process, ready after ${/^ready (\d+)/m.exec(b.stdout)?.[1]} ms`,
+  );
   t.false(stranger.stdout.includes('joined'));
   await Promise.all([a.stop(), b.stop(), stranger.stop()]);
 });

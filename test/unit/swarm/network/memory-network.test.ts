@@ -7,8 +7,12 @@ testNetwork(test, 'MemoryNetwork', async () => {
   const swarm = new MemorySwarm();
   return await Promise.resolve({
     join: async (options = {}) => await swarm.join(options),
-    stopNode: async (node) => { await Promise.resolve((node as MemoryNetwork).stop()); },
-    stop: async () => { await Promise.resolve(); },
+    stopNode: async (node) => {
+      await Promise.resolve((node as MemoryNetwork).stop());
+    },
+    stop: async () => {
+      await Promise.resolve();
+    },
   });
 });
 
@@ -38,7 +42,16 @@ test('a transfer ends as peer-gone when the node is isolated, even while its sou
     },
   });
   const lane = await a!.lane(b!.self, blob);
-  const request = lane.request(blob, { start: 0, end: 10 }, { write: async () => { await Promise.resolve(); } }, AbortSignal.timeout(20_000));
+  const request = lane.request(
+    blob,
+    { start: 0, end: 10 },
+    {
+      write: async () => {
+        await Promise.resolve();
+      },
+    },
+    AbortSignal.timeout(20_000),
+  );
   await asked.promise;
   swarm.isolate(b!);
   await throwsCode(t, request, 'peer-gone');
@@ -49,7 +62,9 @@ test('an answer arrives in chunks whose memory is used again', async (t) => {
   const [a, b] = await swarm.joinAll(2);
   const kept: Uint8Array[] = [];
   const got = Buffer.alloc(100_000);
-  b!.setLaneSource({ read: async (_from, _blob, range) => await Promise.resolve({ bytes: Buffer.alloc(range.end - range.start, 1), note: Buffer.alloc(0) }) });
+  b!.setLaneSource({
+    read: async (_from, _blob, range) => await Promise.resolve({ bytes: Buffer.alloc(range.end - range.start, 1), note: Buffer.alloc(0) }),
+  });
   const target = {
     write: async (offset: number, chunk: Uint8Array) => {
       got.set(chunk, offset - 7);

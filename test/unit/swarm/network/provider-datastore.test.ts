@@ -31,6 +31,8 @@ for (const [prefix, expected] of [
   [undefined, ['/dht/provider/blob1/a', '/dht/provider/blob1/b', '/dht/provider/blob2/a', '/peers/x']],
 ] as const) {
   test(`a query for ${prefix ?? 'everything'} finds ${expected.length}`, async (t) => {
-    t.deepEqual(await keysOf(storeWith('/dht/provider/blob1/a', '/dht/provider/blob1/b', '/dht/provider/blob2/a', '/peers/x'), prefix), [...expected]);
+    t.deepEqual(await keysOf(storeWith('/dht/provider/blob1/a', '/dht/provider/blob1/b', '/dht/provider/blob2/a', '/peers/x'), prefix), [
+      ...expected,
+    ]);
   });
 }

@@ -12,16 +12,27 @@ import { waitFor } from '../../../support/wait-for.ts';
 
 async function crowd(t: ExecutionContext, threads: readonly number[], options: { listen?: undefined } = {}): Promise<ThreadNode[]> {
   const nodes = await threadNodes(t, threads.length, (i) => ({ threads: threads[i]!, ...options }));
-  for (const { network } of nodes) await connected(network, ...nodes.map((other) => other.network.self).filter((peer) => peer !== network.self));
+  for (const { network } of nodes)
+    await connected(network, ...nodes.map((other) => other.network.self).filter((peer) => peer !== network.self));
   return nodes;
 }
 
-for (const [holds, pulls] of [[2, 2], [1, 3], [3, 1], [3, 2], [4, 4]] as const) {
+for (const [holds, pulls] of [
+  [2, 2],
+  [1, 3],
+  [3, 1],
+  [3, 2],
+  [4, 4],
+] as const) {
   test(`what a node with ${holds} threads holds comes over TLS to one with ${pulls}`, async (t) => {
     const [holder, member] = await crowd(t, [holds, pulls]);
     const blobs = [...blobsForThreads(holds, 500_000), ...blobsForThreads(pulls, 500_000)];
     const held = await Promise.all(blobs.map(async (blob) => await holder!.store.blobs.write(once(blob))));
-    await Promise.all(held.map(async ({ digest }, i) => { t.true(blobs[i]!.equals(await pullThrough(member!, digest, blobs[i]!.length))); }));
+    await Promise.all(
+      held.map(async ({ digest }, i) => {
+        t.true(blobs[i]!.equals(await pullThrough(member!, digest, blobs[i]!.length)));
+      }),
+    );
     const bytes = blobs.length * 500_000;
     t.is(member!.thread.totals().fromPeersBytes, bytes);
     t.is(member!.thread.transfers().filter(({ state }) => state === 'done').length, blobs.length);
@@ -47,7 +58,10 @@ test('a question about blobs of several threads has one answer, in its order', a
   const digests = blobs.map((blob) => Digest.of(blob).toString());
   for (const blob of blobs.slice(0, 3)) await holder!.store.blobs.write(once(blob));
   const { holdings } = await member!.network.request(holder!.network.self, { type: 'find', blobs: digests, inline: false }, 'found');
-  t.deepEqual(holdings.map(({ blob, state }) => [blob, state]), digests.map((blob, i) => [blob, i < 3 ? 'complete' : 'none']));
+  t.deepEqual(
+    holdings.map(({ blob, state }) => [blob, state]),
+    digests.map((blob, i) => [blob, i < 3 ? 'complete' : 'none']),
+  );
 });
 
 test('a crowd of nodes with different threads shares what it reads from the origin', async (t) => {
@@ -59,36 +73,60 @@ test('a crowd of nodes with different threads shares what it reads from the orig
     const origin = client();
     return { threads: threads[i]!, origin: () => origin };
   });
-  for (const { network } of nodes) await connected(network, ...nodes.map((other) => other.network.self).filter((peer) => peer !== network.self));
-  await Promise.all(nodes.flatMap((node) => digests.map(async (digest, i) => { t.true(blobs[i]!.equals(await pullThrough(node, digest, blobs[i]!.length))); })));
+  for (const { network } of nodes)
+    await connected(network, ...nodes.map((other) => other.network.self).filter((peer) => peer !== network.self));
+  await Promise.all(
+    nodes.flatMap((node) =>
+      digests.map(async (digest, i) => {
+        t.true(blobs[i]!.equals(await pullThrough(node, digest, blobs[i]!.length)));
+      }),
+    ),
+  );
   for (const digest of digests) t.true(content.copies(digest) <= 1.1, `${content.copies(digest)} copies`);
 });
 
 test('all threads share one port, which nobody else gets', async (t) => {
   const [node] = await threadNodes(t, 1, () => ({ threads: 3 }));
   const port = node!.thread.port!;
-  await new Promise<void>((resolve, reject) => { connect(port, '127.0.0.1').on('connect', resolve).on('error', reject).unref(); });
+  await new Promise<void>((resolve, reject) => {
+    connect(port, '127.0.0.1').on('connect', resolve).on('error', reject).unref();
+  });
   const listen = { host: '127.0.0.1', port };
   // Not even another node of the same user that would share it.
-  await t.throwsAsync(threadNodes(t, 1, () => ({ threads: 3, listen })), { code: 'port-taken' });
-  await t.throwsAsync(threadNodes(t, 1, () => ({ threads: 1, listen })), { code: 'port-taken' });
+  await t.throwsAsync(
+    threadNodes(t, 1, () => ({ threads: 3, listen })),
+    { code: 'port-taken' },
+  );
+  await t.throwsAsync(
+    threadNodes(t, 1, () => ({ threads: 1, listen })),
+    { code: 'port-taken' },
+  );
   await node!.thread.close();
   const server = createServer().listen(port, '127.0.0.1');
-  await new Promise((resolve) => { server.on('listening', resolve); });
+  await new Promise((resolve) => {
+    server.on('listening', resolve);
+  });
   t.is((server.address() as AddressInfo).port, port);
   server.close();
 });
 
 test('a peer that asks for a thread that is not there is told so', async (t) => {
   const [node, member] = await crowd(t, [2, 1]);
-  await t.throwsAsync(member!.network.request(node!.network.self, { type: 'bulk-open', fingerprint: new Uint8Array(32), from: 0, to: 2 }, 'bulk-ticket'), { code: 'unsupported' });
+  await t.throwsAsync(
+    member!.network.request(node!.network.self, { type: 'bulk-open', fingerprint: new Uint8Array(32), from: 0, to: 2 }, 'bulk-ticket'),
+    { code: 'unsupported' },
+  );
 });
 
 test.serial('one thread that dies takes its own transfers with it, and comes back to the port', async (t) => {
   const threads: Worker[] = [];
-  const onWorker = (worker: Worker): void => { threads.push(worker); };
+  const onWorker = (worker: Worker): void => {
+    threads.push(worker);
+  };
   process.on('worker', onWorker);
-  t.teardown(() => { process.off('worker', onWorker); });
+  t.teardown(() => {
+    process.off('worker', onWorker);
+  });
   const swarm = new Libp2pSwarm();
   const [holder] = await threadNodes(t, 1, () => ({ threads: 2 }), swarm);
   process.off('worker', onWorker);
@@ -98,7 +136,10 @@ test.serial('one thread that dies takes its own transfers with it, and comes bac
   const digests = await Promise.all(blobs.map(async (blob) => (await holder!.store.blobs.write(once(blob))).digest));
   await threads[1]!.terminate();
   t.true(blobs[0]!.equals(await pullThrough(member!, digests[0]!, blobs[0]!.length)));
-  const bytes = await waitFor('its successor', async () => await pullThrough(member!, digests[1]!, blobs[1]!.length).catch(() => undefined));
+  const bytes = await waitFor(
+    'its successor',
+    async () => await pullThrough(member!, digests[1]!, blobs[1]!.length).catch(() => undefined),
+  );
   t.true(blobs[1]!.equals(bytes));
   t.is(holder!.failures.length, 1);
 });

@@ -16,15 +16,29 @@ interface Nothing {
 
 function pair(t: ExecutionContext): { client: PortRpc<Nothing, Server>; notes: number[]; lists: number[][] } {
   const { port1, port2 } = new MessageChannel();
-  t.teardown(() => { port1.close(); });
+  t.teardown(() => {
+    port1.close();
+  });
   const notes: number[] = [];
   const lists: number[][] = [];
   const server = new PortRpc<Server, Nothing>(port1, {
     double: (value) => value * 2,
-    fail: async (kind) => await Promise.reject(kind === 'known' ? new LayerswarmError('disk-full', 'no space', { cause: new Error('ENOSPC') }) : new Error('oops')),
-    wait: async (_params, signal) => await new Promise((resolve) => { signal.addEventListener('abort', () => { resolve('aborted'); }); }),
-    note: (value) => { notes.push(value); },
-    list: (values) => { lists.push(values); },
+    fail: async (kind) =>
+      await Promise.reject(
+        kind === 'known' ? new LayerswarmError('disk-full', 'no space', { cause: new Error('ENOSPC') }) : new Error('oops'),
+      ),
+    wait: async (_params, signal) =>
+      await new Promise((resolve) => {
+        signal.addEventListener('abort', () => {
+          resolve('aborted');
+        });
+      }),
+    note: (value) => {
+      notes.push(value);
+    },
+    list: (values) => {
+      lists.push(values);
+    },
   });
   t.truthy(server);
   return { client: new PortRpc<Nothing, Server>(port2, {}), notes, lists };
@@ -34,7 +48,10 @@ test('calls are answered, and notes come before the calls that follow them', asy
   const { client, notes } = pair(t);
   for (let i = 0; i < 100; i++) client.notify('note', i);
   t.deepEqual(await Promise.all([client.call('double', 4), client.call('double', 5)]), [8, 10]);
-  t.deepEqual(notes, Array.from({ length: 100 }, (_, i) => i));
+  t.deepEqual(
+    notes,
+    Array.from({ length: 100 }, (_, i) => i),
+  );
 });
 
 test('a note arrives by itself too', async (t) => {
@@ -42,13 +59,18 @@ test('a note arrives by itself too', async (t) => {
   await client.call('double', 1);
   client.notify('note', 1);
   client.notify('note', 2);
-  while (notes.length < 2) await new Promise((resolve) => { setImmediate(resolve); });
+  while (notes.length < 2)
+    await new Promise((resolve) => {
+      setImmediate(resolve);
+    });
   t.deepEqual(notes, [1, 2]);
 });
 
 test('a note joins one of its kind that waits, not over another one', async (t) => {
   const { client, lists, notes } = pair(t);
-  const add = (value: number): void => { client.notify('list', [value], (waiting) => waiting.push(value) > 0); };
+  const add = (value: number): void => {
+    client.notify('list', [value], (waiting) => waiting.push(value) > 0);
+  };
   add(1);
   add(2);
   client.notify('note', 0);
@@ -83,5 +105,7 @@ test('a closed line fails what is open and what comes', async (t) => {
   client.close(new LayerswarmError('peer-gone', 'the thread is gone'));
   await t.throwsAsync(waiting, { code: 'peer-gone' });
   await t.throwsAsync(client.call('double', 1), { code: 'peer-gone' });
-  t.notThrows(() => { client.notify('note', 1); });
+  t.notThrows(() => {
+    client.notify('note', 1);
+  });
 });

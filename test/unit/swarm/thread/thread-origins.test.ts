@@ -36,15 +36,32 @@ interface Setup {
   readonly end: () => void;
 }
 
-async function setUp(t: ExecutionContext, options: Partial<RegistryOptions> = {}, registryOptions: DockerRegistryOptions = {}): Promise<Setup | undefined> {
+async function setUp(
+  t: ExecutionContext,
+  options: Partial<RegistryOptions> = {},
+  registryOptions: DockerRegistryOptions = {},
+): Promise<Setup | undefined> {
   if (!requireTool(t, 'docker-registry')) return undefined;
   const registry = await startDockerRegistry(t, registryOptions);
   const proxy = await startFaultProxy(t, registry.url);
-  const blob = (await pushImage({ url: registry.url, authorization: basicHeader({ kind: 'basic', ...REGISTRY_USER })['authorization']! }, 'team/app', 'v1', [layer])).layers[0]!.digest;
+  const blob = (
+    await pushImage(
+      { url: registry.url, authorization: basicHeader({ kind: 'basic', ...REGISTRY_USER })['authorization']! },
+      'team/app',
+      'v1',
+      [layer],
+    )
+  ).layers[0]!.digest;
   const client = new RegistryOrigin({ url: proxy.url, credentials: anonymous, ...options });
   t.teardown(() => client.close());
   const { origin, end } = originThread(t, client);
-  return { proxy, origin, blob, end, read: async (start, end_, signal) => await collect(origin.readBlob('team/app', blob, { start, end: end_ }, signal)) };
+  return {
+    proxy,
+    origin,
+    blob,
+    end,
+    read: async (start, end_, signal) => await collect(origin.readBlob('team/app', blob, { start, end: end_ }, signal)),
+  };
 }
 
 const FAULTS: readonly (readonly [title: string, fault: Fault, match: (request: SeenRequest) => boolean, times?: number])[] = [
@@ -74,7 +91,10 @@ test('what a registry refuses is refused in its own words', async (t) => {
   const setup = await setUp(t);
   if (setup === undefined) return;
   const { origin, proxy, read } = setup;
-  const heal = proxy.inject({ kind: 'status', status: 403, body: '{"errors":[{"code":"DENIED","message":"not for you"}]}' }, { match: isBlob });
+  const heal = proxy.inject(
+    { kind: 'status', status: 403, body: '{"errors":[{"code":"DENIED","message":"not for you"}]}' },
+    { match: isBlob },
+  );
   await t.throwsAsync(read(0, 10), { code: 'origin-denied', message: /answered 403 .*DENIED: not for you/ });
   heal();
   proxy.inject({ kind: 'headers', set: { 'content-encoding': 'gzip' } }, { match: isBlob });
@@ -89,8 +109,12 @@ test('the thread reads with the login of the client, which is asked for it once'
   const setup = await setUp(t, { credentials }, { basicAuth: true });
   if (setup === undefined) return;
   t.true((await setup.read(5, 10)).equals(layer.subarray(5, 10)));
-  for (const part of await Promise.all([0, 100_000, 200_000].map((start) => setup.read(start, start + 100_000)))) t.is(part.length, 100_000);
-  t.deepEqual(setup.proxy.requests.filter(isBlob).map(({ status }) => status), [401, 206, 206, 206, 206]);
+  for (const part of await Promise.all([0, 100_000, 200_000].map((start) => setup.read(start, start + 100_000))))
+    t.is(part.length, 100_000);
+  t.deepEqual(
+    setup.proxy.requests.filter(isBlob).map(({ status }) => status),
+    [401, 206, 206, 206, 206],
+  );
 });
 
 test('no more bodies are read at a time than the budget allows, and the places come back when readers are gone', async (t) => {
@@ -99,7 +123,9 @@ test('no more bodies are read at a time than the budget allows, and the places c
   const { proxy, read } = setup;
   const heal = proxy.inject({ kind: 'stall', after: 10 }, { match: isBlob });
   const controller = new AbortController();
-  const reads = Array.from({ length: 5 }, async () => { await t.throwsAsync(read(0, 100_000, controller.signal), { code: 'aborted' }); });
+  const reads = Array.from({ length: 5 }, async () => {
+    await t.throwsAsync(read(0, 100_000, controller.signal), { code: 'aborted' });
+  });
   await waitFor('two bodies', () => proxy.requests.filter(({ bodyBytes }) => bodyBytes >= 10).length === 2);
   controller.abort();
   await Promise.all(reads);
@@ -122,7 +148,11 @@ test('a thread that ends gives back the places that its reads had', async (t) =>
   await waitFor('a body', () => proxy.requests.some(({ bodyBytes }) => bodyBytes >= 10));
   first.end();
   heal();
-  t.true((await collect(originThread(t, client).origin.readBlob('team/app', blob, { start: 0, end: 100_000 }))).equals(layer.subarray(0, 100_000)));
+  t.true(
+    (await collect(originThread(t, client).origin.readBlob('team/app', blob, { start: 0, end: 100_000 }))).equals(
+      layer.subarray(0, 100_000),
+    ),
+  );
   stop.abort();
   await t.throwsAsync(lost);
 });

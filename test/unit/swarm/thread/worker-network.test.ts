@@ -27,20 +27,39 @@ async function setUp(): Promise<Setup> {
   const overMain: string[] = [];
   const onLane: string[] = [];
   const opened: string[] = [];
-  const note = (to: string[], message: unknown): void => { to.push((message as Message).type); };
+  const note = (to: string[], message: unknown): void => {
+    to.push((message as Message).type);
+  };
   let hear: (messages: readonly unknown[]) => void = () => undefined;
   // The main thread answers each call at once.
-  const main = new PortRpc<WorkerMethods, MainMethods>({
-    on: (_, listener) => { hear = listener as typeof hear; },
-    postMessage: (messages) => {
-      for (const { id, params } of messages as { id: number; params: { message: unknown } }[]) {
-        note(overMain, params.message);
-        hear([{ type: 'result', id, value: nobodyHas }]);
-      }
+  const main = new PortRpc<WorkerMethods, MainMethods>(
+    {
+      on: (_, listener) => {
+        hear = listener as typeof hear;
+      },
+      postMessage: (messages) => {
+        for (const { id, params } of messages as { id: number; params: { message: unknown } }[]) {
+          note(overMain, params.message);
+          hear([{ type: 'result', id, value: nobodyHas }]);
+        }
+      },
     },
-  }, {} as never);
+    {} as never,
+  );
   const network = new WorkerNetwork(await PeerKey.generate(), () => main);
-  network.handlers.peerJoined({ peer: { peerId: PEER, name: '', agent: '', address: '', direction: 'outbound', zone: '', origin: undefined, latencyMs: 1, bulkThreads: 1 } });
+  network.handlers.peerJoined({
+    peer: {
+      peerId: PEER,
+      name: '',
+      agent: '',
+      address: '',
+      direction: 'outbound',
+      zone: '',
+      origin: undefined,
+      latencyMs: 1,
+      bulkThreads: 1,
+    },
+  });
   const setup: Setup = { network, onLane, overMain, opened, isLaneOpen: false };
   const say = ({ type, id, word }: WordFrame): boolean => {
     note(onLane, decodeWord(word));

@@ -49,7 +49,10 @@ test('who is silent does not hold up the others for long', (t) => {
 });
 
 test('one of each other zone is asked beside those of this one, as far as there are few zones', (t) => {
-  const counts = (members: readonly string[]): [number, number] => [members.filter((member) => member.startsWith('near')).length, new Set(members.filter((member) => member.startsWith('far')).map((member) => Number(member.slice(4)) % 10)).size];
+  const counts = (members: readonly string[]): [number, number] => [
+    members.filter((member) => member.startsWith('near')).length,
+    new Set(members.filter((member) => member.startsWith('far')).map((member) => Number(member.slice(4)) % 10)).size,
+  ];
   t.deepEqual(counts(searchAmong(100, 100, 1).next()).at(0), 4);
   t.is(searchAmong(100, 100, 1).next().length, 5);
   t.deepEqual(counts(searchAmong(100, 20, 10).next()), [4, 2]);

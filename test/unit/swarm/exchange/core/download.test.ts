@@ -94,7 +94,10 @@ test('at the end a slow request is made a second time, and cancelled when the ot
   t.is(quick!.fetch.peer, 'quick');
   one.arrived(0, { fetch: quick!.fetch }, false, later);
   one.arrived(1, {}, false, later);
-  t.deepEqual(of(one.plan(later), 'cancel').map(({ fetch }) => fetch.peer), ['slow']);
+  t.deepEqual(
+    of(one.plan(later), 'cancel').map(({ fetch }) => fetch.peer),
+    ['slow'],
+  );
   t.is(slow!.fetch.arrived, 0);
 });
 
@@ -119,7 +122,9 @@ test('on a slow line news waits for some pieces', (t) => {
   t.is(of(one.plan(1150), 'have').length, 1);
   one.arrived(4, {}, true, 1200);
   t.is(of(one.plan(1150 + DOWNLOAD_LIMITS.meshNewsMs), 'have').length, 0);
-  t.deepEqual(of(one.plan(1150 + 50 * DOWNLOAD_LIMITS.newsPieces), 'have'), [{ type: 'have', peers: rivals, forZone: false, runs: [[4, 1]] }]);
+  t.deepEqual(of(one.plan(1150 + 50 * DOWNLOAD_LIMITS.newsPieces), 'have'), [
+    { type: 'have', peers: rivals, forZone: false, runs: [[4, 1]] },
+  ]);
 });
 
 test('a few hear news sooner than many', (t) => {
@@ -180,8 +185,14 @@ test('of what it reads under a lease one member of each other zone is told at on
   one.meet('c-1', 'fetching', undefined, 0, 'c');
   const begun = one.leased([{ id: 1, first: 4, count: 1, expiresInMs: 1000 }], 0);
   one.arrived(4, { read: of(begun, 'read')[0]!.read }, true, 0);
-  t.deepEqual(of(one.plan(1), 'have'), ['b-1', 'c-1'].map((peer) => ({ type: 'have', peers: [peer], forZone: true, runs: [[4, 1]] })));
-  t.deepEqual(of(one.plan(1000), 'have').map(({ forZone, peers }) => [peers, forZone]), [[['near-1', 'near-2', 'near-3', 'b-1', 'b-2', 'c-1'], false]]);
+  t.deepEqual(
+    of(one.plan(1), 'have'),
+    ['b-1', 'c-1'].map((peer) => ({ type: 'have', peers: [peer], forZone: true, runs: [[4, 1]] })),
+  );
+  t.deepEqual(
+    of(one.plan(1000), 'have').map(({ forZone, peers }) => [peers, forZone]),
+    [[['near-1', 'near-2', 'near-3', 'b-1', 'b-2', 'c-1'], false]],
+  );
 });
 
 test('what is not to be passed on yet is told to no other zone', (t) => {
@@ -199,8 +210,24 @@ test('what it is told for its whole zone it fetches at once, however much it has
   t.true(of(one.plan(0), 'fetch').every(({ fetch }) => fetch.peer !== 'far'));
   t.false(one.gained('far', [[40, 1]], false, 1));
   t.is(of(one.plan(1), 'fetch').length, 0);
-  t.true(one.gained('far', [[41, 1], [43, 1]], true, 2));
-  t.deepEqual(of(one.plan(2), 'fetch').map(({ fetch: { peer, first, count } }) => [peer, first, count]), [['far', 41, 1], ['far', 43, 1]]);
+  t.true(
+    one.gained(
+      'far',
+      [
+        [41, 1],
+        [43, 1],
+      ],
+      true,
+      2,
+    ),
+  );
+  t.deepEqual(
+    of(one.plan(2), 'fetch').map(({ fetch: { peer, first, count } }) => [peer, first, count]),
+    [
+      ['far', 41, 1],
+      ['far', 43, 1],
+    ],
+  );
   t.true(one.gained('far', [[45, 1]], true, 3));
   t.is(of(one.plan(3), 'fetch').length, 0, 'two requests to one member are enough');
 });
@@ -230,7 +257,10 @@ test('only so much is asked of members that fetch themselves, spread over them',
   const one = download(64);
   for (const peer of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j']) one.meet(peer, 'fetching', Bitfield.full(64), 0);
   const fetches = of(one.plan(0), 'fetch').map(({ fetch }) => fetch);
-  t.is(fetches.reduce((pieces, { count }) => pieces + count, 0), DOWNLOAD_LIMITS.askedPieces);
+  t.is(
+    fetches.reduce((pieces, { count }) => pieces + count, 0),
+    DOWNLOAD_LIMITS.askedPieces,
+  );
   t.is(new Set(fetches.map(({ peer }) => peer)).size, DOWNLOAD_LIMITS.askedPieces);
   one.arrived(fetches[0]!.first, { fetch: fetches[0]! }, true, 10);
   one.fetchEnded(fetches[0]!, 'done', 10);

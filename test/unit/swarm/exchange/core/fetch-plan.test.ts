@@ -23,12 +23,17 @@ function window(bytesPerSecond: number, latencyMs: number, rounds = 60): number 
   return asked;
 }
 
-for (const [mbit, latencyMs] of [[50, 1], [100, 20], [100, 100], [100, 300]] as const) {
+for (const [mbit, latencyMs] of [
+  [50, 1],
+  [100, 20],
+  [100, 100],
+  [100, 300],
+] as const) {
   test(`what is asked of a peer at ${mbit} Mbit/s and ${latencyMs} ms fills its link, and is not much more`, (t) => {
     const rate = (mbit * 1e6) / 8;
     const asked = window(rate, latencyMs);
     t.true(asked >= (rate * latencyMs) / 1000, `${asked} bytes under way`);
-    t.true(asked <= rate * (2 * latencyMs + 500) / 1000 + 2 * LAYOUT.pieceLength, `${asked} bytes under way`);
+    t.true(asked <= (rate * (2 * latencyMs + 500)) / 1000 + 2 * LAYOUT.pieceLength, `${asked} bytes under way`);
   });
 }
 

@@ -25,7 +25,11 @@ test('everyone gets another extent, lowest first, and each piece once', (t) => {
 test('extents get shorter towards the end', (t) => {
   const table = new LeaseTable(layout, 0);
   const counts: number[] = [];
-  for (let asked = table.request('a', nothing(), [], 16, 1); 'extents' in asked; asked = table.request(counts.length % 2 === 0 ? 'a' : 'b', nothing(), [], 16, 1)) {
+  for (
+    let asked = table.request('a', nothing(), [], 16, 1);
+    'extents' in asked;
+    asked = table.request(counts.length % 2 === 0 ? 'a' : 'b', nothing(), [], 16, 1)
+  ) {
     counts.push(asked.extents[0]!.count);
   }
   t.is(counts[0], 16);
@@ -136,8 +140,16 @@ test('what a member of the crowd has is not leased to others', (t) => {
 test('those who come when others have the blob already get leases, each piece once', (t) => {
   const table = new LeaseTable(layout, 0);
   for (const member of ['a', 'b']) table.complete(member, 0);
-  const leased = ['c', 'd'].map((member) => table.request(member, nothing(), [], 8, 1)).flatMap((answer) => ('extents' in answer ? [...answer.extents] : []));
-  t.deepEqual(leased.map(({ first, count }) => [first, count]), [[0, 8], [8, 8]]);
+  const leased = ['c', 'd']
+    .map((member) => table.request(member, nothing(), [], 8, 1))
+    .flatMap((answer) => ('extents' in answer ? [...answer.extents] : []));
+  t.deepEqual(
+    leased.map(({ first, count }) => [first, count]),
+    [
+      [0, 8],
+      [8, 8],
+    ],
+  );
 });
 
 test('those who have it already and leave take nothing from those who came later', (t) => {
@@ -191,7 +203,12 @@ test('of an origin that gives blobs whole one member reads all that is missing, 
   t.deepEqual([first, count], [4, layout.pieceCount - 4]);
   t.true('waitMs' in table.request('b', nothing(), [], 4, 103, { ranges: 'unknown' }));
   table.leave('a');
-  t.deepEqual(extent(table.request('b', nothing(), [], 4, 104, { ranges: 'unknown' })), { id: 3, first: 0, count: layout.pieceCount, expiresInMs: LEASE_LIMITS.expireAfterMs });
+  t.deepEqual(extent(table.request('b', nothing(), [], 4, 104, { ranges: 'unknown' })), {
+    id: 3,
+    first: 0,
+    count: layout.pieceCount,
+    expiresInMs: LEASE_LIMITS.expireAfterMs,
+  });
 });
 
 test('once somebody saw the origin heed Range all read at once', (t) => {

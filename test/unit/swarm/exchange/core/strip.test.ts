@@ -2,10 +2,14 @@ import test from 'ava';
 import { CELL, makeStrip, STRIP_CELLS, type PieceSource } from '../../../../../src/swarm/exchange/core/strip.ts';
 
 test('each cell tells of the piece in the middle of its part', (t) => {
-  const sourceOf = (piece: number): PieceSource => (piece < 250 ? { peer: undefined } : piece < 500 ? { peer: 'b' } : piece < 750 ? 'here' : 'missing');
+  const sourceOf = (piece: number): PieceSource =>
+    piece < 250 ? { peer: undefined } : piece < 500 ? { peer: 'b' } : piece < 750 ? 'here' : 'missing';
   const strip = makeStrip(1000, sourceOf, ['a', 'b']);
   t.is(strip.length, STRIP_CELLS);
-  t.deepEqual([...strip], [CELL.origin, CELL.firstPeer + 1, CELL.here, CELL.missing].flatMap((cell) => Array.from({ length: STRIP_CELLS / 4 }, () => cell)));
+  t.deepEqual(
+    [...strip],
+    [CELL.origin, CELL.firstPeer + 1, CELL.here, CELL.missing].flatMap((cell) => Array.from({ length: STRIP_CELLS / 4 }, () => cell)),
+  );
 });
 
 test('as many cells are filled as pieces have come, also where they come in no order', (t) => {

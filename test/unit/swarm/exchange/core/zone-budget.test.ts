@@ -33,7 +33,12 @@ function begin(source: Neighbour, [first, count]: Run, now: number): void {
 }
 
 test('while the own zone delivers, one request in a few crosses zones, and always one', (t) => {
-  for (const [near, far] of [[1, 1], [2, 1], [4, 2], [10, 5]] as const) {
+  for (const [near, far] of [
+    [1, 1],
+    [2, 1],
+    [4, 2],
+    [10, 5],
+  ] as const) {
     const table = new PieceTable(LAYOUT);
     const sources = [...holders(near, true), ...holders(20, false)];
     const first = ask(table, sources, 0);
@@ -65,7 +70,10 @@ test('near ones that deliver slowly still count', (t) => {
     begin(source, [0, 8], 0);
     for (const fetch of source.fetches.values()) fetch.arrived = 1;
   }
-  t.is(farRequests(sources, () => false, 5000), 1);
+  t.is(
+    farRequests(sources, () => false, 5000),
+    1,
+  );
 });
 
 function fetching(near: boolean, has: readonly number[]): Neighbour {
@@ -79,7 +87,8 @@ function fetching(near: boolean, has: readonly number[]): Neighbour {
 /** A table on which the pieces of these neighbours were seen at 1 ms. */
 function tableOf(...sources: readonly Neighbour[]): PieceTable {
   const table = new PieceTable(LAYOUT);
-  for (const { bits } of sources) for (const [first, count] of bits.runs()) for (let piece = first; piece < first + count; piece++) table.seen(piece, 1, 1);
+  for (const { bits } of sources)
+    for (const [first, count] of bits.runs()) for (let piece = first; piece < first + count; piece++) table.seen(piece, 1, 1);
   return table;
 }
 
@@ -92,8 +101,14 @@ test('a member is far when its zone is another, and never where this node has no
 
 test('of new pieces hears one member of each other zone', (t) => {
   const neighbours = [undefined, 'b', 'b', 'c', undefined, 'c', 'b'].map((zone) => Object.assign(fetching(true, []), { farZone: zone }));
-  t.deepEqual(oneOfEachZone(neighbours, () => 0), [neighbours[1]!, neighbours[3]!]);
-  t.deepEqual(oneOfEachZone(neighbours, () => 0.99), [neighbours[5]!, neighbours[6]!]);
+  t.deepEqual(
+    oneOfEachZone(neighbours, () => 0),
+    [neighbours[1]!, neighbours[3]!],
+  );
+  t.deepEqual(
+    oneOfEachZone(neighbours, () => 0.99),
+    [neighbours[5]!, neighbours[6]!],
+  );
 });
 
 test('of very many zones only some hear of new pieces', (t) => {
@@ -107,7 +122,10 @@ test('what only other zones have is waited for, and fetched when it does not com
   const guard = new ImportGuard(LAYOUT.pieceCount, () => 1);
   const longest = 2 * 250;
   t.deepEqual(chooseFetches(table, sources, { now: longest, guard }), []);
-  t.deepEqual(chooseFetches(table, sources, { now: longest + 2, guard }).map(({ first }) => first), [7]);
+  t.deepEqual(
+    chooseFetches(table, sources, { now: longest + 2, guard }).map(({ first }) => first),
+    [7],
+  );
 });
 
 test('what a neighbour in the own zone has does not cross zones, however busy it is', (t) => {
@@ -115,7 +133,10 @@ test('what a neighbour in the own zone has does not cross zones, however busy it
   const sources = [busy, fetching(true, []), fetching(false, [7, 8, 9, 10])];
   const table = tableOf(...sources);
   for (const piece of [8, 9]) begin(busy, [piece, 1], 9_500);
-  t.deepEqual(chooseFetches(table, sources, { now: 10_000 }).map(({ first }) => first), [10]);
+  t.deepEqual(
+    chooseFetches(table, sources, { now: 10_000 }).map(({ first }) => first),
+    [10],
+  );
 });
 
 test('a piece that a neighbour in the own zone says it has and does not give comes from elsewhere', (t) => {
@@ -166,9 +187,19 @@ test('of two zones the one without a holder is done soon after the other, and mo
       if (finished[node] !== undefined) return;
       const sources = [
         ...holders(1, zones[node] === 0),
-        ...tables.flatMap((other, index) => (index === node ? [] : Object.assign(new Neighbour(`${index}`, 'fetching', other.have), { farZone: zones[index] === zones[node] ? undefined : 'elsewhere' }))),
+        ...tables.flatMap((other, index) =>
+          index === node
+            ? []
+            : Object.assign(new Neighbour(`${index}`, 'fetching', other.have), {
+                farZone: zones[index] === zones[node] ? undefined : 'elsewhere',
+              }),
+        ),
       ];
-      for (const { peer, first, count } of chooseFetches(table, sources, { now, limits: { ...DOWNLOAD_LIMITS, maxRunBytes: 4 * 65_536 }, random })) {
+      for (const { peer, first, count } of chooseFetches(table, sources, {
+        now,
+        limits: { ...DOWNLOAD_LIMITS, maxRunBytes: 4 * 65_536 },
+        random,
+      })) {
         const { near } = sources.find((source) => source.peer === peer)!;
         table.release([first, count]);
         if (near) arrivals.push([node, [first, count]]);
@@ -184,7 +215,9 @@ test('of two zones the one without a holder is done soon after the other, and mo
         if (tables[node]!.got(piece)) tables.forEach((other) => other.seen(piece, 1, now));
       }
     }
-    tables.forEach(({ have }, node) => { if (have.isFull) finished[node] ??= round; });
+    tables.forEach(({ have }, node) => {
+      if (have.isFull) finished[node] ??= round;
+    });
   }
   const last = (zone: number): number => Math.max(...finished.filter((_, node) => zones[node] === zone).map((round) => round ?? Infinity));
   t.true(last(1) < 1.5 * last(0), finished.join(' '));

@@ -22,7 +22,10 @@ for (const [text, expected] of PARSED) {
 
 test('the host of the control connection comes first, with every port that was told, and nothing twice', (t) => {
   t.deepEqual(bulkCandidates(['10.0.0.1:4002', 'junk', '10.0.0.2:4002', '10.0.0.1:4003'], '10.0.0.2'), [
-    { host: '10.0.0.2', port: 4002 }, { host: '10.0.0.2', port: 4003 }, { host: '10.0.0.1', port: 4002 }, { host: '10.0.0.1', port: 4003 },
+    { host: '10.0.0.2', port: 4002 },
+    { host: '10.0.0.2', port: 4003 },
+    { host: '10.0.0.1', port: 4002 },
+    { host: '10.0.0.1', port: 4003 },
   ]);
   t.deepEqual(bulkCandidates(['10.0.0.1:4002'], undefined), [{ host: '10.0.0.1', port: 4002 }]);
 });

@@ -19,7 +19,14 @@ interface Port {
 async function listen(t: ExecutionContext): Promise<Port> {
   const tickets = new TicketBook(() => 0);
   const admitted: Port['admitted'] = [];
-  const listener = new BulkListener({ identity: makeBulkIdentity(), tickets, thread: 0, onAdmitted: (socket, ticket) => { admitted.push({ socket, ticket }); } });
+  const listener = new BulkListener({
+    identity: makeBulkIdentity(),
+    tickets,
+    thread: 0,
+    onAdmitted: (socket, ticket) => {
+      admitted.push({ socket, ticket });
+    },
+  });
   const port = await listener.listen({ host: '127.0.0.1', port: 0 });
   t.teardown(() => {
     listener.close();
@@ -31,11 +38,22 @@ async function listen(t: ExecutionContext): Promise<Port> {
 
 /** Shows what it is given, and resolves when the connection has ended. */
 async function shows(port: number, bytes: Uint8Array, options: ConnectionOptions = {}): Promise<void> {
-  const socket = connect({ ...tlsOptions(member), host: '127.0.0.1', port, rejectUnauthorized: false, ALPNProtocols: [bulkAlpn(0)], ...options });
+  const socket = connect({
+    ...tlsOptions(member),
+    host: '127.0.0.1',
+    port,
+    rejectUnauthorized: false,
+    ALPNProtocols: [bulkAlpn(0)],
+    ...options,
+  });
   socket.on('error', () => undefined);
-  socket.on('secureConnect', () => { socket.write(bytes); });
+  socket.on('secureConnect', () => {
+    socket.write(bytes);
+  });
   socket.resume();
-  await new Promise((resolve) => { socket.on('close', resolve); });
+  await new Promise((resolve) => {
+    socket.on('close', resolve);
+  });
 }
 
 test('a ticket over the certificate that it is for admits once', async (t) => {
@@ -73,7 +91,9 @@ test('what is not TLS is hung up on', async (t) => {
   socket.on('error', () => undefined);
   socket.write('GET / HTTP/1.1\r\n\r\n');
   socket.resume();
-  await new Promise((resolve) => { socket.on('close', resolve); });
+  await new Promise((resolve) => {
+    socket.on('close', resolve);
+  });
   t.is(admitted.length, 0);
 });
 
@@ -82,24 +102,37 @@ test('one address has no more than sixteen connections that have shown no ticket
   let open = 0;
   let closed = 0;
   const sockets = Array.from({ length: 40 }, () => {
-    const socket = createConnection({ host: '127.0.0.1', port }, () => { open += 1; });
+    const socket = createConnection({ host: '127.0.0.1', port }, () => {
+      open += 1;
+    });
     socket.on('error', () => undefined);
-    socket.on('close', () => { closed += 1; });
+    socket.on('close', () => {
+      closed += 1;
+    });
     return socket.resume();
   });
   await waitFor('the surplus to be hung up on', () => open === 40 && closed === 24, { interval: 5 });
   for (const socket of sockets) socket.destroy();
   // And who goes makes room.
-  await waitFor('room for the member', async () => {
-    const ended = shows(port, TICKET);
-    await Promise.race([ended, waitFor('an answer', () => admitted.length === 1, { interval: 5, deadline: 500 }).catch(() => undefined)]);
-    return admitted.length === 1;
-  }, { interval: 5 });
+  await waitFor(
+    'room for the member',
+    async () => {
+      const ended = shows(port, TICKET);
+      await Promise.race([ended, waitFor('an answer', () => admitted.length === 1, { interval: 5, deadline: 500 }).catch(() => undefined)]);
+      return admitted.length === 1;
+    },
+    { interval: 5 },
+  );
   t.pass();
 });
 
 test('a port that is taken is reported as such', async (t) => {
   const { port } = await listen(t);
-  const second = new BulkListener({ identity: makeBulkIdentity(), tickets: new TicketBook(() => 0), thread: 0, onAdmitted: () => undefined });
+  const second = new BulkListener({
+    identity: makeBulkIdentity(),
+    tickets: new TicketBook(() => 0),
+    thread: 0,
+    onAdmitted: () => undefined,
+  });
   await t.throwsAsync(second.listen({ host: '127.0.0.1', port }), { code: 'port-taken' });
 });

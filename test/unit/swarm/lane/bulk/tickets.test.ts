@@ -6,7 +6,12 @@ const FINGERPRINT = Buffer.alloc(32, 2);
 
 function book(): { tickets: TicketBook; readonly at: (ms: number) => void } {
   let now = 0;
-  return { tickets: new TicketBook(() => now), at: (ms) => { now = ms; } };
+  return {
+    tickets: new TicketBook(() => now),
+    at: (ms) => {
+      now = ms;
+    },
+  };
 }
 
 test('a ticket admits once', (t) => {

@@ -121,7 +121,11 @@ test('a ticket is for the peer that asked for it', async (t) => {
   const swarm = new MemorySwarm();
   const [a, b, c] = [await makeNode(t, swarm), await makeNode(t, swarm), await makeNode(t, swarm)];
   // Somebody who overheard it has another certificate.
-  const { offer } = await b.network.request(a.network.self, { type: 'bulk-open', fingerprint: b.port.fingerprint, from: 0, to: 0 }, 'bulk-ticket');
+  const { offer } = await b.network.request(
+    a.network.self,
+    { type: 'bulk-open', fingerprint: b.port.fingerprint, from: 0, to: 0 },
+    'bulk-ticket',
+  );
   await t.throwsAsync(c.port.dial(a.network.self, [{ host: '127.0.0.1', port: a.port.port }], offer, 2000, NEVER), { code: 'peer-gone' });
   t.deepEqual([...a.sessions.uses()], []);
 });
@@ -130,18 +134,30 @@ test('a port that somebody else has gets no ticket', async (t) => {
   const swarm = new MemorySwarm();
   const [a, b] = [await makeNode(t, swarm), await makeNode(t, swarm)];
   const offer = { addresses: [], fingerprint: Buffer.alloc(32, 1), ticket: Buffer.alloc(32), expiresInMs: 1000 };
-  await t.throwsAsync(a.port.dial(b.network.self, [{ host: '127.0.0.1', port: b.port.port }], offer, 2000, NEVER), { code: 'peer-misbehaved' });
+  await t.throwsAsync(a.port.dial(b.network.self, [{ host: '127.0.0.1', port: b.port.port }], offer, 2000, NEVER), {
+    code: 'peer-misbehaved',
+  });
 });
 
 test('who dials one of the threads that share a port gets that one, and gives up where it is not', async (t) => {
   const swarm = new MemorySwarm();
   const sessions = new LaneSessions({ source: new TestLaneSource() });
-  t.teardown(async () => { await sessions.close(); });
+  t.teardown(async () => {
+    await sessions.close();
+  });
   const first = await BulkPort.listen({ host: '127.0.0.1', port: 0, sessions, thread: 0, shared: 'first' });
-  const others = [await BulkPort.listen({ host: '127.0.0.1', port: first.port, sessions, thread: 1, shared: 'next' }), await BulkPort.listen({ host: '127.0.0.1', port: first.port, sessions, thread: 2, shared: 'next' })];
-  t.teardown(() => { for (const port of [first, ...others]) port.close(); });
+  const others = [
+    await BulkPort.listen({ host: '127.0.0.1', port: first.port, sessions, thread: 1, shared: 'next' }),
+    await BulkPort.listen({ host: '127.0.0.1', port: first.port, sessions, thread: 2, shared: 'next' }),
+  ];
+  t.teardown(() => {
+    for (const port of [first, ...others]) port.close();
+  });
   const opened: number[] = [];
-  for (const [thread, port] of [first, ...others].entries()) port.onOpened = () => { opened.push(thread); };
+  for (const [thread, port] of [first, ...others].entries())
+    port.onOpened = () => {
+      opened.push(thread);
+    };
   const a = await makeNode(t, swarm);
   const dial = async (thread: number, port: BulkPort): Promise<Lane> => {
     const offer = port.offer(a.network.self, a.port.fingerprint, false);
@@ -163,7 +179,11 @@ test('who is no member any longer has no lane any longer', async (t) => {
   swarm.disconnect(a.network, b.network);
   a.hub.forget(b.network.self);
   a.sessions.forget(b.network.self);
-  await waitFor('the lane to end on both sides', () => a.hub.current(b.network.self) === undefined && [...b.sessions.uses()].every(({ kind }) => kind === 'none'), { interval: 5 });
+  await waitFor(
+    'the lane to end on both sides',
+    () => a.hub.current(b.network.self) === undefined && [...b.sessions.uses()].every(({ kind }) => kind === 'none'),
+    { interval: 5 },
+  );
   await t.throwsAsync(a.hub.lane(b.network.self), { code: 'peer-gone' });
 });
 
@@ -190,6 +210,9 @@ test('the lane hub gives the TLS lane, and a stream lane where there is none', a
   });
   t.true(hub.current(b.network.self) === lane);
   t.is(await hub.lane(b.network.self), lane);
-  t.deepEqual(asked.filter((peerId) => peerId === plain.self), [plain.self, plain.self]);
+  t.deepEqual(
+    asked.filter((peerId) => peerId === plain.self),
+    [plain.self, plain.self],
+  );
   t.is(await new LaneHub(streams, undefined).lane(b.network.self), streamLane);
 });

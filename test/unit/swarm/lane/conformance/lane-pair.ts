@@ -63,7 +63,10 @@ export async function hugeFile(t: ExecutionContext): Promise<{ readonly answer: 
   await truncate(path, 1024 * MIB);
   let released = 0;
   return {
-    answer: (range) => fileAnswer(path, range, NO_NOTE, () => { released += 1; }),
+    answer: (range) =>
+      fileAnswer(path, range, NO_NOTE, () => {
+        released += 1;
+      }),
     released: () => released,
   };
 }

@@ -13,7 +13,16 @@ import { BLOB, hugeFile, MIB, NEVER, NO_NOTE, throwsCode, type WithPair } from '
 export function testRequests(withPair: WithPair): void {
   withPair('ranges of every size arrive in order with their note', async (t, { a, b }) => {
     const lane = await a.laneTo(b);
-    for (const [start, length] of [[0, 0], [5, 0], [0, 1], [7, 65_535], [0, 65_536], [1, 65_537], [123_456, 3 * MIB + 1], [2 ** 33, 200_000]] as const) {
+    for (const [start, length] of [
+      [0, 0],
+      [5, 0],
+      [0, 1],
+      [7, 65_535],
+      [0, 65_536],
+      [1, 65_537],
+      [123_456, 3 * MIB + 1],
+      [2 ** 33, 200_000],
+    ] as const) {
       const range = { start, end: start + length };
       const target = new CollectingTarget(range);
       const note = await lane.request(BLOB, range, target, NEVER);
@@ -32,7 +41,11 @@ export function testRequests(withPair: WithPair): void {
       await lane.request(BLOB, range, target, NEVER);
       t.is(target.digest(), sha256(patternBytes(range)));
     };
-    await Promise.all(Array.from({ length: 60 }, async (_, i) => { await ask(i % 2 === 0 ? there : back, i); }));
+    await Promise.all(
+      Array.from({ length: 60 }, async (_, i) => {
+        await ask(i % 2 === 0 ? there : back, i);
+      }),
+    );
     t.is(await a.laneTo(b), there);
     await waitFor('the bytes to be counted', () => there.receivedBytes > 30 * 150_000 && back.receivedBytes > 30 * 150_000);
   });
@@ -99,15 +112,29 @@ export function testRequests(withPair: WithPair): void {
     const bytes = randomBytes(3 * MIB);
     await writeFile(path, bytes);
     let closed = 0;
-    b.source.onRead = (_, range) => fileAnswer(path, range, Buffer.from('file'), () => { closed += 1; });
+    b.source.onRead = (_, range) =>
+      fileAnswer(path, range, Buffer.from('file'), () => {
+        closed += 1;
+      });
     const lane = await a.laneTo(b);
-    for (const range of [{ start: 0, end: bytes.length }, { start: 1000, end: 1001 }, { start: 77, end: 2 * MIB + 77 }]) {
+    for (const range of [
+      { start: 0, end: bytes.length },
+      { start: 1000, end: 1001 },
+      { start: 77, end: 2 * MIB + 77 },
+    ]) {
       const target = new CollectingTarget(range);
       t.is(Buffer.from(await lane.request(BLOB, range, target, NEVER)).toString(), 'file');
       t.is(target.digest(), sha256(bytes.subarray(range.start, range.end)));
     }
-    await throwsCode(t, lane.request(BLOB, { start: 0, end: bytes.length + 1 }, new CollectingTarget({ start: 0, end: bytes.length + 1 }), NEVER), 'unavailable');
-    b.source.onRead = (_, range) => fileAnswer(join(dir, 'missing'), range, NO_NOTE, () => { closed += 1; });
+    await throwsCode(
+      t,
+      lane.request(BLOB, { start: 0, end: bytes.length + 1 }, new CollectingTarget({ start: 0, end: bytes.length + 1 }), NEVER),
+      'unavailable',
+    );
+    b.source.onRead = (_, range) =>
+      fileAnswer(join(dir, 'missing'), range, NO_NOTE, () => {
+        closed += 1;
+      });
     await throwsCode(t, lane.request(BLOB, { start: 0, end: 10 }, new CollectingTarget({ start: 0, end: 10 }), NEVER), 'unavailable');
     await waitFor('the files to be let go', () => closed === 5);
     t.pass();
@@ -144,10 +171,7 @@ export function testRequests(withPair: WithPair): void {
       },
     };
     const other = new CollectingTarget(range);
-    await Promise.all([
-      throwsCode(t, lane.request(BLOB, range, failing, NEVER), 'disk-full'),
-      lane.request(BLOB, range, other, NEVER),
-    ]);
+    await Promise.all([throwsCode(t, lane.request(BLOB, range, failing, NEVER), 'disk-full'), lane.request(BLOB, range, other, NEVER)]);
     t.is(calls, 3);
     t.is(other.digest(), await patternDigest(range));
   });
@@ -155,7 +179,16 @@ export function testRequests(withPair: WithPair): void {
   withPair('a target that writes at once, without a promise, is served too', async (t, { a, b }) => {
     const lane = await a.laneTo(b);
     const parts: Buffer[] = [];
-    await lane.request(BLOB, { start: 10, end: 500_000 }, { write: (_, chunk) => { parts.push(Buffer.from(chunk)); } }, NEVER);
+    await lane.request(
+      BLOB,
+      { start: 10, end: 500_000 },
+      {
+        write: (_, chunk) => {
+          parts.push(Buffer.from(chunk));
+        },
+      },
+      NEVER,
+    );
     t.is(sha256(Buffer.concat(parts)), sha256(patternBytes({ start: 10, end: 500_000 })));
   });
 
@@ -166,15 +199,21 @@ export function testRequests(withPair: WithPair): void {
     b.source.onRead = (_, range) => huge.answer(range);
     const target = new CollectingTarget(range);
     const release = Promise.withResolvers<void>();
-    target.gate = async () => { await release.promise; };
+    target.gate = async () => {
+      await release.promise;
+    };
     const request = lane.request(BLOB, range, target, NEVER);
     let last = -1;
-    await waitFor('the sender to stop', () => {
-      const { sentBytes } = b.use(a);
-      const still = sentBytes > MIB / 10 && sentBytes === last;
-      last = sentBytes;
-      return still;
-    }, { interval: 500 });
+    await waitFor(
+      'the sender to stop',
+      () => {
+        const { sentBytes } = b.use(a);
+        const still = sentBytes > MIB / 10 && sentBytes === last;
+        last = sentBytes;
+        return still;
+      },
+      { interval: 500 },
+    );
     t.is(target.received, 0);
     t.true(last <= 24 * MIB, `${last} bytes were sent although nothing was taken`);
     release.resolve();

@@ -56,7 +56,10 @@ for (const rate of [20_000, MB, 50 * MB, 2000 * MB]) {
     t.true(sum(lanes) <= rate * (seconds + 0.1) + lanes[0]!.pace.quantum, `${sum(lanes)} bytes in ${seconds} s`);
     t.true(sum(lanes) >= rate * seconds * 0.98 - lanes[0]!.pace.quantum, `${sum(lanes)} bytes in ${seconds} s`);
     const shares = lanes.map(({ moved }) => moved);
-    t.true(Math.max(...shares) - Math.min(...shares) <= Math.max(0.1 * rate, 2 * lanes[0]!.pace.quantum) + 0.05 * Math.max(...shares), shares.join(' '));
+    t.true(
+      Math.max(...shares) - Math.min(...shares) <= Math.max(0.1 * rate, 2 * lanes[0]!.pace.quantum) + 0.05 * Math.max(...shares),
+      shares.join(' '),
+    );
     t.true(clock.slept.every((ms) => ms >= 5));
   });
 }
@@ -104,7 +107,8 @@ test('a limit of hosts alone holds too', async (t) => {
   const lanes = Array.from({ length: 50 }, (_, i) => new Greedy(pacer.pace(`10.0.1.${i}`)));
   await runFor(5000, clock, lanes);
   const seconds = (clock.now() - start) / 1000;
-  for (const { moved } of lanes) t.true(moved <= MB * (seconds + 0.1) + 65_536 && moved >= 0.9 * MB * seconds - 65_536, `${moved} bytes in ${seconds} s`);
+  for (const { moved } of lanes)
+    t.true(moved <= MB * (seconds + 0.1) + 65_536 && moved >= 0.9 * MB * seconds - 65_536, `${moved} bytes in ${seconds} s`);
 });
 
 test('threads that share a bucket keep to its rate together', async (t) => {
@@ -167,7 +171,10 @@ test('readings from an origin take their turn with the lanes, and can be aborted
   lane.stop();
   const seconds = (clock.now() - start) / 1000;
   t.true(fromOrigin + lane.moved <= 2 * MB * (seconds + 0.1) + 3 * 65_536, `${fromOrigin} and ${lane.moved} bytes in ${seconds} s`);
-  t.true(fromOrigin > 0.4 * 2 * MB * seconds && lane.moved > 0.4 * 2 * MB * seconds, `${fromOrigin} and ${lane.moved} bytes in ${seconds} s`);
+  t.true(
+    fromOrigin > 0.4 * 2 * MB * seconds && lane.moved > 0.4 * 2 * MB * seconds,
+    `${fromOrigin} and ${lane.moved} bytes in ${seconds} s`,
+  );
   const reason = new Error('not wanted any more');
   await bandwidth.originRate!.take(100 * MB);
   await t.throwsAsync(bandwidth.originRate!.take(1, AbortSignal.abort(reason)), { is: reason });
@@ -180,7 +187,11 @@ test('readings from an origin take their turn with the lanes, and can be aborted
 test('reading stops until what was read is paid for, also what came after it stopped', async (t) => {
   const { pacer, clock, start } = makePacer({ rate: MB });
   const said: string[] = [];
-  const gate = new ReadGate(pacer.pace('10.0.0.1'), () => said.push('pause'), () => said.push('resume'));
+  const gate = new ReadGate(
+    pacer.pace('10.0.0.1'),
+    () => said.push('pause'),
+    () => said.push('resume'),
+  );
   gate.read(MB);
   t.deepEqual({ said, held: gate.isHeld }, { said: [], held: false });
   gate.read(MB);

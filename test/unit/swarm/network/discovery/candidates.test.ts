@@ -28,9 +28,18 @@ test('what is new is due at once, or after the time that the other side has to d
   const known = candidates();
   t.true(known.offer({ peerId: 'a', addresses: [A], source: 'lan' }, 0));
   t.true(known.offer({ peerId: 'b', addresses: [B], source: 'lan' }, 0, 300));
-  t.deepEqual(known.due(0, nobody).map(({ key }) => key), ['a']);
-  t.is(known.nextDueAt((peerId) => peerId === 'a'), 300);
-  t.deepEqual(known.due(300, (peerId) => peerId === 'a').map(({ key }) => key), ['b']);
+  t.deepEqual(
+    known.due(0, nobody).map(({ key }) => key),
+    ['a'],
+  );
+  t.is(
+    known.nextDueAt((peerId) => peerId === 'a'),
+    300,
+  );
+  t.deepEqual(
+    known.due(300, (peerId) => peerId === 'a').map(({ key }) => key),
+    ['b'],
+  );
 });
 
 test('itself, and who has no address, is no candidate', (t) => {
@@ -48,7 +57,13 @@ test('the same address again is no news, another is, and comes first', (t) => {
   t.deepEqual(known.due(0, nobody)[0]?.addresses, [B, A]);
 });
 
-const patience: [source: CandidateSource, stillTried: boolean][] = [['configured', true], ['remembered', true], ['lan', false], ['dns', false], ['exchanged', false]];
+const patience: [source: CandidateSource, stillTried: boolean][] = [
+  ['configured', true],
+  ['remembered', true],
+  ['lan', false],
+  ['dns', false],
+  ['exchanged', false],
+];
 for (const [source, stillTried] of patience) {
   test(`a ${source} candidate that is away for a day is ${stillTried ? 'still tried' : 'given up'}`, (t) => {
     const known = candidates();
@@ -81,7 +96,10 @@ test('an address whose peer turned out to be a member is left alone while it is 
   known.offer({ peerId: undefined, addresses: [A], source: 'dns' }, 0);
   known.trying(A, 0, 100);
   known.reached(A, 'a');
-  t.deepEqual(known.due(200, (peerId) => peerId === 'a'), []);
+  t.deepEqual(
+    known.due(200, (peerId) => peerId === 'a'),
+    [],
+  );
   t.is(known.due(200, nobody).length, 1);
 });
 
@@ -90,7 +108,13 @@ test('who joined is remembered, the latest first, and dialled soon after it left
   known.offer({ peerId: 'a', addresses: [A], source: 'exchanged' }, 0);
   known.joined('a', [A], 10);
   known.joined('b', [B], 20);
-  t.deepEqual(known.remembered().map(({ peerId, seenAt }) => [peerId, seenAt]), [['b', 20], ['a', 10]]);
+  t.deepEqual(
+    known.remembered().map(({ peerId, seenAt }) => [peerId, seenAt]),
+    [
+      ['b', 20],
+      ['a', 10],
+    ],
+  );
   known.left('a', 1000);
   t.true(known.due(2000, (peerId) => peerId === 'b').some(({ key }) => key === 'a'));
 });
@@ -98,7 +122,8 @@ test('who joined is remembered, the latest first, and dialled soon after it left
 test('however many are offered, the list is bounded, and the configured ones stay', (t) => {
   const known = candidates();
   known.offer({ peerId: 'mine', addresses: [A], source: 'configured' }, 0);
-  for (let i = 0; i < 10_000; i++) known.offer({ peerId: `p${i}`, addresses: [`/ip4/10.1.${i >> 8}.${i & 255}/tcp/1`], source: 'exchanged' }, 0);
+  for (let i = 0; i < 10_000; i++)
+    known.offer({ peerId: `p${i}`, addresses: [`/ip4/10.1.${i >> 8}.${i & 255}/tcp/1`], source: 'exchanged' }, 0);
   t.is(known.size, 4096);
   t.true(known.due(0, nobody).some(({ key }) => key === 'mine'));
 });
@@ -111,27 +136,32 @@ test('the configured ones are tried first', (t) => {
 });
 
 test('nobody is due twice before its dial ended or its patience did', (t) => {
-  fc.assert(fc.property(fc.array(fc.tuple(fc.nat(5), fc.nat(10_000), fc.constantFrom('offer', 'try', 'fail', 'join', 'leave')), { maxLength: 60 }), (events) => {
-    const known = new Candidates('self', () => 0.5);
-    let now = 0;
-    const busyUntil = new Map<string, number>();
-    for (const [peer, wait, event] of events) {
-      now += wait;
-      const key = `p${peer}`;
-      if (event === 'offer') known.offer({ peerId: key, addresses: [A], source: 'exchanged' }, now);
-      if (event === 'try' && known.due(now, nobody).some((due) => due.key === key)) {
-        known.trying(key, now, 5000);
-        busyUntil.set(key, now + 5000);
-      }
-      if (event === 'fail') {
-        known.failed(key, now);
-        busyUntil.delete(key);
-      }
-      if (event === 'leave') {
-        known.left(key, now);
-        busyUntil.delete(key);
-      }
-      for (const due of known.due(now, nobody)) t.true((busyUntil.get(due.key) ?? 0) <= now);
-    }
-  }));
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(5), fc.nat(10_000), fc.constantFrom('offer', 'try', 'fail', 'join', 'leave')), { maxLength: 60 }),
+      (events) => {
+        const known = new Candidates('self', () => 0.5);
+        let now = 0;
+        const busyUntil = new Map<string, number>();
+        for (const [peer, wait, event] of events) {
+          now += wait;
+          const key = `p${peer}`;
+          if (event === 'offer') known.offer({ peerId: key, addresses: [A], source: 'exchanged' }, now);
+          if (event === 'try' && known.due(now, nobody).some((due) => due.key === key)) {
+            known.trying(key, now, 5000);
+            busyUntil.set(key, now + 5000);
+          }
+          if (event === 'fail') {
+            known.failed(key, now);
+            busyUntil.delete(key);
+          }
+          if (event === 'leave') {
+            known.left(key, now);
+            busyUntil.delete(key);
+          }
+          for (const due of known.due(now, nobody)) t.true((busyUntil.get(due.key) ?? 0) <= now);
+        }
+      },
+    ),
+  );
 });

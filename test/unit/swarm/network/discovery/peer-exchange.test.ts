@@ -2,8 +2,16 @@ import test from 'ava';
 import { PeerExchange } from '../../../../../src/swarm/network/discovery/peer-exchange.ts';
 
 function exchangeOf(count: number): PeerExchange {
-  const members = Array.from({ length: count }, (_, i) => ({ peerId: `p${i}`, listen: [`/ip4/10.0.0.${i}/tcp/1`, `/ip4/10.1.0.${i}/tcp/1`, `/ip4/10.2.0.${i}/tcp/1`] }));
-  return new PeerExchange({ members: () => members, ask: async () => await Promise.reject(new Error('not here')), onFound: () => false, random: Math.random });
+  const members = Array.from({ length: count }, (_, i) => ({
+    peerId: `p${i}`,
+    listen: [`/ip4/10.0.0.${i}/tcp/1`, `/ip4/10.1.0.${i}/tcp/1`, `/ip4/10.2.0.${i}/tcp/1`],
+  }));
+  return new PeerExchange({
+    members: () => members,
+    ask: async () => await Promise.reject(new Error('not here')),
+    onFound: () => false,
+    random: Math.random,
+  });
 }
 
 test('the asker is not told of itself, and of others two addresses each', (t) => {
