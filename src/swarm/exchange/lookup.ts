@@ -23,9 +23,10 @@ export async function someoneHas(network: Asking, blob: Digest, signal: AbortSig
   );
 }
 
-/** Larger ones are for a crowd; one of so many bytes is read whole from one holder, unless that takes so long. */
+/** Larger ones are for a crowd; one of so many bytes is read whole from one holder, unless nothing comes for a while, or it takes too long. */
 export const MAX_WHOLE_BYTES = 1 << 20;
-const WHOLE_TIMEOUT_MS = 150;
+const WHOLE_SILENCE_MS = 150;
+const WHOLE_TIMEOUT_MS = 2000;
 
 interface Found {
   readonly bytes: Uint8Array;
@@ -43,7 +44,8 @@ export async function findSmall(
   signal: AbortSignal,
 ): Promise<Found | undefined> {
   const isInline = size === undefined || size <= MAX_INLINE_BYTES;
-  const inTime = isInline ? signal : AbortSignal.any([signal, AbortSignal.timeout(WHOLE_TIMEOUT_MS)]);
+  using patience = isInline ? undefined : untilSilent();
+  const inTime = patience === undefined ? signal : AbortSignal.any([signal, patience.signal, AbortSignal.timeout(WHOLE_TIMEOUT_MS)]);
   const nearest = [...network.peers()].sort((a, b) => (a.latencyMs ?? Infinity) - (b.latencyMs ?? Infinity)).slice(0, INLINE_ASKED);
   let reading: Promise<Found | undefined> = Promise.resolve(undefined);
   const asked = nearest.map(async ({ peerId }) => {
@@ -51,16 +53,21 @@ export async function findSmall(
     if (isInline) return verified(blob, holding.inline, peerId);
     if (holding.state !== 'complete') throw new Error('not there');
     // Of the first who has it; of the other only where that fails.
-    reading = reading
-      .then(
-        async (found) => found ?? verified(blob, await readPartOfMember(network, peerId, blob, { start: 0, end: size }, inTime), peerId),
-      )
-      .catch(() => undefined);
+    const read = async (): Promise<Found> =>
+      verified(blob, await readPartOfMember(network, peerId, blob, { start: 0, end: size }, inTime, patience?.heard), peerId);
+    reading = reading.then(async (found) => found ?? (await read())).catch(() => undefined);
     const found = await reading;
     if (found === undefined) throw new Error('not there');
     return found;
   });
   return await Promise.any(asked).catch(() => undefined);
+}
+
+/** A signal that aborts when `heard` was not called for a while. */
+function untilSilent(): { readonly signal: AbortSignal; readonly heard: () => void } & Disposable {
+  const silent = new AbortController();
+  const timer = setTimeout(() => silent.abort(), WHOLE_SILENCE_MS);
+  return { signal: silent.signal, heard: () => timer.refresh(), [Symbol.dispose]: () => clearTimeout(timer) };
 }
 
 function verified(blob: Digest, bytes: Uint8Array | undefined, peer: string): Found {

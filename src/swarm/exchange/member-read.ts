@@ -26,7 +26,7 @@ export async function* readFromMember(
 
 /**
  * The same in one piece, which nothing else uses. Memory for each chunk, and for all of them again, would have V8 collect the whole heap every
- * few MiB. @throws as `Lane.request`
+ * few MiB. `heard` is called whenever some have come. @throws as `Lane.request`
  */
 export async function readPartOfMember(
   network: Pick<BlobNetwork, 'lane'>,
@@ -34,6 +34,7 @@ export async function readPartOfMember(
   blob: Digest,
   range: ByteRange,
   signal: AbortSignal,
+  heard: () => void = () => undefined,
 ): Promise<Uint8Array> {
   const bytes = Buffer.allocUnsafeSlow(range.end - range.start);
   const lane = await network.lane(peerId, blob, signal);
@@ -43,6 +44,7 @@ export async function readPartOfMember(
     {
       write: (offset, chunk) => {
         bytes.set(chunk, offset - range.start);
+        heard();
       },
     },
     signal,

@@ -36,7 +36,8 @@ for (const [holds, pulls] of [
     const bytes = blobs.length * 500_000;
     t.is(member!.thread.totals().fromPeersBytes, bytes);
     t.is(member!.thread.transfers().filter(({ state }) => state === 'done').length, blobs.length);
-    await waitFor('what was given to be counted', () => holder!.thread.totals().toPeersBytes === bytes);
+    // More, where one had to be asked for twice.
+    await waitFor('what was given to be counted', () => holder!.thread.totals().toPeersBytes >= bytes);
     await waitFor('the bytes of all lanes', () => member!.network.peer(holder!.network.self)!.receivedBytes >= bytes);
     await waitFor('a lane over TLS', () => member!.network.peer(holder!.network.self)!.lane === 'tls');
   });
