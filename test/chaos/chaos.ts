@@ -38,8 +38,10 @@ let running = new CleanupStack();
 let failures = 0;
 /** Ends when the schedule does, whatever comes of it. */
 let played: Promise<unknown> = Promise.resolve();
+let interrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
+    interrupted = true;
     void (async () => {
       await running.undo().catch(() => undefined);
       // what was being started meanwhile is undone as soon as it is there
@@ -58,6 +60,8 @@ try {
       : Array.from({ length: Number(values.runs) }, () => readPlan(readFileSync(values.plan!, 'utf8')));
   const images = await makeOriginImages(cleanup, [...new Set(plans.flatMap((plan) => plan.images))]);
   const playOnce = async (plan: Plan): Promise<readonly string[]> => {
+    // Nothing is begun any more: the process ends when what runs is taken back.
+    if (interrupted) return await new Promise(() => undefined);
     running = new CleanupStack();
     const playing = play(plan, images, {
       patience,
@@ -68,6 +72,7 @@ try {
     });
     played = playing.catch(() => undefined);
     const { broken, seconds, logs } = await playing;
+    if (interrupted) return [];
     console.log(
       `  ${broken.length === 0 ? 'held' : 'BROKEN'} after ${seconds.toFixed(0)} s${broken.map((line) => `\n    ${line.replaceAll('\n', '\n      ')}`).join('')}`,
     );
