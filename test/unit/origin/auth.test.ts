@@ -235,13 +235,15 @@ test('a redirected location that ran out is asked for again, once', async (t) =>
 });
 
 test('redirects end after five', async (t) => {
-  let hops = 0;
+  // Each adds a letter. They are not counted: what a busy machine answers too late is asked for anew.
+  const hops = new Set<string>();
   const server = await serve(t, (request, response) => {
-    hops += 1;
-    response.writeHead(302, { location: `${request.url ?? ''}x` }).end();
+    const path = request.url ?? '';
+    hops.add(path);
+    response.writeHead(302, { location: `${path}x` }).end();
   });
   await t.throwsAsync(makeOrigin(t, server.url, anonymous).tags('app'), { code: 'origin-denied', message: /more than 5/ });
-  t.is(hops, 6);
+  t.is(hops.size, 6);
 });
 
 test('a storage that is out of order does not make the registry unreachable', async (t) => {
