@@ -5,9 +5,13 @@ import { openPage, startBrowser, type Look } from './support/browser.ts';
 import { CleanupStack } from './support/cleanup.ts';
 import { healthSample, statusSample } from './support/status-sample.ts';
 import { makeSwarm, SwarmSample, type SwarmSize } from './support/swarm-sample.ts';
+import { scriptArguments } from './support/script-arguments.ts';
 
-/** `npm run screenshots [FOLDER]`: the pictures of the page in the README, of a made-up swarm. Needs Debian's `chromium`. */
-const folder = process.argv[2] ?? join(import.meta.dirname, '../docs');
+const USAGE = `Takes the pictures of the page in the README, of a made-up swarm; into another FOLDER, those of every size and state. Needs Debian's 'chromium'.
+  npm run screenshots -- [FOLDER]`;
+
+const given = scriptArguments(USAGE, { allowPositionals: true }, ({ positionals }) => positionals[0]);
+const folder = given ?? join(import.meta.dirname, '../docs');
 
 interface Shot extends Look {
   readonly name: string;
@@ -37,7 +41,7 @@ mkdirSync(folder, { recursive: true });
 const cleanup = new CleanupStack();
 try {
   const browser = await startBrowser(cleanup);
-  for (const { name, swarm, full = false, open, ...look } of [...SHOTS, ...(process.argv[2] === undefined ? [] : MORE)]) {
+  for (const { name, swarm, full = false, open, ...look } of [...SHOTS, ...(given === undefined ? [] : MORE)]) {
     const server = new StatusServer({
       listen: { host: '127.0.0.1', port: 0 },
       source: { status: () => statusSample, settled: () => Promise.resolve(), receipts: () => [], health: () => healthSample },

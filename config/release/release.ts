@@ -1,12 +1,8 @@
-/**
- * Makes what is rolled out, in `release/`: `npm run release`, or `npm run release -- --machine x64 --output DIR --only archive`.
- * The same checkout gives the same bytes, whenever and wherever: times are those of the last commit, or SOURCE_DATE_EPOCH.
- */
 import { createHash } from 'node:crypto';
 import { cpSync, createReadStream, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { version } from '../../src/version.ts';
+import { readNames, scriptArguments } from '../../test/support/script-arguments.ts';
 import { writeArchive } from './archive.ts';
 import type { Image } from './image.ts';
 import { addNode, type Machine, MACHINES } from './node-runtime.ts';
@@ -17,13 +13,19 @@ const ROOT = resolve(import.meta.dirname, '../..');
 const KINDS = ['archive', 'debian', 'image', 'chart'] as const;
 type Kind = (typeof KINDS)[number];
 
+const OPTIONS = {
+  options: { machine: { type: 'string', multiple: true }, only: { type: 'string', multiple: true }, output: { type: 'string' } },
+} as const;
+const USAGE = `Makes what is rolled out, in release/ or DIR. The same checkout gives the same bytes, whenever and wherever: times are those of the last
+commit, or SOURCE_DATE_EPOCH.
+  npm run release -- [--machine ${MACHINES.join('|')}]… [--only ${KINDS.join('|')}]… [--output DIR]`;
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: { machine: { type: 'string', multiple: true }, only: { type: 'string', multiple: true }, output: { type: 'string' } },
-  });
-  const machines = chosen('--machine', values.machine, MACHINES);
-  const kinds = chosen('--only', values.only, KINDS);
-  const output = resolve(values.output ?? join(ROOT, 'release'));
+  const { machines, kinds, output } = scriptArguments(USAGE, OPTIONS, ({ values }) => ({
+    machines: readNames('--machine', values.machine, MACHINES),
+    kinds: readNames('--only', values.only, KINDS),
+    output: resolve(values.output ?? join(ROOT, 'release')),
+  }));
   mkdirSync(output, { recursive: true });
   const date = await releaseDate();
   const work = mkdtempSync(join(output, '.making-'));
@@ -67,13 +69,6 @@ async function releaseFor(machine: Machine, { kinds, output, work, date }: Relea
   const image = kinds.includes('image') ? await (await import('./image.ts')).writeImage(tree, { machine, work, output, date }) : undefined;
   rmSync(tree, { recursive: true });
   return image;
-}
-
-function chosen<T extends string>(option: string, given: readonly string[] | undefined, all: readonly T[]): readonly T[] {
-  if (given === undefined) return all;
-  const unknown = given.find((name) => !all.includes(name as T));
-  if (unknown !== undefined) throw new Error(`${option}: expected ${all.join(', ')}, received ${unknown}`);
-  return all.filter((name) => given.includes(name));
 }
 
 async function releaseDate(): Promise<Date> {

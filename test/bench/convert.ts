@@ -3,24 +3,20 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statS
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { CleanupStack } from '../support/cleanup.ts';
 import { MAIN } from '../support/cli.ts';
 import { debianTree } from '../support/debian-disk.ts';
 import { makeDisk, makeFileSystem, toFormat } from '../support/disk-image.ts';
 import { toolPath } from '../support/require-tool.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { scriptArguments } from '../support/script-arguments.ts';
 
-/**
- * Seconds, CPU, memory and bytes of converting a guest of 2 GB, on every backend, beside GNU tar of the mounted tree and sha256sum, and
- * of each compression, beside pigz and the compressor alone on the same tar stream. As root:
- * `node test/bench/convert.ts [--program dist/cli/main.js] [--rows REGEXP]`
- */
+const USAGE = `Seconds, CPU, memory and bytes of converting a guest of 2 GB, on every backend, beside GNU tar of the mounted tree and sha256sum, and
+of each compression, beside pigz and the compressor alone on the same tar stream. As root:
+'node test/bench/convert.ts [--program dist/cli/main.js] [--rows REGEXP]'`;
 
-const {
-  values: { program, rows },
-} = parseArgs({ options: { program: { type: 'string', default: MAIN }, rows: { type: 'string', default: '' } } });
-const wanted = new RegExp(rows);
+const OPTIONS = { options: { program: { type: 'string', default: MAIN }, rows: { type: 'string', default: '' } } } as const;
+const { program, wanted } = scriptArguments(USAGE, OPTIONS, ({ values }) => ({ program: values.program, wanted: new RegExp(values.rows) }));
 const GIB = 2 ** 30;
 const CACHE = fileURLToPath(new URL('../.cache/bench-guest-1', import.meta.url));
 const COMPRESSOR = fileURLToPath(new URL('convert/compressor-alone.ts', import.meta.url));

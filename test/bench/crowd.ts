@@ -1,6 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { CleanupStack } from '../support/cleanup.ts';
 import { runAria2 } from './crowd/aria2.ts';
 import { CASES } from './crowd/cases.ts';
@@ -11,9 +10,10 @@ import { runLayerswarm } from './crowd/layerswarm.ts';
 import { makePayload, type Payload, TWELVE_LAYERS } from './crowd/payload.ts';
 import { type CaseResult, onStage, type Stage, type SystemResult } from './crowd/stage.ts';
 import { totalCpu } from './threads.ts';
+import { readNames, scriptArguments } from '../support/script-arguments.ts';
 
-// Cold crowds in network namespaces behind `tc tbf`, beside what others do with the same lines. As root.
-//   node test/bench/crowd.ts [--case NAME]… [--system layerswarm|http|mirror|aria2]… [--chart FILE]
+const USAGE = `Cold crowds in network namespaces behind 'tc tbf', beside what others do with the same lines. As root.
+  node test/bench/crowd.ts [--case NAME]… [--system layerswarm|http|mirror|aria2]… [--chart FILE]`;
 
 const SYSTEMS: Record<System, (stage: Stage) => Promise<SystemResult>> = {
   layerswarm: (stage) => runLayerswarm(stage),
@@ -27,20 +27,29 @@ const LAYERS: Record<CrowdCase['payload'], readonly number[]> = { blob: [64_000_
 
 const NEIGHBOUR_ENTRIES = 16_384;
 
-const { values } = parseArgs({
+const OPTIONS = {
   options: {
-    case: { type: 'string', multiple: true, default: CASES.map(({ name }) => name) },
-    system: { type: 'string', multiple: true, default: Object.keys(SYSTEMS) },
+    case: { type: 'string', multiple: true },
+    system: { type: 'string', multiple: true },
     chart: { type: 'string', default: join(import.meta.dirname, 'crowd.svg') },
   },
-});
+} as const;
+const { names, systems, chart } = scriptArguments(USAGE, OPTIONS, ({ values }) => ({
+  names: readNames(
+    '--case',
+    values.case,
+    CASES.map(({ name }) => name),
+  ),
+  systems: readNames('--system', values.system, Object.keys(SYSTEMS)),
+  chart: values.chart,
+}));
 const cleanup = new CleanupStack();
 try {
   enlargeNeighbourTable();
-  const results = await measure(CASES.filter(({ name }) => values.case.includes(name)));
+  const results = await measure(CASES.filter(({ name }) => names.includes(name)));
   process.stdout.write(`${table(results)}\n`);
   const charted = results.filter(({ crowd }) => crowd.name === CASES[0]!.name);
-  if (charted.length > 1) writeFileSync(values.chart, completionChart(charted));
+  if (charted.length > 1) writeFileSync(chart, completionChart(charted));
 } finally {
   await cleanup.undo();
 }
@@ -63,7 +72,7 @@ async function measure(cases: readonly CrowdCase[]): Promise<CaseResult[]> {
     const payload = payloads.get(crowd.payload) ?? (await makePayload(cleanup, LAYERS[crowd.payload]));
     payloads.set(crowd.payload, payload);
     for (const system of ['layerswarm', ...crowd.beside] as const) {
-      if (!values.system.includes(system)) continue;
+      if (!systems.includes(system)) continue;
       process.stderr.write(`${crowd.name}, ${system}: `);
       const result = { ...(await onStage(crowd, payload, SYSTEMS[system])), crowd, system, payloadBytes: payload.bytes };
       results.push(result);

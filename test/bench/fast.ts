@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process';
 import { basename, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { CleanupStack } from '../support/cleanup.ts';
 import { runAria2 } from './crowd/aria2.ts';
 import { runHttp } from './crowd/http.ts';
@@ -10,23 +9,24 @@ import { onStage, type Stage, type SystemResult } from './crowd/stage.ts';
 import { caseOf, describeCase, FAST_CASES, type FastCase } from './fast/cases.ts';
 import { mainOf, STORES } from './fast/nodes.ts';
 import { crowdOf, HEAD, lastClient, type Measured, medianRound, row } from './fast/table.ts';
+import { readNames, readNumber, scriptArguments } from '../support/script-arguments.ts';
 
-// Cold crowds on lines that hold nobody back, stores in memory: how long, and for how much CPU. As root, with Node 24 (npx node).
-//   node test/bench/fast.ts                                           every case, beside aria2 and nginx: what `npm run bench fast` records
-//   node test/bench/fast.ts --hosts 4 --size 512M --only layerswarm   one row in less than a minute
-//
-// Options; those with … can be given several times:
-//   --hosts N…      2, 4 or 8 in the recorded cases
-//   --size SIZE…    of one layer, such as 64M (MiB) or 2G (GiB); 12: the image of twelve layers
-//   --rate RATE     shapes every line, such as 1gbit
-//   --only SYSTEM…  layerswarm, aria2, http (nginx)
-//   --checkout DIR… takes the nodes from the `src` of other checkouts, in turns; --checkout . is this one
-//   --rounds N      each system N times, taking turns (3 when no case is named); a row is the run with the median last client
-//   --gc            one more run of layerswarm a case, with --trace-gc, for the column of Mark-Compacts (on when no case is named)
-//
-// CPU is user and system of all threads of a node, from just before the pull until its last client is done, by kind of thread; the clients
-// (curl) are not counted. Wake-ups are voluntary context switches; first bytes are when the first and the last client had 16 KiB. GiB are
-// those that one node gets; peak MB is of the largest node.
+const USAGE = `Cold crowds on lines that hold nobody back, stores in memory: how long, and for how much CPU. As root, with Node 24 (npx node).
+  node test/bench/fast.ts                                           every case, beside aria2 and nginx: what 'npm run bench fast' records
+  node test/bench/fast.ts --hosts 4 --size 512M --only layerswarm   one row in less than a minute
+
+Options; those with … can be given several times:
+  --hosts N…      2, 4 or 8 in the recorded cases
+  --size SIZE…    of one layer, such as 64M (MiB) or 2G (GiB); 12: the image of twelve layers
+  --rate RATE     shapes every line, such as 1gbit
+  --only SYSTEM…  layerswarm, aria2, http (nginx)
+  --checkout DIR… takes the nodes from the 'src' of other checkouts, in turns; --checkout . is this one
+  --rounds N      each system N times, taking turns (3 when no case is named); a row is the run with the median last client
+  --gc            one more run of layerswarm a case, with --trace-gc, for the column of Mark-Compacts (on when no case is named)
+
+CPU is user and system of all threads of a node, from just before the pull until its last client is done, by kind of thread; the clients
+(curl) are not counted. Wake-ups are voluntary context switches; first bytes are when the first and the last client had 16 KiB. GiB are
+those that one node gets; peak MB is of the largest node.`;
 
 const SYSTEMS = ['layerswarm', 'aria2', 'http'] as const;
 
@@ -37,35 +37,39 @@ interface Contender {
   readonly collects: boolean;
 }
 
-const { values } = parseArgs({
+const OPTIONS = {
   options: {
     hosts: { type: 'string', multiple: true },
     size: { type: 'string', multiple: true },
     rate: { type: 'string' },
-    only: { type: 'string', multiple: true, default: [...SYSTEMS] },
-    checkout: { type: 'string', multiple: true, default: ['.'] },
+    only: { type: 'string', multiple: true },
+    checkout: { type: 'string', multiple: true },
     rounds: { type: 'string' },
     gc: { type: 'boolean' },
   },
+} as const;
+const { cases, systems, checkouts, traceGc, rounds } = scriptArguments(USAGE, OPTIONS, ({ values }) => {
+  const { hosts, size, rate } = values;
+  const named = hosts !== undefined || size !== undefined || rate !== undefined;
+  return {
+    cases: named
+      ? (size ?? ['512M']).flatMap((each) => (hosts ?? ['4']).map((count) => caseOf({ hosts: count, size: each, rate })))
+      : FAST_CASES,
+    systems: readNames('--only', values.only, SYSTEMS),
+    checkouts: values.checkout ?? ['.'],
+    traceGc: values.gc ?? !named,
+    rounds: values.rounds === undefined ? (named ? 1 : 3) : readNumber('--rounds', values.rounds, 1),
+  };
 });
-const named = values.hosts !== undefined || values.size !== undefined || values.rate !== undefined;
-const unknown = values.only.find((name) => !SYSTEMS.some((system) => system === name));
-if (unknown !== undefined) throw new Error(`expected --only ${SYSTEMS.join(', ')}, received "${unknown}"`);
-const traceGc = values.gc ?? !named;
-const rounds = Number(values.rounds ?? (named ? 1 : 3));
 
 process.stdout.write(`${HEAD}\n`);
-for (const fast of named ? namedCases() : FAST_CASES) {
+for (const fast of cases) {
   const cleanup = new CleanupStack();
   try {
     await measure(fast, await payloadOf(cleanup, fast));
   } finally {
     await cleanup.undo();
   }
-}
-
-function namedCases(): FastCase[] {
-  return (values.size ?? ['512M']).flatMap((size) => (values.hosts ?? ['4']).map((hosts) => caseOf({ hosts, size, rate: values.rate })));
 }
 
 /** On the disk: the stores need the memory. */
@@ -99,16 +103,16 @@ async function measure(fast: FastCase, payload: Payload): Promise<void> {
 }
 
 function contenders(): Contender[] {
-  const nodes = values.checkout.map((folder): Contender => ({
+  const nodes = checkouts.map((folder): Contender => ({
     name: folder === '.' ? 'layerswarm' : `layerswarm (${basename(resolve(folder))})`,
     fits: () => true,
     play: (stage, nodeArgs) => runLayerswarm(stage, { nodeArgs, main: mainOf(folder) }),
     collects: true,
   }));
-  const others: Contender[] = [
+  const others: (Contender & { readonly name: (typeof SYSTEMS)[number] })[] = [
     // A torrent of one file.
     { name: 'aria2', fits: ({ layers }) => layers.length === 1, play: runAria2, collects: false },
     { name: 'http', fits: () => true, play: runHttp, collects: false },
   ];
-  return [...nodes.filter(() => values.only.includes('layerswarm')), ...others.filter(({ name }) => values.only.includes(name))];
+  return [...nodes.filter(() => systems.includes('layerswarm')), ...others.filter(({ name }) => systems.includes(name))];
 }

@@ -6,11 +6,11 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
-import { parseArgs } from 'node:util';
 import type { Spent } from './lane/measure.ts';
+import { readNumber, scriptArguments } from '../support/script-arguments.ts';
 
-// The byte path between two processes on loopback: MB/s, and CPU-seconds per GiB on each side, beside the floor.
-//   node test/bench/lane.ts [--mib 1024] [--rounds 3] [--json]
+const USAGE = `The byte path between two processes on loopback: MB/s, and CPU-seconds per GiB on each side, beside the floor.
+  node test/bench/lane.ts [--mib 1024] [--rounds 3] [--json]`;
 
 interface Message {
   readonly port?: number;
@@ -30,18 +30,23 @@ export interface LaneResult {
 }
 
 const GIB = 1 << 30;
-const { values } = parseArgs({
+const OPTIONS = {
   options: {
     mib: { type: 'string', default: '1024' },
     rounds: { type: 'string', default: '3' },
     json: { type: 'boolean', default: false },
   },
-});
+} as const;
+const { bytes, roundCount, json } = scriptArguments(USAGE, OPTIONS, ({ values }) => ({
+  bytes: readNumber('--mib', values.mib, 1) * 1024 * 1024,
+  roundCount: readNumber('--rounds', values.rounds, 1),
+  json: values.json,
+}));
 const children: ChildProcess[] = [];
 const folder = await mkdtemp(join(tmpdir(), 'ls-bench-lane-'));
 try {
-  const results = await measureLanes(Number(values.mib) * 1024 * 1024, Number(values.rounds));
-  process.stdout.write(values.json ? `${JSON.stringify(results, undefined, 2)}\n` : `${table(results)}\n`);
+  const results = await measureLanes(bytes, roundCount);
+  process.stdout.write(json ? `${JSON.stringify(results, undefined, 2)}\n` : `${table(results)}\n`);
 } finally {
   for (const child of children) child.kill('SIGKILL');
   await rm(folder, { recursive: true, force: true });

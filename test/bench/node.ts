@@ -1,18 +1,20 @@
 import { randomBytes } from 'node:crypto';
-import { parseArgs } from 'node:util';
 import { CleanupStack } from '../support/cleanup.ts';
 import { startDockerRegistry } from '../support/docker-registry.ts';
 import { type Agent, bootstrapOf, makeSwarmKey, startAgent } from '../support/layerswarm.ts';
 import { runOk } from '../support/process.ts';
 import { pushImage } from '../support/registry-content.ts';
 import { cpuSecondsOf, residentMemory } from './cpu.ts';
+import { readNumber, scriptArguments } from '../support/script-arguments.ts';
 
-// What a node costs its host: start to ready, first byte, resident memory alone, among peers, and while it pulls.
-//   node test/bench/node.ts [--peers 50] [--gib 4]
+const USAGE = `What a node costs its host: start to ready, first byte, resident memory alone, among peers, and while it pulls.
+  node test/bench/node.ts [--peers 50] [--gib 4]`;
 
-const { values } = parseArgs({ options: { peers: { type: 'string', default: '50' }, gib: { type: 'string', default: '4' } } });
-const PEERS = Number(values.peers);
-const GIB = Number(values.gib);
+const OPTIONS = { options: { peers: { type: 'string', default: '50' }, gib: { type: 'string', default: '4' } } } as const;
+const { PEERS, GIB } = scriptArguments(USAGE, OPTIONS, ({ values }) => ({
+  PEERS: readNumber('--peers', values.peers, 4),
+  GIB: readNumber('--gib', values.gib, 1),
+}));
 const STARTS = 5;
 const SETTLE_MS = 10_000;
 

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { makeSummary, newsOf, type SummaryFacts } from '../../src/agent/swarm-view/summary.ts';
 import { Digest } from '../../src/oci/digest.ts';
 import { Libp2pNetwork } from '../../src/swarm/network/libp2p-network.ts';
@@ -13,14 +12,18 @@ import { healthSample, receiptSample, statusSample } from '../support/status-sam
 import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { cpuSecondsOf, residentMemory } from './cpu.ts';
+import { readNumber, scriptArguments } from '../support/script-arguments.ts';
 
-// What a page costs the node that it is of, in swarms of several sizes. The node, its page and the browser are real; the other members are
-// libp2p nodes of this process that show the key and tell of themselves over the wire, with made-up content: 40 of 400 images each, the last
-// 20 pulls, and every fourth of them three transfers that move.
-//   node test/bench/page.ts [--members 10,40] [--seconds 60]
+const USAGE = `What a page costs the node that it is of, in swarms of several sizes. The node, its page and the browser are real; the other members are
+libp2p nodes of this process that show the key and tell of themselves over the wire, with made-up content: 40 of 400 images each, the last
+20 pulls, and every fourth of them three transfers that move.
+  node test/bench/page.ts [--members 10,40] [--seconds 60]`;
 
-const { values } = parseArgs({ options: { members: { type: 'string', default: '10,40' }, seconds: { type: 'string', default: '60' } } });
-const SECONDS = Number(values.seconds);
+const OPTIONS = { options: { members: { type: 'string', default: '10,40' }, seconds: { type: 'string', default: '60' } } } as const;
+const { counts, watchedSeconds } = scriptArguments(USAGE, OPTIONS, ({ values }) => ({
+  counts: values.members.split(',').map((count) => readNumber('--members', count, 1)),
+  watchedSeconds: readNumber('--seconds', values.seconds, 1),
+}));
 /** Members of the node are what counts, not of each other. */
 const MEMBERS_OF_MEMBER = 4;
 const GIB = 2 ** 30;
@@ -28,7 +31,7 @@ const GIB = 2 ** 30;
 process.stdout.write(
   '| members | CPU without a page | with one open | the swarm as JSON | elements of the page | its height | memory of the node |\n|---|---|---|---|---|---|---|\n',
 );
-for (const count of values.members.split(',').map(Number)) {
+for (const count of counts) {
   const cleanup = new CleanupStack();
   try {
     const keyFile = await makeSwarmKey(cleanup);
@@ -85,7 +88,7 @@ for (const count of values.members.split(',').map(Number)) {
 
 async function share(pid: number): Promise<string> {
   const [before, begin] = [cpuSecondsOf([pid]), performance.now()];
-  await delay(SECONDS * 1000);
+  await delay(watchedSeconds * 1000);
   return `${(((cpuSecondsOf([pid]) - before) * 100_000) / (performance.now() - begin)).toFixed(1)} % of a core`;
 }
 

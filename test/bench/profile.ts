@@ -1,6 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { CleanupStack } from '../support/cleanup.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { runLayerswarm } from './crowd/layerswarm.ts';
@@ -13,15 +12,16 @@ import { type CallFrame, type CpuProfile, sumProfile } from './profile/cpu-profi
 import { functionOf, subsystemOf } from './profile/subsystem.ts';
 import { profileTable, type ThreadProfile } from './profile/table.ts';
 import type { Cost } from './threads.ts';
+import { readNumber, scriptArguments } from '../support/script-arguments.ts';
 
-// Where a node's CPU goes in a cold crowd on fast lines (see fast.ts), by subsystem and thread. As root, with Node 24 (npx node).
-//   node test/bench/profile.ts [--hosts 8] [--size 512M] [--rate 1gbit] [--checkout DIR] [--keep DIR] [--functions N]
-//
-// V8's sampling profiler says where the main thread and the bulk threads are, once a millisecond, and costs some itself: compare shares, and
-// take absolute figures from fast.ts. Samples before and after the pull are left out. --keep leaves the profiles in DIR, for a browser;
-// --functions adds the N functions with the most time of their own.
+const USAGE = `Where a node's CPU goes in a cold crowd on fast lines (see fast.ts), by subsystem and thread. As root, with Node 24 (npx node).
+  node test/bench/profile.ts [--hosts 8] [--size 512M] [--rate 1gbit] [--checkout DIR] [--keep DIR] [--functions N]
 
-const { values } = parseArgs({
+V8's sampling profiler says where the main thread and the bulk threads are, once a millisecond, and costs some itself: compare shares, and
+take absolute figures from fast.ts. Samples before and after the pull are left out. --keep leaves the profiles in DIR, for a browser;
+--functions adds the N functions with the most time of their own.`;
+
+const OPTIONS = {
   options: {
     hosts: { type: 'string', default: '8' },
     size: { type: 'string', default: '512M' },
@@ -30,18 +30,23 @@ const { values } = parseArgs({
     keep: { type: 'string' },
     functions: { type: 'string' },
   },
-});
+} as const;
+const { fast, checkout, keep, functions } = scriptArguments(USAGE, OPTIONS, ({ values }) => ({
+  fast: caseOf(values),
+  checkout: values.checkout,
+  keep: values.keep,
+  functions: values.functions === undefined ? undefined : readNumber('--functions', values.functions),
+}));
 const cleanup = new CleanupStack();
 try {
-  const fast = caseOf(values);
   const payload = await makePayload(cleanup, fast.layers);
-  const folder = values.keep ?? tempDir(cleanup, 'profiles');
+  const folder = keep ?? tempDir(cleanup, 'profiles');
   process.stderr.write(`${describeCase(fast)}\n`);
   // Nodes write their profiles as they end, when the stage is taken down.
   const { cost } = await onStage(
     crowdOf(fast),
     payload,
-    (stage) => runLayerswarm(stage, { main: mainOf(values.checkout), nodeArgs: ['--cpu-prof', `--cpu-prof-dir=${folder}`] }),
+    (stage) => runLayerswarm(stage, { main: mainOf(checkout), nodeArgs: ['--cpu-prof', `--cpu-prof-dir=${folder}`] }),
     STORES,
   );
   const print = (name: (stack: readonly CallFrame[]) => string, rows?: number): void => {
@@ -49,7 +54,7 @@ try {
     process.stdout.write(`${profileTable(threads, cost!, (fast.hosts * payload.bytes) / 2 ** 30, rows)}\n`);
   };
   print(subsystemOf);
-  if (values.functions !== undefined) print(functionOf, Number(values.functions));
+  if (functions !== undefined) print(functionOf, functions);
 } finally {
   await cleanup.undo();
 }

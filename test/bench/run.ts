@@ -1,23 +1,22 @@
-/**
- * `npm run bench [PART…]`: runs the parts one after another and writes their tables into RESULTS.md, each between its two marks. Parts are
- * programs of this folder that print markdown on standard output. As root, on a machine that does nothing else.
- */
 import { spawn, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { readNames, scriptArguments } from '../support/script-arguments.ts';
 
 const PARTS = ['crowd', 'fast', 'profile', 'warm', 'two-blobs', 'latency', 'lazy', 'node', 'page', 'scale', 'replicate', 'convert'];
 const RESULTS = join(import.meta.dirname, 'RESULTS.md');
 
-const wanted = process.argv.slice(2);
-const unknown = wanted.filter((name) => !PARTS.includes(name));
-if (unknown.length > 0) {
-  console.error(`unknown part ${unknown.join(', ')}; there are ${PARTS.join(', ')}`);
-  process.exit(2);
-}
+const USAGE = `Runs the parts one after another and writes their tables into RESULTS.md, each between its two marks. Parts are programs of this folder
+that print markdown on standard output, and have options of their own. As root, on a machine that does nothing else.
+  npm run bench -- [PART…]
+Parts: ${PARTS.join(', ')}`;
+
+const wanted = scriptArguments(USAGE, { allowPositionals: true }, ({ positionals }) =>
+  readNames('part', positionals.length === 0 ? undefined : positionals, PARTS),
+);
 if (spawnSync('bash', [join(import.meta.dirname, 'setup.sh')], { stdio: 'inherit' }).status !== 0) process.exit(1);
-for (const part of wanted.length === 0 ? PARTS : wanted) {
+for (const part of wanted) {
   console.error(`# ${part}`);
   record(part, await output(part));
 }

@@ -1,19 +1,22 @@
-import { parseArgs } from 'node:util';
 import { CleanupStack } from '../support/cleanup.ts';
 import { startDockerRegistry } from '../support/docker-registry.ts';
 import { type Agent, bootstrapOf, makeSwarmKey, startAgent } from '../support/layerswarm.ts';
 import { pushImage } from '../support/registry-content.ts';
 import { blobsForThreads } from '../support/thread-blobs.ts';
 import { startMeter, totalCpu, type Cost } from './threads.ts';
+import { readNumber, scriptArguments } from '../support/script-arguments.ts';
 
-// Two blobs at once, each for a bulk thread of its own, with one and with two threads a node, in turns: what a peer holds, and from the origin.
-//   node test/bench/two-blobs.ts [--mib 512] [--rounds 5]
-// CPU is user and system of all threads of the receiver, and of the sender; `busiest` is of the one thread that had the most, which on a machine
-// that does nothing else is the least that it can take. Each row is the round with the median time.
+const USAGE = `Two blobs at once, each for a bulk thread of its own, with one and with two threads a node, in turns: what a peer holds, and from the origin.
+  node test/bench/two-blobs.ts [--mib 512] [--rounds 5]
+CPU is user and system of all threads of the receiver, and of the sender; 'busiest' is of the one thread that had the most, which on a machine
+that does nothing else is the least that it can take. Each row is the round with the median time.`;
 
 const THREADS = [1, 2];
-const { values } = parseArgs({ options: { mib: { type: 'string', default: '512' }, rounds: { type: 'string', default: '5' } } });
-const blobBytes = Number(values.mib) * 1024 * 1024;
+const OPTIONS = { options: { mib: { type: 'string', default: '512' }, rounds: { type: 'string', default: '5' } } } as const;
+const { blobBytes, roundCount } = scriptArguments(USAGE, OPTIONS, ({ values }) => ({
+  blobBytes: readNumber('--mib', values.mib, 1) * 1024 * 1024,
+  roundCount: readNumber('--rounds', values.rounds, 1),
+}));
 const GIB = 2 ** 30;
 
 interface Round {
@@ -34,7 +37,7 @@ try {
     await holder.cliOk(['pull', 'bench/two:v1']);
     holders.push(holder);
   }
-  for (let i = 0; i < Number(values.rounds); i++) {
+  for (let i = 0; i < roundCount; i++) {
     for (const [t, threads] of THREADS.entries()) {
       for (const holder of [holders[t]!, undefined]) {
         const what = `${holder === undefined ? 'from the origin' : 'from a peer'} | ${threads}`;

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { makeCertificateAuthority } from '../support/certificate.ts';
 import { type Cleanup, CleanupStack } from '../support/cleanup.ts';
 import { startDockerRegistry } from '../support/docker-registry.ts';
@@ -11,9 +10,10 @@ import { pushImage } from '../support/registry-content.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { cpuSecondsOf } from './cpu.ts';
+import { readNumber, scriptArguments } from '../support/script-arguments.ts';
 
-// What peers hold, pulled over loopback: MB/s, and CPU-seconds per GiB on each side.
-//   node test/bench/warm.ts [--mib 1024] [--rounds 3]
+const USAGE = `What peers hold, pulled over loopback: MB/s, and CPU-seconds per GiB on each side.
+  node test/bench/warm.ts [--mib 1024] [--rounds 3]`;
 
 interface Row {
   readonly what: string;
@@ -22,8 +22,11 @@ interface Row {
   readonly senderCpu: number | undefined;
 }
 
-const { values } = parseArgs({ options: { mib: { type: 'string', default: '1024' }, rounds: { type: 'string', default: '3' } } });
-const size = Number(values.mib) * 1024 * 1024;
+const OPTIONS = { options: { mib: { type: 'string', default: '1024' }, rounds: { type: 'string', default: '3' } } } as const;
+const { size, rounds } = scriptArguments(USAGE, OPTIONS, ({ values }) => ({
+  size: readNumber('--mib', values.mib, 1) * 1024 * 1024,
+  rounds: readNumber('--rounds', values.rounds, 1),
+}));
 const cleanup = new CleanupStack();
 try {
   const origin = await startDockerRegistry(cleanup);
@@ -98,7 +101,7 @@ async function best(measures: readonly (() => Promise<Row>)[]): Promise<Row[]> {
   const rows: Row[] = [];
   for (const measure of measures) {
     const taken: Row[] = [];
-    for (let round = 0; round < Number(values.rounds); round++) taken.push(await measure());
+    for (let round = 0; round < rounds; round++) taken.push(await measure());
     rows.push(taken.sort((a, b) => a.receiverCpu - b.receiverCpu)[0]!);
     process.stderr.write(`${JSON.stringify(rows.at(-1))}\n`);
   }

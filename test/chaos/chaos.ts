@@ -2,31 +2,43 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { CleanupStack } from '../support/cleanup.ts';
 import { makeOriginImages } from './origin-images.ts';
 import { drawPlan, type Plan, readPlan, stepText, without } from './plan.ts';
 import { play } from './play.ts';
 import { shrink } from './shrink.ts';
+import { readNumber, scriptArguments } from '../support/script-arguments.ts';
 
-// Breaks real agents in network namespaces by random schedules, and looks whether what must hold did. As root.
-//   npm run chaos -- [--runs 10] [--seed N] [--plan FILE] [--liars] [--without KIND…] [--patience 1] [--shrink 8] [--out DIR]
-// Run i has the seed N + i: a run that failed is had again by its own seed, or by the plan that it leaves in DIR with what all nodes said.
+const USAGE = `Breaks real agents in network namespaces by random schedules, and looks whether what must hold did. As root.
+  npm run chaos -- [--runs 10] [--seed N] [--plan FILE] [--liars] [--without KIND…] [--patience 1] [--shrink 8] [--out DIR]
+Run i has the seed N + i: a run that failed is had again by its own seed, or by the plan that it leaves in DIR with what all nodes said.`;
 
-const { values } = parseArgs({
+const OPTIONS = {
   options: {
     runs: { type: 'string', default: '10' },
     seed: { type: 'string' },
     plan: { type: 'string' },
     liars: { type: 'boolean' },
-    without: { type: 'string', multiple: true, default: [] },
+    without: { type: 'string', multiple: true },
     patience: { type: 'string', default: '1' },
     shrink: { type: 'string', default: '8' },
     out: { type: 'string', default: join(tmpdir(), 'layerswarm-chaos') },
   },
+} as const;
+const { plans, patience, shrinkRuns, out } = scriptArguments(USAGE, OPTIONS, ({ values }) => {
+  const runs = readNumber('--runs', values.runs);
+  const firstSeed = readNumber('--seed', values.seed ?? String(Date.now() % 2 ** 32));
+  const drawn = values.liars === true ? { withLiars: true } : {};
+  const given = values.plan === undefined ? undefined : readFileSync(values.plan, 'utf8');
+  return {
+    plans: Array.from({ length: runs }, (_, i) =>
+      given === undefined ? without(drawPlan(firstSeed + i, drawn), values.without ?? []) : readPlan(given),
+    ),
+    patience: readNumber('--patience', values.patience),
+    shrinkRuns: readNumber('--shrink', values.shrink),
+    out: values.out,
+  };
 });
-const FIRST_SEED = Number(values.seed ?? Date.now() % 2 ** 32);
-const patience = Number(values.patience);
 // Agents start in half the time when what they compile is kept.
 process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'layerswarm-chaos-cache');
 /** Milliseconds that an interrupted schedule has to find out that its world is gone. */
@@ -52,12 +64,6 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 try {
-  const plans =
-    values.plan === undefined
-      ? Array.from({ length: Number(values.runs) }, (_, i) =>
-          without(drawPlan(FIRST_SEED + i, values.liars === true ? { withLiars: true } : {}), values.without),
-        )
-      : Array.from({ length: Number(values.runs) }, () => readPlan(readFileSync(values.plan!, 'utf8')));
   const images = await makeOriginImages(cleanup, [...new Set(plans.flatMap((plan) => plan.images))]);
   const playOnce = async (plan: Plan): Promise<readonly string[]> => {
     // Nothing is begun any more: the process ends when what runs is taken back.
@@ -86,8 +92,8 @@ try {
     for (const step of plan.steps) console.log(`  ${stepText(step)}`);
     if ((await playOnce(plan)).length === 0) continue;
     failures += 1;
-    if (Number(values.shrink) === 0) continue;
-    const smallest = await shrink(plan, async (candidate) => (await playOnce(candidate)).length > 0, Number(values.shrink));
+    if (shrinkRuns === 0) continue;
+    const smallest = await shrink(plan, async (candidate) => (await playOnce(candidate)).length > 0, shrinkRuns);
     console.log(
       `  the smallest plan of seed ${plan.seed} that failed: ${keep(smallest, [], [], 'smallest-')}\n${smallest.steps.map((step) => `    ${stepText(step)}`).join('\n')}`,
     );
@@ -100,7 +106,7 @@ if (failures > 0) process.exitCode = 1;
 
 /** Path of the plan's file. */
 function keep(plan: Plan, broken: readonly string[], logs: readonly string[], prefix = ''): string {
-  const folder = join(values.out, `${prefix}${plan.seed}`);
+  const folder = join(out, `${prefix}${plan.seed}`);
   mkdirSync(folder, { recursive: true });
   const file = join(folder, 'plan.json');
   writeFileSync(file, JSON.stringify(plan, undefined, 2));

@@ -1,24 +1,32 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { inputName, type FuzzJob, type FuzzReport } from './fuzz-worker.ts';
 import { TARGETS } from './targets.ts';
+import { readNames, readNumber, scriptArguments } from '../support/script-arguments.ts';
 
-// Looks for inputs that a parser of foreign bytes breaks at: guided by what of its code each input reaches.
-//   npm run fuzz -- [--seconds 600] [--seed N] [--target NAME…] [--keep]
-// --keep writes what reaches all that was reached to test/fuzz/corpus. What was found is in test/fuzz/found, and the exit code is 1.
+const USAGE = `Looks for inputs that a parser of foreign bytes breaks at: guided by what of its code each input reaches.
+  npm run fuzz -- [--seconds 600] [--seed N] [--target NAME…] [--keep]
+--keep writes what reaches all that was reached to test/fuzz/corpus. What was found is in test/fuzz/found, and the exit code is 1.`;
 
-const { values } = parseArgs({
+const OPTIONS = {
   options: {
     seconds: { type: 'string', default: '600' },
     seed: { type: 'string' },
     target: { type: 'string', multiple: true },
     keep: { type: 'boolean', default: false },
   },
-});
-const SECONDS = Number(values.seconds);
-const SEED = Number(values.seed ?? Date.now() % 2 ** 32);
+} as const;
+const { targets, keep, seconds, firstSeed } = scriptArguments(USAGE, OPTIONS, ({ values }) => ({
+  targets: readNames(
+    '--target',
+    values.target,
+    TARGETS.map(({ name }) => name),
+  ),
+  keep: values.keep,
+  seconds: readNumber('--seconds', values.seconds),
+  firstSeed: readNumber('--seed', values.seed ?? String(Date.now() % 2 ** 32)),
+}));
 /** A thread that used so much CPU, in milliseconds, since it last told something is taken to hang. It tells something each second. */
 const HANG_CPU_MS = 30_000;
 const LOOK_MS = 5000;
@@ -40,11 +48,9 @@ interface Outcome {
   readonly found: number;
 }
 
-const wanted = TARGETS.filter(({ name }) => values.target === undefined || values.target.includes(name));
-if (wanted.length === 0) throw new Error(`no such target; there are: ${TARGETS.map(({ name }) => name).join(', ')}`);
-console.log(`seed ${SEED}, ${SECONDS} s each`);
+console.log(`seed ${firstSeed}, ${seconds} s each`);
 const outcomes: Outcome[] = [];
-for (const [i, { name }] of wanted.entries()) outcomes.push(await fuzz(name, SEED + i));
+for (const [i, name] of targets.entries()) outcomes.push(await fuzz(name, firstSeed + i));
 console.log(
   `\n| parser | runs | places reached | inputs kept | found |\n|---|---|---|---|---|\n${outcomes.map(({ target, runs, places, inputs, found }) => `| ${target} | ${runs.toLocaleString('en')} | ${places} | ${inputs} | ${found} |`).join('\n')}`,
 );
@@ -54,7 +60,7 @@ async function fuzz(target: string, seed: number): Promise<Outcome> {
   const folder = join(CORPUS, target);
   mkdirSync(folder, { recursive: true });
   const current = new SharedArrayBuffer(4 + MAX_INPUT_BYTES);
-  const job: FuzzJob = { target, seed, seconds: SECONDS, corpus: folder, current };
+  const job: FuzzJob = { target, seed, seconds, corpus: folder, current };
   const worker = new Worker(new URL('./fuzz-worker.ts', import.meta.url), {
     workerData: job,
     resourceLimits: { maxOldGenerationSizeMb: MEMORY_MB },
@@ -97,7 +103,7 @@ async function fuzz(target: string, seed: number): Promise<Outcome> {
     if (message.kind !== 'done') return;
     const kept = message.corpus.filter(({ length }) => length <= MAX_KEPT_BYTES).slice(0, MAX_KEPT);
     progress = { ...message, inputs: kept.length };
-    if (!values.keep) return;
+    if (!keep) return;
     for (const name of readdirSync(folder)) if (!name.startsWith(ONCE_FOUND)) rmSync(join(folder, name));
     for (const input of kept) writeFileSync(join(folder, inputName(input)), input);
   });
