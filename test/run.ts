@@ -8,6 +8,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { stageProgram } from '../config/release/program.ts';
 import { findLastingLeaks, type RunMarks } from './runner/leaks.ts';
 import { runAgain, runSideBySide, runTogether } from './runner/suite.ts';
 import type { TestResult } from './runner/tap.ts';
@@ -21,6 +22,7 @@ const MOST_TOLD_AGAIN = 20;
 const MOST_FLAKY = 5;
 const E2E_OPTIONS = ['--serial', '--timeout=5m'];
 const E2E_AT_ONCE = 2;
+const root = join(import.meta.dirname, '..');
 const isCI = process.env['CI'] === 'true';
 const id = `lsw${process.pid.toString(36)}${Math.floor(Math.random() * 46_656).toString(36)}`;
 const marks: RunMarks = { id, tempDir: join(tmpdir(), id) };
@@ -48,8 +50,12 @@ const PARTS: Record<string, () => Promise<void>> = {
     await command('format', 'oxfmt', ['--check', ...['src', 'test', 'config'].map((folder) => `${folder}/**/*.ts`)]);
   },
   unit: () => suite('test/unit', [], (onResult) => runTogether(runLines, 'test/unit', [], 15 * MINUTE, onResult)),
-  e2e: () =>
-    suite('test/e2e', E2E_OPTIONS, (onResult) => runSideBySide(runLines, 'test/e2e', E2E_OPTIONS, E2E_AT_ONCE, 10 * MINUTE, onResult)),
+  e2e: async () => {
+    await built();
+    await suite('test/e2e', E2E_OPTIONS, (onResult) =>
+      runSideBySide(runLines, 'test/e2e', E2E_OPTIONS, E2E_AT_ONCE, 10 * MINUTE, onResult),
+    );
+  },
 };
 
 function report({ title, outcome, detail }: Pick<TestResult, 'title' | 'outcome' | 'detail'>, seconds?: number): void {
@@ -69,6 +75,21 @@ async function command(title: string, file: string, args: readonly string[], dea
   const result = { title, outcome: code === 0 ? 'passed' : 'failed', detail: code === 0 ? [] : lines.slice(-200) } as const;
   report(result, (performance.now() - begin) / 1000);
   if (code !== 0) failures.push(result);
+}
+
+/** One test: the program can be built. What is tested end to end is that, and not the sources. */
+async function built(): Promise<void> {
+  const begin = performance.now();
+  const title = 'the program, built as for a release';
+  try {
+    await stageProgram(root, join(marks.tempDir, 'release'));
+    environment['SWARM_TEST_PROGRAM'] = join(marks.tempDir, 'release/lib/layerswarm/dist/cli/main.js');
+    report({ title, outcome: 'passed', detail: [] }, (performance.now() - begin) / 1000);
+  } catch (error) {
+    const result = { title, outcome: 'failed', detail: String(error).split('\n') } as const;
+    report(result);
+    failures.push(result);
+  }
 }
 
 /** Failures are tried again, alone: a machine that was busy elsewhere for a moment is no defect. What passes only then is named and counted. */
