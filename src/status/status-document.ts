@@ -103,6 +103,8 @@ export interface OriginStatus {
   readonly bytes: number;
   /** When it last did what it was asked; null before the first time since the start. */
   readonly reachedAt: string | null;
+  /** As a registry's; empty where this node is the origin. */
+  readonly answers: Readonly<Record<string, number>>;
 }
 
 /** What the swarm's operator signed for all nodes. */

@@ -27,8 +27,8 @@ export interface BlobOrigin extends Pick<Origin, 'url' | 'blobSize' | 'readBlob'
   readonly ranges?: RangeUse;
   /** How the bulk thread reads its blobs; absent where that is over a member's lane. */
   readonly reads?: RemoteReads;
-  /** So many bytes of blobs were read from it by other ways than `readBlob`. */
-  readElsewhere?(bytes: number): void;
+  /** So many bytes of blobs were read from it by other ways than `readBlob`. `answers`: what it gave there that its client did not see. */
+  readElsewhere?(bytes: number, answers: Readonly<Record<string, number>>): void;
 }
 
 export interface BlobRequest {

@@ -42,6 +42,7 @@ export const statusSample: StatusDocument = {
     reason: null,
     bytes: 1000,
     reachedAt: SINCE,
+    answers: { 200: 7, timeout: 1 },
   },
   charter: {
     swarm: 'prod',

@@ -271,7 +271,7 @@ export class NodeView implements StatusSource {
     const { current, conflict, reason: why } = origins.state;
     const health = origins.get()?.health;
     const reason = why ?? health?.reason ?? null;
-    const seen = { bytes: health?.bytes ?? 0, reachedAt: isoTime(health?.reachedAt) };
+    const seen = { bytes: health?.bytes ?? 0, reachedAt: isoTime(health?.reachedAt), answers: Object.fromEntries(health?.answers ?? []) };
     if (current === undefined)
       return { url: null, source: 'none', name: null, state: conflict === undefined ? 'unknown' : 'conflict', reason, ...seen };
     const state = conflict === undefined ? (health?.state ?? 'unknown') : 'conflict';

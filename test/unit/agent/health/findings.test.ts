@@ -11,6 +11,7 @@ const origin = (changes: Partial<OriginStatus>): OriginStatus => ({
   reason: null,
   bytes: 0,
   reachedAt: '2026-01-01T00:00:00.000Z',
+  answers: {},
   ...changes,
 });
 const MIB = 2 ** 20;
