@@ -110,6 +110,6 @@ export interface TransferStatus {
   readonly retries: number;
   readonly state: 'finding' | 'fetching' | 'verifying' | 'done' | 'failed';
   readonly startedAt: number;
-  /** What came from where, as `makeStrip` has it, with `fromPeers` as the list; undefined while there are no pieces. */
+  /** What came from where, as `makeStrip` has it, with `fromPeers` as the list; undefined while there are no pieces, and where it was here already. */
   readonly strip?: Uint8Array | undefined;
 }

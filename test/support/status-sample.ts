@@ -208,6 +208,10 @@ export const receiptSample: Receipt = {
       verifySeconds: 0.125,
       stalls: 1,
       retries: 2,
+      strip: [
+        ['origin', 16],
+        [0, 32],
+      ],
     },
   ],
 };
