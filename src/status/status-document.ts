@@ -192,12 +192,12 @@ export interface MembershipStatus {
   readonly unknownMessages: number;
   /** Hosts that showed another swarm key in the last hour, the latest first. */
   readonly strangers: readonly StrangerStatus[];
-  /** Members that lately gave far less than others did. */
+  /** Members that lately gave far less than others did, or very little where nobody else gave (`othersBytesPerSecond` is null). */
   readonly slow: readonly {
     readonly peerId: string;
     readonly name: string;
     readonly bytesPerSecond: number;
-    readonly othersBytesPerSecond: number;
+    readonly othersBytesPerSecond: number | null;
   }[];
   /** Peers that were banned since the start, by reason. */
   readonly bansByReason: Readonly<Record<string, number>>;

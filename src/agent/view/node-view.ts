@@ -36,7 +36,7 @@ import { isoTime, servedRegistries } from '../origins/served-registries.ts';
 import type { StoreHealth } from '../health/store-health.ts';
 
 export interface NodeViewParts {
-  readonly config: Pick<AgentConfig, 'data' | 'name' | 'zone'>;
+  readonly config: Pick<AgentConfig, 'data' | 'name' | 'zone' | 'limits'>;
   readonly rules: Pick<SwarmRules, 'aliases' | 'exclude'>;
   /** undefined where the configuration names no operator. */
   readonly charter: Pick<FollowedCharter, 'status'> | undefined;
@@ -218,17 +218,23 @@ export class NodeView implements StatusSource {
 
   #membership(): MembershipStatus {
     const { exchange, network, peers, keyIds } = this.#parts;
+    const { limits } = this.#parts.config;
     const { handshakes } = network;
     const { invalidMessages, helloTimeouts, queueOverflows, silent, unknownMessages } = network.counts();
     return {
       keyIds,
       slow: exchange
         .slowPeers()
+        // one alone gives no more than this node takes
+        .filter(
+          ({ othersBytesPerSecond, bytesPerSecond }) =>
+            othersBytesPerSecond !== undefined || limits.download === 0 || bytesPerSecond < limits.download / 8,
+        )
         .map(({ peerId, bytesPerSecond, othersBytesPerSecond }) => ({
           peerId,
           name: peers.of(peerId),
           bytesPerSecond,
-          othersBytesPerSecond,
+          othersBytesPerSecond: othersBytesPerSecond ?? null,
         })),
       bansByReason: Object.fromEntries(network.banCounts()),
       handshakeFailures: { ...handshakes.failures },

@@ -73,6 +73,16 @@ const FINDINGS: readonly (readonly [title: string, finding: Finding, level: Find
     /1 member is connected; a node at 10\.0\.0\.11 has another swarm key$/,
   ],
   [
+    'a member that gives very little, and nobody else anything',
+    findMembers({
+      ...members,
+      peers: [{ name: 'x' }],
+      slow: [{ peerId: 'p', name: 'node-7', bytesPerSecond: 2 ** 15, othersBytesPerSecond: null }],
+    }),
+    'ok',
+    /^1 member is connected; node-7 is slow: it gives 32\.0 KiB\/s$/,
+  ],
+  [
     'members, one of them slow',
     findMembers({
       ...members,
