@@ -13,6 +13,7 @@ import { PieceLayout } from './core/piece-layout.ts';
 import { DownloadSession } from './download-session.ts';
 import type { ExchangeStore } from './exchange-store.ts';
 import { OriginAccess } from './origin-access.ts';
+import { makeStrip } from './core/strip.ts';
 import type { PeerRates } from './peer-rates.ts';
 import type { Statement } from './statement.ts';
 import type { Strikes } from './strikes.ts';
@@ -36,8 +37,10 @@ export interface TransferContext {
   broughtWrong(peer: string, pieces: number): void;
 }
 
-/** Bounds how often all bytes are gathered and turn out wrong before the blob is given up. */
-const MAX_SETTLEMENTS = 8;
+/** All bytes were gathered and turned out wrong: how often that may find nobody who brought them before the blob is given up, … */
+const MAX_FRUITLESS = 8;
+/** … and how often at all, since members may come anew as often as they like. */
+const MAX_SETTLEMENTS = 64;
 
 type State =
   | { readonly kind: 'finding' }
@@ -66,6 +69,9 @@ export class Transfer {
   #size: number | undefined;
   #isOver = false;
   #settlements = 0;
+  #fruitless = 0;
+  /** Of a session that is over. */
+  #strip: Uint8Array | undefined;
   readonly #say: Say | undefined;
   readonly #joins: CrowdJoins;
   readonly #finding: BlobFinding;
@@ -167,7 +173,7 @@ export class Transfer {
       haveBytes: 'partial' in state ? state.partial.haveBytes() : whole,
       state: state.kind,
       ...moved,
-      strip: this.#session()?.strip(moved.fromPeers.keys()),
+      strip: this.#session()?.strip(moved.fromPeers.keys()) ?? this.#strip,
     };
   }
 
@@ -308,13 +314,15 @@ export class Transfer {
     const { partial, session } = this.#state;
     this.#state = { kind: 'verifying', partial, session };
     while (partial.verdict !== true) {
-      if (++this.#settlements > MAX_SETTLEMENTS) {
+      if (++this.#settlements > MAX_SETTLEMENTS || this.#fruitless >= MAX_FRUITLESS) {
         throw new LayerswarmError(
           'verification-failed',
           `the bytes of ${this.digest.toString()} that the swarm and the origin give do not have that digest`,
         );
       }
+      const { suspects } = session.verifier;
       await session.verifier.settle();
+      if (session.verifier.suspects === suspects) this.#fruitless += 1;
       if (partial.haveBytes() < partial.size) {
         this.#state = { kind: 'fetching', partial, session };
         session.wake();
@@ -325,6 +333,7 @@ export class Transfer {
     await session.verifier.proven();
     session.verifier.stop();
     await partial.commit();
+    this.#strip = session.strip(this.meter.snapshot().fromPeers.keys());
     session.close();
     this.#context.proven(session.download.layout.pieceCount);
     await this.#finish();
@@ -335,6 +344,7 @@ export class Transfer {
     if (found === undefined || this.#state.kind !== 'finding') return false;
     this.#foundSize(found.bytes.length);
     this.meter.fromPeer(found.peer, found.bytes.length);
+    this.#strip = makeStrip(1, () => ({ peer: found.peer }), [found.peer]);
     await this.#writeWhole(found.bytes);
     return true;
   }
@@ -382,7 +392,9 @@ export class Transfer {
     if (this.#state.kind === 'done' || this.#state.kind === 'failed') return;
     const { network } = this.#context;
     const partial = 'partial' in this.#state ? this.#state.partial : undefined;
-    this.#session()?.close();
+    const session = this.#session();
+    this.#strip = session?.strip(this.meter.snapshot().fromPeers.keys());
+    session?.close();
     this.#state = { kind: 'failed', error };
     this.#sayEnd('a blob is given up', error);
     this.#sized.reject(error);

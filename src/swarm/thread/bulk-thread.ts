@@ -79,7 +79,7 @@ const NOTHING_YET: ProgressReport = {
   fromPeersBytes: 0,
   toPeersBytes: 0,
   verifiedPieces: 0,
-  activity: { leases: 0, reads: 0, sending: 0, waiting: 0 },
+  activity: { leases: 0, reads: 0, sending: 0, waiting: 0, coordinated: 0, bulkStrangers: 0 },
   slow: [],
   lanes: [],
   overShare: 0,

@@ -65,9 +65,15 @@ const sessions = new LaneSessions({
   bandwidth,
   slots: { memory: shared.slots, thread, threads },
 });
-const progress = new ProgressReports(exchange, sessions, origins, (report) => {
-  main.notify('progress', report);
-});
+const progress = new ProgressReports(
+  exchange,
+  sessions,
+  origins,
+  () => port?.strangers ?? 0,
+  (report) => {
+    main.notify('progress', report);
+  },
+);
 const fetches = new WorkerFetches(exchange, origins, progress);
 let port: BulkPort | undefined;
 
