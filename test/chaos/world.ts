@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import type { Cleanup, CleanupStack } from '../support/cleanup.ts';
+import { SOURCE_MAIN } from '../support/cli.ts';
 import { type DockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
 import { mountFailingDisk } from '../support/failing-disk.ts';
 import { makeSwarmKey } from '../support/layerswarm.ts';
@@ -90,6 +91,7 @@ export async function makeWorld(cleanup: CleanupStack, plan: Plan, images: Origi
             .slice(0, 3)
             .map(({ address }) => `${address}:${SWARM_PORT}`),
           nodeArgs: liar === undefined ? [] : ['--import', `${LIAR}?${query.toString()}`],
+          ...(liar === undefined ? {} : { main: SOURCE_MAIN }),
         },
       }),
     );

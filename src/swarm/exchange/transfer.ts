@@ -13,6 +13,7 @@ import { PieceLayout } from './core/piece-layout.ts';
 import { DownloadSession } from './download-session.ts';
 import type { ExchangeStore } from './exchange-store.ts';
 import { OriginAccess } from './origin-access.ts';
+import { makeStrip } from './core/strip.ts';
 import type { PeerRates } from './peer-rates.ts';
 import type { Statement } from './statement.ts';
 import type { Strikes } from './strikes.ts';
@@ -69,6 +70,8 @@ export class Transfer {
   #isOver = false;
   #settlements = 0;
   #fruitless = 0;
+  /** Of a session that is over. */
+  #strip: Uint8Array | undefined;
   readonly #say: Say | undefined;
   readonly #joins: CrowdJoins;
   readonly #finding: BlobFinding;
@@ -170,7 +173,7 @@ export class Transfer {
       haveBytes: 'partial' in state ? state.partial.haveBytes() : whole,
       state: state.kind,
       ...moved,
-      strip: this.#session()?.strip(moved.fromPeers.keys()),
+      strip: this.#session()?.strip(moved.fromPeers.keys()) ?? this.#strip,
     };
   }
 
@@ -330,6 +333,7 @@ export class Transfer {
     await session.verifier.proven();
     session.verifier.stop();
     await partial.commit();
+    this.#strip = session.strip(this.meter.snapshot().fromPeers.keys());
     session.close();
     this.#context.proven(session.download.layout.pieceCount);
     await this.#finish();
@@ -340,6 +344,7 @@ export class Transfer {
     if (found === undefined || this.#state.kind !== 'finding') return false;
     this.#foundSize(found.bytes.length);
     this.meter.fromPeer(found.peer, found.bytes.length);
+    this.#strip = makeStrip(1, () => ({ peer: found.peer }), [found.peer]);
     await this.#writeWhole(found.bytes);
     return true;
   }
@@ -387,7 +392,9 @@ export class Transfer {
     if (this.#state.kind === 'done' || this.#state.kind === 'failed') return;
     const { network } = this.#context;
     const partial = 'partial' in this.#state ? this.#state.partial : undefined;
-    this.#session()?.close();
+    const session = this.#session();
+    this.#strip = session?.strip(this.meter.snapshot().fromPeers.keys());
+    session?.close();
     this.#state = { kind: 'failed', error };
     this.#sayEnd('a blob is given up', error);
     this.#sized.reject(error);
