@@ -49,6 +49,7 @@ export async function play(
       `everything is pulled after ${seconds().toFixed(0)} s; the slowest pull, ${slowest === undefined ? 'none' : `of image ${slowest.image} by ${slowest.node.name} (${slowest.manner}), took ${slowest.result.seconds.toFixed(1)} s`}`,
     );
     const broken = await judge(world, plan, pulls, before, patience);
+    log(`everything is judged after ${seconds().toFixed(0)} s`);
     return { broken, seconds: seconds(), logs: logsOf() };
   } catch (error) {
     return {

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { symlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -41,11 +42,14 @@ export async function makeWorld(cleanup: CleanupStack, plan: Plan, images: Origi
   const line = { uplink: plan.rate, downlink: plan.rate };
   const originHost = await network.addHost('origin', line);
   const strangerHost = await network.addHost('stranger', line);
+  // The images are shared by all worlds, what else a registry writes is not.
+  const originFolder = tempDir(cleanup, 'chaos-registry');
+  symlinkSync(join(images.folder, 'data'), join(originFolder, 'data'));
   let registry: DockerRegistry | undefined;
   const startOrigin = async (): Promise<void> => {
     if (cleanup.isOver) return;
     registry ??= await startDockerRegistry(cleanup, {
-      folder: images.folder,
+      folder: originFolder,
       host: '127.0.0.1',
       port: REGISTRY_PORT,
       netns: originHost.netns,
