@@ -81,7 +81,7 @@ try {
         },
       }),
   );
-  for (const node of nodes) await node.start();
+  for (const node of nodes) if (!interrupted.signal.aborted) await node.start();
   const client = startClient(names);
   const begun = performance.now();
   for (let minute = 1; minute <= Number(values.minutes) && !interrupted.signal.aborted; minute++) {
