@@ -6,6 +6,8 @@ import { parseArgs } from 'node:util';
 import { CleanupStack } from '../support/cleanup.ts';
 import { inParallel } from '../../src/async/in-parallel.ts';
 import { cpuSecondsOf } from '../bench/cpu.ts';
+import { releasedProgram } from '../support/released-program.ts';
+import { tempDir } from '../support/temp-dir.ts';
 import { makeOriginImages, type OriginImages } from './origin-images.ts';
 import { drawPlan, type Plan, readPlan, stepText, without } from './plan.ts';
 import { play } from './play.ts';
@@ -66,9 +68,10 @@ try {
           without(drawPlan(FIRST_SEED + i, values.liars === true ? { withLiars: true } : {}), values.without),
         )
       : Array.from({ length: Number(values.runs) }, () => readPlan(readFileSync(values.plan!, 'utf8')));
+  const main = await releasedProgram(join(import.meta.dirname, '../..'), join(tempDir(cleanup, 'chaos-program'), 'release'));
   const images = await makeOriginImages(cleanup, [...new Set(plans.flatMap((plan) => plan.images))]);
   await inParallel(Number(values['at-once']), plans, async (plan) => {
-    await playPlan(plan, images);
+    await playPlan(plan, images, main);
   });
   const seconds = (performance.now() - begun) / 1000;
   const cpu = cpuSecondsOf([process.pid]);
@@ -80,7 +83,7 @@ try {
 }
 if (failures > 0) process.exitCode = 1;
 
-async function playPlan(plan: Plan, images: OriginImages): Promise<void> {
+async function playPlan(plan: Plan, images: OriginImages, main: string): Promise<void> {
   // What is said of one stands together, also where several are played at once.
   const lines = [
     `seed ${plan.seed}: ${plan.nodes} nodes at ${plan.rate / 1e6} Mbit/s, images ${plan.images.join(', ')}${plan.tokenMs === undefined ? '' : `, tokens for ${plan.tokenMs} ms`}${plan.auto.length === 0 ? '' : `, auto ${plan.auto.join(', ')}`}${plan.liars.map(({ node, lies }) => `, node ${node} lies (${lies.join(', ')})`).join('')}`,
@@ -95,6 +98,7 @@ async function playPlan(plan: Plan, images: OriginImages): Promise<void> {
     const own = new CleanupStack();
     running.add(own);
     const playing = play(candidate, images, {
+      main,
       patience,
       cleanup: own,
       log: (line) => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import type { Cleanup, CleanupStack } from '../support/cleanup.ts';
-import { SOURCE_MAIN } from '../support/cli.ts';
+import { MAIN, SOURCE_MAIN } from '../support/cli.ts';
 import { type DockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
 import { mountFailingDisk } from '../support/failing-disk.ts';
 import { makeSwarmKey } from '../support/layerswarm.ts';
@@ -37,7 +37,7 @@ export interface World {
   startOrigin(): Promise<void>;
 }
 
-export async function makeWorld(cleanup: CleanupStack, plan: Plan, images: OriginImages): Promise<World> {
+export async function makeWorld(cleanup: CleanupStack, plan: Plan, images: OriginImages, main = MAIN): Promise<World> {
   const network = await TestNetwork.create(cleanup);
   const line = { uplink: plan.rate, downlink: plan.rate };
   const originHost = await network.addHost('origin', line);
@@ -91,7 +91,8 @@ export async function makeWorld(cleanup: CleanupStack, plan: Plan, images: Origi
             .slice(0, 3)
             .map(({ address }) => `${address}:${SWARM_PORT}`),
           nodeArgs: liar === undefined ? [] : ['--import', `${LIAR}?${query.toString()}`],
-          ...(liar === undefined ? {} : { main: SOURCE_MAIN }),
+          // the lies are put into modules as they are loaded
+          main: liar === undefined ? main : SOURCE_MAIN,
         },
       }),
     );
