@@ -10,6 +10,7 @@ import { CleanupStack } from '../support/cleanup.ts';
 import { startDockerRegistry } from '../support/docker-registry.ts';
 import { makeSwarmKey } from '../support/layerswarm.ts';
 import { TestNetwork } from '../support/netns.ts';
+import { releasedProgram } from '../support/released-program.ts';
 import { pushImage } from '../support/registry-content.ts';
 import { writeTar } from '../support/tar-file.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -57,6 +58,7 @@ writeFileSync(samplesFile, `${COLUMNS.join(',')}\n`);
 const samples: Sample[] = [];
 const problems: string[] = [];
 try {
+  const main = await releasedProgram(join(import.meta.dirname, '../..'), join(tempDir(cleanup, 'soak-program'), 'release'));
   const network = await TestNetwork.create(cleanup);
   const originHost = await network.addHost('origin');
   const clientHost = await network.addHost('clients');
@@ -73,6 +75,7 @@ try {
         isLiar: false,
         disk: undefined,
         agent: {
+          main,
           data: join(tempDir(cleanup, `soak${index}`), 'data'),
           origin: `http://${originHost.address}:5000`,
           swarmKey,
@@ -81,7 +84,7 @@ try {
         },
       }),
   );
-  for (const node of nodes) await node.start();
+  for (const node of nodes) if (!interrupted.signal.aborted) await node.start();
   const client = startClient(names);
   const begun = performance.now();
   for (let minute = 1; minute <= Number(values.minutes) && !interrupted.signal.aborted; minute++) {

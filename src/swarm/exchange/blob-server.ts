@@ -18,6 +18,8 @@ export interface BlobServerOptions {
   mayShare(blob: Digest): Promise<boolean> | boolean;
   /** Told the bytes that were asked for and are being sent. */
   sent(peerId: string, blob: Digest, bytes: number): void;
+  /** Told who asked for what is not here. Resolves when it may be answered. */
+  missed(peerId: string): Promise<void>;
 }
 
 const DOUBT_EVERY_MS = 60_000;
@@ -112,7 +114,10 @@ export class BlobServer implements LaneSource {
   async #readComplete(peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> {
     // Both at once: each may be a question to another thread.
     const [mayShare, open] = await Promise.all([this.#options.mayShare(blob), this.#open.use(blob)]);
-    if (open === undefined) return undefined;
+    if (open === undefined) {
+      await this.#options.missed(peerId);
+      return undefined;
+    }
     const { reader } = open;
     const release = (): void => {
       open.release();

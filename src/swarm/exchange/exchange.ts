@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
 import { BAN_REASONS } from '../network/ban-reasons.ts';
@@ -137,6 +138,11 @@ export class Exchange {
       transfer: (blob) => this.#active.get(blob.toString())?.transfer,
       mayShare: (blob) => this.#mayShare(blob),
       sent,
+      // The store was asked, which is on another thread.
+      missed: async (peerId) => {
+        const waitMs = this.#work.take(peerId, WORK.lookUp);
+        if (waitMs > 0) await delay(waitMs);
+      },
     });
     network.setLaneSource(this.server);
     this.#handleMessages(handle);

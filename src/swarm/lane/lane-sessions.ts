@@ -11,7 +11,7 @@ import { SessionLane } from './session-lane.ts';
 import { UploadSlots, type SharedSlots } from './upload-slots.ts';
 
 /** Requests and cancels, to one thread: whoever asks for pieces of 64 KiB one by one gets 500 MB in a second. */
-const ASKED_PER_SECOND: FrameRates = { peer: 8000, address: 32_000 };
+export const ASKED_PER_SECOND: FrameRates = { peer: 8000, address: 32_000 };
 
 export interface LaneSessionsOptions {
   readonly source: LaneSource;

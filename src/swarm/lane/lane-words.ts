@@ -11,9 +11,9 @@ import type { WordFrame } from './frame.ts';
 import { parseRoute, routesTo, type Route } from './route.ts';
 
 /** To one thread. */
-const WORDS_PER_SECOND: FrameRates = { peer: 2000, address: 8000 };
+export const WORDS_PER_SECOND: FrameRates = { peer: 2000, address: 8000 };
 /** A long word counts for more: it takes as much longer to read. An answer may be long, and only where it was asked for. */
-const WORD_BYTES = 1024;
+export const WORD_BYTES = 1024;
 /** Asks of one peer that are being answered at a time; over it, no more is read from it. */
 const MAX_HANDLING = 256;
 /** Whoever asks waits this long for a lane; the time for the answer begins when it is open. On a busy host a handshake takes its time. */
