@@ -264,7 +264,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
     runtimes,
     log: log.for('health'),
     strayErrors,
-    limits: () => limitsOf({ config, network, store, registry: registry.use, status: status?.connections }),
+    limits: () => limitsOf({ config, network, exchange, store, registry: registry.use, status: status?.connections }),
   });
   const jobs = new JobBoard(Date.now);
   const swarmView = await makeSwarmView({

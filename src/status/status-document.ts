@@ -52,7 +52,10 @@ export type LimitName =
   | 'eventListeners'
   | 'storeBytes'
   | 'files'
-  | 'heapBytes';
+  | 'heapBytes'
+  | 'bulkStrangers'
+  | 'coordinated'
+  | 'sending';
 
 /** Copies to other registries; empty where none are configured. */
 export interface ReplicationStatus {

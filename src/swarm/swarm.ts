@@ -85,6 +85,10 @@ export interface ExchangeActivity {
   /** Ranges that members asked for: those on their way, and those that wait for their turn. */
   readonly sending: number;
   readonly waiting: number;
+  /** Blobs that this node, as their coordinator, keeps books of. */
+  readonly coordinated: number;
+  /** Connections to the bulk port whose ticket has not come. */
+  readonly bulkStrangers: number;
 }
 
 /** Bytes moved since start, for metrics. */

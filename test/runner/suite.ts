@@ -66,10 +66,7 @@ export async function runSideBySide(
   await Promise.all(Array.from({ length: atOnce }, work));
 }
 
-/**
- * The files of these failures once more, one after the other. Returns the titles of those whose file had no failure now. AVA does not say in
- * which file of a suite an error came that no test caught: then all of them are run.
- */
+/** The files of these failures of `runSideBySide` once more, one after the other. Returns the titles of those whose file had no failure now. */
 export async function runAgain(
   runLines: RunLines,
   dir: string,
@@ -78,10 +75,11 @@ export async function runAgain(
 ): Promise<Set<string>> {
   const names = globSync(`${dir}/**/*.test.ts`).map((file) => nameOf(dir, file));
   const passed = new Set<string>();
-  for (const [name, ofFile] of Map.groupBy(titles, (title) => names.find((each) => title.startsWith(titlePrefix(each))))) {
-    const file = name === undefined ? `${dir}/**/*.test.ts` : `${dir}/${name}.test.ts`;
+  for (const name of names) {
+    const ofFile = titles.filter((title) => title.startsWith(titlePrefix(name)));
+    if (ofFile.length === 0) continue;
     let failures = 0;
-    await runFiles(runLines, file, options, 10 * MINUTE, '', ({ outcome }) => {
+    await runFiles(runLines, `${dir}/${name}.test.ts`, options, 10 * MINUTE, '', ({ outcome }) => {
       if (outcome === 'failed') failures++;
     });
     if (failures === 0) for (const title of ofFile) passed.add(title);

@@ -46,7 +46,7 @@ export class MemorySwarm {
   }
 
   async join(options: MemoryNodeOptions = {}): Promise<MemoryNetwork> {
-    const key = options.seed === undefined ? await PeerKey.generate() : await PeerKey.fromSeed(Buffer.alloc(32, `seed ${options.seed} `));
+    const key = options.seed === undefined ? await PeerKey.generate() : PeerKey.fromSeed(Buffer.alloc(32, `seed ${options.seed} `));
     const node = new MemoryNetwork(this, key, options);
     const others = this.nodes.filter((other) => !other.stopped);
     this.nodes.push(node);

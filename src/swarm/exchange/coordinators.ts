@@ -22,7 +22,7 @@ const PASSED_OVER_MS = 10_000;
 /** A table that nobody asked for this long is dropped. */
 const TABLE_IDLE_MS = 60_000;
 /** Bounds what members can have made here: in all, for one blob, and by each of them. */
-const MAX_BLOBS = 4096;
+export const MAX_BLOBS = 4096;
 const MAX_SIZES = 4;
 const MAX_BLOBS_OF_MEMBER = 512;
 const MAX_PIECES_OF_MEMBER = 512 * 1024;
@@ -184,6 +184,11 @@ export class Coordinators {
   distrust(blob: Digest, member: string): void {
     this.left(blob.toString(), member);
     this.#passedOver.set(member, this.#now() + PASSED_OVER_MS);
+  }
+
+  /** Blobs that this node has books of. */
+  get blobs(): number {
+    return this.#tables.size;
   }
 
   /** Leases of this node's books. */

@@ -182,9 +182,10 @@ export class Exchange {
     return this.#context.rates.slow();
   }
 
-  activity(): Pick<ExchangeActivity, 'leases' | 'reads'> {
+  activity(): Pick<ExchangeActivity, 'leases' | 'reads' | 'coordinated'> {
     const reads = [...this.#active.values()].reduce((sum, { transfer }) => sum + transfer.reads, 0);
-    return { leases: this.#context.coordinators.leases, reads };
+    const { blobs: coordinated, leases } = this.#context.coordinators;
+    return { leases, reads, coordinated };
   }
 
   /** Pieces of the peer that turned out wrong since start. */

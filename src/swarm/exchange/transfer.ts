@@ -37,8 +37,10 @@ export interface TransferContext {
   broughtWrong(peer: string, pieces: number): void;
 }
 
-/** Bounds how often all bytes are gathered and turn out wrong before the blob is given up. */
-const MAX_SETTLEMENTS = 8;
+/** All bytes were gathered and turned out wrong: how often that may find nobody who brought them before the blob is given up, … */
+const MAX_FRUITLESS = 8;
+/** … and how often at all, since members may come anew as often as they like. */
+const MAX_SETTLEMENTS = 64;
 
 type State =
   | { readonly kind: 'finding' }
@@ -67,6 +69,7 @@ export class Transfer {
   #size: number | undefined;
   #isOver = false;
   #settlements = 0;
+  #fruitless = 0;
   /** Of a session that is over. */
   #strip: Uint8Array | undefined;
   readonly #say: Say | undefined;
@@ -311,13 +314,15 @@ export class Transfer {
     const { partial, session } = this.#state;
     this.#state = { kind: 'verifying', partial, session };
     while (partial.verdict !== true) {
-      if (++this.#settlements > MAX_SETTLEMENTS) {
+      if (++this.#settlements > MAX_SETTLEMENTS || this.#fruitless >= MAX_FRUITLESS) {
         throw new LayerswarmError(
           'verification-failed',
           `the bytes of ${this.digest.toString()} that the swarm and the origin give do not have that digest`,
         );
       }
+      const { suspects } = session.verifier;
       await session.verifier.settle();
+      if (session.verifier.suspects === suspects) this.#fruitless += 1;
       if (partial.haveBytes() < partial.size) {
         this.#state = { kind: 'fetching', partial, session };
         session.wake();

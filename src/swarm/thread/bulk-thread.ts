@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
+import { programFile } from '../../program-files.ts';
 import type { BlobStore, StreamOptions } from '../../store/blob-store.ts';
 import type { GuardedBlobs } from '../../store/blobs/disk-blob-store.ts';
 import type { PartialLender } from '../../store/partial/partial-owner.ts';
@@ -78,15 +79,13 @@ const NOTHING_YET: ProgressReport = {
   fromPeersBytes: 0,
   toPeersBytes: 0,
   verifiedPieces: 0,
-  activity: { leases: 0, reads: 0, sending: 0, waiting: 0 },
+  activity: { leases: 0, reads: 0, sending: 0, waiting: 0, coordinated: 0, bulkStrangers: 0 },
   slow: [],
   lanes: [],
   overShare: 0,
   read: [],
   wrong: [],
 };
-/** Compiled, this file and the worker's are `.js`. */
-const WORKER_FILE = new URL(import.meta.url.endsWith('.ts') ? './bulk-worker.ts' : './bulk-worker.js', import.meta.url);
 
 /**
  * A thread that has the transfers of its blobs whole: choosing, lanes, verification, files, serving. This is its side in the main thread,
@@ -336,7 +335,7 @@ export class BulkThread {
     const cache = getCompileCacheDir();
     // It has to be told where the cache is, that this thread uses.
     const env = cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) };
-    const thread = new Worker(WORKER_FILE, { workerData, name: number === 0 ? 'bulk' : `bulk-${number}`, env });
+    const thread = new Worker(programFile('swarm/thread/bulk-worker'), { workerData, name: number === 0 ? 'bulk' : `bulk-${number}`, env });
     const exited = Promise.withResolvers<void>();
     const worker = new PortRpc<MainMethods, WorkerMethods>(thread, {
       ...this.#network.handlers,

@@ -139,7 +139,14 @@ export class BulkThreads implements BlobExchange {
 
   activity(): ExchangeActivity {
     const sum = (key: keyof ExchangeActivity): number => this.#sum((thread) => thread.activity()[key]);
-    return { leases: sum('leases'), reads: sum('reads'), sending: sum('sending'), waiting: sum('waiting') };
+    return {
+      leases: sum('leases'),
+      reads: sum('reads'),
+      sending: sum('sending'),
+      waiting: sum('waiting'),
+      coordinated: sum('coordinated'),
+      bulkStrangers: sum('bulkStrangers'),
+    };
   }
 
   /** Pieces of the peer that turned out wrong since start. */

@@ -40,12 +40,6 @@ test('what failed passes when its file does on its second run, whatever failed',
   t.deepEqual(ran.toSorted(), ['convert/disk', 'pull']);
 });
 
-test('an error that no test caught, in a file that nobody named, has every file run again', async (t) => {
-  const { dir, runLines, ran } = makeSuite(t, { pull: { lines: [], code: 1 } });
-  t.deepEqual([...(await runAgain(runLines, dir, [], ['Error: read ECONNRESET']))], ['Error: read ECONNRESET']);
-  t.deepEqual(ran, ['**/*']);
-});
-
 test('nothing is run again when nothing failed', async (t) => {
   const { dir, runLines, ran } = makeSuite(t, { pull: { lines: [], code: 1 } });
   t.is((await runAgain(runLines, dir, [], [])).size, 0);

@@ -59,6 +59,11 @@ export class BulkPort {
     return this.#port;
   }
 
+  /** Connections that have not shown a ticket yet. */
+  get strangers(): number {
+    return this.#listener.strangers;
+  }
+
   /** SHA-256 of the certificate. */
   get fingerprint(): Uint8Array {
     return this.#identity.fingerprint;
