@@ -4,6 +4,7 @@ import { ArrivalRate } from './arrival-rate.ts';
 import type { CrowdReach } from './crowd-search.ts';
 import { compareLoad, isEndgame, LONGEST_RUN, planFetches, RUNS_ASKED, superfluous } from './fetch-plan.ts';
 import type { Extent } from './lease-table.ts';
+import { Fetches } from './fetches.ts';
 import { DOWNLOAD_LIMITS, type DownloadLimits } from './limits.ts';
 import type { Fetch, Neighbour, NeighbourRole } from './neighbour.ts';
 import { Neighbourhood } from './neighbourhood.ts';
@@ -52,6 +53,7 @@ export class Download {
   reach: CrowdReach = 'all';
   readonly #table: PieceTable;
   readonly #neighbourhood: Neighbourhood;
+  readonly #fetches: Fetches;
   readonly #reads: ReadPlan;
   readonly #announcer: Announcer;
   readonly #limits: DownloadLimits;
@@ -59,13 +61,9 @@ export class Download {
   readonly #guard: ImportGuard;
   #leasePending = false;
   #leaseWaitUntil = 0;
-  #nextFetch = 1;
   /** Ids of reads under no lease are below those of leases. */
   #nextOutOfTurn = -1;
-  /** Pieces asked of members that fetch themselves. */
-  #asked = 0;
   readonly #rate = new ArrivalRate();
-  readonly #fetchSilence: Silence;
   readonly #readSilence: Silence;
   /** When it was last looked who is silent. */
   #lookedAt: number | undefined;
@@ -77,10 +75,10 @@ export class Download {
   constructor(layout: PieceLayout, random: () => number, limits = DOWNLOAD_LIMITS) {
     this.#table = new PieceTable(layout);
     this.#neighbourhood = new Neighbourhood(this.#table);
+    this.#fetches = new Fetches(this.#table, limits);
     this.#reads = new ReadPlan(layout, limits);
     this.#announcer = new Announcer(limits);
     this.#random = random;
-    this.#fetchSilence = new Silence(limits, limits.silenceMs);
     this.#readSilence = new Silence(limits, limits.originSilenceMs);
     this.#guard = new ImportGuard(layout.pieceCount, random);
     this.#limits = limits;
@@ -139,7 +137,7 @@ export class Download {
     const neighbour = this.neighbours.get(peer);
     if (neighbour?.role !== 'fetching') return false;
     this.#neighbourhood.gained(neighbour, runs, forZone, now);
-    return neighbour.forZone.size > 0 || (this.#table.offered.size > 0 && this.#asked < this.#mostAsked);
+    return neighbour.forZone.size > 0 || (this.#table.offered.size > 0 && this.#fetches.asked < this.#mostAsked);
   }
 
   // Pieces
@@ -151,11 +149,7 @@ export class Download {
       by.read.arrived++;
       this.#readSilence.arrived(by.read, now);
     }
-    if (by.fetch !== undefined) {
-      by.fetch.arrived++;
-      if (by.fetch.relayed) this.#asked--;
-      this.#fetchSilence.arrived(by.fetch, now);
-    }
+    if (by.fetch !== undefined) this.#fetches.arrived(by.fetch, now);
     if (!this.#table.got(piece)) return;
     this.#rate.add(this.layout.bytes(piece), now);
     this.#arrivedAt = now;
@@ -176,7 +170,7 @@ export class Download {
 
   /** A request is over, whole or not; what of it did not arrive is wanted again. `absent`: the peer has not got it any more. */
   fetchEnded(fetch: Fetch, outcome: FetchOutcome, now: number): void {
-    if (!fetch.isSilent) this.#giveUp(fetch);
+    this.#fetches.ended(fetch);
     const neighbour = this.neighbours.get(fetch.peer);
     if (neighbour === undefined || !neighbour.fetches.delete(fetch.id)) return;
     if (fetch.isSilent) this.#neighbourhood.unmute(neighbour, now);
@@ -213,12 +207,7 @@ export class Download {
   heard(by: ArrivedBy, now: number): void {
     const { fetch, read } = by;
     if (read !== undefined) read.heardAt = now;
-    if (fetch === undefined) return;
-    fetch.heardAt = now;
-    if (!fetch.isSilent) return;
-    fetch.isSilent = false;
-    this.#table.claim([fetch.first, fetch.count]);
-    if (fetch.relayed) this.#asked += fetch.count - fetch.arrived;
+    if (fetch === undefined || !this.#fetches.heard(fetch, now)) return;
     const neighbour = this.neighbours.get(fetch.peer);
     if (neighbour !== undefined) this.#neighbourhood.unmute(neighbour, now);
   }
@@ -292,8 +281,7 @@ export class Download {
     for (const neighbour of this.neighbours.values()) {
       for (const fetch of neighbour.fetches.values()) {
         fetch.heardAt += absentMs;
-        if (!this.#fetchSilence.begins(fetch, now)) continue;
-        this.#giveUp(fetch);
+        if (!this.#fetches.fallsSilent(fetch, now)) continue;
         this.#neighbourhood.mute(neighbour, now);
         commands.push({ type: 'silent', read: undefined });
       }
@@ -306,11 +294,6 @@ export class Download {
       this.neighbours.get(read.source ?? '')?.failed(now);
       commands.push({ type: 'silent', read });
     }
-  }
-
-  #giveUp(fetch: Fetch): void {
-    this.#table.release([fetch.first, fetch.count]);
-    if (fetch.relayed) this.#asked -= fetch.count - fetch.arrived;
   }
 
   #planLeases(now: number, commands: Command[]): void {
@@ -333,7 +316,7 @@ export class Download {
     const { relays, holders } = this.#neighbourhood;
     const direct = holders.length === 0 || this.#neighbourhood.isCrowd(now) ? [] : holders;
     const most = this.#mostAsked;
-    const room = most - this.#asked;
+    const room = most - this.#fetches.asked;
     const relayed =
       (offered.size > 0 && room > 0) || isEndgame(this.#table) || relays.some(({ forZone }) => forZone.size > 0) ? relays : [];
     if (direct.length === 0 && relayed.length === 0) return;
@@ -347,21 +330,8 @@ export class Download {
       patienceMs: this.#patienceMs,
       now,
       random: this.#random,
-      begin: (source, [first, count]) => {
-        const fetch: Fetch = {
-          id: this.#nextFetch++,
-          peer: source.peer,
-          first,
-          count,
-          startedAt: now,
-          relayed: source.relays,
-          arrived: 0,
-          ...awaitedSince(now),
-        };
-        source.fetches.set(fetch.id, fetch);
-        this.#table.claim([first, count]);
-        if (fetch.relayed) this.#asked += count;
-        commands.push({ type: 'fetch', fetch });
+      begin: (source, run) => {
+        commands.push({ type: 'fetch', fetch: this.#fetches.begin(source, run, now) });
       },
     });
   }
