@@ -11,7 +11,6 @@ import { Neighbourhood } from './neighbourhood.ts';
 import type { PieceLayout } from './piece-layout.ts';
 import { PieceTable } from './piece-table.ts';
 import { ReadPlan, type Read } from './read-plan.ts';
-import { awaitedSince, Silence } from './silence.ts';
 import { ImportGuard, oneOfEachZone } from './zone-budget.ts';
 
 /** Choices are made this often at least, where nothing keeps this node from it. */
@@ -61,10 +60,7 @@ export class Download {
   readonly #guard: ImportGuard;
   #leasePending = false;
   #leaseWaitUntil = 0;
-  /** Ids of reads under no lease are below those of leases. */
-  #nextOutOfTurn = -1;
   readonly #rate = new ArrivalRate();
-  readonly #readSilence: Silence;
   /** When it was last looked who is silent. */
   #lookedAt: number | undefined;
   /** When the last piece came, or the first choice was made. */
@@ -76,10 +72,9 @@ export class Download {
     this.#table = new PieceTable(layout);
     this.#neighbourhood = new Neighbourhood(this.#table);
     this.#fetches = new Fetches(this.#table, limits);
-    this.#reads = new ReadPlan(layout, limits);
+    this.#reads = new ReadPlan(this.#table, limits);
     this.#announcer = new Announcer(limits);
     this.#random = random;
-    this.#readSilence = new Silence(limits, limits.originSilenceMs);
     this.#guard = new ImportGuard(layout.pieceCount, random);
     this.#limits = limits;
   }
@@ -145,10 +140,7 @@ export class Download {
   /** A piece is here. `servable`: its bytes are vouched for, so that others may have it. */
   arrived(piece: number, by: ArrivedBy, servable: boolean, now: number): void {
     this.heard(by, now);
-    if (by.read !== undefined) {
-      by.read.arrived++;
-      this.#readSilence.arrived(by.read, now);
-    }
+    if (by.read !== undefined) this.#reads.arrived(by.read, now);
     if (by.fetch !== undefined) this.#fetches.arrived(by.fetch, now);
     if (!this.#table.got(piece)) return;
     this.#rate.add(this.layout.bytes(piece), now);
@@ -200,7 +192,7 @@ export class Download {
   }
 
   readEnded(read: Read, now: number): void {
-    if (this.#reads.end(read, now) && !read.isSilent) this.#table.release([read.extent.first, read.extent.count]);
+    this.#reads.end(read, now);
   }
 
   /** Bytes of it came, not yet a whole piece. */
@@ -231,11 +223,8 @@ export class Download {
 
   /** A client waits for pieces from `first` on: as many of `count` as nobody brings are read at once, under no lease. Undefined where that is none. */
   readOutOfTurn(first: number, count: number, now: number): Read | undefined {
-    let length = 0;
-    while (length < count && this.#table.wanted(first + length)) length++;
-    if (length === 0) return undefined;
-    const extent = { id: this.#nextOutOfTurn--, first, count: length, expiresInMs: 0 };
-    return this.#beginRead(extent, undefined, now);
+    const extent = this.#reads.outOfTurn(first, count);
+    return extent === undefined ? undefined : this.#beginRead(extent, undefined, now);
   }
 
   // Choosing
@@ -260,17 +249,8 @@ export class Download {
   }
 
   #beginRead(extent: Extent, source: string | undefined, now: number): Read {
-    const read: Read = {
-      extent,
-      source,
-      startedAt: now,
-      toldFirst: oneOfEachZone(this.#neighbourhood.fetching, this.#random).map(({ peer }) => peer),
-      arrived: 0,
-      ...awaitedSince(now),
-    };
-    this.#reads.begin(read);
-    this.#table.claim([extent.first, extent.count]);
-    return read;
+    const toldFirst = oneOfEachZone(this.#neighbourhood.fetching, this.#random).map(({ peer }) => peer);
+    return this.#reads.begin(extent, source, toldFirst, now);
   }
 
   /** What somebody owes who has fallen silent is wanted from others; it is waited for all the same, for it may be all that there is. */
@@ -288,9 +268,7 @@ export class Download {
     }
     for (const read of this.#reads.reads.values()) {
       read.heardAt += absentMs;
-      const mayTake = this.#readSilence.isMeasured ? 0 : this.have.count > 0 ? this.#limits.firstReadMs : Infinity;
-      if (now - read.heardAt <= mayTake || !this.#readSilence.begins(read, now)) continue;
-      this.#table.release([read.extent.first, read.extent.count]);
+      if (!this.#reads.fallsSilent(read, now)) continue;
       this.neighbours.get(read.source ?? '')?.failed(now);
       commands.push({ type: 'silent', read });
     }
@@ -303,12 +281,7 @@ export class Download {
     if (pieces === 0) return;
     this.#leasePending = true;
     const urgent = this.reach !== 'some' || now - (this.#arrivedAt ?? now) > this.#limits.urgentAfterMs;
-    commands.push({
-      type: 'ask-lease',
-      pieces,
-      urgent,
-      active: [...this.#reads.reads.values()].filter(({ isSilent }) => !isSilent).map(({ extent }): Run => [extent.first, extent.count]),
-    });
+    commands.push({ type: 'ask-lease', pieces, urgent, active: this.#reads.active() });
   }
 
   #planFetches(now: number, commands: Command[]): void {
