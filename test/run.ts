@@ -8,18 +8,17 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { stageProgram } from '../config/release/program.ts';
 import { findLastingLeaks, type RunMarks } from './runner/leaks.ts';
 import { runAgain, runSideBySide, runTogether } from './runner/suite.ts';
 import type { TestResult } from './runner/tap.ts';
 import { Verdict } from './runner/verdict.ts';
+import { releasedProgram } from './support/released-program.ts';
 
 const MINUTE = 60_000;
 /** More failures than this are no accident. */
 const MOST_TRIED_AGAIN = 6;
 const E2E_OPTIONS = ['--serial', '--timeout=5m'];
 const E2E_AT_ONCE = 2;
-const root = join(import.meta.dirname, '..');
 const isCI = process.env['CI'] === 'true';
 const id = `lsw${process.pid.toString(36)}${Math.floor(Math.random() * 46_656).toString(36)}`;
 const marks: RunMarks = { id, tempDir: join(tmpdir(), id) };
@@ -76,8 +75,7 @@ async function built(): Promise<void> {
   const title = 'the program, built as for a release';
   const detail: string[] = [];
   try {
-    await stageProgram(root, join(marks.tempDir, 'release'));
-    environment['SWARM_TEST_PROGRAM'] = join(marks.tempDir, 'release/lib/layerswarm/dist/cli/main.js');
+    environment['SWARM_TEST_PROGRAM'] = await releasedProgram(join(import.meta.dirname, '..'), join(marks.tempDir, 'release'));
   } catch (error) {
     detail.push(...String(error).split('\n'));
   }

@@ -85,7 +85,8 @@ try {
   const client = startClient(names);
   const begun = performance.now();
   for (let minute = 1; minute <= Number(values.minutes) && !interrupted.signal.aborted; minute++) {
-    await delay(begun + minute * MINUTE - performance.now(), undefined, { signal: interrupted.signal }).catch(() => undefined);
+    // A busy machine may be behind.
+    await delay(Math.max(0, begun + minute * MINUTE - performance.now()), undefined, { signal: interrupted.signal }).catch(() => undefined);
     if (interrupted.signal.aborted) break;
     const sampled = nodes.map((node) => sampleOf(node, minute));
     samples.push(...sampled);
@@ -96,6 +97,7 @@ try {
   const report = await client();
   problems.push(...report.problems);
   for (const node of nodes) await node.stop();
+  if (problems.length > 0) for (const node of nodes) writeFileSync(join(values.out, `node${node.index}.log`), node.logs.join('\n'));
   problems.push(...nodes.flatMap((node) => node.problems));
   const table = soakTable(samples, Number(values['warm-up']));
   const text = [
@@ -168,11 +170,14 @@ async function seed(node: ChaosNode, minute: number): Promise<void> {
 }
 
 async function purge(node: ChaosNode, image: string): Promise<void> {
-  const { stdout } = await node.agent!.cli(['images']);
-  if (stdout.includes(image.split(':', 1)[0]!)) await told(node, ['purge', image]);
+  const { images } = await node.agent!.status();
+  if (images.some(({ reference }) => reference.includes(image.split(':', 1)[0]!))) await told(node, ['purge', image]);
 }
 
 async function told(node: ChaosNode, args: readonly string[]): Promise<void> {
-  const { code, stderr } = await node.agent!.cli(args);
-  if (code !== 0) problems.push(`${node.name}: ${args.join(' ')} ended with ${code}: ${stderr.slice(0, 500)}`);
+  try {
+    await node.agent!.cliOk(args);
+  } catch (error) {
+    problems.push(`${new Date().toISOString()} ${node.name}: ${(error as Error).message.slice(0, 2000)}`);
+  }
 }

@@ -1,6 +1,6 @@
-import type { SwarmPull, SwarmPullDetail } from '../swarm-document.ts';
+import type { SwarmPull, SwarmPullBlob, SwarmPullDetail } from '../swarm-document.ts';
 import { el } from './dom.ts';
-import { duration, percent, rate, shortDigest, size } from './format.ts';
+import { count, duration, percent, rate, shortDigest, size } from './format.ts';
 import type { Marks } from './marks.ts';
 import type { Model } from './model.ts';
 import { legendOf, makeStrip, updateStrip, updateStripOfBlob } from './strip.ts';
@@ -88,7 +88,7 @@ export class Why {
             ` ${size(blob.bytes)}, `,
             blob.wasHere
               ? 'was here'
-              : `${duration(blob.seconds)}, waited ${duration(blob.waitedSeconds)}, ${size(blob.fromOriginBytes)} from the origin, ${size(blob.fromPeersBytes)} from peers${blob.stalls + blob.retries > 0 ? `, ${blob.stalls} stalls, ${blob.retries} retries` : ''}`,
+              : `${duration(blob.seconds)}, waited ${duration(blob.waitedSeconds)}, ${size(blob.fromOriginBytes)} from the origin, ${size(blob.fromPeersBytes)} from peers${troublesOf(blob)}`,
             ...(blob.strip.length > 0 ? [stripOfBlob(blob.strip)] : []),
           ),
         ),
@@ -102,4 +102,10 @@ export class Why {
     updateStrip(strip, given, this.#marks, nameOf);
     return strip;
   }
+}
+
+function troublesOf({ stalls, retries }: SwarmPullBlob): string {
+  return [...(stalls === 0 ? [] : [count(stalls, 'stall')]), ...(retries === 0 ? [] : [retries === 1 ? '1 retry' : `${retries} retries`])]
+    .map((part) => `, ${part}`)
+    .join('');
 }
