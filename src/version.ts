@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { HOME } from './program-files.ts';
 
 interface PackageFile {
   readonly version: string;
 }
 
-/** Version of the package: its file lies one folder up from `src/` and `dist/` alike. */
-export const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as PackageFile;
+/** Version of the package. */
+export const { version } = JSON.parse(readFileSync(join(HOME, 'package.json'), 'utf8')) as PackageFile;

@@ -12,6 +12,7 @@ import { findLastingLeaks, type RunMarks } from './runner/leaks.ts';
 import { runAgain, runSideBySide, runTogether } from './runner/suite.ts';
 import type { TestResult } from './runner/tap.ts';
 import { Verdict } from './runner/verdict.ts';
+import { releasedProgram } from './support/released-program.ts';
 
 const MINUTE = 60_000;
 /** More failures than this are no accident. */
@@ -41,11 +42,13 @@ const PARTS: Record<string, () => Promise<void>> = {
     await command('format', 'oxfmt', ['--check', ...['src', 'test', 'config'].map((folder) => `${folder}/**/*.ts`)]);
   },
   unit: () => suite((onResult) => runTogether(runLines, 'test/unit', [], 15 * MINUTE, onResult)),
-  e2e: () =>
-    suite(
+  e2e: async () => {
+    await built();
+    await suite(
       (onResult) => runSideBySide(runLines, 'test/e2e', E2E_OPTIONS, E2E_AT_ONCE, 10 * MINUTE, onResult),
       (titles) => runAgain(runLines, 'test/e2e', E2E_OPTIONS, titles),
-    ),
+    );
+  },
 };
 
 function print({ title, outcome, detail }: Pick<TestResult, 'title' | 'outcome' | 'detail'>, seconds?: number): void {
@@ -62,6 +65,21 @@ async function command(title: string, file: string, args: readonly string[], dea
   const lines: string[] = [];
   const code = await runLines(file, args, deadline, (line) => lines.push(line));
   const result = { title, outcome: code === 0 ? 'passed' : 'failed', detail: code === 0 ? [] : lines.slice(-200) } as const;
+  print(result, (performance.now() - begin) / 1000);
+  verdict.add(result);
+}
+
+/** One test: the program can be built. What is tested end to end is that, and not the sources. */
+async function built(): Promise<void> {
+  const begin = performance.now();
+  const title = 'the program, built as for a release';
+  const detail: string[] = [];
+  try {
+    environment['SWARM_TEST_PROGRAM'] = await releasedProgram(join(import.meta.dirname, '..'), join(marks.tempDir, 'release'));
+  } catch (error) {
+    detail.push(...String(error).split('\n'));
+  }
+  const result = { title, outcome: detail.length === 0 ? 'passed' : 'failed', detail } as const;
   print(result, (performance.now() - begin) / 1000);
   verdict.add(result);
 }

@@ -52,6 +52,7 @@ export async function stageProgram(root: string, target: string): Promise<void> 
     ['-p', 'tsconfig.build.json', '--outDir', join(program, 'dist'), '--declaration', 'false'],
     { cwd: root },
   );
+  await run(process.execPath, [join(root, 'config/release/bundle.ts'), join(program, 'dist')], { cwd: root });
   const { files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { files: string[] };
   const unwanted = files.filter((name) => name.startsWith('!')).map((name) => join(root, name.slice(1)));
   for (const name of ['package.json', ...files]) {

@@ -178,7 +178,11 @@ export function formatReceipt(receipt: Receipt): string {
     ...peers.slice(0, 10).map(([peerId, bytes]) => `    ${nodeName({ name: peerNames[peerId] ?? '', peerId })}  ${formatBytes(bytes)}`),
     ...(peers.length > 10 ? [`    and ${peers.length - 10} more`] : []),
     `  was here         ${formatBytes(receipt.fromStoreBytes)}`,
-    ...(receipt.stalls + receipt.retries > 0 ? [`  ${receipt.stalls} stalls, ${receipt.retries} retries`] : []),
+    ...(receipt.stalls + receipt.retries > 0
+      ? [
+          `  ${receipt.stalls} ${receipt.stalls === 1 ? 'stall' : 'stalls'}, ${receipt.retries} ${receipt.retries === 1 ? 'retry' : 'retries'}`,
+        ]
+      : []),
   ].join('\n');
 }
 

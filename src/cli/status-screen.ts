@@ -17,22 +17,30 @@ interface Line {
 const COLORS = { ok: 32, degraded: 33, bad: 31, unknown: 36, heading: 1 } as const;
 const MARKS: Readonly<Record<HealthLevel, string>> = { ok: '+', degraded: '!', bad: 'x', unknown: '?' };
 const NARROW = 70;
+/** From here on there is room for addresses and digests. */
+const WIDE = 110;
+/** A sentence about health takes no more lines than this. */
+const SENTENCE_LINES = 3;
 
 /** The swarm first, then this node, on one screen: what does not fit is counted, and no line is broken. */
 export function statusScreen(status: StatusDocument, screen: Screen): string {
   const { health, name, peerId, zone, version, uptimeSeconds } = status;
+  const troubles = Object.entries(health.parts).filter(([, { level }]) => level === 'bad' || level === 'degraded');
   const head: Line[] = [
-    { text: `${MARKS[health.level]} ${health.level}: ${health.sentence}`, color: health.level },
-    ...Object.entries(health.parts).flatMap(([part, { level, sentence }]): Line[] =>
-      level === 'bad' || level === 'degraded' ? [{ text: `  ${MARKS[level]} ${part}: ${sentence}`, color: level }] : [],
-    ),
+    ...wrapped(`${MARKS[health.level]} ${health.level}: ${health.sentence}`, '  ', health.level, screen.columns),
+    // one trouble is all that the node's own sentence says
+    ...(troubles.length < 2
+      ? []
+      : troubles.flatMap(([part, { level, sentence }]) =>
+          wrapped(`  ${MARKS[level]} ${part}: ${sentence}`, '    ', level, screen.columns),
+        )),
   ];
   const node: Line[] = [
     { text: `NODE  ${name}  zone ${zone}  version ${version}  up ${formatSeconds(uptimeSeconds)}  ${peerId}`, color: 'heading' },
     ...nodeLines(status, screen.columns),
   ];
   const room = Math.max(3, screen.rows - 1 - head.length - node.length);
-  const lists = [transfers(status, screen.columns), members(status, screen.columns), images(status)];
+  const lists = [transfers(status, screen.columns), members(status, screen.columns), images(status, screen.columns)];
   const lines = [...head, ...share(lists, room).flat(), ...node];
   return lines
     .slice(0, Math.max(1, screen.rows - 1))
@@ -58,17 +66,18 @@ function share(lists: readonly (readonly Line[])[], room: number): Line[][] {
 
 function members({ peers }: StatusDocument, columns: number): Line[] {
   const zones = new Set(peers.map(({ zone }) => zone)).size;
+  const longest = Math.min(32, Math.max(16, ...peers.map(({ name }) => name.length)));
   return [
     { text: `MEMBERS  ${peers.length}${peers.length === 0 ? '' : ` in ${zones} ${zones === 1 ? 'zone' : 'zones'}`}`, color: 'heading' },
     ...peers.map(({ name, peerId, zone, address, latencyMs, receivedBytes, sentBytes, lane, badPieces }): Line => {
-      const called = (name === '' ? peerId.slice(-12) : name).padEnd(16);
+      const called = shortened(name === '' ? peerId.slice(-12) : name, columns < WIDE ? 16 : 32).padEnd(columns < WIDE ? 16 : longest);
       const amounts = `${formatBytes(receivedBytes).padStart(9)} in ${formatBytes(sentBytes).padStart(9)} out`;
       const wrong = badPieces > 0 ? `  ${badPieces} BAD PIECES` : '';
       return {
         text:
           columns < NARROW
             ? `  ${called} ${amounts}${wrong}`
-            : `  ${called} ${zone.padEnd(10)} ${amounts}  ${lane.padEnd(6)} ${latencyMs === null ? '' : `${latencyMs.toFixed(1)} ms`}${wrong}  ${shortAddress(address)}`,
+            : `  ${called} ${shortened(zone, 10).padEnd(10)} ${amounts}  ${lane.padEnd(6)} ${latencyMs === null ? '' : `${latencyMs.toFixed(1)} ms`}${wrong}${columns < WIDE ? '' : `  ${shortAddress(address)}`}`,
         ...(badPieces > 0 ? { color: 'bad' } : {}),
       };
     }),
@@ -83,18 +92,18 @@ function transfers({ transfers: running }: StatusDocument, columns: number): Lin
       const progress =
         sizeBytes === null
           ? state
-          : `${bar(haveBytes, sizeBytes, columns < NARROW ? 10 : 24)} ${formatBytes(haveBytes)} of ${formatBytes(sizeBytes)}  ${formatBytes(bytesPerSecond)}/s${timeLeft(sizeBytes - haveBytes, bytesPerSecond)}`;
-      return { text: columns < NARROW ? `  ${progress} ${repository}` : `  ${shortDigest(digest)} ${progress}  ${repository}` };
+          : `${bar(haveBytes, sizeBytes, columns < NARROW ? 10 : columns < WIDE ? 16 : 24)} ${formatBytes(haveBytes)} of ${formatBytes(sizeBytes)}  ${formatBytes(bytesPerSecond)}/s${timeLeft(sizeBytes - haveBytes, bytesPerSecond)}`;
+      return { text: columns < WIDE ? `  ${progress}  ${repository}` : `  ${shortDigest(digest)} ${progress}  ${repository}` };
     }),
   ];
 }
 
-function images({ images: held }: StatusDocument): Line[] {
+function images({ images: held }: StatusDocument, columns: number): Line[] {
   const complete = held.filter((image) => image.complete).length;
   return [
     { text: `IMAGES  ${complete} complete${held.length > complete ? `, ${held.length - complete} partly` : ''}`, color: 'heading' },
     ...held.map(({ reference, sizeBytes, complete: whole }): Line => ({
-      text: `  ${formatBytes(sizeBytes).padStart(9)} ${whole ? '       ' : 'partly '} ${reference}`,
+      text: `  ${formatBytes(sizeBytes).padStart(9)} ${whole ? '       ' : 'partly '} ${ending(reference, columns - 22)}`,
     })),
   ];
 }
@@ -118,6 +127,31 @@ function nodeLines({ origin, store, traffic, membership, bans }: StatusDocument,
         color: 'bad',
       })),
   ];
+}
+
+/** A long name, without its middle. */
+function shortened(name: string, width: number): string {
+  if (name.length <= width) return name;
+  const tail = Math.floor((width - 1) / 3);
+  return `${name.slice(0, width - 1 - tail)}…${name.slice(-tail)}`;
+}
+
+/** Of a reference that is too long the end, where its tag is. */
+function ending(reference: string, width: number): string {
+  return reference.length <= width ? reference : `…${reference.slice(1 - Math.max(2, width))}`;
+}
+
+/** A sentence on as many lines as it needs, up to a few. */
+function wrapped(text: string, indent: string, color: HealthLevel, columns: number): Line[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(/(?<=\S) +/)) {
+    if (line !== '' && line.length + 1 + word.length >= columns && lines.length < SENTENCE_LINES - 1) {
+      lines.push(line);
+      line = `${indent}${word}`;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line].map((one) => ({ text: one, color }));
 }
 
 export function bar(have: number, all: number, width: number): string {

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { chmod, chown, lstat, mkdir, mkdtemp, rename, rm, unlink } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdtemp, rename, rm, unlink } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { LayerswarmError } from '../errors.ts';
+import { makeFolders } from '../folders.ts';
 
 const GETENT_TIMEOUT_MS = 5000;
 
@@ -15,7 +16,7 @@ const GETENT_TIMEOUT_MS = 5000;
 export async function listenOnSocket(server: Server, path: string, group: string | undefined): Promise<void> {
   const gid = group === undefined ? undefined : await groupId(group);
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o755 });
+    await makeFolders(dirname(path), 0o755);
     await removeSocket(path);
     await bind(server, path, gid);
   } catch (error) {

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { LayerswarmError } from '../errors.ts';
+import { makeFoldersSync } from '../folders.ts';
 import type { Platform } from '../oci/descriptor.ts';
 import { Digest } from '../oci/digest.ts';
 import { adaptationEntries, usesSystemd } from './adapt/adaptation.ts';
@@ -86,7 +87,7 @@ export async function convertDisk(image: string, output: ConvertOutput, options:
   const system = await openSystem(image, { ...options, onNote }, cleanup);
   // Asked before hours of packing: without programs that some machine runs it is no image.
   const platform = readPlatform(system.tree);
-  mkdirSync(parent, { recursive: true });
+  makeFoldersSync(parent);
   // On the output's own disk, so that what is finished is moved and not copied.
   const staging = await makeScratch(cleanup, parent);
   const extents = system.files.flatMap(({ extents = [] }) => extents);

@@ -1,6 +1,7 @@
-import { chmod, chown, lstat, mkdir, open, readFile, realpath, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { chmod, chown, lstat, open, readFile, realpath, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { LayerswarmError } from '../errors.ts';
+import { makeFolders } from '../folders.ts';
 
 /** A configuration file beyond this is not one. */
 const MAX_FILE_BYTES = 4 << 20;
@@ -84,7 +85,7 @@ export async function missingFolders(path: string): Promise<string[]> {
 /** @throws `denied`, `disk-full` */
 export async function makeFolder(path: string, mode = 0o755): Promise<void> {
   try {
-    await mkdir(path, { recursive: true, mode });
+    await makeFolders(path, mode);
     await syncFolder(dirname(path));
   } catch (error) {
     throw readable(error, 'make', path);

@@ -420,7 +420,7 @@ function registriesOf({
       name: 'origin',
       state: origin.state,
       reachedAt: origin.source === 'embedded' ? new Date().toISOString() : origin.reachedAt,
-      answers: {},
+      answers: origin.answers,
     },
     ...listed,
   ];

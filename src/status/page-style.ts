@@ -41,8 +41,8 @@ h1 { font-size: 1.45rem; font-weight: 650; letter-spacing: -.015em; overflow-wra
 [data-link=lost] main, [data-link=lost] .saved, [data-link=lost] .health { filter: grayscale(.9); }
 .health { display: flex; gap: .6rem; align-items: baseline; overflow-wrap: anywhere; }
 .saved { font-size: 1.15rem; font-weight: 600; letter-spacing: -.01em; text-align: right; }
-.level { flex: none; display: inline-flex; align-items: center; font-weight: 600; font-size: .92rem; white-space: nowrap; color: var(--soft); }
-.level::before, .dot { content: ""; display: inline-block; width: .62rem; height: .62rem; margin-right: .4rem; border-radius: 50%; border: 2px solid var(--soft); flex: none; }
+.level { flex: none; display: inline-flex; align-items: baseline; font-weight: 600; font-size: .92rem; white-space: nowrap; color: var(--soft); }
+.level::before, .dot { content: ""; display: inline-block; width: .62rem; height: .62rem; margin-right: .4rem; border-radius: 50%; border: 2px solid var(--soft); flex: none; align-self: center; }
 .level.ok { color: var(--well); } .level.degraded { color: var(--warn); } .level.bad { color: var(--bad); }
 .level.ok::before, .dot.ok { background: var(--well); border-color: var(--well); }
 .level.degraded::before, .dot.degraded { background: var(--warn); border-color: var(--warn); border-radius: 0; transform: rotate(45deg) scale(.85); }
@@ -57,6 +57,8 @@ section { background: var(--card); border: 1px solid var(--line); border-radius:
 h2 { font-size: .95rem; font-weight: 650; margin-bottom: .6rem; }
 .pair { display: grid; gap: 1rem; grid-template-columns: minmax(0, 7fr) minmax(0, 5fr); }
 .empty { padding: .25rem 0; }
+.pair > section { display: flex; flex-direction: column; }
+.pair .body { flex: 1; display: grid; align-content: start; }
 .pair .empty { display: grid; place-items: center; min-height: 9rem; text-align: center; }
 .number { text-align: right; }
 .bad { color: var(--bad); }
@@ -147,6 +149,9 @@ summary.cells:hover { background: var(--faint); }
 summary.cells::before { content: "▸"; color: var(--soft); position: absolute; left: 0; top: .36rem; }
 [open] > summary.cells::before { content: "▾"; }
 .cell { min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+/* of a name that is too long the end is shown, where the tag is */
+.cells > .cell.name { direction: rtl; text-align: left; }
+.cell.name .value { direction: ltr; unicode-bidi: isolate; }
 .cell.wide .value { font: .92em ui-monospace, "Liberation Mono", monospace; color: var(--soft); }
 #registries .cell { white-space: normal; overflow-wrap: anywhere; }
 .row .label { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
@@ -155,7 +160,8 @@ summary.cells::before { content: "▸"; color: var(--soft); position: absolute; 
 .legend + .facts { margin-top: .8rem; }
 .facts { display: grid; grid-template-columns: repeat(auto-fill, minmax(11rem, 1fr)); gap: .35rem 1rem; }
 dt { color: var(--soft); font-size: .86rem; }
-.blobs { font-size: .92rem; color: var(--soft); }
+.blobs { font-size: .92rem; color: var(--soft); display: grid; gap: .5rem; }
+.blobs .strip { margin-top: .2rem; color: var(--ink); }
 .pager { display: flex; align-items: center; gap: .7rem; padding-top: .6rem; }
 .pager button { font: inherit; line-height: 1; color: inherit; background: var(--card); border: 1px solid #7d8896; border-radius: .35rem; padding: .3rem .75rem; cursor: pointer; }
 .pager button:disabled { color: var(--soft); border-color: var(--line); cursor: default; }
@@ -177,6 +183,7 @@ footer { margin-top: 1.2rem; font-size: .9rem; }
   .head { display: none; }
   #pulls .row .cells, #images .row .cells, #registries .row .cells { display: flex; flex-wrap: wrap; gap: .05rem .9rem; padding: .5rem 0 .5rem 1.1rem; }
   #registries .row .cells { padding-left: 0; }
+  .cells > .cell.name { direction: ltr; }
   .row .cell, #pulls .row .cell:nth-child(n) { display: flex; gap: .4rem; white-space: normal; overflow-wrap: anywhere; text-align: left; color: var(--soft); }
   .row .cell.name, #pulls .row .cell.name:nth-child(n) { flex: 0 0 100%; font-weight: 600; color: var(--ink); }
   #pulls .row .cell:nth-child(7) .label, #images .row .cell:nth-child(n+4) .label, #registries .row .cell:nth-child(n+3) .label { position: static; width: auto; height: auto; clip-path: none; flex: none; }

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { EXTENSION, PROGRAM } from '../program-files.ts';
 import { pageHtml } from './page-html.ts';
 import { pageStyle } from './page-style.ts';
 
@@ -13,8 +14,6 @@ export interface PageFile {
 export const PAGE_POLICY =
   "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/** `ts` in a checkout, `js` in the package. */
-const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const SCRIPTS = 'status/page/';
 /** What the scripts of the page share with the program. */
 const SHARED = [`quantity.${EXTENSION}`];
@@ -52,7 +51,7 @@ function scripts(): [string, string][] {
 }
 
 function inSources(path: string): string {
-  return fileURLToPath(new URL(`../${path}`, import.meta.url));
+  return fileURLToPath(new URL(path, PROGRAM));
 }
 
 /** Node says of this function, which it uses itself on each file of the checkout, that it is an experiment: in the log of an agent that helps nobody. */

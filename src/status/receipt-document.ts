@@ -59,4 +59,12 @@ export interface ReceiptBlob {
   readonly verifySeconds: number;
   readonly stalls: number;
   readonly retries: number;
+  /** What of the blob came from where, in its order: 48 parts. Kept of the slowest blobs; absent where nothing is known of its pieces. */
+  readonly strip?: readonly StripRun[];
 }
+
+/**
+ * So many parts of a blob in a row came from there. A number: the peer of that place among the keys of `peers`; `here`: it was here before
+ * the pull; `other`: a peer of a transfer with more of them than are told apart; `missing`: it had not come when the pull ended.
+ */
+export type StripRun = readonly [source: number | 'origin' | 'here' | 'other' | 'missing', parts: number];

@@ -52,7 +52,10 @@ export type LimitName =
   | 'eventListeners'
   | 'storeBytes'
   | 'files'
-  | 'heapBytes';
+  | 'heapBytes'
+  | 'bulkStrangers'
+  | 'coordinated'
+  | 'sending';
 
 /** Copies to other registries; empty where none are configured. */
 export interface ReplicationStatus {
@@ -103,6 +106,8 @@ export interface OriginStatus {
   readonly bytes: number;
   /** When it last did what it was asked; null before the first time since the start. */
   readonly reachedAt: string | null;
+  /** As a registry's; empty where this node is the origin. */
+  readonly answers: Readonly<Record<string, number>>;
 }
 
 /** What the swarm's operator signed for all nodes. */
@@ -190,12 +195,12 @@ export interface MembershipStatus {
   readonly unknownMessages: number;
   /** Hosts that showed another swarm key in the last hour, the latest first. */
   readonly strangers: readonly StrangerStatus[];
-  /** Members that lately gave far less than others did. */
+  /** Members that lately gave far less than others did, or very little where nobody else gave (`othersBytesPerSecond` is null). */
   readonly slow: readonly {
     readonly peerId: string;
     readonly name: string;
     readonly bytesPerSecond: number;
-    readonly othersBytesPerSecond: number;
+    readonly othersBytesPerSecond: number | null;
   }[];
   /** Peers that were banned since the start, by reason. */
   readonly bansByReason: Readonly<Record<string, number>>;

@@ -146,6 +146,8 @@ export interface SwarmPullBlob {
   readonly fromPeersBytes: number;
   readonly stalls: number;
   readonly retries: number;
+  /** As `SwarmTransfer.strip`, of the pull's `sources`; empty where nothing is known of its pieces. */
+  readonly strip: readonly number[];
 }
 
 /** Lists are of `SwarmNode.number`, and of the first of them only. */

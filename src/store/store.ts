@@ -1,5 +1,6 @@
-import { access, constants, mkdir } from 'node:fs/promises';
+import { access, constants } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolders } from '../folders.ts';
 import type { Digest } from '../oci/digest.ts';
 import { BlobCatalog } from './blobs/blob-catalog.ts';
 import type { BlobStore } from './blob-store.ts';
@@ -76,7 +77,7 @@ export interface Store {
 export async function openStore(folder: string, options: StoreOptions = {}): Promise<Store> {
   const layout = new StoreLayout(folder);
   try {
-    await mkdir(layout.root, { recursive: true, mode: 0o700 });
+    await makeFolders(layout.root, 0o700);
   } catch (error) {
     throw storeError((await whyUnwritable(layout.root)) ?? error, `make the data folder ${layout.root}`);
   }

@@ -23,6 +23,24 @@ const ANSWERS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'origin-denied',
 ]);
 
+/** How the answers of an embedded origin are counted: as a registry would have given them. */
+const STATUS: Readonly<Partial<Record<ErrorCode, string>>> = {
+  'not-found': '404',
+  denied: '403',
+  'origin-denied': '403',
+  'range-invalid': '416',
+  'name-invalid': '400',
+  'reference-invalid': '400',
+  'too-large': '413',
+  timeout: 'timeout',
+};
+
+/** What a request to an embedded origin that failed counts as, as in `OriginHealth.answers`; undefined where the caller gave up. */
+export function failedAnswer(error: unknown): string | undefined {
+  const code = errorCode(error);
+  return code === 'aborted' ? undefined : (STATUS[code] ?? 'unreachable');
+}
+
 /** The member that `url` names, where it is an embedded origin. */
 export function embeddedOriginPeer(url: string): string | undefined {
   return url.startsWith(SCHEME) && url.length > SCHEME.length ? url.slice(SCHEME.length) : undefined;
@@ -47,6 +65,7 @@ export class MemberOrigin implements Origin {
   readonly #network: PeerNetwork;
   readonly #peerId: string;
   readonly #read: MemberRead;
+  readonly #answers = new Map<string, number>();
   #bytes = 0;
   #name = '';
   #reason: string | undefined;
@@ -61,7 +80,7 @@ export class MemberOrigin implements Origin {
   }
 
   get health(): OriginHealth {
-    const facts = { bytes: this.#bytes, ...(this.#reachedAt === undefined ? {} : { reachedAt: this.#reachedAt }) };
+    const facts = { bytes: this.#bytes, answers: this.#answers, ...(this.#reachedAt === undefined ? {} : { reachedAt: this.#reachedAt }) };
     if (this.#reason !== undefined) return { state: 'unreachable', reason: this.#reason, ...facts };
     return { state: this.#reachedAt === undefined ? 'unknown' : 'ok', ...facts };
   }
@@ -95,15 +114,18 @@ export class MemberOrigin implements Origin {
         this.#bytes += chunk.length;
         yield chunk;
       }
+      this.#count('200');
       this.#reached();
     } catch (error) {
+      this.#count(failedAnswer(error));
       throw this.#failed(error);
     }
   }
 
-  readElsewhere(bytes: number): void {
+  readElsewhere(bytes: number, answers: Readonly<Record<string, number>>): void {
     this.#bytes += bytes;
-    this.#reached();
+    for (const [code, times] of Object.entries(answers)) this.#count(code, times);
+    if (bytes > 0) this.#reached();
   }
 
   async tags(repository: string, signal?: AbortSignal): Promise<string[]> {
@@ -142,11 +164,17 @@ export class MemberOrigin implements Origin {
         answer,
         signal === undefined ? { timeoutMs } : { timeoutMs, signal },
       );
+      this.#count('200');
       this.#reached();
       return answered;
     } catch (error) {
+      this.#count(failedAnswer(error));
       throw this.#failed(error);
     }
+  }
+
+  #count(code: string | undefined, times = 1): void {
+    if (code !== undefined) this.#answers.set(code, (this.#answers.get(code) ?? 0) + times);
   }
 
   /** By the name that it had when it was last here: people know hosts by name. */

@@ -27,8 +27,8 @@ export interface BlobOrigin extends Pick<Origin, 'url' | 'blobSize' | 'readBlob'
   readonly ranges?: RangeUse;
   /** How the bulk thread reads its blobs; absent where that is over a member's lane. */
   readonly reads?: RemoteReads;
-  /** So many bytes of blobs were read from it by other ways than `readBlob`. */
-  readElsewhere?(bytes: number): void;
+  /** So many bytes of blobs were read from it by other ways than `readBlob`. `answers`: what it gave there that its client did not see. */
+  readElsewhere?(bytes: number, answers: Readonly<Record<string, number>>): void;
 }
 
 export interface BlobRequest {
@@ -85,6 +85,10 @@ export interface ExchangeActivity {
   /** Ranges that members asked for: those on their way, and those that wait for their turn. */
   readonly sending: number;
   readonly waiting: number;
+  /** Blobs that this node, as their coordinator, keeps books of. */
+  readonly coordinated: number;
+  /** Connections to the bulk port whose ticket has not come. */
+  readonly bulkStrangers: number;
 }
 
 /** Bytes moved since start, for metrics. */
@@ -110,6 +114,6 @@ export interface TransferStatus {
   readonly retries: number;
   readonly state: 'finding' | 'fetching' | 'verifying' | 'done' | 'failed';
   readonly startedAt: number;
-  /** What came from where, as `makeStrip` has it, with `fromPeers` as the list; undefined while there are no pieces. */
+  /** What came from where, as `makeStrip` has it, with `fromPeers` as the list; undefined while there are no pieces, and where it was here already. */
   readonly strip?: Uint8Array | undefined;
 }

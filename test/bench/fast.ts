@@ -1,13 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { basename, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { CleanupStack } from '../support/cleanup.ts';
+import { releasedProgram } from '../support/released-program.ts';
+import { tempDir } from '../support/temp-dir.ts';
 import { runAria2 } from './crowd/aria2.ts';
 import { runHttp } from './crowd/http.ts';
 import { runLayerswarm } from './crowd/layerswarm.ts';
 import { makePayload, type Payload } from './crowd/payload.ts';
 import { onStage, type Stage, type SystemResult } from './crowd/stage.ts';
 import { caseOf, describeCase, FAST_CASES, type FastCase } from './fast/cases.ts';
-import { mainOf, STORES } from './fast/nodes.ts';
+import { STORES } from './fast/nodes.ts';
 import { crowdOf, HEAD, lastClient, type Measured, medianRound, row } from './fast/table.ts';
 import { readNames, readNumber, scriptArguments } from '../support/script-arguments.ts';
 
@@ -20,7 +22,7 @@ Options; those with … can be given several times:
   --size SIZE…    of one layer, such as 64M (MiB) or 2G (GiB); 12: the image of twelve layers
   --rate RATE     shapes every line, such as 1gbit
   --only SYSTEM…  layerswarm, aria2, http (nginx)
-  --checkout DIR… takes the nodes from the 'src' of other checkouts, in turns; --checkout . is this one
+  --checkout DIR… builds the nodes from other checkouts, in turns; --checkout . is this one
   --rounds N      each system N times, taking turns (3 when no case is named); a row is the run with the median last client
   --gc            one more run of layerswarm a case, with --trace-gc, for the column of Mark-Compacts (on when no case is named)
 
@@ -63,13 +65,19 @@ const { cases, systems, checkouts, traceGc, rounds } = scriptArguments(USAGE, OP
 });
 
 process.stdout.write(`${HEAD}\n`);
-for (const fast of cases) {
-  const cleanup = new CleanupStack();
-  try {
-    await measure(fast, await payloadOf(cleanup, fast));
-  } finally {
-    await cleanup.undo();
+const programs = new CleanupStack();
+try {
+  const contenders = await contendersOf(programs);
+  for (const fast of cases) {
+    const cleanup = new CleanupStack();
+    try {
+      await measure(fast, await payloadOf(cleanup, fast), contenders);
+    } finally {
+      await cleanup.undo();
+    }
   }
+} finally {
+  await programs.undo();
 }
 
 /** On the disk: the stores need the memory. */
@@ -80,8 +88,8 @@ async function payloadOf(cleanup: CleanupStack, { layers }: FastCase): Promise<P
   return payload;
 }
 
-async function measure(fast: FastCase, payload: Payload): Promise<void> {
-  const running = contenders().filter(({ fits }) => fits(fast));
+async function measure(fast: FastCase, payload: Payload, contenders: readonly Contender[]): Promise<void> {
+  const running = contenders.filter(({ fits }) => fits(fast));
   const results = new Map<Contender, SystemResult[]>(running.map((contender) => [contender, []]));
   for (let i = 0; i < rounds; i++) {
     for (const contender of running) {
@@ -102,17 +110,19 @@ async function measure(fast: FastCase, payload: Payload): Promise<void> {
   }
 }
 
-function contenders(): Contender[] {
-  const nodes = checkouts.map((folder): Contender => ({
-    name: folder === '.' ? 'layerswarm' : `layerswarm (${basename(resolve(folder))})`,
-    fits: () => true,
-    play: (stage, nodeArgs) => runLayerswarm(stage, { nodeArgs, main: mainOf(folder) }),
-    collects: true,
-  }));
-  const others: (Contender & { readonly name: (typeof SYSTEMS)[number] })[] = [
-    // A torrent of one file.
-    { name: 'aria2', fits: ({ layers }) => layers.length === 1, play: runAria2, collects: false },
-    { name: 'http', fits: () => true, play: runHttp, collects: false },
-  ];
-  return [...nodes.filter(() => systems.includes('layerswarm')), ...others.filter(({ name }) => systems.includes(name))];
+async function contendersOf(cleanup: CleanupStack): Promise<Contender[]> {
+  const all: Contender[] = [];
+  for (const checkout of systems.includes('layerswarm') ? checkouts : []) {
+    const main = await releasedProgram(checkout, join(tempDir(cleanup, 'program'), 'release'));
+    all.push({
+      name: checkout === '.' ? 'layerswarm' : `layerswarm (${basename(resolve(checkout))})`,
+      fits: () => true,
+      play: (stage, nodeArgs) => runLayerswarm(stage, { nodeArgs, main }),
+      collects: true,
+    });
+  }
+  // A torrent of one file.
+  if (systems.includes('aria2')) all.push({ name: 'aria2', fits: ({ layers }) => layers.length === 1, play: runAria2, collects: false });
+  if (systems.includes('http')) all.push({ name: 'http', fits: () => true, play: runHttp, collects: false });
+  return all;
 }

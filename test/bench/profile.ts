@@ -1,12 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CleanupStack } from '../support/cleanup.ts';
+import { releasedProgram } from '../support/released-program.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { runLayerswarm } from './crowd/layerswarm.ts';
 import { makePayload } from './crowd/payload.ts';
 import { onStage } from './crowd/stage.ts';
 import { caseOf, describeCase } from './fast/cases.ts';
-import { mainOf, STORES } from './fast/nodes.ts';
+import { STORES } from './fast/nodes.ts';
 import { crowdOf } from './fast/table.ts';
 import { type CallFrame, type CpuProfile, sumProfile } from './profile/cpu-profile.ts';
 import { functionOf, subsystemOf } from './profile/subsystem.ts';
@@ -42,11 +43,12 @@ try {
   const payload = await makePayload(cleanup, fast.layers);
   const folder = keep ?? tempDir(cleanup, 'profiles');
   process.stderr.write(`${describeCase(fast)}\n`);
+  const main = await releasedProgram(checkout, join(tempDir(cleanup, 'program'), 'release'));
   // Nodes write their profiles as they end, when the stage is taken down.
   const { cost } = await onStage(
     crowdOf(fast),
     payload,
-    (stage) => runLayerswarm(stage, { main: mainOf(checkout), nodeArgs: ['--cpu-prof', `--cpu-prof-dir=${folder}`] }),
+    (stage) => runLayerswarm(stage, { main, nodeArgs: ['--cpu-prof', `--cpu-prof-dir=${folder}`] }),
     STORES,
   );
   const print = (name: (stack: readonly CallFrame[]) => string, rows?: number): void => {

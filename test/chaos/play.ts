@@ -13,6 +13,8 @@ export interface PlayOptions {
   readonly log?: (line: string) => void;
   /** Where what is started is left, for whoever may have to end it in the middle. */
   readonly cleanup?: CleanupStack;
+  /** The program that members run who do not lie; that of the sources without. */
+  readonly main?: string;
 }
 
 export interface Outcome {
@@ -30,14 +32,14 @@ const CALM_MS = 60_000;
 export async function play(
   plan: Plan,
   images: OriginImages,
-  { patience = 1, log = () => undefined, cleanup = new CleanupStack() }: PlayOptions = {},
+  { patience = 1, log = () => undefined, cleanup = new CleanupStack(), main }: PlayOptions = {},
 ): Promise<Outcome> {
   const begun = performance.now();
   let world: World | undefined;
   const logsOf = (): string[] => world?.nodes.map((node) => [...node.logs, node.agent?.program.stderr ?? ''].join('\n')) ?? [];
   const seconds = (): number => (performance.now() - begun) / 1000;
   try {
-    world = await makeWorld(cleanup, plan, images);
+    world = await makeWorld(cleanup, plan, images, main);
     log(`${plan.nodes} nodes are ready after ${seconds().toFixed(0)} s`);
     const before = world.nodes.map((node) => (node.agent === undefined ? undefined : node.footprint()));
     const pulls = await playSteps(cleanup, world, plan, patience);
@@ -49,6 +51,7 @@ export async function play(
       `everything is pulled after ${seconds().toFixed(0)} s; the slowest pull, ${slowest === undefined ? 'none' : `of image ${slowest.image} by ${slowest.node.name} (${slowest.manner}), took ${slowest.result.seconds.toFixed(1)} s`}`,
     );
     const broken = await judge(world, plan, pulls, before, patience);
+    log(`everything is judged after ${seconds().toFixed(0)} s`);
     return { broken, seconds: seconds(), logs: logsOf() };
   } catch (error) {
     return {

@@ -1,9 +1,11 @@
 import { once } from 'node:events';
+import { symlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pathToFileURL } from 'node:url';
 import type { Cleanup, CleanupStack } from '../support/cleanup.ts';
+import { MAIN, SOURCE_MAIN } from '../support/cli.ts';
 import { type DockerRegistry, startDockerRegistry } from '../support/docker-registry.ts';
 import { mountFailingDisk } from '../support/failing-disk.ts';
 import { makeSwarmKey } from '../support/layerswarm.ts';
@@ -35,16 +37,19 @@ export interface World {
   startOrigin(): Promise<void>;
 }
 
-export async function makeWorld(cleanup: CleanupStack, plan: Plan, images: OriginImages): Promise<World> {
+export async function makeWorld(cleanup: CleanupStack, plan: Plan, images: OriginImages, main = MAIN): Promise<World> {
   const network = await TestNetwork.create(cleanup);
   const line = { uplink: plan.rate, downlink: plan.rate };
   const originHost = await network.addHost('origin', line);
   const strangerHost = await network.addHost('stranger', line);
+  // The images are shared by all worlds, what else a registry writes is not.
+  const originFolder = tempDir(cleanup, 'chaos-registry');
+  symlinkSync(join(images.folder, 'data'), join(originFolder, 'data'));
   let registry: DockerRegistry | undefined;
   const startOrigin = async (): Promise<void> => {
     if (cleanup.isOver) return;
     registry ??= await startDockerRegistry(cleanup, {
-      folder: images.folder,
+      folder: originFolder,
       host: '127.0.0.1',
       port: REGISTRY_PORT,
       netns: originHost.netns,
@@ -86,6 +91,8 @@ export async function makeWorld(cleanup: CleanupStack, plan: Plan, images: Origi
             .slice(0, 3)
             .map(({ address }) => `${address}:${SWARM_PORT}`),
           nodeArgs: liar === undefined ? [] : ['--import', `${LIAR}?${query.toString()}`],
+          // the lies are put into modules as they are loaded
+          main: liar === undefined ? main : SOURCE_MAIN,
         },
       }),
     );

@@ -6,6 +6,7 @@ import { startDockerd } from '../support/dockerd.ts';
 import { multiPlatformImage, pushLayout, smallImage } from '../support/images.ts';
 import { type Agent, bootstrapOf, startAgent } from '../support/layerswarm.ts';
 import { runOk } from '../support/process.ts';
+import { metric } from '../support/observe.ts';
 import { ask, getManifest, pullEverything } from '../support/registry-client.ts';
 import { requireTool } from '../support/require-tool.ts';
 import { skopeoCopy } from '../support/skopeo.ts';
@@ -26,6 +27,11 @@ test('what skopeo pushes to a node that is the origin is pulled elsewhere', asyn
   await skopeoCopy(`oci:${layout.dir}:multi`, `docker://${origin.registryHost}/team/multi:v1`);
   t.is((await getManifest(node.registry, 'team/multi', 'v1')).digest, index.digest);
   t.true((await pullEverything(node.registry, 'team/multi', 'v1')) > 0);
+  // the member that is asked is a registry like another, and reads of blobs are requests
+  const blobs = await metric(node, 'layerswarm_origin_requests_total{registry="origin",code="200"}');
+  t.true(blobs! >= 4, String(blobs));
+  t.is((await getManifest(node.registry, 'team/multi', 'none')).status, 404);
+  t.true((await metric(node, 'layerswarm_origin_requests_total{registry="origin",code="404"}'))! > 0);
 });
 
 test('what dockerd pushes to a node that is the origin is pulled elsewhere', async (t) => {

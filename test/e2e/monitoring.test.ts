@@ -1,12 +1,13 @@
 import test, { type ExecutionContext } from 'ava';
 import { randomBytes } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startDockerRegistry } from '../support/docker-registry.ts';
+import { flipBit } from '../support/flip-bit.ts';
 import { lastingPort } from '../support/lasting-port.ts';
 import { bootstrapOf, makeSwarmKey, startAgent } from '../support/layerswarm.ts';
-import { run, startProgram } from '../support/process.ts';
+import { run, runOk, startProgram } from '../support/process.ts';
 import { pushImage } from '../support/registry-content.ts';
 import { pullEverything } from '../support/registry-client.ts';
 import { familiesWithoutSamples } from '../support/prometheus-text.ts';
@@ -25,13 +26,15 @@ interface Answer<T> {
   readonly data: T;
 }
 
-/** A Prometheus that scrapes the targets each second, with the rules of `config/monitoring` but for how long a trouble must last. */
+/** A Prometheus that scrapes the targets each second, with the rules of `config/monitoring` but for how long a trouble must last, and what else `sooner` changes. */
 async function startPrometheus(
   t: ExecutionContext,
   targets: readonly string[],
+  sooner: (rules: string) => string = (rules) => rules,
 ): Promise<{ query: (expr: string) => Promise<number>; firing: () => Promise<string[]> }> {
   const folder = tempDir(t, 'prom');
-  writeFileSync(join(folder, 'alerts.yaml'), readFileSync(join(MONITORING, 'alerts.yaml'), 'utf8').replace(/for: \d+m/g, 'for: 0s'));
+  const rules = readFileSync(join(MONITORING, 'alerts.yaml'), 'utf8').replace(/for: \d+m/g, 'for: 0s');
+  writeFileSync(join(folder, 'alerts.yaml'), sooner(rules));
   writeFileSync(
     join(folder, 'prometheus.yml'),
     JSON.stringify({
@@ -116,4 +119,54 @@ test('a real Prometheus scrapes a swarm: every panel of the dashboard has data, 
     { interval: 500 },
   );
   t.pass();
+});
+
+test('the other alerts fire for causes that are made: a node that never had an origin, a full disk, a lying disk, slow pulls, a swarm that does not help', async (t) => {
+  if (!requireTool(t, 'root', 'prometheus', 'docker-registry')) return;
+  t.timeout(300_000);
+  const registry = await startDockerRegistry(t);
+  const { layers } = await pushImage(registry, 'team/app', 'v1', [randomBytes(48_000_000)]);
+  const swarmKey = await makeSwarmKey(t);
+  const disk = join(tempDir(t, 'disk'), 'd');
+  mkdirSync(disk);
+  await runOk('mount', ['-t', 'tmpfs', '-o', 'size=500m', 'none', disk]);
+  t.teardown(async () => {
+    await runOk('umount', ['-l', disk]);
+  });
+  const alone = `http://127.0.0.1:${await lastingPort()}`;
+  const first = await startAgent(t, { origin: registry.url, swarmKey, args: ['--limits-download', '12MB/s'] });
+  const [second, small, lost] = await Promise.all([
+    startAgent(t, { origin: registry.url, swarmKey, bootstrap: bootstrapOf(first) }),
+    startAgent(t, { origin: registry.url, swarmKey, data: join(disk, 'data') }),
+    startAgent(t, { origin: alone }),
+  ]);
+  const prometheus = await startPrometheus(
+    t,
+    [first, second, small, lost].map(({ info }) => new URL(info.status).host),
+    (rules) => rules.replaceAll('[15m]', '[30s]').replace('[30s]))) > 100', '[30s]))) > 1'),
+  );
+  await waitFor('a scrape of all', async () => (await prometheus.query('layerswarm_ready')) === 4);
+  const fired = new Set<string>();
+  const fires = async (name: string): Promise<void> => {
+    await waitFor(
+      `${name} to fire`,
+      async () => {
+        for (const alert of await prometheus.firing()) fired.add(alert);
+        return fired.has(name);
+      },
+      { interval: 500 },
+    );
+  };
+  await fires('LayerswarmNotReady');
+  await fires('LayerswarmDiskLow');
+  t.false(fired.has('LayerswarmPeerShareLow'));
+  t.false(fired.has('LayerswarmPullsSlow'));
+  await first.cliOk(['pull', 'team/app:v1']);
+  await fires('LayerswarmPeerShareLow');
+  await fires('LayerswarmPullsSlow');
+  t.false(fired.has('LayerswarmPiecesRejected'));
+  flipBit(first.blobPath(layers[0]!.digest.toString()), 20_000_001, { silently: true });
+  await second.cliOk(['pull', 'team/app:v1']);
+  await fires('LayerswarmPiecesRejected');
+  await second.cliOk(['verify']);
 });

@@ -140,7 +140,11 @@ test('six nodes in a cold crowd, on the page of one: what it says is what the AP
   t.is(pull.verdict, verdict);
   const row = page.locator('#pulls .row', { hasText: 'node-4' });
   await row.locator('summary').click();
-  await row.locator('.strip').waitFor();
+  await row.locator('.strip').first().waitFor();
+  // of each blob of some size, in its order
+  t.true((await row.locator('.blobs .strip').count()) >= LAYERS);
+  for (const label of await row.locator('.blobs .strip').evaluateAll((strips) => strips.map((strip) => strip.getAttribute('aria-label'))))
+    t.regex(label!, /% from .*; without a gap from its beginning: 100/);
   t.is(await row.locator('.verdict').innerText(), verdict);
   t.regex(await row.innerText(), new RegExp(pull.id));
 

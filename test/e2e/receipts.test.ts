@@ -16,6 +16,7 @@ interface Receipt {
   readonly error: string | null;
   readonly bytes: number;
   readonly peerNames: Readonly<Record<string, string>>;
+  readonly blobs: readonly { readonly bytes: number; readonly strip?: readonly (readonly [source: number | string, parts: number])[] }[];
 }
 
 test('every pull leaves a receipt, a line and a count, whoever asked and however it ended, and also after a restart', async (t) => {
@@ -70,6 +71,13 @@ test('every pull leaves a receipt, a line and a count, whoever asked and however
   t.is(await metric(agent, 'layerswarm_pulls_total{client="containerd",result="done"}'), 1);
   t.is(await metric(agent, 'layerswarm_pulls_total{client="cli",result="failed"}'), 1);
   t.is(await metric(agent, 'layerswarm_pulls_total{client="podman",result="done"}'), 0);
+  // where in the blob what came from is known after the pull, too
+  const strips = of('cli', 'done').blobs.map(({ strip }) => strip);
+  t.deepEqual(strips, [[[0, 48]], [[0, 48]]]);
+  t.regex(
+    (await agent.cliOk(['why', of('cli', 'done').id])).stdout,
+    /which part came from whom:\nsha256:\w{12} {2}\[1{48}\]\n[^]*1 node-a$/m,
+  );
   t.regex((await agent.cliOk(['why', id!])).stdout, /^everything was here already\npull .* by containerd/);
 
   await agent.stop();

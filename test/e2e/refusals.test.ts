@@ -84,6 +84,10 @@ test('a data folder of a newer format is refused and left as it is', async (t) =
   t.deepEqual(readFileSync(format), before);
 });
 
+test('a data folder where no folder can be made is refused', async (t) => {
+  refused(t, await refusedAgent(t, { data: '/proc/layerswarm/data' }), { code: 2, says: /\/proc\/layerswarm/ });
+});
+
 test('a data folder that cannot be written is refused', async (t) => {
   if (!requireTool(t, 'root')) return;
   const dir = tempDir(t);

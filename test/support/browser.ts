@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import type { AxeResults } from 'axe-core';
 import { chromium, type BrowserContext, type Page } from 'playwright-core';
 import type { Cleanup } from './cleanup.ts';
@@ -23,10 +24,16 @@ export interface Look {
   readonly scheme?: 'light' | 'dark';
 }
 
-/** Debian's Chromium without a window, with a profile of its own that goes with it. */
-export async function startBrowser(cleanup: Cleanup): Promise<BrowserContext> {
+/** Debian's Chromium without a window, with a profile of its own that goes with it. @param netns name of the network namespace it runs in */
+export async function startBrowser(cleanup: Cleanup, netns?: string): Promise<BrowserContext> {
   const profile = tempDir(cleanup, 'chromium');
-  const browser = await chromium.launchPersistentContext(profile, { executablePath: findTool('chromium')!, headless: true, args: ARGS });
+  let executablePath = findTool('chromium')!;
+  if (netns !== undefined) {
+    const inside = join(tempDir(cleanup, 'inside'), 'chromium');
+    writeFileSync(inside, `#!/bin/sh\nexec nsenter --net=/run/netns/${netns} ${executablePath} "$@"\n`, { mode: 0o755 });
+    executablePath = inside;
+  }
+  const browser = await chromium.launchPersistentContext(profile, { executablePath, headless: true, args: ARGS });
   cleanup.teardown(async () => {
     await browser.close();
   });

@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
-export const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+export const SOURCE_MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
+/** The program as test/run.ts built it for the end-to-end tests; that of the sources where a test file is run by itself. */
+export const MAIN = process.env['SWARM_TEST_PROGRAM'] ?? SOURCE_MAIN;
 
 export interface CliResult {
   readonly code: number | null;

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ControlClient } from '../../src/control/control-client.ts';
 import type { Cleanup } from './cleanup.ts';
 import { cleanEnv, MAIN } from './cli.ts';
 import type { Host } from './netns.ts';
@@ -98,7 +99,7 @@ export interface Agent {
   cliOk(args: readonly string[], options?: RunOptions): Promise<Finished>;
   /** The document that `layerswarm … --json` prints. */
   cliJson<T>(args: readonly string[], options?: RunOptions): Promise<T>;
-  /** From the status endpoint; through the command line where that is on another host's loopback. */
+  /** From the status endpoint; over the control socket where that is on another host's loopback. */
   status(): Promise<Status>;
   /** Waits until the status is as wanted. */
   waitForStatus(what: string, holds: (status: Status) => boolean, deadline?: number): Promise<Status>;
@@ -195,7 +196,8 @@ export async function startAgent(cleanup: Cleanup, options: AgentOptions = {}): 
     async cliJson<T>(words: readonly string[], more?: RunOptions) {
       return JSON.parse((await agent.cliOk(['--json', ...words], more)).stdout) as T;
     },
-    status: () => (host === undefined ? fetchStatus(info.status) : agent.cliJson<Status>(['status'])),
+    status: async () =>
+      host === undefined ? await fetchStatus(info.status) : await (await ControlClient.connect(data)).call('status', {}),
     async waitForStatus(what, holds, deadline) {
       let last: Status | undefined;
       try {
@@ -206,7 +208,7 @@ export async function startAgent(cleanup: Cleanup, options: AgentOptions = {}): 
             return holds(last) && last;
           },
           {
-            interval: host === undefined ? 50 : 300,
+            interval: host === undefined ? 50 : 100,
             ...(deadline === undefined ? {} : { deadline }),
             giveUp: () => (program.exit === undefined ? undefined : new Error(`the agent ended: ${program.stderr}`)),
           },

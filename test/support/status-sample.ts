@@ -42,6 +42,7 @@ export const statusSample: StatusDocument = {
     reason: null,
     bytes: 1000,
     reachedAt: SINCE,
+    answers: { 200: 7, timeout: 1 },
   },
   charter: {
     swarm: 'prod',
@@ -207,6 +208,10 @@ export const receiptSample: Receipt = {
       verifySeconds: 0.125,
       stalls: 1,
       retries: 2,
+      strip: [
+        ['origin', 16],
+        [0, 32],
+      ],
     },
   ],
 };

@@ -208,6 +208,7 @@ export class SwarmSample implements SwarmSource {
         fromPeersBytes: Math.floor(fromPeersBytes / 3),
         stalls: 0,
         retries: blob,
+        strip: blob === 2 ? [] : Array.from({ length: 48 }, (_, cell) => ((cell * (blob + 2)) % 7) % 3),
       })),
       blobCount: 7,
     });

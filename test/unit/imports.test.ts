@@ -79,7 +79,7 @@ const ROOMS: Readonly<Record<string, { readonly common: readonly string[]; reado
     },
   };
 /** What every part may import: files, and a room with its files. */
-const COMMON = new Set(['bounded-map.ts', 'errors.ts', 'glob.ts', 'log.ts', 'quantity.ts', 'version.ts']);
+const COMMON = new Set(['bounded-map.ts', 'errors.ts', 'folders.ts', 'glob.ts', 'log.ts', 'program-files.ts', 'quantity.ts', 'version.ts']);
 
 interface Import {
   readonly from: string;

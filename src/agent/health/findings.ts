@@ -65,7 +65,8 @@ function slowOnes([first, ...others]: MembershipStatus['slow']): string {
   if (first === undefined) return '';
   const { name, peerId, bytesPerSecond, othersBytesPerSecond } = first;
   const more = others.length === 0 ? '' : `, and ${others.length} more are slow`;
-  return `${name === '' ? peerId : name} is slow: it gives ${formatBytes(bytesPerSecond)}/s where others give ${formatBytes(othersBytesPerSecond)}/s${more}`;
+  const than = othersBytesPerSecond === null ? '' : ` where others give ${formatBytes(othersBytesPerSecond)}/s`;
+  return `${name === '' ? peerId : name} is slow: it gives ${formatBytes(bytesPerSecond)}/s${than}${more}`;
 }
 
 /** `refusing`: why the store takes no new blobs, where it does not. */

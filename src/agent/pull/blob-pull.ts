@@ -6,6 +6,7 @@ import type { ReceiptBlob } from '../../status/receipt-document.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
 import type { BlobExchange, BlobFetch, BlobRequest, TransferStatus } from '../../swarm/swarm.ts';
 import { StateClock } from './receipt.ts';
+import { stripRuns } from './strip-runs.ts';
 
 type State =
   | { readonly kind: 'waiting' }
@@ -95,7 +96,7 @@ export class BlobPull {
     const waitedSeconds = this.#clock.seconds('finding');
     const verifySeconds = this.#clock.seconds('verifying');
     if (state.kind === 'fetching') {
-      const { haveBytes, fromOriginBytes, fromPeers, stalls, retries } = state.fetch.progress();
+      const { haveBytes, fromOriginBytes, fromPeers, stalls, retries, strip } = state.fetch.progress();
       return {
         ...base,
         bytes: haveBytes,
@@ -108,6 +109,7 @@ export class BlobPull {
         verifySeconds,
         stalls,
         retries,
+        strip: stripRuns(strip),
       };
     }
     if (state.kind !== 'done')
@@ -123,7 +125,7 @@ export class BlobPull {
         stalls: 0,
         retries: 0,
       };
-    const { fromOriginBytes, fromPeers, stalls, retries } = state.last;
+    const { fromOriginBytes, fromPeers, stalls, retries, strip } = state.last;
     return {
       ...base,
       source: 'swarm',
@@ -135,6 +137,7 @@ export class BlobPull {
       verifySeconds,
       stalls,
       retries,
+      strip: stripRuns(strip),
     };
   }
 }

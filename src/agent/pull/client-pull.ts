@@ -3,6 +3,7 @@ import type { ClientName } from '../../registry/client-name.ts';
 import type { Receipt, ReceiptBlob } from '../../status/receipt-document.ts';
 import type { TransferStatus } from '../../swarm/swarm.ts';
 import { makeReceipt, type StateClock } from './receipt.ts';
+import { stripRuns } from './strip-runs.ts';
 
 export type AskedBlob =
   | { readonly kind: 'stored'; readonly size: number }
@@ -80,6 +81,7 @@ function blobReceipt({ startedAt, clocks }: ClientPull, digest: string, blob: As
     verifySeconds: clocks.get(digest)?.seconds('verifying') ?? 0,
     stalls: transfer?.stalls ?? 0,
     retries: transfer?.retries ?? 0,
+    strip: stripRuns(transfer?.strip),
   };
 }
 

@@ -13,6 +13,8 @@ const SPARE_LINES = 200;
 const MAX_FILE_BYTES = 64 << 20;
 /** One pull of thousands of blobs must not crowd out the others. */
 const MAX_BLOBS = 200;
+/** The slowest of these are kept with what came from where. */
+const MAX_STRIPS = 24;
 
 export interface ReceiptBookOptions {
   /** The agent's folder. */
@@ -53,7 +55,11 @@ export class ReceiptBook {
   }
 
   add(receipt: Receipt): void {
-    const kept = { ...receipt, blobs: [...receipt.blobs].sort((a, b) => b.seconds - a.seconds).slice(0, MAX_BLOBS) };
+    const blobs = [...receipt.blobs].sort((a, b) => b.seconds - a.seconds).slice(0, MAX_BLOBS);
+    const kept = {
+      ...receipt,
+      blobs: blobs.map(({ strip = [], ...blob }, place) => (place < MAX_STRIPS && strip.length > 0 ? { ...blob, strip } : blob)),
+    };
     this.#keep(kept);
     this.#writing = this.#writing
       .then(() => this.#write(kept))

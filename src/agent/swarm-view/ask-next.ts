@@ -1,6 +1,10 @@
 /** A member is asked no more often than this. */
 const SOONEST_MS = 2000;
-/** One that has something going on is asked so many times as often as one that has not. */
+/** One that has nothing going on is asked the more rarely the more there are, so that all of them together take little: so many ms a member, */
+const IDLE_MS_A_MEMBER = 200;
+/** and this at most. */
+const IDLE_MS = 15_000;
+/** One that has something going on goes before those that have not. */
 const BUSY_WEIGHT = 4;
 
 export interface Askable {
@@ -14,8 +18,9 @@ export interface Askable {
 
 /** Pure: whom to ask now, at most `count` of them: whoever was not asked yet, then those who wait for the longest. */
 export function askNext<M extends Askable>(members: readonly M[], count: number, now: number): M[] {
+  const idleMs = Math.min(IDLE_MS, Math.max(SOONEST_MS, members.length * IDLE_MS_A_MEMBER));
   return members
-    .filter(({ askedAt, isAsking }) => !isAsking && (askedAt === undefined || now - askedAt >= SOONEST_MS))
+    .filter(({ askedAt, isAsking, isBusy }) => !isAsking && (askedAt === undefined || now - askedAt >= (isBusy ? SOONEST_MS : idleMs)))
     .map((member) => ({
       member,
       due: member.askedAt === undefined ? Infinity : (now - member.askedAt) * (member.isBusy ? BUSY_WEIGHT : 1),

@@ -135,8 +135,9 @@ export function pullDetail(peerId: string, pull: PullDetail, now: number): Swarm
     stale: pull.stale,
     sources: pull.sources.map(({ source, name, bytes }) => ({ source: shown(source), name: shown(name ?? ''), bytes })),
     phases: pull.phases.map(({ name, elapsedMs }) => ({ name: shown(name), seconds: elapsedMs / 1000 })),
-    blobs: pull.blobs.map(({ blob, elapsedMs, waitedMs, ...rest }) => ({
+    blobs: pull.blobs.map(({ blob, elapsedMs, waitedMs, strip = [], ...rest }) => ({
       digest: blob,
+      strip: known(strip, pull.sources),
       seconds: elapsedMs / 1000,
       waitedSeconds: waitedMs / 1000,
       ...rest,
@@ -207,8 +208,13 @@ function transfersOf({ node: { peerId }, summary: { transfers } }: Named): Swarm
     haveBytes,
     bytesPerSecond: plausible(bytesPerSecond, 1),
     sources: sources.map(({ source, bytes }) => ({ source: shown(source), bytes })),
-    strip: strip.map((index) => (index < sources.length ? index : -3)),
+    strip: known(strip, sources),
   }));
+}
+
+/** A strip without sources that are not listed. */
+function known(strip: readonly number[], sources: readonly unknown[]): number[] {
+  return strip.map((index) => (index < sources.length ? index : -3));
 }
 
 /** Of thousands only the last are looked at closely. */

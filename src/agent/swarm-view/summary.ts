@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Receipt } from '../../status/receipt-document.ts';
+import type { Receipt, ReceiptBlob } from '../../status/receipt-document.ts';
 import type { ImageStatus, StatusDocument } from '../../status/status-document.ts';
 import { CELL } from '../../swarm/exchange/core/strip.ts';
 import type { TransferStatus } from '../../swarm/swarm.ts';
@@ -186,6 +186,10 @@ export function makePullDetail(receipt: Receipt): PullDetail {
         fromPeersBytes: blob.fromPeersBytes,
         stalls: blob.stalls,
         retries: blob.retries,
+        strip: stripOfRuns(
+          blob,
+          sources.map(([source]) => source),
+        ),
       })),
     blobCount: blobs.length,
   };
@@ -255,6 +259,21 @@ function transferOf({
             sources.map(([source]) => source),
           ),
   };
+}
+
+/** A blob's strip of a pull that is over, as the message has it. `listed`: the sources that the message names. */
+function stripOfRuns({ strip = [], peers }: ReceiptBlob, listed: readonly string[]): number[] {
+  const places = new Map(listed.map((source, index) => [source, index]));
+  const peerIds = Object.keys(peers);
+  return strip.flatMap(([source, parts]) => {
+    const index =
+      source === 'missing'
+        ? -1
+        : source === 'here'
+          ? -2
+          : (places.get(typeof source === 'number' ? (peerIds[source] ?? '') : source) ?? -3);
+    return Array.from({ length: parts }, () => index);
+  });
 }
 
 /** A transfer's strip, as the message has it. `listed`: the sources that the message names. */

@@ -12,6 +12,8 @@ import type { PullDetail, Summary, WholeSummary } from './summary.ts';
 /** Whether somebody is due is looked at this often, and so many are asked at once: of a few hundred members each three times a minute. */
 const TURN_MS = 250;
 const AT_ONCE = 4;
+/** While some were not asked yet: who opens a page waits for them. */
+const AT_ONCE_FIRST = 16;
 const TIMEOUT_MS = 3000;
 /** What was told is kept this long after the last who looked, for one who reloads the page. */
 const KEPT_MS = 30_000;
@@ -77,9 +79,9 @@ export class SwarmWatch implements SwarmSource, Disposable {
     this.#looking += 1;
     clearTimeout(this.#forgetTimer);
     this.#timer ??= setInterval(() => {
-      this.#askSome(AT_ONCE);
+      this.#askSome();
     }, TURN_MS);
-    this.#askSome(AT_ONCE);
+    this.#askSome();
     let isOver = false;
     return () => {
       if (isOver) return;
@@ -145,8 +147,10 @@ export class SwarmWatch implements SwarmSource, Disposable {
     return this.#options.network.peers().map(({ peerId }) => this.#member(peerId));
   }
 
-  #askSome(count: number): void {
-    for (const member of askNext(this.#current(), count, this.#now())) void this.#ask(member);
+  #askSome(): void {
+    const members = this.#current();
+    const count = members.some(({ askedAt }) => askedAt === undefined) ? AT_ONCE_FIRST : AT_ONCE;
+    for (const member of askNext(members, count, this.#now())) void this.#ask(member);
   }
 
   /** Never throws. */

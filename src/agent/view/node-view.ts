@@ -22,7 +22,7 @@ import type { SwarmRules } from '../charter/swarm-rules.ts';
 import type { AgentConfig } from '../config/config.ts';
 import type { CurrentOrigin } from '../origins/current-origin.ts';
 import type { ExcludedRepositories } from '../config/excluded-repositories.ts';
-import type { HostContent } from '../keep/host-content.ts';
+import type { ContainerdContent } from '../keep/containerd-content.ts';
 import type { ImageList } from './image-list.ts';
 import type { PeerNames } from '../peer-names.ts';
 import type { ReceiptBook } from '../pull/receipt-book.ts';
@@ -36,7 +36,7 @@ import { isoTime, servedRegistries } from '../origins/served-registries.ts';
 import type { StoreHealth } from '../health/store-health.ts';
 
 export interface NodeViewParts {
-  readonly config: Pick<AgentConfig, 'data' | 'name' | 'zone'>;
+  readonly config: Pick<AgentConfig, 'data' | 'name' | 'zone' | 'limits'>;
   readonly rules: Pick<SwarmRules, 'aliases' | 'exclude'>;
   /** undefined where the configuration names no operator. */
   readonly charter: Pick<FollowedCharter, 'status'> | undefined;
@@ -48,7 +48,7 @@ export interface NodeViewParts {
   readonly shown: (text: string) => string;
   readonly store: Store;
   readonly storeHealth: StoreHealth;
-  readonly host: Pick<HostContent, 'status'> | undefined;
+  readonly containerd: Pick<ContainerdContent, 'status'> | undefined;
   readonly exchange: BulkThreads;
   readonly images: ImageList;
   readonly receipts: ReceiptBook;
@@ -218,17 +218,23 @@ export class NodeView implements StatusSource {
 
   #membership(): MembershipStatus {
     const { exchange, network, peers, keyIds } = this.#parts;
+    const { limits } = this.#parts.config;
     const { handshakes } = network;
     const { invalidMessages, helloTimeouts, queueOverflows, silent, unknownMessages } = network.counts();
     return {
       keyIds,
       slow: exchange
         .slowPeers()
+        // one alone gives no more than this node takes
+        .filter(
+          ({ othersBytesPerSecond, bytesPerSecond }) =>
+            othersBytesPerSecond !== undefined || limits.download === 0 || bytesPerSecond < limits.download / 8,
+        )
         .map(({ peerId, bytesPerSecond, othersBytesPerSecond }) => ({
           peerId,
           name: peers.of(peerId),
           bytesPerSecond,
-          othersBytesPerSecond,
+          othersBytesPerSecond: othersBytesPerSecond ?? null,
         })),
       bansByReason: Object.fromEntries(network.banCounts()),
       handshakeFailures: { ...handshakes.failures },
@@ -261,7 +267,7 @@ export class NodeView implements StatusSource {
   }
 
   #containerd(): ContainerdStatus | null {
-    const status = this.#parts.host?.status();
+    const status = this.#parts.containerd?.status();
     if (status === undefined) return null;
     return { state: status.state, reason: status.state === 'unreachable' ? status.reason : null, blobs: status.blobs, bytes: status.bytes };
   }
@@ -271,7 +277,7 @@ export class NodeView implements StatusSource {
     const { current, conflict, reason: why } = origins.state;
     const health = origins.get()?.health;
     const reason = why ?? health?.reason ?? null;
-    const seen = { bytes: health?.bytes ?? 0, reachedAt: isoTime(health?.reachedAt) };
+    const seen = { bytes: health?.bytes ?? 0, reachedAt: isoTime(health?.reachedAt), answers: Object.fromEntries(health?.answers ?? []) };
     if (current === undefined)
       return { url: null, source: 'none', name: null, state: conflict === undefined ? 'unknown' : 'conflict', reason, ...seen };
     const state = conflict === undefined ? (health?.state ?? 'unknown') : 'conflict';

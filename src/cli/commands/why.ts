@@ -27,8 +27,8 @@ export const define: DefineCommand = (command, context) => {
           `there is no receipt of ${text}: the agent keeps those of its last pulls, and of each image's slowest; "layerswarm pull ${text}" makes one`,
         );
       }
-      const { formatWhy } = await import('../format.ts');
-      context.output.result(receipt, formatWhy);
+      const [{ formatWhy }, { stripLines }] = await Promise.all([import('../format.ts'), import('../receipt-strips.ts')]);
+      context.output.result(receipt, (shown) => [formatWhy(shown), ...stripLines(shown)].join('\n'));
     });
 };
 

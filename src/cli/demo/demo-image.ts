@@ -11,6 +11,7 @@ import type { Descriptor } from '../../oci/descriptor.ts';
 import { rawManifest, type RawManifest } from '../../oci/manifest.ts';
 import { MediaType } from '../../oci/media-type.ts';
 import { hostPlatform } from '../../oci/platform.ts';
+import { HOME, PROGRAM } from '../../program-files.ts';
 
 export interface DemoBlob {
   readonly descriptor: Descriptor;
@@ -28,19 +29,17 @@ interface File {
   readonly executable: boolean;
 }
 
-/** The package's own folder, in a checkout and where it is installed. */
-const HOME = fileURLToPath(new URL('../../../', import.meta.url));
-
 /**
  * An image of real files: Node, the packages that layerswarm uses, and the program itself. It is there to be pulled, not to be run.
  * The same files give the same digests.
  */
 export async function makeDemoImage(signal: AbortSignal): Promise<DemoImage> {
+  const program = fileURLToPath(PROGRAM);
   const sources = [
     [{ name: 'usr/bin/node', path: process.execPath, executable: true }],
     await dependencies(),
     [
-      ...(await filesUnder(programFolder(), `opt/layerswarm/${basename(programFolder())}`)),
+      ...(await filesUnder(program, `opt/layerswarm/${basename(program)}`)),
       { name: 'opt/layerswarm/package.json', path: join(HOME, 'package.json'), executable: false },
     ],
   ];
@@ -63,11 +62,6 @@ export async function makeDemoImage(signal: AbortSignal): Promise<DemoImage> {
     layers: layers.map(({ descriptor }) => descriptor),
   });
   return { manifest: rawManifest(manifest.bytes, { mediaType: MediaType.ociManifest }).raw, blobs: [config, ...layers] };
-}
-
-function programFolder(): string {
-  // src/ in a checkout, dist/ in the package.
-  return fileURLToPath(new URL('../../', import.meta.url));
 }
 
 async function dependencies(): Promise<File[]> {

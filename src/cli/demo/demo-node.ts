@@ -7,9 +7,10 @@ import { fileURLToPath } from 'node:url';
 import type { AgentFile } from '../../control/agent-file.ts';
 import { ControlClient } from '../../control/control-client.ts';
 import { LayerswarmError } from '../../errors.ts';
+import { programFile } from '../../program-files.ts';
 import type { StatusDocument } from '../../status/status-document.ts';
 
-const MAIN = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../main.ts' : '../main.js', import.meta.url));
+const MAIN = fileURLToPath(programFile('cli/main'));
 /** An agent stops within 5 s by itself. */
 const STOP_TIMEOUT_MS = 6000;
 const LOOK_INTERVAL_MS = 50;

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { programFile } from '../../program-files.ts';
 
 /**
  * Starts a process that removes a live container and its image once this one is gone, whatever ended it: without the disk the container is
@@ -7,8 +9,7 @@ import { once } from 'node:events';
  * @returns what ends it without its having done anything
  */
 export function guardLive(container: string, image: string): () => Promise<void> {
-  const file = new URL(import.meta.url.endsWith('.ts') ? './live-guard.ts' : './live-guard.js', import.meta.url);
-  const guard = spawn(process.execPath, [file.pathname, container, image], {
+  const guard = spawn(process.execPath, [fileURLToPath(programFile('convert/boot/live-guard')), container, image], {
     cwd: '/',
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],

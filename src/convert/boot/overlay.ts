@@ -1,5 +1,6 @@
 import { chownSync, lstatSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFoldersSync } from '../../folders.ts';
 import { adaptationEntries } from '../adapt/adaptation.ts';
 import type { Cleanup } from '../cleanup.ts';
 import type { OpenSystem } from '../open-system.ts';
@@ -50,7 +51,7 @@ function writeAdaptation(tree: GuestTree): void {
   for (const entry of adaptationEntries(tree, false)) {
     const path = tree.hostPath(entry.path);
     if (entry.type === 'directory') {
-      mkdirSync(path, { recursive: true });
+      makeFoldersSync(path);
       continue;
     }
     rmSync(path, { force: true });

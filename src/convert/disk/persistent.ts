@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
+import { makeFoldersSync } from '../../folders.ts';
 import { chooseBackend, hostAbilities } from '../backend.ts';
 import { Cleanup, findScratch, keepScratch, makeScratch, dismantle } from '../cleanup.ts';
 import { FileSource } from '../header/byte-source.ts';
@@ -141,7 +142,7 @@ export async function unmountDisk(folder: string, scratchParent?: string): Promi
 }
 
 function emptyFolder(folder: string): string {
-  mkdirSync(folder, { recursive: true });
+  makeFoldersSync(folder);
   const target = realpathSync(folder);
   if (existsSync(target) && readdirSync(target).length > 0) throw new LayerswarmError('usage', `${JSON.stringify(folder)} is not empty`);
   return target;

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
+import { makeFoldersSync } from '../../folders.ts';
 import { Digest } from '../../oci/digest.ts';
 import { MediaType } from '../../oci/media-type.ts';
 import type { Compression, PackedLayer } from '../pack/pack-layer.ts';
@@ -37,7 +38,7 @@ export interface WrittenImage {
 export function writeLayout(dir: string, { config, layers, platform, annotations, tag = DEFAULT_TAG, name }: ImageInput): WrittenImage {
   const blobs = join(dir, 'blobs/sha256');
   const indexFile = join(dir, 'index.json');
-  mkdirSync(blobs, { recursive: true });
+  makeFoldersSync(blobs);
   for (const layer of layers) renameSync(layer.file, join(blobs, layer.digest.hex));
   const configDigest = writeBlob(blobs, config);
   const manifest = Buffer.from(

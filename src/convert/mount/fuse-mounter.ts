@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { makeFoldersSync } from '../../folders.ts';
 import { mountsBelow } from '../cleanup.ts';
 import { ExtFileSystem } from '../ext/ext-file-system.ts';
 import { FileSource, WindowSource } from '../header/byte-source.ts';
@@ -35,7 +36,7 @@ export class FuseMounter implements Mounter {
     const { where, signal } = this.#options;
     await replayExtJournal(where, volume, filesystem, signal);
     const path = at ?? join(where.scratch, `tree${this.#mounts++}`);
-    mkdirSync(path, { mode: 0o700, recursive: true });
+    makeFoldersSync(path, 0o700);
     // Nothing changes below: what the kernel has asked once it need not ask again.
     const options = [
       'ro',

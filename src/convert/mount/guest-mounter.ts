@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
+import { makeFoldersSync } from '../../folders.ts';
 import type { FileSystem } from '../filesystem/probe.ts';
 import type { Volume } from '../map/volume.ts';
 import { serveFuse, untrusted } from './fuse-mounter.ts';
@@ -43,7 +44,7 @@ export class GuestMounter implements Mounter {
     const { where, signal } = this.#options;
     await replayExtJournal(where, volume, filesystem, signal);
     const path = at ?? join(where.scratch, `tree${this.#mounts++}`);
-    mkdirSync(path, { mode: 0o700, recursive: true });
+    makeFoldersSync(path, 0o700);
     // The inodes of the disk, or hard links would be files of their own.
     const options = ['use_ino', 'kernel_cache', 'entry_timeout=3600', 'attr_timeout=3600', 'negative_timeout=3600'];
     const args = [

@@ -1,6 +1,6 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
+import { makeFoldersSync } from '../../folders.ts';
 import type { FileSystem } from '../filesystem/probe.ts';
 import type { Volume } from '../map/volume.ts';
 import { runProgram } from '../program/run-program.ts';
@@ -41,7 +41,7 @@ export class LoopMounter implements Mounter {
     const known = this.#devices.get(volume.name);
     const device = known ?? (await this.#attach(volume));
     const path = at ?? join(where.scratch, `tree${this.#mounts++}`);
-    mkdirSync(path, { mode: 0o700, recursive: true });
+    makeFoldersSync(path, 0o700);
     const options = [
       ...SAFE_OPTIONS,
       // Another image with the same id may be mounted at this moment.

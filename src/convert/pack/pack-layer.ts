@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { LayerswarmError, type ErrorCode } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
+import { programFile } from '../../program-files.ts';
 import { runProgram, type Surroundings } from '../program/run-program.ts';
 import { hostSurroundings } from '../program/surroundings.ts';
 import type { FilterCounts } from './tar-filter.ts';
@@ -65,7 +66,7 @@ export async function packLayer(
   { where, output, compression, signal, onProgress }: PackOptions,
 ): Promise<PackedLayer> {
   const pipe = await makePipe(where.scratch);
-  const worker = new Worker(workerFile(), {
+  const worker = new Worker(programFile('convert/pack/pack-worker'), {
     workerData: { input: pipe.read, output, compression } satisfies PackJob,
     resourceLimits: WORKER_LIMITS,
   });
@@ -125,9 +126,4 @@ function receive(worker: Worker, onProgress: ((bytes: number) => void) | undefin
       reject(new LayerswarmError('internal', 'the packing thread ended early'));
     });
   });
-}
-
-/** The worker stands beside this file, as TypeScript in a checkout and as JavaScript in the package. */
-function workerFile(): URL {
-  return new URL(import.meta.url.endsWith('.ts') ? './pack-worker.ts' : './pack-worker.js', import.meta.url);
 }

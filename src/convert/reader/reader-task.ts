@@ -1,3 +1,4 @@
+import { programFile } from '../../program-files.ts';
 import type { Runnable } from '../program/run-program.ts';
 
 /** What `tree-reader.ts` is to do. */
@@ -21,11 +22,7 @@ export interface ReaderTask {
   readonly without?: string | undefined;
 }
 
-/** The program stands beside this file, as TypeScript in a checkout and as JavaScript in the package. */
-export const TREE_READER: Runnable = {
-  name: 'the reader of file systems',
-  script: new URL(import.meta.url.endsWith('.ts') ? './tree-reader.ts' : './tree-reader.js', import.meta.url),
-};
+export const TREE_READER: Runnable = { name: 'the reader of file systems', script: programFile('convert/reader/tree-reader') };
 
 /** For its command line. */
 export function readerTask(task: ReaderTask): string {

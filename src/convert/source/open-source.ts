@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
+import { makeFoldersSync } from '../../folders.ts';
 import type { Cleanup } from '../cleanup.ts';
 import { FileSource, WindowSource, type ByteSource } from '../header/byte-source.ts';
 import { DEFAULT_MAX_VIRTUAL_SIZE } from '../header/disk-header.ts';
@@ -80,7 +81,7 @@ async function openSource(
     if (wrapping === undefined) return { ...openDiskFile(at.path, { ...options, range: at }), source: realpathSync(image) };
     if (depth === MAX_DEPTH) throw new LayerswarmError('unsupported', `the disk is packed more than ${MAX_DEPTH} times; unpack it first`);
     const target = join(folder, `${depth}`);
-    mkdirSync(target, { recursive: true, mode: 0o700 });
+    makeFoldersSync(target, 0o700);
     at = await unwrap(wrapping, at, source, target, unpacking, options);
     isNamed ||= at.isNamed;
   }

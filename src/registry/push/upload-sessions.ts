@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
+import { makeFolders } from '../../folders.ts';
 import { OciError } from '../http-error.ts';
 import { type MakeRoom, UploadSession } from './upload-session.ts';
 
@@ -40,7 +41,7 @@ export class UploadSessions {
   async start(): Promise<void> {
     const { folder } = this.#options;
     try {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await makeFolders(folder, 0o700);
       for (const name of await readdir(folder)) {
         if (SESSION_ID.test(name)) await rm(join(folder, name), { force: true });
       }

@@ -35,7 +35,14 @@ export class Registries {
         },
         {
           label: 'Elsewhere',
-          text: ({ nodes, failing }) => (nodes === 0 ? '' : failing === 0 ? `all ${nodes} well` : `${failing} of ${nodes} cannot use it`),
+          text: ({ nodes, failing }) =>
+            nodes === 0
+              ? ''
+              : nodes === 1 && failing === 0
+                ? 'no other node has it'
+                : failing === 0
+                  ? `all ${nodes} well`
+                  : `${failing} of ${nodes} cannot use it`,
           tone: ({ failing }) => (failing > 0 ? 'bad' : ''),
         },
         { label: 'Read here', kind: 'number', text: ({ bytes }) => size(bytes) },

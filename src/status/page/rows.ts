@@ -31,6 +31,7 @@ interface Row<T> {
 /** A list with columns where there is room, and cards where there is not; filtered, and a page at a time. */
 export class Rows<T> {
   readonly #options: RowsOptions<T>;
+  readonly #head: HTMLElement;
   readonly #list: HTMLElement;
   readonly #note = el('p', { class: 'soft empty' });
   readonly #pager: {
@@ -47,7 +48,7 @@ export class Rows<T> {
     this.#options = options;
     const { section, columns } = options;
     this.#list = el('ul', { class: 'rows', attributes: { role: 'list' } });
-    const head = el(
+    this.#head = el(
       'div',
       { class: 'cells head', attributes: { 'aria-hidden': 'true' } },
       ...columns.map(({ label, kind }) => el('span', { class: `cell ${kind ?? ''}` }, label)),
@@ -62,7 +63,7 @@ export class Rows<T> {
     const next = el('button', { attributes: { type: 'button', 'aria-label': `Later ${name}` }, on: { click: turn(1) } }, '›');
     const nav = el('nav', { class: 'pager', attributes: { 'aria-label': `Pages of ${name}` } }, previous, text, next);
     this.#pager = { nav, text, previous, next };
-    bodyOf(section).append(head, this.#list, this.#note, nav);
+    bodyOf(section).append(this.#head, this.#list, this.#note, nav);
   }
 
   /** How many fit the filter. */
@@ -91,6 +92,7 @@ export class Rows<T> {
     setText(this.#note, items.length === 0 ? empty : 'Nothing here fits the filter.');
     this.#note.hidden = page.total > 0;
     this.#list.hidden = page.total === 0;
+    this.#head.hidden = page.total === 0;
     const { nav, text, previous, next } = this.#pager;
     nav.hidden = page.pages === 1;
     setText(text, `${page.first}–${page.last} of ${page.total}`);

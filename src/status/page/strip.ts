@@ -50,9 +50,24 @@ export function updateStrip(
       setText(cell, letter);
     }
   }
-  const told = sources.slice(0, LEGEND).map(({ source, bytes }) => `${percent(bytes, haveBytes)} from ${nameOf(source)}`);
+  const told = sources
+    .filter(({ bytes }) => bytes > 0)
+    .slice(0, LEGEND)
+    .map(({ source, bytes }) => `${percent(bytes, haveBytes)} from ${nameOf(source)}`);
   const begun = isInOrder && told.length > 0 ? `; without a gap from its beginning: ${percent(unbroken(strip), CELLS)}` : '';
   element.setAttribute('aria-label', told.length === 0 ? 'nothing has come yet' : `${told.join(', ')}${begun}`);
+}
+
+/** Of a blob that came whole: who gave which parts of it, by their number alone. */
+export function updateStripOfBlob(
+  element: Element,
+  strip: readonly number[],
+  sources: Given['sources'],
+  marks: Marks,
+  nameOf: (source: string) => string,
+): void {
+  const given = sources.map(({ source }, place) => ({ source, bytes: strip.filter((index) => index === place).length }));
+  updateStrip(element, { sources: given, haveBytes: strip.filter((index) => index !== -1).length, sizeBytes: CELLS, strip }, marks, nameOf);
 }
 
 /** Who the letters of a strip are. */

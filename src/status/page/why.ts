@@ -1,9 +1,9 @@
-import type { SwarmPull, SwarmPullDetail } from '../swarm-document.ts';
+import type { SwarmPull, SwarmPullBlob, SwarmPullDetail } from '../swarm-document.ts';
 import { el } from './dom.ts';
-import { duration, percent, rate, shortDigest, size } from './format.ts';
+import { count, duration, percent, rate, shortDigest, size } from './format.ts';
 import type { Marks } from './marks.ts';
 import type { Model } from './model.ts';
-import { legendOf, makeStrip, updateStrip } from './strip.ts';
+import { legendOf, makeStrip, updateStrip, updateStripOfBlob } from './strip.ts';
 
 const MAX_BLOBS = 8;
 
@@ -49,8 +49,12 @@ export class Why {
       return said === '' ? this.#model.nameOf(source) : said;
     };
     const given = { sources, haveBytes: pull.bytes, sizeBytes: pull.bytes };
-    const strip = makeStrip();
-    updateStrip(strip, given, this.#marks, nameOf);
+    const stripOfBlob = (parts: readonly number[]): HTMLElement => {
+      const strip = makeStrip();
+      updateStripOfBlob(strip, parts, sources, this.#marks, nameOf);
+      return strip;
+    };
+    const listed = blobs.slice(0, MAX_BLOBS);
     const facts: [string, string][] = [
       ...(pull.error === null ? [] : [['Error', pull.error] as [string, string]]),
       ['First byte', pull.firstByteSeconds === null ? 'none came' : `after ${duration(pull.firstByteSeconds)}`],
@@ -64,7 +68,8 @@ export class Why {
       ['Pull', pull.id],
     ];
     return [
-      strip,
+      // of a pull that an older version made only the shares are known
+      ...(listed.some(({ strip }) => strip.length > 0) ? [] : [this.#shares(given, nameOf)]),
       el('ul', { class: 'legend', attributes: { role: 'list' } }, ...legendOf(given, this.#marks, nameOf)),
       el('dl', { class: 'facts' }, ...facts.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value)))),
       el(
@@ -75,23 +80,32 @@ export class Why {
       el(
         'ol',
         { class: 'blobs', attributes: { 'aria-label': 'Slowest blobs' } },
-        ...blobs
-          .slice(0, MAX_BLOBS)
-          .map((blob) =>
-            el(
-              'li',
-              {},
-              el('code', {}, shortDigest(blob.digest)),
-              ` ${size(blob.bytes)}, `,
-              blob.wasHere
-                ? 'was here'
-                : `${duration(blob.seconds)}, waited ${duration(blob.waitedSeconds)}, ${size(blob.fromOriginBytes)} from the origin, ${size(blob.fromPeersBytes)} from peers${blob.stalls + blob.retries > 0 ? `, ${blob.stalls} stalls, ${blob.retries} retries` : ''}`,
-            ),
+        ...listed.map((blob) =>
+          el(
+            'li',
+            {},
+            el('code', {}, shortDigest(blob.digest)),
+            ` ${size(blob.bytes)}, `,
+            blob.wasHere
+              ? 'was here'
+              : `${duration(blob.seconds)}, waited ${duration(blob.waitedSeconds)}, ${size(blob.fromOriginBytes)} from the origin, ${size(blob.fromPeersBytes)} from peers${troublesOf(blob)}`,
+            ...(blob.strip.length > 0 ? [stripOfBlob(blob.strip)] : []),
           ),
+        ),
       ),
-      ...(blobCount > Math.min(blobs.length, MAX_BLOBS)
-        ? [el('p', { class: 'soft' }, `The slowest ${Math.min(blobs.length, MAX_BLOBS)} of ${blobCount} blobs.`)]
-        : []),
+      ...(blobCount > listed.length ? [el('p', { class: 'soft' }, `The slowest ${listed.length} of ${blobCount} blobs.`)] : []),
     ];
   }
+
+  #shares(given: Parameters<typeof legendOf>[0], nameOf: (source: string) => string): HTMLElement {
+    const strip = makeStrip();
+    updateStrip(strip, given, this.#marks, nameOf);
+    return strip;
+  }
+}
+
+function troublesOf({ stalls, retries }: SwarmPullBlob): string {
+  return [...(stalls === 0 ? [] : [count(stalls, 'stall')]), ...(retries === 0 ? [] : [retries === 1 ? '1 retry' : `${retries} retries`])]
+    .map((part) => `, ${part}`)
+    .join('');
 }

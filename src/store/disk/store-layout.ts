@@ -1,6 +1,7 @@
-import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
+import { readFile, readdir, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
+import { makeFolders } from '../../folders.ts';
 import { Digest, type DigestAlgorithm } from '../../oci/digest.ts';
 import { quote } from '../../oci/name.ts';
 import { keepFile, replaceFile } from './durable-file.ts';
@@ -113,7 +114,7 @@ export async function prepareFolders(layout: StoreLayout): Promise<void> {
     if ((await readFile(layout.format, 'utf8').catch(() => undefined)) === undefined)
       await replaceFile(layout.format, `${STORE_FORMAT}\n`, layout.root);
     for (const folder of [layout.partial, layout.temp, layout.quarantine, ...ALGORITHMS.map((algorithm) => layout.blobs(algorithm))]) {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await makeFolders(folder, 0o700);
     }
     for (const name of await readdir(layout.temp)) await rm(join(layout.temp, name), { recursive: true, force: true });
     await keepFile(join(layout.root, 'oci-layout'), OCI_LAYOUT, layout.temp);

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Digest } from '../../oci/digest.ts';
 import { giveBuffer, READ_LENGTH, takeBuffer } from '../disk/buffer-pool.ts';
 import { PrefixHash } from './prefix-hash.ts';
@@ -5,6 +6,8 @@ import type { WriteTracker } from './write-tracker.ts';
 
 /** A longer write is hashed from memory up to here and read back for the rest, so that the event loop is never held for long. */
 const MAX_HASHED_AT_ONCE = 1024 * 1024;
+/** What was just written is in the kernel's memory, and read there and then; a read that took longer came from the disk. */
+const MAX_READ_NOW_MS = 4;
 /** Bytes that arrive are hashed before their piece is complete, up to so many pieces beyond the first missing one. */
 const MAX_PIECES_AHEAD = 64;
 
@@ -14,7 +17,7 @@ interface Parts {
   readonly pieceLength: number;
   readonly writes: WriteTracker;
   readonly read: (bytes: Uint8Array, position: number) => Promise<void>;
-  /** For what was just written. */
+  /** For what is in the kernel's memory: the thread waits for it. */
   readonly readNow: (bytes: Uint8Array, position: number) => void;
   readonly onCheckpoint: (index: number, prefixDigest: Buffer) => void;
 }
@@ -126,9 +129,13 @@ export class PrefixProgress {
   }
 
   async #readBack(): Promise<void> {
-    const { pieceLength, writes, read } = this.#parts;
+    const { pieceLength, writes, read, readNow } = this.#parts;
     const buffer = takeBuffer();
+    let isInMemory = true;
+    let turnEnd = this.#hash.position + MAX_HASHED_AT_ONCE;
     try {
+      // the caller keeps what this returns, which must not be over before
+      await Promise.resolve();
       while (this.#hash.position < this.#completeBytes) {
         const { position } = this.#hash;
         const piece = Math.floor(position / pieceLength);
@@ -136,11 +143,23 @@ export class PrefixProgress {
           await writes.idle(piece);
           continue;
         }
+        if (isInMemory && position >= turnEnd) {
+          turnEnd = position + MAX_HASHED_AT_ONCE;
+          await nextTurn();
+          if (this.#isStopped) return;
+          continue;
+        }
         const epoch = this.#epoch;
         const end = Math.min(this.#completeBytes, (piece + 1) * pieceLength, position + READ_LENGTH);
         const bytes = buffer.subarray(0, end - position);
-        await read(bytes, position);
-        if (this.#isStopped) return;
+        if (isInMemory) {
+          const begin = performance.now();
+          readNow(bytes, position);
+          isInMemory = performance.now() - begin < MAX_READ_NOW_MS;
+        } else {
+          await read(bytes, position);
+          if (this.#isStopped) return;
+        }
         if (epoch !== this.#epoch || this.#hash.position !== position) continue;
         this.#hash.update(bytes);
         this.#announce();

@@ -18,6 +18,8 @@ export interface BlobServerOptions {
   mayShare(blob: Digest): Promise<boolean> | boolean;
   /** Told the bytes that were asked for and are being sent. */
   sent(peerId: string, blob: Digest, bytes: number): void;
+  /** Told who asked for what is not here. Resolves when it may be answered. */
+  missed(peerId: string): Promise<void>;
 }
 
 const DOUBT_EVERY_MS = 60_000;
@@ -64,9 +66,9 @@ export class BlobServer implements LaneSource {
     if (transfer === undefined) return this.#readComplete(peerId, blob, range);
     if (!transfer.shared) return undefined;
     const served = transfer.serve(range.start, range.end);
-    if (served !== undefined) this.#options.sent(peerId, blob, range.end - range.start);
+    if (served !== undefined) return this.#counted(peerId, blob, served);
     // It may just have been finished.
-    return served ?? (transfer.state === 'done' ? this.#readComplete(peerId, blob, range) : undefined);
+    return transfer.state === 'done' ? this.#readComplete(peerId, blob, range) : undefined;
   }
 
   /**
@@ -112,7 +114,10 @@ export class BlobServer implements LaneSource {
   async #readComplete(peerId: string, blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> {
     // Both at once: each may be a question to another thread.
     const [mayShare, open] = await Promise.all([this.#options.mayShare(blob), this.#open.use(blob)]);
-    if (open === undefined) return undefined;
+    if (open === undefined) {
+      await this.#options.missed(peerId);
+      return undefined;
+    }
     const { reader } = open;
     const release = (): void => {
       open.release();
@@ -121,15 +126,32 @@ export class BlobServer implements LaneSource {
       release();
       return undefined;
     }
-    const length = range.end - range.start;
-    this.#options.sent(peerId, blob, length);
     try {
-      const note = await this.#noteFor(blob, reader.size, range, () => reader.read(range.start, length));
-      return { source: reader, range, note, close: release };
+      const note = await this.#noteFor(blob, reader.size, range, () => reader.read(range.start, range.end - range.start));
+      return this.#counted(peerId, blob, { source: reader, range, note, close: release });
     } catch (error) {
       release();
       throw error;
     }
+  }
+
+  /** Bytes count as they are read to be sent: a range may be cancelled. */
+  #counted(peerId: string, blob: Digest, answer: LaneAnswer): LaneAnswer {
+    if ('bytes' in answer) {
+      this.#options.sent(peerId, blob, answer.bytes.length);
+      return answer;
+    }
+    const { source } = answer;
+    return {
+      ...answer,
+      source: {
+        readInto: (bytes, offset) => {
+          const done = source.readInto(bytes, offset);
+          this.#options.sent(peerId, blob, bytes.length);
+          return done;
+        },
+      },
+    };
   }
 
   /** In a crowd single pieces come with a statement, so that whoever reads one under a lease can pass it on at once. */

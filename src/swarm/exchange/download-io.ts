@@ -111,6 +111,7 @@ export class DownloadIo {
       },
     });
     let outcome: FetchOutcome = 'done';
+    let received = 0;
     try {
       const lane = await this.#options.network.lane(fetch.peer, digest, signal);
       await lane.request(
@@ -119,6 +120,7 @@ export class DownloadIo {
         {
           write: (offset, chunk) => {
             download.heard({ fetch }, now());
+            received += chunk.length;
             return target.write(offset, chunk);
           },
           noted: (note) => {
@@ -136,12 +138,7 @@ export class DownloadIo {
     } finally {
       target.release();
       this.#fetches.delete(fetch.id);
-      this.#options.rates.measured(
-        fetch.peer,
-        download.layout.bytes(fetch.first, fetch.arrived),
-        now() - fetch.startedAt,
-        outcome === 'done',
-      );
+      this.#options.rates.measured(fetch.peer, received, now() - fetch.startedAt, outcome === 'done');
       download.fetchEnded(fetch, outcome, now());
       this.#options.wake();
     }
@@ -197,6 +194,8 @@ export class DownloadIo {
       },
     });
     let offset = range.start;
+    const began = this.#options.now();
+    let isWhole = false;
     try {
       for await (const chunk of origin.readBlob(
         this.#options.repository,
@@ -209,7 +208,9 @@ export class DownloadIo {
         offset += chunk.length;
         this.#options.meter.fromOrigin(chunk.length);
       }
+      isWhole = true;
     } finally {
+      this.#options.rates.measured(undefined, offset - range.start, this.#options.now() - began, isWhole);
       await Promise.all(signing);
       target.release();
     }

@@ -53,6 +53,8 @@ export class PieceVerifier {
   readonly #lookedAgain = new Map<number, Promise<Statement | undefined>>();
   /** Checkpoints whose range was thrown away because an unconfirmed list said so. */
   readonly #contradicted = new Set<number>();
+  /** Members that brought wrong bytes, as it seems. */
+  readonly #suspects = new Set<string>();
   #settling: Promise<void> | undefined;
   #settlements = 0;
   #stopped = false;
@@ -73,8 +75,13 @@ export class PieceVerifier {
     this.#hooks = hooks;
     this.#list = new PrefixListSource(context.network, blob, partial);
     this.#accusations = new Accusations(context, blob, partial, layout, provenance);
-    this.#second = new SecondReading(context.network, blob, layout, () => hooks.rivals());
+    this.#second = new SecondReading(context.network, blob, layout, () => this.#readers());
     partial.onCheckpoint = (index, digest) => this.#onCheckpoint(index, digest);
+  }
+
+  /** How many members brought wrong bytes so far, as it seems. */
+  get suspects(): number {
+    return this.#suspects.size;
   }
 
   /** A member that has proven the blob: its list tells early what is wrong. */
@@ -320,8 +327,19 @@ export class PieceVerifier {
     if (accused === undefined) return;
     this.#accusations.piece(accused, piece, bytes, statement);
     if (accused === this.#context.network.self) return;
-    this.#hooks.accused(accused);
+    this.#suspect(accused);
     this.#hooks.broughtWrong(accused, 1);
+  }
+
+  #suspect(peer: string): void {
+    this.#suspects.add(peer);
+    this.#hooks.accused(peer);
+  }
+
+  /** The first time all have the same one read for them, also those who suspect it and it itself; whom it did not help believe less. */
+  #readers(): string[] {
+    const rivals = this.#hooks.rivals();
+    return this.#settlements > 1 ? rivals.filter((peer) => !this.#suspects.has(peer)) : rivals;
   }
 
   /** With the origin away: another holder's list says which side is wrong, the list at hand or the range. */
@@ -341,7 +359,7 @@ export class PieceVerifier {
     for (const piece of pieces) {
       const sender = this.#provenance.get(piece)?.sender;
       // Suspicion only: nothing more from it for this blob.
-      if (sender !== undefined) this.#hooks.accused(sender);
+      if (sender !== undefined) this.#suspect(sender);
       this.#provenance.delete(piece);
     }
     await this.#partial.discard(pieces);
@@ -351,7 +369,7 @@ export class PieceVerifier {
   async #discardFrom(sender: string, piece: number): Promise<void> {
     // Its own statement against its own bytes is evidence without the blob being proven.
     this.#hooks.broughtWrong(sender, 1);
-    this.#hooks.accused(sender);
+    this.#suspect(sender);
     await this.#partial.discard([piece]);
     this.#provenance.delete(piece);
     this.#hooks.discarded([piece]);

@@ -40,6 +40,8 @@ export interface SessionOptions {
   readonly role: 'opener' | 'acceptor';
   readonly source: SessionSource;
   readonly words: WordSink;
+  /** A request or a cancel was read. A promise: nothing more is read before it resolved. */
+  readonly asked: () => Promise<void> | undefined;
   readonly stallMs?: number | undefined;
   readonly idleMs?: number | undefined;
   /** Of all lanes of this thread. */
@@ -285,10 +287,10 @@ export class LaneSession {
     switch (frame.type) {
       case 'request':
         this.#served.onRequest(frame.id, frame.blob, frame.range);
-        return undefined;
+        return this.#options.asked();
       case 'cancel':
         this.#served.onCancel(frame.id);
-        return undefined;
+        return this.#options.asked();
       case 'answer':
         this.#asked.onAnswer(frame.id, frame.note);
         return undefined;

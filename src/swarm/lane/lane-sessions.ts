@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { FramePace, type FrameRates } from './frame-pace.ts';
 import { LaneSession } from './lane-session.ts';
 import type { LaneTransport } from './lane-transport.ts';
 import { addUses, type LaneUse } from './lane-use.ts';
@@ -8,6 +10,9 @@ import { parseRoute, routesTo, type Route } from './route.ts';
 import { SessionLane } from './session-lane.ts';
 import { UploadSlots, type SharedSlots } from './upload-slots.ts';
 
+/** Requests and cancels, to one thread: whoever asks for pieces of 64 KiB one by one gets 500 MB in a second. */
+export const ASKED_PER_SECOND: FrameRates = { peer: 8000, address: 32_000 };
+
 export interface LaneSessionsOptions {
   readonly source: LaneSource;
   /** Where lanes carry bytes alone, nothing. */
@@ -17,6 +22,8 @@ export interface LaneSessionsOptions {
   readonly bandwidth?: Bandwidth | undefined;
   /** With the node's other threads. */
   readonly slots?: SharedSlots | undefined;
+  /** Milliseconds. */
+  readonly now?: () => number;
 }
 
 export interface NewLane {
@@ -38,10 +45,12 @@ interface RouteLanes {
 export class LaneSessions {
   readonly #options: LaneSessionsOptions;
   readonly #slots: UploadSlots;
+  readonly #pace: FramePace;
   readonly #routes = new Map<Route, RouteLanes>();
 
   constructor(options: LaneSessionsOptions) {
     this.#options = options;
+    this.#pace = new FramePace(ASKED_PER_SECOND, options.now);
     this.#slots = new UploadSlots(undefined, options.slots);
   }
 
@@ -58,6 +67,10 @@ export class LaneSessions {
       bandwidth,
       source: { read: (blob, range) => source.read(peerId, blob, range) },
       words: { heard: (frame) => words?.heard(route, host, frame), awaits: (id) => words?.awaits(route, id) === true },
+      asked: () => {
+        const waitMs = this.#pace.take(route, host);
+        return waitMs === 0 ? undefined : delay(waitMs);
+      },
       slots: this.#slots,
       onDraining: () => {
         lane.onRetired?.();
@@ -99,6 +112,7 @@ export class LaneSessions {
 
   /** The peer is no member any longer. */
   forget(peerId: string): void {
+    this.#pace.forget(peerId);
     for (const route of routesTo(peerId)) {
       for (const lane of this.#routes.get(route)?.open ?? []) void lane.close();
       this.#routes.delete(route);

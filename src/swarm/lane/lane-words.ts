@@ -1,26 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { BoundedMap } from '../../bounded-map.ts';
 import { LayerswarmError } from '../../errors.ts';
-import { Conversation } from '../network/conversation.ts';
+import { PeerRpc } from '../network/peer-rpc.ts';
 import type { MessageHandlers } from '../network/handlers.ts';
 import type { Peer } from '../network/network.ts';
-import { TokenBucket } from '../network/rate-limit.ts';
 import type { Frame } from '../protocol/frame.ts';
 import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
 import { decodeWord, encodeWord, type Word } from '../protocol/word.ts';
+import { FramePace, type FrameRates } from './frame-pace.ts';
 import type { WordFrame } from './frame.ts';
 import { parseRoute, routesTo, type Route } from './route.ts';
 
-/** Words a second, and at once, of one peer. Over it they are read later, not refused. */
-const WORDS_PER_SECOND = 2000;
-const WORDS_AT_ONCE = 4000;
+/** To one thread. */
+export const WORDS_PER_SECOND: FrameRates = { peer: 2000, address: 8000 };
 /** A long word counts for more: it takes as much longer to read. An answer may be long, and only where it was asked for. */
-const WORD_BYTES = 1024;
-/** The same of all peers at one address: who has many identities, or leaves and comes back, has no more. */
-const WORDS_OF_ADDRESS = 8000;
-const WORDS_OF_ADDRESS_AT_ONCE = 16_000;
-/** Addresses whose words are counted; one that said nothing for long has its whole share again, and need not be remembered. */
-const MAX_ADDRESSES = 1024;
+export const WORD_BYTES = 1024;
 /** Asks of one peer that are being answered at a time; over it, no more is read from it. */
 const MAX_HANDLING = 256;
 /** Whoever asks waits this long for a lane; the time for the answer begins when it is open. On a busy host a handshake takes its time. */
@@ -50,8 +43,7 @@ export interface LaneWordsOptions {
 }
 
 interface Talk {
-  readonly conversation: Conversation;
-  readonly bucket: TokenBucket;
+  readonly rpc: PeerRpc;
   handling: number;
   /** Resolves when one of those that are being handled is done. */
   handled: PromiseWithResolvers<void> | undefined;
@@ -64,15 +56,15 @@ interface Talk {
 export class LaneWords {
   readonly #options: LaneWordsOptions;
   readonly #talks = new Map<string, Talk>();
-  /** What was said last is last. */
-  readonly #addresses = new BoundedMap<string, TokenBucket>(MAX_ADDRESSES);
+  readonly #pace: FramePace;
 
   constructor(options: LaneWordsOptions) {
     this.#options = options;
+    this.#pace = new FramePace(WORDS_PER_SECOND, options.now);
   }
 
   send(route: Route, word: Word): void {
-    this.#talk(route)?.conversation.send(word);
+    this.#talk(route)?.rpc.send(word);
   }
 
   /** @throws as `Network.request` */
@@ -89,11 +81,11 @@ export class LaneWords {
       await Promise.race([talk.opening, delay(OPENING_MS, undefined, { ref: false })]);
       if (this.#options.current(route) === undefined) throw gone(route);
     }
-    return await talk.conversation.request(word, answer, options);
+    return await talk.rpc.request(word, answer, options);
   }
 
   awaits(route: Route, id: number): boolean {
-    return this.#talks.get(route)?.conversation.awaits(id) === true;
+    return this.#talks.get(route)?.rpc.awaits(id) === true;
   }
 
   /** As `WordSink.heard`. @param host the address, or group of addresses, that the lane comes from */
@@ -108,25 +100,17 @@ export class LaneWords {
       if (error instanceof LayerswarmError) this.#options.misbehaved(parseRoute(route).peerId, error);
       throw error;
     }
-    const now = this.#now();
-    const address = this.#address(host, now);
-    const counts = type === 'reply' ? 1 : Math.ceil(word.length / WORD_BYTES);
-    address.take(now, counts);
-    talk.bucket.take(now, counts);
+    const waitMs = this.#pace.take(route, host, type === 'reply' ? 1 : Math.ceil(word.length / WORD_BYTES));
     void this.#handle(talk, { kind: KINDS[type], id, message });
     if (talk.handling >= MAX_HANDLING) return (talk.handled ??= Promise.withResolvers<void>()).promise;
-    const waitMs = Math.max(talk.bucket.waitMs(now), address.waitMs(now));
-    return waitMs === 0
-      ? undefined
-      : new Promise((resolve) => {
-          setTimeout(resolve, waitMs);
-        });
+    return waitMs === 0 ? undefined : delay(waitMs);
   }
 
   /** The peer is no member any longer. */
   forget(peerId: string): void {
+    this.#pace.forget(peerId);
     for (const route of routesTo(peerId)) {
-      this.#talks.get(route)?.conversation.close(gone(route));
+      this.#talks.get(route)?.rpc.close(gone(route));
       this.#talks.delete(route);
     }
   }
@@ -134,18 +118,12 @@ export class LaneWords {
   async #handle(talk: Talk, frame: Frame): Promise<void> {
     talk.handling += 1;
     try {
-      await talk.conversation.receive(frame);
+      await talk.rpc.receive(frame);
     } finally {
       talk.handling -= 1;
       talk.handled?.resolve();
       talk.handled = undefined;
     }
-  }
-
-  #address(host: string, now: number): TokenBucket {
-    const bucket = this.#addresses.get(host) ?? new TokenBucket(WORDS_OF_ADDRESS, WORDS_OF_ADDRESS_AT_ONCE, now);
-    this.#addresses.set(host, bucket);
-    return bucket;
   }
 
   #talk(route: Route): Talk | undefined {
@@ -154,10 +132,9 @@ export class LaneWords {
     const peer = this.#options.peer(parseRoute(route).peerId);
     if (peer === undefined) return undefined;
     const talk: Talk = {
-      conversation: new Conversation(peer, this.#options.handlers, ({ kind, id, message }) => {
+      rpc: new PeerRpc(peer, this.#options.handlers, ({ kind, id, message }) => {
         this.#say(route, talk, { type: TYPES[kind], id, word: encodeWord(message as Word) });
       }),
-      bucket: new TokenBucket(WORDS_PER_SECOND, WORDS_AT_ONCE, this.#now()),
       handling: 0,
       handled: undefined,
       waiting: [],
@@ -190,15 +167,11 @@ export class LaneWords {
     for (const frame of waiting) this.#options.current(route)?.say(frame);
   }
 
-  #now(): number {
-    return (this.#options.now ?? Date.now)();
-  }
-
   /** Whoever waits for an answer looks elsewhere. */
   #giveUp(route: Route, talk: Talk): void {
     talk.waiting = [];
     talk.waitingBytes = 0;
-    talk.conversation.drop(gone(route));
+    talk.rpc.drop(gone(route));
   }
 }
 

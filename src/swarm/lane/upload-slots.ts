@@ -2,7 +2,7 @@
 const MIN_SLOTS = 8;
 /** One slot more for each of these that went out in the last second: fewer at a time are done sooner, and one peer may be slow. */
 const BYTES_PER_SLOT = 1024 * 1024;
-const MAX_SLOTS = 256;
+export const MAX_SLOTS = 256;
 const TICK_MS = 1000;
 /** A lane that takes nothing for this long holds no slot: eight that do not read must not keep everybody else waiting. */
 const STALLED_MS = 5000;

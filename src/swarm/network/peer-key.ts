@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, sign as signBytes, verify as verifyBytes, type KeyObject } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { generateKeyPair, generateKeyPairFromSeed } from '@libp2p/crypto/keys';
+import { generateKeyPair, privateKeyFromRaw } from '@libp2p/crypto/keys';
 import type { Ed25519PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
 import { BoundedMap } from '../../bounded-map.ts';
@@ -22,16 +22,17 @@ export class PeerKey {
   constructor(privateKey: Ed25519PrivateKey) {
     this.privateKey = privateKey;
     this.peerId = peerIdFromPrivateKey(privateKey).toString();
-    this.#signer = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, privateKey.raw.subarray(0, 32)]), format: 'der', type: 'pkcs8' });
+    this.#signer = privateKeyObject(privateKey.raw.subarray(0, 32));
   }
 
   static async generate(): Promise<PeerKey> {
     return new PeerKey(await generateKeyPair('Ed25519'));
   }
 
-  /** `seed`: 32 bytes, which decide the key. */
-  static async fromSeed(seed: Uint8Array): Promise<PeerKey> {
-    return new PeerKey(await generateKeyPairFromSeed('Ed25519', seed));
+  /** `seed`: 32 bytes, which decide the key. OpenSSL derives the public key: libp2p would in JavaScript, some 70 ms in each thread that starts. */
+  static fromSeed(seed: Uint8Array): PeerKey {
+    const publicKey = createPublicKey(privateKeyObject(seed)).export({ format: 'der', type: 'spki' }).subarray(SPKI_PREFIX.length);
+    return new PeerKey(privateKeyFromRaw(Buffer.concat([seed, publicKey])) as Ed25519PrivateKey);
   }
 
   /**
@@ -40,18 +41,18 @@ export class PeerKey {
    */
   static async loadOrMake(path: string): Promise<PeerKey> {
     const text = await readKeyFile(path);
-    if (text !== undefined) return await PeerKey.#parse(text, path);
+    if (text !== undefined) return PeerKey.#parse(text, path);
     const key = await PeerKey.generate();
     await makeSecretFile(path, key.pem);
     return key;
   }
 
-  static async #parse(pem: string, path: string): Promise<PeerKey> {
+  static #parse(pem: string, path: string): PeerKey {
     try {
       const key = createPrivateKey(pem);
       const der = key.export({ format: 'der', type: 'pkcs8' });
       if (key.asymmetricKeyType !== 'ed25519') throw new TypeError(`a key of type ${key.asymmetricKeyType ?? 'unknown'}`);
-      return await PeerKey.fromSeed(der.subarray(PKCS8_PREFIX.length));
+      return PeerKey.fromSeed(der.subarray(PKCS8_PREFIX.length));
     } catch (cause) {
       throw new LayerswarmError(
         'key-invalid',
@@ -62,8 +63,8 @@ export class PeerKey {
   }
 
   /** @throws `key-invalid` for anything but what `pem` gives. */
-  static async fromPem(pem: string): Promise<PeerKey> {
-    return await PeerKey.#parse(pem, 'the peer key');
+  static fromPem(pem: string): PeerKey {
+    return PeerKey.#parse(pem, 'the peer key');
   }
 
   /** PKCS #8. */
@@ -75,6 +76,10 @@ export class PeerKey {
   sign(bytes: Uint8Array): Uint8Array {
     return signBytes(null, bytes, this.#signer);
   }
+}
+
+function privateKeyObject(seed: Uint8Array): KeyObject {
+  return createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: 'der', type: 'pkcs8' });
 }
 
 async function readKeyFile(path: string): Promise<string | undefined> {

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { link, open, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
 import { LayerswarmError } from '../../errors.ts';
+import { makeFolders } from '../../folders.ts';
 
 const MAX_STATE_BYTES = 8 << 20;
 
@@ -51,7 +52,7 @@ async function writeBeside(
   place: (temporary: string, path: string) => Promise<void>,
 ): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolders(dirname(path));
     const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
     const file = await open(temporary, 'wx', mode);
     try {

@@ -268,6 +268,8 @@ export const messageSchema = z.discriminatedUnion('type', [
           fromPeersBytes: size,
           stalls: size,
           retries: size,
+          /** As a summary's transfers have it. */
+          strip: z.array(z.int().min(-3).max(23)).max(64).optional(),
         }),
       )
       .max(24),

@@ -83,10 +83,11 @@ export function oneOf<T extends string>(...values: readonly T[]): Field<T> {
   return { write: (value) => Uint8Array.of(values.indexOf(value)), read: (from) => values[from.uint(1, values.length - 1)]! };
 }
 
-export function listOf<T>(field: Field<T>, most: number): Field<T[]> {
+export function listOf<T>(field: Field<T>, most: number, least = 0): Field<T[]> {
+  const count = uint(2, most, least);
   return {
-    write: (values) => Buffer.concat([encodeUint(values.length, 2), ...values.map((value) => field.write(value))]),
-    read: (from) => Array.from({ length: from.uint(2, most) }, () => field.read(from)),
+    write: (values) => Buffer.concat([count.write(values.length), ...values.map((value) => field.write(value))]),
+    read: (from) => Array.from({ length: count.read(from) }, () => field.read(from)),
   };
 }
 

@@ -114,7 +114,7 @@ const WORDS = {
   dispute: { blob, runs },
   statements: { blob, statements: listOf(bytesUpTo(512), 4096) },
   // As the messages of these names.
-  find: { blobs: listOf(digest, MAX_BLOBS), inline: flag, pull: optional(pullId) },
+  find: { blobs: listOf(digest, MAX_BLOBS, 1), inline: flag, pull: optional(pullId) },
   found: { holdings: listOf(holding, MAX_BLOBS) },
   join: { holding, wants: flag, pull: optional(pullId) },
   joined: { holding, wants: flag },

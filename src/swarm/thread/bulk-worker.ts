@@ -33,7 +33,7 @@ process.on('unhandledRejection', (reason) => {
 
 const options = workerData as BulkWorkerOptions;
 const toMain = (): PortRpc<WorkerMethods, MainMethods> => main;
-const network = new WorkerNetwork(await PeerKey.fromPem(options.peerKey), toMain);
+const network = new WorkerNetwork(PeerKey.fromPem(options.peerKey), toMain);
 const store = new WorkerStore(toMain);
 const bandwidth = options.bandwidth === undefined ? undefined : new Bandwidth(options.bandwidth);
 const origins = new WorkerOrigins(toMain, network, bandwidth);
@@ -65,9 +65,15 @@ const sessions = new LaneSessions({
   bandwidth,
   slots: { memory: shared.slots, thread, threads },
 });
-const progress = new ProgressReports(exchange, sessions, origins, (report) => {
-  main.notify('progress', report);
-});
+const progress = new ProgressReports(
+  exchange,
+  sessions,
+  origins,
+  () => port?.strangers ?? 0,
+  (report) => {
+    main.notify('progress', report);
+  },
+);
 const fetches = new WorkerFetches(exchange, origins, progress);
 let port: BulkPort | undefined;
 

@@ -13,6 +13,7 @@ export class ProgressReports {
   readonly #exchange: Exchange;
   readonly #sessions: LaneSessions;
   readonly #origins: Pick<WorkerOrigins, 'takeRead'>;
+  readonly #bulkStrangers: () => number;
   readonly #send: (report: ProgressReport) => void;
   readonly #timer: NodeJS.Timeout;
   #lastUses = '';
@@ -23,11 +24,13 @@ export class ProgressReports {
     exchange: Exchange,
     sessions: LaneSessions,
     origins: Pick<WorkerOrigins, 'takeRead'>,
+    bulkStrangers: () => number,
     send: (report: ProgressReport) => void,
   ) {
     this.#exchange = exchange;
     this.#sessions = sessions;
     this.#origins = origins;
+    this.#bulkStrangers = bulkStrangers;
     this.#send = send;
     this.#timer = setInterval(() => {
       this.#tick();
@@ -74,6 +77,6 @@ export class ProgressReports {
   }
 
   #activity(): ExchangeActivity {
-    return { ...this.#exchange.activity(), ...this.#sessions.load };
+    return { ...this.#exchange.activity(), ...this.#sessions.load, bulkStrangers: this.#bulkStrangers() };
   }
 }

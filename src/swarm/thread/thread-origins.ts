@@ -44,7 +44,7 @@ export class ThreadOrigins {
 
   /** The thread has read so much. */
   count(read: ProgressReport['read']): void {
-    for (const { origin, bytes } of read) this.#origins.get(origin)?.deref()?.readElsewhere?.(bytes);
+    for (const { origin, bytes, answers } of read) this.#origins.get(origin)?.deref()?.readElsewhere?.(bytes, answers);
   }
 
   ref(origin: BlobOrigin): OriginRef {

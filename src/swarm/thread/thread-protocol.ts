@@ -90,8 +90,8 @@ export interface ProgressReport {
   readonly activity: ExchangeActivity;
   readonly slow: readonly SlowPeer[];
   readonly lanes: readonly LaneUse[];
-  /** Bytes read from origins since the last report. */
-  readonly read: readonly { readonly origin: number; readonly bytes: number }[];
+  /** Read from origins since the last report: bytes, and how often each answer was given, of those that the main thread did not see. */
+  readonly read: readonly { readonly origin: number; readonly bytes: number; readonly answers: Readonly<Record<string, number>> }[];
   /** Peers that were cut for making this node work more than their share. */
   readonly overShare: number;
   /** Pieces that turned out wrong since start, by who answers for them. */

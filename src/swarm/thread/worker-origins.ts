@@ -3,7 +3,7 @@ import type { Digest } from '../../oci/digest.ts';
 import { readFromMember } from '../exchange/member-read.ts';
 import type { ByteRange } from '../lane/lane.ts';
 import type { Bandwidth } from '../lane/pace/bandwidth.ts';
-import { embeddedOriginPeer } from '../member-origin.ts';
+import { embeddedOriginPeer, failedAnswer } from '../member-origin.ts';
 import type { BlobNetwork } from '../network/network.ts';
 import type { BlobOrigin } from '../swarm.ts';
 import type { PortRpc } from './port-rpc.ts';
@@ -18,8 +18,8 @@ export class WorkerOrigins {
   readonly #network: Pick<BlobNetwork, 'lane'>;
   readonly #rate: Bandwidth['originRate'];
   readonly #answers: WorkerAnswers;
-  /** Bytes that the main thread has not been told of, by origin. */
-  readonly #read = new Map<number, number>();
+  /** What the main thread has not been told of, by origin. */
+  readonly #read = new Map<number, { bytes: number; readonly answers: Record<string, number> }>();
   #own: OriginRef | undefined;
 
   constructor(main: () => PortRpc<WorkerMethods, MainMethods>, network: Pick<BlobNetwork, 'lane'>, bandwidth: Bandwidth | undefined) {
@@ -41,7 +41,7 @@ export class WorkerOrigins {
 
   /** What was read since this was asked last. */
   takeRead(): ProgressReport['read'] {
-    const read = [...this.#read].map(([origin, bytes]) => ({ origin, bytes }));
+    const read = [...this.#read].map(([origin, read]) => ({ origin, ...read }));
     this.#read.clear();
     return read;
   }
@@ -103,14 +103,24 @@ export class WorkerOrigins {
     range: ByteRange,
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
-    for await (const chunk of readFromMember(this.#network, peerId, digest, range, signal)) {
-      this.#count(origin, chunk.length);
-      yield chunk;
+    try {
+      for await (const chunk of readFromMember(this.#network, peerId, digest, range, signal)) {
+        this.#count(origin, chunk.length);
+        yield chunk;
+      }
+      this.#count(origin, 0, '200');
+    } catch (error) {
+      this.#count(origin, 0, failedAnswer(error));
+      throw error;
     }
   }
 
-  #count({ id }: OriginRef, bytes: number): void {
-    this.#read.set(id, (this.#read.get(id) ?? 0) + bytes);
+  /** @param answer that the main thread did not see */
+  #count({ id }: OriginRef, bytes: number, answer?: string): void {
+    const read = this.#read.get(id) ?? { bytes: 0, answers: {} };
+    this.#read.set(id, read);
+    read.bytes += bytes;
+    if (answer !== undefined) read.answers[answer] = (read.answers[answer] ?? 0) + 1;
   }
 }
 

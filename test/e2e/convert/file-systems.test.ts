@@ -12,6 +12,7 @@ import {
   sha256,
   unpack,
 } from '../../support/conversion.ts';
+import { MAIN } from '../../support/cli.ts';
 import { inMounted, makeDisk, makeFileSystem, ODD_THINGS, sparseFile, toFormat, type FileSystemOptions } from '../../support/disk-image.ts';
 import { makeGuestTree } from '../../support/guest-tree.ts';
 import { run, runOk } from '../../support/process.ts';
@@ -105,7 +106,6 @@ test('no name in a squashfs or erofs leads out of the scratch folder, and a plai
   await runOk('mkfs.erofs', ['--quiet', '-zlz4hc', erofs, tree]);
   await runOk('mksquashfs', [tree, squashfs, '-quiet', '-no-progress', '-noI', '-noD', '-noF', '-noX']);
   await runOk('chmod', ['-R', 'a+rwX', dir]);
-  const main = new URL('../../../src/cli/main.ts', import.meta.url).pathname;
   const asNobody = async (disk: string): Promise<{ code: number | null; stderr: string }> =>
     await run(
       'setpriv',
@@ -114,7 +114,7 @@ test('no name in a squashfs or erofs leads out of the scratch folder, and a plai
         '--regid=65534',
         '--clear-groups',
         process.execPath,
-        main,
+        MAIN,
         'convert',
         disk,
         '--output',
@@ -146,7 +146,6 @@ test('a plain user gets the same layer as root, in every locale and time zone, t
   const expected = (await convertToTar(t, disk)).diffId;
   const dir = tempDir(t, 'user');
   await runOk('chmod', ['-R', 'a+rwX', dir, join(disk, '..')]);
-  const main = new URL('../../../src/cli/main.ts', import.meta.url).pathname;
   for (const [i, env] of [
     { TZ: 'Asia/Kolkata', LC_ALL: 'C.UTF-8' },
     { TZ: 'America/St_Johns', LANG: 'de_DE.UTF-8', TAR_OPTIONS: '--owner=5' },
@@ -159,7 +158,7 @@ test('a plain user gets the same layer as root, in every locale and time zone, t
         '--regid=65534',
         '--clear-groups',
         process.execPath,
-        main,
+        MAIN,
         'convert',
         disk,
         '--output',

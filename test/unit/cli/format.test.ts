@@ -45,7 +45,7 @@ test('a receipt says where every byte came from, and a stale tag is marked', (t)
     'from the origin  1000 B',
     'from peers       1.95 KiB from 1\n    node-2  1.95 KiB',
     'was here         1.95 KiB',
-    '1 stalls, 2 retries',
+    '1 stall, 2 retries',
     'stale',
   ])
     t.true(text.includes(part), part);

@@ -50,3 +50,27 @@ test('colour is for terminals that want it, and names cannot bring their own', (
   t.false(statusScreen(status, { columns: 80, rows: 30, color: false }).includes('\u001b'));
   t.true(statusScreen(status, { columns: 80, rows: 30, color: true }).startsWith('\u001b[33m'));
 });
+
+test('a sentence is broken and not cut, and of long names what tells them apart is shown', (t) => {
+  const sentence = 'the disk of /var/lib/layerswarm has 120 MiB free, below the reserve of 256 MiB: nothing new is kept; make room on it';
+  const parts = { store: { level: 'bad', sentence, since: '' }, origin: { level: 'degraded', sentence: 'it is slow', since: '' } } as const;
+  const status = {
+    ...statusSample,
+    health: { ...statusSample.health, level: 'bad', sentence, parts },
+    peers: [{ ...statusSample.peers[0]!, name: 'worker-in-the-cellar-0042.example.org' }],
+    images: [{ ...statusSample.images[0]!, reference: `registry.example/team/${'service-'.repeat(8)}:1.2.3` }],
+  } as const;
+  for (const columns of [60, 80]) {
+    const text = statusScreen(status, { columns, rows: 30, color: false });
+    t.regex(text.replaceAll(/\s+/g, ' '), /x bad: the disk .* make room on it x store: the disk .* make room on it ! origin: it is slow/);
+    t.regex(text, /^ {2}worker-in-…e\.org /m);
+    t.regex(text, /…\S*service-:1\.2\.3$/m);
+  }
+  t.is(
+    statusScreen(
+      { ...status, health: { ...status.health, parts: { store: parts.store } } },
+      { columns: 200, rows: 30, color: false },
+    ).split('make room').length,
+    2,
+  );
+});

@@ -69,18 +69,19 @@ test('tags, manifests, sizes and referrers come from the member', async (t) => {
   t.is(user.health.state, 'ok');
 });
 
-const failures: [title: string, call: (user: MemberOrigin) => Promise<unknown>, code: ErrorCode, state: string][] = [
-  ['a tag that it has not', async (user) => await user.resolveTag('library/app', 'gone'), 'not-found', 'ok'],
-  ['a blob that it has not', async (user) => await user.blobSize('library/app', absent), 'not-found', 'ok'],
-  ['other bytes than the manifest', async (user) => await user.manifest('library/app', absent), 'digest-mismatch', 'ok'],
-  ['a failure of its own', async (user) => await user.resolveTag('broken', 'latest'), 'origin-unreachable', 'unreachable'],
-  ['a name that is none', async (user) => await user.resolveTag('../../etc', 'latest'), 'name-invalid', 'ok'],
+const failures: [title: string, call: (user: MemberOrigin) => Promise<unknown>, code: ErrorCode, state: string, answer: string][] = [
+  ['a tag that it has not', async (user) => await user.resolveTag('library/app', 'gone'), 'not-found', 'ok', '404'],
+  ['a blob that it has not', async (user) => await user.blobSize('library/app', absent), 'not-found', 'ok', '404'],
+  ['other bytes than the manifest', async (user) => await user.manifest('library/app', absent), 'digest-mismatch', 'ok', '200'],
+  ['a failure of its own', async (user) => await user.resolveTag('broken', 'latest'), 'origin-unreachable', 'unreachable', 'unreachable'],
+  ['a name that is none', async (user) => await user.resolveTag('../../etc', 'latest'), 'name-invalid', 'ok', '400'],
 ];
-for (const [title, call, code, state] of failures) {
+for (const [title, call, code, state, answer] of failures) {
   test(`the member answers with ${title}`, async (t) => {
     const { user } = await swarmWithOrigin();
     await t.throwsAsync(call(user), { code });
     t.is(user.health.state, state as typeof user.health.state);
+    t.deepEqual([...user.health.answers!], [[answer, 1]]);
   });
 }
 
@@ -92,6 +93,9 @@ test('a blob is read over the lane, exactly the range, and counted', async (t) =
   t.is(Buffer.compare(Buffer.concat(chunks), bytes.subarray(100, 900_001)), 0);
   t.is(user.health.bytes, 899_901);
   await t.throwsAsync(Array.fromAsync(user.readBlob('library/app', absent, { start: 0, end: 1 })), { code: 'not-found' });
+  user.readElsewhere(50, { 200: 2 });
+  t.is(user.health.bytes, 899_951);
+  t.deepEqual(Object.fromEntries(user.health.answers!), { 200: 3, 404: 1 });
 });
 
 test('who stops reading lets the lane go', async (t) => {

@@ -9,7 +9,7 @@ import { bulkAlpn, peerFingerprint, tlsOptions } from './tls-settings.ts';
 const ADMISSION_TIMEOUT_MS = 5000;
 /** Connections that have not shown a ticket yet. A handshake costs this side a millisecond; nobody gets it to make many. */
 const MAX_PENDING_PER_ADDRESS = 16;
-const MAX_PENDING = 256;
+export const MAX_PENDING = 256;
 const FREE_PORT_TRIES = 5;
 
 export interface BulkListenerParts {
@@ -61,6 +61,11 @@ export class BulkListener {
     this.#server.on('tlsClientError', (_error, socket) => {
       socket.destroy();
     });
+  }
+
+  /** Connections that have not shown a ticket yet. */
+  get strangers(): number {
+    return this.#pendingCount;
   }
 
   /** @throws `port-taken`, `config-invalid` */

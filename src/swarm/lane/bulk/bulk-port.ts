@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { isIP, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { TLSSocket } from 'node:tls';
+import { onAbort } from '../../../async/abort.ts';
 import { hostGroup } from '../../network/host-group.ts';
 import type { BulkOffer } from '../../protocol/message.ts';
 import { abortedBy } from '../abort.ts';
@@ -59,6 +60,11 @@ export class BulkPort {
     return this.#port;
   }
 
+  /** Connections that have not shown a ticket yet. */
+  get strangers(): number {
+    return this.#listener.strangers;
+  }
+
   /** SHA-256 of the certificate. */
   get fingerprint(): Uint8Array {
     return this.#identity.fingerprint;
@@ -90,16 +96,14 @@ export class BulkPort {
     const giveUp = (): void => {
       void lane.close();
     };
-    signal.addEventListener('abort', giveUp, { once: true });
+    using _ = onAbort(signal, giveUp);
     const timer = setTimeout(giveUp, timeoutMs);
     try {
-      if (signal.aborted) giveUp();
       await lane.ready;
       if (signal.aborted) throw abortedBy(signal);
       return lane;
     } finally {
       clearTimeout(timer);
-      signal.removeEventListener('abort', giveUp);
     }
   }
 

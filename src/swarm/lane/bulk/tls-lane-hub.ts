@@ -1,4 +1,4 @@
-import { LayerswarmError } from '../../../errors.ts';
+import { errorCode, LayerswarmError } from '../../../errors.ts';
 import { parseTcpAddress } from '../../network/address.ts';
 import type { Network, Peer } from '../../network/network.ts';
 import type { BulkOffer } from '../../protocol/message.ts';
@@ -13,11 +13,14 @@ import type { BulkPort } from './bulk-port.ts';
 const DIAL_TIMEOUT_MS = 2000;
 /** Both directions, and the messages between. */
 const OPEN_TIMEOUT_MS = 8000;
-/** A peer whose port could not be reached is left in peace for this long. */
-const DEFAULT_RETRY_MS = 300_000;
+/** A peer whose port could not be reached is left in peace for this long: its thread may just be starting again. */
+const FIRST_RETRY_MS = 5000;
+/** Each time that it is in vain so much longer, up to … */
+const RETRY_FACTOR = 4;
+/** … this, which is for a peer that has no such port at once. */
+const MAX_RETRY_MS = 300_000;
 
 export interface TlsLaneOptions {
-  readonly retryMs?: number | undefined;
   /** Of this node; 0 where it has one. */
   readonly thread?: number;
   /** Milliseconds. */
@@ -38,8 +41,8 @@ export class TlsLaneHub {
   readonly #openings = new LaneOpenings(async (route) => await this.#open(route));
   /** Threads of peers that were asked to dial this node, and have not yet. */
   readonly #expected = new Map<Route, (lane: SessionLane) => void>();
-  /** When a thread of a peer that could not be reached may be tried again. */
-  readonly #retryAt = new Map<Route, number>();
+  /** When a thread of a peer that could not be reached may be tried again, and how long that was from the last try. */
+  readonly #retries = new Map<Route, { readonly at: number; readonly afterMs: number }>();
 
   constructor(port: BulkPort, control: BulkControl, options: TlsLaneOptions = {}) {
     this.#port = port;
@@ -66,8 +69,8 @@ export class TlsLaneHub {
 
   /** False for a while after a lane there could not be opened. */
   isWorthTrying(route: Route): boolean {
-    const retryAt = this.#retryAt.get(route);
-    return retryAt === undefined || retryAt <= this.#now();
+    const retry = this.#retries.get(route);
+    return retry === undefined || retry.at <= this.#now();
   }
 
   /** The lane there, the same one for all callers while it lives. @throws `peer-gone`, `timeout`, `unavailable`, `unsupported`, `aborted` */
@@ -78,7 +81,7 @@ export class TlsLaneHub {
   /** The peer is no member any longer. */
   forget(peerId: string): void {
     for (const route of routesTo(peerId)) {
-      this.#retryAt.delete(route);
+      this.#retries.delete(route);
       this.#expected.delete(route);
     }
   }
@@ -87,10 +90,13 @@ export class TlsLaneHub {
     const deadline = AbortSignal.timeout(OPEN_TIMEOUT_MS);
     try {
       const lane = await unlessAborted(this.#negotiate(route, deadline), deadline);
-      this.#retryAt.delete(route);
+      this.#retries.delete(route);
       return lane;
     } catch (error) {
-      this.#retryAt.set(route, this.#now() + (this.#options.retryMs ?? DEFAULT_RETRY_MS));
+      const before = this.#retries.get(route)?.afterMs;
+      const next = before === undefined ? FIRST_RETRY_MS : Math.min(MAX_RETRY_MS, before * RETRY_FACTOR);
+      const afterMs = errorCode(error) === 'unsupported' ? MAX_RETRY_MS : next;
+      this.#retries.set(route, { at: this.#now() + afterMs, afterMs });
       if (deadline.aborted)
         throw new LayerswarmError('timeout', `no TLS lane to peer ${route} within ${OPEN_TIMEOUT_MS} ms`, { cause: error });
       throw error;

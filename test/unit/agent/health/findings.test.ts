@@ -11,6 +11,7 @@ const origin = (changes: Partial<OriginStatus>): OriginStatus => ({
   reason: null,
   bytes: 0,
   reachedAt: '2026-01-01T00:00:00.000Z',
+  answers: {},
   ...changes,
 });
 const MIB = 2 ** 20;
@@ -70,6 +71,16 @@ const FINDINGS: readonly (readonly [title: string, finding: Finding, level: Find
     findMembers({ ...members, peers: [peer()], strangers: [stranger('10.0.0.11')] }),
     'ok',
     /1 member is connected; a node at 10\.0\.0\.11 has another swarm key$/,
+  ],
+  [
+    'a member that gives very little, and nobody else anything',
+    findMembers({
+      ...members,
+      peers: [{ name: 'x' }],
+      slow: [{ peerId: 'p', name: 'node-7', bytesPerSecond: 2 ** 15, othersBytesPerSecond: null }],
+    }),
+    'ok',
+    /^1 member is connected; node-7 is slow: it gives 32\.0 KiB\/s$/,
   ],
   [
     'members, one of them slow',

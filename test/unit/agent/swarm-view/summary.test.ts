@@ -186,4 +186,6 @@ test("where a pull's time went is told within the limits", (t) => {
     blobCount: 1,
     phases: [{ name: 'resolve', elapsedMs: 500 }],
   });
+  // in places of the sources as they are listed
+  t.deepEqual(detail.blobs[0]!.strip, [...Array.from({ length: 16 }, () => 1), ...Array.from({ length: 32 }, () => 0)]);
 });

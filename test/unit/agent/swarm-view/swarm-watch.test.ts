@@ -219,6 +219,13 @@ test('whoever was never asked comes first, then who waits for the longest, the b
     askNext(members, 1, 10_000).map(({ name }) => name),
     ['new'],
   );
+  // of many who have nothing to do each is asked rarely, and who moves bytes as often as ever
+  const many = Array.from({ length: 60 }, (_, index) => member(`idle-${index}`, 0));
+  t.deepEqual(
+    askNext([...many, member('mover', 0, { isBusy: true })], 99, 11_000).map(({ name }) => name),
+    ['mover'],
+  );
+  t.is(askNext(many, 99, 13_000).length, 60);
 });
 
 test('images are counted by who holds them, and one member cannot crowd out what the others have', (t) => {

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import test from 'ava';
 import { Digest } from '../../../../src/oci/digest.ts';
 import { Bitfield, piecesOf, type Run } from '../../../../src/swarm/exchange/core/bitfield.ts';
@@ -34,15 +35,43 @@ test('who asks for leases of ever new blobs is served later, then cut, and count
   while (!isCut() && sent < 16_384) {
     flooder!.network.send(victim!.network.self, leaseRequest());
     sent++;
-    await new Promise((resolve) => {
-      setImmediate(resolve);
-    });
+    await setImmediate();
   }
   await waitFor('the flooder to be cut', isCut, { interval: 5 });
   t.is(victim!.exchange.peersOverShare, 1);
   t.true(sent < 16_384);
   t.true(process.memoryUsage().arrayBuffers - before < 200 << 20, `${(process.memoryUsage().arrayBuffers - before) >> 20} MiB more`);
 });
+
+test('who asks for ranges of what is not here, without an end, is answered later, then cut', async (t) => {
+  const swarm = new ExchangeSwarm();
+  t.teardown(() => swarm.close());
+  // On a slow machine nothing is paid off meanwhile either.
+  const now = Date.now();
+  const victim = await swarm.add(undefined, { now: () => now });
+  const flooder = await swarm.swarm.join();
+  const isCut = (): boolean => victim.network.bans().some(({ peerId }) => peerId === flooder.self);
+  const lane = await flooder.lane(victim.network.self, Digest.of(randomBytes(32)));
+  const enough = new AbortController();
+  let asked = 0;
+  while (!isCut() && asked < 20_000) {
+    const asks = Array.from({ length: 500 }, async () => {
+      await lane
+        .request(Digest.of(randomBytes(32)), { start: 0, end: 1 }, { write: () => undefined }, enough.signal)
+        .catch(() => undefined);
+    });
+    asked += asks.length;
+    // Nobody waits for those that are answered later.
+    await Promise.race([Promise.all(asks), nextTurns(50)]);
+  }
+  enough.abort();
+  t.true(isCut());
+  t.is(victim.exchange.peersOverShare, 1);
+});
+
+async function nextTurns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await setImmediate();
+}
 
 test('a crowd of many blobs at once keeps every member far within its share', async (t) => {
   const swarm = new ExchangeSwarm();

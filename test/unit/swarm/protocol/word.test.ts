@@ -133,6 +133,7 @@ test('any bytes are a word or misbehaviour, and nothing else', (t) => {
 const hostile: Readonly<Record<string, string>> = {
   nothing: '',
   'an unknown word': 'ff',
+  'a search for nothing': '0a 0000 01 00',
   'an unknown algorithm': `06 02${'ab'.repeat(32)}`,
   'half a digest': `06 00${'ab'.repeat(16)}`,
   'a byte too many': `06 ${raw} 00`,

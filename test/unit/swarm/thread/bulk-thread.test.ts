@@ -28,7 +28,7 @@ test('a blob comes from a member over TLS, or over a stream where one has no bul
     );
     t.is(node.thread.totals().fromPeersBytes, blob.length);
     t.is(node.thread.totals().verifiedPieces, Math.ceil(blob.length / 65_536));
-    t.deepEqual(node.thread.activity(), { leases: 0, reads: 0, sending: 0, waiting: 0 });
+    t.deepEqual(node.thread.activity(), { leases: 0, reads: 0, sending: 0, waiting: 0, coordinated: 0, bulkStrangers: 0 });
     const [transfer] = node.thread.transfers();
     t.is(transfer?.state, 'done');
     t.is(

@@ -95,23 +95,27 @@ test('threads whose ports cannot be reached are dialled back by the one that was
   t.deepEqual([a.offers.length, b.offers.length], [1, 1]);
 });
 
-test('where neither port can be reached there is no TLS lane, and no other try for a while', async (t) => {
+test('where neither port can be reached there is no TLS lane, and the next try comes soon, those after it ever later', async (t) => {
   let now = 1000;
   const swarm = new MemorySwarm();
-  const a = await makeNode(t, swarm, { hidden: true, retryMs: 500, now: () => now });
+  const a = await makeNode(t, swarm, { hidden: true, now: () => now });
   const b = await makeNode(t, swarm, { hidden: true });
-  t.true(a.hub.isWorthTrying(b.network.self));
-  await t.throwsAsync(a.hub.lane(b.network.self), { instanceOf: LayerswarmError });
-  t.false(a.hub.isWorthTrying(b.network.self));
-  now += 500;
-  t.true(a.hub.isWorthTrying(b.network.self));
+  for (const afterMs of [5000, 20_000, 80_000, 300_000, 300_000]) {
+    t.true(a.hub.isWorthTrying(b.network.self));
+    await t.throwsAsync(a.hub.lane(b.network.self), { instanceOf: LayerswarmError });
+    now += afterMs - 1;
+    t.false(a.hub.isWorthTrying(b.network.self), `${afterMs}`);
+    now += 1;
+  }
 });
 
 test('a peer without TLS lanes is left to the stream lanes', async (t) => {
   const swarm = new MemorySwarm();
-  const a = await makeNode(t, swarm);
+  let now = 1000;
+  const a = await makeNode(t, swarm, { now: () => now });
   const plain = await swarm.join();
   await t.throwsAsync(a.hub.lane(plain.self), { code: 'unsupported' });
+  now += 299_999;
   t.false(a.hub.isWorthTrying(plain.self));
   a.hub.forget(plain.self);
   t.true(a.hub.isWorthTrying(plain.self));
