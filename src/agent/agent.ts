@@ -90,17 +90,17 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   });
   parts.defer(() => own.close());
   // gRPC takes its time to load, and most hosts do without.
-  const host =
+  const containerd =
     config.containerd.socket === undefined
       ? undefined
-      : (await import('./keep/host-content.ts')).openHostContent(
+      : (await import('./keep/containerd-content.ts')).openContainerdContent(
           config.data,
           { ...config.containerd, socket: config.containerd.socket },
           own,
           log.for('containerd'),
         );
-  if (host !== undefined) parts.use(host);
-  const store = host?.store ?? own;
+  if (containerd !== undefined) parts.use(containerd);
+  const store = containerd?.store ?? own;
   for (const repair of store.repairs) log.for('store').warn(repair);
   await removeAgentFile(config.data);
   const rules = new SwarmRules(config);
@@ -251,7 +251,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
     shown,
     store,
     storeHealth,
-    host,
+    containerd,
     exchange,
     images,
     receipts,
@@ -367,7 +367,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
     keep: recorder.keep,
     isExcluded: (full) => excluded.has(full),
     embedded: embedded !== undefined,
-    host,
+    containerd,
     closeIdle: () => exchange.closeIdle(),
     log: log.for('keep'),
   });
@@ -404,7 +404,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
 
   // From here on others see it
   await network.start();
-  host?.start({
+  containerd?.start({
     registries: () => [registryName(), ...aliases(), ...mirrors.list().map(({ name }) => name)].filter((name) => name !== undefined),
     isExcluded: (full) => excluded.has(full),
   });

@@ -3,7 +3,7 @@ import { peerIdFromString } from '@libp2p/peer-id';
 import { LayerswarmError } from '../../src/errors.ts';
 import type { Digest } from '../../src/oci/digest.ts';
 import type { Lane, LaneSource } from '../../src/swarm/lane/lane.ts';
-import { Conversation } from '../../src/swarm/network/conversation.ts';
+import { PeerRpc } from '../../src/swarm/network/peer-rpc.ts';
 import { MessageHandlers, type MessageHandler } from '../../src/swarm/network/handlers.ts';
 import type { Ban, CharterAnnouncement, Network, OriginAnnouncement, Peer } from '../../src/swarm/network/network.ts';
 import { PeerKey, verifySignature } from '../../src/swarm/network/peer-key.ts';
@@ -89,7 +89,7 @@ export class MemorySwarm {
 interface MemoryPeer {
   readonly peer: { -readonly [K in keyof Peer]: Peer[K] };
   readonly remote: MemoryNetwork;
-  readonly conversation: Conversation;
+  readonly rpc: PeerRpc;
   readonly connection: AbortController;
   /** Delivery of what was sent so far. */
   delivered: Promise<void>;
@@ -136,7 +136,7 @@ export class MemoryNetwork implements Network {
   }
 
   send(peerId: string, message: Message): void {
-    this.#peers.get(peerId)?.conversation.send(message);
+    this.#peers.get(peerId)?.rpc.send(message);
   }
 
   async request<T extends MessageType>(
@@ -145,7 +145,7 @@ export class MemoryNetwork implements Network {
     answer: T,
     options: { signal?: AbortSignal; timeoutMs?: number } = {},
   ): Promise<MessageOf<T>> {
-    return await this.#connected(peerId).conversation.request(message, answer, options);
+    return await this.#connected(peerId).rpc.request(message, answer, options);
   }
 
   handle<T extends MessageType>(type: T, handler: MessageHandler<T>): void {
@@ -159,12 +159,12 @@ export class MemoryNetwork implements Network {
 
   announceOrigin(origin: OriginAnnouncement | undefined): void {
     this.#origin = origin;
-    for (const entry of this.#peers.values()) entry.conversation.send({ type: 'origin-changed', origin });
+    for (const entry of this.#peers.values()) entry.rpc.send({ type: 'origin-changed', origin });
   }
 
   announceCharter(charter: CharterAnnouncement): void {
     this.#charter = charter;
-    for (const entry of this.#peers.values()) entry.conversation.send({ type: 'charter-changed', charter });
+    for (const entry of this.#peers.values()) entry.rpc.send({ type: 'charter-changed', charter });
   }
 
   // oxlint-disable-next-line typescript/require-await -- the interface allows for a dial
@@ -260,10 +260,10 @@ export class MemoryNetwork implements Network {
       sentBytes: 0,
       receivedBytes: 0,
     };
-    const conversation = new Conversation(peer, this.#handlers, (frame) => {
+    const rpc = new PeerRpc(peer, this.#handlers, (frame) => {
       this.#deliver(entry, frame);
     });
-    const entry: MemoryPeer = { peer, remote, conversation, connection, delivered: Promise.resolve(), lane: undefined };
+    const entry: MemoryPeer = { peer, remote, rpc, connection, delivered: Promise.resolve(), lane: undefined };
     this.#peers.set(remote.self, entry);
   }
 
@@ -273,7 +273,7 @@ export class MemoryNetwork implements Network {
     const gone = new LayerswarmError('peer-gone', `peer ${peerId} is gone`);
     this.#peers.delete(peerId);
     entry.connection.abort(gone);
-    entry.conversation.close(gone);
+    entry.rpc.close(gone);
     this.#tell('left', entry.peer);
   }
 
@@ -320,7 +320,7 @@ export class MemoryNetwork implements Network {
     if (frame.message === undefined) throw new Error('a node sent a message that none knows');
     if (frame.message.type === 'origin-changed') entry.peer.origin = frame.message.origin;
     if (frame.message.type === 'charter-changed') entry.peer.charter = frame.message.charter;
-    void entry.conversation.receive(frame);
+    void entry.rpc.receive(frame);
   }
 }
 

@@ -6,7 +6,7 @@ import type { Store } from '../../store/store.ts';
 import type { AgentConfig } from '../config/config.ts';
 import { CopyKeeper } from './copy-keeper.ts';
 import { CopyTargets } from './copy-targets.ts';
-import type { HostContent } from './host-content.ts';
+import type { ContainerdContent } from './containerd-content.ts';
 import { keepHandlers } from './keep-operations.ts';
 import type { PeerNames } from '../peer-names.ts';
 import { Pinner } from './pinner.ts';
@@ -22,7 +22,7 @@ export interface KeepingParts extends Omit<PreheatParts, 'name' | 'zone'> {
   readonly peers: PeerNames;
   readonly store: Store;
   readonly embedded: boolean;
-  readonly host: HostContent | undefined;
+  readonly containerd: ContainerdContent | undefined;
   /** Closes the blobs that members have read, and do not read just now. */
   readonly closeIdle: () => Promise<void>;
   readonly log: Logger;
@@ -40,7 +40,7 @@ const COPIES_MS = 60_000;
 
 /** What preheats, keeps, removes and checks images: here, at members' wishes, and on members. @throws `store-format` */
 export async function makeKeeping(parts: KeepingParts): Promise<Keeping> {
-  const { config, network, peers, store, upstreamOf, names, host, log } = parts;
+  const { config, network, peers, store, upstreamOf, names, containerd, log } = parts;
   const { maxAge } = config.store;
   const preheat = new Preheat({ ...parts, name: config.name, zone: config.zone });
   const prefetches = new PrefetchService({
@@ -54,7 +54,7 @@ export async function makeKeeping(parts: KeepingParts): Promise<Keeping> {
     name: config.name,
     upstreamOf,
     names,
-    host,
+    containerd,
     allowed: config.allow.purge,
     onRemote: ({ peerId }, image, { removed, bytes }) =>
       log.warn('a member purged an image here', { node: peers.called(peerId), peer: peerId, image, blobs: removed.length, bytes }),
@@ -80,11 +80,11 @@ export async function makeKeeping(parts: KeepingParts): Promise<Keeping> {
       }),
   });
   const gc = async (options: GcOptions, signal: AbortSignal): Promise<GcReport> => {
-    await host?.checkDuplicates(signal);
+    await containerd?.checkDuplicates(signal);
     await parts.closeIdle();
     return await store.gc({
       ...(maxAge === 0 ? {} : { maxAgeMs: maxAge }),
-      ...(host === undefined ? {} : { isHeldElsewhere: (digest) => host.isHeld(digest) }),
+      ...(containerd === undefined ? {} : { isHeldElsewhere: (digest) => containerd.isHeld(digest) }),
       ...options,
     });
   };

@@ -6,7 +6,7 @@ import { Reference } from '../../oci/reference.ts';
 import type { PurgeResult } from '../../store/images/purge.ts';
 import type { Store } from '../../store/store.ts';
 import type { Peer, PeerNetwork } from '../../swarm/network/network.ts';
-import type { HostContent } from './host-content.ts';
+import type { ContainerdContent } from './containerd-content.ts';
 import { parseImageName, type ImageName, type ImageNameOptions } from '../pull/image-name.ts';
 import { memberFailure } from './member-failure.ts';
 import type { UpstreamOf } from '../pull/puller.ts';
@@ -28,7 +28,7 @@ export interface PurgerParts {
   /** Told what a member removed here. */
   readonly onRemote: (peer: Peer, image: string, result: PurgeResult) => void;
   /** What containerd on this host holds, which a purge cannot take from it. */
-  readonly host: Pick<HostContent, 'holds'> | undefined;
+  readonly containerd: Pick<ContainerdContent, 'holds'> | undefined;
 }
 
 /** Removes images from this node, at a person's or a member's wish, and from the members that allow it. */
@@ -143,7 +143,7 @@ export class Purger {
     const needed = new Set(kept.map(String));
     return new Set(
       blobs
-        .filter((blob) => this.#parts.host?.holds(blob) === true)
+        .filter((blob) => this.#parts.containerd?.holds(blob) === true)
         .map(String)
         .filter((blob) => !needed.has(blob)),
     ).size;

@@ -5,7 +5,7 @@ import { MAX_MANIFEST_BYTES, rawManifest } from '../../oci/manifest.ts';
 import type { DamagedBlob } from '../../store/blobs/disk-blob-store.ts';
 import type { Store } from '../../store/store.ts';
 import { BlobPull } from '../pull/blob-pull.ts';
-import type { HostContent } from './host-content.ts';
+import type { ContainerdContent } from './containerd-content.ts';
 import type { UpstreamOf } from '../pull/puller.ts';
 
 /** Without a byte of progress for this long a blob is given up: nobody has it. */
@@ -17,7 +17,7 @@ export interface RepairParts {
   /** Of a full name. */
   readonly isExcluded: (repository: string) => boolean;
   /** What containerd on this host holds is read again as well. */
-  readonly host: Pick<HostContent, 'list' | 'check'> | undefined;
+  readonly containerd: Pick<ContainerdContent, 'list' | 'check'> | undefined;
   /** This node is the origin itself: what it lost only members can have. */
   readonly embedded: boolean;
 }
@@ -40,8 +40,8 @@ interface Links {
 /** Reads every byte in the store again, and fetches what was wrong anew, from members or the origin. */
 export async function verifyAndRepair(parts: RepairParts, run: VerifyRun): Promise<VerifyReport> {
   const { store } = parts;
-  const atHost = [...(parts.host?.list() ?? [])];
-  const totalBytes = store.stats().bytes + atHost.reduce((sum, { size }) => sum + size, 0);
+  const inContainerd = [...(parts.containerd?.list() ?? [])];
+  const totalBytes = store.stats().bytes + inContainerd.reduce((sum, { size }) => sum + size, 0);
   const corrupt: string[] = [];
   const repaired: string[] = [];
   const unrepaired: { digest: string; reason: string }[] = [];
@@ -64,9 +64,9 @@ export async function verifyAndRepair(parts: RepairParts, run: VerifyRun): Promi
     }
     await run.rest?.(performance.now() - startedAt);
   }
-  for (const { digest, size } of atHost) {
+  for (const { digest, size } of inContainerd) {
     run.signal.throwIfAborted();
-    const { state, path } = await parts.host!.check(digest);
+    const { state, path } = await parts.containerd!.check(digest);
     if (state === 'missing') continue;
     blobs++;
     bytes += size;

@@ -6,7 +6,7 @@ import { MAX_LISTENERS } from '../../status/listeners.ts';
 import { MAX_STATUS_CONNECTIONS } from '../../status/status-server.ts';
 import type { Store } from '../../store/store.ts';
 import { MAX_BANS } from '../../swarm/network/bans.ts';
-import { MAX_BLOBS } from '../../swarm/exchange/coordinators.ts';
+import { MAX_BLOBS } from '../../swarm/exchange/lease-tables.ts';
 import { MAX_PENDING as MAX_BULK_PENDING } from '../../swarm/lane/bulk/bulk-listener.ts';
 import { MAX_SLOTS } from '../../swarm/lane/upload-slots.ts';
 import type { ExchangeActivity } from '../../swarm/swarm.ts';

@@ -22,7 +22,7 @@ import type { SwarmRules } from '../charter/swarm-rules.ts';
 import type { AgentConfig } from '../config/config.ts';
 import type { CurrentOrigin } from '../origins/current-origin.ts';
 import type { ExcludedRepositories } from '../config/excluded-repositories.ts';
-import type { HostContent } from '../keep/host-content.ts';
+import type { ContainerdContent } from '../keep/containerd-content.ts';
 import type { ImageList } from './image-list.ts';
 import type { PeerNames } from '../peer-names.ts';
 import type { ReceiptBook } from '../pull/receipt-book.ts';
@@ -48,7 +48,7 @@ export interface NodeViewParts {
   readonly shown: (text: string) => string;
   readonly store: Store;
   readonly storeHealth: StoreHealth;
-  readonly host: Pick<HostContent, 'status'> | undefined;
+  readonly containerd: Pick<ContainerdContent, 'status'> | undefined;
   readonly exchange: BulkThreads;
   readonly images: ImageList;
   readonly receipts: ReceiptBook;
@@ -267,7 +267,7 @@ export class NodeView implements StatusSource {
   }
 
   #containerd(): ContainerdStatus | null {
-    const status = this.#parts.host?.status();
+    const status = this.#parts.containerd?.status();
     if (status === undefined) return null;
     return { state: status.state, reason: status.state === 'unreachable' ? status.reason : null, blobs: status.blobs, bytes: status.bytes };
   }

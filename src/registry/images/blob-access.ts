@@ -1,9 +1,9 @@
+import { BoundedMap } from '../../bounded-map.ts';
 import { errorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
 import type { ImageStore } from '../../store/images/image-store.ts';
 import type { Repository } from '../namespace.ts';
-import { BoundedMap } from './bounded-map.ts';
 import { isOriginAway, type OriginCalls } from './origin-calls.ts';
 import type { RepositoryAccess } from './repository-access.ts';
 import { SingleFlight } from './single-flight.ts';
@@ -29,8 +29,8 @@ export interface BlobAccessOptions {
  */
 export class BlobAccess {
   readonly #options: BlobAccessOptions;
-  readonly #decisions = new BoundedMap<{ readonly at: number; readonly size: number }>(MAX_DECISIONS);
-  readonly #sizes = new BoundedMap<number>(MAX_DECISIONS);
+  readonly #decisions = new BoundedMap<string, { readonly at: number; readonly size: number }>(MAX_DECISIONS);
+  readonly #sizes = new BoundedMap<string, number>(MAX_DECISIONS);
   readonly #flights = new SingleFlight<number>();
 
   constructor(options: BlobAccessOptions) {

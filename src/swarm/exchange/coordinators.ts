@@ -1,12 +1,14 @@
+import { BoundedMap } from '../../bounded-map.ts';
 import { Digest } from '../../oci/digest.ts';
 import type { BlobNetwork, Peer } from '../network/network.ts';
 import type { Message, MessageOf } from '../protocol/message.ts';
 import { Bitfield, type Run } from './core/bitfield.ts';
 import { MemberDistance } from './core/distance.ts';
-import { LeaseTable, type Extent, type LeaseAnswer } from './core/lease-table.ts';
+import type { Extent, LeaseAnswer } from './core/lease-table.ts';
 import type { RangeUse } from '../swarm.ts';
 import { PieceLayout } from './core/piece-layout.ts';
 import { pieceWork, runWork, WORK, type CountedHandlers } from './counted-handlers.ts';
+import { LeaseTables } from './lease-tables.ts';
 import type { Strikes } from './strikes.ts';
 
 /** A coordinator that does not answer within this is passed over for the next one. */
@@ -19,13 +21,6 @@ const LOOKED_UP_MS = 60_000;
 const LOOKUP_TIMEOUT_MS = 1000;
 /** How long a silent coordinator stays passed over. */
 const PASSED_OVER_MS = 10_000;
-/** A table that nobody asked for this long is dropped. */
-const TABLE_IDLE_MS = 60_000;
-/** Bounds what members can have made here: in all, for one blob, and by each of them. */
-export const MAX_BLOBS = 4096;
-const MAX_SIZES = 4;
-const MAX_BLOBS_OF_MEMBER = 512;
-const MAX_PIECES_OF_MEMBER = 512 * 1024;
 /** Blobs of which the DHT was asked. */
 const MAX_LOOKUPS = 1024;
 
@@ -41,12 +36,6 @@ export interface LeaseRequest {
   readonly urgent: boolean;
   /** What this node saw of the origin. */
   readonly ranges?: RangeUse | undefined;
-}
-
-interface MadeTable {
-  readonly table: LeaseTable;
-  /** Whose request it was made for. */
-  readonly maker: string;
 }
 
 export interface CoordinatorsOptions {
@@ -70,10 +59,10 @@ export class Coordinators {
   readonly #granted: CoordinatorsOptions['granted'];
   readonly #doubted: (member: string) => boolean;
   readonly #distance = new MemberDistance();
-  readonly #tables = new Map<string, Map<string, MadeTable>>();
+  readonly #tables: LeaseTables;
   readonly #passedOver = new Map<string, number>();
   /** Blobs whose closest member was looked for in the DHT. */
-  readonly #lookups = new Map<string, { readonly at: number; readonly done: Promise<void> }>();
+  readonly #lookups = new BoundedMap<string, { readonly at: number; readonly done: Promise<void> }>(MAX_LOOKUPS);
   /** Blobs that are coordinated by a member that this node is not connected to, until when that is believed. */
   readonly #elsewhere = new Map<string, number>();
 
@@ -82,6 +71,7 @@ export class Coordinators {
     this.#network = network;
     this.#now = now;
     this.#random = random;
+    this.#tables = new LeaseTables(network.self, now);
     this.#doubted = (member) => strikes.isDoubted(member, now());
     handle(
       'lease-request',
@@ -97,7 +87,7 @@ export class Coordinators {
       this.#passedOver.delete(peerId);
       if (event === 'joined') return;
       this.#distance.forget(peerId);
-      for (const blob of this.#tables.keys()) this.left(blob, peerId);
+      this.#tables.left(peerId);
     });
   }
 
@@ -129,10 +119,9 @@ export class Coordinators {
         await this.#lookUp(blob);
         member = this.#closest(blob);
         if (member === this.#network.self)
-          return this.#table(message.blob, layout, member).request(member, bits, active, pieces, this.#now(), {
-            doubted: this.#doubted,
-            ranges,
-          });
+          return this.#tables
+            .get(message.blob, layout, member)
+            .request(member, bits, active, pieces, this.#now(), { doubted: this.#doubted, ranges });
       }
       try {
         const grant: MessageOf<'lease-grant'> = await this.#network.request(
@@ -170,14 +159,14 @@ export class Coordinators {
 
   /** A member said what it has, to whom it may concern. */
   heard(blob: string, member: string, runs: readonly Run[] | 'complete'): void {
-    for (const table of this.#tablesOf(blob)) {
+    for (const table of this.#tables.of(blob)) {
       if (runs === 'complete') table.complete(member, this.#now());
       else table.have(member, runs, this.#now());
     }
   }
 
   left(blob: string, member: string): void {
-    for (const table of this.#tablesOf(blob)) table.leave(member);
+    for (const table of this.#tables.of(blob)) table.leave(member);
   }
 
   /** The member brought wrong bytes, as it seems: what it says that it has counts for nothing here, and another hands out leases for now. */
@@ -188,22 +177,17 @@ export class Coordinators {
 
   /** Blobs that this node has books of. */
   get blobs(): number {
-    return this.#tables.size;
+    return this.#tables.blobs;
   }
 
   /** Leases of this node's books. */
   get leases(): number {
-    let count = 0;
-    for (const tables of this.#tables.values()) for (const { table } of tables.values()) count += table.leases;
-    return count;
+    return this.#tables.leases;
   }
 
   /** Drops what nobody uses any more. */
   sweep(): void {
-    for (const [blob, tables] of this.#tables) {
-      for (const [key, { table }] of tables) if (this.#now() - table.touchedAt > TABLE_IDLE_MS) tables.delete(key);
-      if (tables.size === 0) this.#tables.delete(blob);
-    }
+    this.#tables.sweep();
     for (const [blob, { at }] of this.#lookups) if (this.#now() - at > LOOKED_UP_MS) this.#lookups.delete(blob);
     for (const [blob, until] of this.#elsewhere) if (until <= this.#now()) this.#elsewhere.delete(blob);
   }
@@ -221,7 +205,6 @@ export class Coordinators {
     if (lookup === undefined || this.#now() - lookup.at > LOOKED_UP_MS) {
       const found = this.#network.findClosest(Buffer.from(key), AbortSignal.timeout(LOOKUP_TIMEOUT_MS));
       lookup = { at: this.#now(), done: found.then(() => undefined) };
-      if (this.#lookups.size >= MAX_LOOKUPS) this.#lookups.delete(this.#lookups.keys().next().value!);
       this.#lookups.set(key, lookup);
     }
     await lookup.done;
@@ -245,10 +228,9 @@ export class Coordinators {
       if (redirect !== undefined) return { type: 'lease-grant', blob: message.blob, extents: [], redirect };
     }
     // Whoever insists is served all the same: a lease too many is only a copy.
-    const answer = this.#table(message.blob, layout, from.peerId).request(from.peerId, bits, message.active, message.pieces, this.#now(), {
-      doubted: this.#doubted,
-      ranges: message.ranges,
-    });
+    const answer = this.#tables
+      .get(message.blob, layout, from.peerId)
+      .request(from.peerId, bits, message.active, message.pieces, this.#now(), { doubted: this.#doubted, ranges: message.ranges });
     if ('extents' in answer) this.#granted?.(from.peerId, message.blob, answer.extents);
     return 'extents' in answer
       ? { type: 'lease-grant', blob: message.blob, extents: [...answer.extents] }
@@ -267,52 +249,9 @@ export class Coordinators {
   }
 
   #end(blob: string, member: string, id: number, done: readonly Run[], outcome: 'done' | 'failed' | 'released'): void {
-    for (const table of this.#tablesOf(blob)) {
+    for (const table of this.#tables.of(blob)) {
       table.have(member, done, this.#now());
       table.end(member, id, outcome, this.#now());
     }
-  }
-
-  #tablesOf(blob: string): LeaseTable[] {
-    return [...(this.#tables.get(blob)?.values() ?? [])].map(({ table }) => table);
-  }
-
-  /** `maker`: whoever asks, and is answerable for the memory when there is no table yet. */
-  #table(blob: string, layout: PieceLayout, maker: string): LeaseTable {
-    // Members may disagree on a blob's size (one of them lies, then): each size has a book of its own.
-    const key = `${layout.size}/${layout.pieceLength}`;
-    const known = this.#tables.get(blob)?.get(key);
-    if (known !== undefined) return known.table;
-    if (maker !== this.#network.self) this.#makeRoom(maker, layout.pieceCount);
-    if (!this.#tables.has(blob) && this.#tables.size >= MAX_BLOBS) this.#tables.delete(this.#tables.keys().next().value!);
-    const tables = this.#tables.get(blob) ?? new Map<string, MadeTable>();
-    if (tables.size >= MAX_SIZES) tables.delete(tables.keys().next().value!);
-    const table = new LeaseTable(layout, this.#now());
-    this.#tables.set(blob, tables.set(key, { table, maker }));
-    return table;
-  }
-
-  /** Drops the oldest of the tables that the member had made: it is the one that made too many. */
-  #makeRoom(maker: string, pieces: number): void {
-    let [count, sum] = [1, pieces];
-    for (const { maker: its, table } of this.#made()) {
-      if (its !== maker) continue;
-      count++;
-      sum += table.layout.pieceCount;
-    }
-    for (const [blob, tables] of this.#tables) {
-      for (const [key, { maker: its, table }] of tables) {
-        if (count <= MAX_BLOBS_OF_MEMBER && sum <= MAX_PIECES_OF_MEMBER) return;
-        if (its !== maker) continue;
-        tables.delete(key);
-        count--;
-        sum -= table.layout.pieceCount;
-      }
-      if (tables.size === 0) this.#tables.delete(blob);
-    }
-  }
-
-  *#made(): Iterable<MadeTable> {
-    for (const tables of this.#tables.values()) yield* tables.values();
   }
 }

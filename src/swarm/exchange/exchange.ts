@@ -1,21 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { BoundedMap } from '../../bounded-map.ts';
 import { LayerswarmError } from '../../errors.ts';
-import { Digest } from '../../oci/digest.ts';
+import type { Digest } from '../../oci/digest.ts';
 import { BAN_REASONS } from '../network/ban-reasons.ts';
-import type { BlobNetwork, Peer } from '../network/network.ts';
-import type { Holding, Message, MessageOf } from '../protocol/message.ts';
-import { MAX_INLINE_BYTES } from '../protocol/word.ts';
+import type { BlobNetwork } from '../network/network.ts';
 import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, Say, TransferStatus } from '../swarm.ts';
 import { BlobServer } from './blob-server.ts';
 import { Coordinators } from './coordinators.ts';
-import { CountedHandlers, runWork, WORK } from './counted-handlers.ts';
-import { pieceLengthFor } from './core/piece-layout.ts';
+import { CountedHandlers, WORK } from './counted-handlers.ts';
+import { ExchangeMessages } from './exchange-messages.ts';
 import type { ExchangeStore } from './exchange-store.ts';
 import { FetchLog } from './fetch-log.ts';
 import { PeerRates, type SlowPeer } from './peer-rates.ts';
 import { PeerWork } from './peer-work.ts';
-import { signList } from './prefix-list.ts';
-import { encodeNote } from './statement.ts';
 import type { SharedDebts } from '../shared-debts.ts';
 import { Strikes } from './strikes.ts';
 import { Transfer, type TransferContext } from './transfer.ts';
@@ -25,10 +22,6 @@ const LINGER_MS = 30_000;
 const SWEEP_MS = 10_000;
 /** Transfers that are over, kept for status. */
 const MAX_FINISHED = 50;
-/** Pieces that one dispute may be about: a checkpoint has fewer. */
-const MAX_DISPUTED = 64;
-/** A disputed blob that is complete here is taken to be of this size. */
-const USUAL_BYTES = 256 << 20;
 /** Peers whose wrong pieces are counted. */
 const MAX_WRONG = 1000;
 
@@ -71,7 +64,7 @@ export class Exchange {
   readonly #context: TransferContext;
   readonly #active = new Map<string, Active>();
   readonly #finished: TransferStatus[] = [];
-  readonly #wrong = new Map<string, number>();
+  readonly #wrong = new BoundedMap<string, number>(MAX_WRONG);
   /** What lanes serve. */
   readonly server: BlobServer;
   readonly #sweeper: NodeJS.Timeout;
@@ -145,7 +138,15 @@ export class Exchange {
       },
     });
     network.setLaneSource(this.server);
-    this.#handleMessages(handle);
+    new ExchangeMessages({
+      network,
+      store,
+      coordinators,
+      server: this.server,
+      log,
+      transfer: (blob) => this.#active.get(blob)?.transfer,
+      mayShare: (blob) => this.#mayShare(blob),
+    }).register(handle);
     this.#unsubscribe.push(network.onPeer((event, { peerId }) => this.#onPeer(event, peerId)));
     this.#sweeper = setInterval(() => coordinators.sweep(), SWEEP_MS).unref();
   }
@@ -270,11 +271,7 @@ export class Exchange {
   }
 
   #countWrong(peer: string, pieces: number): void {
-    const before = this.badPieces(peer);
-    // The last to be counted is the last to be forgotten.
-    this.#wrong.delete(peer);
-    this.#wrong.set(peer, before + pieces);
-    if (this.#wrong.size > MAX_WRONG) this.#wrong.delete(this.#wrong.keys().next().value!);
+    this.#wrong.set(peer, this.badPieces(peer) + pieces);
   }
 
   #mayShare(blob: Digest): Promise<boolean> | boolean {
@@ -290,131 +287,6 @@ export class Exchange {
     this.server.forget(peerId);
     this.#log?.forget(peerId);
     this.#work.forget(peerId);
-  }
-
-  #handleMessages(handle: CountedHandlers['handle']): void {
-    const transferOf = (blob: string): Transfer | undefined => this.#active.get(blob)?.transfer;
-    handle(
-      'find',
-      ({ blobs }) => blobs.length * WORK.lookUp,
-      (message, from) => this.#onFind(message, from),
-    );
-    handle(
-      'join',
-      () => WORK.lookUp,
-      (message, from) => this.#onJoin(message, from),
-    );
-    handle(
-      'have',
-      ({ runs }) => WORK.message + runWork(runs),
-      (message, { peerId }) => {
-        this.#context.coordinators.heard(message.blob, peerId, message.runs);
-        transferOf(message.blob)?.onHave(peerId, message);
-        return undefined;
-      },
-    );
-    handle(
-      'leave',
-      () => WORK.message,
-      (message, { peerId }) => {
-        if (message.complete) this.#context.coordinators.heard(message.blob, peerId, 'complete');
-        else this.#context.coordinators.left(message.blob, peerId);
-        this.server.left(peerId, message.blob);
-        this.#log?.left(peerId, message.blob, message.complete);
-        transferOf(message.blob)?.onLeave(peerId, message.complete);
-        return undefined;
-      },
-    );
-    handle(
-      'dispute',
-      (message) => this.#disputeWork(message),
-      async (message) => await this.#onDispute(message),
-    );
-    handle(
-      'get-list',
-      () => WORK.lookUp + WORK.signature,
-      async (message) => await this.#onGetList(message),
-    );
-  }
-
-  /** Pieces are read, hashed and signed; their length is known of what is under way only. */
-  #disputeWork({ blob, runs }: MessageOf<'dispute'>): number {
-    const pieces = Math.min(
-      MAX_DISPUTED,
-      runs.reduce((sum, [, count]) => sum + count, 0),
-    );
-    const size = this.#active.get(blob)?.transfer.status().sizeBytes ?? USUAL_BYTES;
-    return pieces * (WORK.signature + (pieceLengthFor(size) / 2 ** 20) * WORK.mebibyte);
-  }
-
-  async #onFind(message: MessageOf<'find'>, { peerId }: Peer): Promise<Message> {
-    const holdings: Holding[] = [];
-    for (const blob of message.blobs) holdings.push(await this.#holding(Digest.parse(blob), message.inline));
-    for (const { blob, state } of holdings) this.#log?.asked(peerId, blob, message.pull, state);
-    return { type: 'found', holdings };
-  }
-
-  async #onJoin(message: MessageOf<'join'>, from: Peer): Promise<Message> {
-    const answer = await this.#joined(message, from);
-    if (answer.holding.state !== 'none' || answer.wants)
-      this.#log?.joined(from.peerId, message.holding.blob, message.pull, answer.holding.state);
-    return answer;
-  }
-
-  async #joined(message: MessageOf<'join'>, from: Peer): Promise<MessageOf<'joined'>> {
-    const digest = Digest.parse(message.holding.blob);
-    const transfer = this.#active.get(digest.toString())?.transfer;
-    this.server.joined(from.peerId, message.holding.blob);
-    if (transfer !== undefined && transfer.shared && transfer.isUnderWay) {
-      if (transfer.onJoin(from.peerId, message.holding, message.wants)) return { type: 'joined', holding: transfer.holding(), wants: true };
-      return { type: 'joined', holding: { blob: digest.toString(), state: 'none' }, wants: false };
-    }
-    return { type: 'joined', holding: await this.#holding(digest, false), wants: false };
-  }
-
-  async #holding(digest: Digest, inline: boolean): Promise<Holding> {
-    const blob = digest.toString();
-    const transfer = this.#active.get(blob)?.transfer;
-    if (transfer?.isUnderWay === true) return transfer.shared ? transfer.holding() : { blob, state: 'none' };
-    const { store } = this.#options;
-    // All at once: each may be a question to another thread.
-    const opened = inline ? store.open(digest).catch(() => undefined) : undefined;
-    try {
-      const [mayShare, size, reader] = await Promise.all([this.#mayShare(digest), store.size(digest), opened]);
-      if (!mayShare || size === undefined) return { blob, state: 'none' };
-      const holding: Holding = { blob, state: 'complete', size, pieceLength: pieceLengthFor(size) };
-      return reader === undefined || size > MAX_INLINE_BYTES
-        ? holding
-        : { ...holding, inline: Uint8Array.from(await reader.read(0, size)) };
-    } catch {
-      // Evicted, or found damaged: the answer is about other blobs as well.
-      return { blob, state: 'none' };
-    } finally {
-      await (await opened)?.close();
-    }
-  }
-
-  /** Says once more what it says of these pieces, after looking again. */
-  async #onDispute(message: MessageOf<'dispute'>): Promise<Message> {
-    const digest = Digest.parse(message.blob);
-    const pieces = message.runs
-      .flatMap(([first, count]) => Array.from({ length: Math.min(count, MAX_DISPUTED) }, (_, i) => first + i))
-      .slice(0, MAX_DISPUTED);
-    const statements: Uint8Array[] = [];
-    for (const piece of pieces) {
-      const statement = (await this.#mayShare(digest)) ? await this.server.lookAgain(digest, piece) : undefined;
-      if (statement === undefined) throw new LayerswarmError('not-found', `there is nothing to say of ${message.blob} here`);
-      statements.push(Uint8Array.from(encodeNote([statement])));
-    }
-    return { type: 'statements', blob: message.blob, statements };
-  }
-
-  async #onGetList(message: MessageOf<'get-list'>): Promise<Message> {
-    const digest = Digest.parse(message.blob);
-    const checkpoints = (await this.#mayShare(digest)) ? await this.#options.store.checkpoints(digest) : undefined;
-    const list = checkpoints === undefined ? undefined : await signList(this.#options.network, digest, checkpoints);
-    if (list === undefined) throw new LayerswarmError('not-found', `there is no list of prefix digests of ${message.blob} here`);
-    return list;
   }
 }
 

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bounded-map.ts';
 import type { Say } from '../swarm.ts';
 
 /** Blobs of one member that are remembered here. */
@@ -12,7 +13,7 @@ interface MemberFetch {
 /** Tells of the pulls of other members in which this node takes part, with their ids: a slow one can be followed over all nodes. */
 export class FetchLog {
   readonly #say: Say;
-  readonly #members = new Map<string, Map<string, MemberFetch>>();
+  readonly #members = new Map<string, BoundedMap<string, MemberFetch>>();
 
   constructor(say: Say) {
     this.#say = say;
@@ -25,8 +26,7 @@ export class FetchLog {
 
   /** The member exchanges the blob with this node. */
   joined(peer: string, blob: string, pull: string | undefined, holds: string): void {
-    const blobs = this.#members.get(peer) ?? new Map<string, MemberFetch>();
-    if (!blobs.has(blob) && blobs.size >= MAX_OF_MEMBER) blobs.delete(blobs.keys().next().value!);
+    const blobs = this.#members.get(peer) ?? new BoundedMap<string, MemberFetch>(MAX_OF_MEMBER);
     this.#members.set(peer, blobs.set(blob, { pull, sent: blobs.get(blob)?.sent ?? 0 }));
     this.#say('a member fetches a blob', { pull, blob, peer, here: holds });
   }

@@ -10,7 +10,7 @@ import { BlobSources } from './blob-sources.ts';
 import type { Coordinators } from './coordinators.ts';
 import { CrowdJoins } from './crowd-joins.ts';
 import { PieceLayout } from './core/piece-layout.ts';
-import { DownloadSession } from './download-session.ts';
+import { ActiveDownload } from './active-download.ts';
 import type { ExchangeStore } from './exchange-store.ts';
 import { OriginAccess } from './origin-access.ts';
 import { makeStrip } from './core/strip.ts';
@@ -44,8 +44,8 @@ const MAX_SETTLEMENTS = 64;
 
 type State =
   | { readonly kind: 'finding' }
-  | { readonly kind: 'fetching'; readonly partial: PartialBlob; readonly session: DownloadSession }
-  | { readonly kind: 'verifying'; readonly partial: PartialBlob; readonly session: DownloadSession }
+  | { readonly kind: 'fetching'; readonly partial: PartialBlob; readonly active: ActiveDownload }
+  | { readonly kind: 'verifying'; readonly partial: PartialBlob; readonly active: ActiveDownload }
   /** Proven and in the store. */
   | { readonly kind: 'done' }
   | { readonly kind: 'failed'; readonly error: unknown };
@@ -70,7 +70,7 @@ export class Transfer {
   #isOver = false;
   #settlements = 0;
   #fruitless = 0;
-  /** Of a session that is over. */
+  /** Of a download that is over. */
   #strip: Uint8Array | undefined;
   readonly #say: Say | undefined;
   readonly #joins: CrowdJoins;
@@ -95,7 +95,7 @@ export class Transfer {
       signal: this.#abort.signal,
       message: () => ({ type: 'join', holding: this.holding(), wants: true, pull: request.pull }),
       answered: (peerId, { holding, wants }) => this.#met(peerId, holding, wants),
-      ended: () => this.#session()?.wake(),
+      ended: () => this.#active()?.wake(),
     });
     this.#finding = new BlobFinding({
       network: context.network,
@@ -153,7 +153,7 @@ export class Transfer {
     }
     if (!this.#sources.add(request)) return;
     this.#origin.renewed();
-    this.#session()?.wake();
+    this.#active()?.wake();
   }
 
   /** Stops; what is here stays as a partial blob. */
@@ -173,33 +173,33 @@ export class Transfer {
       haveBytes: 'partial' in state ? state.partial.haveBytes() : whole,
       state: state.kind,
       ...moved,
-      strip: this.#session()?.strip(moved.fromPeers.keys()) ?? this.#strip,
+      strip: this.#active()?.strip(moved.fromPeers.keys()) ?? this.#strip,
     };
   }
 
   /** What this node tells others that it has. */
   holding(): Holding {
     const blob = this.digest.toString();
-    const session = this.#session();
-    if (session === undefined) return { blob, state: 'none' };
-    const { size, pieceLength } = session.download.layout;
-    return { blob, state: 'partial', size, pieceLength, bits: Uint8Array.from(session.download.servable.toBytes()) };
+    const active = this.#active();
+    if (active === undefined) return { blob, state: 'none' };
+    const { size, pieceLength } = active.download.layout;
+    return { blob, state: 'partial', size, pieceLength, bits: Uint8Array.from(active.download.servable.toBytes()) };
   }
 
   /** Bytes from `offset` to the end of its piece while the blob is not proven, where they are vouched for. */
   async vouchedPiece(offset: number): Promise<Buffer | undefined> {
-    return this.#state.kind === 'fetching' ? await this.#state.session.vouchedPiece(offset) : undefined;
+    return this.#state.kind === 'fetching' ? await this.#state.active.vouchedPiece(offset) : undefined;
   }
 
   /** As `OutOfTurn.bring`, once there are pieces to ask for. */
   async bring(start: number, wanted: WantedPart): Promise<void> {
     await this.#begun.promise;
-    await this.#session()?.bring(start, wanted);
+    await this.#active()?.bring(start, wanted);
   }
 
   /** Extents that are being read. */
   get reads(): number {
-    return this.#session()?.download.reading ?? 0;
+    return this.#active()?.download.reading ?? 0;
   }
 
   // What peers tell
@@ -210,7 +210,7 @@ export class Transfer {
 
   onPeerLeft(peerId: string): void {
     this.#finding.left(peerId);
-    this.#session()?.lose(peerId);
+    this.#active()?.lose(peerId);
     this.#joins.remove(peerId, this.#isJoining);
   }
 
@@ -222,7 +222,7 @@ export class Transfer {
   }
 
   onHave(peerId: string, message: MessageOf<'have'>): void {
-    if (this.#isJoining && this.#session()?.gained(peerId, message) !== true) this.#finding.early(peerId, message);
+    if (this.#isJoining && this.#active()?.gained(peerId, message) !== true) this.#finding.early(peerId, message);
   }
 
   onLeave(peerId: string, complete: boolean): void {
@@ -234,11 +234,11 @@ export class Transfer {
 
   /** As `DownloadIo.serve`. */
   serve(start: number, end: number): LaneAnswer | undefined {
-    return this.#session()?.io.serve(start, end);
+    return this.#active()?.io.serve(start, end);
   }
 
   async lookAgain(piece: number): Promise<Statement | undefined> {
-    return await this.#session()?.verifier.lookAgain(piece);
+    return await this.#active()?.verifier.lookAgain(piece);
   }
 
   // The run
@@ -273,7 +273,7 @@ export class Transfer {
       return;
     }
     this.#say?.('fetching a blob', { bytes: layout.size, pieces: layout.pieceCount, here: partial.haveBytes() });
-    const session = new DownloadSession({
+    const active = new ActiveDownload({
       say: this.#say,
       network,
       coordinators,
@@ -297,22 +297,22 @@ export class Transfer {
       starved: () => this.#fail(this.#finding.nobodyHelps()),
       failed: (error) => this.#fail(error),
       lessThanSaid: () => {
-        for (const peerId of session.download.neighbours.keys())
+        for (const peerId of active.download.neighbours.keys())
           network.send(peerId, { type: 'join', holding: this.holding(), wants: true });
       },
     });
-    this.#state = { kind: 'fetching', partial, session };
+    this.#state = { kind: 'fetching', partial, active };
     for (const [peerId, { holding, wants }] of this.#finding.takeAnswers()) this.#met(peerId, holding, wants);
-    session.wake();
+    active.wake();
     this.#begun.resolve();
-    await session.advance();
+    await active.advance();
   }
 
   /** fetching -> verifying -> done, or back to fetching when pieces had to be thrown away. */
   async #prove(): Promise<void> {
     if (this.#state.kind !== 'fetching') return;
-    const { partial, session } = this.#state;
-    this.#state = { kind: 'verifying', partial, session };
+    const { partial, active } = this.#state;
+    this.#state = { kind: 'verifying', partial, active };
     while (partial.verdict !== true) {
       if (++this.#settlements > MAX_SETTLEMENTS || this.#fruitless >= MAX_FRUITLESS) {
         throw new LayerswarmError(
@@ -320,22 +320,22 @@ export class Transfer {
           `the bytes of ${this.digest.toString()} that the swarm and the origin give do not have that digest`,
         );
       }
-      const { suspects } = session.verifier;
-      await session.verifier.settle();
-      if (session.verifier.suspects === suspects) this.#fruitless += 1;
+      const { suspects } = active.verifier;
+      await active.verifier.settle();
+      if (active.verifier.suspects === suspects) this.#fruitless += 1;
       if (partial.haveBytes() < partial.size) {
-        this.#state = { kind: 'fetching', partial, session };
-        session.wake();
+        this.#state = { kind: 'fetching', partial, active };
+        active.wake();
         return;
       }
       await partial.advance();
     }
-    await session.verifier.proven();
-    session.verifier.stop();
+    await active.verifier.proven();
+    active.verifier.stop();
     await partial.commit();
-    this.#strip = session.strip(this.meter.snapshot().fromPeers.keys());
-    session.close();
-    this.#context.proven(session.download.layout.pieceCount);
+    this.#strip = active.strip(this.meter.snapshot().fromPeers.keys());
+    active.close();
+    this.#context.proven(active.download.layout.pieceCount);
     await this.#finish();
   }
 
@@ -355,13 +355,13 @@ export class Transfer {
 
   #met(peerId: string, holding: Holding, wants: boolean): void {
     if (holding.state !== 'none' || wants) this.#say?.('found a member', { peer: peerId, holds: holding.state });
-    const session = this.#session();
-    if (session === undefined) {
+    const active = this.#active();
+    if (active === undefined) {
       this.#finding.answered(peerId, { holding, wants });
       return;
     }
-    session.meet(peerId, holding, wants);
-    for (const news of this.#finding.takeEarly(peerId)) session.gained(peerId, news);
+    active.meet(peerId, holding, wants);
+    for (const news of this.#finding.takeEarly(peerId)) active.gained(peerId, news);
   }
 
   async #writeWhole(bytes: Uint8Array): Promise<void> {
@@ -392,9 +392,9 @@ export class Transfer {
     if (this.#state.kind === 'done' || this.#state.kind === 'failed') return;
     const { network } = this.#context;
     const partial = 'partial' in this.#state ? this.#state.partial : undefined;
-    const session = this.#session();
-    this.#strip = session?.strip(this.meter.snapshot().fromPeers.keys());
-    session?.close();
+    const active = this.#active();
+    this.#strip = active?.strip(this.meter.snapshot().fromPeers.keys());
+    active?.close();
     this.#state = { kind: 'failed', error };
     this.#sayEnd('a blob is given up', error);
     this.#sized.reject(error);
@@ -419,10 +419,10 @@ export class Transfer {
   async #end(partial?: PartialBlob): Promise<void> {
     if (this.#isOver) return;
     this.#begun.resolve();
-    const session = this.#session();
+    const active = this.#active();
     this.#isOver = true;
     this.#abort.abort();
-    session?.close();
+    active?.close();
     try {
       await partial?.close();
     } catch {
@@ -431,7 +431,7 @@ export class Transfer {
     this.#over.resolve();
   }
 
-  #session(): DownloadSession | undefined {
-    return 'session' in this.#state && !this.#isOver ? this.#state.session : undefined;
+  #active(): ActiveDownload | undefined {
+    return 'active' in this.#state && !this.#isOver ? this.#state.active : undefined;
   }
 }

@@ -1,3 +1,4 @@
+import { onAbort } from '../../async/abort.ts';
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { abortedBy } from './abort.ts';
@@ -76,9 +77,9 @@ export class AskedRanges {
       outcome = { error };
       this.#cancel(asked, error);
     });
-    const onAbort = (): void => {
+    const listening = onAbort(signal, () => {
       this.#cancel(asked, abortedBy(signal));
-    };
+    });
     const asked: Asked = {
       id,
       range,
@@ -87,7 +88,7 @@ export class AskedRanges {
       touchedAt: performance.now(),
       bytesSeen: this.#session.receivedBytes,
       settle: (settled) => {
-        signal.removeEventListener('abort', onAbort);
+        listening[Symbol.dispose]();
         outcome ??= settled;
         if ('error' in outcome) incoming.stop();
         incoming.whenIdle(() => {
@@ -96,7 +97,6 @@ export class AskedRanges {
         });
       },
     };
-    signal.addEventListener('abort', onAbort, { once: true });
     this.#asked.set(id, asked);
     this.#sweeper ??= setInterval(() => {
       this.#sweep();

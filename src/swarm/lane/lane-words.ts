@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { LayerswarmError } from '../../errors.ts';
-import { Conversation } from '../network/conversation.ts';
+import { PeerRpc } from '../network/peer-rpc.ts';
 import type { MessageHandlers } from '../network/handlers.ts';
 import type { Peer } from '../network/network.ts';
 import type { Frame } from '../protocol/frame.ts';
@@ -43,7 +43,7 @@ export interface LaneWordsOptions {
 }
 
 interface Talk {
-  readonly conversation: Conversation;
+  readonly rpc: PeerRpc;
   handling: number;
   /** Resolves when one of those that are being handled is done. */
   handled: PromiseWithResolvers<void> | undefined;
@@ -64,7 +64,7 @@ export class LaneWords {
   }
 
   send(route: Route, word: Word): void {
-    this.#talk(route)?.conversation.send(word);
+    this.#talk(route)?.rpc.send(word);
   }
 
   /** @throws as `Network.request` */
@@ -81,11 +81,11 @@ export class LaneWords {
       await Promise.race([talk.opening, delay(OPENING_MS, undefined, { ref: false })]);
       if (this.#options.current(route) === undefined) throw gone(route);
     }
-    return await talk.conversation.request(word, answer, options);
+    return await talk.rpc.request(word, answer, options);
   }
 
   awaits(route: Route, id: number): boolean {
-    return this.#talks.get(route)?.conversation.awaits(id) === true;
+    return this.#talks.get(route)?.rpc.awaits(id) === true;
   }
 
   /** As `WordSink.heard`. @param host the address, or group of addresses, that the lane comes from */
@@ -110,7 +110,7 @@ export class LaneWords {
   forget(peerId: string): void {
     this.#pace.forget(peerId);
     for (const route of routesTo(peerId)) {
-      this.#talks.get(route)?.conversation.close(gone(route));
+      this.#talks.get(route)?.rpc.close(gone(route));
       this.#talks.delete(route);
     }
   }
@@ -118,7 +118,7 @@ export class LaneWords {
   async #handle(talk: Talk, frame: Frame): Promise<void> {
     talk.handling += 1;
     try {
-      await talk.conversation.receive(frame);
+      await talk.rpc.receive(frame);
     } finally {
       talk.handling -= 1;
       talk.handled?.resolve();
@@ -132,7 +132,7 @@ export class LaneWords {
     const peer = this.#options.peer(parseRoute(route).peerId);
     if (peer === undefined) return undefined;
     const talk: Talk = {
-      conversation: new Conversation(peer, this.#options.handlers, ({ kind, id, message }) => {
+      rpc: new PeerRpc(peer, this.#options.handlers, ({ kind, id, message }) => {
         this.#say(route, talk, { type: TYPES[kind], id, word: encodeWord(message as Word) });
       }),
       handling: 0,
@@ -171,7 +171,7 @@ export class LaneWords {
   #giveUp(route: Route, talk: Talk): void {
     talk.waiting = [];
     talk.waitingBytes = 0;
-    talk.conversation.drop(gone(route));
+    talk.rpc.drop(gone(route));
   }
 }
 

@@ -1,3 +1,4 @@
+import { onAbort } from '../../async/abort.ts';
 import { LayerswarmError } from '../../errors.ts';
 import { LaneOpenings } from './lane-openings.ts';
 import type { LaneSessions } from './lane-sessions.ts';
@@ -52,10 +53,9 @@ export class StreamLaneHub {
     const openTimeoutMs = this.#options.openTimeoutMs ?? DEFAULT_OPEN_TIMEOUT_MS;
     const deadline = AbortSignal.timeout(openTimeoutMs);
     let lane: SessionLane | undefined;
-    const abandon = (): void => {
+    using _ = onAbort(deadline, () => {
       void lane?.close();
-    };
-    deadline.addEventListener('abort', abandon, { once: true });
+    });
     try {
       lane = this.#attach(route, await this.#streams.open(route, deadline), 'opener');
       await lane.ready;
@@ -63,8 +63,6 @@ export class StreamLaneHub {
     } catch (error) {
       if (deadline.aborted) throw new LayerswarmError('timeout', `no lane to peer ${route} within ${openTimeoutMs} ms`, { cause: error });
       throw error;
-    } finally {
-      deadline.removeEventListener('abort', abandon);
     }
   }
 

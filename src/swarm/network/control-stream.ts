@@ -3,7 +3,7 @@ import { LayerswarmError } from '../../errors.ts';
 import type { Frame, UnknownFrame } from '../protocol/frame.ts';
 import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
 import { ControlChannel, type ChannelLimits, type ChannelOwner } from './control-channel.ts';
-import { Conversation } from './conversation.ts';
+import { PeerRpc } from './peer-rpc.ts';
 import type { MessageHandlers } from './handlers.ts';
 import { MemberPeer } from './member-peer.ts';
 import type { TokenBucket } from './rate-limit.ts';
@@ -35,7 +35,7 @@ export class ControlStream implements ChannelOwner {
   readonly peer: MemberPeer;
   readonly connection: Connection;
   readonly #channel: ControlChannel;
-  readonly #conversation: Conversation;
+  readonly #rpc: PeerRpc;
   readonly #events: ControlStreamEvents;
   readonly #helloTimer: NodeJS.Timeout;
   #state: State = { kind: 'greeting' };
@@ -56,10 +56,10 @@ export class ControlStream implements ChannelOwner {
       this.close(new LayerswarmError('timeout', `peer ${this.peer.peerId} did not say hello within ${limits.helloTimeoutMs} ms`));
     }, limits.helloTimeoutMs);
     this.#channel = new ControlChannel(stream, this, { limits, buckets });
-    this.#conversation = new Conversation(this.peer, handlers, (frame) => {
+    this.#rpc = new PeerRpc(this.peer, handlers, (frame) => {
       this.peer.control.sent += this.#channel.write(frame);
     });
-    this.#conversation.send(hello);
+    this.#rpc.send(hello);
   }
 
   get joined(): boolean {
@@ -78,7 +78,7 @@ export class ControlStream implements ChannelOwner {
 
   send(message: Message): void {
     try {
-      this.#conversation.send(message);
+      this.#rpc.send(message);
     } catch (error) {
       // Too large to be sent: the sender's own fault, and nothing that the peer can be told.
       this.close(
@@ -92,14 +92,14 @@ export class ControlStream implements ChannelOwner {
     answer: T,
     options: { signal?: AbortSignal; timeoutMs?: number } = {},
   ): Promise<MessageOf<T>> {
-    return await this.#conversation.request(message, answer, options);
+    return await this.#rpc.request(message, answer, options);
   }
 
   /** Measures the round trip. Never throws: a peer that does not answer has a `heardAt` that grows old. */
   async ping(timeoutMs: number): Promise<void> {
     const startedAt = performance.now();
     try {
-      await this.#conversation.request({ type: 'ping' }, 'ok', { timeoutMs });
+      await this.#rpc.request({ type: 'ping' }, 'ok', { timeoutMs });
       this.peer.latencyMs = performance.now() - startedAt;
     } catch (error) {
       if (error instanceof LayerswarmError && error.code === 'peer-misbehaved') this.close(error);
@@ -123,7 +123,7 @@ export class ControlStream implements ChannelOwner {
   onClose(reason: LayerswarmError): void {
     clearTimeout(this.#helloTimer);
     this.#state = { kind: 'closed', reason };
-    this.#conversation.close(new LayerswarmError('peer-gone', `peer ${this.peer.peerId} is gone`, { cause: reason }));
+    this.#rpc.close(new LayerswarmError('peer-gone', `peer ${this.peer.peerId} is gone`, { cause: reason }));
     this.#events.onClosed(this, reason);
   }
 
@@ -134,8 +134,8 @@ export class ControlStream implements ChannelOwner {
       return;
     }
     this.#events.onUnknown();
-    if (kind === 'answer') this.#conversation.fail(id);
-    else if (kind === 'request') this.#conversation.refuse(id);
+    if (kind === 'answer') this.#rpc.fail(id);
+    else if (kind === 'request') this.#rpc.refuse(id);
   }
 
   #greet(frame: Frame): void {
@@ -162,6 +162,6 @@ export class ControlStream implements ChannelOwner {
   async #take(frame: Frame): Promise<void> {
     if (frame.message.type === 'origin-changed' && frame.kind !== 'answer') this.peer.origin = frame.message.origin;
     if (frame.message.type === 'charter-changed' && frame.kind !== 'answer') this.peer.charter = frame.message.charter;
-    await this.#conversation.receive(frame);
+    await this.#rpc.receive(frame);
   }
 }

@@ -2,13 +2,12 @@ import { getCompileCacheDir } from 'node:module';
 import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { LayerswarmError } from '../../errors.ts';
-import { Digest } from '../../oci/digest.ts';
+import type { Digest } from '../../oci/digest.ts';
 import { programFile } from '../../program-files.ts';
-import type { BlobStore, StreamOptions } from '../../store/blob-store.ts';
+import type { BlobStore } from '../../store/blob-store.ts';
 import type { GuardedBlobs } from '../../store/blobs/disk-blob-store.ts';
 import type { PartialLender } from '../../store/partial/partial-owner.ts';
-import { clientBytes, type EmitPolicy } from '../exchange/client-read.ts';
-import type { SlowPeer } from '../exchange/peer-rates.ts';
+import type { EmitPolicy } from '../exchange/client-read.ts';
 import type { ByteRange } from '../lane/lane.ts';
 import type { LaneUse } from '../lane/lane-use.ts';
 import type { BulkPlace } from '../lane/bulk/bulk-listener.ts';
@@ -19,11 +18,13 @@ import type { MemberStreams } from '../network/member-streams.ts';
 import type { Network } from '../network/network.ts';
 import type { RecordedHosts } from '../network/own-offers.ts';
 import type { Message } from '../protocol/message.ts';
-import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, Say, TransferStatus, WantedPart } from '../swarm.ts';
+import type { BlobFetch, BlobOrigin, BlobRequest, Say } from '../swarm.ts';
 import { PortRpc } from './port-rpc.ts';
+import { ThreadFetches } from './thread-fetches.ts';
 import { ThreadNetwork } from './thread-network.ts';
 import { ThreadOrigins } from './thread-origins.ts';
-import type { BulkWorkerOptions, MainMethods, ProgressReport, SharedLimits, WorkerMethods } from './thread-protocol.ts';
+import type { BulkWorkerOptions, MainMethods, SharedLimits, WorkerMethods } from './thread-protocol.ts';
+import { ThreadProgress } from './thread-progress.ts';
 import { ThreadStore } from './thread-store.ts';
 
 export interface BulkThreadOptions {
@@ -72,31 +73,19 @@ const RESTART_MS = 500;
 const REFRESH_MS = 250;
 /** What another part of the program reads from a member comes over in parts of this many bytes. */
 const MEMBER_READ_BYTES = 1 << 20;
-/** Before a thread has said anything. */
-const NOTHING_YET: ProgressReport = {
-  transfers: [],
-  fromOriginBytes: 0,
-  fromPeersBytes: 0,
-  toPeersBytes: 0,
-  verifiedPieces: 0,
-  activity: { leases: 0, reads: 0, sending: 0, waiting: 0, coordinated: 0, bulkStrangers: 0 },
-  slow: [],
-  lanes: [],
-  overShare: 0,
-  read: [],
-  wrong: [],
-};
 
 /**
  * A thread that has the transfers of its blobs whole: choosing, lanes, verification, files, serving. This is its side in the main thread,
  * which asks for blobs and hears of progress and the end; their bytes stay over there.
  */
 export class BulkThread {
+  readonly progress = new ThreadProgress();
   readonly #options: BulkThreadOptions;
   readonly #place: ThreadPlace;
   readonly #network: ThreadNetwork;
   readonly #store: ThreadStore;
   readonly #origins: ThreadOrigins;
+  readonly #fetches: ThreadFetches;
   readonly #unsubscribe: () => void;
   readonly #refresh: NodeJS.Timeout;
   #thread: Worker | undefined;
@@ -104,14 +93,6 @@ export class BulkThread {
   #exited = Promise.withResolvers<void>();
   #port: number | undefined;
   #stopping = false;
-  #nextFetch = 0;
-  /** Fetches that somebody holds. */
-  #held = 0;
-  #progress: ProgressReport = NOTHING_YET;
-  #transfers: readonly TransferStatus[] = [];
-  #vouchedBytes = 0;
-  /** Of threads that died. */
-  #before = { fromOriginBytes: 0, fromPeersBytes: 0, toPeersBytes: 0, verifiedPieces: 0, overShare: 0 };
 
   private constructor(options: BulkThreadOptions, place: ThreadPlace) {
     this.#options = options;
@@ -123,13 +104,17 @@ export class BulkThread {
       blobs: options.blobs,
       worker,
       mayShare: (blob) => options.mayShare(blob),
-      haveBytes: (digest) => this.#transfers.find((transfer) => transfer.digest.equals(digest) && transfer.state === 'fetching')?.haveBytes,
+      haveBytes: (digest) => {
+        const transfer = this.progress.transfer(digest);
+        return transfer?.state === 'fetching' ? transfer.haveBytes : undefined;
+      },
     });
+    this.#fetches = new ThreadFetches(options, { worker, origins: this.#origins, progress: this.progress });
     this.#unsubscribe = options.blobs.onChange(({ kind, digest }) => {
       if (kind === 'removed') this.#worker.notify('blobRemoved', { digest: digest.toString() });
     });
     this.#refresh = setInterval(() => {
-      if (this.#held > 0) this.#tellNews();
+      if (this.#fetches.held > 0) this.#tellNews();
     }, REFRESH_MS).unref();
   }
 
@@ -152,75 +137,8 @@ export class BulkThread {
 
   fetch(request: BlobRequest): BlobFetch {
     if (this.#stopping) throw new LayerswarmError('unavailable', 'this node is stopping');
-    const { digest, size, repository, origin, pull, sources } = request;
-    const worker = this.#worker;
-    const id = this.#nextFetch++;
     this.#tellNews();
-    const begun = worker.call('fetch', {
-      id,
-      digest: digest.toString(),
-      size,
-      repository,
-      sources,
-      pull,
-      isAbsent: this.#options.blobs.size(digest) === undefined,
-      origin: origin === undefined ? undefined : this.#origins.ref(origin),
-      shared: request.shared ?? this.#options.mayShare(digest),
-    });
-    const whenDone = async (): Promise<void> => {
-      await begun;
-      await worker.call('done', { id });
-    };
-    const done = whenDone();
-    // Whoever waits is told; nobody may.
-    done.catch(() => undefined);
-    this.#held++;
-    let isReleased = false;
-    const startedAt = Date.now();
-    const fetch = {
-      digest,
-      size: async (): Promise<number> => size ?? (await begun.then(async () => await worker.call('size', { id }))),
-      done: async () => {
-        await done;
-      },
-      vouchedPiece: async (offset: number, wanted?: WantedPart) => await worker.call('vouched', { id, offset, wanted }),
-      read: (start: number, end: number, signal: AbortSignal, stream?: StreamOptions) =>
-        clientBytes(
-          fetch,
-          this.#options.blobs,
-          start,
-          end,
-          {
-            ...stream,
-            emit: this.#options.emit ?? 'proven',
-            onVouched: (bytes) => {
-              this.#vouchedBytes += bytes;
-            },
-          },
-          signal,
-        ),
-      progress: (): TransferStatus =>
-        this.#transfers.find((transfer) => transfer.digest.equals(digest)) ?? {
-          digest,
-          repository,
-          sizeBytes: size,
-          haveBytes: 0,
-          fromOriginBytes: 0,
-          fromPeers: new Map(),
-          bytesPerSecond: 0,
-          stalls: 0,
-          retries: 0,
-          state: 'finding',
-          startedAt,
-        },
-      release: () => {
-        if (isReleased) return;
-        isReleased = true;
-        this.#held--;
-        worker.notify('release', { id });
-      },
-    };
-    return fetch;
+    return this.#fetches.fetch(request);
   }
 
   /** As `ThreadNetwork.message`. */
@@ -254,40 +172,6 @@ export class BulkThread {
     // A thread that is gone has nothing open.
     await this.#worker.call('closeIdle', undefined).catch(() => undefined);
     await this.#store.closing();
-  }
-
-  transfers(): readonly TransferStatus[] {
-    return this.#transfers;
-  }
-
-  totals(): Readonly<ExchangeTotals> {
-    const { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces } = this.#progress;
-    return {
-      fromOriginBytes: this.#before.fromOriginBytes + fromOriginBytes,
-      fromPeersBytes: this.#before.fromPeersBytes + fromPeersBytes,
-      toPeersBytes: this.#before.toPeersBytes + toPeersBytes,
-      verifiedPieces: this.#before.verifiedPieces + verifiedPieces,
-      vouchedBytes: this.#vouchedBytes,
-    };
-  }
-
-  /** Members that give far less than others do. */
-  slowPeers(): readonly SlowPeer[] {
-    return this.#progress.slow.filter(({ until }) => until > Date.now());
-  }
-
-  activity(): ExchangeActivity {
-    return this.#progress.activity;
-  }
-
-  /** Pieces of the peer that turned out wrong since start. */
-  badPieces(peerId: string): number {
-    return this.#progress.wrong.find(([peer]) => peer === peerId)?.[1] ?? 0;
-  }
-
-  /** Peers that were cut since start for making this node work more than their share. */
-  get peersOverShare(): number {
-    return this.#before.overShare + this.#progress.overShare;
   }
 
   /** Ends all transfers, the lanes and the port. */
@@ -342,7 +226,9 @@ export class BulkThread {
       ...this.#store.handlers,
       ...this.#origins.handlers,
       progress: (report) => {
-        this.#onProgress(report);
+        this.progress.take(report);
+        this.#origins.count(report.read);
+        this.#options.onLanes?.(report.lanes);
       },
       strike: ({ member, at }) => {
         this.#place.onStrike(member, at);
@@ -387,10 +273,7 @@ export class BulkThread {
   async #onExit(error: LayerswarmError): Promise<void> {
     this.#network.drop();
     this.#origins.drop();
-    const { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces } = this.totals();
-    this.#before = { fromOriginBytes, fromPeersBytes, toPeersBytes, verifiedPieces, overShare: this.peersOverShare };
-    this.#progress = NOTHING_YET;
-    this.#transfers = [];
+    this.progress.ended();
     await this.#store.close();
     if (this.#stopping) return;
     this.#options.onFailure?.(error);
@@ -415,12 +298,5 @@ export class BulkThread {
   #tellNews(): void {
     this.#origins.tell();
     this.#network.tellLatencies();
-  }
-
-  #onProgress(report: ProgressReport): void {
-    this.#progress = report;
-    this.#origins.count(report.read);
-    this.#transfers = report.transfers.map((status) => ({ ...status, digest: Digest.parse(status.digest) }));
-    this.#options.onLanes?.(report.lanes);
   }
 }

@@ -115,14 +115,14 @@ export class BulkThreads implements BlobExchange {
 
   /** Those under way, then those that ended. */
   transfers(): readonly TransferStatus[] {
-    const transfers = this.#threads.flatMap((thread) => thread.transfers());
+    const transfers = this.#threads.flatMap((thread) => thread.progress.transfers());
     return this.#threads.length === 1
       ? transfers
       : [...transfers.filter((transfer) => !isOver(transfer)), ...transfers.filter(isOver).sort((a, b) => b.startedAt - a.startedAt)];
   }
 
   totals(): Readonly<ExchangeTotals> {
-    const sum = (key: keyof ExchangeTotals): number => this.#sum((thread) => thread.totals()[key]);
+    const sum = (key: keyof ExchangeTotals): number => this.#sum((thread) => thread.progress.totals()[key]);
     return {
       verifiedPieces: sum('verifiedPieces'),
       fromOriginBytes: sum('fromOriginBytes'),
@@ -134,11 +134,11 @@ export class BulkThreads implements BlobExchange {
 
   /** Members that give far less than others do. */
   slowPeers(): readonly SlowPeer[] {
-    return [...new Map(this.#threads.flatMap((thread) => thread.slowPeers().map((slow) => [slow.peerId, slow]))).values()];
+    return [...new Map(this.#threads.flatMap((thread) => thread.progress.slowPeers().map((slow) => [slow.peerId, slow]))).values()];
   }
 
   activity(): ExchangeActivity {
-    const sum = (key: keyof ExchangeActivity): number => this.#sum((thread) => thread.activity()[key]);
+    const sum = (key: keyof ExchangeActivity): number => this.#sum((thread) => thread.progress.activity()[key]);
     return {
       leases: sum('leases'),
       reads: sum('reads'),
@@ -151,12 +151,12 @@ export class BulkThreads implements BlobExchange {
 
   /** Pieces of the peer that turned out wrong since start. */
   badPieces(peerId: string): number {
-    return this.#sum((thread) => thread.badPieces(peerId));
+    return this.#sum((thread) => thread.progress.badPieces(peerId));
   }
 
   /** Peers that were cut since start for making this node work more than their share. */
   get peersOverShare(): number {
-    return this.#sum((thread) => thread.peersOverShare);
+    return this.#sum((thread) => thread.progress.peersOverShare);
   }
 
   /** Ends all transfers, the lanes and the port. */

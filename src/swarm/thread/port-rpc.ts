@@ -1,4 +1,5 @@
 import type { Transferable } from 'node:worker_threads';
+import { onAbort } from '../../async/abort.ts';
 import { LayerswarmError, type ErrorCode } from '../../errors.ts';
 
 /** The methods of one side: parameters and result of each. All must survive the structured clone. */
@@ -86,19 +87,11 @@ export class PortRpc<Local extends Methods<Local>, Remote extends Methods<Remote
     const id = this.#nextId++;
     this.#calls.set(id, { resolve, reject });
     this.#post({ type: 'call', id, method, params }, options.transfer);
-    const { signal } = options;
-    if (signal === undefined) return await promise;
     // The other side decides what becomes of the call: it may be too late to stop it.
-    const onAbort = (): void => {
+    using _ = onAbort(options.signal, () => {
       this.#post({ type: 'abort', id });
-    };
-    if (signal.aborted) onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    try {
-      return await promise;
-    } finally {
-      signal.removeEventListener('abort', onAbort);
-    }
+    });
+    return await promise;
   }
 
   /**

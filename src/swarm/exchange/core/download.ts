@@ -4,13 +4,13 @@ import { ArrivalRate } from './arrival-rate.ts';
 import type { CrowdReach } from './crowd-search.ts';
 import { compareLoad, isEndgame, LONGEST_RUN, planFetches, RUNS_ASKED, superfluous } from './fetch-plan.ts';
 import type { Extent } from './lease-table.ts';
+import { Fetches } from './fetches.ts';
 import { DOWNLOAD_LIMITS, type DownloadLimits } from './limits.ts';
 import type { Fetch, Neighbour, NeighbourRole } from './neighbour.ts';
 import { Neighbourhood } from './neighbourhood.ts';
 import type { PieceLayout } from './piece-layout.ts';
 import { PieceTable } from './piece-table.ts';
 import { ReadPlan, type Read } from './read-plan.ts';
-import { awaitedSince, Silence } from './silence.ts';
 import { ImportGuard, oneOfEachZone } from './zone-budget.ts';
 
 /** Choices are made this often at least, where nothing keeps this node from it. */
@@ -52,6 +52,7 @@ export class Download {
   reach: CrowdReach = 'all';
   readonly #table: PieceTable;
   readonly #neighbourhood: Neighbourhood;
+  readonly #fetches: Fetches;
   readonly #reads: ReadPlan;
   readonly #announcer: Announcer;
   readonly #limits: DownloadLimits;
@@ -59,14 +60,7 @@ export class Download {
   readonly #guard: ImportGuard;
   #leasePending = false;
   #leaseWaitUntil = 0;
-  #nextFetch = 1;
-  /** Ids of reads under no lease are below those of leases. */
-  #nextOutOfTurn = -1;
-  /** Pieces asked of members that fetch themselves. */
-  #asked = 0;
   readonly #rate = new ArrivalRate();
-  readonly #fetchSilence: Silence;
-  readonly #readSilence: Silence;
   /** When it was last looked who is silent. */
   #lookedAt: number | undefined;
   /** When the last piece came, or the first choice was made. */
@@ -77,11 +71,10 @@ export class Download {
   constructor(layout: PieceLayout, random: () => number, limits = DOWNLOAD_LIMITS) {
     this.#table = new PieceTable(layout);
     this.#neighbourhood = new Neighbourhood(this.#table);
-    this.#reads = new ReadPlan(layout, limits);
+    this.#fetches = new Fetches(this.#table, limits);
+    this.#reads = new ReadPlan(this.#table, limits);
     this.#announcer = new Announcer(limits);
     this.#random = random;
-    this.#fetchSilence = new Silence(limits, limits.silenceMs);
-    this.#readSilence = new Silence(limits, limits.originSilenceMs);
     this.#guard = new ImportGuard(layout.pieceCount, random);
     this.#limits = limits;
   }
@@ -139,7 +132,7 @@ export class Download {
     const neighbour = this.neighbours.get(peer);
     if (neighbour?.role !== 'fetching') return false;
     this.#neighbourhood.gained(neighbour, runs, forZone, now);
-    return neighbour.forZone.size > 0 || (this.#table.offered.size > 0 && this.#asked < this.#mostAsked);
+    return neighbour.forZone.size > 0 || (this.#table.offered.size > 0 && this.#fetches.asked < this.#mostAsked);
   }
 
   // Pieces
@@ -147,15 +140,8 @@ export class Download {
   /** A piece is here. `servable`: its bytes are vouched for, so that others may have it. */
   arrived(piece: number, by: ArrivedBy, servable: boolean, now: number): void {
     this.heard(by, now);
-    if (by.read !== undefined) {
-      by.read.arrived++;
-      this.#readSilence.arrived(by.read, now);
-    }
-    if (by.fetch !== undefined) {
-      by.fetch.arrived++;
-      if (by.fetch.relayed) this.#asked--;
-      this.#fetchSilence.arrived(by.fetch, now);
-    }
+    if (by.read !== undefined) this.#reads.arrived(by.read, now);
+    if (by.fetch !== undefined) this.#fetches.arrived(by.fetch, now);
     if (!this.#table.got(piece)) return;
     this.#rate.add(this.layout.bytes(piece), now);
     this.#arrivedAt = now;
@@ -176,7 +162,7 @@ export class Download {
 
   /** A request is over, whole or not; what of it did not arrive is wanted again. `absent`: the peer has not got it any more. */
   fetchEnded(fetch: Fetch, outcome: FetchOutcome, now: number): void {
-    if (!fetch.isSilent) this.#giveUp(fetch);
+    this.#fetches.ended(fetch);
     const neighbour = this.neighbours.get(fetch.peer);
     if (neighbour === undefined || !neighbour.fetches.delete(fetch.id)) return;
     if (fetch.isSilent) this.#neighbourhood.unmute(neighbour, now);
@@ -206,19 +192,14 @@ export class Download {
   }
 
   readEnded(read: Read, now: number): void {
-    if (this.#reads.end(read, now) && !read.isSilent) this.#table.release([read.extent.first, read.extent.count]);
+    this.#reads.end(read, now);
   }
 
   /** Bytes of it came, not yet a whole piece. */
   heard(by: ArrivedBy, now: number): void {
     const { fetch, read } = by;
     if (read !== undefined) read.heardAt = now;
-    if (fetch === undefined) return;
-    fetch.heardAt = now;
-    if (!fetch.isSilent) return;
-    fetch.isSilent = false;
-    this.#table.claim([fetch.first, fetch.count]);
-    if (fetch.relayed) this.#asked += fetch.count - fetch.arrived;
+    if (fetch === undefined || !this.#fetches.heard(fetch, now)) return;
     const neighbour = this.neighbours.get(fetch.peer);
     if (neighbour !== undefined) this.#neighbourhood.unmute(neighbour, now);
   }
@@ -242,11 +223,8 @@ export class Download {
 
   /** A client waits for pieces from `first` on: as many of `count` as nobody brings are read at once, under no lease. Undefined where that is none. */
   readOutOfTurn(first: number, count: number, now: number): Read | undefined {
-    let length = 0;
-    while (length < count && this.#table.wanted(first + length)) length++;
-    if (length === 0) return undefined;
-    const extent = { id: this.#nextOutOfTurn--, first, count: length, expiresInMs: 0 };
-    return this.#beginRead(extent, undefined, now);
+    const extent = this.#reads.outOfTurn(first, count);
+    return extent === undefined ? undefined : this.#beginRead(extent, undefined, now);
   }
 
   // Choosing
@@ -271,17 +249,8 @@ export class Download {
   }
 
   #beginRead(extent: Extent, source: string | undefined, now: number): Read {
-    const read: Read = {
-      extent,
-      source,
-      startedAt: now,
-      toldFirst: oneOfEachZone(this.#neighbourhood.fetching, this.#random).map(({ peer }) => peer),
-      arrived: 0,
-      ...awaitedSince(now),
-    };
-    this.#reads.begin(read);
-    this.#table.claim([extent.first, extent.count]);
-    return read;
+    const toldFirst = oneOfEachZone(this.#neighbourhood.fetching, this.#random).map(({ peer }) => peer);
+    return this.#reads.begin(extent, source, toldFirst, now);
   }
 
   /** What somebody owes who has fallen silent is wanted from others; it is waited for all the same, for it may be all that there is. */
@@ -292,25 +261,17 @@ export class Download {
     for (const neighbour of this.neighbours.values()) {
       for (const fetch of neighbour.fetches.values()) {
         fetch.heardAt += absentMs;
-        if (!this.#fetchSilence.begins(fetch, now)) continue;
-        this.#giveUp(fetch);
+        if (!this.#fetches.fallsSilent(fetch, now)) continue;
         this.#neighbourhood.mute(neighbour, now);
         commands.push({ type: 'silent', read: undefined });
       }
     }
     for (const read of this.#reads.reads.values()) {
       read.heardAt += absentMs;
-      const mayTake = this.#readSilence.isMeasured ? 0 : this.have.count > 0 ? this.#limits.firstReadMs : Infinity;
-      if (now - read.heardAt <= mayTake || !this.#readSilence.begins(read, now)) continue;
-      this.#table.release([read.extent.first, read.extent.count]);
+      if (!this.#reads.fallsSilent(read, now)) continue;
       this.neighbours.get(read.source ?? '')?.failed(now);
       commands.push({ type: 'silent', read });
     }
-  }
-
-  #giveUp(fetch: Fetch): void {
-    this.#table.release([fetch.first, fetch.count]);
-    if (fetch.relayed) this.#asked -= fetch.count - fetch.arrived;
   }
 
   #planLeases(now: number, commands: Command[]): void {
@@ -320,12 +281,7 @@ export class Download {
     if (pieces === 0) return;
     this.#leasePending = true;
     const urgent = this.reach !== 'some' || now - (this.#arrivedAt ?? now) > this.#limits.urgentAfterMs;
-    commands.push({
-      type: 'ask-lease',
-      pieces,
-      urgent,
-      active: [...this.#reads.reads.values()].filter(({ isSilent }) => !isSilent).map(({ extent }): Run => [extent.first, extent.count]),
-    });
+    commands.push({ type: 'ask-lease', pieces, urgent, active: this.#reads.active() });
   }
 
   #planFetches(now: number, commands: Command[]): void {
@@ -333,7 +289,7 @@ export class Download {
     const { relays, holders } = this.#neighbourhood;
     const direct = holders.length === 0 || this.#neighbourhood.isCrowd(now) ? [] : holders;
     const most = this.#mostAsked;
-    const room = most - this.#asked;
+    const room = most - this.#fetches.asked;
     const relayed =
       (offered.size > 0 && room > 0) || isEndgame(this.#table) || relays.some(({ forZone }) => forZone.size > 0) ? relays : [];
     if (direct.length === 0 && relayed.length === 0) return;
@@ -347,21 +303,8 @@ export class Download {
       patienceMs: this.#patienceMs,
       now,
       random: this.#random,
-      begin: (source, [first, count]) => {
-        const fetch: Fetch = {
-          id: this.#nextFetch++,
-          peer: source.peer,
-          first,
-          count,
-          startedAt: now,
-          relayed: source.relays,
-          arrived: 0,
-          ...awaitedSince(now),
-        };
-        source.fetches.set(fetch.id, fetch);
-        this.#table.claim([first, count]);
-        if (fetch.relayed) this.#asked += count;
-        commands.push({ type: 'fetch', fetch });
+      begin: (source, run) => {
+        commands.push({ type: 'fetch', fetch: this.#fetches.begin(source, run, now) });
       },
     });
   }

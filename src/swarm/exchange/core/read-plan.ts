@@ -1,7 +1,8 @@
-import type { PieceLayout } from './piece-layout.ts';
+import type { Run } from './bitfield.ts';
 import type { Extent } from './lease-table.ts';
 import type { DownloadLimits } from './limits.ts';
-import type { Awaited } from './silence.ts';
+import type { PieceTable } from './piece-table.ts';
+import { awaitedSince, Silence, type Awaited } from './silence.ts';
 
 /** An extent that is being read, from a peer that has all of it or (undefined) from the origin: under a lease, or for a client that waits (`isLeased`). */
 export interface Read extends Awaited {
@@ -20,38 +21,71 @@ export function isLeased({ extent }: Read): boolean {
 /** A guess before the first extent was read, in bytes a second. */
 const ASSUMED_RATE = 1 << 20;
 
-/** The extents that a node reads under leases: how many at once and how large, by how fast they come. */
+/** The extents that a node reads, and what they claim of the blob's pieces; how many at once and how large, by how fast they come. */
 export class ReadPlan {
   readonly reads = new Map<number, Read>();
-  readonly #layout: PieceLayout;
+  readonly #table: PieceTable;
   readonly #limits: DownloadLimits;
+  readonly #silence: Silence;
+  /** Ids of reads under no lease are below those of leases. */
+  #nextOutOfTurn = -1;
   /** Bytes a second that were read under leases, smoothed; undefined before the first extent. */
   #readRate: number | undefined;
   /** The same with the waits between extents. */
   #leaseRate: number | undefined;
   #leased: { readonly since: number; bytes: number } | undefined;
 
-  constructor(layout: PieceLayout, limits: DownloadLimits) {
-    this.#layout = layout;
+  constructor(table: PieceTable, limits: DownloadLimits) {
+    this.#table = table;
     this.#limits = limits;
+    this.#silence = new Silence(limits, limits.originSilenceMs);
   }
 
-  begin(read: Read): void {
-    this.reads.set(read.extent.id, read);
-    this.#leased ??= { since: read.startedAt, bytes: 0 };
+  begin(extent: Extent, source: string | undefined, toldFirst: readonly string[], now: number): Read {
+    const read: Read = { extent, source, startedAt: now, toldFirst, arrived: 0, ...awaitedSince(now) };
+    this.reads.set(extent.id, read);
+    this.#leased ??= { since: now, bytes: 0 };
+    this.#table.claim(runOf(read));
+    return read;
   }
 
-  /** False when it had ended before. */
-  end(read: Read, now: number): boolean {
-    const bytes = this.#layout.bytes(read.extent.first, read.arrived);
+  /** From `first` on as many of `count` pieces as nobody brings, to be read under no lease; undefined where that is none. */
+  outOfTurn(first: number, count: number): Extent | undefined {
+    let length = 0;
+    while (length < count && this.#table.wanted(first + length)) length++;
+    return length === 0 ? undefined : { id: this.#nextOutOfTurn--, first, count: length, expiresInMs: 0 };
+  }
+
+  /** A piece of it came. */
+  arrived(read: Read, now: number): void {
+    read.arrived++;
+    this.#silence.arrived(read, now);
+  }
+
+  /** True once, when nothing came of it for too long: its pieces are wanted from others. */
+  fallsSilent(read: Read, now: number): boolean {
+    const mayTake = this.#silence.isMeasured ? 0 : this.#table.have.count > 0 ? this.#limits.firstReadMs : Infinity;
+    if (now - read.heardAt <= mayTake || !this.#silence.begins(read, now)) return false;
+    this.#table.release(runOf(read));
+    return true;
+  }
+
+  /** What is being read of those that are not silent. */
+  active(): Run[] {
+    return [...this.reads.values()].filter(({ isSilent }) => !isSilent).map(runOf);
+  }
+
+  /** It is over, whole or not. */
+  end(read: Read, now: number): void {
+    const bytes = this.#table.layout.bytes(read.extent.first, read.arrived);
     if (bytes > 0) this.#readRate = smooth(this.#readRate, (bytes * 1000) / Math.max(1, now - read.startedAt));
     if (this.#leased !== undefined) this.#leased.bytes += bytes;
-    return this.reads.delete(read.extent.id);
+    if (this.reads.delete(read.extent.id) && !read.isSilent) this.#table.release(runOf(read));
   }
 
   /** How many pieces to ask a lease for, 0 for none now. `alone`: nobody else fetches the blob. */
   wanted(alone: boolean, now: number): number {
-    const most = Math.max(1, Math.floor(this.#limits.maxExtentBytes / this.#layout.pieceLength));
+    const most = Math.max(1, Math.floor(this.#limits.maxExtentBytes / this.#table.layout.pieceLength));
     if (alone) return this.reads.size < this.#limits.readsAlone ? most : 0;
     if (this.#remainingBytes() > ((this.#readRate ?? ASSUMED_RATE) * this.#limits.readAheadMs) / 1000) return 0;
     if (this.#leased !== undefined && this.#leased.bytes > 0) {
@@ -59,17 +93,21 @@ export class ReadPlan {
       this.#leased = { since: now, bytes: 0 };
     }
     if (this.#leaseRate === undefined) return Math.min(most, this.#limits.firstExtentPieces);
-    return Math.max(1, Math.min(most, Math.round((this.#leaseRate * this.#limits.extentMs) / 1000 / this.#layout.pieceLength)));
+    return Math.max(1, Math.min(most, Math.round((this.#leaseRate * this.#limits.extentMs) / 1000 / this.#table.layout.pieceLength)));
   }
 
   #remainingBytes(): number {
     let bytes = 0;
     for (const { extent, arrived, isSilent } of this.reads.values())
-      if (!isSilent) bytes += Math.max(0, extent.count - arrived) * this.#layout.pieceLength;
+      if (!isSilent) bytes += Math.max(0, extent.count - arrived) * this.#table.layout.pieceLength;
     return bytes;
   }
 }
 
 function smooth(before: number | undefined, now: number): number {
   return before === undefined ? now : before * 0.5 + now * 0.5;
+}
+
+function runOf({ extent }: Read): Run {
+  return [extent.first, extent.count];
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { OnReadOpts } from 'node:net';
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import { onAbort } from '../../../async/abort.ts';
 import { LayerswarmError } from '../../../errors.ts';
 import type { BulkAddress } from './bulk-address.ts';
 import type { BulkIdentity } from './certificate.ts';
@@ -106,16 +107,14 @@ async function dialBulk(
   const timer = setTimeout(() => {
     reject(new LayerswarmError('timeout', `the bulk port ${where} did not answer within ${timeoutMs} ms`));
   }, timeoutMs);
-  const onAbort = (): void => {
-    reject(new LayerswarmError('aborted', `dialling ${where} was aborted`, { cause: signal.reason }));
-  };
   const onError = (cause: Error): void => {
     reject(new LayerswarmError('peer-gone', `the bulk port ${where} cannot be reached`, { cause }));
   };
   socket.once('secureConnect', resolve);
   socket.on('error', onError);
-  if (signal.aborted) onAbort();
-  signal.addEventListener('abort', onAbort, { once: true });
+  using _ = onAbort(signal, () => {
+    reject(new LayerswarmError('aborted', `dialling ${where} was aborted`, { cause: signal.reason }));
+  });
   try {
     await promise;
     if (Buffer.compare(peerFingerprint(socket, thread), fingerprint) !== 0)
@@ -126,7 +125,6 @@ async function dialBulk(
     throw error;
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
     socket.off('error', onError);
     // A socket without any listener would end the process on its next error.
     socket.on('error', () => undefined);

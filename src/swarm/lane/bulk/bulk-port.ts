@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { isIP, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { TLSSocket } from 'node:tls';
+import { onAbort } from '../../../async/abort.ts';
 import { hostGroup } from '../../network/host-group.ts';
 import type { BulkOffer } from '../../protocol/message.ts';
 import { abortedBy } from '../abort.ts';
@@ -95,16 +96,14 @@ export class BulkPort {
     const giveUp = (): void => {
       void lane.close();
     };
-    signal.addEventListener('abort', giveUp, { once: true });
+    using _ = onAbort(signal, giveUp);
     const timer = setTimeout(giveUp, timeoutMs);
     try {
-      if (signal.aborted) giveUp();
       await lane.ready;
       if (signal.aborted) throw abortedBy(signal);
       return lane;
     } finally {
       clearTimeout(timer);
-      signal.removeEventListener('abort', giveUp);
     }
   }
 

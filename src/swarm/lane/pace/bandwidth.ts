@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { onAbort } from '../../../async/abort.ts';
 import { newRate, type RateState } from '../../../origin/budget.ts';
 import { SharedDebts } from '../../shared-debts.ts';
 import { Pacer, type Pace, type PacerClock } from './pacer.ts';
@@ -88,14 +89,12 @@ async function take(pacer: Pacer, bytes: number, signal: AbortSignal | undefined
   signal?.throwIfAborted();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const pace = pacer.pace(undefined);
-  const onAbort = (): void => {
+  using _ = onAbort(signal, () => {
     reject(signal?.reason as Error);
-  };
-  signal?.addEventListener('abort', onAbort, { once: true });
+  });
   try {
     if (!pace.spend(bytes, resolve)) await promise;
   } finally {
-    signal?.removeEventListener('abort', onAbort);
     pace.close();
   }
 }

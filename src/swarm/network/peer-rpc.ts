@@ -19,7 +19,7 @@ interface PendingRequest {
 }
 
 /** Requests, answers and notes between this node and one peer, over whatever carries frames in order. */
-export class Conversation {
+export class PeerRpc {
   readonly #peer: Peer;
   readonly #handlers: MessageHandlers;
   readonly #write: (frame: Frame) => void;

@@ -14,12 +14,12 @@ import type { AgentConfig } from '../config/config.ts';
 /** Small blobs stay in the node's own store: manifests are read from there. */
 const MIN_DUPLICATE_BYTES = 64 * 1024;
 
-export interface HostContentConfig extends Readonly<Omit<AgentConfig['containerd'], 'socket'>> {
+export interface ContainerdContentConfig extends Readonly<Omit<AgentConfig['containerd'], 'socket'>> {
   readonly socket: string;
 }
 
 /** What containerd on this host holds, under the node's own store. */
-export interface HostContent extends AsyncDisposable {
+export interface ContainerdContent extends AsyncDisposable {
   /** The node's store, with containerd's blobs beneath its own. */
   readonly store: Store;
   status(): { readonly blobs: number; readonly bytes: number } & ContentState;
@@ -35,7 +35,12 @@ export interface HostContent extends AsyncDisposable {
   start(rules: { readonly registries: () => readonly string[]; readonly isExcluded: (full: string) => boolean }): void;
 }
 
-export function openHostContent(data: string, { socket, root, namespaces }: HostContentConfig, own: Store, log: Logger): HostContent {
+export function openContainerdContent(
+  data: string,
+  { socket, root, namespaces }: ContainerdContentConfig,
+  own: Store,
+  log: Logger,
+): ContainerdContent {
   // containerd, docs/content-flow.md and the content plugin's name: the same since 1.0.
   const folder = join(root, 'io.containerd.content.v1.content', 'blobs');
   const verified = VerifiedFiles.open(join(data, 'containerd.sqlite'));

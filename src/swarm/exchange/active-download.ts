@@ -35,7 +35,7 @@ const STARVED_MS = 10_000;
 /** What an origin says of a blob that no waiting changes. */
 const FINAL: ReadonlySet<ErrorCode> = new Set(['not-found', 'size-mismatch']);
 
-export interface SessionOptions {
+export interface ActiveDownloadOptions {
   readonly network: BlobNetwork;
   readonly coordinators: Coordinators;
   readonly now: () => number;
@@ -66,11 +66,11 @@ export interface SessionOptions {
 }
 
 /** The pieces of one blob while they come in and are passed on: joins the choices with the network, the disk and the clock. */
-export class DownloadSession {
+export class ActiveDownload {
   readonly download: Download;
   readonly verifier: PieceVerifier;
   readonly io: DownloadIo;
-  readonly #options: SessionOptions;
+  readonly #options: ActiveDownloadOptions;
   readonly #abort = new AbortController();
   readonly #outOfTurn: OutOfTurn;
   readonly #tick: NodeJS.Timeout;
@@ -82,7 +82,7 @@ export class DownloadSession {
   #plannedAt = Number.NEGATIVE_INFINITY;
   #idleSince: number | undefined;
 
-  constructor(options: SessionOptions) {
+  constructor(options: ActiveDownloadOptions) {
     const { digest, layout, meter, network, now, origin, partial, repository } = options;
     this.#options = options;
     this.#begunAt = now();
