@@ -7,7 +7,7 @@ import type { BlobNetwork } from '../network/network.ts';
 import type { BlobFetch, BlobOrigin, BlobRequest, ExchangeActivity, ExchangeTotals, Say, TransferStatus } from '../swarm.ts';
 import { BlobServer } from './blob-server.ts';
 import { Coordinators } from './coordinators.ts';
-import { CountedHandlers } from './counted-handlers.ts';
+import { CountedHandlers, WORK } from './counted-handlers.ts';
 import { ExchangeMessages } from './exchange-messages.ts';
 import type { ExchangeStore } from './exchange-store.ts';
 import { FetchLog } from './fetch-log.ts';
