@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import { settings } from '../agent/config/config-schema.ts';
+import { settings } from '../agent/config/settings.ts';
 import type { FlagValues } from '../agent/config/config-sources.ts';
 import type { CommandContext } from './command.ts';
 

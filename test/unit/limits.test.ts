@@ -1,6 +1,6 @@
 import test from 'ava';
 import { readFileSync } from 'node:fs';
-import { settings } from '../../src/agent/config/config-schema.ts';
+import { settings } from '../../src/agent/config/settings.ts';
 import { limitsOf } from '../../src/agent/view/limits.ts';
 import { DEFAULT_MAX_VIRTUAL_SIZE } from '../../src/convert/header/disk-header.ts';
 import { MAX_PARTITIONS } from '../../src/convert/partition/partition.ts';

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { LayerswarmError } from '../../errors.ts';
 import { parseDuration } from '../../quantity.ts';
 import { CERTIFICATE } from '../config/config-files.ts';
-import { mirrorText, quantity, registryHost, registryUrl, repositoryPattern } from '../config/config-schema.ts';
+import { mirrorText, quantity, registryHost, registryUrl, repositoryPattern } from '../config/setting-types.ts';
 
 /** What a charter says all nodes read from. What it leaves out is each node's own affair. */
 export interface CharterRules {

@@ -1,7 +1,9 @@
 import { stringify } from 'yaml';
 import { z } from 'zod';
 import type { AgentConfig } from './config.ts';
-import { configSchema, sections, settings, type HostPort, type Setting } from './config-schema.ts';
+import { configSchema } from './config-schema.ts';
+import type { HostPort } from './setting-types.ts';
+import { sections, settings, type Setting } from './settings.ts';
 import { get, set, type RawConfig } from './config-sources.ts';
 
 /** JSON Schema (2020-12) of the YAML file, as `config/schema.json` holds it. */

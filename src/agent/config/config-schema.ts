@@ -1,133 +1,29 @@
 import { z } from 'zod';
-import { isEmbeddedRegistry, isOriginName } from '../../origin/origin-name.ts';
+import { isOriginName } from '../../origin/origin-name.ts';
 import { replicationSchema } from './replication-schema.ts';
-import { parseDuration, parseRate, parseSize } from '../../quantity.ts';
+import { parseDuration, parseRate } from '../../quantity.ts';
 import { MAX_THREADS } from '../../swarm/lane/route.ts';
+import {
+  file,
+  hostPort,
+  memberAddress,
+  mirrorObject,
+  mirrorText,
+  multiaddr,
+  optionalHostPort,
+  originUrl,
+  parseInterval,
+  quantity,
+  repositoryPattern,
+  setting,
+  shortName,
+  storeLimit,
+} from './setting-types.ts';
 
 /**
  * Every setting of the agent, once: validation, `config/layerswarm.yaml`, `config/schema.json`, the flags of `layerswarm agent`
  * and the `LAYERSWARM_*` variables all follow from this schema. Secrets are given as files only.
  */
-
-/** What a message says was expected, per setting. */
-const expectations = z.registry<{ expected: string }>();
-
-function setting<S extends z.ZodType>(schema: S, expected: string, description: string): S {
-  const described = schema.describe(description);
-  expectations.add(described, { expected });
-  return described;
-}
-
-/** What a timer of Node takes. */
-const MAX_INTERVAL_MS = 2 ** 31 - 1;
-
-function parseInterval(text: string | number): number | undefined {
-  const ms = parseDuration(text);
-  return ms !== undefined && ms >= 1000 && ms <= MAX_INTERVAL_MS ? ms : undefined;
-}
-
-export function quantity(parse: (text: string | number) => number | undefined) {
-  return z.union([z.string(), z.number()]).transform((text, context) => {
-    const value = parse(text);
-    if (value !== undefined) return value;
-    context.addIssue({ code: 'custom', message: 'not a quantity' });
-    return z.NEVER;
-  });
-}
-
-/** A listening address. `host` has no brackets; port 0 picks a free one. */
-export interface HostPort {
-  readonly host: string;
-  readonly port: number;
-}
-
-const HOST_PORT = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/;
-
-const hostPort = z
-  .string()
-  .regex(HOST_PORT)
-  .transform((text, context): HostPort => {
-    const match = HOST_PORT.exec(text)!;
-    const port = Number(match[3]);
-    if (port > 65_535) context.addIssue({ code: 'custom', message: 'not a port' });
-    return { host: match[1] ?? match[2]!, port };
-  });
-const optionalHostPort = z.union([z.literal('off'), hostPort]);
-
-/** Storage limits may follow the disk: a share of the file system that holds the data directory. */
-export type StoreLimit = { readonly bytes: number } | { readonly percent: number };
-
-const storeLimit = z.union([z.string(), z.number()]).transform((text, context): StoreLimit => {
-  const percent = /^(\d{1,3})\s*%$/.exec(String(text).trim());
-  if (percent !== null && Number(percent[1]) >= 1 && Number(percent[1]) <= 100) return { percent: Number(percent[1]) };
-  const bytes = percent === null ? parseSize(text) : undefined;
-  if (bytes !== undefined) return { bytes };
-  context.addIssue({ code: 'custom', message: 'not a size' });
-  return z.NEVER;
-});
-
-const multiaddr = z.string().regex(/^(\/(ip4|ip6|dns|dns4|dns6|dnsaddr)\/[^/\s]+)(\/tcp\/\d{1,5})?(\/p2p\/[A-Za-z0-9]+)?$/);
-/** A multiaddr, `HOST:PORT`, `[IPv6]:PORT`, or `dns:HOST[:PORT]`. */
-const memberAddress = z.union([multiaddr, z.string().regex(HOST_PORT), z.string().regex(/^dns:[A-Za-z0-9._-]+(:\d{1,5})?$/)]);
-const file = z.string().min(1);
-/** Not as the origins of nodes are called. */
-export const registryHost = z
-  .string()
-  .regex(/^[A-Za-z0-9.-]+(:\d{1,5})?$|^\[[0-9a-fA-F:]+\](:\d{1,5})?$/)
-  .refine((host) => !isEmbeddedRegistry(host));
-export const repositoryPattern = z.string().regex(/^[a-z0-9*][a-z0-9._/:*-]*$/);
-
-const originUrl = z.string().transform((text, context) => {
-  if (text === 'auto' || text === 'embedded') return text;
-  const url = URL.parse(text);
-  if (
-    url !== null &&
-    /^https?:$/.test(url.protocol) &&
-    /^(?:\/[A-Za-z0-9._~-]+)*\/?$/.test(url.pathname) &&
-    url.search === '' &&
-    url.hash === '' &&
-    url.username === '' &&
-    url.password === '' &&
-    !isEmbeddedRegistry(url.hostname)
-  )
-    return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
-  context.addIssue({ code: 'custom', message: 'not an origin' });
-  return z.NEVER;
-});
-
-/** A registry that is mirrored beside the origin, from an upstream of its own; without `url` the origin answers for it. */
-export interface MirrorSetting {
-  /** As in references, lower case. */
-  readonly name: string;
-  readonly url?: string | undefined;
-  readonly username?: string | undefined;
-  readonly passwordFile?: string | undefined;
-  readonly ca?: string | undefined;
-}
-
-export const registryUrl = originUrl.refine((url) => url !== 'auto' && url !== 'embedded');
-
-/** `docker.io`, or `docker.io=https://registry-1.docker.io`. */
-export const mirrorText = z.string().transform((text, context): MirrorSetting => {
-  const equals = text.indexOf('=');
-  const name = registryHost.safeParse(equals === -1 ? text : text.slice(0, equals));
-  const url = equals === -1 ? undefined : registryUrl.safeParse(text.slice(equals + 1));
-  if (name.success && url?.success !== false) return { name: name.data.toLowerCase(), ...(url === undefined ? {} : { url: url.data }) };
-  context.addIssue({ code: 'custom', message: 'not a mirror' });
-  return z.NEVER;
-});
-
-const mirrorObject = z.strictObject({
-  name: registryHost.transform((name) => name.toLowerCase()).describe('As references have it.'),
-  url: registryUrl.describe('Where this node reads it.'),
-  username: z
-    .string()
-    .min(1)
-    .optional()
-    .describe('User name there. Without one, the credentials of ~/.docker/config.json and its helpers are used.'),
-  passwordFile: file.optional().describe('File that holds the password or token for username.'),
-  ca: file.optional().describe('CA certificates for it, beside those of the system.'),
-});
 
 const RATE = 'a rate such as 50MB/s or 400Mbit/s, or 0 for no limit';
 
@@ -222,18 +118,12 @@ export const configSchema = z.strictObject({
   ),
   mdns: setting(z.boolean().default(true), 'true or false', 'Find members on the local network by multicast DNS.'),
   name: setting(
-    z
-      .string()
-      .regex(/^[A-Za-z0-9._-]{1,100}$/)
-      .optional(),
+    shortName.optional(),
     'a name of at most 100 letters, digits, ".", "_" or "-"',
     "What people call this node, beside its peer id. Default: the host's name.",
   ),
   zone: setting(
-    z
-      .string()
-      .regex(/^[A-Za-z0-9._-]{1,100}$/)
-      .default('default'),
+    shortName.default('default'),
     'a name of at most 100 letters, digits, ".", "_" or "-"',
     'Where this node stands (rack, site, availability zone): nearer members are preferred.',
   ),
@@ -424,69 +314,3 @@ export const configSchema = z.strictObject({
 
 export type ConfigInput = z.input<typeof configSchema>;
 export type ParsedConfig = z.output<typeof configSchema>;
-
-/** One setting as the sources name it. */
-export interface Setting {
-  /** Keys from the root of the YAML document. */
-  readonly path: readonly string[];
-  /** `store-max-bytes`: without the dashes. */
-  readonly flag: string;
-  /** `LAYERSWARM_STORE_MAX_BYTES` */
-  readonly env: string;
-  readonly kind: 'text' | 'number' | 'boolean' | 'list';
-  readonly description: string;
-  readonly expected: string;
-  /** As it would be written in the file; undefined where it depends on the host. */
-  readonly default: unknown;
-}
-
-function unwrap(schema: z.ZodType): { inner: z.ZodType; default: unknown } {
-  let inner: z.ZodType = schema;
-  let value: unknown;
-  while (inner instanceof z.ZodOptional || inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault) {
-    if (inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault) value = inner.def.defaultValue;
-    inner = inner.def.innerType as z.ZodType;
-  }
-  return { inner, default: value };
-}
-
-function kindOf(schema: z.ZodType): Setting['kind'] {
-  if (schema instanceof z.ZodBoolean) return 'boolean';
-  if (schema instanceof z.ZodNumber) return 'number';
-  return schema instanceof z.ZodArray ? 'list' : 'text';
-}
-
-/** Sections that have no flags and no variables: lists of maps would not fit there. */
-export const FILE_ONLY: ReadonlySet<string> = new Set(['replication']);
-
-function collect(schema: z.ZodObject, prefix: readonly string[]): Setting[] {
-  return Object.entries(schema.shape).flatMap(([key, child]): Setting[] => {
-    if (FILE_ONLY.has(key)) return [];
-    const field = child as z.ZodType;
-    const path = [...prefix, key];
-    const { inner, default: value } = unwrap(field);
-    if (inner instanceof z.ZodObject) return collect(inner, path);
-    const words = path.flatMap((part) => part.split(/(?=[A-Z])/)).map((word) => word.toLowerCase());
-    return [
-      {
-        path,
-        flag: words.join('-'),
-        env: `LAYERSWARM_${words.join('_').toUpperCase()}`,
-        kind: kindOf(inner),
-        description: field.description ?? '',
-        expected: expectations.get(field)?.expected ?? 'another value',
-        default: value,
-      },
-    ];
-  });
-}
-
-/** Every leaf of the schema, in its order. */
-export const settings: readonly Setting[] = collect(configSchema, []);
-
-/** Sections of the file, with what they are about. */
-export const sections: ReadonlyMap<string, string> = new Map(
-  Object.entries(configSchema.shape).flatMap(([key, child]): [string, string][] =>
-    unwrap(child as z.ZodType).inner instanceof z.ZodObject ? [[key, (child as z.ZodType).description ?? '']] : [],
-  ),
-);

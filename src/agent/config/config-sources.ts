@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { parseDocument } from 'yaml';
 import { LayerswarmError } from '../../errors.ts';
-import { settings, type Setting } from './config-schema.ts';
+import { settings, type Setting } from './settings.ts';
 
 /** A configuration document beyond this is not one. */
 const MAX_FILE_BYTES = 1 << 20;

@@ -4,11 +4,14 @@ import type { z } from 'zod';
 import { LayerswarmError } from '../../errors.ts';
 import { registryNameOf } from '../../origin/registry-name.ts';
 import { MAX_THREADS } from '../../swarm/lane/route.ts';
-import { configSchema, FILE_ONLY, settings, type ConfigInput, type HostPort, type ParsedConfig } from './config-schema.ts';
+import { configSchema, type ConfigInput, type ParsedConfig } from './config-schema.ts';
+import type { HostPort } from './setting-types.ts';
+import { FILE_ONLY, settings } from './settings.ts';
 import { get, readSources, type FlagValues, type RawConfig } from './config-sources.ts';
 import { configFile, defaultData } from './data-directory.ts';
 
-export type { ConfigInput, HostPort, StoreLimit } from './config-schema.ts';
+export type { ConfigInput } from './config-schema.ts';
+export type { HostPort, StoreLimit } from './setting-types.ts';
 
 /** What an agent runs with: the parsed settings, with everything filled in that depends on the host or on other settings. */
 export interface AgentConfig extends Omit<ParsedConfig, 'push' | 'status' | 'bulk' | 'mirrors' | 'name' | 'limits'> {

@@ -3,8 +3,11 @@ import { errorCode, type LayerswarmError } from '../../errors.ts';
 import { parsePlatform } from '../../oci/platform.ts';
 import { checkSchedule } from '../../replicate/schedule.ts';
 import { parseDuration, parseRate } from '../../quantity.ts';
+import { quantity } from './setting-types.ts';
 
 /** The `replication` section of the YAML file: which images are carried to which other registries. It has no flags and no variables. */
+
+const NO_QUANTITY = 'expected a quantity with its unit';
 
 const name = z
   .string()
@@ -15,15 +18,6 @@ const repositoryPrefix = z
   .string()
   .regex(/^[a-z0-9._/-]*$/)
   .max(200);
-
-function quantity(parse: (text: string | number) => number | undefined) {
-  return z.union([z.string(), z.number()]).transform((text, context) => {
-    const value = parse(text);
-    if (value !== undefined) return value;
-    context.addIssue({ code: 'custom', message: 'expected a quantity with its unit' });
-    return z.NEVER;
-  });
-}
 
 const registryUrl = z.string().refine((text) => {
   const url = URL.parse(text);
@@ -49,7 +43,7 @@ const target = z
       .describe('User name there. Without one, the credentials of ~/.docker/config.json and its helpers are used.'),
     passwordFile: z.string().min(1).optional().describe('File that holds the password or token for username.'),
     ca: z.string().min(1).optional().describe('File of PEM certificates to trust beside those of the system.'),
-    bandwidth: quantity(parseRate).prefault(0).describe('Bytes a second sent there, such as 50MB/s; 0 for no limit.'),
+    bandwidth: quantity(parseRate, NO_QUANTITY).prefault(0).describe('Bytes a second sent there, such as 50MB/s; 0 for no limit.'),
     connections: z.int().min(1).max(64).default(8).describe('Connections to it at a time.'),
   })
   .refine(

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import test from 'ava';
 import { parse } from 'yaml';
 import { configExample, configJsonSchema } from '../../../../src/agent/config/config-document.ts';
-import { settings } from '../../../../src/agent/config/config-schema.ts';
+import { settings } from '../../../../src/agent/config/settings.ts';
 import { loadConfig } from '../../../../src/agent/config/config.ts';
 
 const folder = new URL('../../../../config/', import.meta.url);
