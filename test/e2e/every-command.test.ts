@@ -48,7 +48,7 @@ const FAILS: Readonly<Record<string, readonly string[]>> = {
   disk: ['map', '/nonexistent.qcow2', '/nonexistent'],
   setup: ['nonsense'],
   join: ['nonsense'],
-  key: ['/nonexistent/dir/key'],
+  key: ['/proc/none/key'],
   charter: ['verify', '/nonexistent'],
   config: ['--config', '/nonexistent.yaml'],
   completion: ['nonsense'],
