@@ -18,16 +18,17 @@ export async function makeFolders(path: string, mode = 0o777): Promise<void> {
   }
 }
 
-/** The same at once. @throws the error of `mkdir` */
-export function makeFoldersSync(path: string, mode = 0o777): void {
+/** The same at once. @returns what was made, the outermost first @throws the error of `mkdir` */
+export function makeFoldersSync(path: string, mode = 0o777): readonly string[] {
+  const isThere = (folder: string): boolean => statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
   try {
     mkdirSync(path, { mode });
+    return [path];
   } catch (error) {
-    const isThere = (folder: string): boolean => statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
-    if (isMissing(error) && dirname(path) !== path && !isThere(dirname(path))) {
-      makeFoldersSync(dirname(path), mode);
-      makeFoldersSync(path, mode);
-    } else if (!isThere(path)) throw error;
+    if (isMissing(error) && dirname(path) !== path && !isThere(dirname(path)))
+      return [...makeFoldersSync(dirname(path), mode), ...makeFoldersSync(path, mode)];
+    if (!isThere(path)) throw error;
+    return [];
   }
 }
 

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync, rmdirSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
 import { makeFoldersSync } from '../../folders.ts';
@@ -41,9 +41,9 @@ export interface MountReceipt {
  */
 export async function mapDisk(image: string, folder: string, options: OpenOptions): Promise<MapReceipt> {
   requirePrograms(['qemu-storage-daemon', 'qemu-img', 'setpriv', 'fusermount3']);
-  const target = emptyFolder(folder);
   const cleanup = new Cleanup();
   try {
+    const target = emptyFolder(folder, cleanup);
     const scratch = await makeScratch(cleanup, options.scratch);
     keepScratch(scratch, target);
     const where = hostSurroundings(scratch);
@@ -68,7 +68,6 @@ export async function mapDisk(image: string, folder: string, options: OpenOption
 export async function mountDisk(source: string, folder: string, options: OpenOptions): Promise<MountReceipt> {
   const root = process.getuid?.() === 0;
   const trust = options.trust ?? false;
-  const target = emptyFolder(folder);
   const stat = statSync(source, { throwIfNoEntry: false });
   if (stat === undefined) throw new LayerswarmError('not-found', `there is no disk image or mapped folder ${JSON.stringify(source)}`);
   const cleanup = new Cleanup();
@@ -78,6 +77,7 @@ export async function mountDisk(source: string, folder: string, options: OpenOpt
     options.onNote?.(line);
   };
   try {
+    const target = emptyFolder(folder, cleanup);
     chooseBackend(
       {
         wanted: trust && options.backend !== 'guestfs' ? 'loop' : options.backend === 'raw' ? undefined : options.backend,
@@ -141,9 +141,11 @@ export async function unmountDisk(folder: string, scratchParent?: string): Promi
   for (const found of scratch) await dismantle(found);
 }
 
-function emptyFolder(folder: string): string {
-  makeFoldersSync(folder);
+/** Made where it is missing; what was made for it goes with the cleanup. */
+function emptyFolder(folder: string, cleanup: Cleanup): string {
+  const made = makeFoldersSync(folder);
   const target = realpathSync(folder);
+  for (const path of made.map((path) => realpathSync(path))) cleanup.add(() => rmdirSync(path));
   if (existsSync(target) && readdirSync(target).length > 0) throw new LayerswarmError('usage', `${JSON.stringify(folder)} is not empty`);
   return target;
 }

@@ -286,3 +286,18 @@ test('disk map and disk mount show a disk until unmount, to a plain user too', a
     t.is((await layerswarm('disk', 'unmount', tree)).code, 3);
   }
 });
+
+test('a disk that cannot be mapped or mounted leaves no folder that was made for it', async (t) => {
+  if (!requireConversion(t)) return;
+  const dir = tempDir(t);
+  const damaged = join(dir, 'damaged.qcow2');
+  writeFileSync(damaged, Buffer.from('QFI\xfb, and nothing that fits', 'latin1'));
+  for (const how of ['map', 'mount'])
+    for (const image of [damaged, join(dir, 'missing')]) {
+      const { code, stderr } = await run(process.execPath, [MAIN, 'disk', how, image, join(dir, 'made/for it')], {
+        env: { TMPDIR: tempDir(t, 'tmp') },
+      });
+      t.not(code, 0, stderr);
+      t.deepEqual(readdirSync(dir), ['damaged.qcow2'], `${how} ${image}: ${stderr}`);
+    }
+});
