@@ -75,7 +75,7 @@ async function built(): Promise<void> {
   const title = 'the program, built as for a release';
   const detail: string[] = [];
   try {
-    environment['SWARM_TEST_PROGRAM'] = await releasedProgram(join(import.meta.dirname, '..'), join(marks.tempDir, 'release'));
+    environment['SWARM_TEST_PROGRAM'] = await releasedProgram(join(import.meta.dirname, '..'), join(marks.tempDir, 'program'));
   } catch (error) {
     detail.push(...String(error).split('\n'));
   }
