@@ -1,3 +1,4 @@
+import { readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
 
@@ -18,11 +19,14 @@ const EXTERNAL = ['cpu-features', 'ssh2'];
 const root = resolve(import.meta.dirname, '../..');
 const [target] = process.argv.slice(2);
 if (target === undefined) throw new Error('expected the folder that tsc wrote to');
+rmSync(join(target, 'chunks'), { recursive: true, force: true });
 const bundle = await rolldown({
   cwd: root,
   input: Object.fromEntries(STARTED.map((name) => [name, join(root, 'src', `${name}.ts`)])),
   platform: 'node',
   external: EXTERNAL,
+  // The others of a package may look for their parts as they run, where the bundle has none.
+  resolve: { mainFields: ['module', 'main'] },
   logLevel: 'warn',
 });
 await bundle.write({
@@ -32,3 +36,5 @@ await bundle.write({
   comments: { legal: true, annotation: false, jsdoc: false },
 });
 await bundle.close();
+// Nobody imports the command line.
+for (const name of readdirSync(join(target, 'cli'))) if (name !== 'main.js') rmSync(join(target, 'cli', name), { recursive: true });

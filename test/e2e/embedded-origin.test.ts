@@ -27,9 +27,8 @@ test('what skopeo pushes to a node that is the origin is pulled elsewhere', asyn
   await skopeoCopy(`oci:${layout.dir}:multi`, `docker://${origin.registryHost}/team/multi:v1`);
   t.is((await getManifest(node.registry, 'team/multi', 'v1')).digest, index.digest);
   t.true((await pullEverything(node.registry, 'team/multi', 'v1')) > 0);
-  // the member that is asked is a registry like another, and reads of blobs are requests
-  const blobs = await metric(node, 'layerswarm_origin_requests_total{registry="origin",code="200"}');
-  t.true(blobs! >= 4, String(blobs));
+  // the member that is asked is a registry like another; blobs may come from it as from any member that holds them
+  t.true((await metric(node, 'layerswarm_origin_requests_total{registry="origin",code="200"}'))! > 0);
   t.is((await getManifest(node.registry, 'team/multi', 'none')).status, 404);
   t.true((await metric(node, 'layerswarm_origin_requests_total{registry="origin",code="404"}'))! > 0);
 });

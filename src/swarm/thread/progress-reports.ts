@@ -12,7 +12,7 @@ const INTERVAL_MS = 100;
 export class ProgressReports {
   readonly #exchange: Exchange;
   readonly #sessions: LaneSessions;
-  readonly #origins: Pick<WorkerOrigins, 'takeRead'>;
+  readonly #origins: Pick<WorkerOrigins, 'hasRead' | 'takeRead'>;
   readonly #bulkStrangers: () => number;
   readonly #send: (report: ProgressReport) => void;
   readonly #timer: NodeJS.Timeout;
@@ -23,7 +23,7 @@ export class ProgressReports {
   constructor(
     exchange: Exchange,
     sessions: LaneSessions,
-    origins: Pick<WorkerOrigins, 'takeRead'>,
+    origins: Pick<WorkerOrigins, 'hasRead' | 'takeRead'>,
     bulkStrangers: () => number,
     send: (report: ProgressReport) => void,
   ) {
@@ -51,7 +51,7 @@ export class ProgressReports {
     const seen = uses.map(({ peerId, kind, sentBytes, receivedBytes }) => `${peerId} ${kind} ${sentBytes} ${receivedBytes}`).join();
     const activity = JSON.stringify(this.#activity());
     const isBusy = this.#exchange.isBusy;
-    if (!isBusy && !this.#wasBusy && seen === this.#lastUses && activity === this.#lastActivity) return;
+    if (!isBusy && !this.#wasBusy && !this.#origins.hasRead && seen === this.#lastUses && activity === this.#lastActivity) return;
     this.#wasBusy = isBusy;
     this.#lastUses = seen;
     this.#lastActivity = activity;

@@ -39,6 +39,11 @@ export class WorkerOrigins {
 
   readonly handlers;
 
+  /** There is something for `takeRead`. */
+  get hasRead(): boolean {
+    return this.#read.size > 0;
+  }
+
   /** What was read since this was asked last. */
   takeRead(): ProgressReport['read'] {
     const read = [...this.#read].map(([origin, read]) => ({ origin, ...read }));
