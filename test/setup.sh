@@ -19,7 +19,8 @@ tmux               tmux
 chromium           chromium
 groff              groff-base
 umoci              umoci
-debootstrap        debootstrap
+mmdebstrap         mmdebstrap
+gpg                gpg
 man                man-db
 zsh                zsh
 fish               fish

@@ -13,7 +13,7 @@ const HOSTS = 8;
 const MOST_COPIES = 1.1;
 
 test('eight hosts pull a Debian at the same moment, its bytes leave the origin about once, and a ninth gets it with the origin off the network', async (t) => {
-  if (!requireTool(t, 'root', 'ip', 'nsenter', 'debootstrap', 'docker-registry', 'skopeo')) return;
+  if (!requireTool(t, 'root', 'ip', 'nsenter', 'mmdebstrap', 'docker-registry', 'skopeo')) return;
   t.timeout(600_000);
   const image = await bigImage();
   const swarmKey = await makeSwarmKey(t);

@@ -7,7 +7,7 @@ import { release } from '../support/release.ts';
 import { requireTool } from '../support/require-tool.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-const TOOLS = ['root', 'debootstrap', 'dpkg-deb', 'apt-get', 'setcap', 'setfacl', 'setfattr'];
+const TOOLS = ['root', 'mmdebstrap', 'dpkg-deb', 'apt-get', 'setcap', 'setfacl', 'setfattr'];
 
 test('the Debian package has no errors for lintian, and its unit is hardened', async (t) => {
   if (!requireTool(t, ...TOOLS, 'lintian', 'systemd-analyze')) return;

@@ -67,6 +67,16 @@ test.serial(
   },
 );
 
+test.serial('a command that asks an agent loads as little of Node as it can', async (t) => {
+  if (!requireTool(t, 'npm')) return;
+  const main = join(t.context.prefix, 'lib/node_modules/layerswarm/dist/cli/main.js');
+  const telling = join(ROOT, 'test/support/tell-undici.ts');
+  const { code, stderr } = await run(process.execPath, ['--import', telling, main, 'status', '--data', join(tempDir(t), 'none')]);
+  t.is(code, 4);
+  t.notRegex(stderr, /undici/);
+  t.regex((await runOk(process.execPath, ['--import', telling, '-e', 'import("node:http")'])).stderr, /undici/, 'it would be told');
+});
+
 test.serial('so is a local installation, and a link to the link', async (t) => {
   if (!requireTool(t, 'npm')) return;
   const modules = localInstallation(t, t.context.prefix);

@@ -15,7 +15,7 @@ import { tempDir } from '../support/temp-dir.ts';
 
 const NAME = 'library/debian-by-swarm';
 const REFERENCE = `docker.io/${NAME}:v1`;
-const TOOLS = ['root', 'debootstrap', 'docker-registry', 'skopeo'];
+const TOOLS = ['root', 'mmdebstrap', 'docker-registry', 'skopeo'];
 
 interface Context {
   stack: CleanupStack;

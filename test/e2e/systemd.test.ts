@@ -16,7 +16,7 @@ const TOOLS = [
   'docker-registry',
   'skopeo',
   'runc',
-  'debootstrap',
+  'mmdebstrap',
   'capsh',
   'containerd',
   'ctr',

@@ -14,8 +14,7 @@ tree=$(mktemp -d "$out/tree.XXXXXX")
 trap 'rm -rf --one-file-system "$tree"' EXIT
 mkdir "$tree/base" "$tree/merged"
 
-debootstrap --variant=minbase "$suite" "$tree/base" "${SWARM_TEST_DEBIAN_MIRROR:-http://deb.debian.org/debian}"
-rm -rf "$tree"/base/var/cache/apt/archives/*.deb "$tree"/base/var/lib/apt/lists/*
+mmdebstrap --variant=minbase --dpkgopt=force-unsafe-io "$suite" "$tree/base" "${SWARM_TEST_DEBIAN_MIRROR:-http://deb.debian.org/debian}"
 
 # usage: install LAYER LOWER PACKAGE…    what the installation of the packages adds goes to the folder LAYER
 install() {
@@ -26,7 +25,7 @@ install() {
   mount -t proc proc "$tree/merged/proc"
   cp /etc/resolv.conf "$tree/merged/etc/resolv.conf"
   chroot "$tree/merged" apt-get -qq update
-  chroot "$tree/merged" apt-get -qq install -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io "$@"
+  chroot "$tree/merged" apt-get -qq install -y --no-install-recommends "$@"
   chroot "$tree/merged" apt-get clean
   rm -rf "$tree"/merged/var/lib/apt/lists/*
   umount "$tree/merged/proc" "$tree/merged"

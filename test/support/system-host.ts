@@ -7,7 +7,7 @@ import { type Finished, run, runOk, type RunOptions, startProgram } from './proc
 import { tempDir } from './temp-dir.ts';
 import { waitFor } from './wait-for.ts';
 
-/** Needs the tools `runc`, `debootstrap`, `capsh` and `root`. */
+/** Needs the tools `runc`, `mmdebstrap`, `capsh` and `root`. */
 export interface SystemHost {
   /** Where its root is, seen from here. */
   readonly root: string;

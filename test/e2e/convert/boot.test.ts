@@ -14,7 +14,7 @@ import { tempDir } from '../../support/temp-dir.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { removeStale } from '../../../src/convert/cleanup.ts';
 
-const TOOLS = ['root', 'dockerd', 'docker', 'containerd', 'runc', 'debootstrap', 'setcap', 'setfacl', 'setfattr'];
+const TOOLS = ['root', 'dockerd', 'docker', 'containerd', 'runc', 'mmdebstrap', 'setcap', 'setfacl', 'setfattr'];
 const MINUTES = 60_000;
 
 interface Context extends DebianDisk {
