@@ -18,7 +18,7 @@ const MINUTE = 60_000;
 /** More failures than this are no accident. */
 const MOST_TRIED_AGAIN = 6;
 const E2E_OPTIONS = ['--serial', '--timeout=5m'];
-const E2E_AT_ONCE = 2;
+const E2E_AT_ONCE = 3;
 const isCI = process.env['CI'] === 'true';
 const id = `lsw${process.pid.toString(36)}${Math.floor(Math.random() * 46_656).toString(36)}`;
 const marks: RunMarks = { id, tempDir: join(tmpdir(), id) };

@@ -21,7 +21,7 @@ const PRINTS: Readonly<Record<string, readonly string[]>> = {
   transfers: [],
   why: ['team/app:v1'],
   pin: ['team/app:v1'],
-  unpin: ['team/app:v1'],
+  unpin: ['team/app:pinned'],
   purge: ['team/app:v2'],
   gc: ['--dry-run'],
   verify: [],
@@ -66,8 +66,9 @@ async function eachOf(names: readonly string[], work: (name: string) => Promise<
 
 async function site(t: ExecutionContext): Promise<Agent> {
   const agent = await startAgent(t, { origin: 'embedded' });
-  for (const tag of ['v1', 'v2']) await pushImage({ url: agent.registry }, 'team/app', tag, [randomBytes(1000)]);
+  for (const tag of ['v1', 'v2', 'pinned']) await pushImage({ url: agent.registry }, 'team/app', tag, [randomBytes(1000)]);
   await agent.cliOk(['pull', 'team/app:v1']);
+  await agent.cliOk(['pin', 'team/app:pinned']);
   return agent;
 }
 
