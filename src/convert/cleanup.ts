@@ -145,7 +145,7 @@ function signalIfThere(pid: number, signal: NodeJS.Signals): void {
 }
 
 /** Process id and start time: ids are used again. */
-export function processIdentity(pid: number): string | undefined {
+function processIdentity(pid: number): string | undefined {
   const stat = readIfThere(`/proc/${pid}/stat`);
   // The name in parentheses may hold anything; the start time is the 20th field behind it.
   return stat === undefined ? undefined : `${pid} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]!}`;

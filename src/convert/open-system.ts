@@ -4,7 +4,6 @@ import { chooseBackend, hostAbilities, type Backend, type BackendName } from './
 import { makeScratch, type Cleanup } from './cleanup.ts';
 import { unlockVolumes } from './luks/unlock-volumes.ts';
 import type { DiskFile } from './map/disk-file.ts';
-import type { MappedDisk } from './map/volume.ts';
 import type { Surroundings } from './program/run-program.ts';
 import { hostSurroundings, privateSurroundings } from './program/surroundings.ts';
 import { assemble, type Assembled } from './root/assemble.ts';
@@ -32,7 +31,6 @@ export interface OpenSystem extends Assembled {
   readonly files: readonly DiskFile[];
   readonly backend: Backend;
   readonly where: Surroundings;
-  readonly disk: MappedDisk;
   readonly root: Candidate;
 }
 
@@ -53,7 +51,7 @@ export async function openSystem(image: string, options: OpenOptions, cleanup: C
   const find = { where, mounter: backend.mounter(context), wanted: options.root, note: onNote, signal };
   const found = await findRoot(disk, find);
   const assembled = await assemble(found, find);
-  return { ...assembled, files, backend, where, disk, root: found.root };
+  return { ...assembled, files, backend, where, root: found.root };
 }
 
 async function surroundings(scratch: string, visible: boolean, cleanup: Cleanup): Promise<Surroundings> {

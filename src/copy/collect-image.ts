@@ -53,7 +53,7 @@ export async function collectImage(
   return { root, manifests: [...manifests.values()], blobs: [...blobs.values()] };
 }
 
-export async function childManifest(
+async function childManifest(
   source: Pick<ImageSource, 'manifest'>,
   { digest, size }: { digest: Digest; size: number },
   signal?: AbortSignal,

@@ -3,7 +3,7 @@ import { Digest } from './digest.ts';
 import { isMediaType, mediaTypeEssence } from './media-type.ts';
 
 /** Layers of an image, or children of an index. The size limit of a manifest would allow some 30,000. */
-export const MAX_DESCRIPTORS = 10_000;
+const MAX_DESCRIPTORS = 10_000;
 const MAX_URLS = 64;
 
 /** What an issue says, in `params`, of a document that must not even be passed on. */

@@ -24,11 +24,11 @@ const INDEX_TYPES: ReadonlySet<string> = new Set([MediaType.ociIndex, MediaType.
  */
 export const MANIFEST_ACCEPT: string = [...INDEX_TYPES, ...IMAGE_TYPES].join(', ');
 
-export function isImageMediaType(mediaType: string): boolean {
+function isImageMediaType(mediaType: string): boolean {
   return IMAGE_TYPES.has(mediaType);
 }
 
-export function isIndexMediaType(mediaType: string): boolean {
+function isIndexMediaType(mediaType: string): boolean {
   return INDEX_TYPES.has(mediaType);
 }
 

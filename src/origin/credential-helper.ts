@@ -4,7 +4,7 @@ import { LayerswarmError } from '../errors.ts';
 import type { Credentials } from './credentials.ts';
 
 /** Milliseconds. Helpers of clouds make a request of their own. */
-export const HELPER_TIMEOUT = 10_000;
+const HELPER_TIMEOUT = 10_000;
 const MAX_OUTPUT = 64 * 1024;
 const answer = z.object({ Username: z.string(), Secret: z.string() });
 

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { LayerswarmError } from '../errors.ts';
 import type { Clock } from './clock.ts';
 import { systemClock } from './clock.ts';
-import { askCredentialHelper, HELPER_TIMEOUT } from './credential-helper.ts';
+import { askCredentialHelper } from './credential-helper.ts';
 import { type Credentials, type CredentialsProvider, WatchedFile } from './credentials.ts';
 import { credentialKeys } from './registry-url.ts';
 
@@ -29,7 +29,6 @@ export interface DockerConfigOptions {
   readonly registry: URL;
   /** Files in the order in which they are asked; `credentialFiles()` when absent. */
   readonly files?: readonly string[];
-  readonly helperTimeoutMs?: number;
   readonly clock?: Clock;
 }
 
@@ -46,7 +45,7 @@ export function credentialFiles(env: NodeJS.ProcessEnv = process.env, home = hom
 
 /** Logins out of docker's and podman's files: auths, identity tokens, credHelpers and credsStore. The first file that knows one counts. */
 export function dockerConfigCredentials(options: DockerConfigOptions): CredentialsProvider {
-  const { registry, helperTimeoutMs = HELPER_TIMEOUT, clock = systemClock } = options;
+  const { registry, clock = systemClock } = options;
   const files = (options.files ?? credentialFiles()).map((path) => new WatchedFile(path, (text) => parseConfig(text, path)));
   const answers = new Map<string, { readonly at: number; readonly credentials: Promise<Credentials> }>();
 
@@ -54,7 +53,7 @@ export function dockerConfigCredentials(options: DockerConfigOptions): Credentia
     const key = `${name} ${server}`;
     const known = answers.get(key);
     if (known !== undefined && !fresh && clock.now() - known.at < HELPER_TTL) return known.credentials;
-    const credentials = askCredentialHelper(name, server, helperTimeoutMs);
+    const credentials = askCredentialHelper(name, server);
     answers.set(key, { at: clock.now(), credentials });
     credentials.catch(() => answers.delete(key));
     return credentials;

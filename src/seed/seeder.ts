@@ -304,7 +304,7 @@ const missingSource: ImageSource = {
  * What an image is called at the origin: of a name with another registry the repository and tag remain.
  * @throws `usage` without a name, `reference-invalid`
  */
-export function seedName(text: string | undefined, registryName: string): Reference {
+function seedName(text: string | undefined, registryName: string): Reference {
   if (text === undefined) {
     throw new LayerswarmError('usage', 'this source has no name of its own: say what to call the image with --as NAME:TAG');
   }

@@ -68,7 +68,7 @@ export async function writeState(path: string, state: FileState): Promise<void> 
 }
 
 /** Where a write that was cut short may have left something: no runtime reads it, since its name ends in none of their endings. */
-export function temporaryOf(path: string): string {
+function temporaryOf(path: string): string {
   return join(dirname(path), `.${basename(path)}.layerswarm-new`);
 }
 

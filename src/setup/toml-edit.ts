@@ -101,7 +101,7 @@ export function quoted(value: string): string {
   return JSON.stringify(value);
 }
 
-export function tomlKey(key: string): string {
+function tomlKey(key: string): string {
   return /^[A-Za-z0-9_-]+$/.test(key) ? key : quoted(key);
 }
 

@@ -47,7 +47,7 @@ export function embeddedOriginPeer(url: string): string | undefined {
 }
 
 /** How members know the origin that is embedded in the node of that peer id. */
-export function embeddedOriginUrl(peerId: string): string {
+function embeddedOriginUrl(peerId: string): string {
   return `${SCHEME}${peerId}`;
 }
 

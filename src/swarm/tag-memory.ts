@@ -38,7 +38,7 @@ export type TagLookup = (origin: string, repository: string, tag: string) => Rem
 /** Members that are asked; a mapping that was used lately is with many. */
 const MAX_ASKED = 32;
 /** A client waits for this answer, and the origin is away: what came by then is enough. */
-const DEFAULT_TIMEOUT_MS = 2000;
+const TIMEOUT_MS = 2000;
 /** Clocks of hosts differ; who is further ahead than this is not believed. */
 const MAX_SKEW_MS = 60_000;
 /** A swarm of two or three hosts would remember nothing if it took more. */
@@ -49,18 +49,12 @@ export class TagMemory {
   readonly #network: PeerNetwork;
   readonly #witnesses: () => number | undefined;
   readonly #now: () => number;
-  readonly #random: () => number;
 
   /** `witnesses`: how many members on different hosts must agree; by the size of the swarm where it is not given. */
-  constructor(
-    network: PeerNetwork,
-    lookup: TagLookup,
-    options: { witnesses?: () => number | undefined; now?: () => number; random?: () => number } = {},
-  ) {
+  constructor(network: PeerNetwork, lookup: TagLookup, options: { witnesses?: () => number | undefined; now?: () => number } = {}) {
     this.#network = network;
     this.#witnesses = options.witnesses ?? (() => undefined);
     this.#now = options.now ?? Date.now;
-    this.#random = options.random ?? Math.random;
     network.handle('get-tag', ({ origin, repository, tag }) => {
       const found = isRepositoryName(repository) && isTag(tag) ? lookup(origin, repository, tag) : undefined;
       return found === undefined ? { type: 'tag' } : { type: 'tag', digest: found.digest.toString(), checkedAt: found.checkedAt };
@@ -68,21 +62,15 @@ export class TagMemory {
   }
 
   /**
-   * What connected members remember. Waits until all that were asked have answered, and no longer than `timeoutMs`. Never throws.
+   * What connected members remember. Waits until all that were asked have answered, and no longer than two seconds. Never throws.
    */
-  async ask(
-    origin: string,
-    repository: string,
-    tag: string,
-    options: { signal?: AbortSignal; timeoutMs?: number } = {},
-  ): Promise<Testimony> {
-    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+  async ask(origin: string, repository: string, tag: string, options: { signal?: AbortSignal } = {}): Promise<Testimony> {
     const members = this.#network.peers();
     const asked = members
-      .map((peer) => ({ peer, order: this.#random() }))
+      .map((peer) => ({ peer, order: Math.random() }))
       .sort((a, b) => a.order - b.order)
       .slice(0, MAX_ASKED)
-      .map(async ({ peer }) => await this.#askOne(peer, { origin, repository, tag }, timeoutMs, options.signal));
+      .map(async ({ peer }) => await this.#askOne(peer, { origin, repository, tag }, options.signal));
     const statements = (await Promise.all(asked)).filter((statement) => statement !== undefined);
     const wanted = this.#witnesses() ?? (members.length >= MEMBERS_FOR_TWO_WITNESSES ? 2 : 1);
     return { agreed: weigh(statements, wanted), heard: statements.length, wanted };
@@ -91,7 +79,6 @@ export class TagMemory {
   async #askOne(
     peer: Peer,
     what: { origin: string; repository: string; tag: string },
-    timeoutMs: number,
     signal: AbortSignal | undefined,
   ): Promise<Statement | undefined> {
     try {
@@ -99,7 +86,7 @@ export class TagMemory {
         peer.peerId,
         { type: 'get-tag', ...what },
         'tag',
-        signal === undefined ? { timeoutMs } : { timeoutMs, signal },
+        signal === undefined ? { timeoutMs: TIMEOUT_MS } : { timeoutMs: TIMEOUT_MS, signal },
       );
       const now = this.#now();
       if (digest === undefined || checkedAt === undefined || checkedAt > now + MAX_SKEW_MS) return undefined;

@@ -97,7 +97,7 @@ export async function startRegistryNode(cleanup: Cleanup, options: RegistryNodeO
     ...(options.lazyRanges !== undefined && { lazyRanges: options.lazyRanges }),
     timing: { originTimeout: PATIENT_MS, memoryTimeout: PATIENT_MS, headStart: PATIENT_MS, manifestTimeout: PATIENT_MS, ...options.timing },
     ...(embedded === undefined ? {} : { embedded: { origin: embedded, uploadsFolder: join(folder, 'uploads') } }),
-    log: { debug: record, info: record, warn: record },
+    log: { debug: record, warn: record },
     counters,
     now,
   });

@@ -48,7 +48,7 @@ function use(maxBytes = Infinity): ReturnType<typeof limitsOf> {
     config: { limits: LIMITS },
     network: { peers: () => [], bans: () => [], strangers: 3 },
     exchange: { activity: () => ({ leases: 0, reads: 0, sending: 4, waiting: 0, coordinated: 5, bulkStrangers: 6 }) },
-    store: { stats: () => ({ blobs: 1, bytes: 7, maxBytes, partials: 0, pinnedBytes: 0 }) },
+    store: { stats: () => ({ blobs: 1, bytes: 7, maxBytes, partials: 0 }) },
     registry: { connections: 2, uploads: 1 },
     status: undefined,
   });

@@ -91,7 +91,7 @@ function warningsAbout(env: NodeJS.ProcessEnv): string[] {
 }
 
 /** `store-max-bytes` → `storeMaxBytes`, as commander does. */
-export function flagKey(flag: string): string {
+function flagKey(flag: string): string {
   return flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }
 

@@ -23,8 +23,6 @@ export interface PrefetchServiceOptions {
   /** Whether members may ask at all. */
   readonly allowed: boolean;
   readonly pull: PullImage;
-  /** Milliseconds, monotonic. */
-  readonly now?: () => number;
 }
 
 interface Job {
@@ -45,7 +43,6 @@ interface Job {
  */
 export class PrefetchService {
   readonly #options: PrefetchServiceOptions;
-  readonly #now: () => number;
   readonly #jobs = new Map<number, Job>();
   readonly #stopping = new AbortController();
   #running = new Set<Promise<void>>();
@@ -53,7 +50,6 @@ export class PrefetchService {
 
   constructor(options: PrefetchServiceOptions) {
     this.#options = options;
-    this.#now = options.now ?? (() => performance.now());
     options.network.handle('prefetch', ({ image, platforms }) => this.#ask(image, platforms));
     options.network.handle('prefetch-poll', ({ id }) => {
       const job = this.#jobs.get(id);
@@ -82,7 +78,7 @@ export class PrefetchService {
       key,
       image,
       platforms,
-      since: this.#now(),
+      since: performance.now(),
       state: 'waiting',
       endedAt: undefined,
       reason: undefined,
@@ -126,11 +122,11 @@ export class PrefetchService {
       job.state = 'failed';
       job.reason = error instanceof LayerswarmError ? error.message : 'an internal error, see the log of that node';
     }
-    job.endedAt = this.#now();
+    job.endedAt = performance.now();
   }
 
   #answer(job: Job): PrefetchState {
-    const elapsedMs = Math.max(0, Math.round((job.endedAt ?? this.#now()) - job.since));
+    const elapsedMs = Math.max(0, Math.round((job.endedAt ?? performance.now()) - job.since));
     return {
       type: 'prefetch-state',
       id: job.id,
@@ -142,7 +138,7 @@ export class PrefetchService {
   }
 
   #forgetOld(): void {
-    for (const [id, { endedAt }] of this.#jobs) if (endedAt !== undefined && endedAt < this.#now() - KEPT_MS) this.#jobs.delete(id);
+    for (const [id, { endedAt }] of this.#jobs) if (endedAt !== undefined && endedAt < performance.now() - KEPT_MS) this.#jobs.delete(id);
   }
 }
 

@@ -84,7 +84,6 @@ export async function verifyAndRepair(parts: RepairParts, run: VerifyRun): Promi
 
 export interface MendRun {
   readonly signal: AbortSignal;
-  readonly stallMs?: number;
 }
 
 /** Fetches a blob anew that turned out to be damaged as it was read, once the copy is put aside. Why it could not be; undefined when it was. */
@@ -135,7 +134,7 @@ async function fetchAgain(
   const watch = setInterval(() => {
     const { haveBytes } = pull.progress();
     if (haveBytes !== last) since = performance.now();
-    else if (performance.now() - since > (run.stallMs ?? STALL_MS))
+    else if (performance.now() - since > STALL_MS)
       stalled.abort(new LayerswarmError('unavailable', 'nobody gave it: no member holds it, or none answers'));
     last = haveBytes;
   }, 1000);

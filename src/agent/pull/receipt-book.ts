@@ -29,7 +29,6 @@ export interface ReceiptBookOptions {
 export class ReceiptBook {
   readonly #path: string;
   readonly #onWarning: (line: string) => void;
-  readonly #listeners = new Set<(receipt: Receipt) => void>();
   /** Newest first. */
   #last: Receipt[] = [];
   readonly #slowest = new BoundedMap<string, Receipt>(SLOWEST);
@@ -48,12 +47,6 @@ export class ReceiptBook {
     return book;
   }
 
-  /** Returns what takes the listener away again. */
-  onReceipt(listener: (receipt: Receipt) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-
   add(receipt: Receipt): void {
     const blobs = [...receipt.blobs].sort((a, b) => b.seconds - a.seconds).slice(0, MAX_BLOBS);
     const kept = {
@@ -66,7 +59,6 @@ export class ReceiptBook {
       .catch((error: unknown) => {
         this.#onWarning(`cannot keep the receipt of a pull: ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
       });
-    for (const listener of this.#listeners) listener(kept);
   }
 
   /** Newest first; the slowest of an image stands where it belongs in time. */

@@ -20,7 +20,7 @@ type Sums = Pick<
 >;
 
 /** The figures of a receipt, from its blobs. */
-export function sumUp(blobs: readonly ReceiptBlob[]): Sums {
+function sumUp(blobs: readonly ReceiptBlob[]): Sums {
   const sum = (value: (blob: ReceiptBlob) => number): number => blobs.reduce((total, blob) => total + value(blob), 0);
   const peers: Record<string, number> = {};
   for (const [peerId, bytes] of blobs.flatMap((blob) => Object.entries(blob.peers))) peers[peerId] = (peers[peerId] ?? 0) + bytes;

@@ -29,9 +29,6 @@ export interface SwarmWatchOptions {
   readonly own: () => WholeSummary;
   /** A pull of this node. */
   readonly ownPull: (id: string) => PullDetail;
-  /** Milliseconds: monotonic, and since the epoch. */
-  readonly now?: () => number;
-  readonly time?: () => number;
 }
 
 interface Member {
@@ -53,8 +50,6 @@ interface Member {
  */
 export class SwarmWatch implements SwarmSource, Disposable {
   readonly #options: SwarmWatchOptions;
-  readonly #now: () => number;
-  readonly #time: () => number;
   readonly #members = new Map<string, Member>();
   #images = new ImageCatalog();
   #listed: { readonly at: number; readonly version: number; readonly images: SwarmDocument['images'] } | undefined;
@@ -68,8 +63,6 @@ export class SwarmWatch implements SwarmSource, Disposable {
 
   constructor(options: SwarmWatchOptions) {
     this.#options = options;
-    this.#now = options.now ?? (() => performance.now());
-    this.#time = options.time ?? Date.now;
     this.#unsubscribe = options.network.onPeer((event, { peerId }) => {
       if (event === 'left') this.#forget(peerId);
     });
@@ -97,11 +90,11 @@ export class SwarmWatch implements SwarmSource, Disposable {
   }
 
   async asked(): Promise<void> {
-    const end = this.#now() + TIMEOUT_MS;
+    const end = performance.now() + TIMEOUT_MS;
     const stop = this.look();
     try {
       const isWaiting = (): boolean => this.#current().some(({ answer }) => answer === 'asked');
-      while (isWaiting() && this.#now() < end && !this.#stopping.signal.aborted) await delay(TURN_MS / 5);
+      while (isWaiting() && performance.now() < end && !this.#stopping.signal.aborted) await delay(TURN_MS / 5);
     } finally {
       stop();
     }
@@ -126,14 +119,14 @@ export class SwarmWatch implements SwarmSource, Disposable {
       pulls: summary.pulls,
     };
     const others = network.peers().map((peer) => this.#told(peer, this.#member(peer.peerId)));
-    return mergeSwarm({ status: document, told: [ownPart, ...others], images: this.#imageList(), now: this.#time() });
+    return mergeSwarm({ status: document, told: [ownPart, ...others], images: this.#imageList(), now: Date.now() });
   }
 
   async pull(peerId: string, id: string): Promise<SwarmPullDetail> {
     const { network, ownPull } = this.#options;
     const told =
       peerId === network.self ? ownPull(id) : await network.request(peerId, { type: 'get-pull', id }, 'pull', { timeoutMs: TIMEOUT_MS });
-    return pullDetail(peerId, { ...told, id }, this.#time());
+    return pullDetail(peerId, { ...told, id }, Date.now());
   }
 
   [Symbol.dispose](): void {
@@ -150,14 +143,14 @@ export class SwarmWatch implements SwarmSource, Disposable {
   #askSome(): void {
     const members = this.#current();
     const count = members.some(({ askedAt }) => askedAt === undefined) ? AT_ONCE_FIRST : AT_ONCE;
-    for (const member of askNext(members, count, this.#now())) void this.#ask(member);
+    for (const member of askNext(members, count, performance.now())) void this.#ask(member);
   }
 
   /** Never throws. */
   async #ask(member: Member): Promise<void> {
     const { network } = this.#options;
     member.isAsking = true;
-    member.askedAt = this.#now();
+    member.askedAt = performance.now();
     const { summary: before } = member;
     try {
       const summary = await network.request(
@@ -185,7 +178,7 @@ export class SwarmWatch implements SwarmSource, Disposable {
   }
 
   #startedAt(member: Member, { uptimeMs }: Summary): void {
-    const startedAt = this.#time() - uptimeMs;
+    const startedAt = Date.now() - uptimeMs;
     if (member.startedAt === null || Math.abs(member.startedAt - startedAt) > SAME_START_MS) member.startedAt = startedAt;
   }
 
@@ -208,7 +201,7 @@ export class SwarmWatch implements SwarmSource, Disposable {
   }
 
   #imageList(): SwarmDocument['images'] {
-    const now = this.#now();
+    const now = performance.now();
     if (this.#listed === undefined || (this.#listed.version !== this.#images.version && now - this.#listed.at >= IMAGES_MS))
       this.#listed = { at: now, version: this.#images.version, images: this.#images.list() };
     return this.#listed.images;

@@ -25,7 +25,7 @@ export interface BootOptions extends ConvertOptions {
 
 /** On every image that boot makes. */
 const BOOT_LABEL = 'io.layerswarm.boot';
-export const BOOT_TIMEOUT_MS = 120_000;
+const BOOT_TIMEOUT_MS = 120_000;
 
 export interface BootReceipt {
   readonly container: string;

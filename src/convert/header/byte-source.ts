@@ -13,7 +13,7 @@ export interface ByteSource {
 }
 
 /** The most that is ever asked for at once; a length that comes from a hostile header is checked against it. */
-export const MAX_READ_BYTES = 32 * 1024 * 1024;
+const MAX_READ_BYTES = 32 * 1024 * 1024;
 
 export class FileSource implements ByteSource, Disposable {
   readonly size: number;

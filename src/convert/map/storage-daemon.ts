@@ -33,10 +33,6 @@ export class StorageDaemon {
     return self;
   }
 
-  get pid(): number {
-    return this.#daemon.pid;
-  }
-
   /** Opens a disk image read-only. Returns the node's name and its size in bytes: qemu's own, since a VHD is padded to whole cylinders. */
   async open(node: Record<string, unknown>): Promise<{ node: string; size: number }> {
     const name = `base${this.#nodes++}`;

@@ -64,6 +64,8 @@ export class GuestMounter implements Mounter {
 }
 
 /** Whether the host has a kernel that libguestfs can start in a virtual machine: a container often has none. */
-export function hasGuestKernel(boot = '/boot'): boolean {
-  return process.env['SUPERMIN_KERNEL'] !== undefined || (existsSync(boot) && readdirSync(boot).some((name) => name.startsWith('vmlinuz')));
+export function hasGuestKernel(): boolean {
+  return (
+    process.env['SUPERMIN_KERNEL'] !== undefined || (existsSync('/boot') && readdirSync('/boot').some((name) => name.startsWith('vmlinuz')))
+  );
 }

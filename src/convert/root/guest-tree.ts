@@ -33,10 +33,6 @@ export class GuestTree {
     this.#mounts.push({ at: '/', folder: root, made });
   }
 
-  get mounts(): readonly GuestMount[] {
-    return this.#mounts;
-  }
-
   /** @param at as `resolve` gave it */
   add(at: string, folder: string, made = false): void {
     this.#mounts.push({ at, folder, made });

@@ -32,7 +32,6 @@ export interface StreamedBody {
 /** Where the endpoint writes lines for the operator. They never hold a secret: no header and no query is logged. */
 export interface RegistryLog {
   debug(message: string, fields?: LogFields): void;
-  info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
 }
 

@@ -2,13 +2,13 @@ import type { IncomingMessage } from 'node:http';
 import { LayerswarmError } from '../../errors.ts';
 
 /** A client that sends nothing for this long is taken for dead. */
-export const UPLOAD_STALL_MS = 60_000;
+const UPLOAD_STALL_MS = 60_000;
 
 /** The body of a request. @throws LayerswarmError `timeout` when the client falls silent, `aborted` when it goes away before the end */
-export async function* readBody(request: IncomingMessage, stallMs: number = UPLOAD_STALL_MS): AsyncGenerator<Buffer> {
+export async function* readBody(request: IncomingMessage): AsyncGenerator<Buffer> {
   const timer = setTimeout(
-    () => request.destroy(new LayerswarmError('timeout', `the client sent nothing for ${stallMs / 1000} s`)),
-    stallMs,
+    () => request.destroy(new LayerswarmError('timeout', `the client sent nothing for ${UPLOAD_STALL_MS / 1000} s`)),
+    UPLOAD_STALL_MS,
   );
   try {
     // a consumer that stops early must still be able to answer on this connection

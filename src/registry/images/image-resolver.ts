@@ -42,7 +42,7 @@ export interface ImageTiming {
   readonly manifestTimeout: number;
 }
 
-export const DEFAULT_TIMING: ImageTiming = {
+const DEFAULT_TIMING: ImageTiming = {
   tagTtl: 30_000,
   tagMaxStale: 7 * 24 * 3_600_000,
   accessTtl: 300_000,

@@ -51,7 +51,7 @@ export async function getManifest(context: PullContext, request: RegistryRequest
 }
 
 /** RFC 7234 §5.5: 299 is a miscellaneous persistent warning, which clients may show. */
-export function staleWarning({ checkedAt, witnesses }: Pick<Extract<ResolvedTag, { kind: 'stale' }>, 'checkedAt' | 'witnesses'>): string {
+function staleWarning({ checkedAt, witnesses }: Pick<Extract<ResolvedTag, { kind: 'stale' }>, 'checkedAt' | 'witnesses'>): string {
   const at = new Date(checkedAt).toISOString();
   if (witnesses === undefined) return `299 layerswarm "the origin is away; this is what it said to this node at ${at}"`;
   const named = witnesses.slice(0, MAX_NAMED).join(', ');

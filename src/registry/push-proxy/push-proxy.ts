@@ -31,8 +31,6 @@ export interface PushProxyOptions {
   readonly onTag: (repository: string, tag: string) => void;
   readonly log: RegistryLog;
   readonly observer: EndpointObserver;
-  /** Milliseconds since the epoch. */
-  readonly now?: () => number;
 }
 
 /**
@@ -47,13 +45,12 @@ export class PushProxy {
 
   constructor(options: PushProxyOptions) {
     this.#options = options;
-    const now = options.now ?? Date.now;
     this.#uploads = new UploadSessions({
       folder: options.uploadsFolder,
-      now,
+      now: Date.now,
       ...(options.makeRoom === undefined ? {} : { makeRoom: options.makeRoom }),
     });
-    this.#witness = new PushWitness({ ...options, uploads: this.#uploads, now });
+    this.#witness = new PushWitness({ ...options, uploads: this.#uploads, now: Date.now });
     this.#endpoint = new HttpEndpoint({
       listen: options.listen,
       hostNames: options.hostNames ?? [],

@@ -7,6 +7,7 @@ import { OciError } from '../http-error.ts';
 import { type MakeRoom, UploadSession } from './upload-session.ts';
 
 export const MAX_SESSIONS = 256;
+/** After which an upload that nobody goes on with is forgotten. */
 const MAX_IDLE_MS = 3_600_000;
 const SWEEP_MS = 60_000;
 const SESSION_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
@@ -18,8 +19,6 @@ export interface UploadSessionsOptions {
   /** Keeps the disk from being filled to its last byte; without it nothing is asked. */
   readonly makeRoom?: MakeRoom;
   readonly maxSessions?: number;
-  /** Milliseconds after which an upload that nobody goes on with is forgotten. */
-  readonly maxIdleMs?: number;
 }
 
 /** Unfinished uploads: limited in number, and forgotten when nobody comes back for them. */
@@ -59,10 +58,6 @@ export class UploadSessions {
     await Promise.all([...this.#sessions.values()].map((session) => session.close()));
   }
 
-  get size(): number {
-    return this.#sessions.size;
-  }
-
   /** @throws OciError 429 when too many are open */
   async create(repository: string): Promise<UploadSession> {
     const { folder, now, makeRoom, maxSessions = MAX_SESSIONS } = this.#options;
@@ -90,8 +85,7 @@ export class UploadSessions {
 
   /** Forgets uploads that have been idle for too long. */
   async sweep(): Promise<void> {
-    const { maxIdleMs = MAX_IDLE_MS } = this.#options;
-    const idle = [...this.#sessions.values()].filter((session) => session.idleMs > maxIdleMs);
+    const idle = [...this.#sessions.values()].filter((session) => session.idleMs > MAX_IDLE_MS);
     await Promise.all(idle.map((session) => session.close()));
   }
 }

@@ -61,11 +61,6 @@ export class ArchiveFiles implements SourceFiles {
     }
   }
 
-  /** Paths of its regular files and links. */
-  paths(): Iterable<string> {
-    return this.#entries.keys();
-  }
-
   size(path: string): Promise<number | undefined> {
     return Promise.resolve(this.#find(path)?.size);
   }

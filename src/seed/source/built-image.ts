@@ -6,7 +6,7 @@ import { type RawManifest, rawManifest } from '../../oci/manifest.ts';
 import { MediaType } from '../../oci/media-type.ts';
 
 /** An OCI manifest over a config and layers: always the same bytes for the same parts, so that an image keeps its digest. */
-export function buildManifest(config: Buffer, layers: readonly Descriptor[], annotations?: Readonly<Record<string, string>>): RawManifest {
+export function buildManifest(config: Buffer, layers: readonly Descriptor[]): RawManifest {
   const plain = ({ mediaType, digest, size }: Descriptor): object => ({ mediaType, digest: digest.toString(), size });
   return rawManifest(
     Buffer.from(
@@ -15,7 +15,6 @@ export function buildManifest(config: Buffer, layers: readonly Descriptor[], ann
         mediaType: MediaType.ociManifest,
         config: plain({ mediaType: MediaType.ociConfig, digest: Digest.of(config), size: config.length }),
         layers: layers.map(plain),
-        ...(annotations === undefined ? {} : { annotations }),
       }),
     ),
   ).raw;

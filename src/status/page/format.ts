@@ -51,8 +51,8 @@ export function ago(time: number, now: number): string {
 }
 
 /** `1 node`, `3 nodes`, `12 347 nodes` */
-export function count(number: number, one: string, many = `${one}s`): string {
-  return `${String(number).replace(/\B(?=(\d{3})+$)/g, NBSP)}${NBSP}${number === 1 ? one : many}`;
+export function count(number: number, one: string): string {
+  return `${String(number).replace(/\B(?=(\d{3})+$)/g, NBSP)}${NBSP}${one}${number === 1 ? '' : 's'}`;
 }
 
 /** Enough of a digest to tell it from others. */

@@ -44,6 +44,11 @@ export class BlobCatalog {
     this.#metadata = metadata;
   }
 
+  /** How many blobs there are. */
+  get count(): number {
+    return this.#records.size;
+  }
+
   /** Sum of all sizes. */
   get bytes(): number {
     return this.#bytes;

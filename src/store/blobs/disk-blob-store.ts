@@ -24,7 +24,6 @@ export interface BlobStoreStats {
   /** Infinity without a limit. */
   readonly maxBytes: number;
   readonly partials: number;
-  readonly pinnedBytes: number;
 }
 
 interface Parts {
@@ -218,14 +217,7 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
 
   stats(): BlobStoreStats {
     const { catalog, limits } = this.#parts;
-    const pinned = this.#parts.pinned();
-    let blobs = 0;
-    let pinnedBytes = 0;
-    for (const record of catalog.all()) {
-      blobs++;
-      if (pinned.has(record.digest.toString())) pinnedBytes += record.size;
-    }
-    return { blobs, bytes: catalog.bytes, maxBytes: limits.maxBytes, partials: [...this.partials()].length, pinnedBytes };
+    return { blobs: catalog.count, bytes: catalog.bytes, maxBytes: limits.maxBytes, partials: [...this.partials()].length };
   }
 
   async close(): Promise<void> {

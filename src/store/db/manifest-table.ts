@@ -17,7 +17,7 @@ export function insertRepositoryManifest(metadata: Metadata, repository: string,
   metadata.statement('INSERT OR IGNORE INTO repository_manifests VALUES (?, ?)').run(repository, manifest);
 }
 
-/** A digest from a column; rows are only written from digests. */
-export function digestColumn(row: Record<string, unknown>, column = 'digest'): Digest {
-  return Digest.parse(String(row[column]));
+/** The digest of a row; rows are only written from digests. */
+export function digestColumn(row: Record<string, unknown>): Digest {
+  return Digest.parse(String(row['digest']));
 }

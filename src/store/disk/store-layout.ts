@@ -8,7 +8,7 @@ import { keepFile, replaceFile } from './durable-file.ts';
 import { isMissing, storeError } from '../store-error.ts';
 
 /** Version of everything on disk; a program refuses a folder with a greater one and leaves it as it is. */
-export const STORE_FORMAT = 1;
+const STORE_FORMAT = 1;
 
 export const ALGORITHMS: readonly DigestAlgorithm[] = ['sha256', 'sha512'];
 

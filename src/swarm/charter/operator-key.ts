@@ -5,7 +5,7 @@ import { makeSecretFile } from '../network/state-file.ts';
 
 /** A file of an operator's key: this line with the swarm's name, and the seed of an Ed25519 key (RFC 8032) in base64url. */
 const HEADER = 'layerswarm-operator-key-1';
-export const SWARM_NAME = /^[A-Za-z0-9._-]{1,64}$/;
+const SWARM_NAME = /^[A-Za-z0-9._-]{1,64}$/;
 const PUBLIC_KEY = /^([A-Za-z0-9._-]{1,64}):([A-Za-z0-9_-]{43})$/;
 /** PKCS #8 of an Ed25519 key, up to its 32 bytes: RFC 8410. */
 const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');

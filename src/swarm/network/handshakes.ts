@@ -2,8 +2,7 @@ import type { ConnectionEncrypter, MultiaddrConnection, Transport, Upgrader } fr
 import { parseTcpAddress } from './address.ts';
 
 /** `other_key`: the peer holds another swarm key, or none. `broken`: anything else, such as a port scan. */
-export const HANDSHAKE_FAILURES = ['other_key', 'broken'] as const;
-export type HandshakeFailure = (typeof HANDSHAKE_FAILURES)[number];
+type HandshakeFailure = 'other_key' | 'broken';
 
 /** A host that was met with another swarm key. */
 export interface Stranger {

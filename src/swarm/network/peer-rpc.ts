@@ -7,7 +7,7 @@ import type { MessageHandlers } from './handlers.ts';
 import type { Peer } from './network.ts';
 
 /** For one round trip and a little work on the other side. Who asks for more than that gives a time of its own. */
-export const DEFAULT_REQUEST_TIMEOUT_MS = 10_000;
+const DEFAULT_REQUEST_TIMEOUT_MS = 10_000;
 
 /** However long a handler takes, its slot is free again after this. */
 const HANDLER_TIMEOUT_MS = 120_000;

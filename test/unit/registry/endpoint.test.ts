@@ -43,7 +43,7 @@ async function start(
         ...(deadlineMs === undefined ? {} : { deadlineMs }),
       },
     ],
-    log: { debug: () => undefined, info: () => undefined, warn: () => undefined },
+    log: { debug: () => undefined, warn: () => undefined },
     observer: {
       answered: () => undefined,
       sentToClient: (bytes) => void (sentBytes += bytes),
@@ -147,7 +147,7 @@ test('a port that is taken is named', async (t) => {
   const endpoint = new HttpEndpoint({
     listen: { host: '127.0.0.1', port },
     routes: [],
-    log: { debug: () => undefined, info: () => undefined, warn: () => undefined },
+    log: { debug: () => undefined, warn: () => undefined },
     observer: { answered: () => undefined, sentToClient: () => undefined, cut: () => undefined, refused: () => undefined },
   });
   const error = await t.throwsAsync(endpoint.start());

@@ -59,7 +59,7 @@ async function startProxy(
     isExcluded: options.isExcluded ?? (() => false),
     uploadsFolder: join(folder, 'uploads'),
     onTag: (repository, tag) => void moved.push(`${repository}:${tag}`),
-    log: { debug: record, info: record, warn: record },
+    log: { debug: record, warn: record },
     observer: { answered: () => undefined, sentToClient: () => undefined, cut: () => undefined, refused: () => undefined },
   });
   await proxy.start();
