@@ -1,29 +1,17 @@
 import type { StatusDocument } from '../../status/status-document.ts';
-import type {
-  AboutHour,
-  SwarmDocument,
-  SwarmFlow,
-  SwarmJob,
-  SwarmNode,
-  SwarmPull,
-  SwarmPullDetail,
-  SwarmRegistry,
-  SwarmTransfer,
-  SwarmTrouble,
-} from '../../status/swarm-document.ts';
+import type { SwarmDocument, SwarmFlow, SwarmJob, SwarmNode, SwarmPull, SwarmTransfer, SwarmTrouble } from '../../status/swarm-document.ts';
+import { mergeHours } from './merge-hours.ts';
+import { mergeRegistries } from './merge-registries.ts';
 import { plausible, shown } from './shown.ts';
-import type { PullDetail, Summary } from './summary.ts';
+import { shownPull, shownStrip } from './shown-pull.ts';
+import type { Summary } from './summary.ts';
 
 const MAX_PULLS = 50;
 const MAX_FLOWS = 200;
 const MAX_TRANSFERS = 60;
 const MAX_TROUBLES = 100;
 const MAX_JOBS = 20;
-const MAX_REGISTRIES = 64;
-const MINUTES = 60;
 const DAY_SECONDS = 86_400;
-/** Clocks of members that are further apart than this are not compared. */
-const CLOSE_MINUTES = 2;
 
 /** A node of the swarm and what it told, itself or this node. */
 export interface Told {
@@ -119,50 +107,6 @@ export function mergeSwarm({ status, told, images, now }: MergeOptions): SwarmDo
   };
 }
 
-/** Pure: a member's answer, or this node's own, as the page has it. */
-export function pullDetail(peerId: string, pull: PullDetail, now: number): SwarmPullDetail {
-  return {
-    ...pullOf(peerId, pull, now),
-    digest: shown(pull.digest),
-    error: pull.error === undefined ? null : shown(pull.error),
-    startedAt: pull.startedAt,
-    firstByteSeconds: pull.firstByteMs === undefined ? null : pull.firstByteMs / 1000,
-    waitedSeconds: pull.waitedMs / 1000,
-    verifySeconds: pull.verifyMs / 1000,
-    stalls: pull.stalls,
-    retries: pull.retries,
-    verified: pull.verified,
-    stale: pull.stale,
-    sources: pull.sources.map(({ source, name, bytes }) => ({ source: shown(source), name: shown(name ?? ''), bytes })),
-    phases: pull.phases.map(({ name, elapsedMs }) => ({ name: shown(name), seconds: elapsedMs / 1000 })),
-    blobs: pull.blobs.map(({ blob, elapsedMs, waitedMs, strip = [], ...rest }) => ({
-      digest: blob,
-      strip: known(strip, pull.sources),
-      seconds: elapsedMs / 1000,
-      waitedSeconds: waitedMs / 1000,
-      ...rest,
-    })),
-    blobCount: pull.blobCount,
-  };
-}
-
-/** Pure: minutes of all on top of each other; those of a member whose clock is far off count as if it were right. */
-export function mergeHours(hours: readonly Summary['hour'][]): AboutHour {
-  const minute = hours[0]?.minute ?? 0;
-  const totals = { origin: Array.from({ length: MINUTES }, () => 0), peers: Array.from({ length: MINUTES }, () => 0) };
-  for (const hour of hours) {
-    const behind = minute - hour.minute;
-    const shift = Math.abs(behind) <= CLOSE_MINUTES ? behind : 0;
-    for (const kind of ['origin', 'peers'] as const) {
-      const [minutes, sums] = [hour[kind], totals[kind]];
-      const start = MINUTES - minutes.length - shift;
-      for (let index = Math.max(0, -start); index < minutes.length && start + index < MINUTES; index++)
-        sums[start + index]! += plausible(minutes[index]!, 60);
-    }
-  }
-  return { minute, ...totals };
-}
-
 function nodeOf({ node, answer, startedAt, images, summary }: Told): SwarmNode {
   return {
     ...node,
@@ -208,53 +152,14 @@ function transfersOf({ node: { peerId }, summary: { transfers } }: Named): Swarm
     haveBytes,
     bytesPerSecond: plausible(bytesPerSecond, 1),
     sources: sources.map(({ source, bytes }) => ({ source: shown(source), bytes })),
-    strip: known(strip, sources),
+    strip: shownStrip(strip, sources),
   }));
-}
-
-/** A strip without sources that are not listed. */
-function known(strip: readonly number[], sources: readonly unknown[]): number[] {
-  return strip.map((index) => (index < sources.length ? index : -3));
 }
 
 /** Of thousands only the last are looked at closely. */
 function lastPulls(told: readonly Told[], now: number): SwarmPull[] {
   const all = told.flatMap(({ node: { peerId }, pulls }) => pulls.map((pull) => ({ peerId, pull })));
-  return mostOf(all, MAX_PULLS, ({ pull }) => Math.min(pull.finishedAt, now)).map(({ peerId, pull }) => pullOf(peerId, pull, now));
-}
-
-function pullOf(
-  node: string,
-  {
-    id,
-    client,
-    result,
-    reference,
-    verdict,
-    finishedAt,
-    elapsedMs,
-    bytes,
-    fromStoreBytes,
-    fromOriginBytes,
-    fromPeersBytes,
-  }: NonNullable<Summary['pulls']>[number],
-  now: number,
-): SwarmPull {
-  // nothing has ended yet that ends later, whatever a member's clock says
-  return {
-    node,
-    id,
-    client: shown(client),
-    result,
-    reference: shown(reference),
-    verdict: shown(verdict),
-    finishedAt: Math.min(finishedAt, now),
-    seconds: elapsedMs / 1000,
-    bytes,
-    fromStoreBytes,
-    fromOriginBytes,
-    fromPeersBytes,
-  };
+  return mostOf(all, MAX_PULLS, ({ pull }) => Math.min(pull.finishedAt, now)).map(({ peerId, pull }) => shownPull(peerId, pull, now));
 }
 
 function troublesOf(node: string, { troubles, bans }: Summary): SwarmTrouble[] {
@@ -301,33 +206,6 @@ function jobOf(
 
 function rankOf({ state, startedAt }: SwarmJob): number {
   return startedAt + (state === 'running' ? Number.MAX_SAFE_INTEGER / 2 : 0);
-}
-
-/** This node's, and what others have beside those. */
-function mergeRegistries({ registries, origin }: MergeOptions['status'], summaries: readonly Summary[]): Record<string, SwarmRegistry> {
-  const merged = new Map<string, SwarmRegistry>(
-    registries.map(({ name, kind, url, state, reason, bytes }) => [
-      name,
-      {
-        name,
-        kind,
-        url,
-        bytes,
-        nodes: 0,
-        failing: 0,
-        state: kind === 'origin' ? origin.state : state,
-        reason: kind === 'origin' ? origin.reason : reason,
-      },
-    ]),
-  );
-  for (const { name: told, kind, state } of summaries.flatMap(({ registries }) => registries)) {
-    const name = shown(told);
-    const known = merged.get(name);
-    if (known === undefined && merged.size >= MAX_REGISTRIES) continue;
-    const { nodes, failing, ...rest } = known ?? { name, kind, url: null, state: null, reason: null, bytes: 0, nodes: 0, failing: 0 };
-    merged.set(name, { ...rest, nodes: nodes + 1, failing: failing + (state === 'ok' || state === 'unknown' ? 0 : 1) });
-  }
-  return Object.fromEntries(merged);
 }
 
 function sum<T>(list: readonly T[], value: (item: T) => number): number {

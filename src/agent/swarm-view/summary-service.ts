@@ -2,7 +2,8 @@ import { LayerswarmError } from '../../errors.ts';
 import type { Receipt } from '../../status/receipt-document.ts';
 import type { Peer, PeerNetwork } from '../../swarm/network/network.ts';
 import { TokenBucket } from '../../swarm/network/rate-limit.ts';
-import { makePullDetail, makeSummary, newsOf, type MaySee, type PullDetail, type SummaryFacts, type WholeSummary } from './summary.ts';
+import { makePullDetail, type PullDetail } from './pull-summary.ts';
+import { makeSummary, newsOf, type MaySee, type SummaryFacts, type WholeSummary } from './summary.ts';
 
 /** However many ask, a summary is made this often. */
 const FRESH_MS = 900;

@@ -1,30 +1,27 @@
 import { createHash } from 'node:crypto';
-import type { Receipt, ReceiptBlob } from '../../status/receipt-document.ts';
+import type { Receipt } from '../../status/receipt-document.ts';
 import type { ImageStatus, StatusDocument } from '../../status/status-document.ts';
-import { CELL } from '../../swarm/exchange/core/strip.ts';
 import type { TransferStatus } from '../../swarm/swarm.ts';
 import type { MessageOf } from '../../swarm/protocol/message.ts';
 import type { Job } from './job-board.ts';
+import { clip, timeOf } from './message-values.ts';
+import { pullOf } from './pull-summary.ts';
 import type { Hour } from './traffic-history.ts';
+import { transferOf } from './transfer-summary.ts';
 
 export type Summary = MessageOf<'summary'>;
 /** With all that can be left out of an answer. */
 export type WholeSummary = Summary & { readonly images: NonNullable<Summary['images']>; readonly pulls: NonNullable<Summary['pulls']> };
-export type PullDetail = MessageOf<'pull'>;
 
 // As the schema of the message has them: one that is over them costs its sender the connection.
-const MAX_SENTENCE = 300;
 const MAX_NAME = 300;
 const MAX_TROUBLES = 16;
 const MAX_FLOWS = 24;
 const MAX_TRANSFERS = 12;
-const MAX_SOURCES = 24;
 const MAX_REGISTRIES = 32;
 const MAX_BANS = 16;
 const MAX_IMAGES = 500;
 const MAX_PULLS = 20;
-const MAX_PHASES = 8;
-const MAX_BLOBS = 24;
 
 /** Bytes a second: less than this is talk, and no blob. */
 const LEAST_FLOW = 4096;
@@ -131,159 +128,8 @@ export function newsOf({ images, pulls, ...summary }: Summary, known: Known): Su
   };
 }
 
-/** Pure: where a pull's time went, within the limits of the message. */
-export function makePullDetail(receipt: Receipt): PullDetail {
-  const {
-    digest,
-    error,
-    startedAt,
-    firstByteSeconds,
-    waitedSeconds,
-    verifySeconds,
-    fromOriginBytes,
-    peers,
-    peerNames,
-    stalls,
-    retries,
-    verified,
-    stale,
-    phases,
-    blobs,
-  } = receipt;
-  const sources = [['origin', fromOriginBytes] as const, ...Object.entries(peers)]
-    .filter(([, bytes]) => bytes > 0)
-    .sort(([, a], [, b]) => b - a)
-    .slice(0, MAX_SOURCES);
-  return {
-    type: 'pull',
-    ...pullOf(receipt),
-    digest: digest.slice(0, 140),
-    ...(error === null ? {} : { error: clip(error) }),
-    startedAt: timeOf(startedAt),
-    ...(firstByteSeconds === null ? {} : { firstByteMs: ms(firstByteSeconds) }),
-    waitedMs: ms(waitedSeconds),
-    verifyMs: ms(verifySeconds),
-    stalls,
-    retries,
-    verified,
-    stale,
-    sources: sources.map(([source, bytes]) => ({
-      source: source.slice(0, 128),
-      bytes,
-      ...(peerNames[source] === undefined ? {} : { name: clip(peerNames[source], 100) }),
-    })),
-    phases: phases.slice(0, MAX_PHASES).map(({ name, seconds }) => ({ name, elapsedMs: ms(seconds) })),
-    blobs: [...blobs]
-      .sort((a, b) => b.seconds - a.seconds)
-      .slice(0, MAX_BLOBS)
-      .map((blob) => ({
-        blob: blob.digest,
-        bytes: blob.bytes,
-        wasHere: blob.source === 'store',
-        elapsedMs: ms(blob.seconds),
-        waitedMs: ms(blob.waitedSeconds),
-        fromOriginBytes: blob.fromOriginBytes,
-        fromPeersBytes: blob.fromPeersBytes,
-        stalls: blob.stalls,
-        retries: blob.retries,
-        strip: stripOfRuns(
-          blob,
-          sources.map(([source]) => source),
-        ),
-      })),
-    blobCount: blobs.length,
-  };
-}
-
 function imageOf({ reference, digest, sizeBytes, complete }: ImageStatus): NonNullable<Summary['images']>[number] {
   return { reference, digest, size: sizeBytes, complete };
-}
-
-function pullOf({
-  id,
-  client,
-  result,
-  reference,
-  verdict,
-  finishedAt,
-  seconds,
-  bytes,
-  fromStoreBytes,
-  fromOriginBytes,
-  fromPeersBytes,
-}: Receipt): NonNullable<Summary['pulls']>[number] {
-  return {
-    id,
-    client: clip(client, 40),
-    result,
-    reference: clip(reference),
-    verdict: clip(verdict),
-    finishedAt: timeOf(finishedAt),
-    elapsedMs: ms(seconds),
-    bytes,
-    fromStoreBytes,
-    fromOriginBytes,
-    fromPeersBytes,
-  };
-}
-
-function transferOf({
-  digest,
-  repository,
-  state,
-  sizeBytes,
-  haveBytes,
-  bytesPerSecond,
-  fromOriginBytes,
-  fromPeers,
-  strip,
-}: TransferStatus): Summary['transfers'][number] {
-  const sources = [['origin', fromOriginBytes] as const, ...fromPeers]
-    .filter(([, bytes]) => bytes > 0)
-    .sort(([, a], [, b]) => b - a)
-    .slice(0, MAX_SOURCES);
-  return {
-    blob: digest.toString(),
-    repository: repository.slice(0, 255),
-    state: state as Summary['transfers'][number]['state'],
-    ...(sizeBytes === undefined ? {} : { size: sizeBytes }),
-    haveBytes,
-    bytesPerSecond,
-    sources: sources.map(([source, bytes]) => ({ source, bytes })),
-    strip:
-      strip === undefined
-        ? []
-        : stripOf(
-            strip,
-            [...fromPeers.keys()],
-            sources.map(([source]) => source),
-          ),
-  };
-}
-
-/** A blob's strip of a pull that is over, as the message has it. `listed`: the sources that the message names. */
-function stripOfRuns({ strip = [], peers }: ReceiptBlob, listed: readonly string[]): number[] {
-  const places = new Map(listed.map((source, index) => [source, index]));
-  const peerIds = Object.keys(peers);
-  return strip.flatMap(([source, parts]) => {
-    const index =
-      source === 'missing'
-        ? -1
-        : source === 'here'
-          ? -2
-          : (places.get(typeof source === 'number' ? (peerIds[source] ?? '') : source) ?? -3);
-    return Array.from({ length: parts }, () => index);
-  });
-}
-
-/** A transfer's strip, as the message has it. `listed`: the sources that the message names. */
-function stripOf(strip: Uint8Array, peers: readonly string[], listed: readonly string[]): number[] {
-  const places = new Map(listed.map((source, index) => [source, index]));
-  return Array.from(strip, (cell) => {
-    if (cell === CELL.missing) return -1;
-    if (cell === CELL.here) return -2;
-    return places.get(cell === CELL.origin ? 'origin' : (peers[cell - CELL.firstPeer] ?? '')) ?? -3;
-  });
 }
 
 /** An alias is as well as the origin is. */
@@ -300,18 +146,4 @@ function registryOf(
 
 function keyOf(content: unknown): string {
   return createHash('sha256').update(JSON.stringify(content)).digest('base64url').slice(0, 22);
-}
-
-/** Whole characters: half of one is no text that can be sent. */
-function clip(text: string, length = MAX_SENTENCE): string {
-  return (text.length <= length ? text : `${text.slice(0, length - 1)}…`).toWellFormed();
-}
-
-function ms(seconds: number): number {
-  return Math.max(0, Math.round(seconds * 1000));
-}
-
-function timeOf(iso: string): number {
-  const time = Date.parse(iso);
-  return Number.isNaN(time) ? 0 : Math.max(0, time);
 }

@@ -6,8 +6,10 @@ import type { SwarmSource } from '../../status/swarm-source.ts';
 import type { Peer, PeerNetwork } from '../../swarm/network/network.ts';
 import { askNext } from './ask-next.ts';
 import { ImageCatalog } from './image-catalog.ts';
-import { mergeSwarm, pullDetail, type Told } from './merge.ts';
-import type { PullDetail, Summary, WholeSummary } from './summary.ts';
+import { mergeSwarm, type Told } from './merge.ts';
+import type { PullDetail } from './pull-summary.ts';
+import { pullDetail } from './shown-pull.ts';
+import type { Summary, WholeSummary } from './summary.ts';
 
 /** Whether somebody is due is looked at this often, and so many are asked at once: of a few hundred members each three times a minute. */
 const TURN_MS = 250;

@@ -1,6 +1,7 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { makePullDetail, makeSummary, newsOf, type MaySee, type SummaryFacts } from '../../../../src/agent/swarm-view/summary.ts';
+import { makePullDetail } from '../../../../src/agent/swarm-view/pull-summary.ts';
+import { makeSummary, newsOf, type MaySee, type SummaryFacts } from '../../../../src/agent/swarm-view/summary.ts';
 import { Digest } from '../../../../src/oci/digest.ts';
 import type { Receipt } from '../../../../src/status/receipt-document.ts';
 import { CELL } from '../../../../src/swarm/exchange/core/strip.ts';

@@ -1,7 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { askNext } from '../../../../src/agent/swarm-view/ask-next.ts';
 import { ImageCatalog } from '../../../../src/agent/swarm-view/image-catalog.ts';
-import { mergeHours } from '../../../../src/agent/swarm-view/merge.ts';
 import { shown } from '../../../../src/agent/swarm-view/shown.ts';
 import { makeSummary, type Summary, type SummaryFacts } from '../../../../src/agent/swarm-view/summary.ts';
 import { SummaryService } from '../../../../src/agent/swarm-view/summary-service.ts';
@@ -254,14 +253,4 @@ test('images are counted by who holds them, and one member cannot crowd out what
     Object.values(catalog.list()).map(({ lacksNodes }) => lacksNodes),
     [[2]],
   );
-});
-
-test('hours of clocks that differ a little lie on top of each other', (t) => {
-  const hour = mergeHours([
-    { minute: 100, origin: [1, 2], peers: [0, 0] },
-    { minute: 99, origin: [10], peers: [5] },
-    { minute: 7000, origin: [100], peers: [0] },
-  ]);
-  t.deepEqual(hour.origin.slice(-2), [11, 102]);
-  t.deepEqual(hour.peers.slice(-2), [5, 0]);
 });
