@@ -1,6 +1,6 @@
 /** `layerswarm/registry-client`: reads from and pushes to one OCI registry. */
 import type { Origin } from '../origin/origin.ts';
-import type { RegistryOptions } from '../origin/registry-http.ts';
+import type { RegistryOptions } from '../origin/registry-options.ts';
 import { RegistryOrigin } from '../origin/registry-origin.ts';
 import type { RegistryWriter } from '../origin/registry-writer.ts';
 

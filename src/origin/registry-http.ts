@@ -5,56 +5,20 @@ import { type Access, Authenticator } from './auth.ts';
 import type { BlobHttp } from './blob-reader.ts';
 import { ByteRate, newRate, type RateState } from './budget.ts';
 import { type Clock, systemClock } from './clock.ts';
-import type { CredentialsProvider } from './credentials.ts';
 import { dockerConfigCredentials } from './docker-config.ts';
 import { admittedBy, checkHost, type Admits } from './guarded-lookup.ts';
 import { Health } from './health.ts';
 import { abortedError, AttemptFailed, type Failure, statusFailure, transportFailure } from './origin-error.ts';
 import { OtherRegistries, repositoryAt } from './other-registries.ts';
 import { isRedirect, LocationCache, MAX_REDIRECTS, redirectTarget } from './redirect.ts';
+import { DEFAULT_TIMEOUTS, type RegistryOptions, type Timeouts } from './registry-options.ts';
 import { RegistryPlace } from './registry-place.ts';
 import { isRead, type RegistryRequest, withControlTimeout } from './registry-request.ts';
 import { parseRegistryUrl } from './registry-url.ts';
 import { DEFAULT_RETRY, parseRetryAfter, type RetryPolicy, withRetry } from './retry.ts';
-import { type ConnectionOptions, makeDispatchers, type Dispatchers, type TlsOptions } from './tls.ts';
+import { type ConnectionOptions, makeDispatchers, type Dispatchers } from './tls.ts';
 import { type Answer, exchange, type Transport } from './transport.ts';
 
-export interface RegistryOptions extends TlsOptions {
-  /** `https://registry.example:5000`; `http://…` talks without TLS. */
-  readonly url: string;
-  /** docker's and podman's credential files when absent. */
-  readonly credentials?: CredentialsProvider | undefined;
-  /** Logins of other registries that this one redirects to; those of the same files when absent. */
-  readonly credentialsFor?: ((registry: URL) => CredentialsProvider) | undefined;
-  readonly timeouts?: Partial<Timeouts> | undefined;
-  readonly retry?: Partial<RetryPolicy> | undefined;
-  /** Blob bodies read at a time. */
-  readonly maxConnections?: number | undefined;
-  /** Of blob bodies; 0 or absent: no limit. */
-  readonly bytesPerSecond?: number | undefined;
-  /** A limit that others share; beside `bytesPerSecond`. */
-  readonly sharedRate?: Pick<ByteRate, 'take'> | undefined;
-  /** Whether requests fail at once for a while after several outages in a row; true unless given. */
-  readonly failFast?: boolean | undefined;
-  /** By this host's configuration, rather than by members; true unless given. */
-  readonly isNamed?: boolean | undefined;
-  /** Connections to use instead of own ones; whoever made them closes them. */
-  readonly dispatchers?: Dispatchers | undefined;
-  /** Hosts on loopback or link-local addresses that it may redirect to, or have its token service on. Where it is on loopback itself, so may they be. */
-  readonly redirects?: readonly string[] | undefined;
-  readonly clock?: Clock | undefined;
-}
-
-/** Milliseconds. */
-export interface Timeouts {
-  readonly connectMs: number;
-  /** From a request to the first byte of its answer. */
-  readonly headersMs: number;
-  /** Without a byte of a body. */
-  readonly stallMs: number;
-}
-
-export const DEFAULT_TIMEOUTS: Timeouts = { connectMs: 5_000, headersMs: 10_000, stallMs: 15_000 };
 const DEFAULT_CONNECTIONS = 16;
 /** Small requests have connections of their own, so that a tag is not waited for behind blobs. */
 const CONTROL_CONNECTIONS = 16;

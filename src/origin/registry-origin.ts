@@ -1,32 +1,24 @@
-import { z } from 'zod';
 import { errorCode, LayerswarmError } from '../errors.ts';
 import { Digest } from '../oci/digest.ts';
-import { MAX_MANIFEST_BYTES, parseManifest, type RawManifest, rawManifest } from '../oci/manifest.ts';
-import { MANIFEST_ACCEPT, MediaType, mediaTypeEssence } from '../oci/media-type.ts';
-import { checkRepositoryName, checkTag, isRepositoryName, isTag } from '../oci/name.ts';
-import type { Access } from './auth.ts';
+import { MAX_MANIFEST_BYTES, type RawManifest, rawManifest } from '../oci/manifest.ts';
+import { MANIFEST_ACCEPT, mediaTypeEssence } from '../oci/media-type.ts';
+import { checkRepositoryName, checkTag } from '../oci/name.ts';
 import { BlobReader, parseContentRange } from './blob-reader.ts';
-import { nextPage } from './link-header.ts';
 import type { BlobRange, Origin, OriginHealth } from './origin.ts';
-import { RegistryHttp, type RegistryOptions } from './registry-http.ts';
+import { RegistryHttp } from './registry-http.ts';
+import { listReferrers, listRepositories, listTags } from './registry-lists.ts';
+import type { RegistryOptions } from './registry-options.ts';
+import { pullAccess } from './registry-request.ts';
 import { RegistryUploads } from './registry-uploads.ts';
 import { remoteReads, type RemoteReads } from './remote-reads.ts';
 import type { RegistryWriter } from './registry-writer.ts';
 import { type Answer, requireIdentity } from './transport.ts';
 
-const TAGS_A_PAGE = 1_000;
-const MAX_PAGES = 1_000;
-// a registry that does not paginate sends everything at once
-const MAX_TAGS_BODY = 32 * 1024 * 1024;
-const MAX_REFERRERS_BODY = MAX_MANIFEST_BYTES;
 /** Milliseconds. */
 const PROBE_TIMEOUT = 5_000;
 
 /** Registries say any of these to HEAD where GET is answered: only that decides. */
 const HEAD_FAILED = [400, 403, 404, 405, 406, 410, 500, 501] as const;
-
-const tagList = z.object({ tags: z.array(z.string()).nullish() });
-const catalog = z.object({ repositories: z.array(z.string()).nullish() });
 
 /** An OCI registry over HTTP(S) as the origin. Nothing that it says is believed before its digest agrees, except what a tag means. */
 export class RegistryOrigin implements Origin {
@@ -86,7 +78,7 @@ export class RegistryOrigin implements Origin {
 
   async blobSize(repository: string, digest: Digest, signal?: AbortSignal): Promise<number> {
     const what = `the size of ${digest.toString()} in ${repository}`;
-    const request = { what, target: blobPath(repository, digest), access: pull(repository), signal };
+    const request = { what, target: blobPath(repository, digest), access: pullAccess(repository), signal };
     try {
       const answer = await this.#http.send({ ...request, method: 'HEAD', accept: [200] });
       answer.discard();
@@ -118,71 +110,17 @@ export class RegistryOrigin implements Origin {
     this.#http.countBytes(bytes);
   }
 
-  async tags(repository: string, signal?: AbortSignal): Promise<string[]> {
-    const tags = new Set<string>();
-    const first = `/v2/${checkRepositoryName(repository)}/tags/list?n=${TAGS_A_PAGE}`;
-    await this.#pages(`the tag list of ${repository}`, first, pull(repository), signal, async (answer) => {
-      const parsed = tagList.safeParse(parseJson(await answer.bytes(MAX_TAGS_BODY)));
-      if (!parsed.success)
-        throw new LayerswarmError('unsupported', `${this.#http.url.host} answered something other than a tag list of ${repository}`);
-      for (const tag of parsed.data.tags ?? []) if (isTag(tag)) tags.add(tag);
-    });
-    return [...tags].sort();
+  tags(repository: string, signal?: AbortSignal): Promise<string[]> {
+    return listTags(this.#http, repository, signal);
   }
 
   /** All repositories, where the registry lists them to this login (`/v2/_catalog` of distribution); undefined elsewhere. */
-  async repositories(signal?: AbortSignal): Promise<string[] | undefined> {
-    const { prefix } = this.#http.place;
-    const names = new Set<string>();
-    try {
-      await this.#pages(
-        'the list of repositories',
-        `/v2/_catalog?n=${TAGS_A_PAGE}`,
-        { scopes: ['registry:catalog:*'] },
-        signal,
-        async (answer) => {
-          const parsed = catalog.safeParse(parseJson(await answer.bytes(MAX_TAGS_BODY)));
-          if (!parsed.success)
-            throw new LayerswarmError('unsupported', `${this.#http.url.host} answered something other than a list of repositories`);
-          for (const full of parsed.data.repositories ?? []) {
-            const name = full.startsWith(prefix) ? full.slice(prefix.length) : '';
-            if (isRepositoryName(name)) names.add(name);
-          }
-        },
-      );
-    } catch (error) {
-      if (['unsupported', 'not-found', 'origin-denied', 'origin-unauthorized'].includes(errorCode(error))) return undefined;
-      throw error;
-    }
-    return [...names].sort();
+  repositories(signal?: AbortSignal): Promise<string[] | undefined> {
+    return listRepositories(this.#http, signal);
   }
 
-  async referrers(repository: string, subject: Digest, artifactType?: string, signal?: AbortSignal): Promise<Buffer | undefined> {
-    const query = artifactType === undefined ? '' : `?artifactType=${encodeURIComponent(artifactType)}`;
-    const first = `/v2/${checkRepositoryName(repository)}/referrers/${subject.toString()}${query}`;
-    const pages: { bytes: Buffer; filtered: boolean }[] = [];
-    let supported = true;
-    await this.#pages(
-      `the referrers of ${subject.toString()} in ${repository}`,
-      first,
-      pull(repository),
-      signal,
-      async (answer) => {
-        supported &&= answer.status === 200 && mediaTypeEssence(answer.header('content-type')) === MediaType.ociIndex;
-        if (supported)
-          pages.push({
-            bytes: await answer.bytes(MAX_REFERRERS_BODY),
-            filtered: /\bartifactType\b/.test(answer.header('oci-filters-applied') ?? ''),
-          });
-      },
-      [400, 404, 405, 501],
-    );
-    if (!supported) return undefined;
-    const wanted = pages.every(({ filtered }) => filtered) ? undefined : artifactType;
-    return mergeReferrers(
-      pages.map(({ bytes }) => bytes),
-      wanted,
-    );
+  referrers(repository: string, subject: Digest, artifactType?: string, signal?: AbortSignal): Promise<Buffer | undefined> {
+    return listReferrers(this.#http, repository, subject, artifactType, signal);
   }
 
   async probe(signal?: AbortSignal): Promise<OriginHealth> {
@@ -260,7 +198,7 @@ export class RegistryOrigin implements Origin {
       what,
       method,
       target,
-      access: pull(repository),
+      access: pullAccess(repository),
       headers: { accept: MANIFEST_ACCEPT },
       accept,
       signal,
@@ -268,38 +206,10 @@ export class RegistryOrigin implements Origin {
     this.#hasServed ||= answer.status === 200;
     return answer;
   }
-
-  /** Follows `rel="next"` to the end. */
-  async #pages(
-    what: string,
-    first: string,
-    access: Access,
-    signal: AbortSignal | undefined,
-    read: (answer: Answer) => Promise<void>,
-    alsoAccept: readonly number[] = [],
-  ): Promise<void> {
-    let target: string | URL | undefined = first;
-    for (let page = 1; target !== undefined; page++) {
-      if (page > MAX_PAGES) throw new LayerswarmError('too-large', `${what} has more than ${MAX_PAGES} pages`);
-      const answer: Answer = await this.#http.send({ what, method: 'GET', target, access, accept: [200, ...alsoAccept], signal });
-      try {
-        await read(answer);
-      } catch (error) {
-        throw this.#http.failure(what, error, signal).error;
-      } finally {
-        answer.discard();
-      }
-      target = nextPage(answer.header('link'), answer.url);
-    }
-  }
 }
 
 function blobPath(repository: string, digest: Digest): string {
   return `/v2/${checkRepositoryName(repository)}/blobs/${digest.toString()}`;
-}
-
-function pull(repository: string): Access {
-  return { scopes: [`repository:${repository}:pull`], repository };
 }
 
 function schemaOne(what: string): LayerswarmError {
@@ -307,34 +217,6 @@ function schemaOne(what: string): LayerswarmError {
     'manifest-invalid',
     `${what} is a Docker schema 1 manifest, which is no longer supported; push the image again with a current client`,
   );
-}
-
-/** One index out of the pages; the origin's own bytes where there is one page and nothing is left to filter. Undefined when it is no index. */
-function mergeReferrers(pages: readonly Buffer[], artifactType: string | undefined): Buffer | undefined {
-  const descriptors: unknown[] = [];
-  for (const page of pages) {
-    try {
-      parseManifest(page, MediaType.ociIndex);
-    } catch (error) {
-      if (error instanceof LayerswarmError) return undefined; // callers fall back to the tag, as for a registry without the API
-      throw error;
-    }
-    descriptors.push(
-      ...(JSON.parse(page.toString('utf8')) as { manifests: { artifactType?: string }[] }).manifests.filter(
-        (descriptor) => artifactType === undefined || descriptor.artifactType === artifactType,
-      ),
-    );
-  }
-  if (pages.length === 1 && artifactType === undefined) return pages[0];
-  return Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MediaType.ociIndex, manifests: descriptors }));
-}
-
-function parseJson(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'));
-  } catch {
-    return undefined; // the schema says what was expected
-  }
 }
 
 /** How far this clock is ahead of the one that wrote `date` between `began` and `ended` (ms since the epoch). */

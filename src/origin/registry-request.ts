@@ -39,3 +39,8 @@ export function withControlTimeout({ bulk, headersTimeout, signal }: RegistryReq
   const timeout = AbortSignal.timeout(CONTROL_TIMEOUT);
   return signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
 }
+
+/** To read from a repository. */
+export function pullAccess(repository: string): Access {
+  return { scopes: [`repository:${repository}:pull`], repository };
+}

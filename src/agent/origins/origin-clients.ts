@@ -2,7 +2,7 @@ import type { Dispatcher } from 'undici';
 import { anonymous, type CredentialsProvider, passwordFileCredentials } from '../../origin/credentials.ts';
 import type { Origin } from '../../origin/origin.ts';
 import { RegistryOrigin } from '../../origin/registry-origin.ts';
-import { DEFAULT_TIMEOUTS } from '../../origin/registry-http.ts';
+import { DEFAULT_TIMEOUTS } from '../../origin/registry-options.ts';
 import { makeDispatchers } from '../../origin/tls.ts';
 import type { Bandwidth } from '../../swarm/lane/pace/bandwidth.ts';
 import type { PeerNetwork } from '../../swarm/network/network.ts';

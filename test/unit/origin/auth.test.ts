@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Digest } from '../../../src/oci/digest.ts';
 import { anonymous, type CredentialsProvider, passwordFileCredentials, staticCredentials } from '../../../src/origin/credentials.ts';
-import type { RegistryOptions } from '../../../src/origin/registry-http.ts';
+import type { RegistryOptions } from '../../../src/origin/registry-options.ts';
 import { RegistryOrigin } from '../../../src/origin/registry-origin.ts';
 import { REGISTRY_USER, startDockerRegistry } from '../../support/docker-registry.ts';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';

@@ -7,7 +7,7 @@ import { LayerswarmError } from '../../../src/errors.ts';
 import { Digest } from '../../../src/oci/digest.ts';
 import { MANIFEST_ACCEPT, MediaType } from '../../../src/oci/media-type.ts';
 import { anonymous } from '../../../src/origin/credentials.ts';
-import type { RegistryOptions } from '../../../src/origin/registry-http.ts';
+import type { RegistryOptions } from '../../../src/origin/registry-options.ts';
 import { RegistryOrigin } from '../../../src/origin/registry-origin.ts';
 import { type DockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';
 import { type FaultProxy, type SeenRequest, startFaultProxy } from '../../support/fault-proxy.ts';

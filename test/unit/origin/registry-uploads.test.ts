@@ -4,7 +4,7 @@ import { Digest } from '../../../src/oci/digest.ts';
 import { rawManifest } from '../../../src/oci/manifest.ts';
 import { MediaType } from '../../../src/oci/media-type.ts';
 import { anonymous, staticCredentials } from '../../../src/origin/credentials.ts';
-import type { RegistryOptions } from '../../../src/origin/registry-http.ts';
+import type { RegistryOptions } from '../../../src/origin/registry-options.ts';
 import { RegistryOrigin } from '../../../src/origin/registry-origin.ts';
 import { REGISTRY_USER, startDockerRegistry } from '../../support/docker-registry.ts';
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';

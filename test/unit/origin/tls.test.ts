@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { anonymous } from '../../../src/origin/credentials.ts';
-import type { RegistryOptions } from '../../../src/origin/registry-http.ts';
+import type { RegistryOptions } from '../../../src/origin/registry-options.ts';
 import { RegistryOrigin } from '../../../src/origin/registry-origin.ts';
 import { type CertificateAuthority, makeCertificateAuthority } from '../../support/certificate.ts';
 import { type DockerRegistry, startDockerRegistry } from '../../support/docker-registry.ts';

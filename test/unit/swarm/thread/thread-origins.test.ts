@@ -4,7 +4,7 @@ import type { Digest } from '../../../../src/oci/digest.ts';
 import { anonymous, type CredentialsProvider } from '../../../../src/origin/credentials.ts';
 import type { Origin } from '../../../../src/origin/origin.ts';
 import { basicHeader } from '../../../../src/origin/token.ts';
-import type { RegistryOptions } from '../../../../src/origin/registry-http.ts';
+import type { RegistryOptions } from '../../../../src/origin/registry-options.ts';
 import { RegistryOrigin } from '../../../../src/origin/registry-origin.ts';
 import { type DockerRegistryOptions, REGISTRY_USER, startDockerRegistry } from '../../../support/docker-registry.ts';
 import { type Fault, type FaultProxy, type SeenRequest, startFaultProxy } from '../../../support/fault-proxy.ts';
