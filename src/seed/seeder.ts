@@ -2,35 +2,24 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CollectedImage, collectImage } from '../copy/collect-image.ts';
 import { type BlobCount, copyImage, type CopyReport } from '../copy/copy-image.ts';
-import type { CopyTarget } from '../copy/copy-target.ts';
 import type { ImageSource } from '../copy/image-source.ts';
 import { planCopy } from '../copy/plan-copy.ts';
-import type { SourceRegistry } from '../copy/registry-image.ts';
-import { LayerswarmError } from '../errors.ts';
 import type { Platform } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import { linkedDescriptors, parseManifest } from '../oci/manifest.ts';
-import { Reference } from '../oci/reference.ts';
+import type { Reference } from '../oci/reference.ts';
 import type { BlobStore } from '../store/blob-store.ts';
 import type { ImageStore } from '../store/images/image-store.ts';
 import { type EngineSourceOptions, findEngineImage, type Identity, type Staging } from './engine-source.ts';
-import { ImportedImage, importImage, readEither } from './import-image.ts';
+import { ImportedImage, importImage } from './import-image.ts';
 import { isPlainLayer, layersOf as layersWithDiffIds } from './image-layers.ts';
-import type { KnownImages, KnownLayer } from './known-images.ts';
-import type { LayerLookup } from './known-layers.ts';
+import type { KnownImages } from './known-images.ts';
+import { layerLookup } from './layer-lookup.ts';
+import { seedName } from './seed-name.ts';
+import type { SeedOrigin } from './seed-origin.ts';
 import { openFileSource } from './source/open-source.ts';
 import { parseSource, type SourceName } from './source/source-name.ts';
-import { readConfig, storedLayers } from './stored-layers.ts';
-
-/** Where images are seeded to: the origin of the swarm, as it is known now. */
-export interface SeedOrigin {
-  readonly registry: SourceRegistry;
-  readonly target: CopyTarget;
-  /** The registry part of its images. */
-  readonly registryName: string;
-  /** It is this node: what is pushed there is in the store. */
-  readonly embedded: boolean;
-}
+import { storedImage } from './stored-image.ts';
+import { readConfig } from './stored-layers.ts';
 
 export interface SeederOptions {
   readonly blobs: BlobStore;
@@ -177,32 +166,6 @@ export class Seeder {
     }
   }
 
-  /** What was seeded from here comes first, then what this node has of the origin. */
-  #layerLookup({ registry, target, registryName }: SeedOrigin, signal: AbortSignal): LayerLookup {
-    const { known, blobs, images } = this.#options;
-    let stored: Promise<Map<string, KnownLayer>> | undefined;
-    const isThere = async ({ descriptor: { digest }, repository }: KnownLayer): Promise<boolean> =>
-      blobs.size(digest) !== undefined || (await target.writer.blobExists(repository, digest, signal));
-    return {
-      async knownLayer(diffId) {
-        const seeded = known.layer(diffId);
-        if (seeded !== undefined && (await isThere(seeded))) return seeded;
-        if (seeded !== undefined) known.forgetLayer(diffId);
-        stored ??= storedLayers(images, blobs, registryName);
-        const found = (await stored).get(diffId.toString());
-        return found !== undefined && (await isThere(found)) ? found : undefined;
-      },
-      readLayer: ({ descriptor, repository }, signal) =>
-        readEither(
-          blobs,
-          descriptor,
-          () => registry.readBlob(repository, descriptor.digest, { start: 0, end: descriptor.size }, signal),
-          signal,
-        ),
-      signal,
-    };
-  }
-
   async #compare(
     source: ImageSource,
     { target }: SeedOrigin,
@@ -231,7 +194,7 @@ export class Seeder {
   }
 
   async #open(name: SourceName, origin: SeedOrigin, options: SeedOptions, cleanup: AsyncDisposableStack): Promise<Opened> {
-    const { tempFolder } = this.#options;
+    const { tempFolder, blobs, images } = this.#options;
     const { signal, platform } = options;
     switch (name.kind) {
       case 'docker': {
@@ -240,7 +203,7 @@ export class Seeder {
         const { DockerEngine } = await import('../docker/engine.ts');
         const { source, identity, id } = await findEngineImage({
           ...this.#options,
-          ...this.#layerLookup(origin, signal),
+          ...layerLookup(this.#options, origin, signal),
           engine: DockerEngine.at(options.dockerHost),
           image: name.image,
           origin: {
@@ -249,7 +212,7 @@ export class Seeder {
             tag: reference.tag!,
             isOwnName: (host) => host === origin.registryName || this.#options.isOwnName(host),
           },
-          stored: (manifest) => this.#stored(manifest),
+          stored: (manifest) => storedImage(images, blobs, manifest),
           onNote: (text) => options.onProgress({ kind: 'note', text }),
         });
         cleanup.defer(() => source.close());
@@ -276,42 +239,6 @@ export class Seeder {
         return name satisfies never;
     }
   }
-
-  /** An image of the store, when all of it is there. */
-  async #stored(manifest: Digest): Promise<ImageSource | undefined> {
-    const { images, blobs } = this.#options;
-    const raw = await images.anyManifest(manifest);
-    if (raw === undefined) return undefined;
-    const { blobs: needed, children } = linkedDescriptors(parseManifest(raw.bytes, raw.mediaType));
-    if (children.length > 0 || needed.some(({ digest }) => blobs.size(digest) === undefined)) return undefined;
-    const image = await collectImage({ manifest: () => Promise.resolve(raw) }, raw);
-    return new ImportedImage(image, blobs, missingSource);
-  }
-}
-
-/** Nothing is behind what was found whole in the store. */
-const missingSource: ImageSource = {
-  name: 'the store',
-  root: () => Promise.reject(new LayerswarmError('not-found', 'the image left the store while it was seeded: seed it again')),
-  manifest: () => Promise.reject(new LayerswarmError('not-found', 'the image left the store while it was seeded: seed it again')),
-  blob: () => {
-    throw new LayerswarmError('not-found', 'the image left the store while it was seeded: seed it again');
-  },
-  close: () => Promise.resolve(),
-};
-
-/**
- * What an image is called at the origin: of a name with another registry the repository and tag remain.
- * @throws `usage` without a name, `reference-invalid`
- */
-function seedName(text: string | undefined, registryName: string): Reference {
-  if (text === undefined) {
-    throw new LayerswarmError('usage', 'this source has no name of its own: say what to call the image with --as NAME:TAG');
-  }
-  const typed = Reference.parse(text, { defaultRegistry: registryName }).withDefaultTag();
-  if (typed.tag === undefined)
-    throw new LayerswarmError('usage', 'an image is seeded under a tag, not under a digest: say which with --as NAME:TAG');
-  return Reference.of({ registry: registryName, repository: typed.repository, tag: typed.tag });
 }
 
 function layersOf(image: CollectedImage): SeedReport['layers'] {
