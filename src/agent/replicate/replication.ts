@@ -1,34 +1,28 @@
 import { join } from 'node:path';
-import { onAbort } from '../../async/abort.ts';
-import type { PlannedTag, ReplicatedTag, ReplicateRunRequest, ReplicateRunResult } from '../../control/replicate-operation.ts';
-import { CopyTarget } from '../../copy/copy-target.ts';
+import type { ReplicatedTag, ReplicateRunRequest, ReplicateRunResult } from '../../control/replicate-operation.ts';
 import { RegistryImage } from '../../copy/registry-image.ts';
 import { LayerswarmError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
-import { ByteRate, newRate } from '../../origin/budget.ts';
-import { systemClock } from '../../origin/clock.ts';
-import { passwordFileCredentials } from '../../origin/credentials.ts';
 import type { Origin } from '../../origin/origin.ts';
 import { registryNameOf } from '../../origin/registry-name.ts';
-import { RegistryOrigin } from '../../origin/registry-origin.ts';
 import { findWork, type FoundTag, type KnownContent, missedEvents } from '../../replicate/find-work.ts';
-import { matchesRepository, matchesTag, type ReplicationConfig, type Route, routesOf, type TargetConfig } from '../../replicate/policy.ts';
-import { ReplicationQueue, type Job } from '../../replicate/queue.ts';
+import { matchesRepository, matchesTag, type ReplicationConfig, type Route, routesOf } from '../../replicate/policy.ts';
+import { ReplicationQueue } from '../../replicate/queue.ts';
 import type { PeerNames } from '../peer-names.ts';
-import { type Outcome, Replicator } from '../../replicate/replicator.ts';
+import { Replicator } from '../../replicate/replicator.ts';
 import { onSchedule } from '../../replicate/schedule.ts';
 import type { ReplicationStatus } from '../../status/status-document.ts';
 import type { ImageStore } from '../../store/images/image-store.ts';
 import type { PeerNetwork } from '../../swarm/network/network.ts';
 import type { BlobExchange } from '../../swarm/swarm.ts';
 import { ReplicationMembers } from './replication-members.ts';
+import { checkRunRequest, planReplication, runReplication } from './replication-run.ts';
+import { replicationStatus } from './replication-status.ts';
+import { ReplicationTargets } from './replication-targets.ts';
 
-/** Of a request, before the job as a whole waits: the queue is what bears longer outages. */
-const TRIES = 6;
 /** For members to say whether they have a blob. */
 const FIND_TIMEOUT_MS = 1_000;
-const MAX_TROUBLED = 20;
 
 export interface ReplicationParts {
   readonly config: ReplicationConfig;
@@ -46,8 +40,7 @@ export interface ReplicationParts {
 export class Replication implements AsyncDisposable {
   readonly #parts: ReplicationParts;
   readonly #routes: readonly Route[];
-  readonly #registries = new Map<string, RegistryOrigin>();
-  readonly #targets = new Map<string, CopyTarget>();
+  readonly #targets: ReplicationTargets;
   readonly #running = new AsyncDisposableStack();
   readonly #queue: ReplicationQueue;
   readonly #replicator: Replicator;
@@ -57,7 +50,7 @@ export class Replication implements AsyncDisposable {
     const { config, data, network, peers, images, log } = parts;
     this.#parts = parts;
     this.#routes = routesOf(config);
-    for (const target of config.targets) this.#addTarget(target);
+    this.#targets = new ReplicationTargets(config.targets);
     this.#queue = this.#running.adopt(new ReplicationQueue(join(data, 'replication.sqlite'), Date.now), (queue) => queue.close());
     this.#queue.keepOnly(this.#routes.map(({ policy, target }) => ({ policy: policy.name, target: target.name })));
     const members = this.#running.adopt(
@@ -73,7 +66,7 @@ export class Replication implements AsyncDisposable {
       routes: this.#routes,
       queue: this.#queue,
       carriers: members,
-      target: (name) => this.#targets.get(name)!,
+      target: (name) => this.#targets.target(name),
       source: (repository, tag) =>
         new RegistryImage({
           registry: this.#origin(),
@@ -136,39 +129,11 @@ export class Replication implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#running.disposeAsync();
-    await Promise.all([...this.#registries.values()].map((registry) => registry.close()));
+    await this.#targets.close();
   }
 
   status(): ReplicationStatus {
-    const now = Date.now();
-    const iso = (at: number | undefined): string | null => (at === undefined ? null : new Date(at).toISOString());
-    return {
-      policies: [...new Set(this.#routes.map(({ policy }) => policy.name))],
-      targets: [...this.#registries].map(([name, registry]) => {
-        const { oldestAt, lastCopyAt, lastError, ...totals } = this.#queue.totals(name);
-        return {
-          name,
-          url: registry.url,
-          ...totals,
-          lagSeconds: oldestAt === undefined ? 0 : Math.max(0, Math.round((now - oldestAt) / 1000)),
-          lastCopyAt: iso(lastCopyAt),
-          lastError: lastError?.message ?? null,
-          lastErrorAt: iso(lastError?.at),
-        };
-      }),
-      troubled: this.#queue
-        .troubled(MAX_TROUBLED)
-        .map(({ policy, target, repository, tag, state, attempts, error, nextAt }) => ({
-          policy,
-          target,
-          repository,
-          tag,
-          failed: state === 'failed',
-          attempts,
-          error: error ?? '',
-          nextAt: state === 'failed' ? null : iso(nextAt),
-        })),
-    };
+    return replicationStatus(this.#routes, this.#queue, this.#targets, Date.now());
   }
 
   /** Whether a policy goes by events and wants this tag. */
@@ -178,85 +143,11 @@ export class Replication implements AsyncDisposable {
 
   /** Brings everything that policies want up to date, and tells the outcome of each first try. @throws `usage`, `origin-…` */
   async run(request: ReplicateRunRequest, signal: AbortSignal, onProgress: (tag: ReplicatedTag) => void): Promise<ReplicateRunResult> {
-    this.#checkRequest(request);
-    if (request.dryRun === true) return { dryRun: true, tags: [], plan: await this.#plan(request, signal) };
-    const outcomes = new Map<string, ReplicatedTag>();
-    const open = new Set<string>();
-    const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
-    ended.catch(() => undefined); // awaited below; a run that is given up while it looks for work ends there
-    let listed = false;
-    const check = (): void => {
-      if (listed && open.size === 0) resolve();
-    };
-    const unsubscribe = this.#replicator.onOutcome((job, outcome) => {
-      if (!open.has(keyOf(job)) || outcome.kind === 'waiting') return;
-      // a try that had begun before this run says nothing of it: the job has been put in anew and comes again
-      const left = this.#queue.find(job);
-      if (left !== undefined && left.attempts === 0 && (left.state === 'waiting' || left.state === 'running')) return;
-      this.#settle(job, outcome, outcomes, onProgress);
-      open.delete(keyOf(job));
-      check();
-    });
-    using _ = onAbort(signal, () => {
-      reject(signal.reason as Error);
-    });
-    try {
-      for await (const { route, repository, tag } of this.#find(request, signal)) {
-        const key = { policy: route.policy.name, target: route.target.name, repository, tag };
-        open.add(keyOf(key));
-        this.#replicator.put(route, repository, tag, undefined, true);
-      }
-      listed = true;
-      check();
-      await ended;
-      return { dryRun: false, tags: [...outcomes.values()], plan: [] };
-    } finally {
-      unsubscribe();
-    }
-  }
-
-  #settle(
-    job: Pick<Job, 'policy' | 'target' | 'repository' | 'tag'>,
-    outcome: Exclude<Outcome, { kind: 'waiting' }>,
-    outcomes: Map<string, ReplicatedTag>,
-    onProgress: (tag: ReplicatedTag) => void,
-  ): void {
-    const { policy, target, repository, tag } = job;
-    const line: ReplicatedTag = {
-      policy,
-      target,
-      repository,
-      tag,
-      state: outcome.kind,
-      copied: outcome.kind === 'done' && outcome.copied,
-      error: outcome.kind === 'failed' ? outcome.error.message : null,
-    };
-    outcomes.set(keyOf(job), line);
-    onProgress(line);
-  }
-
-  async #plan(request: ReplicateRunRequest, signal: AbortSignal): Promise<PlannedTag[]> {
-    const planned: PlannedTag[] = [];
-    for await (const { route, repository, tag } of this.#find(request, signal)) {
-      const base = { policy: route.policy.name, target: route.target.name, repository, tag };
-      try {
-        const { digest, plan } = await this.#replicator.plan(route, repository, tag, signal);
-        planned.push({
-          ...base,
-          digest: digest.toString(),
-          change: plan.tag.kind,
-          from: 'from' in plan.tag ? plan.tag.from.toString() : null,
-          manifests: plan.manifests.length,
-          blobs: plan.blobs.length,
-          bytes: plan.blobs.reduce((sum, { size }) => sum + size, 0),
-          error: null,
-        });
-      } catch (error) {
-        if (signal.aborted || !(error instanceof LayerswarmError)) throw error;
-        planned.push({ ...base, digest: null, change: 'none', from: null, manifests: 0, blobs: 0, bytes: 0, error: error.message });
-      }
-    }
-    return planned;
+    checkRunRequest(this.#routes, request);
+    const found = this.#find(request, signal);
+    return request.dryRun === true
+      ? { dryRun: true, tags: [], plan: await planReplication(this.#replicator, found, signal) }
+      : { dryRun: false, tags: await runReplication(this.#replicator, this.#queue, found, signal, onProgress), plan: [] };
   }
 
   #find(request: Pick<ReplicateRunRequest, 'policy' | 'target'>, signal: AbortSignal): AsyncGenerator<FoundTag, void, undefined> {
@@ -264,21 +155,6 @@ export class Replication implements AsyncDisposable {
       ({ policy, target }) => (request.policy ?? policy.name) === policy.name && (request.target ?? target.name) === target.name,
     );
     return findWork(routes, this.#origin(), this.#known(), signal);
-  }
-
-  #checkRequest({ policy, target }: ReplicateRunRequest): void {
-    if (this.#routes.length === 0)
-      throw new LayerswarmError(
-        'usage',
-        'no replication is configured: say which images go where under "replication" in the configuration file',
-      );
-    const unknown =
-      policy !== undefined && !this.#routes.some((route) => route.policy.name === policy)
-        ? `policy ${JSON.stringify(policy)}`
-        : target !== undefined && !this.#routes.some((route) => route.target.name === target)
-          ? `target ${JSON.stringify(target)}`
-          : undefined;
-    if (unknown !== undefined) throw new LayerswarmError('usage', `the configuration has no ${unknown}`);
   }
 
   /**
@@ -328,29 +204,4 @@ export class Replication implements AsyncDisposable {
       );
     return origin;
   }
-
-  #addTarget({ name, url, username, passwordFile, ca, bandwidth, connections }: TargetConfig): void {
-    const credentials = username === undefined || passwordFile === undefined ? undefined : passwordFileCredentials(username, passwordFile);
-    const registry = new RegistryOrigin({
-      url,
-      credentials,
-      caFile: ca,
-      maxConnections: connections,
-      retry: { attempts: TRIES },
-      failFast: false,
-    });
-    this.#registries.set(name, registry);
-    this.#targets.set(
-      name,
-      new CopyTarget({
-        reader: registry,
-        writer: registry.writer,
-        rate: bandwidth === 0 ? undefined : new ByteRate(newRate(bandwidth), systemClock),
-      }),
-    );
-  }
-}
-
-function keyOf({ policy, target, repository, tag }: Pick<Job, 'policy' | 'target' | 'repository' | 'tag'>): string {
-  return [policy, target, repository, tag].join('\n');
 }

@@ -1,17 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { errorCode, LayerswarmError } from '../../errors.ts';
 import { type ClientName, clientName } from '../client-name.ts';
-import { errorResponse, OciError } from '../http-error.ts';
-import { isHostAllowed } from '../../http/host-check.ts';
+import { errorResponse } from '../http-error.ts';
 import { limitPlaces } from '../../http/places.ts';
 import { type ListenAddress, listen, otherLoopback, urlAuthority } from '../../http/listen.ts';
-import type { RegistryLog, RegistryRequest, RegistryResponse } from './message.ts';
+import { messageOf, pathOf, refuseBrowserWrites, refuseOtherHosts, routeOf } from './incoming-request.ts';
+import type { RegistryLog, RegistryResponse } from './message.ts';
+import { answerInTime } from './answer-in-time.ts';
 import { type MalformedRequest, refuseConnection } from './refuse-connection.ts';
-import { matchRoute, type Parameters, type Route } from './router.ts';
+import type { Route } from './router.ts';
 import { sendResponse, StalledClient } from './send.ts';
 
 const MAX_HEADER_BYTES = 32 * 1024;
-const MAX_TARGET_LENGTH = 8 * 1024;
 const HEADERS_TIMEOUT_MS = 20_000;
 /** Above the 90 s for which Go's HTTP client keeps idle connections, so that it never writes into one that is being closed. */
 const KEEP_ALIVE_MS = 120_000;
@@ -167,91 +167,21 @@ export class HttpEndpoint {
   async #answer(request: IncomingMessage, signal: AbortSignal): Promise<{ route: string; answer: RegistryResponse }> {
     let context: Pick<Route, 'name' | 'unknown'> = { name: 'other', unknown: 'NAME_UNKNOWN' };
     try {
-      this.#refuseOtherHosts(request);
-      const { route, parameters, query } = this.#match(request);
+      refuseOtherHosts(request, this.#options);
+      const { route, parameters, query } = routeOf(request, this.#options.routes);
       context = route;
       refuseBrowserWrites(request);
-      return { route: route.name, answer: await this.#handle(route, parameters, query, request, signal) };
+      return {
+        route: route.name,
+        answer: await answerInTime(route, parameters, messageOf(request, query), signal, (unwanted) => {
+          this.#releaseLate(unwanted);
+        }),
+      };
     } catch (error) {
       const isPush = request.method !== 'GET' && request.method !== 'HEAD';
       const answer = errorResponse(error, { unknown: context.unknown, isPush });
       this.#logFailure(request, answer.status, error, signal);
       return { route: context.name, answer };
-    }
-  }
-
-  /** A web page whose name was made to mean loopback must not read what this node may read. */
-  #refuseOtherHosts({ headers }: IncomingMessage): void {
-    const {
-      listen: { host },
-      hostNames,
-    } = this.#options;
-    if (isHostAllowed(headers.host, host, hostNames)) return;
-    throw new OciError(
-      421,
-      'DENIED',
-      `this endpoint answers for its own address only; add the name to hostNames to have it answer for another`,
-    );
-  }
-
-  #match(request: IncomingMessage): { route: Route; parameters: Parameters; query: URLSearchParams } {
-    const target = request.url ?? '/';
-    if (target.length > MAX_TARGET_LENGTH) throw new OciError(414, 'UNSUPPORTED', 'the request target is too long');
-    const questionMark = target.indexOf('?');
-    const path = decodePath(questionMark === -1 ? target : target.slice(0, questionMark));
-    const found = matchRoute(this.#options.routes, request.method ?? '', path);
-    if (found.kind === 'unknown-path')
-      throw new OciError(404, 'NAME_UNKNOWN', 'there is nothing at this path; an OCI registry is served under /v2/');
-    if (found.kind === 'wrong-method') {
-      const allow = found.allow.join(', ');
-      throw new OciError(405, 'UNSUPPORTED', `this endpoint does not take ${request.method ?? 'that method'} here; it allows ${allow}`, {
-        headers: { Allow: allow },
-      });
-    }
-    return {
-      route: found.route,
-      parameters: found.parameters,
-      query: new URLSearchParams(questionMark === -1 ? '' : target.slice(questionMark + 1)),
-    };
-  }
-
-  /** Runs the handler until the route's deadline: clients wait for ever on headers that never come. */
-  async #handle(
-    route: Route,
-    parameters: Parameters,
-    query: URLSearchParams,
-    request: IncomingMessage,
-    client: AbortSignal,
-  ): Promise<RegistryResponse> {
-    const deadline = new AbortController();
-    const signal = AbortSignal.any([client, deadline.signal]);
-    const message: RegistryRequest = {
-      method: request.method ?? '',
-      target: request.url ?? '/',
-      query,
-      headers: request.headers,
-      body: request,
-      signal,
-    };
-    const running = Promise.resolve(route.handle(message, parameters));
-    if (route.deadlineMs === undefined) return running;
-    const late = new LayerswarmError(
-      'timeout',
-      `no answer within ${route.deadlineMs / 1000} s: the origin and the swarm are slow or away; try again`,
-    );
-    const { promise: timeout, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
-      deadline.abort(late);
-      reject(late);
-      running.then(
-        (unwanted) => this.#release(unwanted),
-        (error: unknown) => this.#options.log.debug('a handler ended after its deadline', { reason: (error as Error).message }),
-      );
-    }, route.deadlineMs);
-    try {
-      return await Promise.race([running, timeout]);
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -277,6 +207,14 @@ export class HttpEndpoint {
     else this.#options.log.debug(message, fields);
   }
 
+  /** What a handler brings after its deadline. */
+  #releaseLate(unwanted: Promise<RegistryResponse>): void {
+    unwanted.then(
+      (answer) => this.#release(answer),
+      (error: unknown) => this.#options.log.debug('a handler ended after its deadline', { reason: (error as Error).message }),
+    );
+  }
+
   async #release(answer: RegistryResponse): Promise<void> {
     try {
       await answer.release?.();
@@ -290,23 +228,4 @@ export class HttpEndpoint {
 function flushAndClose({ socket }: ServerResponse): void {
   socket?.setTimeout(FLUSH_TIMEOUT_MS, () => socket.destroy());
   socket?.destroySoon();
-}
-
-/** No registry client sends Origin; a web page that the operator happens to look at does, when it writes to loopback. */
-function refuseBrowserWrites(request: IncomingMessage): void {
-  if (request.headers.origin === undefined || request.method === 'GET' || request.method === 'HEAD') return;
-  throw new OciError(403, 'DENIED', 'web pages may not write to this registry');
-}
-
-/** Without the query, which may hold upload state. */
-function pathOf(request: IncomingMessage): string {
-  return (request.url ?? '').split('?', 1)[0]!.slice(0, 300);
-}
-
-function decodePath(path: string): string {
-  try {
-    return decodeURIComponent(path);
-  } catch (error) {
-    throw new OciError(400, 'NAME_INVALID', 'the path is not valid percent-encoding', { cause: error });
-  }
 }
