@@ -3,16 +3,19 @@ import { CleanupStack } from '../support/cleanup.ts';
 import { startDockerRegistry } from '../support/docker-registry.ts';
 import { type Agent, bootstrapOf, makeSwarmKey, startAgent } from '../support/layerswarm.ts';
 import { pushImage } from '../support/registry-content.ts';
+import { readNumber, scriptArguments } from '../support/script-arguments.ts';
 
-// How long a client waits for a small blob that a peer holds, beside the registry itself.
-//   node test/bench/latency.ts
+const USAGE = `How long a client waits for a small blob that a peer holds, beside the registry itself.
+  node test/bench/latency.ts [--blobs 30]`;
 
 const SIZES = [
   ['1 byte', 1],
   ['64 KiB', 64 * 1024],
   ['1 MiB', 1024 * 1024],
 ] as const;
-const BLOBS = 30;
+const blobs = scriptArguments(USAGE, { options: { blobs: { type: 'string', default: '30' } } }, ({ values }) =>
+  readNumber('--blobs', values.blobs, 1),
+);
 
 interface Row {
   readonly what: string;
@@ -26,7 +29,7 @@ try {
   const origin = await startDockerRegistry(cleanup);
   const images: string[][] = [];
   for (const [i, [, size]] of SIZES.entries()) {
-    const layers = Array.from({ length: BLOBS }, (_, n) => (size === 1 ? Buffer.from([n]) : randomBytes(size)));
+    const layers = Array.from({ length: blobs }, (_, n) => (size === 1 ? Buffer.from([n]) : randomBytes(size)));
     const image = await pushImage(origin, `bench/size${i}`, 'v1', layers);
     images.push(image.layers.map(({ digest }) => digest.toString()));
   }

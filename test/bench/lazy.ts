@@ -4,24 +4,28 @@ import { CleanupStack } from '../support/cleanup.ts';
 import { startDockerRegistry } from '../support/docker-registry.ts';
 import { type Agent, bootstrapOf, makeSwarmKey, startAgent } from '../support/layerswarm.ts';
 import { pushImage } from '../support/registry-content.ts';
+import { readNumber, scriptArguments } from '../support/script-arguments.ts';
 
-// How long a lazy client waits for the first byte of the last MiB of a layer of 1 GiB that its node does not have, beside the registry
-// itself; a new node each time, whose first request for the layer that is.
-//   node test/bench/lazy.ts
+const USAGE = `How long a lazy client waits for the first byte of the last MiB of a large layer that its node does not have, beside the registry
+itself; a new node each time, whose first request for the layer that is.
+  node test/bench/lazy.ts [--mib 1024] [--rounds 3]`;
 
 const MIB = 1 << 20;
-const SIZE = 1024 * MIB;
-const ROUNDS = 3;
+const OPTIONS = { options: { mib: { type: 'string', default: '1024' }, rounds: { type: 'string', default: '3' } } } as const;
+const { size, rounds } = scriptArguments(USAGE, OPTIONS, ({ values }) => ({
+  size: readNumber('--mib', values.mib, 2) * MIB,
+  rounds: readNumber('--rounds', values.rounds, 1),
+}));
 /** As of stargz-snapshotter, and as of containerd from 2.1 on, which ends the answer when it has what it wants. */
 const RANGES = [
-  ['with its end', `bytes=${SIZE - MIB}-${SIZE - 1}`],
-  ['without an end', `bytes=${SIZE - MIB}-`],
+  ['with its end', `bytes=${size - MIB}-${size - 1}`],
+  ['without an end', `bytes=${size - MIB}-`],
 ] as const;
 
 const cleanup = new CleanupStack();
 try {
   const origin = await startDockerRegistry(cleanup);
-  const { layers } = await pushImage(origin, 'bench/lazy', 'v1', [randomBytes(SIZE)]);
+  const { layers } = await pushImage(origin, 'bench/lazy', 'v1', [randomBytes(size)]);
   const path = `/v2/bench/lazy/blobs/${layers[0]!.digest.toString()}`;
   const swarmKey = await makeSwarmKey(cleanup);
   const holder = await startAgent(cleanup, { origin: origin.url, swarmKey });
@@ -32,7 +36,7 @@ try {
     await row('a node, from a member that has it', async () => await newNode(bootstrapOf(holder))),
   ];
   process.stdout.write(
-    `| ms to the first byte, median of ${ROUNDS} | ${RANGES.map(([what]) => `range ${what}`).join(' | ')} |\n|---|---|---|\n${rows.join('\n')}\n`,
+    `| ms to the first byte, median of ${rounds} | ${RANGES.map(([what]) => `range ${what}`).join(' | ')} |\n|---|---|---|\n${rows.join('\n')}\n`,
   );
 
   async function newNode(bootstrap: readonly string[]): Promise<{ url: string; agent: Agent }> {
@@ -50,7 +54,7 @@ try {
     const medians: string[] = [];
     for (const [, range] of RANGES) {
       const times: number[] = [];
-      for (let round = 0; round < ROUNDS; round++) {
+      for (let round = 0; round < rounds; round++) {
         const { url, agent } = await start();
         await (
           await fetch(`${url}/v2/bench/lazy/manifests/v1`, { headers: { accept: 'application/vnd.oci.image.manifest.v1+json' } })
@@ -58,7 +62,7 @@ try {
         times.push(await firstByte(`${url}${path}`, range));
         await agent?.stop();
       }
-      medians.push(times.sort((a, b) => a - b)[Math.floor(ROUNDS / 2)]!.toFixed(0));
+      medians.push(times.sort((a, b) => a - b)[Math.floor(rounds / 2)]!.toFixed(0));
     }
     return `| ${what} | ${medians.join(' | ')} |`;
   }

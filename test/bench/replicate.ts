@@ -8,17 +8,19 @@ import { startDockerRegistry } from '../support/docker-registry.ts';
 import { pushLayout } from '../support/images.ts';
 import { startAgent } from '../support/layerswarm.ts';
 import { OciLayout } from '../support/oci-layout.ts';
+import { readNumber, scriptArguments } from '../support/script-arguments.ts';
 import { skopeoOk } from '../support/skopeo.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-/**
- * Carries a repository from one registry to another with layerswarm and with `skopeo sync`, side by side, and counts what goes over
- * the wire: `node test/bench/replicate.ts`. Three times each: to an empty target, again, and after one more tag that shares all
- * layers but one, in another repository.
- */
+const USAGE = `Carries a repository from one registry to another with layerswarm and with "skopeo sync", side by side, and counts what goes over the
+wire. Three times each: to an empty target, again, and after one more tag that shares all layers but one, in another repository.
+  node test/bench/replicate.ts [--layers 6] [--mib 16]`;
 
-const LAYERS = 6;
-const LAYER_BYTES = 16 * 1024 * 1024;
+const OPTIONS = { options: { layers: { type: 'string', default: '6' }, mib: { type: 'string', default: '16' } } } as const;
+const { layerCount, layerBytes } = scriptArguments(USAGE, OPTIONS, ({ values }) => ({
+  layerCount: readNumber('--layers', values.layers, 1),
+  layerBytes: readNumber('--mib', values.mib, 1) * 1024 * 1024,
+}));
 
 interface Wire {
   readonly url: string;
@@ -78,9 +80,9 @@ async function main(cleanup: Cleanup): Promise<void> {
   ];
   const layout = await OciLayout.create(join(tempDir(cleanup, 'img'), 'layout'));
   const layers = [];
-  for (let i = 0; i < LAYERS; i++) layers.push(await layout.addLayer({ random: randomBytes(LAYER_BYTES) }, 'none'));
+  for (let i = 0; i < layerCount; i++) layers.push(await layout.addLayer({ random: randomBytes(layerBytes) }, 'none'));
   await layout.addImage({ layers, tag: 'v1' });
-  await layout.addImage({ layers: [...layers.slice(1), await layout.addLayer({ random: randomBytes(LAYER_BYTES) }, 'none')], tag: 'v2' });
+  await layout.addImage({ layers: [...layers.slice(1), await layout.addLayer({ random: randomBytes(layerBytes) }, 'none')], tag: 'v2' });
   await pushLayout({ url: origin.url }, layout, 'v1', 'team/app');
 
   const folder = tempDir(cleanup, 'conf');
@@ -113,7 +115,7 @@ async function main(cleanup: Cleanup): Promise<void> {
   };
 
   console.log(
-    `An image of ${LAYERS} layers of ${megabytes(LAYER_BYTES)} MB\n\n| | | read from the origin, MB | sent to the target, MB | s |\n|---|---|---|---|---|`,
+    `An image of ${layerCount} layers of ${megabytes(layerBytes)} MB\n\n| | | read from the origin, MB | sent to the target, MB | s |\n|---|---|---|---|---|`,
   );
   for (const what of ['empty target', 'nothing new']) {
     await measure(what, 'layerswarm', toOurs, () => agent.cliOk(['replicate', 'run']));

@@ -5,12 +5,13 @@ import { convertDisk, type ConvertOptions, type ConvertReceipt } from '../../src
 import { CleanupStack } from '../support/cleanup.ts';
 import { makeFileSystem } from '../support/disk-image.ts';
 import { runOk } from '../support/process.ts';
+import { scriptArguments } from '../support/script-arguments.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-/**
- * What a second, independently installed system shares with a first one, in one layer and split by packages:
- * `node test/bench/reuse.ts`, as root. Both are a Debian with systemd; the second also has git, python3 and openssh.
- */
+const USAGE = `What a second, independently installed system shares with a first one, in one layer and split by packages. Both are a Debian with
+systemd; the second also has git, python3 and openssh. As root.
+  node test/bench/reuse.ts`;
+scriptArguments(USAGE, {}, () => undefined);
 
 const SCRIPT = fileURLToPath(new URL('../support/debian-disk.sh', import.meta.url));
 const CACHE = fileURLToPath(new URL('../.cache/', import.meta.url));
