@@ -6,6 +6,7 @@ import { readFully, readFullySync, syncData, writeFully, writeFullySync } from '
 import { GradeSaver } from './grade-saver.ts';
 import { openPartialFiles, type OpenPartialFiles } from './partial-open.ts';
 import type { OwnedPartial, PartialOwner } from './partial-owner.ts';
+import { PieceLayout } from './piece-layout.ts';
 import { PrefixProgress } from './prefix-progress.ts';
 import { storeError } from '../store-error.ts';
 import { WriteTracker } from './write-tracker.ts';
@@ -22,6 +23,7 @@ export class PartialFile implements OwnedPartial {
   readonly #owner: PartialOwner;
   readonly #file: FileHandle;
   readonly #saver: GradeSaver;
+  readonly #pieces: PieceLayout;
   readonly #grades: Uint8Array;
   readonly #prefix: PrefixProgress;
   readonly #writes = new WriteTracker();
@@ -41,6 +43,7 @@ export class PartialFile implements OwnedPartial {
     this.size = state.size;
     this.pieceLength = state.pieceLength;
     this.pieceCount = state.grades.length;
+    this.#pieces = new PieceLayout(state.size, state.pieceLength, state.grades.length);
     this.#grades = state.grades.slice();
     this.#saver = new GradeSaver({
       state: { ...state, grades: this.#grades },
@@ -61,7 +64,7 @@ export class PartialFile implements OwnedPartial {
       onCheckpoint: (index, prefixDigest) => this.onCheckpoint?.(index, prefixDigest),
     });
     for (let piece = 0; piece < this.pieceCount; piece++) {
-      if (state.grades[piece] !== Grade.missing) this.#haveBytes += this.#lengthOf(piece);
+      if (state.grades[piece] !== Grade.missing) this.#haveBytes += this.#pieces.lengthOf(piece);
     }
     this.#moveFrontier();
   }
@@ -115,7 +118,7 @@ export class PartialFile implements OwnedPartial {
   }
 
   grade(piece: number): Grade {
-    this.#checkPiece(piece);
+    this.#pieces.check(piece);
     return this.#grades[piece] as Grade;
   }
 
@@ -127,7 +130,7 @@ export class PartialFile implements OwnedPartial {
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     this.#checkUsable();
     if (bytes.length === 0) return;
-    const piece = this.#pieceAt(offset, bytes.length);
+    const piece = this.#pieces.at(offset, bytes.length);
     if (this.#discarding !== undefined) {
       await this.#discarding;
       this.#checkUsable();
@@ -140,7 +143,7 @@ export class PartialFile implements OwnedPartial {
       this.#prefix.arriving(piece, offset, bytes, overlaps);
       await written;
     } catch (error) {
-      this.#prefix.rewind(this.#startOf(piece));
+      this.#prefix.rewind(this.#pieces.startOf(piece));
       throw storeError(error, `write ${this.digest.toString()}`);
     } finally {
       this.#writes.end(piece, offset, offset + bytes.length);
@@ -150,7 +153,7 @@ export class PartialFile implements OwnedPartial {
   writeNow(offset: number, bytes: Uint8Array): Promise<void> | undefined {
     this.#checkUsable();
     if (bytes.length === 0) return undefined;
-    const piece = this.#pieceAt(offset, bytes.length);
+    const piece = this.#pieces.at(offset, bytes.length);
     if (this.#discarding !== undefined) return this.write(offset, bytes);
     if (this.#grades[piece] !== Grade.missing) return undefined;
     this.#catchUp(offset);
@@ -158,9 +161,9 @@ export class PartialFile implements OwnedPartial {
     try {
       writeFullySync(this.#file.fd, bytes, offset);
       this.#prefix.arriving(piece, offset, bytes, overlaps);
-      if (!overlaps) this.#writes.wrote(piece, this.#startOf(piece), offset, offset + bytes.length);
+      if (!overlaps) this.#writes.wrote(piece, this.#pieces.startOf(piece), offset, offset + bytes.length);
     } catch (error) {
-      this.#prefix.rewind(this.#startOf(piece));
+      this.#prefix.rewind(this.#pieces.startOf(piece));
       throw storeError(error, `write ${this.digest.toString()}`);
     } finally {
       this.#writes.end(piece, offset, offset + bytes.length);
@@ -170,11 +173,11 @@ export class PartialFile implements OwnedPartial {
 
   complete(piece: number, grade: Grade): void {
     this.#checkUsable();
-    this.#checkPiece(piece);
+    this.#pieces.check(piece);
     const before = this.#grades[piece]!;
     if (grade <= before) return;
     this.#grades[piece] = grade;
-    const written = before === Grade.missing ? this.#lengthOf(piece) : 0;
+    const written = before === Grade.missing ? this.#pieces.lengthOf(piece) : 0;
     this.#haveBytes += written;
     if (written > 0) this.#moveFrontier();
     this.#saver.changed(written);
@@ -183,17 +186,17 @@ export class PartialFile implements OwnedPartial {
   async discard(pieces: Iterable<number>): Promise<void> {
     this.#checkUsable();
     const discarded = [...new Set(pieces)];
-    for (const piece of discarded) this.#checkPiece(piece);
+    for (const piece of discarded) this.#pieces.check(piece);
     if (discarded.length === 0) return;
     const first = Math.min(...discarded);
     for (const piece of discarded) {
-      if (this.#grades[piece] !== Grade.missing) this.#haveBytes -= this.#lengthOf(piece);
+      if (this.#grades[piece] !== Grade.missing) this.#haveBytes -= this.#pieces.lengthOf(piece);
       this.#grades[piece] = Grade.missing;
       this.#writes.forget(piece);
     }
     this.#frontier = Math.min(this.#frontier, first);
-    this.#prefix.rewind(this.#startOf(first));
-    this.#prefix.setCompleteBytes(this.#startOf(this.#frontier));
+    this.#prefix.rewind(this.#pieces.startOf(first));
+    this.#prefix.setCompleteBytes(this.#pieces.startOf(this.#frontier));
     if (!this.#saver.mayBeSaved(discarded)) return;
     // new bytes must not be written while a crash would still believe the old grade
     const durable = this.#saver.save({ durable: true });
@@ -308,32 +311,7 @@ export class PartialFile implements OwnedPartial {
       this.#writes.settle(this.#frontier);
       this.#frontier++;
     }
-    this.#prefix.setCompleteBytes(this.#startOf(this.#frontier));
-  }
-
-  #startOf(piece: number): number {
-    return Math.min(this.size, piece * this.pieceLength);
-  }
-
-  #lengthOf(piece: number): number {
-    return this.#startOf(piece + 1) - this.#startOf(piece);
-  }
-
-  #pieceAt(offset: number, length: number): number {
-    const piece = Math.floor(offset / this.pieceLength);
-    if (!Number.isSafeInteger(offset) || offset < 0 || offset + length > this.size || offset + length > this.#startOf(piece + 1)) {
-      throw new LayerswarmError(
-        'range-invalid',
-        `expected bytes within one piece of ${this.pieceLength} and within ${this.size}, received ${length} bytes at ${offset}`,
-      );
-    }
-    return piece;
-  }
-
-  #checkPiece(piece: number): void {
-    if (!Number.isInteger(piece) || piece < 0 || piece >= this.pieceCount) {
-      throw new LayerswarmError('range-invalid', `expected a piece below ${this.pieceCount}, received ${piece}`);
-    }
+    this.#prefix.setCompleteBytes(this.#pieces.startOf(this.#frontier));
   }
 
   #checkUsable(): void {
