@@ -8,6 +8,7 @@ import { mapByCopy } from '../../src/convert/map/map-by-copy.ts';
 import { hostSurroundings } from '../../src/convert/program/surroundings.ts';
 import { openSources } from '../../src/convert/source/open-source.ts';
 import { LayerswarmError, type ErrorCode } from '../../src/errors.ts';
+import { MAIN } from './cli.ts';
 import { runOk } from './process.ts';
 import { requireTool } from './require-tool.ts';
 import { tempDir } from './temp-dir.ts';
@@ -15,6 +16,24 @@ import { tempDir } from './temp-dir.ts';
 /** What every conversion runs. */
 export function requireConversion(t: ExecutionContext, ...more: string[]): boolean {
   return requireTool(t, 'qemu-storage-daemon', 'qemu-img', 'fuse2fs', 'fusermount3', 'e2fsck', 'mkfs.ext4', 'sfdisk', ...more);
+}
+
+/** Those that need no virtual machine. */
+export const BACKENDS = ['fuse', 'loop', 'raw'] as const;
+
+/** What runs a program as a user without rights. */
+export const AS_NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] as const;
+
+/** The command line's `convert` to a layer tarball as such a user, whose only folder is `folder`: for `run`, and for `runOk`. */
+export function conversionByNobody(
+  disk: string,
+  output: string,
+  folder: string,
+  env: NodeJS.ProcessEnv = {},
+): [file: string, args: string[], options: { env: NodeJS.ProcessEnv }] {
+  const [file, ...user] = AS_NOBODY;
+  const args = [...user, process.execPath, MAIN, 'convert', disk, '--output', `tar:${output}`, '--scratch', folder];
+  return [file, args, { env: { ...env, HOME: folder, TMPDIR: folder } }];
 }
 
 export interface Converted extends ConvertReceipt {

@@ -2,6 +2,8 @@ import test, { type ExecutionContext } from 'ava';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  BACKENDS,
+  conversionByNobody,
   convertToTar,
   DESCRIBE,
   describeTree,
@@ -12,14 +14,12 @@ import {
   sha256,
   unpack,
 } from '../../support/conversion.ts';
-import { MAIN } from '../../support/cli.ts';
 import { inMounted, makeDisk, makeFileSystem, ODD_THINGS, sparseFile, toFormat, type FileSystemOptions } from '../../support/disk-image.ts';
 import { makeGuestTree } from '../../support/guest-tree.ts';
 import { run, runOk } from '../../support/process.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
 const TOOLS = ['root', 'losetup', 'mkfs.xfs', 'mkfs.btrfs', 'btrfs', 'setfattr', 'setfacl', 'setcap'];
-const BACKENDS = ['fuse', 'loop', 'raw'] as const;
 
 async function oddImage(t: ExecutionContext, options: FileSystemOptions = {}): Promise<string> {
   const image = await makeFileSystem(t, makeGuestTree(t), {
@@ -107,23 +107,7 @@ test('no name in a squashfs or erofs leads out of the scratch folder, and a plai
   await runOk('mksquashfs', [tree, squashfs, '-quiet', '-no-progress', '-noI', '-noD', '-noF', '-noX']);
   await runOk('chmod', ['-R', 'a+rwX', dir]);
   const asNobody = async (disk: string): Promise<{ code: number | null; stderr: string }> =>
-    await run(
-      'setpriv',
-      [
-        '--reuid=65534',
-        '--regid=65534',
-        '--clear-groups',
-        process.execPath,
-        MAIN,
-        'convert',
-        disk,
-        '--output',
-        `tar:${join(dir, 'layer.tar')}`,
-        '--scratch',
-        dir,
-      ],
-      { env: { HOME: dir, TMPDIR: dir } },
-    );
+    await run(...conversionByNobody(disk, join(dir, 'layer.tar'), dir));
   for (const [disk, message] of [
     [erofs, /erofs is unpacked with fsck.erofs, and only root may give files their owners: run as root/],
     [squashfs, /squashfs is unpacked with unsquashfs, and only root/],
@@ -151,23 +135,7 @@ test('a plain user gets the same layer as root, in every locale and time zone, t
     { TZ: 'America/St_Johns', LANG: 'de_DE.UTF-8', TAR_OPTIONS: '--owner=5' },
   ].entries()) {
     const output = join(dir, `layer${i}.tar`);
-    await runOk(
-      'setpriv',
-      [
-        '--reuid=65534',
-        '--regid=65534',
-        '--clear-groups',
-        process.execPath,
-        MAIN,
-        'convert',
-        disk,
-        '--output',
-        `tar:${output}`,
-        '--scratch',
-        dir,
-      ],
-      { env: { ...env, HOME: dir, TMPDIR: dir } },
-    );
+    await runOk(...conversionByNobody(disk, output, dir, env));
     t.is(`sha256:${await sha256(output)}`, expected);
   }
 });

@@ -1,4 +1,4 @@
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,16 +6,15 @@ import { convertDisk } from '../../../src/convert/convert.ts';
 import { LayerswarmError } from '../../../src/errors.ts';
 import { CleanupStack } from '../../support/cleanup.ts';
 import { MAIN } from '../../support/cli.ts';
-import { leftovers, requireConversion, withoutLeaks } from '../../support/conversion.ts';
+import { AS_NOBODY, BACKENDS, leftovers, requireConversion, withoutLeaks } from '../../support/conversion.ts';
 import { makeFileSystem, toFormat } from '../../support/disk-image.ts';
 import { makeGuestTree } from '../../support/guest-tree.ts';
-import { run, runOk, startProgram } from '../../support/process.ts';
+import { run, runOk, type RunningProgram, startProgram } from '../../support/process.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 /** The programs without which a disk cannot be packed, the one that packs last: tar, or our own reader, which a Node runs. */
 const READERS = { fuse: ['qemu-storage-daemon', 'MainThread'], loop: ['qemu-storage-daemon', 'tar'], raw: ['MainThread'] } as const;
-const BACKENDS = ['fuse', 'loop', 'raw'] as const;
 
 const fixtures = new CleanupStack();
 let large: Promise<string> | undefined;
@@ -49,6 +48,28 @@ function programsOf(scratch: string, name: string): number[] {
       }
     })
     .map(Number);
+}
+
+/** The command line as it converts a large disk to a layout, with the last of its programs at work. */
+async function packingProgram(
+  t: ExecutionContext,
+  backend: keyof typeof READERS,
+  scratch: string,
+  layout: string,
+): Promise<RunningProgram> {
+  const program = startProgram(t, process.execPath, [
+    MAIN,
+    'convert',
+    await largeDisk(),
+    '--backend',
+    backend,
+    '--scratch',
+    scratch,
+    '--output',
+    `oci:${layout}`,
+  ]);
+  await program.waitFor('what packs', () => programsOf(scratch, READERS[backend].at(-1)!).length > 0);
+  return program;
 }
 
 for (const backend of BACKENDS) {
@@ -88,18 +109,7 @@ for (const backend of BACKENDS) {
     if (!requireConversion(t, 'root')) return;
     const scratch = tempDir(t, 'scr');
     const out = tempDir(t, 'out');
-    const program = startProgram(t, process.execPath, [
-      MAIN,
-      'convert',
-      await largeDisk(),
-      '--backend',
-      backend,
-      '--scratch',
-      scratch,
-      '--output',
-      `oci:${join(out, 'layout')}`,
-    ]);
-    await program.waitFor('what packs', () => programsOf(scratch, READERS[backend].at(-1)!).length > 0);
+    const program = await packingProgram(t, backend, scratch, join(out, 'layout'));
     process.kill(program.pid, 'SIGINT');
     const { code, stderr } = await program.finished;
     t.is(code, 130);
@@ -116,18 +126,7 @@ for (const backend of BACKENDS) {
     if (!requireConversion(t, 'root')) return;
     const scratch = tempDir(t, 'scr');
     const out = tempDir(t, 'out');
-    const program = startProgram(t, process.execPath, [
-      MAIN,
-      'convert',
-      await largeDisk(),
-      '--backend',
-      backend,
-      '--scratch',
-      scratch,
-      '--output',
-      `oci:${join(out, 'layout')}`,
-    ]);
-    await program.waitFor('what packs', () => programsOf(scratch, READERS[backend].at(-1)!).length > 0);
+    const program = await packingProgram(t, backend, scratch, join(out, 'layout'));
     // The converter alone: what it started must notice.
     process.kill(program.pid, 'SIGKILL');
     await program.finished;
@@ -262,7 +261,7 @@ test('the command line says in one line what is wrong, with the exit codes of th
 test('disk map and disk mount show a disk until unmount, to a plain user too', async (t) => {
   if (!requireConversion(t, 'root')) return;
   const disk = await toFormat(t, await makeFileSystem(t, makeGuestTree(t, { files: { 'etc/motd': 'hello' } })), 'qcow2');
-  for (const user of [[], ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']]) {
+  for (const user of [[], AS_NOBODY]) {
     const dir = tempDir(t, 'map');
     const scratch = tempDir(t, 'tmp');
     await runOk('chmod', ['a+rwx', dir, scratch, join(disk, '..')]);

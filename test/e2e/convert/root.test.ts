@@ -4,8 +4,16 @@ import { dirname, join } from 'node:path';
 import { overlaySystem } from '../../../src/convert/boot/overlay.ts';
 import { Cleanup } from '../../../src/convert/cleanup.ts';
 import { openSystem } from '../../../src/convert/open-system.ts';
-import { MAIN } from '../../support/cli.ts';
-import { convertToTar, listTar, readFromTar, refused, requireConversion, sha256, withoutLeaks } from '../../support/conversion.ts';
+import {
+  conversionByNobody,
+  convertToTar,
+  listTar,
+  readFromTar,
+  refused,
+  requireConversion,
+  sha256,
+  withoutLeaks,
+} from '../../support/conversion.ts';
 import { makeDisk, makeFileSystem } from '../../support/disk-image.ts';
 import { makeGuestTree } from '../../support/guest-tree.ts';
 import { runOk } from '../../support/process.ts';
@@ -222,23 +230,7 @@ test('a disk with nothing but versions of a /usr gives the newest, with a root a
   });
   const dir = tempDir(t, 'user');
   await runOk('chmod', ['a+rwx', dir, join(disk, '..')]);
-  await runOk(
-    'setpriv',
-    [
-      '--reuid=65534',
-      '--regid=65534',
-      '--clear-groups',
-      process.execPath,
-      MAIN,
-      'convert',
-      disk,
-      '--output',
-      `tar:${join(dir, 'layer.tar')}`,
-      '--scratch',
-      dir,
-    ],
-    { env: { HOME: dir, TMPDIR: dir } },
-  );
+  await runOk(...conversionByNobody(disk, join(dir, 'layer.tar'), dir));
   t.is(`sha256:${await sha256(join(dir, 'layer.tar'))}`, diffId);
 });
 
