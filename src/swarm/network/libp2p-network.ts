@@ -1,9 +1,7 @@
 import { join } from 'node:path';
-import { peerIdFromString } from '@libp2p/peer-id';
 import { LayerswarmError } from '../../errors.ts';
 import type { LaneUse } from '../lane/lane-use.ts';
 import type { Message, MessageOf, MessageType } from '../protocol/message.ts';
-import { parseTcpAddress } from './address.ts';
 import { Bans } from './bans.ts';
 import type { ContentRouting } from './content-routing.ts';
 import { parseBootstrapAddress, type BootstrapAddress } from './discovery/bootstrap-address.ts';
@@ -11,14 +9,16 @@ import type { Discovery } from './discovery/discovery.ts';
 import { Gater } from './gater.ts';
 import { Handshakes } from './handshakes.ts';
 import { MessageHandlers, type MessageHandler } from './handlers.ts';
-import { createNode, type Node } from './libp2p-node.ts';
-import { CONTROL_PROTOCOL, type MemberCounts } from './members.ts';
+import { createNode } from './libp2p-node.ts';
+import { certifiedHosts, tagConnection } from './libp2p-peer-store.ts';
+import type { MemberCounts } from './members.ts';
 import { MemberStreams } from './member-streams.ts';
 import type { MemberPeer } from './member-peer.ts';
 import { checkReachable, staysOnThisHost, type NetworkOptions } from './network-options.ts';
-import { makeParts, type NetworkParts } from './network-parts.ts';
+import { connectParts, makeParts, type NetworkParts } from './network-parts.ts';
 import type { Ban, CharterAnnouncement, Network, OriginAnnouncement, Peer } from './network.ts';
 import { PeerKey, verifySignature } from './peer-key.ts';
+import { PeerWarnings } from './peer-warnings.ts';
 import { findClosest, findProviders, type MemberSearchOptions } from './provider-search.ts';
 import { PROTOCOL_VERSION, type ControlStream } from './control-stream.ts';
 
@@ -29,8 +29,6 @@ const SPARE_CONNECTIONS = 64;
 /** A node dials until it has this part of its neighbours, and leaves the rest of the places to those who dial it. */
 const DIALLED_SHARE = 0.75;
 const MAX_LISTEN_ADDRESSES = 16;
-/** Peers of older versions that are remembered as such. */
-const MAX_TOO_OLD = 1000;
 
 type State =
   | { readonly kind: 'new' }
@@ -48,7 +46,7 @@ export class Libp2pNetwork implements Network {
   /** Handshakes with whoever is no member. */
   readonly handshakes: Handshakes;
   readonly #handlers = new MessageHandlers();
-  readonly #tooOld = new Set<string>();
+  readonly #warnings: PeerWarnings;
   readonly #listeners = new Set<(event: 'joined' | 'left', peer: Peer) => void>();
   readonly #bootstrap: readonly BootstrapAddress[];
   readonly #maxNeighbours: number;
@@ -65,11 +63,9 @@ export class Libp2pNetwork implements Network {
     this.#key = key;
     this.self = key.peerId;
     this.#bans = bans;
-    const keys = (options.swarmKeys ?? []).map(({ id }) => id);
+    this.#warnings = new PeerWarnings((line) => options.onWarning?.(line));
     this.handshakes = new Handshakes((address) => {
-      this.#warn(
-        `a node at ${address} has another swarm key than this one (${keys[0] ?? 'none'}) and stays outside: if it is one of yours, give it the same key file`,
-      );
+      this.#warnings.otherKey(address, options.swarmKeys?.[0]?.id);
     });
     this.#gater = new Gater(bans, { loopbackOnly: staysOnThisHost(options), listen: options.listen });
     this.#bootstrap = (options.bootstrap ?? []).map(parseBootstrapAddress);
@@ -115,9 +111,7 @@ export class Libp2pNetwork implements Network {
       maxNeighbours: this.#maxNeighbours,
       dialled: this.#dialled,
       hello: () => this.#hello(),
-      warn: (line) => {
-        this.#warn(line);
-      },
+      warn: (line) => this.#options.onWarning?.(line),
       events: {
         onJoined: (control) => {
           this.#onJoined(control);
@@ -132,22 +126,7 @@ export class Libp2pNetwork implements Network {
     });
     try {
       this.#state = { kind: 'running', parts };
-      node.addEventListener('connection:open', (event) => {
-        parts.members.onConnection(event.detail);
-      });
-      node.addEventListener('peer:discovery', ({ detail }) => {
-        parts.discovery.offer(
-          detail.multiaddrs.map((address) => `${address.toString()}/p2p/${detail.id.toString()}`),
-          'exchanged',
-        );
-      });
-      await node.handle(
-        CONTROL_PROTOCOL,
-        (stream, connection) => {
-          parts.members.onStream(stream, connection);
-        },
-        { maxInboundStreams: 2, maxOutboundStreams: 2 },
-      );
+      await connectParts(parts);
       await this.#streams.start(node, parts.members);
       await node.start();
       await parts.discovery.start();
@@ -244,15 +223,7 @@ export class Libp2pNetwork implements Network {
 
   /** The hosts in what the peer signed itself, the record that identify brings. Never throws. */
   async recordedHosts(peerId: string): Promise<readonly string[]> {
-    if (this.#state.kind !== 'running') return [];
-    try {
-      const { addresses } = await this.#state.parts.node.peerStore.get(peerIdFromString(peerId));
-      return addresses
-        .filter(({ isCertified }) => isCertified)
-        .map(({ multiaddr: address }) => parseTcpAddress(address.toString())?.host ?? '');
-    } catch {
-      return []; // none was brought yet
-    }
+    return this.#state.kind === 'running' ? await certifiedHosts(this.#state.parts.node, peerId) : [];
   }
 
   /** Signs in another thread what this one may sign. PKCS #8 in PEM. */
@@ -351,7 +322,7 @@ export class Libp2pNetwork implements Network {
 
   #onJoined(control: ControlStream): void {
     const { node, discovery, content } = this.#running();
-    void this.#tag(node, control.peer.peerId, true);
+    void tagConnection(node, control.peer.peerId, true);
     this.#gater.places.know(control.peer.address);
     discovery.onJoined(control.peer.peerId, control.hello?.listen ?? []);
     content.kick();
@@ -360,7 +331,7 @@ export class Libp2pNetwork implements Network {
 
   #onLeft(control: ControlStream): void {
     if (this.#state.kind === 'running') {
-      void this.#tag(this.#state.parts.node, control.peer.peerId, false);
+      void tagConnection(this.#state.parts.node, control.peer.peerId, false);
       this.#state.parts.discovery.onGone(control.peer.peerId, true);
     }
     this.#tell('left', control.peer);
@@ -369,28 +340,10 @@ export class Libp2pNetwork implements Network {
   #onCut(peerId: string, reason: LayerswarmError): void {
     if (reason.code === 'peer-misbehaved') {
       this.#gater.penalize(peerId);
-      const name = this.peer(peerId)?.name ?? '';
-      this.#warn(`peer ${name === '' ? peerId : `${name} (${peerId})`} is cut: ${reason.message}`);
+      this.#warnings.cut(peerId, this.peer(peerId)?.name ?? '', reason);
     }
-    if (reason.code === 'unsupported') this.#refuseVersion(peerId, reason);
+    if (reason.code === 'unsupported') this.#warnings.refused(peerId, reason);
     if (this.#state.kind === 'running') this.#state.parts.discovery.onGone(peerId, false);
-  }
-
-  /** It comes again and again: once is enough to say so. */
-  #refuseVersion(peerId: string, reason: LayerswarmError): void {
-    if (this.#tooOld.has(peerId)) return;
-    if (this.#tooOld.size >= MAX_TOO_OLD) this.#tooOld.clear();
-    this.#tooOld.add(peerId);
-    this.#warn(`peer ${peerId} is refused: ${reason.message}`);
-  }
-
-  /** What libp2p would prune first when there are too many connections has no tag. */
-  async #tag(node: Node, peerId: string, isMember: boolean): Promise<void> {
-    try {
-      await node.peerStore.merge(peerIdFromString(peerId), { tags: { 'layerswarm-member': isMember ? { value: 100 } : undefined } });
-    } catch {
-      // Without the tag the connection is merely less safe from pruning.
-    }
   }
 
   #neighbours(): MemberPeer[] {
@@ -399,10 +352,6 @@ export class Libp2pNetwork implements Network {
 
   #tell(event: 'joined' | 'left', peer: Peer): void {
     for (const listener of this.#listeners) listener(event, peer);
-  }
-
-  #warn(line: string): void {
-    this.#options.onWarning?.(line);
   }
 
   #control(peerId: string): ControlStream | undefined {

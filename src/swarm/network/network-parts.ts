@@ -11,7 +11,7 @@ import { SYSTEM_RESOLVER } from './discovery/dns-names.ts';
 import type { Gater } from './gater.ts';
 import type { MessageHandlers } from './handlers.ts';
 import { DIAL_TIMEOUT_MS, type Node } from './libp2p-node.ts';
-import { DEFAULT_MEMBER_LIMITS, Members, type MemberEvents } from './members.ts';
+import { CONTROL_PROTOCOL, DEFAULT_MEMBER_LIMITS, Members, type MemberEvents } from './members.ts';
 import { NeighbourKeeper } from './neighbour-keeper.ts';
 import { staysOnThisHost, type NetworkOptions } from './network-options.ts';
 
@@ -79,6 +79,26 @@ export function makeParts(
     },
   });
   return { node, members, discovery, content, neighbours };
+}
+
+/** Has libp2p tell the parts of connections, control streams and addresses. Before the node starts, so that none is missed. */
+export async function connectParts({ node, members, discovery }: NetworkParts): Promise<void> {
+  node.addEventListener('connection:open', (event) => {
+    members.onConnection(event.detail);
+  });
+  node.addEventListener('peer:discovery', ({ detail }) => {
+    discovery.offer(
+      detail.multiaddrs.map((address) => `${address.toString()}/p2p/${detail.id.toString()}`),
+      'exchanged',
+    );
+  });
+  await node.handle(
+    CONTROL_PROTOCOL,
+    (stream, connection) => {
+      members.onStream(stream, connection);
+    },
+    { maxInboundStreams: 2, maxOutboundStreams: 2 },
+  );
 }
 
 async function dial(node: Node, gater: Gater, candidate: Candidate, signal: AbortSignal, onAnswer: () => void): Promise<string> {
