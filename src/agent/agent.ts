@@ -12,8 +12,7 @@ import { MALFORMED_REQUESTS } from '../registry/http/refuse-connection.ts';
 import { Registry } from '../registry/registry.ts';
 import { Metrics } from '../status/metrics.ts';
 import { StatusServer } from '../status/status-server.ts';
-import { openStore, RESERVE_BYTES } from '../store/store.ts';
-import { isStoreRefusal, storeError } from '../store/store-error.ts';
+import { RESERVE_BYTES } from '../store/store.ts';
 import { Bandwidth } from '../swarm/lane/pace/bandwidth.ts';
 import { Libp2pNetwork } from '../swarm/network/libp2p-network.ts';
 import { OriginDirectory } from '../swarm/origin-directory.ts';
@@ -22,6 +21,7 @@ import type { Say } from '../swarm/swarm.ts';
 import { BulkThreads } from '../swarm/thread/bulk-threads.ts';
 import { TagMemory } from '../swarm/tag-memory.ts';
 import { version } from '../version.ts';
+import { openAgentStore } from './agent-store.ts';
 import { ClientPulls } from './pull/client-pulls.ts';
 import { charterHandlers } from './charter/charter-handlers.ts';
 import { FollowedCharter } from './charter/followed-charter.ts';
@@ -51,10 +51,10 @@ import { seedHandler } from './seed/seed-operation.ts';
 import { makeSeeding } from './seed/seeding.ts';
 import { every, LOOK_MS, ORIGIN_PROBE_MS, STORE_LOOK_MS } from './schedule.ts';
 import { StoreHealth } from './health/store-health.ts';
-import { storeLimitBytes } from './health/store-limit.ts';
 import { JobBoard } from './swarm-view/job-board.ts';
 import { makeSwarmView } from './swarm-view/swarm-view.ts';
 import { TagHints } from './origins/tag-hints.ts';
+import { stopAll } from './stop-all.ts';
 import { loadSwarmKeys } from './swarm-keys.ts';
 import { keepWatchdogQuiet, notifySystemd } from './systemd.ts';
 
@@ -80,28 +80,11 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
 
   // What is kept. The store's lock makes this the only agent of the folder, so what a dead one left there may go.
   let onDamaged: Keeping['damaged'] = () => undefined;
-  const own = await openStore(config.data, {
-    maxBytes: await storeLimitBytes(config.data, config.store.maxBytes),
-    checkedForMs: config.store.checkedFor,
-    onRepair: (line) => log.for('store').error(line),
-    onDamaged: (...damage) => {
+  const { own, store, containerd } = parts.use(
+    await openAgentStore(config, log, (...damage) => {
       onDamaged(...damage);
-    },
-  });
-  parts.defer(() => own.close());
-  // gRPC takes its time to load, and most hosts do without.
-  const containerd =
-    config.containerd.socket === undefined
-      ? undefined
-      : (await import('./keep/containerd-content.ts')).openContainerdContent(
-          config.data,
-          { ...config.containerd, socket: config.containerd.socket },
-          own,
-          log.for('containerd'),
-        );
-  if (containerd !== undefined) parts.use(containerd);
-  const store = containerd?.store ?? own;
-  for (const repair of store.repairs) log.for('store').warn(repair);
+    }),
+  );
   await removeAgentFile(config.data);
   const rules = new SwarmRules(config);
   const excluded = new ExcludedRepositories(rules.exclude, store.images);
@@ -454,21 +437,6 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
 
   const running = parts.move();
   return { file, stop: () => stopAll(running, log) };
-}
-
-/** A disk that takes nothing keeps nothing from being stopped. @throws what else could not be stopped */
-async function stopAll(parts: AsyncDisposableStack, log: Logger): Promise<void> {
-  try {
-    await parts.disposeAsync();
-  } catch (error) {
-    const failures = causesOf(error).map((cause) => storeError(cause, 'keep what is for the next start'));
-    for (const failure of failures) if (!isStoreRefusal(failure)) throw error;
-    log.for('store').warn(`not everything could be kept for the next start: ${failures[0]!.message}`);
-  }
-}
-
-function causesOf(error: unknown): unknown[] {
-  return error instanceof SuppressedError ? [...causesOf(error.suppressed), ...causesOf(error.error)] : [error];
 }
 
 /** Decisions of transfers, a line each, with the names of the nodes that they are about. */
