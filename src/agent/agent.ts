@@ -3,7 +3,6 @@ import { ControlServer, type Handlers } from '../control/control-server.ts';
 import { removeAgentFile, writeAgentFile, type AgentFile } from '../control/agent-file.ts';
 import { controlSocketPath } from '../control/socket-path.ts';
 import { type Logger, rewritten } from '../log.ts';
-import { EmbeddedOrigin } from '../origin/embedded.ts';
 import type { Origin } from '../origin/origin.ts';
 import { registryNameOf, repositoryPrefixOf } from '../origin/registry-name.ts';
 import { PushProxy } from '../registry/push-proxy/push-proxy.ts';
@@ -15,7 +14,6 @@ import { StatusServer } from '../status/status-server.ts';
 import { RESERVE_BYTES } from '../store/store.ts';
 import { Bandwidth } from '../swarm/lane/pace/bandwidth.ts';
 import { Libp2pNetwork } from '../swarm/network/libp2p-network.ts';
-import { OriginDirectory } from '../swarm/origin-directory.ts';
 import { serveOrigin } from '../swarm/origin-service.ts';
 import type { Say } from '../swarm/swarm.ts';
 import { BulkThreads } from '../swarm/thread/bulk-threads.ts';
@@ -39,8 +37,8 @@ import { mirroredRegistry } from './origins/mirrored-registries.ts';
 import { NodeView } from './view/node-view.ts';
 import { controlHandlers } from './operations.ts';
 import { OriginClients, openOrigin } from './origins/origin-clients.ts';
-import { keepOriginName, OriginLabel } from './origins/origin-label.ts';
-import { OriginMemory } from './origins/origin-memory.ts';
+import { knownOrigin } from './origins/known-origin.ts';
+import { OriginLabel } from './origins/origin-label.ts';
 import { Puller } from './pull/puller.ts';
 import { PeerNames } from './peer-names.ts';
 import { PullRecorder } from './pull/pull-recorder.ts';
@@ -114,20 +112,8 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   parts.defer(() => clients.close());
   // of the origin's repositories, by their name there
   const isExcluded = (repository: string): boolean => excluded.has(`${registryName() ?? ''}/${repository}`);
-  const embedded =
-    config.origin === 'embedded'
-      ? new EmbeddedOrigin({ peerId: network.self, store: store.blobs, images: store.images, now: Date.now })
-      : undefined;
+  const { embedded, configured, directory } = await knownOrigin(config, { network, store, clients }, log.for('origin'));
   if (embedded !== undefined) serveOrigin(network, embedded, isExcluded);
-  const configured = embedded ?? (config.origin === 'auto' ? undefined : clients.configured(config.origin));
-  const memory = new OriginMemory(config.data);
-  const name = embedded === undefined ? undefined : await keepOriginName(config.data, config.originName, config.name);
-  const directory = new OriginDirectory(network, {
-    configured: configured?.url,
-    name,
-    record: await memory.read(),
-    onRecord: (record) => memory.remember(record, log.for('origin')),
-  });
   label = new OriginLabel(directory);
   const { shown } = label;
   /** Registries that the origin answers for, what it is called itself among them. */
