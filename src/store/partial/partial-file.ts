@@ -6,7 +6,7 @@ import { readFully, readFullySync, syncData, writeFully, writeFullySync } from '
 import { GradeSaver } from './grade-saver.ts';
 import { openPartialFiles, type OpenPartialFiles } from './partial-open.ts';
 import type { OwnedPartial, PartialOwner } from './partial-owner.ts';
-import { PieceLayout } from './piece-layout.ts';
+import { PieceRanges } from './piece-ranges.ts';
 import { PrefixProgress } from './prefix-progress.ts';
 import { storeError } from '../store-error.ts';
 import { WriteTracker } from './write-tracker.ts';
@@ -23,7 +23,7 @@ export class PartialFile implements OwnedPartial {
   readonly #owner: PartialOwner;
   readonly #file: FileHandle;
   readonly #saver: GradeSaver;
-  readonly #pieces: PieceLayout;
+  readonly #pieces: PieceRanges;
   readonly #grades: Uint8Array;
   readonly #prefix: PrefixProgress;
   readonly #writes = new WriteTracker();
@@ -43,7 +43,7 @@ export class PartialFile implements OwnedPartial {
     this.size = state.size;
     this.pieceLength = state.pieceLength;
     this.pieceCount = state.grades.length;
-    this.#pieces = new PieceLayout(state.size, state.pieceLength, state.grades.length);
+    this.#pieces = new PieceRanges(state.size, state.pieceLength, state.grades.length);
     this.#grades = state.grades.slice();
     this.#saver = new GradeSaver({
       state: { ...state, grades: this.#grades },

@@ -1,7 +1,7 @@
 import { LayerswarmError } from '../../errors.ts';
 
 /** Where the pieces of a blob lie: all of one length, the last as long as what is left. All in bytes. */
-export class PieceLayout {
+export class PieceRanges {
   readonly #size: number;
   readonly #pieceLength: number;
   readonly #count: number;
