@@ -104,6 +104,7 @@ export class ActiveDownload {
       },
       accused: (peer) => {
         download.distrust(peer, now());
+        for (const fetch of download.neighbours.get(peer)?.fetches.values() ?? []) this.io.cancel(fetch);
         options.coordinators.distrust(digest, peer);
       },
       forgiven: (peer) => {

@@ -4,6 +4,7 @@ import { Grade, type PartialBlob } from '../../store/blob-store.ts';
 import { Accusations, type AccusationsContext } from './accusations.ts';
 import type { BlobOrigin, Say } from '../swarm.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
+import { RangeDoubts } from './core/range-doubts.ts';
 import { PrefixListSource } from './prefix-list-source.ts';
 import type { PrefixList } from './prefix-list.ts';
 import type { Provenance } from './provenance.ts';
@@ -53,8 +54,10 @@ export class PieceVerifier {
   readonly #lookedAgain = new Map<number, Promise<Statement | undefined>>();
   /** Checkpoints whose range was thrown away because an unconfirmed list said so. */
   readonly #contradicted = new Set<number>();
+  readonly #doubts = new RangeDoubts();
   /** Members that brought wrong bytes, as it seems. */
   readonly #suspects = new Set<string>();
+  #suspicions = 0;
   #settling: Promise<void> | undefined;
   #settlements = 0;
   #stopped = false;
@@ -79,9 +82,9 @@ export class PieceVerifier {
     partial.onCheckpoint = (index, digest) => this.#onCheckpoint(index, digest);
   }
 
-  /** How many members brought wrong bytes so far, as it seems. */
-  get suspects(): number {
-    return this.#suspects.size;
+  /** How often a member came to be one that brought wrong bytes, as it seems. */
+  get suspicions(): number {
+    return this.#suspicions;
   }
 
   /** A member that has proven the blob: its list tells early what is wrong. */
@@ -332,6 +335,7 @@ export class PieceVerifier {
   }
 
   #suspect(peer: string): void {
+    if (!this.#suspects.has(peer)) this.#suspicions += 1;
     this.#suspects.add(peer);
     this.#hooks.accused(peer);
   }
@@ -351,19 +355,32 @@ export class PieceVerifier {
       this.#list.replace(second);
       return;
     }
-    // A list that nobody confirms is believed once for each range: if what another sends contradicts it too, it is the list.
-    if (second === undefined && this.#contradicted.has(checkpoint)) this.#list.drop();
-    this.#contradicted.add(checkpoint);
     const [first, count] = this.#piecesOf(checkpoint);
-    const pieces = Array.from({ length: count }, (_, i) => first + i);
-    for (const piece of pieces) {
-      const sender = this.#provenance.get(piece)?.sender;
-      // Suspicion only: nothing more from it for this blob.
-      if (sender !== undefined) this.#suspect(sender);
-      this.#provenance.delete(piece);
+    const range = Array.from({ length: count }, (_, i) => first + i);
+    const bringers = range.flatMap((piece) => this.#provenance.get(piece)?.sender ?? []);
+    if (new Set(bringers).size <= 1) {
+      // A list that nobody confirms is believed once for each range: if what another sends contradicts it too, it is the list.
+      if (second === undefined && this.#contradicted.has(checkpoint)) this.#list.drop();
+      this.#contradicted.add(checkpoint);
     }
-    await this.#partial.discard(pieces);
-    this.#hooks.discarded(pieces);
+    const { doubted, cleared } = this.#doubts.next(checkpoint, bringers, this.#suspects);
+    if (cleared !== undefined) {
+      this.#suspects.delete(cleared);
+      this.#hooks.forgiven(cleared);
+    }
+    // Suspicion only: nothing more from it for this blob, and nothing of what it brought is kept that no list has confirmed.
+    if (doubted !== undefined) this.#suspect(doubted);
+    const thrown =
+      doubted === undefined
+        ? range
+        : Array.from({ length: this.#layout.pieceCount }, (_, piece) => piece).filter(
+            (piece) =>
+              this.#provenance.get(piece)?.sender === doubted &&
+              (this.#partial.grade(piece) === Grade.received || (piece >= first && piece < first + count)),
+          );
+    for (const piece of thrown) this.#provenance.delete(piece);
+    await this.#partial.discard(thrown);
+    this.#hooks.discarded(thrown);
   }
 
   async #discardFrom(sender: string, piece: number): Promise<void> {

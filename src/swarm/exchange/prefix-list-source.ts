@@ -12,7 +12,7 @@ export class PrefixListSource {
   readonly #partial: PartialBlob;
   readonly #holders = new Set<string>();
   #list: PrefixList | undefined;
-  #asking = false;
+  #asking: Promise<void> | undefined;
 
   constructor(network: BlobNetwork, blob: Digest, partial: PartialBlob) {
     this.#network = network;
@@ -29,16 +29,14 @@ export class PrefixListSource {
     this.#holders.add(peer);
   }
 
-  /** Asks the holders when there is none; true when it asked. */
+  /** Asks the holders when there is none: once for all who want it meanwhile. True when there is one now that was not before. */
   async find(): Promise<boolean> {
-    if (this.#asking || this.#list !== undefined) return false;
-    this.#asking = true;
-    try {
-      this.#list = await this.#fetch();
-    } finally {
-      this.#asking = false;
-    }
-    return true;
+    if (this.#list !== undefined) return false;
+    this.#asking ??= this.#ask().finally(() => {
+      this.#asking = undefined;
+    });
+    await this.#asking;
+    return this.#list !== undefined;
   }
 
   /** Another holder's, or undefined. */
@@ -67,6 +65,10 @@ export class PrefixListSource {
   firstDisagreement(): number | undefined {
     const index = this.#partial.prefixDigests.findIndex((digest, i) => !this.agrees(i, digest));
     return index < 0 ? undefined : index;
+  }
+
+  async #ask(): Promise<void> {
+    this.#list = await this.#fetch();
   }
 
   /** The first holder's list that is one; holders that have none to give are not asked again. */

@@ -320,9 +320,9 @@ export class Transfer {
           `the bytes of ${this.digest.toString()} that the swarm and the origin give do not have that digest`,
         );
       }
-      const { suspects } = active.verifier;
+      const { suspicions } = active.verifier;
       await active.verifier.settle();
-      if (active.verifier.suspects === suspects) this.#fruitless += 1;
+      if (active.verifier.suspicions === suspicions) this.#fruitless += 1;
       if (partial.haveBytes() < partial.size) {
         this.#state = { kind: 'fetching', partial, active };
         active.wake();

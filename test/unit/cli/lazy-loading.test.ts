@@ -24,12 +24,12 @@ for (const [args, code] of light) {
   test(`"${args.join(' ')}" does not load libp2p, which takes a second`, async (t) => {
     const result = await cli([...args, '--data', join(tempDir(t), 'none')], { nodeArgs });
     t.is(result.code, code, result.stderr);
-    t.notRegex(result.stderr, /libp2p/);
+    t.notRegex(result.stderr, /loads /);
   });
 }
 
 test('an agent does load it', async (t) => {
   const result = await cli(['agent', '--data', join(tempDir(t), 'data')], { nodeArgs });
   t.is(result.code, 1);
-  t.regex(result.stderr, /loads .*libp2p/);
+  t.regex(result.stderr, /loads @(chainsafe|libp2p)/);
 });

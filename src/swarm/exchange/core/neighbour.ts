@@ -86,6 +86,7 @@ export class Neighbour {
   }
 
   failed(now: number): void {
+    if (!this.#trusted) return;
     this.pausedUntil = now + Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#failures);
     this.#failures++;
   }

@@ -67,6 +67,41 @@ test('without an origin a range that contradicts the list is fetched from somebo
   t.true(s.blob.equals(await pull(victim, s.digest, s.blob.length)));
 });
 
+for (const [size, ranges] of [
+  [2_000_000, 'of one piece each'],
+  [12_000_000, 'of several pieces, some of them of two senders'],
+] as const)
+  test(`without an origin all that a liar brought is fetched from somebody else, however many ranges it is in, ${ranges}`, async (t) => {
+    const s = scene(t, size);
+    const [liar, honest] = await s.swarm.addAll(2, s.origin);
+    for (const node of [liar!, honest!]) await pull(node, s.digest);
+    s.origin.down = true;
+    // Only when all is here a list says that it is wrong.
+    const whole = Promise.withResolvers<void>();
+    let came = 0;
+    s.swarm.swarm.faults.chunk = (from, _to, chunk) => {
+      came += chunk.length;
+      if (came >= s.blob.length) whole.resolve();
+      return from === liar!.network.self ? Buffer.alloc(chunk.length, 7) : chunk;
+    };
+    for (const node of [liar!, honest!]) {
+      const list = (await signList(node.network, s.digest, (await node.store.blobs.checkpoints(s.digest))!))!;
+      node.network.override('get-list', async () => {
+        await whole.promise;
+        return list satisfies MessageOf<'list'>;
+      });
+    }
+    const victim = await s.swarm.add(s.origin);
+    t.true(s.blob.equals(await pull(victim, s.digest, s.blob.length)));
+    t.deepEqual(
+      victim.network
+        .bans()
+        .map(({ peerId }) => peerId)
+        .filter((peer) => peer !== liar!.network.self),
+      [],
+    );
+  });
+
 test('a lease holder that the origin served badly is not a liar', async (t) => {
   const s = scene(t, 2_000_000);
   const nodes = await s.swarm.addAll(3, s.origin);

@@ -47,6 +47,15 @@ test('what a member has that is not trusted any more is wanted from elsewhere, w
   t.is(of(one.plan(3), 'ask-lease').length, 1);
 });
 
+test('a holder that is not trusted any more is not asked again because a request to it has failed', (t) => {
+  const one = download();
+  one.meet('holder', 'complete', undefined, 0);
+  const [{ fetch }] = of(one.plan(0), 'fetch') as [Extract<Command, { type: 'fetch' }>];
+  one.distrust('holder', 1);
+  one.fetchEnded(fetch, 'failed', 2);
+  t.deepEqual(of(one.plan(600_000), 'fetch'), []);
+});
+
 test('the embedded origin is not asked directly, but read under leases', (t) => {
   const one = download();
   one.meet('origin', 'origin', undefined, 0);
