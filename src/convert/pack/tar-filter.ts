@@ -69,6 +69,7 @@ export class TarFilter {
       const header = chunk.subarray(at, at + BLOCK);
       this.#dropBody = false;
       if (header[0] === 0 && isZero(header)) {
+        if (held !== -1) throw endsInEntry();
         flush(at);
         at += BLOCK;
         start = at;
@@ -114,7 +115,7 @@ export class TarFilter {
 
   /** The end of the one archive: two blocks of zeros. */
   end(): void {
-    if (this.#body > 0 || this.#heldBytes > 0) throw new LayerswarmError('internal', 'tar ended in the middle of an entry');
+    if (this.#body > 0 || this.#heldBytes > 0) throw endsInEntry();
     this.#sink(Buffer.alloc(2 * BLOCK));
   }
 
@@ -132,6 +133,10 @@ export class TarFilter {
     }
     return type === TYPE.link && this.#droppedNames.size > 0 && this.#droppedNames.has(entryName(header, 'linkpath', pax));
   }
+}
+
+function endsInEntry(): LayerswarmError {
+  return new LayerswarmError('internal', 'tar ended in the middle of an entry');
 }
 
 function padded(bytes: number): number {
