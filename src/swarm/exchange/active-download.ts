@@ -9,6 +9,7 @@ import type { Coordinators } from './coordinators.ts';
 import { Bitfield, type Run } from './core/bitfield.ts';
 import type { CrowdReach } from './core/crowd-search.ts';
 import { Download, type Command } from './core/download.ts';
+import { HelplessWatch } from './core/helpless-watch.ts';
 import type { NeighbourRole } from './core/neighbour.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import { farZone } from './core/zone-budget.ts';
@@ -19,7 +20,7 @@ import { OutOfTurn } from './out-of-turn.ts';
 import type { PeerRates } from './peer-rates.ts';
 import { PieceVerifier } from './piece-verifier.ts';
 import { Provenance } from './provenance.ts';
-import { makeStatement } from './statement.ts';
+import { RestoredPieces } from './restored-pieces.ts';
 import type { Strikes } from './strikes.ts';
 import type { TransferMeter } from './transfer-meter.ts';
 
@@ -29,9 +30,6 @@ const TICK_MS = 50;
 const HEAD_START_MS = 150;
 /** What happens within so little time is looked at together: to choose costs more than to receive a piece. */
 const GATHER_MS = 4;
-/** A download that has nothing yet and finds nobody to ask fails after this; one that has pieces waits longer for help to come back. */
-const NOBODY_MS = 500;
-const STARVED_MS = 10_000;
 /** What an origin says of a blob that no waiting changes. */
 const FINAL: ReadonlySet<ErrorCode> = new Set(['not-found', 'size-mismatch']);
 
@@ -76,11 +74,10 @@ export class ActiveDownload {
   readonly #tick: NodeJS.Timeout;
   readonly #begunAt: number;
   readonly #provenance = new Provenance();
-  /** Pieces of an earlier run. */
-  readonly #restored = new Set<number>();
+  readonly #restored: RestoredPieces;
+  readonly #helpless = new HelplessWatch();
   #planned = false;
   #plannedAt = Number.NEGATIVE_INFINITY;
-  #idleSince: number | undefined;
 
   constructor(options: ActiveDownloadOptions) {
     const { digest, layout, meter, network, now, origin, partial, repository } = options;
@@ -97,7 +94,7 @@ export class ActiveDownload {
         }
       },
       discarded: (pieces) => {
-        for (const piece of pieces) this.#restored.delete(piece);
+        this.#restored.thrownAway(pieces);
         download.forget(pieces);
         options.lessThanSaid();
         this.wake();
@@ -160,7 +157,8 @@ export class ActiveDownload {
       signal: this.#abort.signal,
       originUsable: () => origin.usable !== undefined,
     });
-    this.#restore();
+    this.#restored = new RestoredPieces(network, digest, partial, download, provenance, this.#abort.signal);
+    this.#restored.restore(now());
     this.#tick = setInterval(() => this.wake(), TICK_MS);
   }
 
@@ -262,17 +260,15 @@ export class ActiveDownload {
     this.#watch(now);
   }
 
-  /** Notices when nobody can help: soon when nothing was ever under way, later when a download ran dry. */
   #watch(now: number): void {
     const { origin } = this.#options;
     const helpless = origin.error !== undefined || origin.known === undefined;
     if (!helpless || this.#options.pending.size > 0 || !this.download.idle(now)) {
-      this.#idleSince = undefined;
+      this.#helpless.helped();
       return;
     }
-    this.#idleSince ??= now;
     const final = origin.error !== undefined && FINAL.has(errorCode(origin.error));
-    if (now - this.#idleSince >= (final || this.download.have.count === 0 ? NOBODY_MS : STARVED_MS)) this.#options.starved();
+    if (this.#helpless.helpless(!final && this.download.have.count > 0, now)) this.#options.starved();
   }
 
   #execute(command: Command): void {
@@ -332,35 +328,6 @@ export class ActiveDownload {
       this.download.leaseDelayed(answer.waitMs, now);
     }
     this.wake();
-  }
-
-  /** Pieces of an earlier run: here, and passed on only where this node itself read them from the origin, once it has signed that. */
-  #restore(): void {
-    const { partial } = this.#options;
-    for (let piece = 0; piece < partial.pieceCount; piece++) {
-      const grade = partial.grade(piece);
-      if (grade === Grade.missing) continue;
-      this.#provenance.set(piece, undefined, undefined);
-      this.#restored.add(piece);
-      this.download.arrived(piece, {}, false, this.#options.now());
-      if (grade >= Grade.origin) void this.#signAgain(piece);
-    }
-  }
-
-  async #signAgain(piece: number): Promise<void> {
-    const provenance = this.#provenance;
-    const { digest, layout, network, partial } = this.#options;
-    const { start, end } = layout.range(piece);
-    const before = provenance.get(piece);
-    try {
-      const statement = await makeStatement(network, digest, start, await partial.read(start, end - start));
-      // Found wrong, or replaced meanwhile.
-      if (this.#abort.signal.aborted || provenance.get(piece) !== before) return;
-      provenance.set(piece, undefined, statement);
-      this.download.makeServable(piece);
-    } catch {
-      // It cannot be read, or was closed meanwhile: others have it from elsewhere.
-    }
   }
 
   #isOrigin(peerId: string): boolean {

@@ -1,9 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode, LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
-import { MAX_NOTE_BYTES } from '../lane/frame.ts';
-import type { ByteSource, Lane, LaneAnswer } from '../lane/lane.ts';
+import type { Lane, LaneAnswer } from '../lane/lane.ts';
 import type { BlobNetwork } from '../network/network.ts';
 import type { BlobOrigin, Say } from '../swarm.ts';
 import type { Run } from './core/bitfield.ts';
@@ -11,16 +9,16 @@ import type { ArrivedBy, Download, FetchOutcome } from './core/download.ts';
 import type { Fetch } from './core/neighbour.ts';
 import type { Read } from './core/read-plan.ts';
 import type { PeerRates } from './peer-rates.ts';
+import { PieceSigner } from './piece-signer.ts';
 import type { PieceVerifier } from './piece-verifier.ts';
 import { PieceWriter } from './piece-writer.ts';
-import type { PieceOrigin, Provenance } from './provenance.ts';
-import { encodeNote, MAX_SIGNED, parseNote, signStatements, type Statement } from './statement.ts';
+import type { Provenance } from './provenance.ts';
+import { parseNote, type Statement } from './statement.ts';
 import type { TransferMeter } from './transfer-meter.ts';
+import { unfinishedAnswer } from './unfinished-answer.ts';
 
 /** Pieces of an extent that are asked of a holder at once. */
 const HOLDER_REQUESTS = 3;
-/** Pieces that are read within so little time are signed together, though the first after a pause at once. */
-const SIGN_GATHER_MS = 15;
 
 export interface DownloadIoOptions {
   readonly network: BlobNetwork;
@@ -53,20 +51,28 @@ export class DownloadIo {
   readonly #options: DownloadIoOptions;
   readonly #writer: PieceWriter;
   readonly #fetches = new Map<number, AbortController>();
-  /** Read, and not signed yet; those of them that the next signature is for. */
-  readonly #unsigned = new Set<number>();
-  #toSign: { readonly piece: number; readonly sha256: Buffer; readonly read: Read }[] = [];
-  #signing: Promise<void> | undefined;
-  #signedAt = Number.NEGATIVE_INFINITY;
+  readonly #signer: PieceSigner;
 
   constructor(options: DownloadIoOptions) {
     this.#options = options;
-    const { download, partial } = options;
+    const { network, digest, download, partial, provenance, now, wake, signal } = options;
+    this.#signer = new PieceSigner(
+      network,
+      digest,
+      download.layout,
+      ({ piece, read }, statement) => {
+        provenance.set(piece, undefined, statement);
+        this.#complete(piece, Grade.origin);
+        download.arrived(piece, { read }, true, now());
+        wake();
+      },
+      signal,
+    );
     // All: a piece that is being replaced has no grade for a moment, one that is not signed yet must not change below its hash.
     this.#writer = new PieceWriter(
       partial,
       download.layout,
-      (piece) => download.have.has(piece) || partial.grade(piece) !== Grade.missing || this.#unsigned.has(piece),
+      (piece) => download.have.has(piece) || partial.grade(piece) !== Grade.missing || this.#signer.unsigned.has(piece),
     );
   }
 
@@ -78,11 +84,11 @@ export class DownloadIo {
   stop(): void {
     const { download, partial } = this.#options;
     try {
-      for (const piece of this.#unsigned) if (!download.have.has(piece)) partial.complete(piece, Grade.origin);
+      for (const piece of this.#signer.unsigned) if (!download.have.has(piece)) partial.complete(piece, Grade.origin);
     } catch {
       // The store takes nothing more: they are read again.
     }
-    this.#unsigned.clear();
+    this.#signer.clear();
     // A signal that joins each with the rest would cost a request more than its frames do.
     for (const abort of this.#fetches.values()) abort.abort();
   }
@@ -188,9 +194,7 @@ export class DownloadIo {
     const target = this.#writer.target(range.start, {
       hashed: true,
       onPiece: (piece, sha256) => {
-        this.#unsigned.add(piece);
-        this.#toSign.push({ piece, sha256: sha256!, read });
-        signing.add((this.#signing ??= this.#signSoon()));
+        signing.add(this.#signer.add({ piece, sha256: sha256!, read }));
       },
     });
     let offset = range.start;
@@ -214,35 +218,6 @@ export class DownloadIo {
       await Promise.all(signing);
       target.release();
     }
-  }
-
-  /** Pieces that this node read from the origin: it answers for them from now on. */
-  async #signSoon(): Promise<void> {
-    const { digest, download, network, now, provenance, wake, signal } = this.#options;
-    await delay(Math.max(0, this.#signedAt + SIGN_GATHER_MS - performance.now()));
-    const pieces = this.#toSign;
-    this.#toSign = [];
-    this.#signing = undefined;
-    this.#signedAt = performance.now();
-    for (let i = 0; i < pieces.length; i += MAX_SIGNED) {
-      const together = pieces.slice(i, i + MAX_SIGNED);
-      const statements = await signStatements(
-        network,
-        digest,
-        together.map(({ piece, sha256 }) => {
-          const { start, end } = download.layout.range(piece);
-          return { start, length: end - start, sha256 };
-        }),
-      );
-      if (signal.aborted) return;
-      for (const [j, { piece, read }] of together.entries()) {
-        this.#unsigned.delete(piece);
-        provenance.set(piece, undefined, statements[j]);
-        this.#complete(piece, Grade.origin);
-        download.arrived(piece, { read }, true, now());
-      }
-    }
-    wake();
   }
 
   /** Single pieces, a few at once: each comes with its statement, and can be passed on when it is here. */
@@ -319,32 +294,10 @@ export class DownloadIo {
     return { checked };
   }
 
-  /** [start, end) as it can be served before the blob is proven, with the note that goes with it; undefined when it cannot. */
+  /** As `unfinishedAnswer`. */
   serve(start: number, end: number): LaneAnswer | undefined {
     const { download, partial, provenance } = this.#options;
-    const { layout } = download;
-    if (end > layout.size || end <= start) return undefined;
-    const first = layout.pieceAt(start);
-    const count = layout.pieceAt(end - 1) - first + 1;
-    const origins: PieceOrigin[] = [];
-    for (let piece = first; piece < first + count; piece++) {
-      const origin = provenance.get(piece);
-      if (origin === undefined || !download.servable.has(piece)) return undefined;
-      origins.push(origin);
-    }
-    const note = encodeNote(origins.flatMap(({ statement }) => statement ?? []));
-    if (note.length > MAX_NOTE_BYTES) return undefined;
-    const source: ByteSource = {
-      readInto: (bytes, offset) => {
-        // A piece may have been replaced meanwhile: its bytes must not go out with the statement of those before.
-        for (const piece of [layout.pieceAt(offset), layout.pieceAt(offset + bytes.length - 1)]) {
-          if (provenance.get(piece) !== origins[piece - first])
-            throw new LayerswarmError('unavailable', `piece ${piece} was replaced while it was sent`);
-        }
-        partial.readInto(bytes, offset);
-      },
-    };
-    return { source, range: { start, end }, note };
+    return unfinishedAnswer(download, partial, provenance, start, end);
   }
 
   #complete(piece: number, grade: Grade): void {
