@@ -1,37 +1,26 @@
-import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { Grade, type PartialBlob } from '../../store/blob-store.ts';
 import { Accusations, type AccusationsContext } from './accusations.ts';
-import type { BlobOrigin, Say } from '../swarm.ts';
+import type { Say } from '../swarm.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import { RangeDoubts } from './core/range-doubts.ts';
 import { PrefixListSource } from './prefix-list-source.ts';
 import type { PrefixList } from './prefix-list.ts';
 import type { Provenance } from './provenance.ts';
-import { SecondReading } from './second-reading.ts';
-import { makeStatement, sha256, statementIsSigned, type Statement } from './statement.ts';
-import type { TransferMeter } from './transfer-meter.ts';
+import { SecondLook, type SecondLookHooks } from './second-look.ts';
+import { sha256, statementIsSigned, type Statement } from './statement.ts';
 
-export interface VerifierHooks {
-  /** Pieces that agree with a signed list: they may be passed on. */
-  vouched(pieces: number[]): void;
-  /** Pieces that were thrown away and are wanted again. */
-  discarded(pieces: number[]): void;
+export interface VerifierHooks extends SecondLookHooks {
   /** This peer brought wrong bytes, as it seems: nothing more from it. */
   accused(peer: string): void;
   /** Its disk was at fault, and it has seen to that. */
   forgiven(peer: string): void;
   /** So many pieces that it is answerable for differ from what the origin gives, or from its own statement. */
   broughtWrong(peer: string, pieces: number): void;
-  /** Pieces have other bytes than before: the hash has to go on. */
-  replaced(): void;
   /** The dispute could not be settled. */
   failed(error: unknown): void;
-  origin(): BlobOrigin | undefined;
-  readonly repository: string;
   /** Members that fetch the same blob. */
   rivals(): string[];
-  readonly meter: TransferMeter;
   readonly say: Say | undefined;
 }
 
@@ -49,9 +38,7 @@ export class PieceVerifier {
   readonly #hooks: VerifierHooks;
   readonly #list: PrefixListSource;
   readonly #accusations: Accusations;
-  readonly #second: SecondReading;
-  /** What this node said after its own second reading of pieces, for all who dispute them. */
-  readonly #lookedAgain = new Map<number, Promise<Statement | undefined>>();
+  readonly #second: SecondLook;
   /** Checkpoints whose range was thrown away because an unconfirmed list said so. */
   readonly #contradicted = new Set<number>();
   readonly #doubts = new RangeDoubts();
@@ -78,7 +65,16 @@ export class PieceVerifier {
     this.#hooks = hooks;
     this.#list = new PrefixListSource(context.network, blob, partial);
     this.#accusations = new Accusations(context, blob, partial, layout, provenance);
-    this.#second = new SecondReading(context.network, blob, layout, () => this.#readers());
+    this.#second = new SecondLook({
+      network: context.network,
+      blob,
+      partial,
+      layout,
+      provenance,
+      hooks,
+      readers: () => this.#readers(),
+      accuse: (piece, bytes) => this.#accuse(piece, bytes),
+    });
     partial.onCheckpoint = (index, digest) => this.#onCheckpoint(index, digest);
   }
 
@@ -112,7 +108,7 @@ export class PieceVerifier {
 
   /** A piece is here, and this is what a member that holds it says of it, whose signature is checked. */
   async confirm(piece: number, statement: Statement): Promise<void> {
-    const bytes = await this.#read(piece);
+    const bytes = await this.#second.read(piece);
     const origin = this.#provenance.get(piece);
     if (this.#stopped || origin === undefined || origin.statement !== undefined) return;
     if (sha256(bytes).equals(statement.sha256)) {
@@ -142,6 +138,7 @@ export class PieceVerifier {
   /** The unfinished blob is about to be closed: touches it no more. */
   stop(): void {
     this.#stopped = true;
+    this.#second.stop();
   }
 
   /** The blob is proven, and not yet under its name: what was suspicion can be settled. */
@@ -149,36 +146,15 @@ export class PieceVerifier {
     await this.#accusations.judge();
   }
 
-  /** What the origin says of a piece when it is read once more, signed; undefined when it cannot be. Read once for all who ask. */
+  /** As `SecondLook.lookAgain`. */
   async lookAgain(piece: number): Promise<Statement | undefined> {
-    if (await this.#isDamaged(piece)) return undefined;
-    let reading = this.#lookedAgain.get(piece);
-    if (reading === undefined) {
-      reading = this.#lookAgain(piece);
-      this.#lookedAgain.set(piece, reading);
-      // It can be tried again.
-      reading.catch(() => {
-        this.#lookedAgain.delete(piece);
-      });
-    }
-    return await reading;
-  }
-
-  /** The bytes on the disk are not those that came any more: they are thrown away, and nothing is said of them. */
-  async #isDamaged(piece: number): Promise<boolean> {
-    const statement = this.#provenance.get(piece)?.statement;
-    if (statement === undefined || this.#stopped || this.#partial.grade(piece) === Grade.missing) return false;
-    if (sha256(await this.#read(piece)).equals(statement.sha256) || this.#provenance.get(piece)?.statement !== statement) return false;
-    this.#provenance.delete(piece);
-    await this.#partial.discard([piece]);
-    this.#hooks.discarded([piece]);
-    return true;
+    return await this.#second.lookAgain(piece);
   }
 
   async #settle(): Promise<void> {
     this.#hooks.meter.stalled(false);
     // What was read again did not settle it: the origin may have served that badly, too. The first time, others may have asked before.
-    if (this.#settlements++ > 0) this.#lookedAgain.clear();
+    if (this.#settlements++ > 0) this.#second.forget();
     await this.#askForList();
     if (await this.#settleDisagreements()) return;
     // Nobody has proven it yet: any of it may be wrong.
@@ -225,7 +201,7 @@ export class PieceVerifier {
     const disputed = this.#partial.prefixDigests[checkpoint];
     let differing: boolean;
     try {
-      differing = await this.#compareAgain(first, count);
+      differing = await this.#second.compare(first, count);
     } catch (error) {
       await this.#askAnother(checkpoint, error);
       return;
@@ -239,89 +215,6 @@ export class PieceVerifier {
     if (this.#stopped) return;
     await this.#partial.advance();
     this.#hooks.replaced();
-  }
-
-  /** Compares pieces with another reading of the origin, by one member for all; true when some were replaced or thrown away. */
-  async #compareAgain(first: number, count: number): Promise<boolean> {
-    const { network } = this.#context;
-    const before = await this.#hashes(first, count);
-    for (const reader of this.#second.readers(first)) {
-      if (reader === network.self) break;
-      const said = await this.#second.ask(reader, first, count).catch(() => undefined);
-      if (said === undefined) continue;
-      const differing = said.filter(
-        (statement, i) => this.#partial.grade(first + i) !== Grade.missing && !statement.sha256.equals(before[i]!),
-      );
-      for (const statement of differing) await this.#replaceFrom(this.#layout.pieceAt(statement.start), statement);
-      return differing.length > 0;
-    }
-    if (this.#hooks.origin() === undefined) throw new LayerswarmError('origin-unknown', 'no origin can be read');
-    for (let piece = first; piece < first + count; piece++) await this.lookAgain(piece);
-    const after = await this.#hashes(first, count);
-    return after.some((hash, i) => !hash.equals(before[i]!));
-  }
-
-  async #hashes(first: number, count: number): Promise<Buffer[]> {
-    return await Promise.all(
-      Array.from({ length: count }, async (_, i) => {
-        const { start, end } = this.#layout.range(first + i);
-        return sha256(await this.#partial.read(start, end - start));
-      }),
-    );
-  }
-
-  async #lookAgain(piece: number): Promise<Statement | undefined> {
-    const origin = this.#hooks.origin();
-    if (origin === undefined || piece >= this.#layout.pieceCount) return undefined;
-    const { start, end } = this.#layout.range(piece);
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of origin.readBlob(this.#hooks.repository, this.#blob, { start, end })) chunks.push(chunk);
-    const again = Buffer.concat(chunks);
-    this.#hooks.meter.fromOrigin(again.length);
-    if (again.length !== end - start) return undefined;
-    const statement = await makeStatement(this.#context.network, this.#blob, start, again);
-    if (!this.#stopped && this.#partial.grade(piece) !== Grade.missing) {
-      await this.#replace(piece, again, undefined, statement);
-      if (!this.#stopped) this.#hooks.replaced();
-    }
-    return statement;
-  }
-
-  /** Takes the bytes of a piece from the member that has read it again; wants them from anybody when that does not give them. */
-  async #replaceFrom(piece: number, statement: Statement): Promise<void> {
-    const bytes = await this.#second.bytes(statement);
-    if (this.#stopped) return;
-    if (bytes !== undefined) {
-      await this.#replace(piece, bytes, statement.signer, statement);
-      return;
-    }
-    this.#accuse(piece, await this.#read(piece));
-    this.#provenance.delete(piece);
-    await this.#partial.discard([piece]);
-    this.#hooks.discarded([piece]);
-  }
-
-  /** `sender` undefined: this node read it from the origin itself. */
-  async #replace(piece: number, bytes: Buffer, sender: string | undefined, statement: Statement): Promise<void> {
-    const was = await this.#read(piece);
-    // Proven meanwhile: whatever says otherwise is wrong.
-    if (this.#stopped || this.#partial.verdict === true) return;
-    const grade = sender === undefined ? Grade.origin : Grade.received;
-    if (!was.equals(bytes)) {
-      this.#accuse(piece, was);
-      // First of all: bytes that change must not go out with the statement of those before.
-      this.#provenance.delete(piece);
-      await this.#partial.discard([piece]);
-      await this.#partial.write(this.#layout.range(piece).start, bytes);
-    }
-    this.#partial.complete(piece, grade);
-    this.#provenance.set(piece, sender, statement);
-    this.#hooks.vouched([piece]);
-  }
-
-  async #read(piece: number): Promise<Buffer> {
-    const { start, end } = this.#layout.range(piece);
-    return await this.#partial.read(start, end - start);
   }
 
   #accuse(piece: number, bytes: Buffer): void {
