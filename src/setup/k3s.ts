@@ -1,7 +1,8 @@
 import { posix } from 'node:path';
-import { isMap, isSeq, parseDocument } from 'yaml';
+import { isMap, isSeq } from 'yaml';
 import { LayerswarmError } from '../errors.ts';
 import type { Runtime } from './runtime.ts';
+import { readYamlMap } from './yaml-map.ts';
 
 /** k3s and RKE2 make the `hosts.toml` files of their own containerd out of one `registries.yaml`, and write over all others. */
 function rancher(name: 'k3s' | 'rke2', command: string): Runtime {
@@ -24,14 +25,13 @@ export const rke2 = rancher('rke2', 'systemctl restart rke2-server (rke2-agent w
 
 /** A registries.yaml in which the agent is asked before other mirrors of a registry. @throws `config-invalid` */
 function addMirror(text: string, path: string, registry: string, mirror: string): string {
-  const document = parseDocument(text);
-  const [problem] = document.errors;
-  if (problem !== undefined || (document.contents !== null && !isMap(document.contents))) {
+  const read = readYamlMap(text);
+  if ('problem' in read)
     throw new LayerswarmError(
       'config-invalid',
-      `${path}: expected a YAML map, received ${problem?.message.split('\n')[0] ?? 'something else'}: mend it first, then run setup again`,
+      `${path}: expected a YAML map, received ${read.problem}: mend it first, then run setup again`,
     );
-  }
+  const { document } = read;
   const keys = ['mirrors', registry, 'endpoint'];
   const mirrors = document.get('mirrors');
   const endpoints = isMap(mirrors) && isMap(mirrors.get(registry)) ? document.getIn(keys) : undefined;

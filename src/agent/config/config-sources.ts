@@ -51,13 +51,18 @@ export async function readYaml(file: string): Promise<Record<string, unknown>> {
   if (text.length > MAX_FILE_BYTES)
     throw new LayerswarmError('config-invalid', `${file}: expected at most ${MAX_FILE_BYTES} characters, received ${text.length}`);
   const document = parseDocument(text, { prettyErrors: true, logLevel: 'error' });
-  const problem = document.errors[0];
-  if (problem !== undefined) {
-    throw new LayerswarmError('config-invalid', `${file}: expected YAML, received: ${problem.message.split('\n')[0]?.replace(/:$/, '')}`, {
-      cause: problem,
+  const noYaml = (cause: Error): LayerswarmError =>
+    new LayerswarmError('config-invalid', `${file}: expected YAML, received: ${cause.message.split('\n')[0]?.replace(/:$/, '')}`, {
+      cause,
     });
+  const [problem] = document.errors;
+  if (problem !== undefined) throw noYaml(problem);
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    throw noYaml(error as Error);
   }
-  const value: unknown = document.toJS({ maxAliasCount: 100 });
   if (value === null || value === undefined) return {};
   if (!isRecord(value))
     throw new LayerswarmError('config-invalid', `${file}: expected a map of settings, received ${JSON.stringify(value)?.slice(0, 60)}`);

@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { isMap, parseDocument } from 'yaml';
 import { LayerswarmError } from '../../errors.ts';
 import { parseSwarmKey } from '../../swarm/network/swarm-key.ts';
 import { owner } from '../../setup/backup.ts';
 import { type FileState, makeFolder, readState, writeState } from '../../setup/file-state.ts';
+import { readYamlMap } from '../../setup/yaml-map.ts';
 import type { JoinToken } from './token.ts';
 
 export interface Membership {
@@ -43,9 +43,10 @@ function edit(
   path: string,
   { addresses, origin, originCa, charterKey, keyFile, caFile }: JoinToken & { keyFile: string; caFile: string },
 ): FileState {
-  const document = parseDocument(before.kind === 'file' ? before.content.toString('utf8') : '');
-  if (document.errors.length > 0 || (document.contents !== null && !isMap(document.contents)))
-    throw new LayerswarmError('config-invalid', `${path}: expected a map of settings in YAML, received something else: mend it first`);
+  const read = readYamlMap(before.kind === 'file' ? before.content.toString('utf8') : '');
+  if ('problem' in read)
+    throw new LayerswarmError('config-invalid', `${path}: expected a map of settings in YAML, received ${read.problem}: mend it first`);
+  const { document } = read;
   document.set('swarmKey', [keyFile]);
   document.set('bootstrap', [...addresses]);
   if (origin !== undefined) document.set('origin', origin);

@@ -102,6 +102,7 @@ test("CRI-O has podman's drop-in, and is to be told", async (t) => {
 
 const REFUSED: readonly (readonly [title: string, name: RuntimeName, before: Files, code: ErrorCode, message: RegExp])[] = [
   ['a registries.yaml that is none', 'k3s', { [K3S]: 'mirrors: [\n' }, 'config-invalid', /registries\.yaml: expected a YAML map/],
+  ['a registries.yaml with an alias of nothing', 'k3s', { [K3S]: 'mirrors: *none\n' }, 'config-invalid', /expected a YAML map/],
   ['a registries.yaml that is a list', 'k3s', { [K3S]: '- a\n' }, 'config-invalid', /expected a YAML map/],
   [
     'mirrors of BuildKit that are no list',

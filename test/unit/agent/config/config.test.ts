@@ -194,6 +194,7 @@ const files: readonly [title: string, text: string, message: RegExp][] = [
   ],
   ['a mirror with a query', 'mirrors: ["quay.io=https://quay.io/x?y"]\n', /^mirrors .*: expected registry names such as docker\.io/],
   ['what is not YAML', 'a: [\n', /: expected YAML, received: /],
+  ['an alias of nothing', 'zone: *none\n', /: expected YAML, received: Unresolved alias .*none$/],
 ];
 for (const [title, text, message] of files) {
   test(`refuses a file with ${title}`, async (t) => {
