@@ -34,8 +34,7 @@ interface Seen {
 
 const seen = async ({ ok }: SystemHost): Promise<Seen> => JSON.parse(await ok('layerswarm status --json')) as Seen;
 const pull = (image: string): string => `ctr images pull --snapshotter native --hosts-dir /etc/containerd/certs.d ${image}`;
-/** What is on its disk, but for what other programs write there. */
-/** But for what the system itself writes by the way, its backup at midnight among it. */
+/** What is on its disk, but for what other programs write there, such as Debian's own backup at midnight. */
 const FILES =
   'find / -xdev ! -path "/var/lib/dpkg/*" ! -path "/var/log/*" ! -path "/var/cache/*" ! -path "/var/backups/*" ! -path "/var/lib/systemd/*" ! -path "/var/lib/containerd*" ! -path "/opt/*" ! -name "passwd*" ! -name "shadow*" ! -name "group*" ! -name "gshadow*" ! -name "subuid*" ! -name "subgid*" | sort';
 
