@@ -72,11 +72,14 @@ export async function doStep(world: World, plan: Plan, step: Exclude<Step, StepO
       await delay(step.for);
       await world.origin({ do: 'heal', id: number });
       return;
-    case 'disk-full':
-      await nodes[step.node]!.fill();
+    case 'disk-full': {
+      const node = nodes[step.node]!;
+      // one that has turned read-only takes nothing, and keeps what is on it
+      if (!node.diskFailed) await node.fill();
       await delay(step.for);
-      nodes[step.node]!.empty();
+      if (!node.diskFailed) node.empty();
       return;
+    }
     case 'disk-read-only': {
       const node = nodes[step.node]!;
       node.diskFailed = true;
