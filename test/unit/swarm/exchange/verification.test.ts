@@ -102,6 +102,16 @@ for (const [size, ranges] of [
     );
   });
 
+test('without an origin, and with liars alone, a blob is given up', async (t) => {
+  const s = scene(t, 12_000_000);
+  const liars = await s.swarm.addAll(2, s.origin);
+  for (const node of liars) await pull(node, s.digest);
+  s.origin.down = true;
+  lie(s, ...liars);
+  const victim = await s.swarm.add(s.origin);
+  await t.throwsAsync(pull(victim, s.digest, s.blob.length));
+});
+
 test('a lease holder that the origin served badly is not a liar', async (t) => {
   const s = scene(t, 2_000_000);
   const nodes = await s.swarm.addAll(3, s.origin);

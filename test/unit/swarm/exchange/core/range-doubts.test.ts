@@ -30,3 +30,11 @@ test('where nobody is known to have brought it nobody is doubted', (t) => {
 test('a suspect is doubted before others, however little it brought', (t) => {
   t.deepEqual(new RangeDoubts().next(3, ['a', 'b', 'b'], new Set(['a'])), { doubted: 'a', cleared: undefined });
 });
+
+test('two whose bytes are wrong in turns do not clear each other for ever', (t) => {
+  const doubts = new RangeDoubts();
+  doubts.next(3, ['a', 'b', 'b'], NONE);
+  t.is(doubts.next(3, ['a'], NONE).cleared, 'b');
+  t.deepEqual(doubts.next(3, ['b'], NONE), { doubted: 'b', cleared: undefined });
+  t.is(doubts.next(3, ['a'], NONE).cleared, undefined);
+});
