@@ -43,6 +43,18 @@ export async function pushManifest(
   return { digest: Digest.of(bytes), bytes };
 }
 
+/** An OCI index of one image, which is for linux/amd64. */
+export async function pushIndex(
+  target: PushTarget,
+  repository: string,
+  tag: string,
+  { digest, manifest }: PushedImage,
+): Promise<{ digest: Digest; bytes: Buffer }> {
+  const platform = { os: 'linux', architecture: 'amd64' };
+  const manifests = [{ mediaType: MediaType.ociManifest, digest, size: manifest.length, platform }];
+  return await pushManifest(target, repository, tag, { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests }, MediaType.ociIndex);
+}
+
 /** An OCI image with the given layers (opaque bytes, said to be uncompressed tars), or one random layer of 100 kB. */
 export async function pushImage(
   target: PushTarget,

@@ -1,4 +1,4 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
@@ -74,3 +74,23 @@ test('a second host joins with the token alone, which no process list shows', as
   t.is(other.code, 2);
   t.regex(other.stderr, /is the key of another swarm: move it away first/);
 });
+
+for (const [title, text] of [
+  ['a list', '- a\n'],
+  ['an alias of nothing', 'zone: *none\n'],
+] as const) {
+  test(`a configuration that is ${title} is left as it is, and so is the key`, async (t) => {
+    const dir = tempDir(t, 'join');
+    const config = join(dir, 'layerswarm.yaml');
+    writeFileSync(config, text);
+    const { code, stderr } = await run(
+      LAUNCHER,
+      ['join', '-', '--config', config, '--data', join(dir, 'data'), '--no-start', '--no-wait'],
+      { input: encodeToken({ ...TOKEN, expires: undefined }) },
+    );
+    t.is(code, 2, stderr);
+    t.regex(stderr, /^layerswarm: .*layerswarm\.yaml: expected [^\n]+\n$/);
+    t.is(readFileSync(config, 'utf8'), text);
+    t.false(existsSync(join(dir, 'swarm.key')));
+  });
+}

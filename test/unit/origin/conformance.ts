@@ -4,7 +4,7 @@ import { Digest } from '../../../src/oci/digest.ts';
 import { parseManifest } from '../../../src/oci/manifest.ts';
 import { MediaType } from '../../../src/oci/media-type.ts';
 import type { Origin } from '../../../src/origin/origin.ts';
-import { pushBlob, pushImage, pushManifest, type PushTarget } from '../../support/registry-content.ts';
+import { pushBlob, pushImage, pushIndex, type PushTarget } from '../../support/registry-content.ts';
 
 /** An origin, and the registry endpoint through which a test puts something into it. */
 export interface OriginUnderTest {
@@ -43,19 +43,7 @@ export function originConformance(test: TestFn, name: string, make: (t: Executio
 
   check('an index is answered as it is, not as one of its children', async (t, { origin, target }) => {
     const image = await pushImage(target, 'app', 'v1');
-    const index = {
-      schemaVersion: 2,
-      mediaType: MediaType.ociIndex,
-      manifests: [
-        {
-          mediaType: MediaType.ociManifest,
-          digest: image.digest,
-          size: image.manifest.length,
-          platform: { os: 'linux', architecture: 'amd64' },
-        },
-      ],
-    };
-    const pushed = await pushManifest(target, 'app', 'multi', index, MediaType.ociIndex);
+    const pushed = await pushIndex(target, 'app', 'multi', image);
     const digest = await origin.resolveTag('app', 'multi');
     t.true(digest.equals(pushed.digest));
     const raw = await origin.manifest('app', digest);

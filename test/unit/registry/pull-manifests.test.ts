@@ -1,30 +1,13 @@
 import { Digest } from '../../../src/oci/digest.ts';
 import { MediaType } from '../../../src/oci/media-type.ts';
-import { pushImage, pushManifest } from '../../support/registry-content.ts';
+import { pushImage, pushIndex, pushManifest } from '../../support/registry-content.ts';
 import { codeOf, isManifestByDigest, isTagRequest, layerPath, real as test, REPOSITORY, start } from './node-before-origin.ts';
 
 // Tags, manifests and referrers by way of a node in front of a real registry, behind a proxy that fails as it is told.
 
 test('Accept does not change what a tag means', async (t) => {
   const { get, image, registry } = await start(t);
-  const index = await pushManifest(
-    registry,
-    REPOSITORY,
-    'v2',
-    {
-      schemaVersion: 2,
-      mediaType: MediaType.ociIndex,
-      manifests: [
-        {
-          mediaType: MediaType.ociManifest,
-          digest: image.digest,
-          size: image.manifest.length,
-          platform: { os: 'linux', architecture: 'amd64' },
-        },
-      ],
-    },
-    MediaType.ociIndex,
-  );
+  const index = await pushIndex(registry, REPOSITORY, 'v2', image);
   for (const accept of [
     '*/*',
     MediaType.ociManifest,

@@ -15,7 +15,7 @@ import { type DockerRegistry, REGISTRY_USER, startDockerRegistry } from '../../s
 import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
 import { OciLayout } from '../../support/oci-layout.ts';
 import { send } from '../../support/raw-http.ts';
-import { pushBlob, pushImage, pushManifest } from '../../support/registry-content.ts';
+import { pushBlob, pushImage, pushIndex } from '../../support/registry-content.ts';
 import { requireTool } from '../../support/require-tool.ts';
 import { skopeo, skopeoCopy } from '../../support/skopeo.ts';
 import { tempDir } from '../../support/temp-dir.ts';
@@ -323,24 +323,7 @@ test('an index and its children are kept as they were pushed', async (t) => {
   if (!requireTool(t, 'docker-registry')) return;
   const { proxy } = await throughFaults(t);
   const image = await pushImage(proxy, 'team/app', 'child');
-  const index = await pushManifest(
-    proxy,
-    'team/app',
-    'index',
-    {
-      schemaVersion: 2,
-      mediaType: MediaType.ociIndex,
-      manifests: [
-        {
-          mediaType: MediaType.ociManifest,
-          digest: image.digest,
-          size: image.manifest.length,
-          platform: { os: 'linux', architecture: 'amd64' },
-        },
-      ],
-    },
-    MediaType.ociIndex,
-  );
+  const index = await pushIndex(proxy, 'team/app', 'index', image);
   t.deepEqual((await proxy.images.manifest(proxy.full('team/app'), index.digest))?.bytes, index.bytes);
 });
 
