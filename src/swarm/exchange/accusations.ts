@@ -1,13 +1,9 @@
 import { errorCode } from '../../errors.ts';
-import type { Digest } from '../../oci/digest.ts';
-import type { PartialBlob } from '../../store/blob-store.ts';
 import { BAN_REASONS } from '../network/ban-reasons.ts';
-import type { BlobNetwork } from '../network/network.ts';
-import type { PieceLayout } from './core/piece-layout.ts';
 import type { PrefixList } from './prefix-list.ts';
-import type { Provenance } from './provenance.ts';
 import { parseNote, sha256, statementIsSigned, type Statement } from './statement.ts';
-import type { Strikes } from './strikes.ts';
+import type { TransferContext } from './transfer-context.ts';
+import type { UnfinishedBlob } from './unfinished-blob.ts';
 
 /** How long evidence bans for. */
 export const BAN_MS = 60 * 60 * 1000;
@@ -23,29 +19,17 @@ interface PieceClaim {
   readonly statement: Statement | undefined;
 }
 
-export interface AccusationsContext {
-  readonly network: BlobNetwork;
-  readonly strikes: Strikes;
-  now(): number;
-}
-
 /** Whom a dispute over one blob speaks against. Nobody is banned before the blob is proven: only then is it certain who was wrong. */
 export class Accusations {
-  readonly #context: AccusationsContext;
-  readonly #blob: Digest;
-  readonly #partial: PartialBlob;
-  readonly #layout: PieceLayout;
-  readonly #provenance: Provenance;
+  readonly #context: TransferContext;
+  readonly #blob: UnfinishedBlob;
   readonly #begunAt: number;
   readonly #lists: PrefixList[] = [];
   readonly #pieces = new Map<string, PieceClaim[]>();
 
-  constructor(context: AccusationsContext, blob: Digest, partial: PartialBlob, layout: PieceLayout, provenance: Provenance) {
+  constructor(context: TransferContext, blob: UnfinishedBlob) {
     this.#context = context;
     this.#blob = blob;
-    this.#partial = partial;
-    this.#layout = layout;
-    this.#provenance = provenance;
     this.#begunAt = context.now();
   }
 
@@ -85,7 +69,7 @@ export class Accusations {
     const signers = new Set(
       [...wrong].filter(([, its]) => its.some(({ statement }) => statement !== undefined)).map(([accused]) => accused),
     );
-    const othersSigned = new Set([this.#context.network.self, ...this.#provenance.signers()]);
+    const othersSigned = new Set([this.#context.network.self, ...this.#blob.provenance.signers()]);
     for (const [accused, its] of wrong) {
       if (accused === this.#context.network.self) {
         this.#strike(accused, []);
@@ -99,15 +83,14 @@ export class Accusations {
   }
 
   #isTrueList(list: PrefixList): boolean {
+    const { partial } = this.#blob;
     return (
-      list.checkpointLength !== this.#partial.checkpointLength ||
-      this.#partial.prefixDigests.every((digest, i) => list.digests[i]!.equals(digest))
+      list.checkpointLength !== partial.checkpointLength || partial.prefixDigests.every((digest, i) => list.digests[i]!.equals(digest))
     );
   }
 
   async #isTruePiece(claim: PieceClaim): Promise<boolean> {
-    const { start, end } = this.#layout.range(claim.piece);
-    return sha256(await this.#partial.read(start, end - start)).equals(claim.sha256);
+    return (await this.#blob.hash(claim.piece)).equals(claim.sha256);
   }
 
   /** What the origin gave others was wrong as well: this node itself, or half of those who read from it. */
@@ -155,15 +138,16 @@ export class Accusations {
   /** What it says of a piece now: its statement, that it has nothing to say (`nothing`), or no answer (`silence`). */
   async #askAgain(peer: string, piece: number): Promise<Statement | 'nothing' | 'silence'> {
     const { network } = this.#context;
-    const { start } = this.#layout.range(piece);
+    const { digest, layout } = this.#blob;
+    const { start } = layout.range(piece);
     try {
-      const answer = await network.request(peer, { type: 'dispute', blob: this.#blob.toString(), runs: [[piece, 1]] }, 'statements', {
+      const answer = await network.request(peer, { type: 'dispute', blob: digest.toString(), runs: [[piece, 1]] }, 'statements', {
         timeoutMs: DISPUTE_TIMEOUT_MS,
       });
       for (const note of answer.statements) {
         const [again] = parseNote(note);
         if (again === undefined || again.signer !== peer || again.start !== start) continue;
-        if (await statementIsSigned(network, this.#blob, again)) return again;
+        if (await statementIsSigned(network, digest, again)) return again;
       }
       return 'silence';
     } catch (error) {

@@ -1,28 +1,21 @@
 import { errorCode, type ErrorCode } from '../../errors.ts';
-import type { Digest } from '../../oci/digest.ts';
-import { Grade, type PartialBlob } from '../../store/blob-store.ts';
-import type { BlobNetwork } from '../network/network.ts';
-import type { Say, WantedPart } from '../swarm.ts';
+import { Grade } from '../../store/blob-store.ts';
+import type { WantedPart } from '../swarm.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
 import { DownloadIo } from './download-io.ts';
-import type { Coordinators } from './coordinators.ts';
+import type { CrowdJoins } from './crowd-joins.ts';
 import { Bitfield, type Run } from './core/bitfield.ts';
-import type { CrowdReach } from './core/crowd-search.ts';
 import { Download, type Command } from './core/download.ts';
 import { HelplessWatch } from './core/helpless-watch.ts';
 import type { NeighbourRole } from './core/neighbour.ts';
-import type { PieceLayout } from './core/piece-layout.ts';
 import { farZone } from './core/zone-budget.ts';
 import { isLeased } from './core/read-plan.ts';
 import { makeStrip, type PieceSource } from './core/strip.ts';
-import type { OriginAccess } from './origin-access.ts';
 import { OutOfTurn } from './out-of-turn.ts';
-import type { PeerRates } from './peer-rates.ts';
 import { PieceVerifier } from './piece-verifier.ts';
-import { Provenance } from './provenance.ts';
 import { RestoredPieces } from './restored-pieces.ts';
-import type { Strikes } from './strikes.ts';
-import type { TransferMeter } from './transfer-meter.ts';
+import type { TransferContext } from './transfer-context.ts';
+import type { UnfinishedBlob } from './unfinished-blob.ts';
 
 /** Choices that wait for time to pass (announcements, endgame) are looked at this often. */
 const TICK_MS = 50;
@@ -33,27 +26,8 @@ const GATHER_MS = 4;
 /** What an origin says of a blob that no waiting changes. */
 const FINAL: ReadonlySet<ErrorCode> = new Set(['not-found', 'size-mismatch']);
 
-export interface ActiveDownloadOptions {
-  readonly network: BlobNetwork;
-  readonly coordinators: Coordinators;
-  readonly now: () => number;
-  readonly random: () => number;
-  readonly digest: Digest;
-  readonly repository: string;
-  /** This node's own; undefined where zones do not matter. */
-  readonly zone: string | undefined;
-  readonly layout: PieceLayout;
-  readonly partial: PartialBlob;
-  readonly origin: OriginAccess;
-  readonly meter: TransferMeter;
-  readonly rates: PeerRates;
-  readonly say: Say | undefined;
-  readonly strikes: Strikes;
-  /** Pieces that the peer is answerable for turned out wrong. */
-  broughtWrong(peer: string, pieces: number): void;
-  /** Answers of members that are awaited: too early to say that nobody can help. */
-  readonly pending: ReadonlySet<Promise<void>>;
-  reach(): CrowdReach;
+/** Whose download it is. */
+export interface DownloadOwner {
   /** Every byte is here and hashed; `partial.verdict` says how. */
   hashed(): void;
   /** Nobody can help any more. */
@@ -68,25 +42,29 @@ export class ActiveDownload {
   readonly download: Download;
   readonly verifier: PieceVerifier;
   readonly io: DownloadIo;
-  readonly #options: ActiveDownloadOptions;
-  readonly #abort = new AbortController();
+  readonly #context: TransferContext;
+  readonly #blob: UnfinishedBlob;
+  readonly #joins: Pick<CrowdJoins, 'pending' | 'reach'>;
+  readonly #owner: DownloadOwner;
   readonly #outOfTurn: OutOfTurn;
   readonly #tick: NodeJS.Timeout;
   readonly #begunAt: number;
-  readonly #provenance = new Provenance();
   readonly #restored: RestoredPieces;
   readonly #helpless = new HelplessWatch();
   #planned = false;
   #plannedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(options: ActiveDownloadOptions) {
-    const { digest, layout, meter, network, now, origin, partial, repository } = options;
-    this.#options = options;
+  /** @param joins the members that are asked to exchange the blob, while their answers are awaited */
+  constructor(context: TransferContext, blob: UnfinishedBlob, joins: Pick<CrowdJoins, 'pending' | 'reach'>, owner: DownloadOwner) {
+    const { coordinators, network, now, random } = context;
+    this.#context = context;
+    this.#blob = blob;
+    this.#joins = joins;
+    this.#owner = owner;
     this.#begunAt = now();
-    const download = new Download(layout, options.random);
-    const provenance = this.#provenance;
+    const download = new Download(blob.layout, random);
     this.download = download;
-    this.verifier = new PieceVerifier({ network, now, strikes: options.strikes }, digest, partial, layout, provenance, {
+    this.verifier = new PieceVerifier(context, blob, {
       vouched: (pieces) => {
         for (const piece of pieces) {
           download.makeServable(piece);
@@ -96,83 +74,47 @@ export class ActiveDownload {
       discarded: (pieces) => {
         this.#restored.thrownAway(pieces);
         download.forget(pieces);
-        options.lessThanSaid();
+        owner.lessThanSaid();
         this.wake();
       },
       accused: (peer) => {
         download.distrust(peer, now());
         for (const fetch of download.neighbours.get(peer)?.fetches.values() ?? []) this.io.cancel(fetch);
-        options.coordinators.distrust(digest, peer);
+        coordinators.distrust(blob.digest, peer);
       },
       forgiven: (peer) => {
         download.forgive(peer, now());
         this.wake();
       },
       replaced: () => void this.advance(),
-      broughtWrong: (peer, pieces) => options.broughtWrong(peer, pieces),
-      failed: (error) => options.failed(error),
-      origin: () => origin.usable,
-      repository,
+      failed: (error) => owner.failed(error),
       rivals: () => this.#rivals(),
-      say: options.say,
-      meter,
     });
-    this.io = new DownloadIo({
-      network,
-      now,
-      digest,
-      repository,
-      download,
-      partial,
-      provenance,
-      verifier: this.verifier,
-      meter,
-      rates: options.rates,
-      say: options.say,
-      signal: this.#abort.signal,
-      origin: () => origin.usable,
+    this.io = new DownloadIo(context, blob, download, this.verifier, {
       wake: () => this.wake(),
       completed: (piece, grade) => {
         if (grade >= Grade.vouched) this.#outOfTurn.vouched(piece);
         void this.advance();
       },
-      originFailed: (error) => {
-        origin.failed(error);
-        meter.stalled(errorCode(error) === 'timeout');
-      },
-      leaseEnded: (read, done, outcome) => {
-        if (outcome === 'done') origin.succeeded();
-        if (isLeased(read)) options.coordinators.report(digest, read.extent, done, outcome);
-      },
     });
-    this.#outOfTurn = new OutOfTurn({
-      network,
-      digest,
-      now,
-      download,
-      partial,
-      io: this.io,
-      verifier: this.verifier,
-      pending: options.pending,
-      signal: this.#abort.signal,
-      originUsable: () => origin.usable !== undefined,
-    });
-    this.#restored = new RestoredPieces(network, digest, partial, download, provenance, this.#abort.signal);
+    this.#outOfTurn = new OutOfTurn(context, blob, { download, io: this.io, verifier: this.verifier, pending: joins.pending });
+    this.#restored = new RestoredPieces(network, blob, download);
     this.#restored.restore(now());
     this.#tick = setInterval(() => this.wake(), TICK_MS);
   }
 
+  /** Before the unfinished blob is committed or closed. */
   close(): void {
     clearInterval(this.#tick);
-    this.verifier.stop();
-    if (!this.#abort.signal.aborted) this.io.stop();
-    this.#abort.abort();
+    if (this.#blob.over.aborted) return;
+    this.io.stop();
+    this.#blob.end();
   }
 
   /** See `makeStrip`. */
   strip(peers: Iterable<string>): Uint8Array {
     const sourceOf = (piece: number): PieceSource => {
-      const origin = this.#provenance.get(piece);
+      const origin = this.#blob.provenance.get(piece);
       if (origin === undefined || !this.download.have.has(piece)) return 'missing';
       return this.#restored.has(piece) ? 'here' : { peer: origin.sender };
     };
@@ -191,8 +133,8 @@ export class ActiveDownload {
     if (holding.state === 'partial' && holding.size === size && holding.pieceLength === pieceLength && holding.bits !== undefined) {
       bits = Bitfield.fromBytes(holding.bits, pieceCount);
     }
-    const peer = this.#options.network.peer(peerId);
-    this.download.meet(peerId, role, bits, this.#options.now(), farZone(this.#options.zone, peer?.zone));
+    const peer = this.#context.network.peer(peerId);
+    this.download.meet(peerId, role, bits, this.#context.now(), farZone(this.#context.zone, peer?.zone));
     this.download.neighbours.get(peerId)!.latencyMs = peer?.latencyMs ?? 0;
     if (role === 'complete') this.verifier.holder(peerId);
     this.wake();
@@ -206,15 +148,15 @@ export class ActiveDownload {
   /** False while it is not known that the peer exchanges the blob. */
   gained(peerId: string, message: MessageOf<'have'>): boolean {
     if (!this.download.neighbours.has(peerId)) return false;
-    if (this.download.gained(peerId, message.runs, message.forZone, this.#options.now())) this.wake();
+    if (this.download.gained(peerId, message.runs, message.forZone, this.#context.now())) this.wake();
     return true;
   }
 
   /** Bytes from `offset` to the end of its piece, or undefined while they are not vouched for. */
   async vouchedPiece(offset: number): Promise<Buffer | undefined> {
-    const { layout, partial } = this.#options;
+    const { layout, partial } = this.#blob;
     const piece = layout.pieceAt(offset);
-    if (piece >= layout.pieceCount || partial.grade(piece) < Grade.vouched) return undefined;
+    if (piece >= layout.pieceCount || this.#blob.grade(piece) < Grade.vouched) return undefined;
     return await partial.read(offset, layout.range(piece).end - offset);
   }
 
@@ -226,53 +168,55 @@ export class ActiveDownload {
   // Choosing and doing
 
   wake(): void {
-    if (this.#planned || this.#abort.signal.aborted) return;
+    if (this.#planned || this.#blob.over.aborted) return;
     this.#planned = true;
     setTimeout(
       () => {
         this.#planned = false;
-        if (!this.#abort.signal.aborted) this.#plan();
+        if (!this.#blob.over.aborted) this.#plan();
       },
-      Math.max(0, this.#plannedAt + GATHER_MS - this.#options.now()),
+      Math.max(0, this.#plannedAt + GATHER_MS - this.#context.now()),
     );
   }
 
   /** Hashes on as far as the prefix reaches, and says when that is everything. */
   async advance(): Promise<void> {
     try {
-      await this.#options.partial.advance();
-      if (this.#options.partial.verdict !== undefined) this.#options.hashed();
+      await this.#blob.partial.advance();
+      if (this.#blob.partial.verdict !== undefined) this.#owner.hashed();
     } catch (error) {
-      this.#options.failed(error);
+      this.#owner.failed(error);
     }
   }
 
   #plan(): void {
-    const { coordinators, digest, network, origin } = this.#options;
-    const now = this.#options.now();
+    const { coordinators, network } = this.#context;
+    const { digest, origin } = this.#blob;
+    const now = this.#context.now();
     this.#plannedAt = now;
     const coordinator = coordinators.coordinator(digest);
     this.download.coordinator = coordinator === network.self ? undefined : coordinator;
-    const isEarly = now - this.#begunAt < HEAD_START_MS && this.#options.pending.size > 0;
+    const isEarly = now - this.#begunAt < HEAD_START_MS && this.#joins.pending.size > 0;
     this.download.originUsable = origin.usable !== undefined && !isEarly;
-    this.download.reach = this.#options.reach();
+    this.download.reach = this.#joins.reach;
     for (const command of this.download.plan(now)) this.#execute(command);
     this.#watch(now);
   }
 
   #watch(now: number): void {
-    const { origin } = this.#options;
+    const { origin } = this.#blob;
     const helpless = origin.error !== undefined || origin.known === undefined;
-    if (!helpless || this.#options.pending.size > 0 || !this.download.idle(now)) {
+    if (!helpless || this.#joins.pending.size > 0 || !this.download.idle(now)) {
       this.#helpless.helped();
       return;
     }
     const final = origin.error !== undefined && FINAL.has(errorCode(origin.error));
-    if (this.#helpless.helpless(!final && this.download.have.count > 0, now)) this.#options.starved();
+    if (this.#helpless.helpless(!final && this.download.have.count > 0, now)) this.#owner.starved();
   }
 
   #execute(command: Command): void {
-    const { coordinators, digest, meter, network } = this.#options;
+    const { coordinators, network } = this.#context;
+    const { digest, meter } = this.#blob;
     const blob = digest.toString();
     switch (command.type) {
       case 'have': {
@@ -305,18 +249,18 @@ export class ActiveDownload {
   }
 
   async #askLease({ active, pieces, urgent }: Extract<Command, { type: 'ask-lease' }>): Promise<void> {
-    const { coordinators, digest, layout, origin } = this.#options;
-    const answer = await coordinators.ask(
+    const { digest, layout, origin, over, say } = this.#blob;
+    const answer = await this.#context.coordinators.ask(
       digest,
       { layout, bits: this.download.have, active, pieces, urgent, ranges: origin.known?.ranges },
-      this.#abort.signal,
+      over,
     );
-    if (this.#abort.signal.aborted) return;
-    const now = this.#options.now();
+    if (over.aborted) return;
+    const now = this.#context.now();
     if ('extents' in answer) {
       for (const command of this.download.leased(answer.extents, now)) {
         if (command.type === 'read')
-          this.#options.say?.('got a lease', {
+          say?.('got a lease', {
             first: command.read.extent.first,
             pieces: command.read.extent.count,
             peer: command.read.source,
@@ -331,7 +275,7 @@ export class ActiveDownload {
   }
 
   #isOrigin(peerId: string): boolean {
-    return this.#options.origin.known?.url === `embedded:${peerId}`;
+    return this.#blob.origin.known?.url === `embedded:${peerId}`;
   }
 
   #rivals(): string[] {

@@ -15,7 +15,8 @@ import { PeerRates, type SlowPeer } from './peer-rates.ts';
 import { PeerWork } from './peer-work.ts';
 import type { SharedDebts } from '../shared-debts.ts';
 import { Strikes } from './strikes.ts';
-import { Transfer, type TransferContext } from './transfer.ts';
+import { Transfer } from './transfer.ts';
+import type { TransferContext } from './transfer-context.ts';
 
 /** A transfer that nobody waits for any more goes on for this long: a client that was cut off comes back for the rest. */
 const LINGER_MS = 30_000;

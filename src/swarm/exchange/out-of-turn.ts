@@ -1,11 +1,11 @@
-import type { Digest } from '../../oci/digest.ts';
-import { Grade, type PartialBlob } from '../../store/blob-store.ts';
-import type { BlobNetwork } from '../network/network.ts';
-import type { DownloadIo } from './download-io.ts';
+import { Grade } from '../../store/blob-store.ts';
+import type { WantedPart } from '../swarm.ts';
 import type { Download } from './core/download.ts';
+import type { DownloadIo } from './download-io.ts';
 import type { PieceVerifier } from './piece-verifier.ts';
 import { SecondReading } from './second-reading.ts';
-import type { WantedPart } from '../swarm.ts';
+import type { TransferContext } from './transfer-context.ts';
+import type { UnfinishedBlob } from './unfinished-blob.ts';
 
 /** Members that were asked whether they have the blob have this long to answer. */
 const ANSWERS_MS = 150;
@@ -17,20 +17,13 @@ const PATIENCE_MS = 100;
 /** Bytes that the origin is asked for at once. */
 const READ_BYTES = 4 << 20;
 
-export interface OutOfTurnOptions {
-  readonly network: BlobNetwork;
-  readonly digest: Digest;
-  readonly now: () => number;
+/** What brings pieces of one blob, and checks them. */
+export interface OutOfTurnParts {
   readonly download: Download;
-  readonly partial: PartialBlob;
   readonly io: DownloadIo;
   readonly verifier: PieceVerifier;
   /** Answers of members that are awaited. */
   readonly pending: ReadonlySet<Promise<void>>;
-  /** The origin may be asked now. */
-  originUsable(): boolean;
-  /** Ends everything that is under way. */
-  readonly signal: AbortSignal;
 }
 
 /**
@@ -38,30 +31,36 @@ export interface OutOfTurnOptions {
  * else read from the origin under no lease. They are pieces like any other, and come once.
  */
 export class OutOfTurn {
-  readonly #options: OutOfTurnOptions;
+  readonly #now: () => number;
+  readonly #blob: UnfinishedBlob;
+  readonly #parts: OutOfTurnParts;
   readonly #second: SecondReading;
   readonly #asked = new Map<number, Promise<void>>();
   readonly #awaited = new Map<number, PromiseWithResolvers<void>>();
   readonly #begunAt: number;
 
-  constructor(options: OutOfTurnOptions) {
-    this.#options = options;
-    this.#second = new SecondReading(options.network, options.digest, options.download.layout, () => []);
-    this.#begunAt = options.now();
+  constructor(context: TransferContext, blob: UnfinishedBlob, parts: OutOfTurnParts) {
+    this.#now = context.now;
+    this.#blob = blob;
+    this.#parts = parts;
+    this.#second = new SecondReading(context.network, blob, () => []);
+    this.#begunAt = context.now();
   }
 
   /** The piece at `start` is vouched for here when this resolves, or else nobody brings it now. */
   async bring(start: number, { end, isPatient }: WantedPart): Promise<void> {
-    const { io, download, now, signal } = this.#options;
-    const { layout } = download;
+    const { io, download } = this.#parts;
+    const { layout, origin, over } = this.#blob;
     const piece = layout.pieceAt(start);
-    if (this.#isVouched(piece)) return;
+    if (this.#blob.isVouched(piece)) return;
     await this.#once(piece, () => this.#fromMembers(piece));
-    if (this.#isVouched(piece) || signal.aborted) return;
+    if (this.#blob.isVouched(piece) || over.aborted) return;
     const arrived = this.#arrivalOf(piece);
     const [, whole] = layout.piecesWithin(layout.range(piece).start, end);
-    const mayRead = this.#options.originUsable() && !(isPatient && download.isShared);
-    const read = mayRead ? download.readOutOfTurn(piece, Math.min(whole, Math.ceil(READ_BYTES / layout.pieceLength)), now()) : undefined;
+    const mayRead = origin.usable !== undefined && !(isPatient && download.isShared);
+    const read = mayRead
+      ? download.readOutOfTurn(piece, Math.min(whole, Math.ceil(READ_BYTES / layout.pieceLength)), this.#now())
+      : undefined;
     await Promise.race([arrived, read === undefined ? elapsed(PATIENCE_MS) : io.read(read)]);
   }
 
@@ -72,10 +71,11 @@ export class OutOfTurn {
   }
 
   async #fromMembers(piece: number): Promise<void> {
-    const { io, download, now, partial, pending, signal, verifier } = this.#options;
+    const { io, download, pending, verifier } = this.#parts;
+    const { over } = this.#blob;
     const tried = new Set<string>();
     for (;;) {
-      const source = download.holdersOf(piece, now()).find(({ peer }) => !tried.has(peer));
+      const source = download.holdersOf(piece, this.#now()).find(({ peer }) => !tried.has(peer));
       if (source !== undefined && tried.size < MAX_MEMBERS) {
         tried.add(source.peer);
         // Whoever has all of it signs no piece unless it is asked to; whoever fetches sends what was signed along.
@@ -86,15 +86,15 @@ export class OutOfTurn {
                 () => undefined,
               )
             : undefined;
-        if (partial.grade(piece) === Grade.missing)
-          await io.bring(source.peer, piece, AbortSignal.any([signal, AbortSignal.timeout(MEMBER_MS)]));
+        if (this.#blob.grade(piece) === Grade.missing)
+          await io.bring(source.peer, piece, AbortSignal.any([over, AbortSignal.timeout(MEMBER_MS)]));
         const statement = this.#lacksStatement(piece) ? await Promise.race([said, elapsed(MEMBER_MS)]) : undefined;
         if (statement !== undefined && this.#lacksStatement(piece)) await verifier.confirm(piece, statement);
-        if (signal.aborted || this.#isVouched(piece)) return;
+        if (over.aborted || this.#blob.isVouched(piece)) return;
         continue;
       }
-      const left = this.#begunAt + ANSWERS_MS - now();
-      if (tried.size > 0 || pending.size === 0 || left <= 0 || signal.aborted) return;
+      const left = this.#begunAt + ANSWERS_MS - this.#now();
+      if (tried.size > 0 || pending.size === 0 || left <= 0 || over.aborted) return;
       await Promise.race([...pending, elapsed(left)]);
     }
   }
@@ -120,11 +120,7 @@ export class OutOfTurn {
   }
 
   #lacksStatement(piece: number): boolean {
-    return !this.#options.signal.aborted && this.#options.partial.grade(piece) === Grade.received;
-  }
-
-  #isVouched(piece: number): boolean {
-    return !this.#options.signal.aborted && this.#options.partial.grade(piece) >= Grade.vouched;
+    return !this.#blob.over.aborted && this.#blob.grade(piece) === Grade.received;
   }
 }
 

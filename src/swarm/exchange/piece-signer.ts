@@ -1,9 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Digest } from '../../oci/digest.ts';
 import type { BlobNetwork } from '../network/network.ts';
-import type { PieceLayout } from './core/piece-layout.ts';
 import type { Read } from './core/read-plan.ts';
 import { MAX_SIGNED, signStatements, type Statement } from './statement.ts';
+import type { UnfinishedBlob } from './unfinished-blob.ts';
 
 /** Pieces that are read within so little time are signed together, though the first after a pause at once. */
 const GATHER_MS = 15;
@@ -18,29 +17,23 @@ export interface ReadPiece {
 /** Signs what this node read from the origin, several pieces with one signature. */
 export class PieceSigner {
   readonly #network: BlobNetwork;
-  readonly #digest: Digest;
-  readonly #layout: PieceLayout;
+  readonly #blob: Pick<UnfinishedBlob, 'digest' | 'layout' | 'over'>;
   readonly #signed: (piece: ReadPiece, statement: Statement) => void;
-  readonly #signal: AbortSignal;
   readonly #unsigned = new Set<number>();
   /** Those of them that the next signature is for. */
   #next: ReadPiece[] = [];
   #signing: Promise<void> | undefined;
   #signedAt = Number.NEGATIVE_INFINITY;
 
-  /** @param signed told of each piece; of none once `signal` is aborted */
+  /** @param signed told of each piece; of none once the blob is over */
   constructor(
     network: BlobNetwork,
-    digest: Digest,
-    layout: PieceLayout,
+    blob: Pick<UnfinishedBlob, 'digest' | 'layout' | 'over'>,
     signed: (piece: ReadPiece, statement: Statement) => void,
-    signal: AbortSignal,
   ) {
     this.#network = network;
-    this.#digest = digest;
-    this.#layout = layout;
+    this.#blob = blob;
     this.#signed = signed;
-    this.#signal = signal;
   }
 
   /** Read, and not signed yet: such a piece must not change below its hash. */
@@ -62,6 +55,7 @@ export class PieceSigner {
 
   async #signSoon(): Promise<void> {
     await delay(Math.max(0, this.#signedAt + GATHER_MS - performance.now()));
+    const { digest, layout, over } = this.#blob;
     const pieces = this.#next;
     this.#next = [];
     this.#signing = undefined;
@@ -70,13 +64,13 @@ export class PieceSigner {
       const together = pieces.slice(i, i + MAX_SIGNED);
       const statements = await signStatements(
         this.#network,
-        this.#digest,
+        digest,
         together.map(({ piece, sha256 }) => {
-          const { start, end } = this.#layout.range(piece);
+          const { start, end } = layout.range(piece);
           return { start, length: end - start, sha256 };
         }),
       );
-      if (this.#signal.aborted) return;
+      if (over.aborted) return;
       for (const [j, piece] of together.entries()) {
         this.#unsigned.delete(piece.piece);
         this.#signed(piece, statements[j]!);

@@ -1,27 +1,23 @@
-import type { Digest } from '../../oci/digest.ts';
-import { Grade, type PartialBlob } from '../../store/blob-store.ts';
-import { Accusations, type AccusationsContext } from './accusations.ts';
-import type { Say } from '../swarm.ts';
-import type { PieceLayout } from './core/piece-layout.ts';
+import { Grade } from '../../store/blob-store.ts';
+import type { BlobNetwork } from '../network/network.ts';
+import { Accusations } from './accusations.ts';
 import { RangeDoubts } from './core/range-doubts.ts';
 import { PrefixListSource } from './prefix-list-source.ts';
 import type { PrefixList } from './prefix-list.ts';
-import type { Provenance } from './provenance.ts';
-import { SecondLook, type SecondLookHooks } from './second-look.ts';
-import { sha256, statementIsSigned, type Statement } from './statement.ts';
+import { SecondLook, type SecondLookListener } from './second-look.ts';
+import { statementIsSigned, type Statement } from './statement.ts';
+import type { TransferContext } from './transfer-context.ts';
+import type { UnfinishedBlob } from './unfinished-blob.ts';
 
-export interface VerifierHooks extends SecondLookHooks {
+export interface VerifierListener extends SecondLookListener {
   /** This peer brought wrong bytes, as it seems: nothing more from it. */
   accused(peer: string): void;
   /** Its disk was at fault, and it has seen to that. */
   forgiven(peer: string): void;
-  /** So many pieces that it is answerable for differ from what the origin gives, or from its own statement. */
-  broughtWrong(peer: string, pieces: number): void;
   /** The dispute could not be settled. */
   failed(error: unknown): void;
   /** Members that fetch the same blob. */
   rivals(): string[];
-  readonly say: Say | undefined;
 }
 
 /**
@@ -30,12 +26,10 @@ export interface VerifierHooks extends SecondLookHooks {
  * certain which side was wrong.
  */
 export class PieceVerifier {
-  readonly #context: AccusationsContext;
-  readonly #blob: Digest;
-  readonly #partial: PartialBlob;
-  readonly #layout: PieceLayout;
-  readonly #provenance: Provenance;
-  readonly #hooks: VerifierHooks;
+  readonly #network: BlobNetwork;
+  readonly #blob: UnfinishedBlob;
+  readonly #listener: VerifierListener;
+  readonly #broughtWrong: (peer: string) => void;
   readonly #list: PrefixListSource;
   readonly #accusations: Accusations;
   readonly #second: SecondLook;
@@ -47,35 +41,19 @@ export class PieceVerifier {
   #suspicions = 0;
   #settling: Promise<void> | undefined;
   #settlements = 0;
-  #stopped = false;
 
-  constructor(
-    context: AccusationsContext,
-    blob: Digest,
-    partial: PartialBlob,
-    layout: PieceLayout,
-    provenance: Provenance,
-    hooks: VerifierHooks,
-  ) {
-    this.#context = context;
+  constructor(context: TransferContext, blob: UnfinishedBlob, listener: VerifierListener) {
+    this.#network = context.network;
     this.#blob = blob;
-    this.#partial = partial;
-    this.#layout = layout;
-    this.#provenance = provenance;
-    this.#hooks = hooks;
-    this.#list = new PrefixListSource(context.network, blob, partial);
-    this.#accusations = new Accusations(context, blob, partial, layout, provenance);
-    this.#second = new SecondLook({
-      network: context.network,
-      blob,
-      partial,
-      layout,
-      provenance,
-      hooks,
+    this.#listener = listener;
+    this.#broughtWrong = (peer) => context.broughtWrong(peer, 1);
+    this.#list = new PrefixListSource(context.network, blob);
+    this.#accusations = new Accusations(context, blob);
+    this.#second = new SecondLook(context.network, blob, listener, {
       readers: () => this.#readers(),
       accuse: (piece, bytes) => this.#accuse(piece, bytes),
     });
-    partial.onCheckpoint = (index, digest) => this.#onCheckpoint(index, digest);
+    blob.partial.onCheckpoint = (index, digest) => this.#onCheckpoint(index, digest);
   }
 
   /** How often a member came to be one that brought wrong bytes, as it seems. */
@@ -86,7 +64,7 @@ export class PieceVerifier {
   /** A member that has proven the blob: its list tells early what is wrong. */
   holder(peer: string): void {
     this.#list.addHolder(peer);
-    if (this.#list.current === undefined && this.#layout.size > this.#partial.checkpointLength) void this.#askForList();
+    if (this.#list.current === undefined && this.#blob.layout.size > this.#blob.partial.checkpointLength) void this.#askForList();
   }
 
   /**
@@ -94,25 +72,25 @@ export class PieceVerifier {
    * towards others, and they can trace it to its signer.
    */
   async fits(piece: number, statement: Statement): Promise<void> {
-    const holds = await statementIsSigned(this.#context.network, this.#blob, statement);
-    const origin = this.#provenance.get(piece);
+    const holds = await statementIsSigned(this.#network, this.#blob.digest, statement);
+    const origin = this.#blob.provenance.get(piece);
     // Replaced, or thrown away meanwhile.
-    if (this.#stopped || origin?.statement !== statement || this.#partial.grade(piece) === Grade.missing) return;
+    if (this.#blob.over.aborted || origin?.statement !== statement || this.#blob.grade(piece) === Grade.missing) return;
     if (!holds) {
       this.contradictsItself(origin.sender!, piece);
       return;
     }
-    this.#partial.complete(piece, Grade.vouched);
-    this.#hooks.vouched([piece]);
+    this.#blob.partial.complete(piece, Grade.vouched);
+    this.#listener.vouched([piece]);
   }
 
   /** A piece is here, and this is what a member that holds it says of it, whose signature is checked. */
   async confirm(piece: number, statement: Statement): Promise<void> {
-    const bytes = await this.#second.read(piece);
-    const origin = this.#provenance.get(piece);
-    if (this.#stopped || origin === undefined || origin.statement !== undefined) return;
-    if (sha256(bytes).equals(statement.sha256)) {
-      this.#provenance.set(piece, origin.sender, statement);
+    const hash = await this.#blob.hash(piece);
+    const origin = this.#blob.provenance.get(piece);
+    if (this.#blob.over.aborted || origin === undefined || origin.statement !== undefined) return;
+    if (hash.equals(statement.sha256)) {
+      this.#blob.provenance.set(piece, origin.sender, statement);
       await this.fits(piece, statement);
     } else if (origin.sender === statement.signer) {
       this.contradictsItself(statement.signer, piece);
@@ -122,7 +100,7 @@ export class PieceVerifier {
   /** The sender brought a piece that is not what the statement says that it sent along: evidence without the blob being proven. */
   contradictsItself(sender: string, piece: number): void {
     this.#discardFrom(sender, piece).catch((error: unknown) => {
-      if (!this.#stopped) this.#hooks.failed(error);
+      if (!this.#blob.over.aborted) this.#listener.failed(error);
     });
   }
 
@@ -130,15 +108,9 @@ export class PieceVerifier {
   async settle(): Promise<void> {
     this.#settling ??= this.#settle().finally(() => {
       this.#settling = undefined;
-      this.#hooks.say?.('a dispute is over', { settlements: this.#settlements });
+      this.#blob.say?.('a dispute is over', { settlements: this.#settlements });
     });
     await this.#settling;
-  }
-
-  /** The unfinished blob is about to be closed: touches it no more. */
-  stop(): void {
-    this.#stopped = true;
-    this.#second.stop();
   }
 
   /** The blob is proven, and not yet under its name: what was suspicion can be settled. */
@@ -152,14 +124,14 @@ export class PieceVerifier {
   }
 
   async #settle(): Promise<void> {
-    this.#hooks.meter.stalled(false);
+    this.#blob.meter.stalled(false);
     // What was read again did not settle it: the origin may have served that badly, too. The first time, others may have asked before.
     if (this.#settlements++ > 0) this.#second.forget();
     await this.#askForList();
     if (await this.#settleDisagreements()) return;
     // Nobody has proven it yet: any of it may be wrong.
-    const checkpoints = Math.ceil(this.#layout.size / this.#partial.checkpointLength);
-    for (let index = 0; index < checkpoints && this.#partial.verdict !== true && !this.#stopped; index++) {
+    const checkpoints = Math.ceil(this.#blob.layout.size / this.#blob.partial.checkpointLength);
+    for (let index = 0; index < checkpoints && this.#blob.partial.verdict !== true && !this.#blob.over.aborted; index++) {
       // Somebody may prove it meanwhile, and spare the rest.
       if (await this.#settleDisagreements()) return;
       await this.#readAgain(index);
@@ -169,7 +141,7 @@ export class PieceVerifier {
   /** Takes up each checkpoint that the list contradicts, in order; false when there is none. */
   async #settleDisagreements(): Promise<boolean> {
     let settled = false;
-    for (let bad = this.#list.firstDisagreement(); bad !== undefined && !this.#stopped; bad = this.#list.firstDisagreement()) {
+    for (let bad = this.#list.firstDisagreement(); bad !== undefined && !this.#blob.over.aborted; bad = this.#list.firstDisagreement()) {
       settled = true;
       await this.#readAgain(bad, this.#list.current);
     }
@@ -177,19 +149,19 @@ export class PieceVerifier {
   }
 
   #onCheckpoint(index: number, digest: Buffer): void {
-    if (this.#list.current === undefined || this.#stopped) return;
+    if (this.#list.current === undefined || this.#blob.over.aborted) return;
     if (!this.#list.agrees(index, digest)) {
       this.settle().catch((error: unknown) => {
         // Proven meanwhile, and closed: there is nothing left to settle.
-        if (!this.#stopped) this.#hooks.failed(error);
+        if (!this.#blob.over.aborted) this.#listener.failed(error);
       });
       return;
     }
     const [first, count] = this.#piecesOf(index);
-    const closed = Math.min(this.#layout.size, (index + 1) * this.#partial.checkpointLength);
-    const pieces = Array.from({ length: count }, (_, i) => first + i).filter((piece) => this.#layout.range(piece).end <= closed);
-    for (const piece of pieces) this.#partial.complete(piece, Grade.vouched);
-    this.#hooks.vouched(pieces);
+    const closed = Math.min(this.#blob.layout.size, (index + 1) * this.#blob.partial.checkpointLength);
+    const pieces = Array.from({ length: count }, (_, i) => first + i).filter((piece) => this.#blob.layout.range(piece).end <= closed);
+    for (const piece of pieces) this.#blob.partial.complete(piece, Grade.vouched);
+    this.#listener.vouched(pieces);
   }
 
   /**
@@ -198,7 +170,7 @@ export class PieceVerifier {
    */
   async #readAgain(checkpoint: number, contradicts?: PrefixList): Promise<void> {
     const [first, count] = this.#piecesOf(checkpoint);
-    const disputed = this.#partial.prefixDigests[checkpoint];
+    const disputed = this.#blob.partial.prefixDigests[checkpoint];
     let differing: boolean;
     try {
       differing = await this.#second.compare(first, count);
@@ -207,42 +179,42 @@ export class PieceVerifier {
       return;
     }
     // What was wrong may have been replaced meanwhile; only bytes that stood all along speak against the list.
-    const stood = disputed !== undefined && this.#partial.prefixDigests[checkpoint]?.equals(disputed) === true;
+    const stood = disputed !== undefined && this.#blob.partial.prefixDigests[checkpoint]?.equals(disputed) === true;
     if (!differing && stood && contradicts !== undefined && this.#list.current === contradicts) {
       this.#accusations.list(contradicts);
       this.#list.drop();
     }
-    if (this.#stopped) return;
-    await this.#partial.advance();
-    this.#hooks.replaced();
+    if (this.#blob.over.aborted) return;
+    await this.#blob.partial.advance();
+    this.#listener.replaced();
   }
 
   #accuse(piece: number, bytes: Buffer): void {
-    const { sender, statement } = this.#provenance.get(piece) ?? {};
+    const { sender, statement } = this.#blob.provenance.get(piece) ?? {};
     const accused = statement?.signer ?? sender;
     if (accused === undefined) return;
     this.#accusations.piece(accused, piece, bytes, statement);
-    if (accused === this.#context.network.self) return;
+    if (accused === this.#network.self) return;
     this.#suspect(accused);
-    this.#hooks.broughtWrong(accused, 1);
+    this.#broughtWrong(accused);
   }
 
   #suspect(peer: string): void {
     if (!this.#suspects.has(peer)) this.#suspicions += 1;
     this.#suspects.add(peer);
-    this.#hooks.accused(peer);
+    this.#listener.accused(peer);
   }
 
   /** The first time all have the same one read for them, also those who suspect it and it itself; whom it did not help believe less. */
   #readers(): string[] {
-    const rivals = this.#hooks.rivals();
+    const rivals = this.#listener.rivals();
     return this.#settlements > 1 ? rivals.filter((peer) => !this.#suspects.has(peer)) : rivals;
   }
 
   /** With the origin away: another holder's list says which side is wrong, the list at hand or the range. */
   async #askAnother(checkpoint: number, cause: unknown): Promise<void> {
     if (this.#list.current === undefined) throw cause;
-    const mine = this.#partial.prefixDigests[checkpoint];
+    const mine = this.#blob.partial.prefixDigests[checkpoint];
     const second = await this.#list.second();
     if (mine !== undefined && second !== undefined && this.#list.agrees(checkpoint, mine, second)) {
       this.#list.replace(second);
@@ -250,7 +222,7 @@ export class PieceVerifier {
     }
     const [first, count] = this.#piecesOf(checkpoint);
     const range = Array.from({ length: count }, (_, i) => first + i);
-    const bringers = range.flatMap((piece) => this.#provenance.get(piece)?.sender ?? []);
+    const bringers = range.flatMap((piece) => this.#blob.provenance.get(piece)?.sender ?? []);
     if (new Set(bringers).size <= 1) {
       // A list that nobody confirms is believed once for each range: if what another sends contradicts it too, it is the list.
       if (second === undefined && this.#contradicted.has(checkpoint)) this.#list.drop();
@@ -259,43 +231,41 @@ export class PieceVerifier {
     const { doubted, cleared } = this.#doubts.next(checkpoint, bringers, this.#suspects);
     if (cleared !== undefined) {
       this.#suspects.delete(cleared);
-      this.#hooks.forgiven(cleared);
+      this.#listener.forgiven(cleared);
     }
     // Suspicion only: nothing more from it for this blob, and nothing of what it brought is kept that no list has confirmed.
     if (doubted !== undefined) this.#suspect(doubted);
     const thrown =
       doubted === undefined
         ? range
-        : Array.from({ length: this.#layout.pieceCount }, (_, piece) => piece).filter(
+        : Array.from({ length: this.#blob.layout.pieceCount }, (_, piece) => piece).filter(
             (piece) =>
-              this.#provenance.get(piece)?.sender === doubted &&
-              (this.#partial.grade(piece) === Grade.received || (piece >= first && piece < first + count)),
+              this.#blob.provenance.get(piece)?.sender === doubted &&
+              (this.#blob.grade(piece) === Grade.received || (piece >= first && piece < first + count)),
           );
-    for (const piece of thrown) this.#provenance.delete(piece);
-    await this.#partial.discard(thrown);
-    this.#hooks.discarded(thrown);
+    await this.#blob.discard(thrown);
+    this.#listener.discarded(thrown);
   }
 
   async #discardFrom(sender: string, piece: number): Promise<void> {
     // Its own statement against its own bytes is evidence without the blob being proven.
-    this.#hooks.broughtWrong(sender, 1);
+    this.#broughtWrong(sender);
     this.#suspect(sender);
-    await this.#partial.discard([piece]);
-    this.#provenance.delete(piece);
-    this.#hooks.discarded([piece]);
-    if ((await this.#accusations.ownBytes(sender, piece)) && !this.#stopped) this.#hooks.forgiven(sender);
+    await this.#blob.discard([piece]);
+    this.#listener.discarded([piece]);
+    if ((await this.#accusations.ownBytes(sender, piece)) && !this.#blob.over.aborted) this.#listener.forgiven(sender);
   }
 
   async #askForList(): Promise<void> {
     if (!(await this.#list.find())) return;
-    if (!this.#stopped) this.#partial.prefixDigests.forEach((digest, index) => this.#onCheckpoint(index, digest));
+    if (!this.#blob.over.aborted) this.#blob.partial.prefixDigests.forEach((digest, index) => this.#onCheckpoint(index, digest));
   }
 
   /** Pieces that lie in a checkpoint's range, those at its edges included. */
   #piecesOf(checkpoint: number): [number, number] {
-    const start = checkpoint * this.#partial.checkpointLength;
-    const end = Math.min(this.#layout.size, start + this.#partial.checkpointLength);
-    const first = this.#layout.pieceAt(start);
-    return [first, this.#layout.pieceAt(end - 1) - first + 1];
+    const start = checkpoint * this.#blob.partial.checkpointLength;
+    const end = Math.min(this.#blob.layout.size, start + this.#blob.partial.checkpointLength);
+    const first = this.#blob.layout.pieceAt(start);
+    return [first, this.#blob.layout.pieceAt(end - 1) - first + 1];
   }
 }

@@ -1,23 +1,20 @@
-import type { Digest } from '../../oci/digest.ts';
-import type { PartialBlob } from '../../store/blob-store.ts';
 import type { BlobNetwork } from '../network/network.ts';
 import { parseList, type PrefixList } from './prefix-list.ts';
+import type { UnfinishedBlob } from './unfinished-blob.ts';
 
 const LIST_TIMEOUT_MS = 3000;
 
 /** The signed list of prefix digests that an unfinished blob is compared with, and the members that have one to give. */
 export class PrefixListSource {
   readonly #network: BlobNetwork;
-  readonly #blob: Digest;
-  readonly #partial: PartialBlob;
+  readonly #blob: UnfinishedBlob;
   readonly #holders = new Set<string>();
   #list: PrefixList | undefined;
   #asking: Promise<void> | undefined;
 
-  constructor(network: BlobNetwork, blob: Digest, partial: PartialBlob) {
+  constructor(network: BlobNetwork, blob: UnfinishedBlob) {
     this.#network = network;
     this.#blob = blob;
-    this.#partial = partial;
   }
 
   get current(): PrefixList | undefined {
@@ -58,12 +55,12 @@ export class PrefixListSource {
   /** True as well where nothing can be said. */
   agrees(index: number, digest: Buffer, list = this.#list): boolean {
     // Lists of another checkpoint length can be compared only at their last entry, which is the blob's own digest.
-    return list?.checkpointLength !== this.#partial.checkpointLength || list.digests[index]!.equals(digest);
+    return list?.checkpointLength !== this.#blob.partial.checkpointLength || list.digests[index]!.equals(digest);
   }
 
   /** The first checkpoint whose digest differs. */
   firstDisagreement(): number | undefined {
-    const index = this.#partial.prefixDigests.findIndex((digest, i) => !this.agrees(i, digest));
+    const index = this.#blob.partial.prefixDigests.findIndex((digest, i) => !this.agrees(i, digest));
     return index < 0 ? undefined : index;
   }
 
@@ -73,13 +70,14 @@ export class PrefixListSource {
 
   /** The first holder's list that is one; holders that have none to give are not asked again. */
   async #fetch(except?: string): Promise<PrefixList | undefined> {
+    const { digest, partial } = this.#blob;
     for (const holder of this.#holders) {
       if (holder === except || this.#network.peer(holder) === undefined) continue;
       try {
-        const message = await this.#network.request(holder, { type: 'get-list', blob: this.#blob.toString() }, 'list', {
+        const message = await this.#network.request(holder, { type: 'get-list', blob: digest.toString() }, 'list', {
           timeoutMs: LIST_TIMEOUT_MS,
         });
-        return await parseList(this.#network, holder, this.#blob, this.#partial.size, message);
+        return await parseList(this.#network, holder, digest, partial.size, message);
       } catch {
         this.#holders.delete(holder);
       }

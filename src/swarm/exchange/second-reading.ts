@@ -1,9 +1,8 @@
 import { LayerswarmError } from '../../errors.ts';
-import type { Digest } from '../../oci/digest.ts';
 import type { BlobNetwork } from '../network/network.ts';
 import { MemberDistance } from './core/distance.ts';
-import type { PieceLayout } from './core/piece-layout.ts';
 import { parseNote, statementHolds, statementIsSigned, type Statement } from './statement.ts';
+import type { UnfinishedBlob } from './unfinished-blob.ts';
 
 /** The one who is asked reads a checkpoint's pieces first; then it is the next one's turn. */
 const ANSWER_TIMEOUT_MS = 5000;
@@ -17,24 +16,22 @@ const SILENCE_MS = 3000;
  */
 export class SecondReading {
   readonly #network: BlobNetwork;
-  readonly #blob: Digest;
-  readonly #layout: PieceLayout;
+  readonly #blob: UnfinishedBlob;
   readonly #rivals: () => string[];
   readonly #distance = new MemberDistance();
   /** How often each range was read again, by its first piece. */
   readonly #times = new Map<number, number>();
 
   /** `rivals`: members that fetch the same blob. */
-  constructor(network: BlobNetwork, blob: Digest, layout: PieceLayout, rivals: () => string[]) {
+  constructor(network: BlobNetwork, blob: UnfinishedBlob, rivals: () => string[]) {
     this.#network = network;
     this.#blob = blob;
-    this.#layout = layout;
     this.#rivals = rivals;
   }
 
   /** Those who are to read pieces from `first` on, each if the one before cannot; ends with this node. */
   readers(first: number): string[] {
-    const members = this.#distance.rank(this.#blob, [this.#network.self, ...this.#rivals()]);
+    const members = this.#distance.rank(this.#blob.digest, [this.#network.self, ...this.#rivals()]);
     const times = this.#times.get(first) ?? 0;
     this.#times.set(first, times + 1);
     const from = times % members.length;
@@ -44,20 +41,18 @@ export class SecondReading {
 
   /** What `reader` says of each piece after another reading, in order. @throws `unavailable`, and what the request does */
   async ask(reader: string, first: number, count: number): Promise<Statement[]> {
-    const answer = await this.#network.request(
-      reader,
-      { type: 'dispute', blob: this.#blob.toString(), runs: [[first, count]] },
-      'statements',
-      { timeoutMs: ANSWER_TIMEOUT_MS },
-    );
+    const { digest, layout } = this.#blob;
+    const answer = await this.#network.request(reader, { type: 'dispute', blob: digest.toString(), runs: [[first, count]] }, 'statements', {
+      timeoutMs: ANSWER_TIMEOUT_MS,
+    });
     const said = answer.statements.flatMap((note) => parseNote(note));
     return await Promise.all(
       Array.from({ length: count }, async (_, i) => {
-        const { start, end } = this.#layout.range(first + i);
+        const { start, end } = layout.range(first + i);
         const statement = said.find(
           (candidate) => candidate.signer === reader && candidate.start === start && candidate.length === end - start,
         );
-        if (statement === undefined || !(await statementIsSigned(this.#network, this.#blob, statement)))
+        if (statement === undefined || !(await statementIsSigned(this.#network, digest, statement)))
           throw new LayerswarmError('unavailable', `peer ${reader} has nothing to say of piece ${first + i}`);
         return statement;
       }),
@@ -66,6 +61,7 @@ export class SecondReading {
 
   /** The bytes that `reader` spoke of, or undefined when it does not give them. */
   async bytes(statement: Statement): Promise<Buffer | undefined> {
+    const { digest } = this.#blob;
     const bytes = Buffer.alloc(statement.length);
     const range = { start: statement.start, end: statement.start + statement.length };
     const silent = new AbortController();
@@ -73,17 +69,17 @@ export class SecondReading {
       silent.abort();
     }, SILENCE_MS);
     try {
-      const lane = await this.#network.lane(statement.signer, this.#blob);
+      const lane = await this.#network.lane(statement.signer, digest);
       const write = (offset: number, chunk: Uint8Array): void => {
         bytes.set(chunk, offset - range.start);
         timer.refresh();
       };
-      await lane.request(this.#blob, range, { write }, silent.signal);
+      await lane.request(digest, range, { write }, silent.signal);
     } catch {
       return undefined;
     } finally {
       clearTimeout(timer);
     }
-    return (await statementHolds(this.#network, this.#blob, statement, bytes)) ? bytes : undefined;
+    return (await statementHolds(this.#network, digest, statement, bytes)) ? bytes : undefined;
   }
 }

@@ -1,46 +1,21 @@
-import { errorCode, LayerswarmError } from '../../errors.ts';
+import { errorCode, type LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { PartialBlob } from '../../store/blob-store.ts';
 import type { LaneAnswer } from '../lane/lane.ts';
-import type { BlobNetwork } from '../network/network.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
-import type { BlobOrigin, BlobRequest, Say, TransferStatus, WantedPart } from '../swarm.ts';
+import type { BlobRequest, Say, TransferStatus, WantedPart } from '../swarm.ts';
 import { BlobFinding } from './blob-finding.ts';
 import { BlobSources } from './blob-sources.ts';
-import type { Coordinators } from './coordinators.ts';
 import { CrowdJoins } from './crowd-joins.ts';
 import { PieceLayout } from './core/piece-layout.ts';
 import { ActiveDownload } from './active-download.ts';
-import type { ExchangeStore } from './exchange-store.ts';
 import { OriginAccess } from './origin-access.ts';
 import { makeStrip } from './core/strip.ts';
-import type { PeerRates } from './peer-rates.ts';
+import { Settlements } from './settlements.ts';
 import type { Statement } from './statement.ts';
-import type { Strikes } from './strikes.ts';
+import type { TransferContext } from './transfer-context.ts';
 import { TransferMeter } from './transfer-meter.ts';
-
-/** What every transfer of a node shares. */
-export interface TransferContext {
-  readonly network: BlobNetwork;
-  readonly store: ExchangeStore;
-  readonly coordinators: Coordinators;
-  readonly rates: PeerRates;
-  readonly say: Say | undefined;
-  origin(): BlobOrigin | undefined;
-  readonly now: () => number;
-  readonly random: () => number;
-  readonly zone: string | undefined;
-  readonly strikes: Strikes;
-  /** So many pieces came, and are the blob's. */
-  proven(pieces: number): void;
-  /** Pieces that the peer is answerable for turned out wrong. */
-  broughtWrong(peer: string, pieces: number): void;
-}
-
-/** All bytes were gathered and turned out wrong: how often that may find nobody who brought them before the blob is given up, … */
-const MAX_FRUITLESS = 8;
-/** … and how often at all, since members may come anew as often as they like. */
-const MAX_SETTLEMENTS = 64;
+import { UnfinishedBlob } from './unfinished-blob.ts';
 
 type State =
   | { readonly kind: 'finding' }
@@ -68,13 +43,12 @@ export class Transfer {
   #state: State = { kind: 'finding' };
   #size: number | undefined;
   #isOver = false;
-  #settlements = 0;
-  #fruitless = 0;
   /** Of a download that is over. */
   #strip: Uint8Array | undefined;
   readonly #say: Say | undefined;
   readonly #joins: CrowdJoins;
   readonly #finding: BlobFinding;
+  readonly #settlements = new Settlements();
 
   constructor(context: TransferContext, request: BlobRequest) {
     this.#context = context;
@@ -266,31 +240,15 @@ export class Transfer {
 
   /** finding -> fetching */
   async #begin(layout: PieceLayout): Promise<void> {
-    const { store, coordinators, network, now, random, rates, strikes, zone } = this.#context;
+    const { network, store } = this.#context;
     const partial = await store.openPartial(this.digest, layout.size, layout.pieceLength);
     if (this.#state.kind !== 'finding') {
       await partial.close();
       return;
     }
     this.#say?.('fetching a blob', { bytes: layout.size, pieces: layout.pieceCount, here: partial.haveBytes() });
-    const active = new ActiveDownload({
-      say: this.#say,
-      network,
-      coordinators,
-      rates,
-      now,
-      random,
-      strikes,
-      zone,
-      digest: this.digest,
-      repository: this.repository,
-      layout,
-      partial,
-      origin: this.#origin,
-      meter: this.meter,
-      broughtWrong: (peer, pieces) => this.#context.broughtWrong(peer, pieces),
-      pending: this.#joins.pending,
-      reach: () => this.#joins.reach,
+    const wanted = { digest: this.digest, repository: this.repository, origin: this.#origin, meter: this.meter, say: this.#say };
+    const active = new ActiveDownload(this.#context, new UnfinishedBlob(wanted, partial, layout), this.#joins, {
       hashed: () => {
         this.#prove().catch((error: unknown) => this.#fail(error));
       },
@@ -314,15 +272,10 @@ export class Transfer {
     const { partial, active } = this.#state;
     this.#state = { kind: 'verifying', partial, active };
     while (partial.verdict !== true) {
-      if (++this.#settlements > MAX_SETTLEMENTS || this.#fruitless >= MAX_FRUITLESS) {
-        throw new LayerswarmError(
-          'verification-failed',
-          `the bytes of ${this.digest.toString()} that the swarm and the origin give do not have that digest`,
-        );
-      }
+      this.#settlements.begin(this.digest);
       const { suspicions } = active.verifier;
       await active.verifier.settle();
-      if (active.verifier.suspicions === suspicions) this.#fruitless += 1;
+      this.#settlements.ended(active.verifier.suspicions > suspicions);
       if (partial.haveBytes() < partial.size) {
         this.#state = { kind: 'fetching', partial, active };
         active.wake();
@@ -331,10 +284,9 @@ export class Transfer {
       await partial.advance();
     }
     await active.verifier.proven();
-    active.verifier.stop();
+    active.close();
     await partial.commit();
     this.#strip = active.strip(this.meter.snapshot().fromPeers.keys());
-    active.close();
     this.#context.proven(active.download.layout.pieceCount);
     await this.#finish();
   }

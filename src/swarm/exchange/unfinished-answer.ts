@@ -1,16 +1,18 @@
 import { LayerswarmError } from '../../errors.ts';
-import type { PartialBlob } from '../../store/blob-store.ts';
 import { MAX_NOTE_BYTES } from '../lane/frame.ts';
 import type { ByteSource, LaneAnswer } from '../lane/lane.ts';
-import type { Download } from './core/download.ts';
-import type { PieceOrigin, Provenance } from './provenance.ts';
+import type { Bitfield } from './core/bitfield.ts';
+import type { PieceOrigin } from './provenance.ts';
 import { encodeNote } from './statement.ts';
+import type { UnfinishedBlob } from './unfinished-blob.ts';
 
-/** [start, end) of a blob that is not proven yet, with the note that goes with it; undefined when that cannot be served. */
+/**
+ * [start, end) of a blob that is not proven yet, with the note that goes with it; undefined when that cannot be served.
+ * @param servable pieces that others may be given
+ */
 export function unfinishedAnswer(
-  { layout, servable }: Pick<Download, 'layout' | 'servable'>,
-  partial: PartialBlob,
-  provenance: Provenance,
+  { layout, partial, provenance }: UnfinishedBlob,
+  servable: Bitfield,
   start: number,
   end: number,
 ): LaneAnswer | undefined {

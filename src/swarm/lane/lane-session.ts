@@ -8,49 +8,16 @@ import { LANE_VERSION, MAX_ID, type Frame, type WordFrame } from './frame.ts';
 import { FrameParser } from './frame-parser.ts';
 import type { LaneTransport } from './lane-transport.ts';
 import type { ByteRange, LaneAnswer, RangeTarget } from './lane.ts';
-import type { Bandwidth } from './pace/bandwidth.ts';
 import { ReadGate } from './pace/read-gate.ts';
 import { SendQueue } from './send-queue.ts';
 import { ServedRanges } from './served-ranges.ts';
-import type { Slot, UploadSlots } from './upload-slots.ts';
+import type { SessionOptions } from './session-options.ts';
+import type { Slot } from './upload-slots.ts';
 
 /** A request that gets no byte for this long fails; so does a lane whose peer takes none. */
-export const DEFAULT_STALL_MS = 20_000;
+const DEFAULT_STALL_MS = 20_000;
 /** A lane on which nothing happens for this long is closed. */
-export const DEFAULT_IDLE_MS = 120_000;
-
-/** What the node serves to the peer of one lane; as `LaneSource`. */
-export interface SessionSource {
-  read(blob: Digest, range: ByteRange): Promise<LaneAnswer | undefined> | LaneAnswer | undefined;
-}
-
-/** Who takes what the peer says about blobs. */
-export interface WordSink {
-  /** Takes a word before it returns. A promise: nothing more is read before it resolved. @throws `peer-misbehaved` */
-  heard(frame: WordFrame): Promise<void> | undefined;
-  /** Whether an answer to this ask is awaited: nobody else's may be long. */
-  awaits(id: number): boolean;
-}
-
-export interface SessionOptions {
-  readonly peerId: string;
-  /** IP address of the peer, or the group of addresses that it counts to. */
-  readonly host: string;
-  /** The side that opened the lane waits for the other's hello. */
-  readonly role: 'opener' | 'acceptor';
-  readonly source: SessionSource;
-  readonly words: WordSink;
-  /** A request or a cancel was read. A promise: nothing more is read before it resolved. */
-  readonly asked: () => Promise<void> | undefined;
-  readonly stallMs?: number | undefined;
-  readonly idleMs?: number | undefined;
-  /** Of all lanes of this thread. */
-  readonly slots: UploadSlots;
-  readonly bandwidth?: Bandwidth | undefined;
-  /** The lane takes nothing new from now on: whoever wants to begin something needs another. Before `onClosed`. */
-  readonly onDraining?: () => void;
-  readonly onClosed?: (reason: LayerswarmError) => void;
-}
+const DEFAULT_IDLE_MS = 120_000;
 
 type SessionState =
   /** Opened by this side, no hello yet. */

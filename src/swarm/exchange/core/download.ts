@@ -1,6 +1,5 @@
 import type { Bitfield, Run } from './bitfield.ts';
 import { Announcer } from './announcer.ts';
-import { ArrivalRate } from './arrival-rate.ts';
 import type { CrowdReach } from './crowd-search.ts';
 import { compareLoad, isEndgame, LONGEST_RUN, planFetches, RUNS_ASKED, superfluous } from './fetch-plan.ts';
 import type { Extent } from './lease-table.ts';
@@ -8,13 +7,12 @@ import { Fetches } from './fetches.ts';
 import { DOWNLOAD_LIMITS, type DownloadLimits } from './limits.ts';
 import type { Fetch, Neighbour, NeighbourRole } from './neighbour.ts';
 import { Neighbourhood } from './neighbourhood.ts';
+import { Pace } from './pace.ts';
 import type { PieceLayout } from './piece-layout.ts';
 import { PieceTable } from './piece-table.ts';
 import { ReadPlan, type Read } from './read-plan.ts';
+import { SilenceWatch } from './silence-watch.ts';
 import { ImportGuard, oneOfEachZone } from './zone-budget.ts';
-
-/** Choices are made this often at least, where nothing keeps this node from it. */
-const LOOK_MS = 250;
 
 /** What the download wants done. Whoever carries it out (the node, the simulator) reports back through the methods. */
 export type Command =
@@ -60,9 +58,8 @@ export class Download {
   readonly #guard: ImportGuard;
   #leasePending = false;
   #leaseWaitUntil = 0;
-  readonly #rate = new ArrivalRate();
-  /** When it was last looked who is silent. */
-  #lookedAt: number | undefined;
+  readonly #pace: Pace;
+  readonly #silence: SilenceWatch;
   /** When the last piece came, or the first choice was made. */
   #arrivedAt: number | undefined;
   /** A piece came while somebody else was bringing it, too. */
@@ -77,6 +74,8 @@ export class Download {
     this.#random = random;
     this.#guard = new ImportGuard(layout.pieceCount, random);
     this.#limits = limits;
+    this.#pace = new Pace(layout, limits);
+    this.#silence = new SilenceWatch(this.#neighbourhood, this.#fetches, this.#reads);
   }
 
   get layout(): PieceLayout {
@@ -132,7 +131,7 @@ export class Download {
     const neighbour = this.neighbours.get(peer);
     if (neighbour?.role !== 'fetching') return false;
     this.#neighbourhood.gained(neighbour, runs, forZone, now);
-    return neighbour.forZone.size > 0 || (this.#table.offered.size > 0 && this.#fetches.asked < this.#mostAsked);
+    return neighbour.forZone.size > 0 || (this.#table.offered.size > 0 && this.#fetches.asked < this.#pace.mostAsked);
   }
 
   // Pieces
@@ -143,7 +142,7 @@ export class Download {
     if (by.read !== undefined) this.#reads.arrived(by.read, now);
     if (by.fetch !== undefined) this.#fetches.arrived(by.fetch, now);
     if (!this.#table.got(piece)) return;
-    this.#rate.add(this.layout.bytes(piece), now);
+    this.#pace.arrived(piece, now);
     this.#arrivedAt = now;
     if (this.#table.coming[piece]! > (by.fetch === undefined && by.read === undefined ? 0 : 1)) this.#overtook = true;
     if (!servable) return;
@@ -233,7 +232,7 @@ export class Download {
     const commands: Command[] = [];
     this.#arrivedAt ??= now;
     if (!this.have.isFull) {
-      this.#noticeSilence(now, commands);
+      for (const read of this.#silence.look(now)) commands.push({ type: 'silent', read });
       this.#planLeases(now, commands);
       this.#planFetches(now, commands);
     }
@@ -253,27 +252,6 @@ export class Download {
     return this.#reads.begin(extent, source, toldFirst, now);
   }
 
-  /** What somebody owes who has fallen silent is wanted from others; it is waited for all the same, for it may be all that there is. */
-  #noticeSilence(now: number, commands: Command[]): void {
-    // What came while nobody looked is not taken in yet: a node that was stopped or starved itself hears nobody.
-    const absentMs = Math.max(0, now - (this.#lookedAt ?? now) - LOOK_MS);
-    this.#lookedAt = now;
-    for (const neighbour of this.neighbours.values()) {
-      for (const fetch of neighbour.fetches.values()) {
-        fetch.heardAt += absentMs;
-        if (!this.#fetches.fallsSilent(fetch, now)) continue;
-        this.#neighbourhood.mute(neighbour, now);
-        commands.push({ type: 'silent', read: undefined });
-      }
-    }
-    for (const read of this.#reads.reads.values()) {
-      read.heardAt += absentMs;
-      if (!this.#reads.fallsSilent(read, now)) continue;
-      this.neighbours.get(read.source ?? '')?.failed(now);
-      commands.push({ type: 'silent', read });
-    }
-  }
-
   #planLeases(now: number, commands: Command[]): void {
     if (this.#leasePending || now < this.#leaseWaitUntil || this.#table.unclaimed.size === 0 || !this.#neighbourhood.isCrowd(now)) return;
     if (!this.originUsable && this.#leaseSource(now) === undefined) return;
@@ -288,7 +266,7 @@ export class Download {
     const { offered } = this.#table;
     const { relays, holders } = this.#neighbourhood;
     const direct = holders.length === 0 || this.#neighbourhood.isCrowd(now) ? [] : holders;
-    const most = this.#mostAsked;
+    const most = this.#pace.mostAsked;
     const room = most - this.#fetches.asked;
     const relayed =
       (offered.size > 0 && room > 0) || isEndgame(this.#table) || relays.some(({ forZone }) => forZone.size > 0) ? relays : [];
@@ -300,32 +278,13 @@ export class Download {
       longest: Math.min(LONGEST_RUN, Math.floor(most / RUNS_ASKED)),
       limits: this.#limits,
       guard: this.#guard,
-      patienceMs: this.#patienceMs,
+      patienceMs: this.#pace.patienceMs(this.#neighbourhood.fetching.length),
       now,
       random: this.#random,
       begin: (source, run) => {
         commands.push({ type: 'fetch', fetch: this.#fetches.begin(source, run, now) });
       },
     });
-  }
-
-  /** Time in which one piece comes in; 0 while unknown. */
-  get #pieceMs(): number {
-    const { bytesPerSecond } = this.#rate;
-    return bytesPerSecond === 0 ? 0 : (this.layout.pieceLength * 1000) / bytesPerSecond;
-  }
-
-  /** A piece that everyone asks one for reaches the last after as many times as it takes by itself; queues hold several rounds of that. */
-  get #patienceMs(): number {
-    return this.#pieceMs * this.#limits.patienceRounds * (this.#neighbourhood.fetching.length + 1);
-  }
-
-  /** Pieces that may be asked of members that fetch themselves. */
-  get #mostAsked(): number {
-    return Math.max(
-      this.#limits.askedPieces,
-      Math.floor((this.#rate.bytesPerSecond * this.#limits.askedMs) / 1000 / this.layout.pieceLength),
-    );
   }
 
   #planCancels(commands: Command[]): void {
@@ -341,7 +300,7 @@ export class Download {
     const { fetching } = this.#neighbourhood;
     const coordinator =
       this.coordinator === undefined || this.neighbours.get(this.coordinator)?.role === 'fetching' ? undefined : this.coordinator;
-    for (const news of this.#announcer.news(fetching, coordinator, this.reach === 'all', this.#pieceMs, now))
+    for (const news of this.#announcer.news(fetching, coordinator, this.reach === 'all', this.#pace.pieceMs, now))
       commands.push({ type: 'have', ...news });
   }
 

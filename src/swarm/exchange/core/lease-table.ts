@@ -1,5 +1,6 @@
 import { ArrivalRate } from './arrival-rate.ts';
-import { Bitfield, piecesOf, runsWhere, type Run } from './bitfield.ts';
+import { type Bitfield, runsWhere, type Run } from './bitfield.ts';
+import { CrowdBook } from './crowd-book.ts';
 import type { RangeUse } from '../../swarm.ts';
 import type { PieceLayout } from './piece-layout.ts';
 
@@ -29,15 +30,6 @@ interface Lease {
   /** Pieces of it that the holder says it has. */
   done: number;
   progressAt: number;
-}
-
-interface Member {
-  readonly bits: Bitfield;
-  /** The order in which members came and completed. */
-  readonly came: number;
-  /** When it last said anything. */
-  heardAt: number;
-  completed?: number;
 }
 
 const RATE_WINDOW_MS = 500;
@@ -89,15 +81,13 @@ export const LEASE_LIMITS: LeaseLimits = {
 export class LeaseTable {
   readonly layout: PieceLayout;
   readonly #limits: LeaseLimits;
-  readonly #members = new Map<string, Member>();
+  readonly #crowd: CrowdBook;
   readonly #leases = new Map<number, Lease>();
   /** Of pieces under leases. */
   readonly #rate = new ArrivalRate(RATE_WINDOW_MS);
   /** Pieces that came under leases. */
   #read = 0;
-  #order = 0;
-  /** Members that have each piece and lack others, and leases that cover it: kept up to date, since a crowd asks often. */
-  readonly #held: Uint32Array;
+  /** Leases that cover each piece: kept up to date, since a crowd asks often. */
   readonly #leased: Uint32Array;
   readonly #pausedUntil = new Map<string, number>();
   /** Members that were given nothing, with how many pieces they had then. */
@@ -116,7 +106,7 @@ export class LeaseTable {
     this.#limits = limits;
     this.#createdAt = now;
     this.touchedAt = now;
-    this.#held = new Uint32Array(layout.pieceCount);
+    this.#crowd = new CrowdBook(layout.pieceCount);
     this.#leased = new Uint32Array(layout.pieceCount);
   }
 
@@ -137,30 +127,27 @@ export class LeaseTable {
     this.touchedAt = now;
     // Whoever knows says it again each time; before anybody does, one reads to find out.
     if (ranges !== 'unknown') this.#ranges = ranges ?? 'heeded';
-    if (this.#members.get(member)?.completed !== undefined) this.#members.delete(member);
-    this.#lose(member, bits);
-    this.have(member, bits.runs(), now);
+    this.#crowd.asks(member, bits, now);
+    this.#progress(member, bits, now);
     this.#expire(now);
     this.#adopt(member, active, now);
     this.#takingOver ??= bits.count > 0 || active.length > 0;
     if (this.#takingOver && now - this.#createdAt < this.#limits.takeoverMs) return { waitMs: this.#limits.takeoverMs };
     const paused = this.#pausedUntil.get(member) ?? 0;
-    if (paused > now && this.#fetching > 1) return { waitMs: Math.min(1000, paused - now) };
+    if (paused > now && this.#crowd.fetching > 1) return { waitMs: Math.min(1000, paused - now) };
 
     if (doubted?.(member) === true && this.#leavesToOthers(member, bits, doubted, now)) return { waitMs: this.#limits.takeoverMs };
 
-    let free = this.#sawSomebodyComplete(member)
-      ? []
-      : runsWhere(this.layout.pieceCount, (piece) => this.#held[piece] === 0 && this.#leased[piece] === 0);
+    let free = this.#crowd.sawSomebodyComplete(member) ? [] : this.#heldByNobody();
     if (free.length > 0) this.#waiting.delete(member);
     else if (this.#isStuck(member, bits, now)) {
       this.#leaveMute(member, now);
-      free = runsWhere(this.layout.pieceCount, (piece) => this.#held[piece] === 0 && this.#leased[piece] === 0);
+      free = this.#heldByNobody();
       if (free.length === 0) free = runsWhere(this.layout.pieceCount, (piece) => !bits.has(piece) && this.#leased[piece] === 0);
     }
     const run = free[0];
     const most = this.#mostLeases;
-    if (run === undefined || this.#leases.size >= most) return { waitMs: this.#limits.retryMs * Math.ceil(this.#fetching / most) };
+    if (run === undefined || this.#leases.size >= most) return { waitMs: this.#limits.retryMs * Math.ceil(this.#crowd.fetching / most) };
     const freePieces = free.reduce((sum, [, length]) => sum + length, 0);
     if (this.#ranges !== 'heeded') {
       if (this.#leases.size > 0 || !this.#mayRead(member, now)) return { waitMs: this.#limits.retryMs };
@@ -170,36 +157,20 @@ export class LeaseTable {
       if (this.#ranges === 'ignored') return { extents: [this.#grant(member, run[0], last + length - run[0], now)] };
     }
     // Shorter towards the end, so that all finish together.
-    const share = Math.max(1, Math.ceil(freePieces / (2 * this.#fetching)));
+    const share = Math.max(1, Math.ceil(freePieces / (2 * this.#crowd.fetching)));
     return { extents: [this.#grant(member, run[0], Math.min(run[1], pieces, share), now)] };
   }
 
   /** Pieces that a member has now. */
   have(member: string, runs: readonly Run[], now: number): void {
     this.touchedAt = now;
-    const known = this.#member(member);
-    const { bits } = known;
-    known.heardAt = now;
-    for (const piece of piecesOf(runs, this.layout.pieceCount)) if (bits.set(piece)) this.#held[piece]!++;
-    for (const lease of this.#leases.values()) {
-      if (lease.holder !== member) continue;
-      const done = countIn(bits, lease);
-      if (done > lease.done) {
-        this.#read += done - lease.done;
-        this.#rate.add((done - lease.done) * this.layout.pieceLength, now);
-        lease.done = done;
-        lease.progressAt = now;
-      }
-    }
+    this.#progress(member, this.#crowd.have(member, runs, now), now);
   }
 
   /** The member has the blob, and fetches no more. */
   complete(member: string, now: number): void {
     this.have(member, [[0, this.layout.pieceCount]], now);
-    const known = this.#member(member);
-    if (known.completed !== undefined) return;
-    known.completed = ++this.#order;
-    for (let piece = 0; piece < this.layout.pieceCount; piece++) this.#held[piece]!--;
+    this.#crowd.complete(member);
   }
 
   /** The holder ends its lease: everything that nobody has is free again. */
@@ -213,41 +184,41 @@ export class LeaseTable {
 
   /** The member is gone, and with it what only it had. */
   leave(member: string): void {
-    const known = this.#members.get(member);
-    for (const [first, count] of known === undefined || known.completed !== undefined ? [] : known.bits.runs()) {
-      for (let piece = first; piece < first + count; piece++) this.#held[piece]!--;
-    }
-    this.#members.delete(member);
+    this.#crowd.leave(member);
     this.#pausedUntil.delete(member);
     this.#waiting.delete(member);
     for (const lease of this.#leases.values()) if (lease.holder === member) this.#drop(lease);
   }
 
-  /** What it had and has no more: thrown away as wrong, evicted, or found damaged. */
-  #lose(member: string, bits: Bitfield): void {
-    const known = this.#members.get(member)?.bits;
-    if (known === undefined) return;
-    for (let piece = 0; piece < this.layout.pieceCount; piece++) {
-      if (known.has(piece) && !bits.has(piece)) {
-        known.clear(piece);
-        this.#held[piece]!--;
-      }
+  #progress(member: string, bits: Bitfield, now: number): void {
+    for (const lease of this.#leases.values()) {
+      if (lease.holder !== member) continue;
+      const done = countIn(bits, lease);
+      if (done <= lease.done) continue;
+      this.#read += done - lease.done;
+      this.#rate.add((done - lease.done) * this.layout.pieceLength, now);
+      lease.done = done;
+      lease.progressAt = now;
     }
+  }
+
+  /** Nor is anybody reading it. */
+  #heldByNobody(): Run[] {
+    return runsWhere(this.layout.pieceCount, (piece) => !this.#crowd.isHeld(piece) && this.#leased[piece] === 0);
   }
 
   /** Nobody else has the origin's answer open, to read on in it. */
   #mayRead(member: string, now: number): boolean {
-    const reader = this.#reader === undefined ? undefined : this.#members.get(this.#reader);
-    return (
-      this.#reader === member || reader === undefined || reader.completed !== undefined || now - reader.heardAt >= this.#limits.stuckMs
-    );
+    if (this.#reader === undefined || this.#reader === member) return true;
+    const heardAt = this.#crowd.fetcherHeardAt(this.#reader);
+    return heardAt === undefined || now - heardAt >= this.#limits.stuckMs;
   }
 
   /** Others fetch whom nothing speaks against, or may be about to say so. */
   #leavesToOthers(member: string, bits: Bitfield, doubted: (member: string) => boolean, now: number): boolean {
     if (this.#isStuck(member, bits, now)) return false;
     if (now - this.#createdAt < this.#limits.takeoverMs) return true;
-    return [...this.#members].some(([other, { completed }]) => completed === undefined && !doubted(other));
+    return this.#crowd.someFetch((other) => !doubted(other));
   }
 
   /** Everything is held or leased by somebody, and for a while none of it reached this member. */
@@ -260,35 +231,7 @@ export class LeaseTable {
 
   /** Somebody is stuck: those who fetch and said nothing all that time are taken for gone, and what only they had or read is free. */
   #leaveMute(asker: string, now: number): void {
-    for (const [member, { completed, heardAt }] of this.#members) {
-      if (member !== asker && completed === undefined && now - heardAt >= this.#limits.stuckMs) this.leave(member);
-    }
-  }
-
-  /** Members that fetch. */
-  get #fetching(): number {
-    let count = 0;
-    for (const { completed } of this.#members.values()) if (completed === undefined) count++;
-    return count;
-  }
-
-  #member(member: string): Member {
-    let known = this.#members.get(member);
-    if (known === undefined) {
-      known = { bits: new Bitfield(this.layout.pieceCount), came: ++this.#order, heardAt: this.touchedAt };
-      this.#members.set(member, known);
-    }
-    return known;
-  }
-
-  /**
-   * The crowd that it is in has all pieces, and passes them on to it. Those who had the blob before it came do not: a crowd reads from them
-   * as it reads from the origin, each piece once.
-   */
-  #sawSomebodyComplete(member: string): boolean {
-    const { came } = this.#member(member);
-    for (const { completed } of this.#members.values()) if (completed !== undefined && completed > came) return true;
-    return false;
+    for (const member of this.#crowd.muteSince(now - this.#limits.stuckMs)) if (member !== asker) this.leave(member);
   }
 
   #grant(holder: string, first: number, count: number, now: number): Extent {

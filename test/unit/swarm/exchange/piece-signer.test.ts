@@ -18,15 +18,9 @@ function readPiece(piece: number): ReadPiece {
 test('pieces that are read together are told with one signature, and each statement holds', async (t) => {
   const [node, other] = await new MemorySwarm().joinAll(2);
   const told: [number, Statement][] = [];
-  const signer = new PieceSigner(
-    node!,
-    blob,
-    LAYOUT,
-    ({ piece }, statement) => {
-      told.push([piece, statement]);
-    },
-    new AbortController().signal,
-  );
+  const signer = new PieceSigner(node!, { digest: blob, layout: LAYOUT, over: new AbortController().signal }, ({ piece }, statement) => {
+    told.push([piece, statement]);
+  });
   const signing = [0, 2, 3].map((piece) => signer.add(readPiece(piece)));
   t.deepEqual([...signer.unsigned], [0, 2, 3]);
   t.is(new Set(signing).size, 1);
@@ -47,7 +41,7 @@ test('pieces that are read together are told with one signature, and each statem
 test('of what is not signed when the download ends nothing is told', async (t) => {
   const [node] = await new MemorySwarm().joinAll(1);
   const ended = new AbortController();
-  const signer = new PieceSigner(node!, blob, LAYOUT, () => t.fail(), ended.signal);
+  const signer = new PieceSigner(node!, { digest: blob, layout: LAYOUT, over: ended.signal }, () => t.fail());
   const signing = signer.add(readPiece(1));
   t.deepEqual([...signer.unsigned], [1]);
   ended.abort();
