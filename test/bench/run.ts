@@ -7,7 +7,21 @@ import { CleanupStack } from '../support/cleanup.ts';
 import { releasedProgram } from '../support/released-program.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
-const PARTS = ['crowd', 'fast', 'profile', 'warm', 'two-blobs', 'latency', 'lazy', 'node', 'page', 'scale', 'replicate', 'convert'];
+const PARTS = [
+  'crowd',
+  'fast',
+  'profile',
+  'warm',
+  'two-blobs',
+  'latency',
+  'lazy',
+  'progress',
+  'node',
+  'page',
+  'scale',
+  'replicate',
+  'convert',
+];
 const RESULTS = join(import.meta.dirname, 'RESULTS.md');
 
 const USAGE = `Runs the parts one after another and writes their tables into RESULTS.md, each between its two marks. Parts are programs of this folder
