@@ -16,7 +16,7 @@ const EXAMPLES = {
   have: { type: 'have', blob: BLOB, runs: [], forZone: false },
   leave: { type: 'leave', blob: BLOB, complete: true },
   leaseRequest: { type: 'lease-request', blob: BLOB, size: 64 << 20, pieceLength: 65_536, bits: new Uint8Array(), active: [], pieces: 16 },
-  leaseGrant: { type: 'lease-grant', blob: BLOB, extents: [{ id: 100, first: 1000, count: 16, expiresInMs: 6000 }] },
+  leaseGrant: { type: 'lease-grant', blob: BLOB, extents: [{ id: 100, first: 1000, count: 16 }] },
   leaseReport: { type: 'lease-report', blob: BLOB, id: 100, done: [], outcome: 'done' },
 } satisfies Record<string, Message>;
 

@@ -231,19 +231,22 @@ export class Host {
     const { first, count } = read.extent;
     const { originDelayMs, latencyMs, origin, queue } = this.#world;
     const holder = read.source === undefined ? undefined : this.#world.host(read.source).port;
-    queue.after(latencyMs + (holder === undefined ? originDelayMs : 0), () => {
-      for (let piece = first; piece < first + count; piece++) {
-        (holder ?? origin).send(
-          this.port,
-          this.#item(piece, {
-            delivered: () => {
-              this.arrived(piece, { read });
-              if (piece === first + count - 1) this.#endRead(read);
-            },
-          }),
-        );
-      }
-    });
+    // One after the other, so that several reads share the line, as connections do.
+    const send = (piece: number): void => {
+      (holder ?? origin).send(
+        this.port,
+        this.#item(piece, {
+          sent: () => {
+            if (piece + 1 < first + count) send(piece + 1);
+          },
+          delivered: () => {
+            this.arrived(piece, { read });
+            if (piece === first + count - 1) this.#endRead(read);
+          },
+        }),
+      );
+    };
+    queue.after(latencyMs + (holder === undefined ? originDelayMs : 0), () => send(first));
   }
 
   #silent(read: Read | undefined): void {

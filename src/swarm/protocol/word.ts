@@ -101,7 +101,7 @@ const WORDS = {
   },
   'lease-grant': {
     blob,
-    extents: listOf(record({ id: leaseId, first: piece, count: piece, expiresInMs: uint(4, 600_000, 1) }), 64),
+    extents: listOf(record({ id: leaseId, first: piece, count: piece }), 64),
     /** Extents are all leased or held: ask again after this time, or when the swarm told you more. */
     waitMs: optional(uint(2, 60_000)),
     /** Somebody closer to the digest than the sender coordinates; without extents, then. A peer id. */

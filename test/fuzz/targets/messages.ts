@@ -39,7 +39,7 @@ const WORDS: readonly Word[] = [
     forZone: false,
   },
   { type: 'lease-request', blob: BLOB, size: 9, pieceLength: 65_536, bits: Uint8Array.of(0), active: [[0, 1]], pieces: 1, insists: true },
-  { type: 'lease-grant', blob: BLOB, extents: [{ id: 1, first: 0, count: 1, expiresInMs: 1000 }], waitMs: 5 },
+  { type: 'lease-grant', blob: BLOB, extents: [{ id: 1, first: 0, count: 1 }], waitMs: 5 },
   { type: 'lease-report', blob: BLOB, id: 1, outcome: 'done', done: [[0, 1]] },
   { type: 'list', blob: BLOB, size: 9, checkpointLength: 1 << 20, digests: new Uint8Array(32), signature: new Uint8Array(64) },
   { type: 'statements', blob: BLOB, statements: [Uint8Array.of(1)] },

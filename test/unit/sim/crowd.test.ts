@@ -57,6 +57,14 @@ for (const [name, zoneOf, count, rate] of ZONES) {
   });
 }
 
+test('who comes while one host reads all of a blob by itself takes it from there, and the origin gives it once', (t) => {
+  const scenario = { size: 4 * SIZE, hosts: hosts(3).map((host, i) => ({ ...host, arriveMs: i * 3000 })), originUp: 64 * MBIT };
+  const { originCopies, seconds } = simulateCrowd(scenario);
+  const last = Math.max(...seconds.map((time) => time ?? Infinity)) / fluidBound(scenario);
+  t.true(last <= 1.2, `the last host took ${last.toFixed(2)} times the bound`);
+  t.true(originCopies <= 1.01, `${originCopies} copies from the origin`);
+});
+
 test('a crowd that comes when a few have the blob is as quick as one that reads it from the origin, and reads nothing there', (t) => {
   const first = 4;
   const scenario = { size: SIZE, hosts: hosts(16).map((host, i) => (i < first ? host : { ...host, arriveMs: 5000 })), originUp: 64 * MBIT };

@@ -9,7 +9,6 @@ export interface Extent {
   readonly id: number;
   readonly first: number;
   readonly count: number;
-  readonly expiresInMs: number;
 }
 
 /** What else decides who reads what. */
@@ -238,7 +237,7 @@ export class LeaseTable {
     const id = this.#nextId++;
     this.#leases.set(id, { id, holder, first, count, done: 0, progressAt: now });
     for (let piece = first; piece < first + count; piece++) this.#leased[piece]!++;
-    return { id, first, count, expiresInMs: this.#limits.expireAfterMs };
+    return { id, first, count };
   }
 
   #adopt(holder: string, active: readonly Run[], now: number): void {

@@ -53,7 +53,7 @@ export class ReadPlan {
   outOfTurn(first: number, count: number): Extent | undefined {
     let length = 0;
     while (length < count && this.#table.wanted(first + length)) length++;
-    return length === 0 ? undefined : { id: this.#nextOutOfTurn--, first, count: length, expiresInMs: 0 };
+    return length === 0 ? undefined : { id: this.#nextOutOfTurn--, first, count: length };
   }
 
   /** A piece of it came. */

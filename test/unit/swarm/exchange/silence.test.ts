@@ -82,7 +82,7 @@ test('a node that did not look for a while takes nobody for silent because of th
 test('a reading of the origin that is silent from the start is waited for while nothing else comes, and given up to others once pieces do', (t) => {
   const choices = download();
   choices.plan(0);
-  const [command] = choices.leased([{ id: 1, first: 0, count: 4, expiresInMs: 6000 }], 0);
+  const [command] = choices.leased([{ id: 1, first: 0, count: 4 }], 0);
   const { read } = command as { read: Read };
   t.is(silences(planTo(choices, 0, 60_000)), 0);
   choices.meet('a', 'fetching', Bitfield.full(8), 60_000);

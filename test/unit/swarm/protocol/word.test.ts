@@ -37,10 +37,7 @@ const wireForms: readonly (readonly [Word, string])[] = [
     },
     `03 ${raw} 000040000000 00100000 0004 0101 0101 000002 8000 0001 0000 0002`,
   ],
-  [
-    { type: 'lease-grant', blob: blob512, extents: [{ id: 7, first: 1, count: 2, expiresInMs: 6000 }] },
-    `04 ${raw512} 0001 000000000007 0001 0002 00001770 00 00`,
-  ],
+  [{ type: 'lease-grant', blob: blob512, extents: [{ id: 7, first: 1, count: 2 }] }, `04 ${raw512} 0001 000000000007 0001 0002 00 00`],
   [{ type: 'lease-grant', blob, extents: [], waitMs: 250, redirect: 'peer' }, `04 ${raw} 0000 01 00fa 01 0004 70656572`],
   [{ type: 'lease-report', blob, id: 7, outcome: 'released', done: [] }, `05 ${raw} 000000000007 02 0000`],
   [{ type: 'get-list', blob }, `06 ${raw}`],

@@ -69,7 +69,7 @@ test('in a crowd with one holder new pieces come under leases, read from the hol
   one.meet('holder', 'complete', undefined, 0);
   one.meet('rival', 'fetching', undefined, 0);
   t.is(of(one.plan(0), 'fetch').length, 0);
-  const [read] = of(one.leased([{ id: 1, first: 0, count: 2, expiresInMs: 1000 }], 0), 'read');
+  const [read] = of(one.leased([{ id: 1, first: 0, count: 2 }], 0), 'read');
   t.is(read!.read.source, 'holder');
 });
 
@@ -192,7 +192,7 @@ test('of what it reads under a lease one member of each other zone is told at on
   for (const peer of ['near-1', 'near-2', 'near-3']) one.meet(peer, 'fetching', undefined, 0);
   for (const peer of ['b-1', 'b-2']) one.meet(peer, 'fetching', undefined, 0, 'b');
   one.meet('c-1', 'fetching', undefined, 0, 'c');
-  const begun = one.leased([{ id: 1, first: 4, count: 1, expiresInMs: 1000 }], 0);
+  const begun = one.leased([{ id: 1, first: 4, count: 1 }], 0);
   one.arrived(4, { read: of(begun, 'read')[0]!.read }, true, 0);
   t.deepEqual(
     of(one.plan(1), 'have'),
@@ -207,7 +207,7 @@ test('of what it reads under a lease one member of each other zone is told at on
 test('what is not to be passed on yet is told to no other zone', (t) => {
   const one = download();
   one.meet('far', 'fetching', undefined, 0, 'elsewhere');
-  const [begun] = of(one.leased([{ id: 1, first: 4, count: 1, expiresInMs: 1000 }], 0), 'read');
+  const [begun] = of(one.leased([{ id: 1, first: 4, count: 1 }], 0), 'read');
   one.arrived(4, { read: begun!.read }, false, 0);
   t.is(of(one.plan(1000), 'have').length, 0);
 });
@@ -254,7 +254,7 @@ test('in a crowd that is no mesh news is told soon', (t) => {
   const one = download();
   one.reach = 'some';
   for (const peer of ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']) one.meet(peer, 'fetching', undefined, 0);
-  const begun = one.leased([{ id: 1, first: 0, count: 2, expiresInMs: 1000 }], 0);
+  const begun = one.leased([{ id: 1, first: 0, count: 2 }], 0);
   const { read } = of(begun, 'read')[0]!;
   one.arrived(0, { read }, true, 100);
   t.is(of(one.plan(100), 'have').length, 1);
