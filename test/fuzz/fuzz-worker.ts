@@ -84,6 +84,9 @@ async function main({ target: name, seed, seconds, corpus: folder, current }: Fu
       isNew = true;
     }
     if (isNew) corpus.push({ input: Buffer.from(input), places: placesOf(counters), answered: false });
+    if (performance.now() - toldAt < TELL_MS) return;
+    toldAt = performance.now();
+    tell({ kind: 'progress', runs, places, inputs: corpus.length });
   }
 
   function found(input: Buffer, what: string): void {
@@ -105,9 +108,6 @@ async function main({ target: name, seed, seconds, corpus: folder, current }: Fu
     }
     const other = corpus[Math.floor(random() * corpus.length)]!.input;
     for (let i = 0; i < 64; i++) await attempt(mutate(kept.input, other, dictionary, limit, random));
-    if (performance.now() - toldAt < TELL_MS) continue;
-    toldAt = performance.now();
-    tell({ kind: 'progress', runs, places, inputs: corpus.length });
   }
   tell({ kind: 'done', runs, places, corpus: covering(corpus) });
 
