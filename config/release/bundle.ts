@@ -30,6 +30,25 @@ const httpWithoutUndici: Plugin = {
   },
 };
 
+/**
+ * Of undici what the program uses, by the files that have it: its index loads all of it, fetch, cookies and WebSocket too, and those make Node
+ * load the undici of its own beside it. A name that is used and not here ends the build.
+ */
+const undiciInParts: Plugin = {
+  name: 'undici-in-parts',
+  resolveId: (id) => (id === 'undici' ? '\0undici' : undefined),
+  load: (id) =>
+    id === '\0undici'
+      ? `import Dispatcher from 'undici/lib/dispatcher/dispatcher.js';
+import api from 'undici/lib/api/index.js';
+export { default as Agent } from 'undici/lib/dispatcher/agent.js';
+export { default as EnvHttpProxyAgent } from 'undici/lib/dispatcher/env-http-proxy-agent.js';
+export { default as buildConnector } from 'undici/lib/core/connect.js';
+Object.assign(Dispatcher.prototype, api);
+`
+      : undefined,
+};
+
 const root = resolve(import.meta.dirname, '../..');
 const [target] = process.argv.slice(2);
 if (target === undefined) throw new Error('expected the folder that tsc wrote to');
@@ -39,7 +58,7 @@ const bundle = await rolldown({
   input: Object.fromEntries(STARTED.map((name) => [name, join(root, 'src', `${name}.ts`)])),
   platform: 'node',
   external: EXTERNAL,
-  plugins: [httpWithoutUndici],
+  plugins: [httpWithoutUndici, undiciInParts],
   // The others of a package may look for their parts as they run, where the bundle has none.
   resolve: { mainFields: ['module', 'main'] },
   logLevel: 'warn',

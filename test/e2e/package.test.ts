@@ -67,13 +67,18 @@ test.serial(
   },
 );
 
-test.serial('a command that asks an agent loads as little of Node as it can', async (t) => {
+test.serial('a command that asks an agent loads as little of Node as it can, and so does an agent', async (t) => {
   if (!requireTool(t, 'npm')) return;
   const main = join(t.context.prefix, 'lib/node_modules/layerswarm/dist/cli/main.js');
   const telling = join(ROOT, 'test/support/tell-undici.ts');
   const { code, stderr } = await run(process.execPath, ['--import', telling, main, 'status', '--data', join(tempDir(t), 'none')]);
   t.is(code, 4);
   t.notRegex(stderr, /undici/);
+  const free = ['--registry', '--status', '--bulk'].flatMap((flag) => [flag, '127.0.0.1:0']);
+  const args = ['--data', join(tempDir(t), 'data'), '--listen', '/ip4/127.0.0.1/tcp/0', ...free, '--origin', 'embedded'];
+  const agent = startProgram(t, process.execPath, ['--import', telling, main, 'agent', ...args]);
+  await agent.waitForOutput(/ ready /);
+  t.notRegex((await agent.stop()).stderr, /undici/);
   t.regex((await runOk(process.execPath, ['--import', telling, '-e', 'import("node:http")'])).stderr, /undici/, 'it would be told');
 });
 
