@@ -10,6 +10,7 @@ import { HelplessWatch } from './core/helpless-watch.ts';
 import type { NeighbourRole } from './core/neighbour.ts';
 import { farZone } from './core/zone-budget.ts';
 import { isLeased } from './core/read-plan.ts';
+import type { Silent } from './core/silence-watch.ts';
 import { makeStrip, type PieceSource } from './core/strip.ts';
 import { OutOfTurn } from './out-of-turn.ts';
 import { PieceVerifier } from './piece-verifier.ts';
@@ -237,6 +238,7 @@ export class ActiveDownload {
         break;
       case 'silent':
         meter.stalled(true);
+        this.#saySilent(command);
         // Leases are of no use to one whose reading does not get on.
         if (command.read !== undefined && isLeased(command.read)) coordinators.report(digest, command.read.extent, [], 'failed');
         break;
@@ -272,6 +274,12 @@ export class ActiveDownload {
       this.download.leaseDelayed(answer.waitMs, now);
     }
     this.wake();
+  }
+
+  #saySilent({ fetch, read }: Silent): void {
+    const { first, count } = fetch ?? read.extent;
+    const peer = fetch === undefined ? read.source : fetch.peer;
+    this.#blob.say?.('a source is silent', { peer, from: peer === undefined ? 'origin' : undefined, first, pieces: count });
   }
 
   #isOrigin(peerId: string): boolean {

@@ -11,7 +11,7 @@ import { Pace } from './pace.ts';
 import type { PieceLayout } from './piece-layout.ts';
 import { PieceTable } from './piece-table.ts';
 import { ReadPlan, type Read } from './read-plan.ts';
-import { SilenceWatch } from './silence-watch.ts';
+import { SilenceWatch, type Silent } from './silence-watch.ts';
 import { ImportGuard, oneOfEachZone } from './zone-budget.ts';
 
 /** What the download wants done. Whoever carries it out (the node, the simulator) reports back through the methods. */
@@ -19,8 +19,8 @@ export type Command =
   | { readonly type: 'fetch'; readonly fetch: Fetch }
   | { readonly type: 'cancel'; readonly fetch: Fetch }
   | { readonly type: 'read'; readonly read: Read }
-  /** A source has fallen silent, and others are asked. `read`: what it was to read, where it was that. */
-  | { readonly type: 'silent'; readonly read: Read | undefined }
+  /** A source has fallen silent, and others are asked. */
+  | ({ readonly type: 'silent' } & Silent)
   /** `urgent`: few or none bring pieces here, so that this node cannot leave the reading to others. */
   | { readonly type: 'ask-lease'; readonly pieces: number; readonly active: readonly Run[]; readonly urgent: boolean }
   /** `forZone`: each of the peers is to fetch them for its zone. */
@@ -232,7 +232,7 @@ export class Download {
     const commands: Command[] = [];
     this.#arrivedAt ??= now;
     if (!this.have.isFull) {
-      for (const read of this.#silence.look(now)) commands.push({ type: 'silent', read });
+      for (const silent of this.#silence.look(now)) commands.push({ type: 'silent', ...silent });
       this.#planLeases(now, commands);
       this.#planFetches(now, commands);
     }
