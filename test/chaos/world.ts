@@ -91,6 +91,8 @@ export async function makeWorld(cleanup: CleanupStack, plan: Plan, images: Origi
             .slice(0, 3)
             .map(({ address }) => `${address}:${SWARM_PORT}`),
           nodeArgs: liar === undefined ? [] : ['--import', `${LIAR}?${query.toString()}`],
+          // what a schedule that is broken is looked into with
+          args: ['--log-level', 'debug'],
           // the lies are put into modules as they are loaded
           main: liar === undefined ? main : SOURCE_MAIN,
         },

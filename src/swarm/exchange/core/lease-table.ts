@@ -43,10 +43,11 @@ export interface LeaseLimits {
   readonly firstLeases: number;
   readonly maxLeases: number;
   /**
-   * A lease without progress for this long is given to somebody else, or for as long as all leases get so many pieces each; and before
-   * the first piece of all for `firstPieceMs`, for that says more of the origin's line than of whoever reads.
+   * A lease without progress for this long is given to somebody else, or for as long as all leases get so many pieces each, though not
+   * beyond `mostExpireMs`; and before the first piece of all for `firstPieceMs`, for that says more of the origin's line than of whoever reads.
    */
   readonly expireAfterMs: number;
+  readonly mostExpireMs: number;
   readonly expirePieces: number;
   readonly firstPieceMs: number;
   /** A member that failed to read gets no lease for this long while others ask. */
@@ -65,6 +66,7 @@ export const LEASE_LIMITS: LeaseLimits = {
   firstLeases: 32,
   maxLeases: 64,
   expireAfterMs: 6000,
+  mostExpireMs: 60_000,
   expirePieces: 4,
   firstPieceMs: 24_000,
   failurePauseMs: 5000,
@@ -129,6 +131,7 @@ export class LeaseTable {
     this.#crowd.asks(member, bits, now);
     this.#progress(member, bits, now);
     this.#expire(now);
+    this.#forgetLost(member, active);
     this.#adopt(member, active, now);
     this.#takingOver ??= bits.count > 0 || active.length > 0;
     if (this.#takingOver && now - this.#createdAt < this.#limits.takeoverMs) return { waitMs: this.#limits.takeoverMs };
@@ -240,6 +243,14 @@ export class LeaseTable {
     return { id, first, count };
   }
 
+  /** Leases that their holder never heard of: it has asked once more, and does not read them. */
+  #forgetLost(holder: string, active: readonly Run[]): void {
+    for (const lease of this.#leases.values()) {
+      if (lease.holder !== holder) continue;
+      if (!active.some(([first, count]) => first < lease.first + lease.count && lease.first < first + count)) this.#drop(lease);
+    }
+  }
+
   #adopt(holder: string, active: readonly Run[], now: number): void {
     for (const [first, count] of active.slice(0, this.#limits.maxLeases)) {
       const end = Math.min(this.layout.pieceCount, first + count);
@@ -263,10 +274,11 @@ export class LeaseTable {
   }
 
   #expire(now: number): void {
-    const { expireAfterMs, expirePieces, firstPieceMs } = this.#limits;
+    const { expireAfterMs, expirePieces, firstPieceMs, mostExpireMs } = this.#limits;
     // Until there is a rate, by what came since the start.
     const perSecond = this.#piecesPerSecond === 0 ? (this.#read * 1000) / (now - this.#createdAt) : this.#piecesPerSecond;
-    const afterMs = this.#read === 0 ? firstPieceMs : Math.max(expireAfterMs, (expirePieces * this.#leases.size * 1000) / perSecond);
+    const shared = (expirePieces * this.#leases.size * 1000) / perSecond;
+    const afterMs = this.#read === 0 ? firstPieceMs : Math.min(mostExpireMs, Math.max(expireAfterMs, shared));
     for (const lease of this.#leases.values()) if (now - lease.progressAt > afterMs) this.#drop(lease);
   }
 

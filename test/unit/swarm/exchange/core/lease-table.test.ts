@@ -1,5 +1,5 @@
 import test from 'ava';
-import { Bitfield } from '../../../../../src/swarm/exchange/core/bitfield.ts';
+import { Bitfield, type Run } from '../../../../../src/swarm/exchange/core/bitfield.ts';
 import { LEASE_LIMITS, LeaseTable, type Extent, type LeaseAnswer } from '../../../../../src/swarm/exchange/core/lease-table.ts';
 import { PieceLayout } from '../../../../../src/swarm/exchange/core/piece-layout.ts';
 
@@ -12,24 +12,32 @@ function extent(answer: LeaseAnswer): Extent {
   return answer.extents[0]!;
 }
 
+/** Asks as members do, who say each time what they read under their leases; says nothing of leases that are over. */
+function asking(table: LeaseTable): (member: string, pieces: number, now: number) => LeaseAnswer {
+  const active = new Map<string, Run[]>();
+  return (member, pieces, now) => {
+    const reads = active.get(member) ?? [];
+    active.set(member, reads);
+    const answer = table.request(member, nothing(), reads, pieces, now);
+    if ('extents' in answer) for (const { first, count } of answer.extents) reads.push([first, count]);
+    return answer;
+  };
+}
+
 test('everyone gets another extent, lowest first, and each piece once', (t) => {
-  const table = new LeaseTable(layout, 0);
+  const ask = asking(new LeaseTable(layout, 0));
   const given = new Bitfield(layout.pieceCount);
   for (let turn = 0; !given.isFull; turn++) {
-    const { first, count } = extent(table.request(`member ${turn % 4}`, nothing(), [], 16, 1));
+    const { first, count } = extent(ask(`member ${turn % 4}`, 16, 1));
     for (let piece = first; piece < first + count; piece++) t.true(given.set(piece), `piece ${piece} was given twice`);
   }
-  t.true('waitMs' in table.request('member 0', nothing(), [], 16, 1));
+  t.true('waitMs' in ask('member 0', 16, 1));
 });
 
 test('extents get shorter towards the end', (t) => {
-  const table = new LeaseTable(layout, 0);
+  const ask = asking(new LeaseTable(layout, 0));
   const counts: number[] = [];
-  for (
-    let asked = table.request('a', nothing(), [], 16, 1);
-    'extents' in asked;
-    asked = table.request(counts.length % 2 === 0 ? 'a' : 'b', nothing(), [], 16, 1)
-  ) {
+  for (let asked = ask('a', 16, 1); 'extents' in asked; asked = ask(counts.length % 2 === 0 ? 'a' : 'b', 16, 1)) {
     counts.push(asked.extents[0]!.count);
   }
   t.is(counts[0], 16);
@@ -45,6 +53,25 @@ test('a lease without progress goes to somebody else, one with progress does not
   table.have('slow', [[slow.first, 4]], late - 100);
   const again = extent(table.request('other', nothing(), [], 8, late));
   t.is(again.first, stuck.first);
+});
+
+test('a lease that its holder never heard of is given again once it asks without it', (t) => {
+  const table = new LeaseTable(layout, 0);
+  const lost = extent(table.request('a', nothing(), [], 8, 0));
+  const other = extent(table.request('b', nothing(), [], 8, 10));
+  t.is(extent(table.request('a', nothing(), [], 8, 1500)).first, lost.first);
+  t.not(extent(table.request('b', nothing(), [[other.first, other.count]], 8, 1600)).first, other.first, 'it reads that');
+});
+
+test('a lease without progress is given to somebody else also where little was read before', (t) => {
+  const table = new LeaseTable(layout, 0);
+  const read = extent(table.request('a', nothing(), [], 1, 0));
+  table.have('a', [[read.first, 1]], 10);
+  table.end('a', read.id, 'done', 10);
+  const stuck = extent(table.request('stuck', nothing(), [], 8, 20));
+  const has = nothing();
+  has.setRun(read.first, 1);
+  t.is(extent(table.request('a', has, [], 8, LEASE_LIMITS.mostExpireMs + 100)).first, stuck.first);
 });
 
 test('before the first piece of all a lease has more time, for the line may be slow; where others read a little it has less', (t) => {
