@@ -2,6 +2,8 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from '
 import { damagedErofs } from './erofs-file-system.ts';
 
 const CHUNK_BYTES = 256 * 1024;
+/** Nothing is there, or something else than a file. */
+const MISSING: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'ENXIO']);
 
 /** A folder that a program wrote what a hostile file system holds to: only what lies in it is read, whatever links are there. */
 export class UnpackedFiles {
@@ -15,8 +17,7 @@ export class UnpackedFiles {
 
   /** @param path latin1, without `..`, as a walk of the file system gave it */
   *content(path: string, size: number): Generator<Buffer> {
-    this.#checkFolder(path.slice(0, Math.max(0, path.lastIndexOf('/'))));
-    const fd = openSync(this.#place(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const fd = this.#open(path);
     try {
       const stat = fstatSync(fd);
       if (!stat.isFile() || stat.size !== size) throw damagedErofs(`${JSON.stringify(path)} was not unpacked as it should be`);
@@ -29,6 +30,18 @@ export class UnpackedFiles {
       }
     } finally {
       closeSync(fd);
+    }
+  }
+
+  /** What the file system lists need not be what was unpacked of it. */
+  #open(path: string): number {
+    try {
+      this.#checkFolder(path.slice(0, Math.max(0, path.lastIndexOf('/'))));
+      return openSync(this.#place(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === undefined || !MISSING.has(code)) throw error;
+      throw damagedErofs(`${JSON.stringify(path)} was not unpacked as it should be`);
     }
   }
 

@@ -9,7 +9,7 @@ export function* content(fs: ExtFileSystem, inode: Inode): Generator<Buffer> {
   else yield* blockContent(fs, inode);
 }
 
-/** All of it at once: for folders and links. */
+/** All of it at once: for links. */
 export function wholeContent(fs: ExtFileSystem, inode: Inode, limit: number): Buffer {
   if (inode.size > limit) throw damaged(`inode ${inode.number} has ${inode.size} bytes`);
   return Buffer.concat([...content(fs, inode)]);

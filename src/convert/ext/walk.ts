@@ -1,4 +1,4 @@
-import { wholeContent } from './content.ts';
+import { content } from './content.ts';
 import { damaged, type ExtFileSystem } from './ext-file-system.ts';
 import type { Inode } from './inode.ts';
 import type { Found } from '../reader/file-tree.ts';
@@ -19,13 +19,16 @@ export function walk(fs: ExtFileSystem, isLeftOut: (path: string) => boolean, be
 }
 
 function readFolder(fs: ExtFileSystem, inode: Inode): FolderEntry[] {
-  const bytes = wholeContent(fs, inode, MAX_FOLDER_BYTES);
+  if (inode.size > MAX_FOLDER_BYTES) throw damaged(`the folder of inode ${inode.number} has ${inode.size} bytes`);
   const entries: FolderEntry[] = [];
-  if (inode.layout === 'inline') {
-    readEntries(bytes.subarray(INLINE_PARENT_BYTES, INLINE_FIRST_BYTES), inode.number, entries);
-    readEntries(bytes.subarray(INLINE_FIRST_BYTES), inode.number, entries);
-  } else {
-    for (let at = 0; at < bytes.length; at += fs.blockBytes) readEntries(bytes.subarray(at, at + fs.blockBytes), inode.number, entries);
+  // One after the other: the first block that is none, as in a hole, ends it, however long the folder says that it is.
+  for (const bytes of content(fs, inode)) {
+    if (inode.layout === 'inline') {
+      readEntries(bytes.subarray(INLINE_PARENT_BYTES, INLINE_FIRST_BYTES), inode.number, entries);
+      readEntries(bytes.subarray(INLINE_FIRST_BYTES), inode.number, entries);
+    } else {
+      for (let at = 0; at < bytes.length; at += fs.blockBytes) readEntries(bytes.subarray(at, at + fs.blockBytes), inode.number, entries);
+    }
   }
   return entries;
 }
