@@ -262,7 +262,8 @@ test('a probe that is not answered in time shows, and so does a server that is n
   const noRegistry = makeOrigin(t, `http://127.0.0.1:${(other.address() as AddressInfo).port}`, {});
   t.regex((await noRegistry.probe()).reason ?? '', /answers 404 to \/v2\/.*no registry/);
   t.is(noRegistry.health.reachedAt, undefined);
-  t.true(Math.abs(noRegistry.health.clockAheadMs!) < 2000);
+  // A Date header has whole seconds, and a busy machine answers late.
+  t.true(Math.abs(noRegistry.health.clockAheadMs!) < 30_000);
 });
 
 test('an origin that hangs is a timeout, and a caller’s signal ends the wait at once', async (t) => {
