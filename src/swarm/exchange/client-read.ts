@@ -9,7 +9,7 @@ import type { WantedPart } from '../swarm.ts';
  */
 export type EmitPolicy = 'proven' | 'vouched';
 
-/** Clients bear a minute of silence at the least (containerd 1.7's CRI), and no byte comes for longer than 20 s: on a slow line a piece takes time, too. */
+/** Clients bear a minute of silence at the least (containerd 1.7's CRI); none is to be without a byte for 20 s, of which a piece takes some on a slow line. */
 const TRICKLE_MS = 15_000;
 const VOUCHED_POLL_MS = 50;
 

@@ -34,10 +34,6 @@ export class CrowdBook {
     return this.#held[piece]! > 0;
   }
 
-  isComplete(member: string): boolean {
-    return this.#members.get(member)?.completed !== undefined;
-  }
-
   /** When it last said anything; undefined for one that is not there, or fetches no more. */
   fetcherHeardAt(member: string): number | undefined {
     const known = this.#members.get(member);
@@ -46,7 +42,7 @@ export class CrowdBook {
 
   /** The member asks, and has these and no others. One that had all of it begins anew. */
   asks(member: string, bits: Bitfield, now: number): void {
-    if (this.isComplete(member)) this.#members.delete(member);
+    if (this.#members.get(member)?.completed !== undefined) this.#members.delete(member);
     this.#lose(member, bits);
     this.have(member, bits.runs(), now);
   }
