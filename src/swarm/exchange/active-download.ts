@@ -4,7 +4,7 @@ import type { WantedPart } from '../swarm.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
 import { DownloadIo } from './download-io.ts';
 import type { CrowdJoins } from './crowd-joins.ts';
-import { Bitfield, type Run } from './core/bitfield.ts';
+import { Bitfield, runsWhere, type Run } from './core/bitfield.ts';
 import { Download, type Command } from './core/download.ts';
 import { HelplessWatch } from './core/helpless-watch.ts';
 import type { NeighbourRole } from './core/neighbour.ts';
@@ -125,20 +125,36 @@ export class ActiveDownload {
   // What peers tell
 
   meet(peerId: string, holding: Holding, wants: boolean): void {
-    const { size, pieceLength, pieceCount } = this.download.layout;
+    const { size } = this.download.layout;
     let role: NeighbourRole = 'none';
-    let bits: Bitfield | undefined;
     if (holding.state === 'complete' && (holding.size === undefined || holding.size === size))
       role = this.#isOrigin(peerId) ? 'origin' : 'complete';
     if (holding.state === 'partial' || (holding.state === 'none' && wants)) role = 'fetching';
-    if (holding.state === 'partial' && holding.size === size && holding.pieceLength === pieceLength && holding.bits !== undefined) {
-      bits = Bitfield.fromBytes(holding.bits, pieceCount);
-    }
+    const bits = this.#bitsOf(holding);
     const peer = this.#context.network.peer(peerId);
     this.download.meet(peerId, role, bits, this.#context.now(), farZone(this.#context.zone, peer?.zone));
     this.download.neighbours.get(peerId)!.latencyMs = peer?.latencyMs ?? 0;
     if (role === 'complete') this.verifier.holder(peerId);
     this.wake();
+  }
+
+  /** It has the blob, or wants it. */
+  exchangesWith(peerId: string): boolean {
+    return (this.download.neighbours.get(peerId)?.role ?? 'none') !== 'none';
+  }
+
+  /** What a neighbour holds besides what it said before. */
+  tellsMore(peerId: string, holding: Holding): void {
+    if (holding.state === 'complete') this.meet(peerId, holding, false);
+    else if (this.download.gained(peerId, this.#bitsOf(holding)?.runs() ?? [], false, this.#context.now())) this.wake();
+  }
+
+  /** Tells a member that was told `told` what came since: who has not answered yet hears no news. */
+  tellSince(peerId: string, told: Holding): void {
+    const { layout, servable } = this.download;
+    const known = this.#bitsOf(told);
+    const runs = runsWhere(layout.pieceCount, (piece) => servable.has(piece) && known?.has(piece) !== true);
+    if (runs.length > 0) this.#context.network.send(peerId, { type: 'have', blob: this.#blob.digest.toString(), runs, forZone: false });
   }
 
   lose(peerId: string): void {
@@ -280,6 +296,18 @@ export class ActiveDownload {
     const { first, count } = fetch ?? read.extent;
     const peer = fetch === undefined ? read.source : fetch.peer;
     this.#blob.say?.('a source is silent', { peer, from: peer === undefined ? 'origin' : undefined, first, pieces: count });
+  }
+
+  /** Of a part that is cut as it is here. */
+  #bitsOf({ bits, pieceLength, size, state }: Holding): Bitfield | undefined {
+    const { layout } = this.download;
+    if (state !== 'partial' || size !== layout.size || pieceLength !== layout.pieceLength || bits === undefined) return undefined;
+    try {
+      return Bitfield.fromBytes(bits, layout.pieceCount);
+    } catch {
+      // Whoever says nonsense is believed nothing.
+      return undefined;
+    }
   }
 
   #isOrigin(peerId: string): boolean {

@@ -10,10 +10,15 @@ import type { OriginAccess } from './origin-access.ts';
 const MAX_EARLY_PEERS = 256;
 const MAX_EARLY_NEWS = 64;
 
-/** What a member said of the blob when it was asked to exchange it. */
-export interface MemberAnswer {
+/** What a member says of the blob. */
+export interface MemberSaid {
   readonly holding: Holding;
   readonly wants: boolean;
+}
+
+/** The same when this node asked it, saying `told` of itself. */
+export interface MemberAnswer extends MemberSaid {
+  readonly told: Holding;
 }
 
 export interface BlobFindingOptions {
@@ -29,11 +34,17 @@ export interface BlobFindingOptions {
 /** The beginning of a transfer: of a small blob its bytes at once, of any other its size, and who answered until that was known. */
 export class BlobFinding {
   readonly #options: BlobFindingOptions;
+  readonly #said = new Map<string, MemberSaid>();
   readonly #answers = new Map<string, MemberAnswer>();
   readonly #news = new Map<string, MessageOf<'have'>[]>();
 
   constructor(options: BlobFindingOptions) {
     this.#options = options;
+  }
+
+  /** The member asked this node, or has the blob now. */
+  said(peerId: string, said: MemberSaid): void {
+    this.#said.set(peerId, said);
   }
 
   answered(peerId: string, answer: MemberAnswer): void {
@@ -54,11 +65,18 @@ export class BlobFinding {
   }
 
   left(peerId: string): void {
+    this.#said.delete(peerId);
     this.#answers.delete(peerId);
     this.#news.delete(peerId);
   }
 
-  /** Those who have answered, for whoever goes on from here. */
+  /** What members said, for whoever goes on from here. */
+  takeSaid(): [string, MemberSaid][] {
+    const said = [...this.#said];
+    this.#said.clear();
+    return said;
+  }
+
   takeAnswers(): [string, MemberAnswer][] {
     const answers = [...this.#answers];
     this.#answers.clear();
@@ -109,7 +127,8 @@ export class BlobFinding {
   }
 
   #claimedSize(): number | undefined {
-    for (const { holding } of this.#answers.values()) if (holding.state === 'complete' && holding.size !== undefined) return holding.size;
+    for (const { holding } of [...this.#said.values(), ...this.#answers.values()])
+      if (holding.state === 'complete' && holding.size !== undefined) return holding.size;
     return undefined;
   }
 }

@@ -1,5 +1,6 @@
 import type { BlobNetwork } from '../network/network.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
+import type { MemberAnswer } from './blob-finding.ts';
 import { CrowdSearch, type CrowdReach } from './core/crowd-search.ts';
 import { DOWNLOAD_LIMITS } from './core/limits.ts';
 import { farZone } from './core/zone-budget.ts';
@@ -15,7 +16,7 @@ export interface CrowdJoinsOptions {
   readonly signal: AbortSignal;
   /** What to ask with, as it stands now. */
   message(): MessageOf<'join'>;
-  answered(peerId: string, answer: MessageOf<'joined'>): void;
+  answered(peerId: string, answer: MemberAnswer): void;
   /** An answer came, or will not come any more. */
   ended(): void;
 }
@@ -100,11 +101,12 @@ export class CrowdJoins {
       const answer = await network.request(peerId, message, 'joined', { signal, timeoutMs: JOIN_TIMEOUT_MS });
       if (answer.holding.blob !== message.holding.blob) return;
       exchanges = isOfUse(answer.holding, answer.wants);
-      this.#options.answered(peerId, answer);
+      this.#options.answered(peerId, { holding: answer.holding, wants: answer.wants, told: message.holding });
     } catch {
       // A member that does not answer is no neighbour of this blob; if it is gone, the network says so.
     } finally {
-      this.#search.answered(peerId, exchanges);
+      // It may have asked by itself since, and that counts.
+      this.#search.answered(peerId, exchanges || this.#search.exchangesWith(peerId));
       if (!signal.aborted) this.#ask();
     }
   }

@@ -107,14 +107,22 @@ export class ExchangeMessages {
   }
 
   async #joined(message: MessageOf<'join'>, from: Peer): Promise<MessageOf<'joined'>> {
-    const digest = Digest.parse(message.holding.blob);
-    const transfer = this.#parts.transfer(digest.toString());
     this.#parts.server.joined(from.peerId, message.holding.blob);
-    if (transfer !== undefined && transfer.shared && transfer.isUnderWay) {
-      if (transfer.onJoin(from.peerId, message.holding, message.wants)) return { type: 'joined', holding: transfer.holding(), wants: true };
-      return { type: 'joined', holding: { blob: digest.toString(), state: 'none' }, wants: false };
-    }
-    return { type: 'joined', holding: await this.#holding(digest, false), wants: false };
+    const exchanged = this.#exchange(message, from);
+    if (exchanged !== undefined) return exchanged;
+    const holding = await this.#holding(Digest.parse(message.holding.blob), false);
+    // This node may have begun to fetch the blob while its store was asked.
+    return this.#exchange(message, from) ?? { type: 'joined', holding, wants: false };
+  }
+
+  /** Undefined where this node does not fetch the blob. */
+  #exchange({ holding, wants }: MessageOf<'join'>, { peerId }: Peer): MessageOf<'joined'> | undefined {
+    const { blob } = holding;
+    const transfer = this.#parts.transfer(blob);
+    if (transfer?.shared !== true || !transfer.isUnderWay) return undefined;
+    return transfer.onJoin(peerId, holding, wants)
+      ? { type: 'joined', holding: transfer.holding(), wants: true }
+      : { type: 'joined', holding: { blob, state: 'none' }, wants: false };
   }
 
   async #holding(digest: Digest, inline: boolean): Promise<Holding> {

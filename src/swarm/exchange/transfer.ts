@@ -4,7 +4,7 @@ import type { PartialBlob } from '../../store/blob-store.ts';
 import type { LaneAnswer } from '../lane/lane.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
 import type { BlobRequest, Say, TransferStatus, WantedPart } from '../swarm.ts';
-import { BlobFinding } from './blob-finding.ts';
+import { BlobFinding, type MemberAnswer } from './blob-finding.ts';
 import { BlobSources } from './blob-sources.ts';
 import { CrowdJoins } from './crowd-joins.ts';
 import { PieceLayout } from './core/piece-layout.ts';
@@ -68,7 +68,7 @@ export class Transfer {
       zone: context.zone,
       signal: this.#abort.signal,
       message: () => ({ type: 'join', holding: this.holding(), wants: true, pull: request.pull }),
-      answered: (peerId, { holding, wants }) => this.#met(peerId, holding, wants),
+      answered: (peerId, answer) => this.#answered(peerId, answer),
       ended: () => this.#active()?.wake(),
     });
     this.#finding = new BlobFinding({
@@ -260,7 +260,8 @@ export class Transfer {
       },
     });
     this.#state = { kind: 'fetching', partial, active };
-    for (const [peerId, { holding, wants }] of this.#finding.takeAnswers()) this.#met(peerId, holding, wants);
+    for (const [peerId, { holding, wants }] of this.#finding.takeSaid()) this.#met(peerId, holding, wants);
+    for (const [peerId, answer] of this.#finding.takeAnswers()) this.#answered(peerId, answer);
     active.wake();
     this.#begun.resolve();
     await active.advance();
@@ -305,11 +306,24 @@ export class Transfer {
     return this.shared && (this.#state.kind === 'finding' || this.#state.kind === 'fetching');
   }
 
+  /** A member that this node asked. */
+  #answered(peerId: string, answer: MemberAnswer): void {
+    const active = this.#active();
+    if (active === undefined) {
+      this.#finding.answered(peerId, answer);
+      return;
+    }
+    // It may have asked for itself meanwhile: what it said then is newer than a part of its answer perhaps, and older than another.
+    if (active.exchangesWith(peerId)) active.tellsMore(peerId, answer.holding);
+    else this.#met(peerId, answer.holding, answer.wants);
+    if (answer.wants) active.tellSince(peerId, answer.told);
+  }
+
   #met(peerId: string, holding: Holding, wants: boolean): void {
     if (holding.state !== 'none' || wants) this.#say?.('found a member', { peer: peerId, holds: holding.state });
     const active = this.#active();
     if (active === undefined) {
-      this.#finding.answered(peerId, { holding, wants });
+      this.#finding.said(peerId, { holding, wants });
       return;
     }
     active.meet(peerId, holding, wants);
