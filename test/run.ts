@@ -103,7 +103,7 @@ async function suite(
   const again = failed.length <= MOST_TRIED_AGAIN && !interrupted ? failed.map(({ title }) => title) : [];
   const passed = await tryAgain?.(again);
   for (const result of failed) {
-    if (passed?.has(result.title) === true) verdict.addFlaky(result.title);
+    if (passed?.has(result.title) === true) verdict.addFlaky(result);
     else verdict.add(result);
   }
   console.log(`  ${verdict.passed - before} passed (${((performance.now() - begin) / 1000).toFixed(1)} s)`);

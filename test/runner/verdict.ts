@@ -11,7 +11,7 @@ const MOST_FLAKY = 1;
 export class Verdict {
   readonly #counts = { passed: 0, failed: 0, skipped: 0 };
   readonly #failures: Pick<TestResult, 'title' | 'detail'>[] = [];
-  readonly #flaky: string[] = [];
+  readonly #flaky: Pick<TestResult, 'title' | 'detail'>[] = [];
 
   get passed(): number {
     return this.#counts.passed;
@@ -22,21 +22,19 @@ export class Verdict {
     if (result.outcome === 'failed') this.#failures.push(result);
   }
 
-  /** A test that failed, and passed when it was run again. */
-  addFlaky(title: string): void {
+  /** A test that failed like this, and passed when it was run again. */
+  addFlaky(result: Pick<TestResult, 'title' | 'detail'>): void {
     this.#counts.passed++;
-    this.#flaky.push(title);
+    this.#flaky.push(result);
   }
 
   /** What failed is said again: of a long run, often only the end is kept. The last line counts. */
   lastLines(): string[] {
     const { passed, failed, skipped } = this.#counts;
     return [
-      ...(this.#failures.length > 0 ? ['what failed'] : []),
-      ...this.#failures
-        .slice(0, MOST_TOLD_AGAIN)
-        .flatMap(({ title, detail }) => [`  ✘ ${title}`, ...detail.slice(0, LINES_TOLD_AGAIN).map((line) => `      ${line}`)]),
-      ...(this.#flaky.length > 0 ? [`flaky: ${this.#flaky.join('; ')}`] : []),
+      ...toldAgain('what failed', this.#failures),
+      ...toldAgain('what passed on its second run only', this.#flaky),
+      ...(this.#flaky.length > 0 ? [`flaky: ${this.#flaky.map(({ title }) => title).join('; ')}`] : []),
       ...(this.#flaky.length > MOST_FLAKY
         ? [`failed: ${this.#flaky.length} tests passed only on their second run, and ${MOST_FLAKY} may`]
         : []),
@@ -49,4 +47,11 @@ export class Verdict {
     const { failed, skipped } = this.#counts;
     return failed > 0 || this.#flaky.length > MOST_FLAKY || (nothingSkipped && skipped > 0) ? 1 : 0;
   }
+}
+
+function toldAgain(heading: string, results: readonly Pick<TestResult, 'title' | 'detail'>[]): string[] {
+  const told = results
+    .slice(0, MOST_TOLD_AGAIN)
+    .flatMap(({ title, detail }) => [`  ✘ ${title}`, ...detail.slice(0, LINES_TOLD_AGAIN).map((line) => `      ${line}`)]);
+  return told.length > 0 ? [heading, ...told] : [];
 }

@@ -4,6 +4,7 @@ import type { Cleanup } from './cleanup.ts';
 import { mountFailingDisk } from './failing-disk.ts';
 import { run, runOk } from './process.ts';
 import { tempDir } from './temp-dir.ts';
+import { waitFor } from './wait-for.ts';
 
 export interface BadDisk {
   /** Where it is mounted. */
@@ -37,8 +38,11 @@ export async function mountBadDisk(cleanup: Cleanup, megabytes: number): Promise
     async spoil(file, content) {
       await runOk('sync', ['-f', file]);
       overwrite(image, content.subarray(0, NEEDLE_BYTES));
-      // what the kernel still has of it in memory
-      await runOk('dd', [`if=${file}`, 'iflag=nocache', 'count=0', 'status=none']);
+      // The kernel may still have it in memory, and keeps it there while somebody reads it.
+      await waitFor(`${file} to be unreadable`, async () => {
+        await runOk('dd', [`if=${file}`, 'iflag=nocache', 'count=0', 'status=none']);
+        return isUnreadable(file);
+      });
     },
     refuseWrites: () => {
       below.breakNow();
@@ -59,6 +63,18 @@ function overwrite(device: string, needle: Buffer): void {
       found += 1;
     }
     if (found === 0) throw new Error(`the bytes are not on ${device}`);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function isUnreadable(file: string): boolean {
+  const fd = openSync(file, 'r');
+  try {
+    readSync(fd, Buffer.alloc(NEEDLE_BYTES), 0, NEEDLE_BYTES, 0);
+    return false;
+  } catch {
+    return true;
   } finally {
     closeSync(fd);
   }

@@ -10,7 +10,7 @@ const lenient = { nothingSkipped: false };
 function verdictOf(results: readonly (typeof passed | typeof failed | typeof skipped)[], flaky: readonly string[] = []): Verdict {
   const verdict = new Verdict();
   for (const result of results) verdict.add(result);
-  for (const title of flaky) verdict.addFlaky(title);
+  for (const title of flaky) verdict.addFlaky({ title, detail: ['too late'] });
   return verdict;
 }
 
@@ -28,13 +28,24 @@ test('a failure is said again at the end, and ends the run with 1', (t) => {
 
 test('one test that passes only on its second run is named, and the run passes', (t) => {
   const verdict = verdictOf([passed], ['e2e › pulls']);
-  t.deepEqual(verdict.lastLines(), ['flaky: e2e › pulls', '2 passed, 0 failed, 0 skipped']);
+  t.deepEqual(verdict.lastLines(), [
+    'what passed on its second run only',
+    '  ✘ e2e › pulls',
+    '      too late',
+    'flaky: e2e › pulls',
+    '2 passed, 0 failed, 0 skipped',
+  ]);
   t.is(verdict.exitCode(strict), 0);
 });
 
 test('two tests that pass only on their second run fail the run, and it says why', (t) => {
   const verdict = verdictOf([passed], ['e2e › pulls', 'e2e › seeds']);
   t.deepEqual(verdict.lastLines(), [
+    'what passed on its second run only',
+    '  ✘ e2e › pulls',
+    '      too late',
+    '  ✘ e2e › seeds',
+    '      too late',
     'flaky: e2e › pulls; e2e › seeds',
     'failed: 2 tests passed only on their second run, and 1 may',
     '3 passed, 0 failed, 0 skipped',
