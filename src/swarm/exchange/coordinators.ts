@@ -38,6 +38,12 @@ export interface LeaseRequest {
   readonly ranges?: RangeUse | undefined;
 }
 
+interface Lookup {
+  readonly at: number;
+  readonly done: Promise<void>;
+  isDone: boolean;
+}
+
 export interface CoordinatorsOptions {
   readonly network: BlobNetwork;
   readonly handle: CountedHandlers['handle'];
@@ -62,7 +68,7 @@ export class Coordinators {
   readonly #tables: LeaseTables;
   readonly #passedOver = new Map<string, number>();
   /** Blobs whose closest member was looked for in the DHT. */
-  readonly #lookups = new BoundedMap<string, { readonly at: number; readonly done: Promise<void> }>(MAX_LOOKUPS);
+  readonly #lookups = new BoundedMap<string, Lookup>(MAX_LOOKUPS);
   /** Blobs that are coordinated by a member that this node is not connected to, until when that is believed. */
   readonly #elsewhere = new Map<string, number>();
 
@@ -204,10 +210,16 @@ export class Coordinators {
     let lookup = this.#lookups.get(key);
     if (lookup === undefined || this.#now() - lookup.at > LOOKED_UP_MS) {
       const found = this.#network.findClosest(Buffer.from(key), AbortSignal.timeout(LOOKUP_TIMEOUT_MS));
-      lookup = { at: this.#now(), done: found.then(() => undefined) };
+      lookup = { at: this.#now(), done: found.then(() => undefined), isDone: false };
       this.#lookups.set(key, lookup);
     }
     await lookup.done;
+    lookup.isDone = true;
+  }
+
+  #isLookedUp(blob: Digest): boolean {
+    const lookup = this.#lookups.get(blob.toString());
+    return lookup?.isDone === true && this.#now() - lookup.at <= LOOKED_UP_MS;
   }
 
   #isPassedOver(member: string): boolean {
@@ -220,13 +232,19 @@ export class Coordinators {
     return this.#distance.closest(blob, members);
   }
 
-  async #onRequest(message: MessageOf<'lease-request'>, from: Peer): Promise<Message> {
+  /** Answers at once where it can: what the member says next, which is newer, is taken after this then. */
+  #onRequest(message: MessageOf<'lease-request'>, from: Peer): Promise<Message> | Message {
+    const blob = Digest.parse(message.blob);
+    const knows = message.insists === true || this.#isLookedUp(blob) || this.#closest(blob) !== this.#network.self;
+    return knows ? this.#answer(message, blob, from) : this.#lookUp(blob).then(() => this.#answer(message, blob, from));
+  }
+
+  #answer(message: MessageOf<'lease-request'>, blob: Digest, from: Peer): Message {
     const layout = PieceLayout.received(message.size, message.pieceLength);
     const bits = Bitfield.fromBytes(message.bits, layout.pieceCount);
-    if (message.insists !== true) {
-      const redirect = await this.#closer(Digest.parse(message.blob), from.peerId);
-      if (redirect !== undefined) return { type: 'lease-grant', blob: message.blob, extents: [], redirect };
-    }
+    const closest = this.#closest(blob);
+    if (message.insists !== true && closest !== this.#network.self && closest !== from.peerId)
+      return { type: 'lease-grant', blob: message.blob, extents: [], redirect: closest };
     // Whoever insists is served all the same: a lease too many is only a copy.
     const answer = this.#tables
       .get(message.blob, layout, from.peerId)
@@ -235,13 +253,6 @@ export class Coordinators {
     return 'extents' in answer
       ? { type: 'lease-grant', blob: message.blob, extents: [...answer.extents] }
       : { type: 'lease-grant', blob: message.blob, extents: [], waitMs: Math.ceil(answer.waitMs) };
-  }
-
-  /** Who is to be asked instead of this node. */
-  async #closer(blob: Digest, asker: string): Promise<string | undefined> {
-    if (this.#closest(blob) === this.#network.self) await this.#lookUp(blob);
-    const closest = this.#closest(blob);
-    return closest === this.#network.self || closest === asker ? undefined : closest;
   }
 
   #onReport(message: MessageOf<'lease-report'>, from: Peer): undefined {

@@ -1,9 +1,12 @@
 import test, { type ExecutionContext } from 'ava';
 import { Digest } from '../../../../src/oci/digest.ts';
+import type { Extent } from '../../../../src/swarm/exchange/core/lease-table.ts';
 import { Coordinators, type LeaseRequest } from '../../../../src/swarm/exchange/coordinators.ts';
 import { Bitfield } from '../../../../src/swarm/exchange/core/bitfield.ts';
 import { PieceLayout } from '../../../../src/swarm/exchange/core/piece-layout.ts';
 import { Strikes } from '../../../../src/swarm/exchange/strikes.ts';
+import { MessageHandlers } from '../../../../src/swarm/network/handlers.ts';
+import type { Message } from '../../../../src/swarm/protocol/message.ts';
 import { MemorySwarm, type MemoryFaults, type MemoryNetwork } from '../../../support/memory-network.ts';
 
 const LAYOUT = new PieceLayout(64 * 65_536);
@@ -12,6 +15,8 @@ const SIGNAL = new AbortController().signal;
 interface Node {
   readonly network: MemoryNetwork;
   readonly coordinators: Coordinators;
+  /** Takes a message as if it had just come. */
+  readonly hear: (message: Message, from: Node) => unknown;
 }
 
 /** Members in order of their distance to the blob, closest first, not connected; `blob` is any. */
@@ -25,12 +30,15 @@ async function members(
   const nodes: Node[] = [];
   for (let i = 0; i < count; i++) {
     const network = await swarm.join({ connect: false });
+    const handlers = new MessageHandlers();
     nodes.push({
       network,
+      hear: (message, from) => handlers.handle(message, network.peer(from.network.self)!),
       coordinators: new Coordinators({
         network,
         handle: (type, _cost, handler) => {
           network.handle(type, handler);
+          handlers.set(type, handler);
         },
         now: Date.now,
         strikes: new Strikes(),
@@ -73,6 +81,34 @@ test('the closest member hands out leases, each piece once', async (t) => {
   );
   const pieces = answers.flatMap((answer) => ('extents' in answer ? answer.extents : [])).map(({ first: piece }) => piece);
   t.is(new Set(pieces).size, 3);
+});
+
+test('what a member says is taken in its order, also where it asks for leases in between', async (t) => {
+  const {
+    swarm,
+    nodes: [first, second],
+    blob,
+  } = await members(t, 2);
+  link(swarm, [first!, second!]);
+  const answer = await second!.coordinators.ask(blob, request(), SIGNAL);
+  t.true('extents' in answer);
+  if (!('extents' in answer)) return;
+  const [{ id, first: piece, count }] = answer.extents as [Extent];
+  const { layout, bits } = request();
+  first!.hear(
+    {
+      type: 'lease-request',
+      blob: blob.toString(),
+      size: layout.size,
+      pieceLength: layout.pieceLength,
+      bits: Uint8Array.from(bits.toBytes()),
+      active: [[piece, count]],
+      pieces: 1,
+    },
+    second!,
+  );
+  first!.hear({ type: 'lease-report', blob: blob.toString(), id, done: [[piece, count]], outcome: 'done' }, second!);
+  t.is(first!.coordinators.leases, 1, 'the one that was asked for last');
 });
 
 test('who cannot see the coordinator leaves the reading to those who can', async (t) => {
