@@ -7,11 +7,13 @@ import type { CrowdJoins } from './crowd-joins.ts';
 import { Bitfield, runsWhere, type Run } from './core/bitfield.ts';
 import { Download, type Command } from './core/download.ts';
 import { HelplessWatch } from './core/helpless-watch.ts';
+import type { CrowdMember } from './core/lease-table.ts';
 import type { NeighbourRole } from './core/neighbour.ts';
 import { farZone } from './core/zone-budget.ts';
 import { isLeased } from './core/read-plan.ts';
 import type { Silent } from './core/silence-watch.ts';
 import { makeStrip, type PieceSource } from './core/strip.ts';
+import type { PieceLayout } from './core/piece-layout.ts';
 import { OutOfTurn } from './out-of-turn.ts';
 import { PieceVerifier } from './piece-verifier.ts';
 import { RestoredPieces } from './restored-pieces.ts';
@@ -133,9 +135,22 @@ export class ActiveDownload {
     const bits = this.#bitsOf(holding);
     const peer = this.#context.network.peer(peerId);
     this.download.meet(peerId, role, bits, this.#context.now(), farZone(this.#context.zone, peer?.zone));
-    this.download.neighbours.get(peerId)!.latencyMs = peer?.latencyMs ?? 0;
+    const neighbour = this.download.neighbours.get(peerId)!;
+    neighbour.latencyMs = peer?.latencyMs ?? 0;
     if (role === 'complete') this.verifier.holder(peerId);
+    // Who begins to coordinate a blob may not have heard of it while somebody else did.
+    if (bits !== undefined && neighbour.relays) this.#context.coordinators.heard(holding.blob, peerId, bits.runs());
     this.wake();
+  }
+
+  crowd({ pieceLength, size }: PieceLayout): readonly CrowdMember[] {
+    const { have, layout, neighbours } = this.download;
+    if (pieceLength !== layout.pieceLength || size !== layout.size) return [];
+    const relays = [...neighbours.values()].filter(({ relays: counts }) => counts);
+    return [
+      { member: this.#context.network.self, bits: have, isComplete: false },
+      ...relays.map(({ bits, peer, role }) => ({ member: peer, bits, isComplete: role === 'complete' })),
+    ];
   }
 
   /** It has the blob, or wants it. */

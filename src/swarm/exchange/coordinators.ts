@@ -4,15 +4,20 @@ import type { BlobNetwork, Peer } from '../network/network.ts';
 import type { Message, MessageOf } from '../protocol/message.ts';
 import { Bitfield, type Run } from './core/bitfield.ts';
 import { MemberDistance } from './core/distance.ts';
-import type { Extent, LeaseAnswer } from './core/lease-table.ts';
+import type { CrowdMember, Extent, LeaseAnswer } from './core/lease-table.ts';
 import type { RangeUse } from '../swarm.ts';
 import { PieceLayout } from './core/piece-layout.ts';
 import { pieceWork, runWork, WORK, type CountedHandlers } from './counted-handlers.ts';
 import { LeaseTables } from './lease-tables.ts';
 import type { Strikes } from './strikes.ts';
 
-/** A coordinator that does not answer within this is passed over for the next one. */
+/**
+ * A coordinator that does not answer within this, or within as many times as an answer usually takes, is passed over for the next one, who
+ * knows less: on a busy machine all are slow.
+ */
 const LEASE_TIMEOUT_MS = 1500;
+const USUAL_TIMES = 8;
+const MOST_TIMEOUT_MS = 4000;
 /** Where a coordinator is out of reach, the reading is left to others for about this long. */
 const ELSEWHERE_MS = 2000;
 /** What the DHT said of a blob's coordinator is asked anew after this. */
@@ -50,6 +55,8 @@ export interface CoordinatorsOptions {
   readonly strikes: Strikes;
   readonly now: () => number;
   readonly random?: () => number;
+  /** As of `LeaseTable`. */
+  readonly crowd?: ((blob: string, layout: PieceLayout) => readonly CrowdMember[]) | undefined;
   /** Told what another member was given to read. */
   readonly granted?: ((peerId: string, blob: string, extents: readonly Extent[]) => void) | undefined;
 }
@@ -69,15 +76,17 @@ export class Coordinators {
   readonly #passedOver = new Map<string, number>();
   /** Blobs whose closest member was looked for in the DHT. */
   readonly #lookups = new BoundedMap<string, Lookup>(MAX_LOOKUPS);
+  /** Time that an answer takes, smoothed; 0 before the first. */
+  #usualMs = 0;
   /** Blobs that are coordinated by a member that this node is not connected to, until when that is believed. */
   readonly #elsewhere = new Map<string, number>();
 
-  constructor({ handle, network, now, strikes, random = Math.random, granted }: CoordinatorsOptions) {
+  constructor({ handle, network, now, strikes, random = Math.random, crowd = () => [], granted }: CoordinatorsOptions) {
     this.#granted = granted;
     this.#network = network;
     this.#now = now;
     this.#random = random;
-    this.#tables = new LeaseTables(network.self, now);
+    this.#tables = new LeaseTables(network.self, now, crowd);
     this.#doubted = (member) => strikes.isDoubted(member, now());
     handle(
       'lease-request',
@@ -130,12 +139,15 @@ export class Coordinators {
             .request(member, bits, active, pieces, this.#now(), { doubted: this.#doubted, ranges });
       }
       try {
+        const askedAt = this.#now();
         const grant: MessageOf<'lease-grant'> = await this.#network.request(
           member,
           insists ? { ...message, insists } : message,
           'lease-grant',
-          { signal, timeoutMs: LEASE_TIMEOUT_MS },
+          { signal, timeoutMs: Math.min(MOST_TIMEOUT_MS, Math.max(LEASE_TIMEOUT_MS, USUAL_TIMES * this.#usualMs)) },
         );
+        const ms = this.#now() - askedAt;
+        this.#usualMs = ms > this.#usualMs ? ms : this.#usualMs * 0.9 + ms * 0.1;
         if (grant.redirect === undefined || insists)
           return grant.extents.length > 0 ? { extents: grant.extents } : { waitMs: grant.waitMs ?? 250 };
         if (this.#network.peer(grant.redirect) === undefined) {

@@ -101,6 +101,7 @@ export class Exchange {
       now,
       strikes,
       random: options.random ?? Math.random,
+      crowd: (blob, layout) => this.#active.get(blob)?.transfer.crowd(layout) ?? [],
       granted:
         log === undefined
           ? undefined

@@ -1,4 +1,4 @@
-import { LeaseTable } from './core/lease-table.ts';
+import { LeaseTable, type CrowdMember } from './core/lease-table.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 
 /** A table that nobody asked for this long is dropped. */
@@ -19,11 +19,14 @@ interface MadeTable {
 export class LeaseTables {
   readonly #self: string;
   readonly #now: () => number;
+  readonly #crowd: (blob: string, layout: PieceLayout) => readonly CrowdMember[];
   /** By blob, then by size and piece length: members may disagree on those (one of them lies, then), and each gets a book of its own. */
   readonly #tables = new Map<string, Map<string, MadeTable>>();
 
-  constructor(self: string, now: () => number) {
+  /** @param crowd as of `LeaseTable`, where this node fetches the blob */
+  constructor(self: string, now: () => number, crowd: (blob: string, layout: PieceLayout) => readonly CrowdMember[]) {
     this.#self = self;
+    this.#crowd = crowd;
     this.#now = now;
   }
 
@@ -50,7 +53,7 @@ export class LeaseTables {
     if (!this.#tables.has(blob) && this.#tables.size >= MAX_BLOBS) this.#tables.delete(this.#tables.keys().next().value!);
     const tables = this.#tables.get(blob) ?? new Map<string, MadeTable>();
     if (tables.size >= MAX_SIZES) tables.delete(tables.keys().next().value!);
-    const table = new LeaseTable(layout, this.#now());
+    const table = new LeaseTable(layout, this.#now(), { crowd: this.#crowd(blob, layout) });
     this.#tables.set(blob, tables.set(key, { table, maker }));
     return table;
   }

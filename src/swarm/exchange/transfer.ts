@@ -7,6 +7,7 @@ import type { BlobRequest, Say, TransferStatus, WantedPart } from '../swarm.ts';
 import { BlobFinding, type MemberAnswer } from './blob-finding.ts';
 import { BlobSources } from './blob-sources.ts';
 import { CrowdJoins } from './crowd-joins.ts';
+import type { CrowdMember } from './core/lease-table.ts';
 import { PieceLayout } from './core/piece-layout.ts';
 import { ActiveDownload } from './active-download.ts';
 import { OriginAccess } from './origin-access.ts';
@@ -158,6 +159,11 @@ export class Transfer {
     if (active === undefined) return { blob, state: 'none' };
     const { size, pieceLength } = active.download.layout;
     return { blob, state: 'partial', size, pieceLength, bits: Uint8Array.from(active.download.servable.toBytes()) };
+  }
+
+  /** Those who fetch the blob in pieces of the same kind, this node among them, as far as it knows. */
+  crowd(layout: PieceLayout): readonly CrowdMember[] {
+    return this.#active()?.crowd(layout) ?? [];
   }
 
   /** Bytes from `offset` to the end of its piece while the blob is not proven, where they are vouched for. */

@@ -1,4 +1,4 @@
-import { runsOf, type Run } from './bitfield.ts';
+import { piecesOf, runsOf, type Bitfield, type Run } from './bitfield.ts';
 import type { DownloadLimits } from './limits.ts';
 import type { Neighbour } from './neighbour.ts';
 
@@ -9,6 +9,17 @@ export interface News {
   readonly runs: readonly Run[];
 }
 
+/** Whom there is to tell, and how things stand. */
+export interface NewsOccasion {
+  readonly fetching: readonly Neighbour[];
+  /** Where it does not exchange pieces with this node. Another one than before is told everything. */
+  readonly coordinator: string | undefined;
+  readonly servable: Bitfield;
+  readonly isMesh: boolean;
+  /** How long a piece takes to come in. */
+  readonly pieceMs: number;
+}
+
 /** Tells neighbours which pieces came, in batches, and only those who lack some of them. */
 export class Announcer {
   readonly #limits: DownloadLimits;
@@ -16,6 +27,7 @@ export class Announcer {
   #toldAt = 0;
   /** What single peers are told first. */
   readonly #first = new Map<string, number[]>();
+  #coordinator: string | undefined;
   /** What the coordinator was not told, when it does not exchange pieces with this node. */
   #forCoordinator: number[] = [];
   #coordinatorToldAt = 0;
@@ -26,7 +38,7 @@ export class Announcer {
 
   add(piece: number): void {
     this.#pieces.push(piece);
-    this.#forCoordinator.push(piece);
+    if (this.#coordinator !== undefined) this.#forCoordinator.push(piece);
   }
 
   /** Tells these peers without waiting, each for its zone. */
@@ -41,9 +53,9 @@ export class Announcer {
   /**
    * What to tell now: soon where pieces go from one to the next and on, since each batch that waits holds up everyone behind. In a
    * mesh everyone is told of a piece by its reader, and the messages grow with the square of its members: longer ones do, the longer the
-   * more they are. `pieceMs`: how long a piece takes to come in.
+   * more they are.
    */
-  news(fetching: readonly Neighbour[], coordinator: string | undefined, isMesh: boolean, pieceMs: number, now: number): News[] {
+  news({ fetching, coordinator, servable, isMesh, pieceMs }: NewsOccasion, now: number): News[] {
     const news = this.#firstNews(fetching);
     const { mostNewsMs, meshNewsMs, meshNewsNeighbours, newsPieces, relayNewsMs } = this.#limits;
     const few = isMesh ? Math.min(1, fetching.length / meshNewsNeighbours) : 1;
@@ -55,6 +67,11 @@ export class Announcer {
       if (peers.length > 0) news.push({ peers, forZone: false, runs: runsOf(lacked) });
       this.#pieces = [];
       this.#toldAt = now;
+    }
+    if (coordinator !== this.#coordinator) {
+      this.#coordinator = coordinator;
+      this.#forCoordinator = [...piecesOf(servable.runs(), servable.length)];
+      this.#coordinatorToldAt = Number.NEGATIVE_INFINITY;
     }
     if (coordinator === undefined || this.#forCoordinator.length === 0 || now - this.#coordinatorToldAt < this.#limits.coordinatorNewsMs)
       return news;

@@ -300,7 +300,9 @@ export class Download {
     const { fetching } = this.#neighbourhood;
     const coordinator =
       this.coordinator === undefined || this.neighbours.get(this.coordinator)?.role === 'fetching' ? undefined : this.coordinator;
-    for (const news of this.#announcer.news(fetching, coordinator, this.reach === 'all', this.#pace.pieceMs, now))
+    const { servable } = this;
+    const { pieceMs } = this.#pace;
+    for (const news of this.#announcer.news({ fetching, coordinator, servable, isMesh: this.reach === 'all', pieceMs }, now))
       commands.push({ type: 'have', ...news });
   }
 

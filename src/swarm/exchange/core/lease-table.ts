@@ -11,6 +11,14 @@ export interface Extent {
   readonly count: number;
 }
 
+/** What is known of a member when a book is begun. */
+export interface CrowdMember {
+  readonly member: string;
+  readonly bits: Bitfield;
+  /** It has all of it, and fetched it with the others. */
+  readonly isComplete: boolean;
+}
+
 /** What else decides who reads what. */
 export interface LeaseCircumstances {
   /** Members that are to leave the reading to others, as long as those get on with it. */
@@ -60,6 +68,11 @@ export interface LeaseLimits {
   readonly stuckMs: number;
 }
 
+export interface LeaseTableOptions {
+  readonly crowd?: readonly CrowdMember[];
+  readonly limits?: LeaseLimits;
+}
+
 export const LEASE_LIMITS: LeaseLimits = {
   pieceMs: 2500,
   minLeases: 8,
@@ -102,13 +115,17 @@ export class LeaseTable {
   /** When anybody last asked or reported: an idle table is dropped by its owner. */
   touchedAt: number;
 
-  constructor(layout: PieceLayout, now: number, limits = LEASE_LIMITS) {
+  /** @param crowd those who fetch the blob, as far as this node knows: somebody else coordinated them before, where they have some of it */
+  constructor(layout: PieceLayout, now: number, { crowd = [], limits = LEASE_LIMITS }: LeaseTableOptions = {}) {
     this.layout = layout;
     this.#limits = limits;
     this.#createdAt = now;
     this.touchedAt = now;
     this.#crowd = new CrowdBook(layout.pieceCount);
     this.#leased = new Uint32Array(layout.pieceCount);
+    for (const { member, bits } of crowd) this.#crowd.have(member, bits.runs(), now);
+    for (const { member, isComplete } of crowd) if (isComplete) this.#crowd.complete(member);
+    if (crowd.some(({ bits }) => bits.count > 0)) this.#takingOver = true;
   }
 
   /** Leases that are given out. */

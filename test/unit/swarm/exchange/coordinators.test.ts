@@ -162,3 +162,17 @@ test('a member stands in for a coordinator that is silent', async (t) => {
   const answer = await third!.coordinators.ask(blob, request(), SIGNAL);
   t.true('extents' in answer);
 });
+
+test('where answers take long, a coordinator that takes longer is waited for', async (t) => {
+  const {
+    swarm,
+    nodes: [first, second, third],
+    blob,
+  } = await members(t, 3);
+  link(swarm, [first!, second!], [first!, third!], [second!, third!]);
+  swarm.faults.delayMs = () => 200;
+  t.true('extents' in (await second!.coordinators.ask(blob, request(), SIGNAL)));
+  swarm.faults.delayMs = () => 900;
+  t.true('extents' in (await second!.coordinators.ask(blob, request(), SIGNAL)), 'after 1.8 s');
+  t.is(second!.coordinators.coordinator(blob), first!.network.self);
+});

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { LayerswarmError } from '../../../../src/errors.ts';
 import { Digest } from '../../../../src/oci/digest.ts';
@@ -10,6 +11,8 @@ import type { ExchangeTotals } from '../../../../src/swarm/swarm.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 import { ExchangeSwarm, pull, type ExchangeNode } from '../../../support/exchange-nodes.ts';
 import { exchangeStore } from '../../../support/exchange-store.ts';
+import { MemberDistance } from '../../../../src/swarm/exchange/core/distance.ts';
+import { PeerKey } from '../../../../src/swarm/network/peer-key.ts';
 import { tempDir } from '../../../support/temp-dir.ts';
 import { MemoryOrigin } from '../../../support/memory-origin.ts';
 
@@ -17,6 +20,19 @@ async function swarmFor(t: ExecutionContext): Promise<ExchangeSwarm> {
   const swarm = new ExchangeSwarm();
   t.teardown(() => swarm.close());
   return await Promise.resolve(swarm);
+}
+
+/** Seeds of so many nodes, the one that is closest to the blob last. */
+function byDistance(blob: Digest, count: number): number[] {
+  const seeds = Array.from({ length: count }, (_, seed) => seed);
+  const peerIds = seeds.map((seed) => PeerKey.fromSeed(Buffer.alloc(32, `seed ${seed} `)).peerId);
+  const distance = new MemberDistance();
+  const ranked: number[] = [];
+  while (ranked.length < count) {
+    const left = peerIds.filter((_, seed) => !ranked.includes(seed));
+    ranked.unshift(peerIds.indexOf(distance.closest(blob, left)));
+  }
+  return ranked;
 }
 
 for (const [name, size] of [
@@ -141,6 +157,27 @@ test('a member whose map of pieces does not fit the blob is believed nothing, an
   });
   t.true(blob.equals(await pull(node, digest)), 'before its size is known');
   t.true(asked);
+});
+
+test('one that comes later and is closest to the blob reads nothing again that others have', async (t) => {
+  const swarm = await swarmFor(t);
+  const origin = new MemoryOrigin();
+  const blob = randomBytes(200 * 65_536);
+  const digest = origin.add(blob);
+  origin.chunk = async (_digest, _offset, bytes) => {
+    await delay(20);
+    return bytes;
+  };
+  // by distance, the closest last
+  const seeds = byDistance(digest, 4);
+  const nodes: ExchangeNode[] = [];
+  for (const seed of seeds.slice(0, 3)) nodes.push(await swarm.add(origin, { seed }));
+  const pulls = nodes.map((node) => pull(node, digest, blob.length));
+  await waitFor('half of it to be read', () => origin.copies(digest) >= 0.5);
+  pulls.push(pull(await swarm.add(origin, { seed: seeds[3]! }), digest, blob.length));
+  for (const bytes of await Promise.all(pulls)) t.true(blob.equals(bytes));
+  t.true(origin.copies(digest) <= 1.05, `${origin.copies(digest)} copies`);
+  t.log(origin.copies(digest));
 });
 
 test('in a crowd that is too large for a mesh pieces are relayed, and leave the origin about once', async (t) => {

@@ -110,6 +110,16 @@ test('at the end a slow request is made a second time, and cancelled when the ot
   t.is(slow!.fetch.arrived, 0);
 });
 
+test('whoever coordinates from now on is told of everything that is here', (t) => {
+  const one = download();
+  one.coordinator = 'before';
+  one.arrived(3, {}, true, 1000);
+  t.is(of(one.plan(1000), 'have').length, 1);
+  one.coordinator = 'after';
+  t.deepEqual(of(one.plan(1001), 'have'), [{ type: 'have', peers: ['after'], forZone: false, runs: [[3, 1]] }]);
+  t.deepEqual(of(one.plan(2000), 'have'), []);
+});
+
 test('news goes to those who fetch and to the coordinator, in batches', (t) => {
   const one = download();
   one.meet('rival', 'fetching', undefined, 0);

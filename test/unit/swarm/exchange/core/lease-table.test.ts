@@ -55,6 +55,31 @@ test('a lease without progress goes to somebody else, one with progress does not
   t.is(again.first, stuck.first);
 });
 
+test('who takes over knows what those have with whom it exchanges pieces, and waits for those who read', (t) => {
+  const bits = nothing();
+  bits.setRun(0, 10);
+  const table = new LeaseTable(layout, 0, {
+    crowd: [
+      { member: 'early', bits, isComplete: false },
+      { member: 'self', bits: nothing(), isComplete: false },
+    ],
+  });
+  t.true('waitMs' in table.request('self', nothing(), [], 8, 0));
+  t.is(extent(table.request('self', nothing(), [], 8, LEASE_LIMITS.takeoverMs)).first, 10);
+  const passedOn = new LeaseTable(layout, 0, {
+    crowd: [
+      { member: 'done', bits: Bitfield.full(layout.pieceCount), isComplete: true },
+      { member: 'self', bits: nothing(), isComplete: false },
+    ],
+  });
+  t.true('waitMs' in passedOn.request('self', nothing(), [], 8, LEASE_LIMITS.takeoverMs), 'it comes from the one that has it all');
+});
+
+test('a book that is begun with a crowd that has nothing yet gives leases at once', (t) => {
+  const table = new LeaseTable(layout, 0, { crowd: [{ member: 'other', bits: nothing(), isComplete: false }] });
+  t.is(extent(table.request('self', nothing(), [], 8, 0)).first, 0);
+});
+
 test('a lease that its holder never heard of is given again once it asks without it', (t) => {
   const table = new LeaseTable(layout, 0);
   const lost = extent(table.request('a', nothing(), [], 8, 0));
@@ -136,7 +161,7 @@ test('another member cannot end a lease', (t) => {
 });
 
 test('no more leases are out at once than the origin can bear', (t) => {
-  const table = new LeaseTable(layout, 0, { ...LEASE_LIMITS, maxLeases: 3 });
+  const table = new LeaseTable(layout, 0, { limits: { ...LEASE_LIMITS, maxLeases: 3 } });
   for (const member of ['a', 'b', 'c']) t.true('extents' in table.request(member, nothing(), [], 1, 0));
   t.true('waitMs' in table.request('d', nothing(), [], 1, 0));
 });
