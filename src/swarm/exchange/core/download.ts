@@ -57,6 +57,8 @@ export class Download {
   readonly #random: () => number;
   readonly #guard: ImportGuard;
   #leasePending = false;
+  /** The coordinator that was asked for a lease last; undefined for this node. */
+  #askedOf: string | undefined;
   #leaseWaitUntil = 0;
   readonly #pace: Pace;
   readonly #silence: SilenceWatch;
@@ -253,11 +255,15 @@ export class Download {
   }
 
   #planLeases(now: number, commands: Command[]): void {
-    if (this.#leasePending || now < this.#leaseWaitUntil || this.#table.unclaimed.size === 0 || !this.#neighbourhood.isCrowd(now)) return;
+    if (this.#leasePending || now < this.#leaseWaitUntil || !this.#neighbourhood.isCrowd(now)) return;
     if (!this.originUsable && this.#leaseSource(now) === undefined) return;
-    const pieces = this.#reads.wanted(this.#neighbourhood.fetching.length === 0, now);
+    // Another coordinator than before knows of leases what their holders say when they ask, and gives away what it does not know of.
+    const unknown = this.#reads.reads.size > 0 && this.#askedOf !== this.coordinator;
+    if (this.#table.unclaimed.size === 0 && !unknown) return;
+    const pieces = Math.max(Number(unknown), this.#reads.wanted(this.#neighbourhood.fetching.length === 0, now));
     if (pieces === 0) return;
     this.#leasePending = true;
+    this.#askedOf = this.coordinator;
     const urgent = this.reach !== 'some' || now - (this.#arrivedAt ?? now) > this.#limits.urgentAfterMs;
     commands.push({ type: 'ask-lease', pieces, urgent, active: this.#reads.active() });
   }

@@ -110,6 +110,19 @@ test('at the end a slow request is made a second time, and cancelled when the ot
   t.is(slow!.fetch.arrived, 0);
 });
 
+test('whoever coordinates from now on hears at once what is being read', (t) => {
+  const one = download(256);
+  one.meet('rival', 'fetching', undefined, 0);
+  one.coordinator = 'before';
+  t.is(of(one.plan(0), 'ask-lease').length, 1);
+  one.leased([{ id: 1, first: 0, count: 200 }], 0);
+  t.deepEqual(of(one.plan(1), 'ask-lease'), [], 'it has enough to read');
+  one.coordinator = 'after';
+  t.like(of(one.plan(2), 'ask-lease')[0], { active: [[0, 200]] });
+  one.leaseDelayed(100, 3);
+  t.deepEqual(of(one.plan(200), 'ask-lease'), [], 'once');
+});
+
 test('whoever coordinates from now on is told of everything that is here', (t) => {
   const one = download();
   one.coordinator = 'before';
