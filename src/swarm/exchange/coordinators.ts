@@ -1,11 +1,12 @@
 import { BoundedMap } from '../../bounded-map.ts';
+import { errorCode } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
 import type { BlobNetwork, Peer } from '../network/network.ts';
 import type { Message, MessageOf } from '../protocol/message.ts';
 import { Bitfield, type Run } from './core/bitfield.ts';
 import { MemberDistance } from './core/distance.ts';
 import type { CrowdMember, Extent, LeaseAnswer } from './core/lease-table.ts';
-import type { RangeUse } from '../swarm.ts';
+import type { RangeUse, Say } from '../swarm.ts';
 import { PieceLayout } from './core/piece-layout.ts';
 import { pieceWork, runWork, WORK, type CountedHandlers } from './counted-handlers.ts';
 import { LeaseTables } from './lease-tables.ts';
@@ -57,6 +58,7 @@ export interface CoordinatorsOptions {
   readonly random?: () => number;
   /** As of `LeaseTable`. */
   readonly crowd?: ((blob: string, layout: PieceLayout) => readonly CrowdMember[]) | undefined;
+  readonly say?: Say | undefined;
   /** Told what another member was given to read. */
   readonly granted?: ((peerId: string, blob: string, extents: readonly Extent[]) => void) | undefined;
 }
@@ -70,6 +72,7 @@ export class Coordinators {
   readonly #now: () => number;
   readonly #random: () => number;
   readonly #granted: CoordinatorsOptions['granted'];
+  readonly #say: Say | undefined;
   readonly #doubted: (member: string) => boolean;
   readonly #distance = new MemberDistance();
   readonly #tables: LeaseTables;
@@ -81,8 +84,9 @@ export class Coordinators {
   /** Blobs that are coordinated by a member that this node is not connected to, until when that is believed. */
   readonly #elsewhere = new Map<string, number>();
 
-  constructor({ handle, network, now, strikes, random = Math.random, crowd = () => [], granted }: CoordinatorsOptions) {
+  constructor({ handle, network, now, strikes, random = Math.random, crowd = () => [], say, granted }: CoordinatorsOptions) {
     this.#granted = granted;
+    this.#say = say;
     this.#network = network;
     this.#now = now;
     this.#random = random;
@@ -157,8 +161,9 @@ export class Coordinators {
         // Whoever is closer cannot be asked: the one who knows of it is to stand in.
         insists = this.#network.peer(grant.redirect) === undefined || this.#isPassedOver(grant.redirect);
         if (!insists) member = grant.redirect;
-      } catch {
+      } catch (error) {
         if (signal.aborted) break;
+        this.#say?.('a coordinator is passed over', { blob: message.blob, peer: member, reason: errorCode(error) });
         // Whatever went wrong, leases are advisory: the next closest member takes over.
         this.#passedOver.set(member, this.#now() + PASSED_OVER_MS);
         member = this.#closest(blob);

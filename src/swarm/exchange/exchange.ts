@@ -102,6 +102,7 @@ export class Exchange {
       strikes,
       random: options.random ?? Math.random,
       crowd: (blob, layout) => this.#active.get(blob)?.transfer.crowd(layout) ?? [],
+      say: options.say,
       granted:
         log === undefined
           ? undefined

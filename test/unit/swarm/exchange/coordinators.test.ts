@@ -15,6 +15,8 @@ const SIGNAL = new AbortController().signal;
 interface Node {
   readonly network: MemoryNetwork;
   readonly coordinators: Coordinators;
+  /** What it wrote of its decisions. */
+  readonly said: readonly string[];
   /** Takes a message as if it had just come. */
   readonly hear: (message: Message, from: Node) => unknown;
 }
@@ -31,8 +33,10 @@ async function members(
   for (let i = 0; i < count; i++) {
     const network = await swarm.join({ connect: false });
     const handlers = new MessageHandlers();
+    const said: string[] = [];
     nodes.push({
       network,
+      said,
       hear: (message, from) => handlers.handle(message, network.peer(from.network.self)!),
       coordinators: new Coordinators({
         network,
@@ -43,6 +47,9 @@ async function members(
         now: Date.now,
         strikes: new Strikes(),
         random: () => 0.5,
+        say: (message) => {
+          said.push(message);
+        },
       }),
     });
   }
@@ -161,6 +168,7 @@ test('a member stands in for a coordinator that is silent', async (t) => {
   silent = first!.network.self;
   const answer = await third!.coordinators.ask(blob, request(), SIGNAL);
   t.true('extents' in answer);
+  t.deepEqual(third!.said, ['a coordinator is passed over']);
 });
 
 test('where answers take long, a coordinator that takes longer is waited for', async (t) => {
