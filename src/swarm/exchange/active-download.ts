@@ -4,7 +4,6 @@ import type { WantedPart } from '../swarm.ts';
 import type { Holding, MessageOf } from '../protocol/message.ts';
 import { DownloadIo } from './download-io.ts';
 import type { CrowdJoins } from './crowd-joins.ts';
-import { Bitfield, runsWhere, type Run } from './core/bitfield.ts';
 import { Download, type Command } from './core/download.ts';
 import { HelplessWatch } from './core/helpless-watch.ts';
 import type { CrowdMember } from './core/lease-table.ts';
@@ -15,6 +14,7 @@ import type { Silent } from './core/silence-watch.ts';
 import { makeStrip, type PieceSource } from './core/strip.ts';
 import type { PieceLayout } from './core/piece-layout.ts';
 import { OutOfTurn } from './out-of-turn.ts';
+import { PieceNews } from './piece-news.ts';
 import { PieceVerifier } from './piece-verifier.ts';
 import { RestoredPieces } from './restored-pieces.ts';
 import type { TransferContext } from './transfer-context.ts';
@@ -54,6 +54,7 @@ export class ActiveDownload {
   readonly #begunAt: number;
   readonly #restored: RestoredPieces;
   readonly #helpless = new HelplessWatch();
+  readonly #news: PieceNews;
   #planned = false;
   #plannedAt = Number.NEGATIVE_INFINITY;
 
@@ -65,6 +66,7 @@ export class ActiveDownload {
     this.#joins = joins;
     this.#owner = owner;
     this.#begunAt = now();
+    this.#news = new PieceNews(network, blob);
     const download = new Download(blob.layout, random);
     this.download = download;
     this.verifier = new PieceVerifier(context, blob, {
@@ -132,7 +134,7 @@ export class ActiveDownload {
     if (holding.state === 'complete' && (holding.size === undefined || holding.size === size))
       role = this.#isOrigin(peerId) ? 'origin' : 'complete';
     if (holding.state === 'partial' || (holding.state === 'none' && wants)) role = 'fetching';
-    const bits = this.#bitsOf(holding);
+    const bits = this.#news.bitsOf(holding);
     const peer = this.#context.network.peer(peerId);
     this.download.meet(peerId, role, bits, this.#context.now(), farZone(this.#context.zone, peer?.zone));
     const neighbour = this.download.neighbours.get(peerId)!;
@@ -161,15 +163,12 @@ export class ActiveDownload {
   /** What a neighbour holds besides what it said before. */
   tellsMore(peerId: string, holding: Holding): void {
     if (holding.state === 'complete') this.meet(peerId, holding, false);
-    else if (this.download.gained(peerId, this.#bitsOf(holding)?.runs() ?? [], false, this.#context.now())) this.wake();
+    else if (this.download.gained(peerId, this.#news.bitsOf(holding)?.runs() ?? [], false, this.#context.now())) this.wake();
   }
 
-  /** Tells a member that was told `told` what came since: who has not answered yet hears no news. */
+  /** As `PieceNews.tellSince`. */
   tellSince(peerId: string, told: Holding): void {
-    const { layout, servable } = this.download;
-    const known = this.#bitsOf(told);
-    const runs = runsWhere(layout.pieceCount, (piece) => servable.has(piece) && known?.has(piece) !== true);
-    if (runs.length > 0) this.#context.network.send(peerId, { type: 'have', blob: this.#blob.digest.toString(), runs, forZone: false });
+    this.#news.tellSince(peerId, told, this.download.servable);
   }
 
   lose(peerId: string): void {
@@ -251,13 +250,10 @@ export class ActiveDownload {
     const { digest, meter } = this.#blob;
     const blob = digest.toString();
     switch (command.type) {
-      case 'have': {
-        // One for all, which is encoded once.
-        const have: MessageOf<'have'> = { type: 'have', blob, runs: command.runs.map(copyRun), forZone: command.forZone };
-        for (const peer of command.peers) network.send(peer, have);
+      case 'have':
+        this.#news.tell(command.peers, command.runs, command.forZone);
         coordinators.heard(blob, network.self, command.runs);
         break;
-      }
       case 'fetch':
         void this.io.fetch(command.fetch);
         break;
@@ -313,18 +309,6 @@ export class ActiveDownload {
     this.#blob.say?.('a source is silent', { peer, from: peer === undefined ? 'origin' : undefined, first, pieces: count });
   }
 
-  /** Of a part that is cut as it is here. */
-  #bitsOf({ bits, pieceLength, size, state }: Holding): Bitfield | undefined {
-    const { layout } = this.download;
-    if (state !== 'partial' || size !== layout.size || pieceLength !== layout.pieceLength || bits === undefined) return undefined;
-    try {
-      return Bitfield.fromBytes(bits, layout.pieceCount);
-    } catch {
-      // Whoever says nonsense is believed nothing.
-      return undefined;
-    }
-  }
-
   #isOrigin(peerId: string): boolean {
     return this.#blob.origin.known?.url === `embedded:${peerId}`;
   }
@@ -332,8 +316,4 @@ export class ActiveDownload {
   #rivals(): string[] {
     return [...this.download.neighbours.values()].filter(({ role }) => role === 'fetching').map(({ peer }) => peer);
   }
-}
-
-function copyRun([first, count]: Run): Run {
-  return [first, count];
 }

@@ -21,7 +21,7 @@ import {
  */
 
 const MAX_PIECES = 16_384;
-const MAX_RUNS = 4096;
+export const MAX_RUNS = 4096;
 const MAX_BLOBS = 64;
 /** Bounds what one lookup answer may carry of a blob: those under two pieces come inline. */
 export const MAX_INLINE_BYTES = 128 * 1024;

@@ -255,11 +255,11 @@ export class Download {
   }
 
   #planLeases(now: number, commands: Command[]): void {
-    if (this.#leasePending || now < this.#leaseWaitUntil || !this.#neighbourhood.isCrowd(now)) return;
-    if (!this.originUsable && this.#leaseSource(now) === undefined) return;
+    if (this.#leasePending || now < this.#leaseWaitUntil) return;
     // Another coordinator than before knows of leases what their holders say when they ask, and gives away what it does not know of.
     const unknown = this.#reads.reads.size > 0 && this.#askedOf !== this.coordinator;
-    if (this.#table.unclaimed.size === 0 && !unknown) return;
+    if ((this.#table.unclaimed.size === 0 && !unknown) || !this.#neighbourhood.isCrowd(now)) return;
+    if (!this.originUsable && this.#leaseSource(now) === undefined) return;
     const pieces = Math.max(Number(unknown), this.#reads.wanted(this.#neighbourhood.fetching.length === 0, now));
     if (pieces === 0) return;
     this.#leasePending = true;
