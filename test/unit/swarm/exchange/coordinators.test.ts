@@ -76,15 +76,21 @@ function link(swarm: MemorySwarm, ...pairs: [Node, Node][]): void {
   for (const [a, b] of pairs) swarm.connect(a.network, b.network);
 }
 
+/** Three that know each other. */
+async function mesh(
+  t: ExecutionContext,
+  faults: MemoryFaults = {},
+): Promise<Record<'first' | 'second' | 'third', Node> & { swarm: MemorySwarm; blob: Digest }> {
+  const { swarm, nodes, blob } = await members(t, 3, faults);
+  const [first, second, third] = nodes as [Node, Node, Node];
+  link(swarm, [first, second], [first, third], [second, third]);
+  return { swarm, first, second, third, blob };
+}
+
 test('the closest member hands out leases, each piece once', async (t) => {
-  const {
-    swarm,
-    nodes: [first, second, third],
-    blob,
-  } = await members(t, 3);
-  link(swarm, [first!, second!], [first!, third!], [second!, third!]);
+  const { first, second, third, blob } = await mesh(t);
   const answers = await Promise.all(
-    [first!, second!, third!].map(async ({ coordinators }) => await coordinators.ask(blob, request(), SIGNAL)),
+    [first, second, third].map(async ({ coordinators }) => await coordinators.ask(blob, request(), SIGNAL)),
   );
   const pieces = answers.flatMap((answer) => ('extents' in answer ? answer.extents : [])).map(({ first: piece }) => piece);
   t.is(new Set(pieces).size, 3);
@@ -159,28 +165,18 @@ test('a member that takes itself for the closest asks the DHT first', async (t) 
 
 test('a member stands in for a coordinator that is silent', async (t) => {
   let silent = '';
-  const {
-    swarm,
-    nodes: [first, second, third],
-    blob,
-  } = await members(t, 3, { drop: (from) => from === silent });
-  link(swarm, [first!, second!], [first!, third!], [second!, third!]);
-  silent = first!.network.self;
-  const answer = await third!.coordinators.ask(blob, request(), SIGNAL);
+  const { first, third, blob } = await mesh(t, { drop: (from) => from === silent });
+  silent = first.network.self;
+  const answer = await third.coordinators.ask(blob, request(), SIGNAL);
   t.true('extents' in answer);
-  t.deepEqual(third!.said, ['a coordinator is passed over']);
+  t.deepEqual(third.said, ['a coordinator is passed over']);
 });
 
 test('where answers take long, a coordinator that takes longer is waited for', async (t) => {
-  const {
-    swarm,
-    nodes: [first, second, third],
-    blob,
-  } = await members(t, 3);
-  link(swarm, [first!, second!], [first!, third!], [second!, third!]);
+  const { swarm, first, second, blob } = await mesh(t);
   swarm.faults.delayMs = () => 200;
-  t.true('extents' in (await second!.coordinators.ask(blob, request(), SIGNAL)));
+  t.true('extents' in (await second.coordinators.ask(blob, request(), SIGNAL)));
   swarm.faults.delayMs = () => 900;
-  t.true('extents' in (await second!.coordinators.ask(blob, request(), SIGNAL)), 'after 1.8 s');
-  t.is(second!.coordinators.coordinator(blob), first!.network.self);
+  t.true('extents' in (await second.coordinators.ask(blob, request(), SIGNAL)), 'after 1.8 s');
+  t.is(second.coordinators.coordinator(blob), first.network.self);
 });
