@@ -5,7 +5,7 @@ import { STORE_LOOK_MS } from '../../src/agent/schedule.ts';
 import { isBlobRead, startDockerRegistry } from '../support/docker-registry.ts';
 import { mountFailingDisk } from '../support/failing-disk.ts';
 import { startFaultProxy } from '../support/fault-proxy.ts';
-import { startAgent } from '../support/layerswarm.ts';
+import { bootstrapOf, startAgent } from '../support/layerswarm.ts';
 import { getBlob, getManifest, pullEverything } from '../support/registry-client.ts';
 import { pushImage } from '../support/registry-content.ts';
 import { requireTool } from '../support/require-tool.ts';
@@ -48,4 +48,27 @@ test('a disk that turns read-only in the middle of a pull ends neither the agent
   t.notRegex(agent.program.stderr, /takes new blobs again/);
   const { code, stderr } = await agent.stop();
   t.is(code, 0, stderr);
+});
+
+test('what comes from members when the disk turns read-only reaches its client, and no member is blamed', async (t) => {
+  if (!requireTool(t, 'root', 'mkfs.ext4', 'tune2fs', 'docker-registry')) return;
+  t.timeout(180_000);
+  const registry = await startDockerRegistry(t);
+  const { layers } = await pushImage(registry, 'team/big', 'v1', [randomBytes(24 * MIB)]);
+  const layer = layers[0]!;
+  const disk = await mountFailingDisk(t, 600);
+  const member = await startAgent(t, { origin: registry.url, args: ['--limits-upload', '2MB/s'] });
+  await pullEverything(member.registry, 'team/big', 'v1');
+  const agent = await startAgent(t, { origin: registry.url, data: join(disk.path, 'data'), bootstrap: bootstrapOf(member) });
+  await agent.waitForPeers(1);
+  t.is((await getManifest(agent.registry, 'team/big', 'v1')).status, 200);
+  const pull = getBlob(agent.registry, 'team/big', layer.digest.toString());
+  await agent.waitForStatus('some of it', ({ transfers }) => transfers.some(({ haveBytes }) => haveBytes > 4 * MIB));
+  disk.breakNow();
+  t.true((await pull).bytes.equals(layer.bytes));
+  const { bans, health, peers, traffic } = await agent.status();
+  t.true(traffic.fromPeersBytes > 4 * MIB);
+  t.is(health.parts['store']?.level, 'bad');
+  t.deepEqual(bans, []);
+  t.true(peers.every(({ badPieces }) => badPieces === 0));
 });

@@ -101,6 +101,7 @@ export class ActiveDownload {
         if (grade >= Grade.vouched) this.#outOfTurn.vouched(piece);
         void this.advance();
       },
+      failed: (error) => owner.failed(error),
     });
     this.#outOfTurn = new OutOfTurn(context, blob, { download, io: this.io, verifier: this.verifier, pending: joins.pending });
     this.#restored = new RestoredPieces(network, blob, download);

@@ -21,6 +21,8 @@ export interface DownloadIoListener {
   wake(): void;
   /** A piece is whole and has its grade. */
   completed(piece: number, grade: Grade): void;
+  /** The store does not take the blob. */
+  failed(error: unknown): void;
 }
 
 /**
@@ -49,11 +51,12 @@ export class DownloadIo {
       listener.wake();
     });
     // All: a piece that is being replaced has no grade for a moment, one that is not signed yet must not change below its hash.
-    this.#writer = new PieceWriter(
-      blob.partial,
-      blob.layout,
-      (piece) => download.have.has(piece) || blob.grade(piece) !== Grade.missing || this.#signer.unsigned.has(piece),
-    );
+    this.#writer = new PieceWriter(blob.partial, blob.layout, {
+      has: (piece) => download.have.has(piece) || blob.grade(piece) !== Grade.missing || this.#signer.unsigned.has(piece),
+      failed: (error) => {
+        if (!blob.over.aborted) listener.failed(error);
+      },
+    });
     this.#receiver = new LaneReceiver(blob, {
       download,
       verifier,

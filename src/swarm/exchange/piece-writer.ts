@@ -14,6 +14,12 @@ export interface PieceTarget extends RangeTarget {
   release(): void;
 }
 
+export interface PieceWriterOptions {
+  readonly has: (piece: number) => boolean;
+  /** The store did not take bytes: from no other sender would it. */
+  readonly failed: (error: unknown) => void;
+}
+
 export interface TargetOptions {
   /** All of a piece is written, and it was not here before. `sha256`: of its bytes, where `hashed` says so. */
   readonly onPiece: (piece: number, sha256: Buffer | undefined) => void;
@@ -29,13 +35,13 @@ export interface TargetOptions {
 export class PieceWriter {
   readonly partial: PartialBlob;
   readonly layout: PieceLayout;
-  readonly #has: (piece: number) => boolean;
+  readonly #options: PieceWriterOptions;
   readonly #owners = new Map<number, PieceSender>();
 
-  constructor(partial: PartialBlob, layout: PieceLayout, has: (piece: number) => boolean) {
+  constructor(partial: PartialBlob, layout: PieceLayout, options: PieceWriterOptions) {
     this.partial = partial;
     this.layout = layout;
-    this.#has = has;
+    this.#options = options;
   }
 
   /** A target for one sender's range, which begins at `start`. */
@@ -44,7 +50,11 @@ export class PieceWriter {
   }
 
   has(piece: number): boolean {
-    return this.#has(piece);
+    return this.#options.has(piece);
+  }
+
+  failed(error: unknown): void {
+    this.#options.failed(error);
   }
 
   /** True when this sender may write the piece as it comes. */
@@ -86,7 +96,11 @@ class PieceSender implements PieceTarget {
   /** Done when it returns nothing. @throws `disk-full`, `store-unwritable`, `internal` when the blob is closed */
   write(offset: number, chunk: Uint8Array): Promise<void> | undefined {
     if (offset !== this.#position) throw new RangeError(`bytes at ${offset} where ${this.#position} was expected`);
-    return this.#writeAll(chunk);
+    try {
+      return this.#writeAll(chunk)?.catch((error: unknown) => this.#failed(error));
+    } catch (error) {
+      return this.#failed(error);
+    }
   }
 
   release(): void {
@@ -94,6 +108,11 @@ class PieceSender implements PieceTarget {
     this.#aside = [];
     this.#direct = false;
     this.#writer.release(this);
+  }
+
+  #failed(error: unknown): never {
+    this.#writer.failed(error);
+    throw error;
   }
 
   #writeAll(chunk: Uint8Array): Promise<void> | undefined {

@@ -4,13 +4,9 @@ import { LayerswarmError } from '../../../../src/errors.ts';
 import { Digest } from '../../../../src/oci/digest.ts';
 import { DOWNLOAD_LIMITS } from '../../../../src/swarm/exchange/core/limits.ts';
 import { clientBytes } from '../../../../src/swarm/exchange/client-read.ts';
-import type { ExchangeStore } from '../../../../src/swarm/exchange/exchange-store.ts';
-import { openStore } from '../../../../src/store/store.ts';
 import type { ExchangeTotals } from '../../../../src/swarm/swarm.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 import { ExchangeSwarm, pull, type ExchangeNode } from '../../../support/exchange-nodes.ts';
-import { exchangeStore } from '../../../support/exchange-store.ts';
-import { tempDir } from '../../../support/temp-dir.ts';
 import { MemoryOrigin } from '../../../support/memory-origin.ts';
 
 async function swarmFor(t: ExecutionContext): Promise<ExchangeSwarm> {
@@ -189,31 +185,6 @@ test('of two that hold it one sends it', async (t) => {
     [...served.values()].sort((a, b) => a - b),
     [0, 1 << 20],
   );
-});
-
-test('a transfer that has failed has failed, also where its file cannot be closed', async (t) => {
-  const swarm = await swarmFor(t);
-  const store = await openStore(tempDir(t));
-  t.teardown(() => store.close());
-  const readOnly: ExchangeStore = {
-    ...exchangeStore(store.blobs),
-    openPartial: async (digest, size, pieceLength) => {
-      const partial = await store.blobs.openPartial(digest, size, pieceLength);
-      return new Proxy(partial, {
-        get: (target, key) => {
-          if (key === 'close')
-            return async () => {
-              await target.close();
-              throw new LayerswarmError('store-unwritable', 'the file system is read-only');
-            };
-          const value: unknown = Reflect.get(target, key, target);
-          return typeof value === 'function' ? (value as () => unknown).bind(target) : value;
-        },
-      });
-    },
-  };
-  const node = await swarm.add(undefined, { store: readOnly });
-  await t.throwsAsync(pull(node, Digest.of(Buffer.from('nowhere')), 3_000_000), { code: 'unavailable' });
 });
 
 test('callers of one blob share one download', async (t) => {

@@ -31,7 +31,12 @@ async function fixture(t: ExecutionContext): Promise<Fixture> {
   const store = await openStore(tempDir(t));
   t.teardown(() => store.close());
   const partial = await store.blobs.openPartial(Digest.of(BYTES), SIZE, PIECE);
-  const writer = new PieceWriter(partial, new PieceLayout(SIZE, PIECE), (piece) => partial.grade(piece) !== Grade.missing);
+  const writer = new PieceWriter(partial, new PieceLayout(SIZE, PIECE), {
+    has: (piece) => partial.grade(piece) !== Grade.missing,
+    failed: (error) => {
+      throw error;
+    },
+  });
   return {
     partial,
     sender: (start, hashed = false) => {
