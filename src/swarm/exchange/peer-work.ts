@@ -1,14 +1,17 @@
 import { SharedDebts, type SharedDebt } from '../shared-debts.ts';
 
-/** What one peer may make this node do: so many ms of computing each second, as it is estimated, and as much again at once. */
+/** What one peer may make this node do: so many ms of computing each second, and as much again at once. */
 const SHARE_MS = 100;
 const BURST_MS = 1000;
 /** A ms of work is paid off in this time. */
 const US_PER_MS_OF_WORK = 1_000_000 / SHARE_MS;
+const BURST_US = BURST_MS * US_PER_MS_OF_WORK;
 /** One whose work would have to wait for longer than this is cut. */
 const MOST_WAIT_MS = 5000;
 /** And refused for this long. */
 const REFUSED_MS = 60_000;
+/** Because this node was slow nobody waits for longer. */
+const MOST_SLOW_MS = 2000;
 
 export interface PeerWorkOptions {
   readonly now: () => number;
@@ -18,29 +21,30 @@ export interface PeerWorkOptions {
   readonly cut: (peerId: string, until: number) => void;
 }
 
+interface PeerDebts {
+  /** By what messages are estimated to take. */
+  readonly said: SharedDebt;
+  /** What they took beyond that. */
+  readonly took: SharedDebt;
+}
+
 /** Counts what the messages of each peer cost against that peer: over its share it is served later, and far over it cut. */
 export class PeerWork {
   /** Peers that were cut. */
   cuts = 0;
   readonly #options: PeerWorkOptions;
   readonly #debts: SharedDebts;
-  readonly #peers = new Map<string, SharedDebt>();
+  readonly #peers = new Map<string, PeerDebts>();
 
   constructor(options: PeerWorkOptions) {
     this.#options = options;
     this.#debts = options.debts ?? new SharedDebts();
   }
 
-  /** The peer makes this node work for `ms`: for how long it is to wait for that. Those who wait keep their order. */
+  /** The peer makes this node work for `ms`, as it is estimated: for how long it is to wait for that. Those who wait keep their order. */
   take(peerId: string, ms: number): number {
     const now = this.#options.now();
-    let debt = this.#peers.get(peerId);
-    if (debt === undefined) {
-      debt = this.#debts.of(peerId);
-      this.#peers.set(peerId, debt);
-    }
-    const left = debt.add(ms * US_PER_MS_OF_WORK, now * 1000) - BURST_MS * US_PER_MS_OF_WORK;
-    const waitMs = Math.max(0, Math.ceil(left / 1000));
+    const waitMs = overBurst(this.#of(peerId).said.add(ms * US_PER_MS_OF_WORK, now * 1000));
     if (waitMs > MOST_WAIT_MS) {
       this.forget(peerId);
       this.cuts++;
@@ -49,8 +53,39 @@ export class PeerWork {
     return waitMs;
   }
 
+  /**
+   * That took `ms` more than was estimated. On a host whose cores are busy with other things it does, and who asks without an end would
+   * have all that this thread gets; but nobody is cut for it.
+   */
+  took(peerId: string, ms: number): void {
+    const now = this.#options.now() * 1000;
+    const { took } = this.#of(peerId);
+    const most = BURST_US + MOST_SLOW_MS * 1000 - took.left(now);
+    if (most > 0) took.add(Math.min(most, ms * US_PER_MS_OF_WORK), now);
+  }
+
+  /** Milliseconds until something is to be done for the peer again: what it made this node do took too long. */
+  slowedFor(peerId: string): number {
+    return overBurst(this.#of(peerId).took.left(this.#options.now() * 1000));
+  }
+
   forget(peerId: string): void {
-    this.#peers.get(peerId)?.forgive();
+    this.#peers.get(peerId)?.said.forgive();
+    this.#peers.get(peerId)?.took.forgive();
     this.#peers.delete(peerId);
   }
+
+  #of(peerId: string): PeerDebts {
+    let debts = this.#peers.get(peerId);
+    if (debts === undefined) {
+      debts = { said: this.#debts.of(peerId), took: this.#debts.of(`took ${peerId}`) };
+      this.#peers.set(peerId, debts);
+    }
+    return debts;
+  }
+}
+
+/** Milliseconds, of a debt in microseconds. */
+function overBurst(debtUs: number): number {
+  return Math.max(0, Math.ceil((debtUs - BURST_US) / 1000));
 }

@@ -4,6 +4,9 @@ import test from 'ava';
 import { Digest } from '../../../../src/oci/digest.ts';
 import { Bitfield, piecesOf, type Run } from '../../../../src/swarm/exchange/core/bitfield.ts';
 import { PieceLayout } from '../../../../src/swarm/exchange/core/piece-layout.ts';
+import { CountedHandlers } from '../../../../src/swarm/exchange/counted-handlers.ts';
+import { MessageHandlers } from '../../../../src/swarm/network/handlers.ts';
+import type { Peer } from '../../../../src/swarm/network/network.ts';
 import { PeerWork } from '../../../../src/swarm/exchange/peer-work.ts';
 import { SharedDebts } from '../../../../src/swarm/shared-debts.ts';
 import type { MessageOf } from '../../../../src/swarm/protocol/message.ts';
@@ -114,6 +117,40 @@ test('what a peer makes this node do is waited for in its order, and is forgotte
   work.take('a', 1000);
   t.deepEqual(cut, ['a']);
   t.is(work.cuts, 1);
+});
+
+test('where the cores are busy a peer waits for what its messages took, in their order, and is not cut for that', async (t) => {
+  const cut: string[] = [];
+  let [now, clock] = [0, 0];
+  const work = new PeerWork({ now: () => now, cut: (peerId) => cut.push(peerId) });
+  const network = new MessageHandlers();
+  const { handle } = new CountedHandlers({ handle: (type, handler) => network.set(type, handler) }, work, () => clock);
+  const handled: string[] = [];
+  handle(
+    'get-list',
+    () => 0.1,
+    ({ blob }) => {
+      handled.push(blob);
+      clock += 20;
+      return { type: 'ok' };
+    },
+  );
+  const ask = (peerId: string, blob: string): unknown => network.handle({ type: 'get-list', blob }, { peerId } as Peer);
+  const asked = Array.from({ length: 60 }, (_, i) => String(i));
+  for (const blob of asked) ask('flooder', blob);
+  const atOnce = handled.length;
+  t.true(atOnce > 50 && atOnce < 55, `${atOnce} of 20 ms each, of a second`);
+  t.true(ask('other', 'its own') instanceof Object);
+  t.is(handled.at(-1), 'its own');
+  handled.pop();
+  for (let rounds = 1; rounds <= asked.length - atOnce; rounds++) {
+    now += 200;
+    await waitFor('the next one', () => handled.length === atOnce + rounds, { interval: 1 });
+  }
+  t.deepEqual(handled, asked);
+  for (let i = 0; i < 1000; i++) work.took('flooder', 20);
+  t.is(work.slowedFor('flooder'), 2000);
+  t.deepEqual(cut, []);
 });
 
 test('the share of a peer is one over all threads', (t) => {
