@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../bounded-map.ts';
 import { SharedDebts, type SharedDebt } from '../shared-debts.ts';
 
 /** What one peer may make this node do: so many ms of computing each second, and as much again at once. */
@@ -8,10 +9,14 @@ const US_PER_MS_OF_WORK = 1_000_000 / SHARE_MS;
 const BURST_US = BURST_MS * US_PER_MS_OF_WORK;
 /** One whose work would have to wait for longer than this is cut. */
 const MOST_WAIT_MS = 5000;
-/** And refused for this long. */
+/** And one whose work had to wait all this time: as no more is read of it meanwhile, it never has to wait for longer than the former. */
+const MOST_OVER_MS = 60_000;
+/** It is refused for this long, and for twice as long each time. */
 const REFUSED_MS = 60_000;
+const MOST_REFUSED_MS = 64 * REFUSED_MS;
 /** Because this node was slow nobody waits for longer. */
 const MOST_SLOW_MS = 2000;
+const MAX_REFUSED = 1024;
 
 export interface PeerWorkOptions {
   readonly now: () => number;
@@ -26,6 +31,8 @@ interface PeerDebts {
   readonly said: SharedDebt;
   /** What they took beyond that. */
   readonly took: SharedDebt;
+  /** Since when there was always something that had to wait. */
+  overSince: number | undefined;
 }
 
 /** Counts what the messages of each peer cost against that peer: over its share it is served later, and far over it cut. */
@@ -35,6 +42,8 @@ export class PeerWork {
   readonly #options: PeerWorkOptions;
   readonly #debts: SharedDebts;
   readonly #peers = new Map<string, PeerDebts>();
+  /** For how long who was cut was refused the last time. */
+  readonly #refused = new BoundedMap<string, number>(MAX_REFUSED);
 
   constructor(options: PeerWorkOptions) {
     this.#options = options;
@@ -44,12 +53,11 @@ export class PeerWork {
   /** The peer makes this node work for `ms`, as it is estimated: for how long it is to wait for that. Those who wait keep their order. */
   take(peerId: string, ms: number): number {
     const now = this.#options.now();
-    const waitMs = overBurst(this.#of(peerId).said.add(ms * US_PER_MS_OF_WORK, now * 1000));
-    if (waitMs > MOST_WAIT_MS) {
-      this.forget(peerId);
-      this.cuts++;
-      this.#options.cut(peerId, now + REFUSED_MS);
-    }
+    const debts = this.#of(peerId);
+    const waitMs = overBurst(debts.said.add(ms * US_PER_MS_OF_WORK, now * 1000));
+    if (waitMs === 0) debts.overSince = undefined;
+    else debts.overSince ??= now;
+    if (waitMs > MOST_WAIT_MS || now - (debts.overSince ?? now) > MOST_OVER_MS) this.#cut(peerId, now);
     return waitMs;
   }
 
@@ -75,10 +83,18 @@ export class PeerWork {
     this.#peers.delete(peerId);
   }
 
+  #cut(peerId: string, now: number): void {
+    const refusedMs = Math.min(MOST_REFUSED_MS, 2 * (this.#refused.get(peerId) ?? REFUSED_MS / 2));
+    this.#refused.set(peerId, refusedMs);
+    this.forget(peerId);
+    this.cuts++;
+    this.#options.cut(peerId, now + refusedMs);
+  }
+
   #of(peerId: string): PeerDebts {
     let debts = this.#peers.get(peerId);
     if (debts === undefined) {
-      debts = { said: this.#debts.of(peerId), took: this.#debts.of(`took ${peerId}`) };
+      debts = { said: this.#debts.of(peerId), took: this.#debts.of(`took ${peerId}`), overSince: undefined };
       this.#peers.set(peerId, debts);
     }
     return debts;

@@ -119,6 +119,26 @@ test('what a peer makes this node do is waited for in its order, and is forgotte
   t.is(work.cuts, 1);
 });
 
+test('who keeps to what is read of it, and is over its share all the time, is cut as well, and refused for longer each time', (t) => {
+  let now = 0;
+  const cut: [string, number][] = [];
+  const work = new PeerWork({ now: () => now, cut: (peerId, until) => cut.push([peerId, until - now]) });
+  while (cut.length < 9) {
+    const waitMs = work.take('flooder', 1);
+    t.true(waitMs <= 3000);
+    if (waitMs > 2000) now += 10;
+  }
+  t.deepEqual(
+    cut,
+    [1, 2, 4, 8, 16, 32, 64, 64, 64].map((minutes) => ['flooder', minutes * 60_000]),
+  );
+  for (let second = 0; second < 600; second++) {
+    for (let i = 0; i < 99; i++) work.take('busy', 1);
+    now += 1000;
+  }
+  t.is(cut.length, 9);
+});
+
 test('where the cores are busy a peer waits for what its messages took, in their order, and is not cut for that', async (t) => {
   const cut: string[] = [];
   let [now, clock] = [0, 0];
