@@ -24,14 +24,28 @@ export interface LoggerOptions {
   /** Lines go to the journal, which adds the time itself and takes `<N>` as the priority. */
   readonly journal?: boolean;
   readonly write: (line: string) => void;
+  /** Whoever reads the lines is so far behind that more must not wait for it. */
+  readonly isFull?: () => boolean;
   readonly now?: () => Date;
 }
 
-export function createLogger(options: LoggerOptions, part?: string): Logger {
+export function createLogger(options: LoggerOptions): Logger {
+  return partLogger(options, { lines: 0 }, undefined);
+}
+
+/** @param lost lines that were not written, of all parts */
+function partLogger(options: LoggerOptions, lost: { lines: number }, part: string | undefined): Logger {
   const now = options.now ?? (() => new Date());
 
   function line(level: LogLevel, message: string, fields: LogFields): void {
     if (SEVERITY[level] < SEVERITY[options.level]) return;
+    if (options.isFull?.() === true) {
+      lost.lines++;
+      return;
+    }
+    const { lines } = lost;
+    lost.lines = 0;
+    if (lines > 0) line('warn', 'lines of this log are lost: whoever reads it was too slow', { lines });
     if (options.format === 'json') {
       options.write(`${JSON.stringify({ time: now().toISOString(), level, part, message, ...fields })}\n`);
       return;
@@ -48,7 +62,7 @@ export function createLogger(options: LoggerOptions, part?: string): Logger {
     info: (message, fields = {}) => line('info', message, fields),
     warn: (message, fields = {}) => line('warn', message, fields),
     error: (message, fields = {}) => line('error', message, fields),
-    for: (name) => createLogger(options, name),
+    for: (name) => partLogger(options, lost, name),
   };
 }
 

@@ -66,3 +66,24 @@ test('a log may call things as people do, whichever part speaks', (t) => {
   );
   t.is(text, '1970-01-01T00:00:00.000Z INFO  pull: pulled reg/app image=reg/app bytes=12\n');
 });
+
+test('lines that nobody reads in time are lost instead of piling up, and counted in one when there is room again', (t) => {
+  let isFull = false;
+  const text = logged({ isFull: () => isFull }, (log) => {
+    log.info('before');
+    isFull = true;
+    log.info('lost');
+    log.for('store').error('lost too');
+    log.debug('below the level');
+    isFull = false;
+    log.info('after');
+    log.info('and on');
+  });
+  t.deepEqual(
+    text
+      .trim()
+      .split('\n')
+      .map((line) => line.replace(/^\S+ /, '')),
+    ['INFO  before', 'WARN  lines of this log are lost: whoever reads it was too slow lines=2', 'INFO  after', 'INFO  and on'],
+  );
+});

@@ -9,6 +9,8 @@ import { onInterrupt } from '../interrupt.ts';
 
 /** What a stop may take in all is 5 s; what still runs then is cut off. */
 const STOP_LIMIT_MS = 4500;
+/** Bytes of log lines that wait for whoever reads them. */
+const MAX_LOG_BEHIND = 1 << 20;
 
 export const define: DefineCommand = (command, context) => {
   addConfigFlags(command)
@@ -22,6 +24,7 @@ export const define: DefineCommand = (command, context) => {
         ...config.log,
         journal: process.env['JOURNAL_STREAM'] !== undefined && !process.stderr.isTTY,
         write: (line) => process.stderr.write(line),
+        isFull: () => process.stderr.writableLength > MAX_LOG_BEHIND,
       });
       for (const warning of config.warnings) log.warn(warning);
 
