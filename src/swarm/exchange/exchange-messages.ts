@@ -54,7 +54,7 @@ export class ExchangeMessages {
       ({ runs }) => WORK.message + runWork(runs),
       (message, { peerId }) => {
         coordinators.heard(message.blob, peerId, message.runs);
-        transfer(message.blob)?.onHave(peerId, message);
+        transfer(message.blob)?.crowd.onHave(peerId, message);
         return undefined;
       },
     );
@@ -66,7 +66,7 @@ export class ExchangeMessages {
         else coordinators.left(message.blob, peerId);
         server.left(peerId, message.blob);
         log?.left(peerId, message.blob, message.complete);
-        transfer(message.blob)?.onLeave(peerId, message.complete);
+        transfer(message.blob)?.crowd.onLeave(peerId, message.complete);
         return undefined;
       },
     );
@@ -120,7 +120,7 @@ export class ExchangeMessages {
     const { blob } = holding;
     const transfer = this.#parts.transfer(blob);
     if (transfer?.shared !== true || !transfer.isUnderWay) return undefined;
-    return transfer.onJoin(peerId, holding, wants)
+    return transfer.crowd.onJoin(peerId, holding, wants)
       ? { type: 'joined', holding: transfer.holding(), wants: true }
       : { type: 'joined', holding: { blob, state: 'none' }, wants: false };
   }

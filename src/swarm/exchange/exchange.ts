@@ -101,7 +101,7 @@ export class Exchange {
       now,
       strikes,
       random: options.random ?? Math.random,
-      crowd: (blob, layout) => this.#active.get(blob)?.transfer.crowd(layout) ?? [],
+      crowd: (blob, layout) => this.#active.get(blob)?.transfer.fetchers(layout) ?? [],
       say: options.say,
       granted:
         log === undefined
@@ -283,8 +283,8 @@ export class Exchange {
 
   #onPeer(event: 'joined' | 'left', peerId: string): void {
     for (const { transfer } of this.#active.values()) {
-      if (event === 'joined') transfer.onPeerJoined(peerId);
-      else transfer.onPeerLeft(peerId);
+      if (event === 'joined') transfer.crowd.onPeerJoined(peerId);
+      else transfer.crowd.onPeerLeft(peerId);
     }
     if (event === 'joined') return;
     this.server.forget(peerId);

@@ -2,11 +2,9 @@ import { errorCode, type LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { PartialBlob } from '../../store/blob-store.ts';
 import type { LaneAnswer } from '../lane/lane.ts';
-import type { Holding, MessageOf } from '../protocol/message.ts';
+import type { Holding } from '../protocol/message.ts';
 import type { BlobRequest, Say, TransferStatus, WantedPart } from '../swarm.ts';
-import { BlobFinding, type MemberAnswer } from './blob-finding.ts';
 import { BlobSources } from './blob-sources.ts';
-import { CrowdJoins } from './crowd-joins.ts';
 import type { CrowdMember } from './core/lease-table.ts';
 import { PieceLayout } from './core/piece-layout.ts';
 import { ActiveDownload } from './active-download.ts';
@@ -14,6 +12,7 @@ import { OriginAccess } from './origin-access.ts';
 import { makeStrip } from './core/strip.ts';
 import { Settlements } from './settlements.ts';
 import type { Statement } from './statement.ts';
+import { TransferCrowd } from './transfer-crowd.ts';
 import type { TransferContext } from './transfer-context.ts';
 import { TransferMeter } from './transfer-meter.ts';
 import { UnfinishedBlob } from './unfinished-blob.ts';
@@ -32,6 +31,7 @@ export class Transfer {
   readonly repository: string;
   #shared: boolean;
   readonly meter: TransferMeter;
+  readonly crowd: TransferCrowd;
   readonly #context: TransferContext;
   readonly #sources: BlobSources;
   readonly #origin: OriginAccess;
@@ -47,8 +47,6 @@ export class Transfer {
   /** Of a download that is over. */
   #strip: Uint8Array | undefined;
   readonly #say: Say | undefined;
-  readonly #joins: CrowdJoins;
-  readonly #finding: BlobFinding;
   readonly #settlements = new Settlements();
 
   constructor(context: TransferContext, request: BlobRequest) {
@@ -63,22 +61,16 @@ export class Transfer {
     this.#sources = new BlobSources(() => context.origin());
     this.#sources.add(request);
     this.#origin = new OriginAccess(() => (this.#sources.isKnown ? this.#sources : undefined), context.now);
-    this.#joins = new CrowdJoins({
-      network: context.network,
-      random: context.random,
-      zone: context.zone,
-      signal: this.#abort.signal,
-      message: () => ({ type: 'join', holding: this.holding(), wants: true, pull: request.pull }),
-      answered: (peerId, answer) => this.#answered(peerId, answer),
-      ended: () => this.#active()?.wake(),
-    });
-    this.#finding = new BlobFinding({
-      network: context.network,
+    this.crowd = new TransferCrowd({
+      context,
       request,
       sources: this.#sources,
       origin: this.#origin,
-      pending: this.#joins.pending,
+      say: this.#say,
       signal: this.#abort.signal,
+      holding: () => this.holding(),
+      active: () => this.#active(),
+      isJoining: () => this.#isJoining,
     });
     // Whoever waits is told through these; a transfer that nobody waits for any more may fail in silence.
     this.#done.promise.catch(() => undefined);
@@ -124,7 +116,7 @@ export class Transfer {
   joinedBy(request: BlobRequest): void {
     if (request.shared !== false && !this.#shared) {
       this.#shared = true;
-      if (this.#isJoining) this.#joins.start();
+      if (this.#isJoining) this.crowd.joins.start();
     }
     if (!this.#sources.add(request)) return;
     this.#origin.renewed();
@@ -162,7 +154,7 @@ export class Transfer {
   }
 
   /** Those who fetch the blob in pieces of the same kind, this node among them, as far as it knows. */
-  crowd(layout: PieceLayout): readonly CrowdMember[] {
+  fetchers(layout: PieceLayout): readonly CrowdMember[] {
     return this.#active()?.crowd(layout) ?? [];
   }
 
@@ -180,34 +172,6 @@ export class Transfer {
   /** Extents that are being read. */
   get reads(): number {
     return this.#active()?.download.reading ?? 0;
-  }
-
-  // What peers tell
-
-  onPeerJoined(peerId: string): void {
-    if (this.#isJoining) this.#joins.add(peerId);
-  }
-
-  onPeerLeft(peerId: string): void {
-    this.#finding.left(peerId);
-    this.#active()?.lose(peerId);
-    this.#joins.remove(peerId, this.#isJoining);
-  }
-
-  /** A member asks to exchange the blob; false when this node does so with enough others. */
-  onJoin(peerId: string, holding: Holding, wants: boolean): boolean {
-    if (!this.#joins.accept(peerId, holding, wants)) return false;
-    this.#met(peerId, holding, wants);
-    return true;
-  }
-
-  onHave(peerId: string, message: MessageOf<'have'>): void {
-    if (this.#isJoining && this.#active()?.gained(peerId, message) !== true) this.#finding.early(peerId, message);
-  }
-
-  onLeave(peerId: string, complete: boolean): void {
-    if (complete) this.#met(peerId, { blob: this.digest.toString(), state: 'complete' }, false);
-    else this.onPeerLeft(peerId);
   }
 
   // Lanes
@@ -235,9 +199,9 @@ export class Transfer {
     }
     if (this.shared) {
       if (await this.#findSmall()) return;
-      this.#joins.start();
+      this.crowd.joins.start();
     }
-    const size = await this.#finding.size();
+    const size = await this.crowd.finding.size();
     if (this.#state.kind !== 'finding') return;
     this.#foundSize(size);
     if (size === 0) await this.#writeWhole(new Uint8Array());
@@ -254,11 +218,11 @@ export class Transfer {
     }
     this.#say?.('fetching a blob', { bytes: layout.size, pieces: layout.pieceCount, here: partial.haveBytes() });
     const wanted = { digest: this.digest, repository: this.repository, origin: this.#origin, meter: this.meter, say: this.#say };
-    const active = new ActiveDownload(this.#context, new UnfinishedBlob(wanted, partial, layout), this.#joins, {
+    const active = new ActiveDownload(this.#context, new UnfinishedBlob(wanted, partial, layout), this.crowd.joins, {
       hashed: () => {
         this.#prove().catch((error: unknown) => this.#fail(error));
       },
-      starved: () => this.#fail(this.#finding.nobodyHelps()),
+      starved: () => this.#fail(this.crowd.finding.nobodyHelps()),
       failed: (error) => this.#fail(error),
       lessThanSaid: () => {
         for (const peerId of active.download.neighbours.keys())
@@ -266,8 +230,7 @@ export class Transfer {
       },
     });
     this.#state = { kind: 'fetching', partial, active };
-    for (const [peerId, { holding, wants }] of this.#finding.takeSaid()) this.#met(peerId, holding, wants);
-    for (const [peerId, answer] of this.#finding.takeAnswers()) this.#answered(peerId, answer);
+    this.crowd.begun();
     active.wake();
     this.#begun.resolve();
     await active.advance();
@@ -299,7 +262,7 @@ export class Transfer {
   }
 
   async #findSmall(): Promise<boolean> {
-    const found = await this.#finding.small();
+    const found = await this.crowd.finding.small();
     if (found === undefined || this.#state.kind !== 'finding') return false;
     this.#foundSize(found.bytes.length);
     this.meter.fromPeer(found.peer, found.bytes.length);
@@ -310,30 +273,6 @@ export class Transfer {
 
   get #isJoining(): boolean {
     return this.shared && (this.#state.kind === 'finding' || this.#state.kind === 'fetching');
-  }
-
-  /** A member that this node asked. */
-  #answered(peerId: string, answer: MemberAnswer): void {
-    const active = this.#active();
-    if (active === undefined) {
-      this.#finding.answered(peerId, answer);
-      return;
-    }
-    // It may have asked for itself meanwhile: what it said then is newer than a part of its answer perhaps, and older than another.
-    if (active.exchangesWith(peerId)) active.tellsMore(peerId, answer.holding);
-    else this.#met(peerId, answer.holding, answer.wants);
-    if (answer.wants) active.tellSince(peerId, answer.told);
-  }
-
-  #met(peerId: string, holding: Holding, wants: boolean): void {
-    if (holding.state !== 'none' || wants) this.#say?.('found a member', { peer: peerId, holds: holding.state });
-    const active = this.#active();
-    if (active === undefined) {
-      this.#finding.said(peerId, { holding, wants });
-      return;
-    }
-    active.meet(peerId, holding, wants);
-    for (const news of this.#finding.takeEarly(peerId)) active.gained(peerId, news);
   }
 
   async #writeWhole(bytes: Uint8Array): Promise<void> {
