@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { Digest } from '../../../../src/oci/digest.ts';
 import { openStore } from '../../../../src/store/store.ts';
+import { Bitfield, piecesOf } from '../../../../src/swarm/exchange/core/bitfield.ts';
 import { MemberDistance } from '../../../../src/swarm/exchange/core/distance.ts';
 import type { ExchangeStore } from '../../../../src/swarm/exchange/exchange-store.ts';
 import { PeerKey } from '../../../../src/swarm/network/peer-key.ts';
@@ -70,7 +71,8 @@ test('two exchange pieces although one looks into its store for the other as it 
 
 test('whoever answers late hears of the pieces that came meanwhile', async (t) => {
   const swarm = swarmFor(t);
-  const blob = randomBytes(12 * 65_536);
+  const PIECES = 12;
+  const blob = randomBytes(PIECES * 65_536);
   const released = Promise.withResolvers<void>();
   const originThatGives = (pieces: number): MemoryOrigin => {
     const origin = new MemoryOrigin();
@@ -92,11 +94,20 @@ test('whoever answers late hears of the pieces that came meanwhile', async (t) =
   swarm.swarm.faults.delayMs = (from) => (from === slow.network.self ? 500 : 0);
   pulls.push(pull(between, digest, blob.length));
   await waitFor('them to be passed on', () => between.exchange.totals().fromPeersBytes >= 2 * 65_536);
-  await waitFor('the slow one to hear of them', () => {
-    const told = between.network.sent.flatMap(({ to, message }) =>
-      to === slow.network.self && message.type === 'have' ? message.runs : [],
-    );
-    return told.reduce((sum, [, count]) => sum + count, 0) === 2;
+  await waitFor('the slow one to be told of them', () => {
+    const told = new Set<number>();
+    for (const { to, message } of between.network.sent) {
+      if (to !== slow.network.self) continue;
+      // in news, or in a question or answer where that is late itself
+      const runs =
+        message.type === 'have'
+          ? message.runs
+          : (message.type === 'join' || message.type === 'joined') && message.holding.bits !== undefined
+            ? Bitfield.fromBytes(message.holding.bits, PIECES).runs()
+            : [];
+      for (const piece of piecesOf(runs, PIECES)) told.add(piece);
+    }
+    return told.size >= 2;
   });
   released.resolve();
   for (const bytes of await Promise.all(pulls)) t.true(blob.equals(bytes));
