@@ -377,14 +377,16 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
     registries: () => [registryName(), ...aliases(), ...mirrors.list().map(({ name }) => name)].filter((name) => name !== undefined),
     isExcluded: (full) => excluded.has(full),
   });
-  await registry.start();
-  parts.defer(() => registry.stop());
-  await push?.start();
-  parts.defer(() => push?.stop());
-  await status?.start();
-  parts.defer(() => status?.stop());
-  await control.start();
-  parts.defer(() => control.stop());
+  const opened: { stop(): Promise<void> }[] = [];
+  // Together: the time that each gives to requests in flight would add up.
+  parts.defer(async () => {
+    await Promise.all(opened.map((endpoint) => endpoint.stop()));
+  });
+  for (const endpoint of [registry, push, status, control]) {
+    if (endpoint === undefined) continue;
+    await endpoint.start();
+    opened.push(endpoint);
+  }
   replication.start();
   await view.lookAround();
   parts.use(every(LOOK_MS, 'later', () => view.lookAround()));

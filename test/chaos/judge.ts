@@ -45,7 +45,7 @@ function* pullsBroken(plan: Plan, pulls: readonly Pull[]): Generator<string> {
 }
 
 /** Who knows no origin serves nothing while two are named; a lost disk may keep a node from starting. */
-function mayFail(plan: Plan, node: ChaosNode): boolean {
+export function mayFail(plan: Plan, node: ChaosNode): boolean {
   return (
     (plan.auto.includes(node.index) && plan.liars.some(({ lies }) => lies.includes('origin'))) ||
     (node.diskFailed && node.agent === undefined)

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Cleanup, CleanupStack } from '../support/cleanup.ts';
-import { judge } from './judge.ts';
+import { judge, mayFail } from './judge.ts';
+import type { ChaosNode } from './node.ts';
 import type { OriginImages } from './origin-images.ts';
 import type { Plan } from './plan.ts';
 import { type Pull, pull } from './pull.ts';
@@ -27,6 +28,8 @@ export interface Outcome {
 
 /** Milliseconds that a pull may take once nothing is wrong any more, beside what its bytes need. */
 const CALM_MS = 60_000;
+/** The same where it may end in an error: what is right then does not come of waiting. */
+const MAY_FAIL_MS = 10_000;
 
 /** Plays a plan, takes everything back, has every node pull everything, and looks at what is left. */
 export async function play(
@@ -81,7 +84,7 @@ async function playSteps(cleanup: Cleanup, world: World, plan: Plan, patience: n
       const node = world.nodes[step.node]!;
       const { image, manner } = step;
       // a runtime tries until it is well again, and then as long as a pull may take
-      const tryMs = until - step.at + calmMs(world, plan, image, patience);
+      const tryMs = until - step.at + calmMs(world, plan, node, image, patience);
       pulls.push({ node, image, manner, isCalm: false, result: await pull(cleanup, world, node, { image, manner, tryMs, patience }) });
     }),
   );
@@ -99,7 +102,7 @@ async function pullAll(cleanup: Cleanup, world: World, plan: Plan, patience: num
           image,
           manner: 'plain',
           isCalm: true,
-          result: await pull(cleanup, world, node, { image, manner: 'plain', tryMs: calmMs(world, plan, image, patience), patience }),
+          result: await pull(cleanup, world, node, { image, manner: 'plain', tryMs: calmMs(world, plan, node, image, patience), patience }),
         });
       return own;
     }),
@@ -108,7 +111,9 @@ async function pullAll(cleanup: Cleanup, world: World, plan: Plan, patience: num
 }
 
 /** With as much again as all need who share the origin's line. */
-function calmMs({ images }: World, { rate, nodes }: Plan, image: number, patience: number): number {
+function calmMs({ images }: World, plan: Plan, node: ChaosNode, image: number, patience: number): number {
+  if (mayFail(plan, node)) return patience * MAY_FAIL_MS;
+  const { nodes, rate } = plan;
   const bytes = images.images[image]!.blobs.reduce((sum, { size }) => sum + size, 0);
   return patience * (CALM_MS + (2 * nodes * bytes * 8 * 1000) / rate);
 }

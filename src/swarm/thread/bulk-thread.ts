@@ -66,7 +66,8 @@ export interface ThreadPlace {
   readonly port?: Promise<number | undefined>;
 }
 
-const STOP_TIMEOUT_MS = 3000;
+/** A thread that has not ended by then is ended: of what an agent's stop may take this is a part, and its store is one that a crash leaves. */
+const STOP_TIMEOUT_MS = 2000;
 /** A thread that died gets a successor after this. */
 const RESTART_MS = 500;
 /** Whether the origin is another, and how far members are away, is looked at this often while blobs are fetched. */
