@@ -1,3 +1,4 @@
+import { LayerswarmError } from '../../errors.ts';
 import type { MessageHandler } from '../network/handlers.ts';
 import type { BlobNetwork } from '../network/network.ts';
 import type { MessageOf, MessageType } from '../protocol/message.ts';
@@ -44,6 +45,15 @@ export class CountedHandlers {
     });
   };
 
+  /** The peer is gone: nothing that it said is of use any more. */
+  forget(peerId: string): void {
+    this.#queues.get(peerId)?.drop(new LayerswarmError('peer-gone', `peer ${peerId} is gone`));
+  }
+
+  close(): void {
+    for (const peerId of this.#queues.keys()) this.forget(peerId);
+  }
+
   #measured<R>(peerId: string, estimate: number, run: () => R): R {
     const begun = this.#clock();
     try {
@@ -64,12 +74,14 @@ export class CountedHandlers {
   }
 }
 
-/** What one peer said and is not handled yet, in its order. */
+/** What one peer said and is not handled yet, in its order. Over as soon as it is empty. */
 class WaitingMessages {
   readonly #slowedFor: () => number;
   readonly #emptied: () => void;
-  readonly #waiting: { readonly due: number; readonly run: () => void }[] = [];
+  readonly #waiting: { readonly due: number; readonly run: () => void; readonly fail: (error: LayerswarmError) => void }[] = [];
+  #timer: NodeJS.Timeout | undefined;
 
+  /** `slowedFor`: milliseconds for which none of them is to run. */
   constructor(slowedFor: () => number, emptied: () => void) {
     this.#slowedFor = slowedFor;
     this.#emptied = emptied;
@@ -87,22 +99,31 @@ class WaitingMessages {
           reject(error);
         }
       },
+      fail: reject,
     });
-    if (this.#waiting.length === 1) this.#next();
+    if (this.#waiting.length === 1) this.#runLater();
     return await promise;
   }
 
-  #next(): void {
-    const [next] = this.#waiting;
-    if (next === undefined) {
+  drop(error: LayerswarmError): void {
+    clearTimeout(this.#timer);
+    for (const { fail } of this.#waiting.splice(0)) fail(error);
+    this.#emptied();
+  }
+
+  #runLater(): void {
+    const waitMs = Math.max(0, this.#waiting[0]!.due - performance.now(), this.#slowedFor());
+    this.#timer = setTimeout(() => {
+      // Each stays the first until it has run, so that what comes meanwhile starts no other timer.
+      for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+        if (next.due > performance.now() || this.#slowedFor() > 0) {
+          this.#runLater();
+          return;
+        }
+        next.run();
+        this.#waiting.shift();
+      }
       this.#emptied();
-      return;
-    }
-    const waitMs = Math.max(0, next.due - performance.now(), this.#slowedFor());
-    setTimeout(() => {
-      while (this.#waiting.length > 0 && this.#waiting[0]!.due <= performance.now() && this.#slowedFor() === 0)
-        this.#waiting.shift()!.run();
-      this.#next();
     }, waitMs);
   }
 }

@@ -70,6 +70,7 @@ export class Exchange {
   readonly server: BlobServer;
   readonly #sweeper: NodeJS.Timeout;
   readonly #work: PeerWork;
+  readonly #handlers: CountedHandlers;
   /** Where somebody reads it. */
   readonly #log: FetchLog | undefined;
   readonly #unsubscribe: (() => void)[] = [];
@@ -94,7 +95,8 @@ export class Exchange {
         network.ban(peerId, BAN_REASONS.overShare, until);
       },
     });
-    const { handle } = new CountedHandlers(network, this.#work);
+    this.#handlers = new CountedHandlers(network, this.#work);
+    const { handle } = this.#handlers;
     const coordinators = new Coordinators({
       handle,
       network,
@@ -225,6 +227,7 @@ export class Exchange {
       }),
     );
     await this.server.close();
+    this.#handlers.close();
   }
 
   /** @param former what held the blob before: nobody may have its file while it is being closed */
@@ -290,6 +293,7 @@ export class Exchange {
     this.server.forget(peerId);
     this.#log?.forget(peerId);
     this.#work.forget(peerId);
+    this.#handlers.forget(peerId);
   }
 }
 
