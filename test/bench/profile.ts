@@ -1,7 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { CleanupStack } from '../support/cleanup.ts';
-import { releasedProgram } from '../support/released-program.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { runLayerswarm } from './crowd/layerswarm.ts';
 import { makePayload } from './crowd/payload.ts';
@@ -43,7 +42,8 @@ try {
   const payload = await makePayload(cleanup, fast.layers);
   const folder = keep ?? tempDir(cleanup, 'profiles');
   process.stderr.write(`${describeCase(fast)}\n`);
-  const main = await releasedProgram(checkout, join(tempDir(cleanup, 'program'), 'release'));
+  // The sources: what is built of them has few files, which tell nothing of where a function belongs.
+  const main = join(resolve(checkout), 'src/cli/main.ts');
   // Nodes write their profiles as they end, when the stage is taken down.
   const { cost } = await onStage(
     crowdOf(fast),

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { join } from 'node:path';
 import { LayerswarmError } from '../../errors.ts';
 import type { LaneUse } from '../lane/lane-use.ts';
@@ -29,6 +30,7 @@ const SPARE_CONNECTIONS = 64;
 /** A node dials until it has this part of its neighbours, and leaves the rest of the places to those who dial it. */
 const DIALLED_SHARE = 0.75;
 const MAX_LISTEN_ADDRESSES = 16;
+const STOP_LIMIT_MS = 1500;
 
 type State =
   | { readonly kind: 'new' }
@@ -151,8 +153,9 @@ export class Libp2pNetwork implements Network {
       content.stop();
       const discovered = discovery.stop();
       members.stop();
-      await Promise.all([discovered, this.#streams.stop(node)]);
-      await node.stop();
+      const stopped = Promise.all([discovered, this.#streams.stop(node)]).then(() => node.stop());
+      // It waits for handshakes that are under way, on a busy host for longer than an agent's stop may take.
+      await Promise.race([stopped, delay(STOP_LIMIT_MS, undefined, { ref: false })]);
     }
     await this.#bans.close();
   }

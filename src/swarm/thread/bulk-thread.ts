@@ -67,7 +67,7 @@ export interface ThreadPlace {
 }
 
 /** A thread that has not ended by then is ended: of what an agent's stop may take this is a part, and its store is one that a crash leaves. */
-const STOP_TIMEOUT_MS = 2000;
+const STOP_TIMEOUT_MS = 1500;
 /** A thread that died gets a successor after this. */
 const RESTART_MS = 500;
 /** Whether the origin is another, and how far members are away, is looked at this often while blobs are fetched. */
