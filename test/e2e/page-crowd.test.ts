@@ -120,8 +120,9 @@ test('six nodes in a cold crowd, on the page of one: what it says is what the AP
   const swarm = await swarmOf(first);
   t.deepEqual(swarm.about.today, { originBytes: sums.origin, peersBytes: sums.peers });
   t.deepEqual([sum(swarm.about.hour.origin), sum(swarm.about.hour.peers)], [sums.origin, sums.peers]);
-  // its log may lag behind its answers
-  await waitFor('the registry to have counted as much', () => origin.blobBytes() === sums.origin);
+  // its log may lag behind its answers, and of one that was broken off less arrived than it sent
+  await waitFor(`the registry to have counted the ${sums.origin} bytes`, () => origin.blobBytes() >= sums.origin);
+  t.true(origin.blobBytes() <= 1.1 * sums.origin, `${origin.blobBytes()} of the registry, ${sums.origin} of the nodes`);
   t.true(sums.origin + sums.peers >= NODES * LAYERS * LAYER_BYTES);
   const share = Math.min(99, Math.max(1, Math.round((sums.peers / (sums.peers + sums.origin)) * 100)));
   await page.waitForFunction((text) => document.getElementById('saved')?.textContent?.includes(text), `${share}\u00a0% from peers`);
