@@ -31,8 +31,9 @@ interface PeerDebts {
   readonly said: SharedDebt;
   /** What they took beyond that. */
   readonly took: SharedDebt;
-  /** Since when there was always something that had to wait. */
-  overSince: number | undefined;
+  /** Since when there was always something that had to wait, and until when there will be. */
+  overSince: number;
+  overUntil: number;
 }
 
 /** Counts what the messages of each peer cost against that peer: over its share it is served later, and far over it cut. */
@@ -55,9 +56,9 @@ export class PeerWork {
     const now = this.#options.now();
     const debts = this.#of(peerId);
     const waitMs = overBurst(debts.said.add(ms * US_PER_MS_OF_WORK, now * 1000));
-    if (waitMs === 0) debts.overSince = undefined;
-    else debts.overSince ??= now;
-    if (waitMs > MOST_WAIT_MS || now - (debts.overSince ?? now) > MOST_OVER_MS) this.#cut(peerId, now);
+    if (now > debts.overUntil) debts.overSince = now;
+    debts.overUntil = now + waitMs;
+    if (waitMs > MOST_WAIT_MS || now - debts.overSince > MOST_OVER_MS) this.#cut(peerId, now);
     return waitMs;
   }
 
@@ -94,7 +95,7 @@ export class PeerWork {
   #of(peerId: string): PeerDebts {
     let debts = this.#peers.get(peerId);
     if (debts === undefined) {
-      debts = { said: this.#debts.of(peerId), took: this.#debts.of(`took ${peerId}`), overSince: undefined };
+      debts = { said: this.#debts.of(peerId), took: this.#debts.of(`took ${peerId}`), overSince: 0, overUntil: Number.NEGATIVE_INFINITY };
       this.#peers.set(peerId, debts);
     }
     return debts;

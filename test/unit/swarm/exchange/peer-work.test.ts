@@ -139,6 +139,21 @@ test('who keeps to what is read of it, and is over its share all the time, is cu
   t.is(cut.length, 9);
 });
 
+test('who is over its share now and then is not taken for one that is all the time', (t) => {
+  let now = 0;
+  const cut: string[] = [];
+  const debts = new SharedDebts();
+  const [thread, other] = [debts, new SharedDebts(debts.memory)].map(
+    (each) => new PeerWork({ now: () => now, debts: each, cut: (peerId) => cut.push(peerId) }),
+  );
+  for (let times = 0; times < 5; times++) {
+    other!.take('busy', 1000);
+    t.true(thread!.take('busy', 20) > 0);
+    now += 40_000;
+  }
+  t.deepEqual(cut, []);
+});
+
 test('where the cores are busy a peer waits for what its messages took, in their order, and is not cut for that', async (t) => {
   const cut: string[] = [];
   let [now, clock] = [0, 0];
