@@ -9,6 +9,7 @@ import type { RegistryLog } from './http/message.ts';
 import { ImageResolver, type ImageTiming } from './images/image-resolver.ts';
 import type { TagRules, TagWitnesses } from './images/tag-resolver.ts';
 import { Namespaces, type Repository } from './namespace.ts';
+import { HeldBlobs } from './pull/held-blobs.ts';
 import type { LazyObserver, PullObserver, StoreObserver } from './pull/pull-context.ts';
 import { pullRoutes } from './pull/pull-routes.ts';
 import { embeddedPushRoutes } from './push/embedded-push-routes.ts';
@@ -146,6 +147,7 @@ export class Registry {
           ...content,
           namespaces,
           upstreamOf: (repository) => this.upstreamOf(repository),
+          held: new HeldBlobs(),
           observer: counters,
           lazyRanges: options.lazyRanges ?? false,
           deadlineMs,

@@ -1,6 +1,7 @@
 import type { Origin } from '../origin/origin.ts';
 import type { BlobExchange, BlobFetch, BlobRequest, TransferStatus } from '../swarm/swarm.ts';
 import type { Digest } from '../oci/digest.ts';
+import type { ByteRange } from './http/range.ts';
 import type { ImageResolver } from './images/image-resolver.ts';
 
 /** What answers for the images of one registry. */
@@ -28,6 +29,10 @@ export class MirrorExchange implements BlobExchange {
 
   findable(digest: Digest, signal: AbortSignal): Promise<boolean> {
     return this.#exchange.findable(digest, signal);
+  }
+
+  readHeld(digest: Digest, range: ByteRange, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#exchange.readHeld(digest, range, signal);
   }
 
   transfers(): readonly TransferStatus[] {

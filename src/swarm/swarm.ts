@@ -15,6 +15,11 @@ export interface BlobExchange {
    * is fetching it. Downloads nothing and never asks the origin; false when the signal ends the search.
    */
   findable(digest: Digest, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Bytes [start, end) of a blob in their order, straight from members that hold it whole, and not proven: for what the store here cannot take.
+   * @throws `not-found` when no member gives what is left of them
+   */
+  readHeld(digest: Digest, range: { start: number; end: number }, signal: AbortSignal): AsyncIterable<Uint8Array>;
   transfers(): readonly TransferStatus[];
 }
 

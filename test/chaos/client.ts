@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import { MAX_HELD_BYTES } from '../../src/registry/pull/held-blobs.ts';
 import type { Manner } from './plan.ts';
 
 export interface ClientOptions {
@@ -26,6 +27,8 @@ export interface ClientResult {
   readonly error?: string;
   /** Bytes that were not the right ones, whatever came of the request. */
   readonly wrong: readonly string[];
+  /** The same of a blob that is too large to be proven in memory, and whose answer was cut before its last byte. */
+  readonly wrongAndCut: readonly string[];
   /** Requests that ended by none of the two sides. */
   readonly hung: readonly string[];
 }
@@ -47,6 +50,7 @@ class Left extends Error {}
 // something failed. Each byte is compared as it comes.
 const options = JSON.parse(process.argv[2] ?? '') as ClientOptions;
 const wrong: string[] = [];
+const wrongAndCut: string[] = [];
 const hung: string[] = [];
 const startedAt = performance.now();
 const agent = new Agent({ keepAlive: true });
@@ -58,6 +62,7 @@ console.log(
     outcome,
     seconds: (performance.now() - startedAt) / 1000,
     wrong,
+    wrongAndCut,
     hung,
     ...(error === undefined ? {} : { error }),
   } satisfies ClientResult),
@@ -104,7 +109,9 @@ async function read(path: string, digest: string, file: string | undefined): Pro
   }, 500);
   const fd = file === undefined ? undefined : openSync(file, 'r');
   const hash = createHash('sha256');
+  const wrongHere: string[] = [];
   let at = 0;
+  let isCut = true;
   try {
     const response = await ask(`/v2/${what}`, gone.signal);
     if (response.statusCode !== 200) {
@@ -114,7 +121,7 @@ async function read(path: string, digest: string, file: string | undefined): Pro
     for await (const chunk of response as AsyncIterable<Buffer>) {
       sinceByte = performance.now();
       hash.update(chunk);
-      if (fd !== undefined && !sameBytes(fd, at, chunk)) wrong.push(`${what}: wrong bytes at ${at} to ${at + chunk.length}`);
+      if (fd !== undefined && !sameBytes(fd, at, chunk)) wrongHere.push(`${what}: wrong bytes at ${at} to ${at + chunk.length}`);
       at += chunk.length;
       if (options.manner === 'leaves' && fd !== undefined && at > LEAVE_AFTER) throw new Left();
       if (options.manner === 'stops' && fd !== undefined && at === chunk.length) {
@@ -122,11 +129,13 @@ async function read(path: string, digest: string, file: string | undefined): Pro
         sinceByte = performance.now();
       }
     }
+    isCut = false;
     const came = `sha256:${hash.digest('hex')}`;
     // a body without a length may end early, and a manifest is told by its digest alone
     if (came !== digest) wrong.push(`${what}: ${at} bytes of ${came}, expected ${digest}`);
   } finally {
     clearInterval(timer);
+    (isCut && file !== undefined && statSync(file).size > MAX_HELD_BYTES ? wrongAndCut : wrong).push(...wrongHere);
     if (fd !== undefined) closeSync(fd);
   }
 }

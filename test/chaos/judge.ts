@@ -36,7 +36,8 @@ export async function judge(
 function* pullsBroken(plan: Plan, pulls: readonly Pull[]): Generator<string> {
   for (const { node, image, manner, isCalm, result } of pulls) {
     const who = `${isCalm ? 'after it all ' : ''}a client (${manner}) of ${node.name}${plan.auto.includes(node.index) ? ' (auto)' : ''}, image ${image}`;
-    for (const wrong of result.wrong.slice(0, 3))
+    // What passes a disk by that takes nothing is proven at its end where it is large.
+    for (const wrong of [...result.wrong, ...(node.diskFailed ? [] : result.wrongAndCut)].slice(0, 3))
       yield `${who}: ${wrong}${node.wasFlipped ? " (a bit of that node's disk was flipped)" : ''}`;
     if (!node.wasFrozen) for (const hung of result.hung.slice(0, 3)) yield `${who}: ${hung}`;
     if (result.outcome === 'failed' && !mayFail(plan, node))

@@ -45,6 +45,12 @@ export async function pull(
   const { stdout, stderr } = await client.finished;
   clearTimeout(limit);
   if (stdout.trim() === '')
-    return { outcome: 'failed', seconds: tryMs / 1000, wrong: [], hung: [`a client of ${repository} did not end: ${stderr.slice(-500)}`] };
+    return {
+      outcome: 'failed',
+      seconds: tryMs / 1000,
+      wrong: [],
+      wrongAndCut: [],
+      hung: [`a client of ${repository} did not end: ${stderr.slice(-500)}`],
+    };
   return JSON.parse(stdout) as ClientResult;
 }

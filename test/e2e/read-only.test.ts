@@ -50,6 +50,29 @@ test('a disk that turns read-only in the middle of a pull ends neither the agent
   t.is(code, 0, stderr);
 });
 
+test('with the origin away and a disk that takes nothing, what members hold passes through', async (t) => {
+  if (!requireTool(t, 'root', 'mkfs.ext4', 'tune2fs', 'docker-registry')) return;
+  t.timeout(180_000);
+  const registry = await startDockerRegistry(t);
+  const image = await pushImage(registry, 'team/app', 'v1', [randomBytes(5 * MIB), randomBytes(64)]);
+  const origin = await startFaultProxy(t, registry.url);
+  const disk = await mountFailingDisk(t, 600);
+  const member = await startAgent(t, { origin: origin.url });
+  t.true((await pullEverything(member.registry, 'team/app', 'v1')) > 0);
+  const agent = await startAgent(t, { origin: origin.url, data: join(disk.path, 'data'), bootstrap: bootstrapOf(member) });
+  await agent.waitForPeers(1);
+  disk.breakNow();
+  origin.inject({ kind: 'reset' });
+
+  const manifest = await getManifest(agent.registry, 'team/app', 'v1');
+  t.is(manifest.status, 200, manifest.bytes.toString('utf8', 0, 500));
+  for (const { digest, bytes } of [image.config, ...image.layers]) {
+    const whole = await getBlob(agent.registry, 'team/app', digest.toString());
+    t.is(whole.status, 200, whole.bytes.toString('utf8', 0, 500));
+    t.true(whole.bytes.equals(bytes));
+  }
+});
+
 test('what comes from members when the disk turns read-only reaches its client, and no member is blamed', async (t) => {
   if (!requireTool(t, 'root', 'mkfs.ext4', 'tune2fs', 'docker-registry')) return;
   t.timeout(180_000);

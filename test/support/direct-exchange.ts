@@ -52,6 +52,12 @@ export class DirectExchange implements BlobExchange {
     return this.#store.size(digest) !== undefined || this.members.has(digest.toString());
   }
 
+  async *readHeld(digest: Digest, { start, end }: { start: number; end: number }): AsyncGenerator<Uint8Array> {
+    const held = this.members.get(digest.toString());
+    if (held === undefined) throw new LayerswarmError('not-found', `no member gives ${digest.toString()}`);
+    yield await Promise.resolve(held.subarray(start, end));
+  }
+
   transfers(): readonly TransferStatus[] {
     return [...this.#fetches.values()].map((fetch) => fetch.progress());
   }

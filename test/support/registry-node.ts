@@ -122,6 +122,7 @@ function recordingCounters(): RecordingCounters {
     refused: (kind) => void counters.refusals.push(kind),
     staleTag: () => void counters.stale++,
     vouchedToClient: (bytes) => void (counters.vouchedBytes += bytes),
+    storeRefusal: () => undefined,
     storeRefused: ({ message }) => void counters.storeRefusals.push(message),
     manifestServed: () => 'pull-1',
     manifestFailed: () => undefined,

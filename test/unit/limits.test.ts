@@ -7,6 +7,7 @@ import { MAX_PARTITIONS } from '../../src/convert/partition/partition.ts';
 import { MAX_MANIFEST_BYTES } from '../../src/oci/manifest.ts';
 import { MAX_REDIRECTS } from '../../src/origin/redirect.ts';
 import { DEFAULT_CONNECTIONS } from '../../src/registry/http/endpoint.ts';
+import { MAX_HELD_BYTES, MAX_MEMORY_BYTES } from '../../src/registry/pull/held-blobs.ts';
 import { RESERVE_BYTES } from '../../src/store/store.ts';
 import { MAX_DATA_BYTES } from '../../src/swarm/lane/frame.ts';
 import { DEFAULT_CHANNEL_LIMITS } from '../../src/swarm/network/control-channel.ts';
@@ -32,7 +33,7 @@ interface Row {
 
 const rows = readFileSync(new URL('../../docs/limits.md', import.meta.url), 'utf8')
   .split('\n')
-  .filter((line) => line.startsWith('| ') && !line.startsWith('| what'))
+  .filter((line) => line.startsWith('| ') && !line.startsWith('| what |'))
   .map((line): Row => {
     const [, what, limit, setting, , name] = line.split('|').map((cell) => cell.trim());
     return {
@@ -92,5 +93,9 @@ test('numbers of the table are those of the code', (t) => {
   t.is(limitOf('redirects of a registry'), String(MAX_REDIRECTS));
   t.is(limitOf('the virtual size of a disk image'), `${DEFAULT_MAX_VIRTUAL_SIZE / 1024 ** 4} TiB`);
   t.regex(limitOf('partitions, logical volumes, segments of one'), new RegExp(`^${MAX_PARTITIONS},`));
+  t.is(
+    limitOf('what passes through, and is proven in memory before its first byte'),
+    `blobs of ${mib(MAX_HELD_BYTES)}, ${mib(MAX_MEMORY_BYTES)} of them`,
+  );
   t.regex(limitOf('connections of clients'), new RegExp(`^${DEFAULT_CONNECTIONS.toLocaleString('en')},`));
 });

@@ -12,7 +12,7 @@ export interface StoreRefusal {
 export class StoreHealth {
   readonly #store: Pick<Store, 'takes'>;
   readonly #log: Logger;
-  #refusal: (StoreRefusal & { readonly size: number }) | undefined;
+  #refusal: (StoreRefusal & { readonly size: number; readonly error: LayerswarmError }) | undefined;
 
   constructor(store: Pick<Store, 'takes'>, log: Logger) {
     this.#store = store;
@@ -31,8 +31,14 @@ export class StoreHealth {
     this.#refusal = {
       reason: error.message,
       isFull: error.code === 'disk-full',
+      error,
       size: Math.min(size, this.#refusal?.size ?? Number.POSITIVE_INFINITY),
     };
+  }
+
+  /** What a blob of `size` bytes would be refused with, as far as is known. */
+  refusalOf(size: number): LayerswarmError | undefined {
+    return this.#refusal !== undefined && size >= this.#refusal.size ? this.#refusal.error : undefined;
   }
 
   /** Looks whether what was refused would be taken now. */

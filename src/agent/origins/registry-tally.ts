@@ -58,6 +58,10 @@ export class RegistryTally implements RegistryCounters {
     this.#store.refused(error, size);
   }
 
+  storeRefusal(size: number): LayerswarmError | undefined {
+    return this.#store.refusalOf(size);
+  }
+
   vouchedToClient(bytes: number): void {
     this.#vouchedBytes += bytes;
   }

@@ -32,6 +32,7 @@ const NO_COUNTERS: RegistryCounters = {
   pullOf: () => undefined,
   blobFailed: noop,
   storeRefused: noop,
+  storeRefusal: () => undefined,
   vouchedToClient: noop,
   staleTag: noop,
 };

@@ -1,6 +1,7 @@
 import { BoundedMap } from '../../bounded-map.ts';
 import { errorCode } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
+import { linkedDescriptors, type AnyManifest } from '../../oci/manifest.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
 import type { ImageStore } from '../../store/images/image-store.ts';
 import type { Repository } from '../namespace.ts';
@@ -31,6 +32,7 @@ export class BlobAccess {
   readonly #options: BlobAccessOptions;
   readonly #decisions = new BoundedMap<string, { readonly at: number; readonly size: number }>(MAX_DECISIONS);
   readonly #sizes = new BoundedMap<string, number>(MAX_DECISIONS);
+  readonly #unkept = new BoundedMap<string, true>(MAX_DECISIONS);
   readonly #flights = new SingleFlight<number>();
 
   constructor(options: BlobAccessOptions) {
@@ -42,14 +44,19 @@ export class BlobAccess {
     this.#sizes.set(digest.toString(), size);
   }
 
+  /** Remembers what a verified manifest links that the store did not take. */
+  learnLinks(repository: Repository, manifest: AnyManifest): void {
+    for (const { digest } of linkedDescriptors(manifest).blobs) this.#unkept.set(keyOf(repository, digest), true);
+  }
+
   /** The blob's size in bytes where it is known here. @throws LayerswarmError `not-found`, `origin-…` */
   async check(repository: Repository, digest: Digest, signal: AbortSignal): Promise<number | undefined> {
     const { store, images, repositories, now, ttlMs } = this.#options;
-    if (images.isLinked(repository.full, digest)) {
+    const key = keyOf(repository, digest);
+    if (images.isLinked(repository.full, digest) || this.#unkept.has(key)) {
       await repositories.require(repository, (origin, aborted) => origin.blobSize(repository.name, digest, aborted), signal);
       return store.size(digest) ?? this.#sizes.get(digest.toString());
     }
-    const key = `${repository.full}@${digest.toString()}`;
     const decision = this.#decisions.get(key);
     if (decision !== undefined && Math.abs(now() - decision.at) < ttlMs) return decision.size;
     return this.#flights.run(key, () => this.#ask(repository, digest, key), signal);
@@ -70,4 +77,8 @@ export class BlobAccess {
       throw error;
     }
   }
+}
+
+function keyOf({ full }: Repository, digest: Digest): string {
+  return `${full}@${digest.toString()}`;
 }

@@ -89,7 +89,12 @@ export class ImageResolver {
       rules: options.tagRules ?? (() => ({ ttl: timing.tagTtl, staleFor: timing.tagMaxStale })),
       memoryTimeoutMs: timing.memoryTimeout,
     });
-    this.#manifests = new ManifestSource({ ...shared, headStartMs: timing.headStart, timeoutMs: timing.manifestTimeout });
+    this.#manifests = new ManifestSource({
+      ...shared,
+      onUnkept: (repository, manifest) => this.access.learnLinks(repository, manifest),
+      headStartMs: timing.headStart,
+      timeoutMs: timing.manifestTimeout,
+    });
     this.availability = new Availability(shared);
   }
 

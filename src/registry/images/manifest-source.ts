@@ -10,8 +10,8 @@ import {
 } from '../../oci/manifest.ts';
 import type { BlobStore } from '../../store/blob-store.ts';
 import type { ImageStore } from '../../store/images/image-store.ts';
-import { keepIfTaken } from '../../store/store-error.ts';
-import type { BlobExchange } from '../../swarm/swarm.ts';
+import { isStoreRefusal, keepIfTaken } from '../../store/store-error.ts';
+import type { BlobExchange, BlobFetch } from '../../swarm/swarm.ts';
 import type { Repository } from '../namespace.ts';
 import type { OriginCalls } from './origin-calls.ts';
 import type { RepositoryAccess } from './repository-access.ts';
@@ -25,6 +25,8 @@ export interface ManifestSourceOptions {
   readonly repositories: RepositoryAccess;
   /** Repositories that are never shared in the swarm. */
   readonly isExcluded: (repository: string) => boolean;
+  /** Told of a manifest that the store did not take. */
+  readonly onUnkept: (repository: Repository, manifest: AnyManifest) => void;
   /** Milliseconds that the members have before the origin is asked as well. */
   readonly headStartMs: number;
   /** Milliseconds after which the search for one manifest ends. */
@@ -83,7 +85,8 @@ export class ManifestSource {
       await this.#requireAccess(repository, digest, deadline);
       found = await this.#fromPeersAlone(repository, digest, deadline);
     }
-    await keepIfTaken(() => images.putManifest(repository.full, found.raw));
+    const refusal = await keepIfTaken(() => images.putManifest(repository.full, found.raw));
+    if (refusal !== undefined) this.#options.onUnkept(repository, found.manifest);
     return found;
   }
 
@@ -150,11 +153,15 @@ export class ManifestSource {
       const size = await abortable(fetch.size(), signal);
       if (size > MAX_MANIFEST_BYTES)
         throw new LayerswarmError('too-large', `${digest.toString()} has ${size} bytes; a manifest has at most ${MAX_MANIFEST_BYTES}`);
-      await abortable(fetch.done(), signal);
-      return rawManifest(await this.#readWhole(digest), { expected: digest });
+      const isKept = await abortable(whetherKept(fetch), signal);
+      return rawManifest(isKept ? await this.#readWhole(digest) : await this.#readHeld(digest, size, signal), { expected: digest });
     } finally {
       fetch.release();
     }
+  }
+
+  async #readHeld(digest: Digest, size: number, signal: AbortSignal): Promise<Buffer> {
+    return Buffer.concat(await Array.fromAsync(this.#options.exchange.readHeld(digest, { start: 0, end: size }, signal)));
   }
 
   async #readWhole(digest: Digest): Promise<Buffer> {
@@ -164,6 +171,17 @@ export class ManifestSource {
     } finally {
       await reader.close();
     }
+  }
+}
+
+/** False where the store takes nothing. @throws what else the fetch fails with */
+async function whetherKept(fetch: BlobFetch): Promise<boolean> {
+  try {
+    await fetch.done();
+    return true;
+  } catch (error) {
+    if (isStoreRefusal(error)) return false;
+    throw error;
   }
 }
 

@@ -1,14 +1,15 @@
 import { errorCode, LayerswarmError } from '../../errors.ts';
 import { Digest } from '../../oci/digest.ts';
 import type { BlobReader } from '../../store/blob-store.ts';
-import type { RegistryRequest, RegistryResponse } from '../http/message.ts';
+import type { RegistryRequest, RegistryResponse, StreamedBody } from '../http/message.ts';
+import type { ByteRange } from '../http/range.ts';
 import type { Parameters } from '../http/router.ts';
 import { abortable } from '../images/single-flight.ts';
 import { blobHeaders, blobResponse, partOf } from './blob-response.ts';
-import { untilCertain } from './first-byte.ts';
+import { after, resumed, untilCertain } from './first-byte.ts';
 import { isInside, lazyBlob } from './lazy-blob.ts';
 import { isMendable, mended, notePassing, storedBytes, telling } from './mended-bytes.ts';
-import { passThrough } from './pass-through.ts';
+import { passedOn, passThrough } from './pass-through.ts';
 import { HEADERS_MARGIN_MS, isPullFailure, PULL_HEADER, type PullContext } from './pull-context.ts';
 import type { ServedBlob, WantedBlob } from './wanted-blob.ts';
 
@@ -62,6 +63,8 @@ async function fetchBlob(context: PullContext, wanted: WantedBlob, known: number
   } = wanted;
   // a 503 sends containerd to its next host, a cut body back here
   await resolver.availability.requireBlob(repository.name, digest, request.signal);
+  const refusal = known === undefined ? undefined : context.observer.storeRefusal(known);
+  if (refusal !== undefined) return passedBlob(context, wanted, known!, refusal);
   const fetch = exchange.fetch({
     digest,
     repository: repository.name,
@@ -98,35 +101,30 @@ async function fetchBlob(context: PullContext, wanted: WantedBlob, known: number
   }
 }
 
-/** What the store cannot take, or the exchange cannot put together, goes by both. @throws the `refusal` where the registry cannot give it either */
-async function passedBlob(
-  context: PullContext,
-  { upstream, request, repository, digest }: WantedBlob,
-  size: number,
-  refusal: LayerswarmError,
-): Promise<ServedBlob> {
-  const plain = notePassing(context, refusal, size);
-  const origin = upstream.origin();
-  if (origin === undefined) throw refusal;
+/** What the store cannot take, or the exchange cannot put together, goes by both. @throws the `refusal` where nobody can give it that way either */
+async function passedBlob(context: PullContext, wanted: WantedBlob, size: number, refusal: LayerswarmError): Promise<ServedBlob> {
+  const { request, digest, headersDue, failed } = wanted;
+  const blob = passedOn(wanted, size, notePassing(context, refusal, size));
+  if (blob.origin === undefined && blob.plain === true) throw refusal;
   const ended = new AbortController();
-  let stream: AsyncIterable<Uint8Array> | undefined;
-  const response = blobResponse(
-    request,
-    digest,
-    size,
-    (range) => ({ length: range.end - range.start, bytes: () => stream! }),
-    () => ended.abort(),
-  );
-  const { start, end } = partOf(request, digest, size) ?? { start: 0, end: size };
+  const stream = passThrough(blob, context.held, partOf(request, digest, size) ?? { start: 0, end: size }, ended.signal);
+  const end = async (): Promise<void> => {
+    ended.abort();
+    await stream.return();
+  };
   try {
-    stream = await abortable(
-      passThrough({ origin, repository: repository.name, digest, size, plain }, { start, end }, ended.signal),
-      request.signal,
-    );
+    const first = stream.next();
+    first.catch(() => undefined); // whoever reads it is told
+    await abortable(Promise.race([first, after(headersDue - performance.now())]), request.signal);
+    const body = ({ start, end }: ByteRange): StreamedBody => ({
+      length: end - start,
+      bytes: () => telling(resumed(first, stream), failed),
+    });
+    const response = blobResponse(request, digest, size, body, end);
     return { size, source: 'origin', response };
   } catch (error) {
-    ended.abort();
-    throw new LayerswarmError(refusal.code, `${refusal.message}; nor does ${origin.url} give it: ${(error as Error).message}`, {
+    end().catch(() => undefined);
+    throw new LayerswarmError(refusal.code, `${refusal.message}; nor can it be passed through: ${(error as Error).message}`, {
       cause: error,
     });
   }

@@ -3,7 +3,7 @@ import { isStoreRefusal } from '../../store/store-error.ts';
 import type { Repository } from '../namespace.ts';
 import type { Upstream } from '../upstream.ts';
 import { untilCertain } from './first-byte.ts';
-import { passThrough } from './pass-through.ts';
+import { passedOn, passThrough } from './pass-through.ts';
 import type { PullContext } from './pull-context.ts';
 
 /** Configurations are smaller; an artifact may call anything its configuration. */
@@ -33,10 +33,9 @@ export async function bringFirstBlob(
   try {
     await untilCertain(fetch, patienceMs, signal);
   } catch (error) {
-    const origin = upstream.origin();
-    if (!isStoreRefusal(error) || origin === undefined) throw error;
+    if (!isStoreRefusal(error)) throw error;
     context.observer.storeRefused(error, size);
-    const whole = await passThrough({ origin, repository: repository.name, digest, size }, { start: 0, end: size }, signal);
+    const whole = passThrough(passedOn({ upstream, repository, digest }, size), context.held, { start: 0, end: size }, signal);
     for await (const chunk of whole) void chunk; // read for its digest alone
   } finally {
     fetch.release();

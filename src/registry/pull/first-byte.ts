@@ -25,8 +25,19 @@ export async function untilCertain(fetch: BlobFetch, patienceMs: number, signal:
   }
 }
 
-async function after(ms: number): Promise<false> {
+export async function after(ms: number): Promise<false> {
   return await new Promise((resolve) => {
     setTimeout(() => resolve(false), ms);
   });
+}
+
+/** What comes from `rest` when its first is asked for already. */
+export async function* resumed(
+  first: Promise<IteratorResult<Uint8Array, void>>,
+  rest: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const { done, value } = await first;
+  if (done === true) return;
+  yield value;
+  yield* rest;
 }

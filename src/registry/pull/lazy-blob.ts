@@ -3,6 +3,7 @@ import type { RegistryRequest } from '../http/message.ts';
 import type { ByteRange } from '../http/range.ts';
 import { abortable } from '../images/single-flight.ts';
 import { blobResponse } from './blob-response.ts';
+import { resumed } from './first-byte.ts';
 import { lazyRange } from './lazy-range.ts';
 import type { PullContext } from './pull-context.ts';
 import type { ServedBlob, WantedBlob } from './wanted-blob.ts';
@@ -18,8 +19,9 @@ export async function lazyBlob(
   const ended = new AbortController();
   const blob = { origin: upstream.origin(), repository: repository.name, digest, size };
   const stream = lazyRange(fetch, blob, range, (bytes) => context.observer.vouchedToClient(bytes), ended.signal);
-  const first = await abortable(stream.next(), request.signal).catch(() => undefined);
-  if (first === undefined || first.done === true) {
+  const first = stream.next();
+  const step = await abortable(first, request.signal).catch(() => undefined);
+  if (step === undefined || step.done === true) {
     ended.abort();
     return undefined;
   }
@@ -31,7 +33,7 @@ export async function lazyBlob(
     request,
     digest,
     size,
-    ({ start, end }) => ({ length: end - start, bytes: () => prepended(first.value, stream) }),
+    ({ start, end }) => ({ length: end - start, bytes: () => resumed(first, stream) }),
     () => ended.abort(),
   );
   return { size, source: 'swarm', response };
@@ -40,9 +42,4 @@ export async function lazyBlob(
 /** Both ends are given, and are not those of the blob: who goes on after a cut names the first alone, and wants all that is left. */
 export function isInside({ headers }: RegistryRequest, { start, end }: ByteRange, size: number): boolean {
   return end - start < size && !/-\s*$/.test(headers.range ?? '');
-}
-
-async function* prepended(first: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield first;
-  yield* rest;
 }

@@ -5,10 +5,7 @@ import type { PassThroughBlob } from './pass-through.ts';
 /** Bytes read past the fetch before what has come meanwhile is looked at again. */
 const STRIDE = 4 * 1024 * 1024;
 
-export interface LazyBlob extends Omit<PassThroughBlob, 'origin'> {
-  /** Undefined where no registry can be asked. */
-  readonly origin: PassThroughBlob['origin'] | undefined;
-}
+export type LazyBlob = Pick<PassThroughBlob, 'origin' | 'repository' | 'digest' | 'size'>;
 
 /**
  * A part of a blob that is not here, for clients that check parts by themselves (stargz-snapshotter, SOCI, nydus, containerd's

@@ -3,7 +3,7 @@ import type { BlobReader } from '../../store/blob-store.ts';
 import { isStoreRefusal } from '../../store/store-error.ts';
 import type { BlobFetch } from '../../swarm/swarm.ts';
 import type { ByteRange } from '../http/range.ts';
-import { passThrough } from './pass-through.ts';
+import { passedOn, passThrough } from './pass-through.ts';
 import type { PullContext } from './pull-context.ts';
 import type { WantedBlob } from './wanted-blob.ts';
 
@@ -41,7 +41,7 @@ export async function* storedBytes(
 /** The bytes of a fetch; what it turns out not to bring goes on past it. */
 export async function* mended(
   context: PullContext,
-  { upstream, repository, digest }: WantedBlob,
+  wanted: WantedBlob,
   fetch: BlobFetch,
   { start, end }: ByteRange,
   signal: AbortSignal,
@@ -53,11 +53,11 @@ export async function* mended(
       position += chunk.length;
     }
   } catch (error) {
-    const origin = upstream.origin();
-    if (!isMendable(error) || origin === undefined) throw error;
+    if (!isMendable(error)) throw error;
     const size = await fetch.size();
-    const plain = notePassing(context, error, size);
-    yield* await passThrough({ origin, repository: repository.name, digest, size, plain }, { start: position, end }, signal);
+    const blob = passedOn(wanted, size, notePassing(context, error, size));
+    if (blob.origin === undefined && blob.plain === true) throw error;
+    yield* passThrough(blob, context.held, { start: position, end }, signal);
   }
 }
 

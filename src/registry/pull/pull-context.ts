@@ -6,6 +6,7 @@ import type { ClientName } from '../client-name.ts';
 import { OciError } from '../http-error.ts';
 import type { Namespaces, Repository } from '../namespace.ts';
 import type { Upstream } from '../upstream.ts';
+import type { HeldBlobs } from './held-blobs.ts';
 
 /** Of the time that headers may take, what is left over where a source is waited for. */
 export const HEADERS_MARGIN_MS = 500;
@@ -16,6 +17,8 @@ export interface PullContext {
   readonly upstreamOf: (repository: Repository) => Upstream;
   readonly store: BlobStore;
   readonly images: ImageStore;
+  /** What passes through. */
+  readonly held: HeldBlobs;
   readonly observer: PullObserver & StoreObserver & LazyObserver;
   /** Parts of blobs that are not here are given before everything in front of them is proven. */
   readonly lazyRanges: boolean;
@@ -50,6 +53,8 @@ export interface LazyObserver {
 export interface StoreObserver {
   /** The store could not take a blob of `size` bytes. */
   storeRefused(error: LayerswarmError, size: number): void;
+  /** What it would refuse such a blob with, as far as is known. */
+  storeRefusal(size: number): LayerswarmError | undefined;
 }
 
 /** Whether an error tells of a pull that failed: clients ask for much that is not there, and leave when they like. */

@@ -23,6 +23,24 @@ export async function someoneHas(network: Asking, blob: Digest, signal: AbortSig
   );
 }
 
+/** Connected members that hold the blob whole, as they answer. */
+export async function* wholeHolders(network: Asking, blob: Digest, signal: AbortSignal): AsyncGenerator<string> {
+  const asked = new Map(
+    network.peers().map(({ peerId }) => {
+      const isHolder = findAt(network, peerId, blob, { inline: false }, signal).then(
+        ({ state }) => state === 'complete',
+        () => false,
+      );
+      return [peerId, isHolder.then((holds) => ({ peerId, holds }))];
+    }),
+  );
+  while (asked.size > 0) {
+    const { peerId, holds } = await Promise.race(asked.values());
+    asked.delete(peerId);
+    if (holds) yield peerId;
+  }
+}
+
 /** Larger ones are for a crowd; one of so many bytes is read whole from one holder, unless nothing comes for a while, or it takes too long. */
 export const MAX_WHOLE_BYTES = 1 << 20;
 const WHOLE_SILENCE_MS = 150;

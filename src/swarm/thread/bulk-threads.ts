@@ -1,6 +1,6 @@
 import { LayerswarmError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
-import { someoneHas } from '../exchange/lookup.ts';
+import { someoneHas, wholeHolders } from '../exchange/lookup.ts';
 import type { SlowPeer } from '../exchange/peer-rates.ts';
 import { addUses, type LaneUse } from '../lane/lane-use.ts';
 import type { ByteRange } from '../lane/lane.ts';
@@ -111,6 +111,24 @@ export class BulkThreads implements BlobExchange {
 
   async findable(digest: Digest, signal: AbortSignal): Promise<boolean> {
     return this.#options.blobs.size(digest) !== undefined || (await someoneHas(this.#options.network, digest, signal));
+  }
+
+  async *readHeld(digest: Digest, { start, end }: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    let at = start;
+    let cause: unknown;
+    for await (const peerId of wholeHolders(this.#options.network, digest, signal)) {
+      try {
+        for await (const bytes of this.readMember(peerId, digest, { start: at, end }, signal)) {
+          yield bytes;
+          at += bytes.length;
+        }
+        return;
+      } catch (error) {
+        if (signal.aborted) throw error;
+        cause = error;
+      }
+    }
+    throw new LayerswarmError('not-found', `no member gives ${digest.toString()}`, { cause });
   }
 
   /** Those under way, then those that ended. */

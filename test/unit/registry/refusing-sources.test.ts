@@ -1,6 +1,7 @@
 import test, { type ExecutionContext } from 'ava';
 import { randomBytes } from 'node:crypto';
 import { LayerswarmError } from '../../../src/errors.ts';
+import { MAX_HELD_BYTES } from '../../../src/registry/pull/held-blobs.ts';
 import type { BlobStore } from '../../../src/store/blob-store.ts';
 import type { Fault, SeenRequest } from '../../support/fault-proxy.ts';
 import { type RawAnswer, type RawRequest, send } from '../../support/raw-http.ts';
@@ -115,17 +116,52 @@ test('with the disk full and an origin that gives no blob, its client goes on to
   faults.inject({ kind: 'status', status: 403 }, { match: isBlobRead });
   const answer = await get(layerPath);
   t.is(answer.status, 503);
-  t.regex(answer.body.toString(), /the disk is full; nor does .* give it/);
+  t.regex(answer.body.toString(), /the disk is full; nor can it be passed through: .* 403/);
   t.is((await get('manifests/v1')).status, 404);
 });
 
-test('what passes through with wrong bytes is cut before its last byte', async (t) => {
+test('of wrong bytes a client gets none where they are few, and never the last one', async (t) => {
   const fixture = await start(t, { wrapStore: (store) => fullDisk(store) });
   if (fixture === undefined) return;
-  const { faults, get, node, layerPath } = fixture;
+  const { faults, get, node, layerPath, registry } = fixture;
+  const large = await pushImage(registry, REPOSITORY, 'large', [Buffer.alloc(MAX_HELD_BYTES + 1, 1)]);
   await get('manifests/v1');
-  faults.inject({ kind: 'corrupt', at: 200_000 }, { match: ({ url }) => url.includes(layerPath) });
-  await t.throwsAsync(get(layerPath));
-  await t.throwsAsync(get(layerPath, { headers: { range: 'bytes=0-99' } }), undefined, 'a part is proven by the whole');
-  t.deepEqual(node.counters.cuts, ['no-progress', 'no-progress']);
+  await get('manifests/large');
+  faults.inject({ kind: 'corrupt', at: 200_000 }, { match: isBlobRead });
+  for (const headers of [{}, { range: 'bytes=0-99' }]) {
+    const answer = await get(layerPath, { headers });
+    t.is(answer.status, 503, 'a part is proven by the whole');
+    t.regex(answer.body.toString(), /sent other bytes than those of sha256/);
+  }
+  t.deepEqual(node.counters.cuts, []);
+  await t.throwsAsync(get(`blobs/${large.layers[0]!.digest.toString()}`));
+  t.deepEqual(node.counters.cuts, ['no-progress']);
+});
+
+test('what passes through to many clients at once is read once, and again only for who comes much later', async (t) => {
+  const fixture = await start(t, { wrapStore: (store) => fullDisk(store) });
+  if (fixture === undefined) return;
+  const { get, node, layerPath, faults } = fixture;
+  await get('manifests/v1');
+  node.counters.storeRefusal = () => new LayerswarmError('disk-full', 'the disk is full');
+  const before = faults.requests.filter(isBlobRead).length;
+  const answers = await Promise.all(Array.from({ length: 20 }, () => get(layerPath)));
+  t.true(answers.every(({ body }) => layer.equals(body)));
+  t.deepEqual((await get(layerPath, { headers: { range: 'bytes=10-19' } })).body, layer.subarray(10, 20));
+  t.is(faults.requests.filter(isBlobRead).length - before, 1);
+});
+
+test('with the origin away and a disk that takes nothing, what members hold passes through', async (t) => {
+  const fixture = await start(t, { wrapStore: (store) => fullDisk(store) });
+  if (fixture === undefined) return;
+  const { faults, get, node, image, layerPath, registry } = fixture;
+  const other = await pushImage(registry, REPOSITORY, 'other', [randomBytes(1000)]);
+  for (const tag of ['v1', 'other']) t.is((await get(`manifests/${tag}`)).status, 200);
+  faults.inject({ kind: 'reset' });
+  node.clock.now += 60_000;
+  node.exchange.members.set(image.layers[0]!.digest.toString(), layer);
+  node.exchange.members.set(other.layers[0]!.digest.toString(), randomBytes(1000));
+  t.deepEqual((await get(layerPath)).body, layer);
+  t.deepEqual((await get(layerPath, { headers: { range: 'bytes=5-200000' } })).body, layer.subarray(5, 200_001));
+  t.is((await get(`blobs/${other.layers[0]!.digest.toString()}`)).status, 503, 'a member gives other bytes');
 });

@@ -53,6 +53,9 @@ async function join(
           throw new Error('pinning fetches nothing');
         },
         findable: async () => false,
+        readHeld: () => {
+          throw new Error('pinning reads nothing');
+        },
         transfers: () => [],
       },
     }),

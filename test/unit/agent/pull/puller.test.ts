@@ -82,6 +82,9 @@ function puller(w: World, isExcluded = (): boolean => false): Puller {
       };
     },
     findable: async () => true,
+    readHeld: () => {
+      throw new Error('what is pulled is kept');
+    },
     transfers: () => [],
   };
   return new Puller({
