@@ -96,8 +96,11 @@ export class FileBlobReader implements BlobReader {
   async #read(bytes: Uint8Array, position: number): Promise<void> {
     this.#begin();
     try {
-      if (this.#guard !== undefined) await this.#compare(position + bytes.length);
-      await readFully(this.#file.fd, bytes, position);
+      do {
+        await this.#compare(position + bytes.length);
+        await readFully(this.#file.fd, bytes, position);
+        // What changed meanwhile may have been read already.
+      } while (this.#guard !== undefined && identityOf(this.#file.fd) !== this.#known);
     } catch (error) {
       if (this.#guard === undefined || !isLost(error)) throw storeError(error, `read ${this.path}`);
       await this.#guard.lost();
