@@ -53,6 +53,7 @@ import { JobBoard } from './swarm-view/job-board.ts';
 import { makeSwarmView } from './swarm-view/swarm-view.ts';
 import { TagHints } from './origins/tag-hints.ts';
 import { stopAll } from './stop-all.ts';
+import { StopSteps } from './stop-steps.ts';
 import { loadSwarmKeys } from './swarm-keys.ts';
 import { keepWatchdogQuiet, notifySystemd } from './systemd.ts';
 
@@ -61,6 +62,8 @@ export interface Agent {
   readonly file: AgentFile;
   /** Stops everything, what was started last first. */
   stop(): Promise<void>;
+  /** What is being stopped, and what was before it, with the time that it took. */
+  stopping(): string;
 }
 
 /**
@@ -69,6 +72,7 @@ export interface Agent {
  */
 export async function startAgent(config: AgentConfig, plainLog: Logger, strayErrors: () => number = () => 0): Promise<Agent> {
   await using parts = new AsyncDisposableStack();
+  const steps = new StopSteps();
   const uid = process.getuid?.() ?? 0;
   let label: OriginLabel | undefined = undefined;
   const log = rewritten(plainLog, (text) => label?.shown(text) ?? text);
@@ -104,12 +108,12 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
     agent: `layerswarm/${version}`,
     onWarning: (line) => log.for('network').warn(line),
   });
-  parts.defer(() => network.stop());
+  parts.defer(steps.named('the network', () => network.stop()));
   const peers = parts.use(new PeerNames(network));
 
   // The origin: this node itself, the one that is configured, or the one that members name
   const clients = new OriginClients(config, network, bandwidth, (...args) => exchange.readMember(...args));
-  parts.defer(() => clients.close());
+  parts.defer(steps.named('clients of the origin', () => clients.close()));
   // of the origin's repositories, by their name there
   const isExcluded = (repository: string): boolean => excluded.has(`${registryName() ?? ''}/${repository}`);
   const { embedded, configured, directory } = await knownOrigin(config, { network, store, clients }, log.for('origin'));
@@ -119,7 +123,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   /** Registries that the origin answers for, what it is called itself among them. */
   const aliases = (): readonly string[] => [...(label.registry === undefined ? [] : [label.registry]), ...rules.aliases];
   const origins = new CurrentOrigin({ directory, configured, open: ({ url }) => openOrigin(url, rules, clients), log: log.for('origin') });
-  parts.defer(() => origins.close());
+  parts.defer(steps.named('the origin', () => origins.close()));
   const origin = (): Origin | undefined => origins.get();
   const registryName = (): string | undefined => (origin() === undefined ? undefined : registryNameOf(origin()!.url));
   const repositoryPrefix = (): string => (origin() === undefined ? '' : repositoryPrefixOf(origin()!.url));
@@ -157,14 +161,14 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
         });
     },
   });
-  parts.defer(() => exchange.close());
+  parts.defer(steps.named('blobs', () => exchange.close()));
 
   const mirrors = new MirrorSet(
     (upstream) => mirroredRegistry(upstream, { open: (opened) => clients.mirror(opened), tags, excluded }),
     (error) => log.for('origin').warn('the client of a former mirror did not close', { reason: String(error) }),
   );
   mirrors.set(rules.upstreams);
-  parts.defer(() => mirrors.close());
+  parts.defer(steps.named('mirrors', () => mirrors.close()));
   const charter =
     config.charterKey === undefined
       ? undefined
@@ -182,11 +186,11 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
             if (isOtherCa && origins.get() === before) origins.reopen();
           },
         });
-  parts.defer(() => charter?.close());
+  parts.defer(steps.named('the charter', () => charter?.close()));
 
   // What people and monitoring see
   const receipts = await ReceiptBook.open({ data: config.data, onWarning: (line) => log.for('pull').warn(line) });
-  parts.defer(() => receipts.close());
+  parts.defer(steps.named('receipts', () => receipts.close()));
   const recorder = new PullRecorder({ book: receipts, peers, onPull: (receipt) => metrics.pulled(receipt), log: log.for('pull') });
   const clientPulls = parts.use(
     new ClientPulls({ images: store.images, store: store.blobs, exchange, keep: recorder.keep, now: Date.now }),
@@ -379,9 +383,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   });
   const opened: { stop(): Promise<void> }[] = [];
   // Together: the time that each gives to requests in flight would add up.
-  parts.defer(async () => {
-    await Promise.all(opened.map((endpoint) => endpoint.stop()));
-  });
+  parts.defer(steps.named('endpoints', () => Promise.all(opened.map((endpoint) => endpoint.stop()))));
   for (const endpoint of [registry, push, status, control]) {
     if (endpoint === undefined) continue;
     await endpoint.start();
@@ -424,7 +426,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   });
 
   const running = parts.move();
-  return { file, stop: () => stopAll(running, log) };
+  return { file, stop: () => stopAll(running, log), stopping: () => steps.toString() };
 }
 
 /** Decisions of transfers, a line each, with the names of the nodes that they are about. */

@@ -96,6 +96,8 @@ export async function doStep(world: World, plan: Plan, step: Exclude<Step, StepO
     }
     case 'flip': {
       const node = nodes[step.node]!;
+      // A file of a disk that takes nothing cannot be changed by this program either.
+      if (node.diskFailed) return;
       node.wasFlipped = true;
       flip(node, step);
       return;

@@ -41,7 +41,7 @@ export const define: DefineCommand = (command, context) => {
 
       log.info('stopping');
       const cut = setTimeout(() => {
-        log.error('something did not stop in time and is cut off');
+        log.error(`not everything stopped in time, and is cut off: ${agent.stopping()}`);
         process.exit(1);
       }, STOP_LIMIT_MS);
       await agent.stop();
