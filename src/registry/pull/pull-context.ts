@@ -26,7 +26,7 @@ export interface PullContext {
   readonly deadlineMs: number;
 }
 
-/** `store`: the whole blob was here already. `swarm`: it is being fetched. `origin`: passed through, since the store cannot take it. */
+/** `store`: the whole blob was here already. `swarm`: it is being fetched. `origin`: passed through, since the store cannot take it, whoever gave it. */
 export type BlobServedFrom = 'store' | 'swarm' | 'origin';
 
 /** The answer's header that names the pull which the request is part of, as its receipt does. */
