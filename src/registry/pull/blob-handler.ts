@@ -63,7 +63,8 @@ async function fetchBlob(context: PullContext, wanted: WantedBlob, known: number
   } = wanted;
   // a 503 sends containerd to its next host, a cut body back here
   await resolver.availability.requireBlob(repository.name, digest, request.signal);
-  const refusal = known === undefined ? undefined : context.observer.storeRefusal(known);
+  // A part that is given at once needs no store; what passes through is read from its beginning.
+  const refusal = known === undefined || context.lazyRanges ? undefined : context.observer.storeRefusal(known);
   if (refusal !== undefined) return passedBlob(context, wanted, known!, refusal);
   const fetch = exchange.fetch({
     digest,

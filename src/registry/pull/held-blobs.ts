@@ -31,7 +31,8 @@ export class HeldBlobs {
     source: string,
     read: () => AsyncIterable<Uint8Array>,
   ): Promise<Buffer> | undefined {
-    const key = `${source} ${blob.digest.toString()}`;
+    // What one image says of the size is not to fail who was told another.
+    const key = `${source} ${blob.digest.toString()} ${blob.size}`;
     let held = this.#held.get(key);
     if (held === undefined) {
       if (!this.#makeRoom(blob.size)) return undefined;

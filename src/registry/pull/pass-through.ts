@@ -35,7 +35,7 @@ export function passedOn(
 /**
  * A part of a blob to one client, without a copy in the store: for what that cannot take, or the exchange cannot put together. It comes from its
  * registry, and while that is away from members that hold it whole. What is small is proven in memory before its first byte is given. Of
- * what is large all is read and hashed, whatever part is wanted, and the last byte of the part is held back until the digest is proven: a
+ * what is large, or finds no room there, all is read and hashed, whatever part is wanted, and the last byte of the part is held back until the digest is proven: a
  * client never has all of wrong content.
  * @throws `digest-mismatch`, `size-mismatch`; what the origin throws; `not-found` or `unavailable` where there is none, and no member gives it
  */
