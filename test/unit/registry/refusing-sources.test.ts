@@ -1,7 +1,8 @@
 import test, { type ExecutionContext } from 'ava';
 import { randomBytes } from 'node:crypto';
 import { LayerswarmError } from '../../../src/errors.ts';
-import { MAX_HELD_BYTES } from '../../../src/registry/pull/held-blobs.ts';
+import { Digest } from '../../../src/oci/digest.ts';
+import { HeldBlobs, MAX_HELD_BYTES } from '../../../src/registry/pull/held-blobs.ts';
 import type { BlobStore } from '../../../src/store/blob-store.ts';
 import type { Fault, SeenRequest } from '../../support/fault-proxy.ts';
 import { type RawAnswer, type RawRequest, send } from '../../support/raw-http.ts';
@@ -164,4 +165,25 @@ test('with the origin away and a disk that takes nothing, what members hold pass
   t.deepEqual((await get(layerPath)).body, layer);
   t.deepEqual((await get(layerPath, { headers: { range: 'bytes=5-200000' } })).body, layer.subarray(5, 200_001));
   t.is((await get(`blobs/${other.layers[0]!.digest.toString()}`)).status, 503, 'a member gives other bytes');
+});
+
+test('where the store is known to refuse, a lazy part is read without the rest of its blob', async (t) => {
+  const fixture = await start(t, { wrapStore: (store) => fullDisk(store), lazyRanges: true });
+  if (fixture === undefined) return;
+  const { get, node, layerPath } = fixture;
+  await get('manifests/v1');
+  node.counters.storeRefusal = () => new LayerswarmError('disk-full', 'the disk is full');
+  t.deepEqual((await get(layerPath, { headers: { range: 'bytes=100-199' } })).body, layer.subarray(100, 200));
+  t.is(node.counters.vouchedBytes, 100);
+});
+
+test('who is told a wrong size of a blob fails nobody else', async (t) => {
+  const held = new HeldBlobs();
+  const digest = Digest.of(layer);
+  const read = async function* (): AsyncGenerator<Uint8Array> {
+    yield await Promise.resolve(layer);
+  };
+  const [wrong, right] = [layer.length - 1, layer.length].map((size) => held.get({ digest, size }, 'the registry', read)!);
+  await t.throwsAsync(wrong!, { code: 'size-mismatch' });
+  t.deepEqual(await right, layer);
 });
