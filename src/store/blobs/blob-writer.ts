@@ -67,6 +67,10 @@ async function writeFile(source: AsyncIterable<Uint8Array>, path: string, option
     }
     await file.sync();
     return { path, digest, checkpoints: { size, checkpointLength: hash.checkpointLength, digests: hash.digests } };
+  } catch (error) {
+    // a program that is being started holds a copy of every open file for a moment, and with it the room that removing gives back
+    await file.truncate(0).catch(() => undefined);
+    throw error;
   } finally {
     await file.close();
   }

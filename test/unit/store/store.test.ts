@@ -1,6 +1,18 @@
 import { createHash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
@@ -344,7 +356,15 @@ test('a full disk is disk-full, early where the size is known, and loses nothing
     await store.blobs.write(chunks(kept.bytes), { origin: true });
     await t.throwsAsync(store.blobs.openPartial(sample(1).digest, 10_000_000, 65_536), { code: 'disk-full' });
     await t.throwsAsync(store.blobs.write(chunks(Buffer.alloc(10_000_000)), { expectedSize: 10_000_000 }), { code: 'disk-full' });
-    await t.throwsAsync(store.blobs.write(chunks(Buffer.alloc(10_000_000))), { code: 'disk-full' });
+    // as a program does that another thread starts meanwhile: it has copies of all open files until it is under way
+    const copies: number[] = [];
+    const held = async function* (): AsyncGenerator<Uint8Array> {
+      copies.push(...readdirSync(join(folder, 'tmp')).map((name) => openSync(join(folder, 'tmp', name), 'r')));
+      yield* chunks(Buffer.alloc(10_000_000));
+    };
+    t.teardown(() => copies.forEach((copy) => closeSync(copy)));
+    await t.throwsAsync(store.blobs.write(held()), { code: 'disk-full' });
+    t.is(copies.length, 1);
     t.deepEqual(readdirSync(join(folder, 'tmp')), []);
 
     const { bytes, digest } = sample(4_000_000);
