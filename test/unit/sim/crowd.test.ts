@@ -65,6 +65,20 @@ test('who comes while one host reads all of a blob by itself takes it from there
   t.true(originCopies <= 1.01, `${originCopies} copies from the origin`);
 });
 
+for (const count of [8, 16, 32]) {
+  test(`who comes first, and is alone for a moment, leaves the others their part of the reading: ${count} hosts on slow lines`, (t) => {
+    const scenario = {
+      size: 2 * SIZE,
+      hosts: hosts(count, 2).map((host, i) => ({ ...host, arriveMs: (i * 3000) / count })),
+      originUp: 2 * MBIT,
+    };
+    const { originCopies, seconds } = simulateCrowd(scenario);
+    const last = Math.max(...seconds.map((time) => time ?? Infinity)) / fluidBound(scenario);
+    t.true(last <= 1.2, `the last host took ${last.toFixed(2)} times the bound`);
+    t.true(originCopies <= 1.02, `${originCopies} copies from the origin`);
+  });
+}
+
 test('a crowd that comes when a few have the blob is as quick as one that reads it from the origin, and reads nothing there', (t) => {
   const first = 4;
   const scenario = { size: SIZE, hosts: hosts(16).map((host, i) => (i < first ? host : { ...host, arriveMs: 5000 })), originUp: 64 * MBIT };

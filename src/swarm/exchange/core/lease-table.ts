@@ -39,7 +39,8 @@ interface Lease {
   progressAt: number;
 }
 
-const RATE_WINDOW_MS = 500;
+/** After this long there is a rate for the first time. */
+const FIRST_RATE_MS = 500;
 
 export interface LeaseLimits {
   /**
@@ -98,7 +99,7 @@ export class LeaseTable {
   readonly #crowd: CrowdBook;
   readonly #leases = new Map<number, Lease>();
   /** Of pieces under leases. */
-  readonly #rate = new ArrivalRate(RATE_WINDOW_MS);
+  readonly #rate: ArrivalRate;
   /** Pieces that came under leases. */
   #read = 0;
   /** Leases that cover each piece: kept up to date, since a crowd asks often. */
@@ -119,6 +120,8 @@ export class LeaseTable {
   constructor(layout: PieceLayout, now: number, { crowd = [], limits = LEASE_LIMITS }: LeaseTableOptions = {}) {
     this.layout = layout;
     this.#limits = limits;
+    // Pieces of leases that were given together come together: a rate within such a burst says nothing of the origin's line.
+    this.#rate = new ArrivalRate({ windowMs: limits.pieceMs, firstWindowMs: FIRST_RATE_MS, since: now });
     this.#createdAt = now;
     this.touchedAt = now;
     this.#crowd = new CrowdBook(layout.pieceCount);

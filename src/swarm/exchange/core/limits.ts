@@ -30,6 +30,8 @@ export interface DownloadLimits {
   readonly runMs: number;
   /** Extents that a node reads at once when nobody else fetches the blob. */
   readonly readsAlone: number;
+  /** Each as large as comes in about this time: others may come at any moment, and are to read their part. */
+  readonly aloneMs: number;
   /** The next lease is asked for when what is left of the current ones is read in less than this. */
   readonly readAheadMs: number;
   /** An extent is as large as what leases bring in about this time, with the waits between them. */
@@ -68,6 +70,7 @@ export const DOWNLOAD_LIMITS: DownloadLimits = {
   minRunPieces: 4,
   runMs: 200,
   readsAlone: 4,
+  aloneMs: 2000,
   readAheadMs: 200,
   extentMs: 500,
   firstExtentPieces: 4,

@@ -86,14 +86,19 @@ export class ReadPlan {
   /** How many pieces to ask a lease for, 0 for none now. `alone`: nobody else fetches the blob. */
   wanted(alone: boolean, now: number): number {
     const most = Math.max(1, Math.floor(this.#limits.maxExtentBytes / this.#table.layout.pieceLength));
-    if (alone) return this.reads.size < this.#limits.readsAlone ? most : 0;
+    if (alone) return this.reads.size < this.#limits.readsAlone ? this.#piecesIn(this.#limits.aloneMs, this.#readRate, most) : 0;
     if (this.#remainingBytes() > ((this.#readRate ?? ASSUMED_RATE) * this.#limits.readAheadMs) / 1000) return 0;
     if (this.#leased !== undefined && this.#leased.bytes > 0) {
       this.#leaseRate = smooth(this.#leaseRate, (this.#leased.bytes * 1000) / Math.max(1, now - this.#leased.since));
       this.#leased = { since: now, bytes: 0 };
     }
-    if (this.#leaseRate === undefined) return Math.min(most, this.#limits.firstExtentPieces);
-    return Math.max(1, Math.min(most, Math.round((this.#leaseRate * this.#limits.extentMs) / 1000 / this.#table.layout.pieceLength)));
+    return this.#piecesIn(this.#limits.extentMs, this.#leaseRate, most);
+  }
+
+  /** As many as come in so long at this rate, undefined before anything was measured. */
+  #piecesIn(ms: number, rate: number | undefined, most: number): number {
+    if (rate === undefined) return Math.min(most, this.#limits.firstExtentPieces);
+    return Math.max(1, Math.min(most, Math.round((rate * ms) / 1000 / this.#table.layout.pieceLength)));
   }
 
   #remainingBytes(): number {

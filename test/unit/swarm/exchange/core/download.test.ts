@@ -26,6 +26,25 @@ test('alone, it asks for a lease, once', (t) => {
   t.is(of(one.plan(1), 'ask-lease').length, 0);
 });
 
+test('alone, it reads no more at a time than comes in a while, for others may join in', (t) => {
+  const one = download(1000);
+  const most = DOWNLOAD_LIMITS.maxExtentBytes / PIECE;
+  const read = (now: number, ms: number): number => {
+    const [ask] = of(one.plan(now), 'ask-lease');
+    const [{ read }] = of(one.leased([{ id: now, first: one.have.count, count: ask!.pieces }], now), 'read') as [
+      Extract<Command, { type: 'read' }>,
+    ];
+    for (let piece = 0; piece < read.extent.count; piece++) one.arrived(read.extent.first + piece, { read }, true, now + ms);
+    one.readEnded(read, now + ms);
+    return read.extent.count;
+  };
+  const slow = [read(1, 1000), read(2000, 2000), read(5000, 2000)];
+  t.is(slow[0], DOWNLOAD_LIMITS.firstExtentPieces);
+  t.true(Math.max(...slow) <= 2 * DOWNLOAD_LIMITS.firstExtentPieces * (DOWNLOAD_LIMITS.aloneMs / 1000), `${slow.join(', ')} pieces`);
+  t.true(read(8000, 10) < most);
+  t.is(read(8100, 10), most);
+});
+
 test('a holder is asked directly and in order, and no lease is needed', (t) => {
   const one = download();
   one.meet('holder', 'complete', undefined, 0);

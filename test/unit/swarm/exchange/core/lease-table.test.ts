@@ -49,8 +49,8 @@ test('a lease without progress goes to somebody else, one with progress does not
   const stuck = extent(table.request('stuck', nothing(), [], 8, 0));
   const slow = extent(table.request('slow', nothing(), [], 8, 0));
   const late = LEASE_LIMITS.expireAfterMs + 1;
-  table.have('slow', [[slow.first, 2]], late - 1000);
-  table.have('slow', [[slow.first, 4]], late - 100);
+  table.have('slow', [[slow.first, 4]], 600);
+  table.have('slow', [[slow.first, 5]], late - 100);
   const again = extent(table.request('other', nothing(), [], 8, late));
   t.is(again.first, stuck.first);
 });
@@ -180,6 +180,38 @@ test('on a slow line leases are few, and have the time that a piece takes when t
   t.true('waitMs' in ask(firstLeases, 7000));
   table.end('member 7', extents[7]!.id, 'released', 7000);
   t.true('extents' in ask(firstLeases, 7000));
+});
+
+test('leases whose pieces come one right after the other are not taken for those of a fast line', (t) => {
+  const pieces = 400;
+  const pieceMs = 250;
+  const members = 40;
+  const table = new LeaseTable(new PieceLayout(pieces * PIECE), 0);
+  const bits = Array.from({ length: members }, () => new Bitfield(pieces));
+  const given = new Bitfield(pieces);
+  const out: number[] = [];
+  let reading = new Map<number, Extent>();
+  // As in a shared line: what was asked for together comes together, and everyone asks for the next one at once.
+  for (let now = 0; !given.isFull; now += Math.max(1, reading.size) * pieceMs) {
+    const next = new Map<number, Extent>();
+    for (let member = 0; member < members; member++) {
+      const at = now + 20 * member;
+      const read = reading.get(member);
+      if (read !== undefined) {
+        bits[member]!.set(read.first);
+        table.have(`member ${member}`, [[read.first, 1]], at);
+        table.end(`member ${member}`, read.id, 'done', at);
+      }
+      const answer = table.request(`member ${member}`, bits[member]!, [], 1, at);
+      if (!('extents' in answer)) continue;
+      next.set(member, extent(answer));
+      t.true(given.set(extent(answer).first), `piece ${extent(answer).first} was given twice`);
+    }
+    reading = next;
+    out.push(reading.size);
+  }
+  const fitting = LEASE_LIMITS.pieceMs / pieceMs;
+  t.true(Math.max(...out.slice(4)) <= 2 * fitting, `${out.join(', ')} leases at a time, where ${fitting} get a piece in time`);
 });
 
 test('what a member of the crowd has is not leased to others', (t) => {
