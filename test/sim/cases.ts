@@ -3,7 +3,10 @@ import type { CrowdScenario, HostScenario } from './scenario.ts';
 
 const MBIT = 1e6 / 8;
 const RATE = 64 * MBIT;
+const SLOW = 2 * MBIT;
 const ZONES = 4;
+/** Clients that are told to pull at the same moment come within this time. */
+const MOMENTS_MS = 3000;
 
 /** What is simulated at every scale: a blob of `size` bytes, hosts and origin at 64 Mbit/s where nothing else is said. */
 export const CASES: Record<string, (hosts: number, size: number) => CrowdScenario> = {
@@ -17,6 +20,11 @@ export const CASES: Record<string, (hosts: number, size: number) => CrowdScenari
     size,
     originUp: RATE,
     hosts: equal(hosts).map((host, i) => ({ ...host, arriveMs: (i * 2 * boundMs(size)) / hosts })),
+  }),
+  'moments apart, at 2 Mbit/s': (hosts, size) => ({
+    size,
+    originUp: SLOW,
+    hosts: Array.from({ length: hosts }, (_, i) => ({ up: SLOW, down: SLOW, arriveMs: (i * MOMENTS_MS) / hosts })),
   }),
   'a tenth leaves, a tenth joins': (hosts, size) => churn(hosts, size),
   "four zones, four hosts' rate between them": (hosts, size) => ({

@@ -19,6 +19,13 @@ export const CASES: readonly CrowdCase[] = [
     beside: ['aria2'],
   },
   {
+    name: 'moments apart',
+    hosts: hostsLike(8, EIGHT).map((host, i) => ({ ...host, arriveAt: (i / 7) * 0.1 })),
+    originRate: EIGHT,
+    payload: 'blob',
+    beside: ['aria2'],
+  },
+  {
     name: 'third slow',
     hosts: [...hostsLike(6, EIGHT), ...hostsLike(3, EIGHT / 4)],
     originRate: EIGHT,
