@@ -82,7 +82,9 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
 
   // What is kept. The store's lock makes this the only agent of the folder, so what a dead one left there may go.
   let onDamaged: Keeping['damaged'] = () => undefined;
-  const { own, store, containerd } = parts.use(
+  const { own, store, containerd } = steps.use(
+    parts,
+    'the store',
     await openAgentStore(config, log, (...damage) => {
       onDamaged(...damage);
     }),
@@ -199,7 +201,9 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   const storeHealth = new StoreHealth(own, log.for('store'));
   const tally = new RegistryTally(clientPulls, storeHealth, (client) => runtimes.asked(client));
   const images = new ImageList(store.images, store.blobs);
-  const replication = parts.use(
+  const replication = steps.use(
+    parts,
+    'replication',
     new Replication({
       config: config.replication,
       data: config.data,
@@ -254,7 +258,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
       excluded.mayShare(digest) &&
       ![registryName(), ...mirrors.list().map(({ name }) => name)].some((registry) => excluded.has(`${registry ?? ''}/${repository}`)),
   });
-  parts.use(swarmView);
+  steps.use(parts, 'the view of the swarm', swarmView);
   const metrics = new Metrics(() => view.status(), { clients: CLIENTS, refusals: MALFORMED_REQUESTS });
   tally.connect(metrics);
 
@@ -318,7 +322,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   // What operators put in
   const endpoint = (): string => new URL(registry.url).host;
   const seeding = await makeSeeding({ data: config.data, store, exchange, origin, mirrors: aliases, endpoint, log: log.for('seed') });
-  parts.use(seeding);
+  steps.use(parts, 'seeding', seeding);
 
   // What is preheated and kept
   const names = {
@@ -344,7 +348,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
     closeIdle: () => exchange.closeIdle(),
     log: log.for('keep'),
   });
-  parts.use(keeping);
+  steps.use(parts, 'keeping', keeping);
   onDamaged = (...damage) => {
     keeping.damaged(...damage);
   };
@@ -391,15 +395,19 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   }
   replication.start();
   await view.lookAround();
-  parts.use(every(LOOK_MS, 'later', () => view.lookAround()));
-  const probing = parts.use(every(ORIGIN_PROBE_MS, 'now', (signal) => view.probeOrigins(signal)));
+  const probing = every(ORIGIN_PROBE_MS, 'now', (signal) => view.probeOrigins(signal));
+  const repeated = [
+    probing,
+    every(LOOK_MS, 'later', () => view.lookAround()),
+    every(STORE_LOOK_MS, 'later', () => storeHealth.look()),
+    ...(charter === undefined ? [] : [every(LOOK_MS, 'later', () => charter.catchUp())]),
+  ];
+  parts.defer(steps.named('what is done at intervals', () => Promise.all(repeated.map((one) => one[Symbol.asyncDispose]()))));
   parts.defer(
     directory.onChange(() => {
       probing.run();
     }),
   );
-  if (charter !== undefined) parts.use(every(LOOK_MS, 'later', () => charter.catchUp()));
-  parts.use(every(STORE_LOOK_MS, 'later', () => storeHealth.look()));
 
   const file: AgentFile = {
     pid: process.pid,

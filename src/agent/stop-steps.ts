@@ -21,6 +21,12 @@ export class StopSteps {
     };
   }
 
+  /** Disposed of with `parts`, as a step. */
+  use<T extends AsyncDisposable>(parts: AsyncDisposableStack, name: string, part: T): T {
+    parts.defer(this.named(name, () => part[Symbol.asyncDispose]()));
+    return part;
+  }
+
   /** As in `network 2.1 s so far; before it: endpoints 1.0 s, blobs 1.4 s`. */
   toString(): string {
     const now = this.#current === undefined ? 'none' : `${this.#current.name} ${inSeconds(performance.now() - this.#current.since)} so far`;

@@ -13,3 +13,16 @@ test('an agent that is being stopped says what it waits for', async (t) => {
   await t.throwsAsync(steps.named('the store', () => Promise.reject(new Error('no room')))(), { message: 'no room' });
   t.is(steps.toString(), 'none');
 });
+
+test('a part that is disposed of with others is a step too', async (t) => {
+  const steps = new StopSteps();
+  const parts = new AsyncDisposableStack();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const part = { [Symbol.asyncDispose]: () => promise };
+  t.is(steps.use(parts, 'the store', part), part);
+  const disposed = parts.disposeAsync();
+  t.regex(steps.toString(), /^the store \d\.\d s so far$/);
+  resolve();
+  await disposed;
+  t.is(steps.toString(), 'none');
+});
