@@ -101,6 +101,7 @@ export class Registry {
   readonly #upstreams = new WeakMap<MirroredRegistry, Upstream>();
   readonly #openMirror: (mirror: MirroredRegistry) => Upstream;
   readonly #endpoint: HttpEndpoint;
+  readonly #held = new HeldBlobs();
   readonly #uploads: UploadSessions | undefined;
 
   constructor(options: RegistryOptions) {
@@ -147,7 +148,7 @@ export class Registry {
           ...content,
           namespaces,
           upstreamOf: (repository) => this.upstreamOf(repository),
-          held: new HeldBlobs(),
+          held: this.#held,
           observer: counters,
           lazyRanges: options.lazyRanges ?? false,
           deadlineMs,
@@ -187,6 +188,7 @@ export class Registry {
 
   async stop(graceMs?: number): Promise<void> {
     await this.#endpoint.stop(graceMs);
+    this.#held.close();
     await this.#uploads?.stop();
   }
 }

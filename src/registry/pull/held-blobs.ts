@@ -18,25 +18,26 @@ interface Held {
 export class HeldBlobs {
   /** In the order of their last use. */
   readonly #held = new Map<string, Held>();
+  readonly #closed = new AbortController();
   #bytes = 0;
 
   /**
    * The bytes of the blob, proven; undefined where it is too large, or others have the memory.
    * @param source where it is read from, for people
-   * @param read gives the whole of it
+   * @param read gives the whole of it, for all who wait: the signal is none of theirs
    * @throws `digest-mismatch`, `size-mismatch`; what `read` throws
    */
   get(
     blob: { readonly digest: Digest; readonly size: number },
     source: string,
-    read: () => AsyncIterable<Uint8Array>,
+    read: (signal: AbortSignal) => AsyncIterable<Uint8Array>,
   ): Promise<Buffer> | undefined {
     // What one image says of the size is not to fail who was told another.
     const key = `${source} ${blob.digest.toString()} ${blob.size}`;
     let held = this.#held.get(key);
     if (held === undefined) {
       if (!this.#makeRoom(blob.size)) return undefined;
-      held = { size: blob.size, proven: provenBytes(blob, source, read()), expiry: undefined };
+      held = { size: blob.size, proven: provenBytes(blob, source, read(this.#closed.signal)), expiry: undefined };
       this.#bytes += held.size;
       held.proven.then(
         () => this.#expireLater(key),
@@ -47,6 +48,12 @@ export class HeldBlobs {
     this.#held.set(key, held);
     held.expiry?.refresh();
     return held.proven;
+  }
+
+  /** Ends the readings that are under way, and forgets the rest. */
+  close(): void {
+    this.#closed.abort(new LayerswarmError('aborted', 'this node is stopping'));
+    for (const [key, { expiry }] of this.#held) if (expiry !== undefined) this.#drop(key);
   }
 
   #makeRoom(size: number): boolean {

@@ -46,7 +46,7 @@ export async function* passThrough(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   // What others wait for as well goes on without this client.
-  const proven = held.get(blob, sourcesOf(blob), () => whole(blob, new AbortController().signal));
+  const proven = held.get(blob, sourcesOf(blob), (closed) => whole(blob, closed));
   if (proven === undefined) yield* withheld(blob, whole(blob, signal), range);
   else yield (await unlessAborted(proven, signal)).subarray(range.start, range.end);
 }

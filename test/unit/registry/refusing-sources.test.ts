@@ -2,6 +2,7 @@ import test, { type ExecutionContext } from 'ava';
 import { randomBytes } from 'node:crypto';
 import { LayerswarmError } from '../../../src/errors.ts';
 import { Digest } from '../../../src/oci/digest.ts';
+import { unlessAborted } from '../../../src/async/abort.ts';
 import { HeldBlobs, MAX_HELD_BYTES } from '../../../src/registry/pull/held-blobs.ts';
 import type { BlobStore } from '../../../src/store/blob-store.ts';
 import type { Fault, SeenRequest } from '../../support/fault-proxy.ts';
@@ -186,4 +187,15 @@ test('who is told a wrong size of a blob fails nobody else', async (t) => {
   const [wrong, right] = [layer.length - 1, layer.length].map((size) => held.get({ digest, size }, 'the registry', read)!);
   await t.throwsAsync(wrong!, { code: 'size-mismatch' });
   t.deepEqual(await right, layer);
+});
+
+test('a reading that nobody may wait for any more ends with the endpoint', async (t) => {
+  const held = new HeldBlobs();
+  const digest = Digest.of(layer);
+  const proven = held.get({ digest, size: layer.length }, 'the registry', async function* (signal): AsyncGenerator<Uint8Array> {
+    yield layer.subarray(0, 1000);
+    await unlessAborted(new Promise<never>(() => undefined), signal);
+  })!;
+  held.close();
+  await t.throwsAsync(proven, { code: 'aborted' });
 });
