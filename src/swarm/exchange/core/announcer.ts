@@ -57,10 +57,11 @@ export class Announcer {
    */
   news({ fetching, coordinator, servable, isMesh, pieceMs }: NewsOccasion, now: number): News[] {
     const news = this.#firstNews(fetching);
-    const { mostNewsMs, meshNewsMs, meshNewsNeighbours, newsPieces, relayNewsMs } = this.#limits;
+    const { leastNewsMs, mostNewsMs, meshNewsMs, meshNewsNeighbours, newsOfBlob, newsPieces, relayNewsMs } = this.#limits;
+    // A blob that comes within a second is not to wait for a tenth of one each time that a piece is passed on.
+    const meshMs = Math.min(meshNewsMs, Math.max(leastNewsMs, (servable.length * pieceMs) / newsOfBlob));
     const few = isMesh ? Math.min(1, fetching.length / meshNewsNeighbours) : 1;
-    const interval =
-      few * Math.max(isMesh ? meshNewsMs : relayNewsMs, Math.min(mostNewsMs, (isMesh ? newsPieces : newsPieces / 2) * pieceMs));
+    const interval = few * Math.max(isMesh ? meshMs : relayNewsMs, Math.min(mostNewsMs, (isMesh ? newsPieces : newsPieces / 2) * pieceMs));
     if (this.#pieces.length > 0 && fetching.length > 0 && now - this.#toldAt >= interval) {
       const lacked = this.#pieces.filter((piece) => fetching.some(({ bits }) => !bits.has(piece)));
       const peers = fetching.filter(({ bits }) => lacked.some((piece) => !bits.has(piece))).map(({ peer }) => peer);

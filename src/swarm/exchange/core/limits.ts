@@ -7,9 +7,12 @@ export interface DownloadLimits {
   readonly relayNeighbours: number;
   /** A node to which no piece came for this long reads by itself, even where others are to do that for it. */
   readonly urgentAfterMs: number;
-  /** Where pieces are relayed, news is told this often at most, and this often in a mesh. */
+  /** Where pieces are relayed, news is told this often at most. */
   readonly relayNewsMs: number;
+  /** The same in a mesh, or `newsOfBlob` times while the blob comes where that is more often, though not more often than `leastNewsMs`. */
   readonly meshNewsMs: number;
+  readonly newsOfBlob: number;
+  readonly leastNewsMs: number;
   /** A mesh with fewer others than this waits less in proportion: nobody has more messages than in one of that size. */
   readonly meshNewsNeighbours: number;
   /** On slow lines it waits until this many pieces may have come, half as many where they are relayed, but no longer than `mostNewsMs`. */
@@ -59,6 +62,8 @@ export const DOWNLOAD_LIMITS: DownloadLimits = {
   urgentAfterMs: 2000,
   relayNewsMs: 40,
   meshNewsMs: 100,
+  newsOfBlob: 50,
+  leastNewsMs: 10,
   meshNewsNeighbours: 7,
   newsPieces: 6,
   mostNewsMs: 400,

@@ -178,18 +178,33 @@ test('on a slow line news waits for some pieces', (t) => {
   ]);
 });
 
+/** How long a piece waits to be told of, where one has come each `pieceMs`. */
+function newsWaits(rivals: number, pieces: number, pieceMs: number): number {
+  const one = download(pieces);
+  for (let i = 0; i < rivals; i++) one.meet(`rival-${i}`, 'fetching', undefined, 0);
+  const measured = Math.ceil(400 / pieceMs);
+  for (let piece = 0; piece <= measured; piece++) one.arrived(piece, {}, true, 1000 + piece * pieceMs);
+  const toldAt = 1000 + measured * pieceMs;
+  one.plan(toldAt);
+  one.arrived(measured + 1, {}, true, toldAt + 1);
+  let now = toldAt + 1;
+  while (of(one.plan(now), 'have').length === 0) now++;
+  return now - toldAt;
+}
+
 test('a few hear news sooner than many', (t) => {
-  const waits = [1, 3, DOWNLOAD_LIMITS.meshNewsNeighbours].map((count) => {
-    const one = download();
-    for (let i = 0; i < count; i++) one.meet(`rival-${i}`, 'fetching', undefined, 0);
-    one.arrived(0, {}, true, 1000);
-    one.plan(1000);
-    one.arrived(1, {}, true, 1001);
-    let now = 1001;
-    while (of(one.plan(now), 'have').length === 0) now++;
-    return now - 1000;
-  });
-  t.deepEqual(waits, [15, 43, DOWNLOAD_LIMITS.meshNewsMs]);
+  const { meshNewsMs, meshNewsNeighbours } = DOWNLOAD_LIMITS;
+  t.deepEqual(
+    [1, 3, meshNewsNeighbours].map((count) => newsWaits(count, 1024, 10)),
+    [15, 43, meshNewsMs],
+  );
+});
+
+test('news of a blob that comes within a second or two does not wait for long', (t) => {
+  const { leastNewsMs, meshNewsMs, meshNewsNeighbours, newsOfBlob } = DOWNLOAD_LIMITS;
+  t.is(newsWaits(meshNewsNeighbours, 1024, 1), Math.ceil(1024 / newsOfBlob));
+  t.is(newsWaits(meshNewsNeighbours, 450, 1), leastNewsMs);
+  t.is(newsWaits(meshNewsNeighbours, 1024, 6), meshNewsMs);
 });
 
 test('a piece that nobody may be given yet is not announced', (t) => {
