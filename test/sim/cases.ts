@@ -4,6 +4,7 @@ import type { CrowdScenario, HostScenario } from './scenario.ts';
 const MBIT = 1e6 / 8;
 const RATE = 64 * MBIT;
 const SLOW = 2 * MBIT;
+const FAST = 1000 * MBIT;
 const ZONES = 4;
 /** Clients that are told to pull at the same moment come within this time. */
 const MOMENTS_MS = 3000;
@@ -11,6 +12,11 @@ const MOMENTS_MS = 3000;
 /** What is simulated at every scale: a blob of `size` bytes, hosts and origin at 64 Mbit/s where nothing else is said. */
 export const CASES: Record<string, (hosts: number, size: number) => CrowdScenario> = {
   'equal rates': (hosts, size) => ({ size, originUp: RATE, hosts: equal(hosts) }),
+  'equal rates of 1 Gbit/s': (hosts, size) => ({
+    size,
+    originUp: FAST,
+    hosts: Array.from({ length: hosts }, () => ({ up: FAST, down: FAST })),
+  }),
   'a third at a quarter of the rate': (hosts, size) => ({
     size,
     originUp: RATE,
