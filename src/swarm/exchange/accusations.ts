@@ -48,7 +48,7 @@ export class Accusations {
 
   /** It sent bytes that do not fit the statement that it sent with them. True when its disk was at fault, and it has seen to that. */
   async ownBytes(accused: string, piece: number): Promise<boolean> {
-    return await this.#sentenceHolder(accused, piece);
+    return await this.#sentenceHolder(accused, piece, { mayBeMine: false });
   }
 
   /**
@@ -75,8 +75,8 @@ export class Accusations {
         this.#strike(accused, []);
         continue;
       }
-      const direct = its.find(({ statement }) => statement === undefined);
-      if (direct !== undefined) void this.#sentenceHolder(accused, direct.piece);
+      const direct = its.filter(({ statement }) => statement === undefined);
+      if (direct.length > 0) void this.#sentenceHolder(accused, direct[0]!.piece, { mayBeMine: direct.length === 1 });
       const signed = its.filter((claim): claim is PieceClaim & { statement: Statement } => claim.statement !== undefined);
       if (signed.length > 0) void this.#sentenceSigner(accused, signed, this.#originIsBad(accused, signers, othersSigned), othersSigned);
     }
@@ -117,11 +117,14 @@ export class Accusations {
     this.#ban(accused, BAN_REASONS.wrongPieces);
   }
 
-  /** Whoever sent bytes of its own copy. One whose disk is wrong says that it has the piece no more; a right copy gives no wrong bytes. */
-  async #sentenceHolder(accused: string, piece: number): Promise<boolean> {
+  /**
+   * Whoever sent bytes of its own copy. One whose disk is wrong says that it has the piece no more; a right copy gives no wrong bytes.
+   * @param options.mayBeMine this node's own disk may have changed them since: nothing that came along says what they were
+   */
+  async #sentenceHolder(accused: string, piece: number, { mayBeMine }: { mayBeMine: boolean }): Promise<boolean> {
     const now = await this.#askAgain(accused, piece);
     const isBanned =
-      typeof now === 'object' ||
+      (typeof now === 'object' && !mayBeMine) ||
       this.#strike(accused, [this.#context.network.self, ...this.#context.network.peers().map(({ peerId }) => peerId)]);
     if (isBanned) this.#ban(accused, BAN_REASONS.wrongCopy);
     return !isBanned && now === 'nothing';

@@ -64,6 +64,7 @@ export class SecondLook {
   /** Compares pieces with another reading of the origin, by one member for all; true when some were replaced or thrown away. */
   async compare(first: number, count: number): Promise<boolean> {
     const before = await this.#hashes(first, count);
+    if (await this.#discardDamaged(first, before)) return true;
     for (const reader of this.#reading.readers(first)) {
       if (reader === this.#network.self) break;
       const said = await this.#reading.ask(reader, first, count).catch(() => undefined);
@@ -80,14 +81,29 @@ export class SecondLook {
     return after.some((hash, i) => !hash.equals(before[i]!));
   }
 
-  /** The bytes on the disk are not those that came any more: they are thrown away, and nothing is said of them. */
   async #isDamaged(piece: number): Promise<boolean> {
-    const { over, provenance } = this.#blob;
-    const statement = provenance.get(piece)?.statement;
-    if (statement === undefined || over.aborted || this.#blob.grade(piece) === Grade.missing) return false;
-    if ((await this.#blob.hash(piece)).equals(statement.sha256) || provenance.get(piece)?.statement !== statement) return false;
-    await this.#blob.discard([piece]);
-    this.#listener.discarded([piece]);
+    const statement = this.#blob.provenance.get(piece)?.statement;
+    if (statement === undefined || this.#blob.over.aborted || this.#blob.grade(piece) === Grade.missing) return false;
+    const hash = await this.#blob.hash(piece);
+    return this.#blob.provenance.get(piece)?.statement === statement && (await this.#discardDamaged(piece, [hash]));
+  }
+
+  /**
+   * Where the bytes on the disk are not those any more that came with a statement, this node's disk is at fault: they are thrown away, and
+   * nothing is said of them. True where there were any.
+   * @param hashes of the pieces from `first` on
+   */
+  async #discardDamaged(first: number, hashes: readonly Buffer[]): Promise<boolean> {
+    if (this.#blob.over.aborted) return false;
+    const damaged: number[] = [];
+    for (const [i, hash] of hashes.entries()) {
+      const statement = this.#blob.provenance.get(first + i)?.statement;
+      if (statement !== undefined && this.#blob.grade(first + i) !== Grade.missing && !hash.equals(statement.sha256))
+        damaged.push(first + i);
+    }
+    if (damaged.length === 0) return false;
+    await this.#blob.discard(damaged);
+    this.#listener.discarded(damaged);
     return true;
   }
 

@@ -1,5 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import test from 'ava';
+import { PieceLayout } from '../../../../src/swarm/exchange/core/piece-layout.ts';
+import { encodeNote, makeStatement } from '../../../../src/swarm/exchange/statement.ts';
 import { pull, type ExchangeNode } from '../../../support/exchange-nodes.ts';
 import { scene, type Scene } from '../../../support/exchange-scene.ts';
 import { flipBit } from '../../../support/flip-bit.ts';
@@ -56,6 +59,35 @@ test('a member that stands by bytes that its right copy does not hold is banned'
   );
 });
 
+test('a holder is not banned for one wrong piece where its copy is right, for the disk of whoever got it may have changed that', async (t) => {
+  const s = scene(t, 5_000_000);
+  const [holder, other] = await s.swarm.addAll(2, s.origin);
+  for (const node of [holder!, other!]) await pull(node, s.digest);
+  let isWrong = true;
+  s.swarm.swarm.faults.chunk = (from, _to, chunk) => {
+    if (from === other!.network.self) throw new Error('its line is down');
+    if (!isWrong || chunk.length < 100) return chunk;
+    isWrong = false;
+    const flipped = Buffer.from(chunk);
+    flipped[50]! ^= 1;
+    return flipped;
+  };
+  const again = s.origin.add(randomBytes(1000));
+  let told = 0;
+  holder!.network.override('dispute', async ({ runs }) => {
+    const { start, end } = new PieceLayout(s.blob.length).range(...runs[0]!);
+    const statement = await makeStatement(holder!.network, s.digest, start, s.blob.subarray(start, end));
+    told++;
+    return { type: 'statements', blob: s.digest.toString(), statements: [encodeNote([statement])] };
+  });
+  const victim = await s.swarm.add(s.origin);
+  t.true(s.blob.equals(await pull(victim, s.digest, s.blob.length)));
+  t.is(victim.exchange.badPieces(holder!.network.self), 1);
+  await waitFor('the holder to be told', () => told > 0, { interval: 5 });
+  await pull(victim, again, 1000);
+  t.deepEqual(victim.network.bans(), []);
+});
+
 test('a member whose disk changes a piece of its unfinished copy fetches that anew, and is not banned by those who got it', async (t) => {
   const s = scene(t, 3_000_000);
   const gate = Promise.withResolvers<void>();
@@ -81,4 +113,26 @@ test('a member whose disk changes a piece of its unfinished copy fetches that an
   t.true(s.blob.equals(await firstPull));
   t.true(s.blob.equals(await secondPull));
   t.deepEqual([...first.network.bans(), ...second.network.bans()], []);
+});
+
+test('a member whose own disk changes bits that came from others blames none of them', async (t) => {
+  const s = scene(t, 3_000_000);
+  const [begins, ends] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const last = s.blob.length - 100_000;
+  s.origin.chunk = async (_digest, offset, bytes) => {
+    if (offset < 65_536) await begins.promise;
+    if (offset >= last) await ends.promise;
+    return bytes;
+  };
+  const readers = await s.swarm.addAll(4, s.origin);
+  const victim = await s.swarm.add(undefined);
+  const pulls = [...readers, victim].map((node) => pull(node, s.digest, s.blob.length));
+  // Nothing is hashed before its beginning is here: the disk has time to change what is.
+  await waitFor('all but the ends', () => victim.exchange.transfers()[0]!.haveBytes > 2_700_000, { interval: 5 });
+  for (const at of [200_000, 1_200_000, 2_300_000]) flipBit(join(victim.folder, 'partial', `sha256-${s.digest.hex}.data`), at);
+  begins.resolve();
+  ends.resolve();
+  for (const bytes of await Promise.all(pulls)) t.true(s.blob.equals(bytes));
+  t.deepEqual(victim.network.bans(), []);
+  for (const node of readers) t.is(victim.exchange.badPieces(node.network.self), 0);
 });
