@@ -35,7 +35,8 @@ export class Accusations {
 
   /** The piece that it brought differs from what another reading gave. The accused may be this node: then the origin served it badly. */
   piece(accused: string, piece: number, bytes: Uint8Array, statement: Statement | undefined): void {
-    const claim: PieceClaim = { piece, sha256: sha256(bytes), statement };
+    // What was signed came like that; this disk may hold something else by now.
+    const claim: PieceClaim = { piece, sha256: statement?.sha256 ?? sha256(bytes), statement };
     const claims = this.#pieces.get(accused);
     if (claims === undefined) this.#pieces.set(accused, [claim]);
     else claims.push(claim);
