@@ -48,7 +48,8 @@ export class SecondLook {
 
   /** What the origin says of a piece when it is read once more, signed; undefined when it cannot be. Read once for all who ask. */
   async lookAgain(piece: number): Promise<Statement | undefined> {
-    if (await this.#isDamaged(piece)) return undefined;
+    const statements = this.#statements(piece, 1);
+    if (statements[0] !== undefined && (await this.#discardDamaged(piece, statements, await this.#hashes(piece, 1)))) return undefined;
     let reading = this.#lookedAgain.get(piece);
     if (reading === undefined) {
       reading = this.#lookAgain(piece);
@@ -63,8 +64,9 @@ export class SecondLook {
 
   /** Compares pieces with another reading of the origin, by one member for all; true when some were replaced or thrown away. */
   async compare(first: number, count: number): Promise<boolean> {
+    const statements = this.#statements(first, count);
     const before = await this.#hashes(first, count);
-    if (await this.#discardDamaged(first, before)) return true;
+    if (await this.#discardDamaged(first, statements, before)) return true;
     for (const reader of this.#reading.readers(first)) {
       if (reader === this.#network.self) break;
       const said = await this.#reading.ask(reader, first, count).catch(() => undefined);
@@ -81,30 +83,26 @@ export class SecondLook {
     return after.some((hash, i) => !hash.equals(before[i]!));
   }
 
-  async #isDamaged(piece: number): Promise<boolean> {
-    const statement = this.#blob.provenance.get(piece)?.statement;
-    if (statement === undefined || this.#blob.over.aborted || this.#blob.grade(piece) === Grade.missing) return false;
-    const hash = await this.#blob.hash(piece);
-    return this.#blob.provenance.get(piece)?.statement === statement && (await this.#discardDamaged(piece, [hash]));
-  }
-
   /**
    * Where the bytes on the disk are not those any more that came with a statement, this node's disk is at fault: they are thrown away, and
    * nothing is said of them. True where there were any.
-   * @param hashes of the pieces from `first` on
+   * @param statements of the pieces from `first` on, from before these were hashed: what was replaced meanwhile has another one
    */
-  async #discardDamaged(first: number, hashes: readonly Buffer[]): Promise<boolean> {
+  async #discardDamaged(first: number, statements: readonly (Statement | undefined)[], hashes: readonly Buffer[]): Promise<boolean> {
     if (this.#blob.over.aborted) return false;
-    const damaged: number[] = [];
-    for (const [i, hash] of hashes.entries()) {
-      const statement = this.#blob.provenance.get(first + i)?.statement;
-      if (statement !== undefined && this.#blob.grade(first + i) !== Grade.missing && !hash.equals(statement.sha256))
-        damaged.push(first + i);
-    }
+    const damaged = hashes.flatMap((hash, i) => {
+      const statement = statements[i];
+      const stood = statement !== undefined && this.#blob.provenance.get(first + i)?.statement === statement;
+      return stood && this.#blob.grade(first + i) !== Grade.missing && !hash.equals(statement.sha256) ? [first + i] : [];
+    });
     if (damaged.length === 0) return false;
     await this.#blob.discard(damaged);
     this.#listener.discarded(damaged);
     return true;
+  }
+
+  #statements(first: number, count: number): (Statement | undefined)[] {
+    return Array.from({ length: count }, (_, i) => this.#blob.provenance.get(first + i)?.statement);
   }
 
   async #hashes(first: number, count: number): Promise<Buffer[]> {
