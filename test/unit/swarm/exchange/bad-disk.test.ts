@@ -91,13 +91,15 @@ test('a holder is not banned for one wrong piece where its copy is right, for th
 test('a member whose disk changes a piece of its unfinished copy fetches that anew, and is not banned by those who got it', async (t) => {
   const s = scene(t, 3_000_000);
   const gate = Promise.withResolvers<void>();
+  const gateAt = 16 * 65_536;
   s.origin.chunk = async (_digest, offset, bytes) => {
-    if (offset >= 1_000_000) await gate.promise;
+    if (offset >= gateAt) await gate.promise;
     return bytes;
   };
   const first = await s.swarm.add(s.origin);
   const firstPull = pull(first, s.digest, s.blob.length);
-  await waitFor('the first pieces', () => first.exchange.transfers()[0]!.haveBytes > 900_000, { interval: 5 });
+  const firstHas = (): number => first.exchange.transfers()[0]!.haveBytes;
+  await waitFor('the first pieces', () => firstHas() === gateAt, { interval: 5 });
   flipBit(join(first.folder, 'partial', `sha256-${s.digest.hex}.data`), 100);
   // Whatever it gets before that comes from the first.
   const silent = new MemoryOrigin();
@@ -109,6 +111,8 @@ test('a member whose disk changes a piece of its unfinished copy fetches that an
   const second = await s.swarm.add(silent);
   const secondPull = pull(second, s.digest, s.blob.length);
   await waitFor('the changed piece to be noticed', () => second.exchange.badPieces(first.network.self) > 0, { interval: 5 });
+  // Once proven, it would drop its whole copy instead.
+  await waitFor('the first to have thrown it away', () => firstHas() < gateAt, { interval: 5 });
   gate.resolve();
   t.true(s.blob.equals(await firstPull));
   t.true(s.blob.equals(await secondPull));
