@@ -171,6 +171,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   );
   mirrors.set(rules.upstreams);
   parts.defer(steps.named('mirrors', () => mirrors.close()));
+  const kept = steps.together(parts);
   const charter =
     config.charterKey === undefined
       ? undefined
@@ -188,11 +189,11 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
             if (isOtherCa && origins.get() === before) origins.reopen();
           },
         });
-  parts.defer(steps.named('the charter', () => charter?.close()));
+  kept.defer('the charter', () => charter?.close());
 
   // What people and monitoring see
   const receipts = await ReceiptBook.open({ data: config.data, onWarning: (line) => log.for('pull').warn(line) });
-  parts.defer(steps.named('receipts', () => receipts.close()));
+  kept.defer('receipts', () => receipts.close());
   const recorder = new PullRecorder({ book: receipts, peers, onPull: (receipt) => metrics.pulled(receipt), log: log.for('pull') });
   const clientPulls = parts.use(
     new ClientPulls({ images: store.images, store: store.blobs, exchange, keep: recorder.keep, now: Date.now }),
@@ -201,8 +202,8 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   const storeHealth = new StoreHealth(own, log.for('store'));
   const tally = new RegistryTally(clientPulls, storeHealth, (client) => runtimes.asked(client));
   const images = new ImageList(store.images, store.blobs);
-  const replication = steps.use(
-    parts,
+  const working = steps.together(parts);
+  const replication = working.use(
     'replication',
     new Replication({
       config: config.replication,
@@ -258,7 +259,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
       excluded.mayShare(digest) &&
       ![registryName(), ...mirrors.list().map(({ name }) => name)].some((registry) => excluded.has(`${registry ?? ''}/${repository}`)),
   });
-  steps.use(parts, 'the view of the swarm', swarmView);
+  working.use('the view of the swarm', swarmView);
   const metrics = new Metrics(() => view.status(), { clients: CLIENTS, refusals: MALFORMED_REQUESTS });
   tally.connect(metrics);
 
@@ -322,7 +323,8 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   // What operators put in
   const endpoint = (): string => new URL(registry.url).host;
   const seeding = await makeSeeding({ data: config.data, store, exchange, origin, mirrors: aliases, endpoint, log: log.for('seed') });
-  steps.use(parts, 'seeding', seeding);
+  // Its folder goes when the operations that write there have ended.
+  kept.use('seeding', seeding);
 
   // What is preheated and kept
   const names = {
@@ -348,7 +350,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
     closeIdle: () => exchange.closeIdle(),
     log: log.for('keep'),
   });
-  steps.use(parts, 'keeping', keeping);
+  working.use('keeping', keeping);
   onDamaged = (...damage) => {
     keeping.damaged(...damage);
   };
@@ -385,13 +387,10 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
     registries: () => [registryName(), ...aliases(), ...mirrors.list().map(({ name }) => name)].filter((name) => name !== undefined),
     isExcluded: (full) => excluded.has(full),
   });
-  const opened: { stop(): Promise<void> }[] = [];
-  // Together: the time that each gives to requests in flight would add up.
-  parts.defer(steps.named('endpoints', () => Promise.all(opened.map((endpoint) => endpoint.stop()))));
-  for (const endpoint of [registry, push, status, control]) {
+  for (const [name, endpoint] of Object.entries({ registry, push, status, control })) {
     if (endpoint === undefined) continue;
     await endpoint.start();
-    opened.push(endpoint);
+    working.defer(`the ${name} endpoint`, () => endpoint.stop());
   }
   replication.start();
   await view.lookAround();

@@ -13,5 +13,6 @@ export async function stopAll(parts: AsyncDisposableStack, log: Logger): Promise
 }
 
 function causesOf(error: unknown): unknown[] {
-  return error instanceof SuppressedError ? [...causesOf(error.suppressed), ...causesOf(error.error)] : [error];
+  if (error instanceof SuppressedError) return [...causesOf(error.suppressed), ...causesOf(error.error)];
+  return error instanceof AggregateError ? error.errors.flatMap(causesOf) : [error];
 }
