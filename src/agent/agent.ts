@@ -2,45 +2,25 @@ import { join } from 'node:path';
 import { ControlServer, type Handlers } from '../control/control-server.ts';
 import { removeAgentFile, writeAgentFile, type AgentFile } from '../control/agent-file.ts';
 import { controlSocketPath } from '../control/socket-path.ts';
-import { type Logger, rewritten } from '../log.ts';
-import type { Origin } from '../origin/origin.ts';
-import { registryNameOf, repositoryPrefixOf } from '../origin/registry-name.ts';
-import { PushProxy } from '../registry/push-proxy/push-proxy.ts';
+import type { Logger } from '../log.ts';
 import { CLIENTS } from '../registry/client-name.ts';
 import { MALFORMED_REQUESTS } from '../registry/http/refuse-connection.ts';
-import { Registry } from '../registry/registry.ts';
 import { Metrics } from '../status/metrics.ts';
 import { StatusServer } from '../status/status-server.ts';
 import { RESERVE_BYTES } from '../store/store.ts';
-import { Bandwidth } from '../swarm/lane/pace/bandwidth.ts';
-import { Libp2pNetwork } from '../swarm/network/libp2p-network.ts';
-import { serveOrigin } from '../swarm/origin-service.ts';
-import type { Say } from '../swarm/swarm.ts';
-import { BulkThreads } from '../swarm/thread/bulk-threads.ts';
-import { TagMemory } from '../swarm/tag-memory.ts';
-import { version } from '../version.ts';
-import { openAgentStore } from './agent-store.ts';
+import { openAgentCore } from './agent-core.ts';
+import { makePushProxy, makeRegistry } from './client-endpoints.ts';
 import { ClientPulls } from './pull/client-pulls.ts';
 import { charterHandlers } from './charter/charter-handlers.ts';
-import { FollowedCharter } from './charter/followed-charter.ts';
-import { MirrorSet } from './charter/mirror-set.ts';
-import { SwarmRules } from './charter/swarm-rules.ts';
 import type { AgentConfig } from './config/config.ts';
-import { CurrentOrigin } from './origins/current-origin.ts';
-import { ExcludedRepositories } from './config/excluded-repositories.ts';
 import { DiskWatch } from './health/disk-watch.ts';
 import { RuntimeWatch } from './health/runtime-watch.ts';
 import { ImageList } from './view/image-list.ts';
 import { makeKeeping, type Keeping } from './keep/keeping.ts';
 import { limitsOf } from './view/limits.ts';
-import { mirroredRegistry } from './origins/mirrored-registries.ts';
 import { NodeView } from './view/node-view.ts';
 import { controlHandlers } from './operations.ts';
-import { OriginClients, openOrigin } from './origins/origin-clients.ts';
-import { knownOrigin } from './origins/known-origin.ts';
-import { OriginLabel } from './origins/origin-label.ts';
 import { Puller } from './pull/puller.ts';
-import { PeerNames } from './peer-names.ts';
 import { PullRecorder } from './pull/pull-recorder.ts';
 import { ReceiptBook } from './pull/receipt-book.ts';
 import { RegistryTally } from './origins/registry-tally.ts';
@@ -54,7 +34,6 @@ import { makeSwarmView } from './swarm-view/swarm-view.ts';
 import { TagHints } from './origins/tag-hints.ts';
 import { stopAll } from './stop-all.ts';
 import { StopSteps } from './stop-steps.ts';
-import { loadSwarmKeys } from './swarm-keys.ts';
 import { keepWatchdogQuiet, notifySystemd } from './systemd.ts';
 
 export interface Agent {
@@ -74,124 +53,20 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   await using parts = new AsyncDisposableStack();
   const steps = new StopSteps();
   const uid = process.getuid?.() ?? 0;
-  let label: OriginLabel | undefined = undefined;
-  const log = rewritten(plainLog, (text) => label?.shown(text) ?? text);
 
-  const keys = await loadSwarmKeys(config.swarmKey, log);
-  const bandwidth = new Bandwidth(config.limits);
-
-  // What is kept. The store's lock makes this the only agent of the folder, so what a dead one left there may go.
   let onDamaged: Keeping['damaged'] = () => undefined;
-  const { own, store, containerd } = steps.use(
+  const core = await openAgentCore(config, plainLog, {
     parts,
-    'the store',
-    await openAgentStore(config, log, (...damage) => {
+    steps,
+    onDamaged: (...damage) => {
       onDamaged(...damage);
-    }),
-  );
-  await removeAgentFile(config.data);
-  const rules = new SwarmRules(config);
-  const excluded = new ExcludedRepositories(rules.exclude, store.images);
-
-  // The members
-  const keyIds = keys.map(({ id }) => id);
-  const network = await Libp2pNetwork.create({
-    dataDir: config.data,
-    listen: config.listen,
-    announce: config.announce,
-    bootstrap: config.bootstrap,
-    swarmKeys: keys,
-    open: config.open,
-    mdns: config.mdns,
-    zone: config.zone,
-    name: config.name,
-    maxNeighbours: config.limits.members,
-    bulkThreads: config.limits.bulkThreads,
-    agent: `layerswarm/${version}`,
-    onWarning: (line) => log.for('network').warn(line),
-  });
-  parts.defer(steps.named('the network', () => network.stop()));
-  const peers = parts.use(new PeerNames(network));
-
-  // The origin: this node itself, the one that is configured, or the one that members name
-  const clients = new OriginClients(config, network, bandwidth, (...args) => exchange.readMember(...args));
-  parts.defer(steps.named('clients of the origin', () => clients.close()));
-  // of the origin's repositories, by their name there
-  const isExcluded = (repository: string): boolean => excluded.has(`${registryName() ?? ''}/${repository}`);
-  const { embedded, configured, directory } = await knownOrigin(config, { network, store, clients }, log.for('origin'));
-  if (embedded !== undefined) serveOrigin(network, embedded, isExcluded);
-  label = new OriginLabel(directory);
-  const { shown } = label;
-  /** Registries that the origin answers for, what it is called itself among them. */
-  const aliases = (): readonly string[] => [...(label.registry === undefined ? [] : [label.registry]), ...rules.aliases];
-  const origins = new CurrentOrigin({ directory, configured, open: ({ url }) => openOrigin(url, rules, clients), log: log.for('origin') });
-  parts.defer(steps.named('the origin', () => origins.close()));
-  const origin = (): Origin | undefined => origins.get();
-  const registryName = (): string | undefined => (origin() === undefined ? undefined : registryNameOf(origin()!.url));
-  const repositoryPrefix = (): string => (origin() === undefined ? '' : repositoryPrefixOf(origin()!.url));
-  const tags = new TagMemory(
-    network,
-    (url, repository, tag) => {
-      const full = `${registryNameOf(url)}/${repository}`;
-      return excluded.has(full) ? undefined : store.images.tag(full, tag);
-    },
-    { witnesses: () => rules.tags.witnesses },
-  );
-
-  // Blobs between the members: on the threads that their bytes stay on, with the bulk port
-  const exchange: BulkThreads = await BulkThreads.start({
-    network,
-    origin,
-    bandwidth,
-    streams: network.streams,
-    recordedHosts: (peerId) => network.recordedHosts(peerId),
-    blobs: store.blobs,
-    mayShare: (blob) => excluded.mayShare(blob),
-    peerKey: network.peerKey,
-    zone: config.zone,
-    emit: config.emit,
-    listen: config.bulk,
-    say: config.log.level === 'debug' ? sayOf(log.for('swarm'), peers) : undefined,
-    onLanes: (uses) => {
-      network.showLanes(uses);
-    },
-    onFailure: (error) => {
-      log
-        .for('swarm')
-        .error('a bulk thread ended by itself and is started again; its transfers have failed', {
-          reason: error.cause instanceof Error ? error.cause.message : error.message,
-        });
     },
   });
-  parts.defer(steps.named('blobs', () => exchange.close()));
-
-  const mirrors = new MirrorSet(
-    (upstream) => mirroredRegistry(upstream, { open: (opened) => clients.mirror(opened), tags, excluded }),
-    (error) => log.for('origin').warn('the client of a former mirror did not close', { reason: String(error) }),
-  );
-  mirrors.set(rules.upstreams);
-  parts.defer(steps.named('mirrors', () => mirrors.close()));
-  const kept = steps.together(parts);
-  const charter =
-    config.charterKey === undefined
-      ? undefined
-      : await FollowedCharter.open({
-          network,
-          data: config.data,
-          key: config.charterKey,
-          rules,
-          log: log.for('charter'),
-          onRules: (isOtherCa) => {
-            mirrors.set(rules.upstreams);
-            excluded.set(rules.exclude);
-            const before = origins.get();
-            directory.setCharter(rules.charter.origin);
-            if (isOtherCa && origins.get() === before) origins.reopen();
-          },
-        });
-  kept.defer('the charter', () => charter?.close());
+  const { log, own, store, containerd, excluded, network, peers, directory, ownOrigin, exchange, mirrors, charter } = core;
+  const { origin, registryName, repositoryPrefix, isExcluded, aliases, shown } = ownOrigin;
 
   // What people and monitoring see
+  const kept = steps.together(parts);
   const receipts = await ReceiptBook.open({ data: config.data, onWarning: (line) => log.for('pull').warn(line) });
   kept.defer('receipts', () => receipts.close());
   const recorder = new PullRecorder({ book: receipts, peers, onPull: (receipt) => metrics.pulled(receipt), log: log.for('pull') });
@@ -219,25 +94,16 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   );
   const disk = new DiskWatch(config.data, RESERVE_BYTES);
   const view = new NodeView({
+    ...core,
     config,
-    rules,
-    charter,
-    network,
-    peers,
-    origins,
-    embedded: embedded !== undefined,
+    embedded: core.embedded !== undefined,
     shown,
-    store,
     storeHealth,
-    containerd,
-    exchange,
     images,
     receipts,
     tally,
     mirrors: () => mirrors.list(),
-    excluded,
     replication,
-    keyIds,
     disk,
     runtimes,
     log: log.for('health'),
@@ -264,29 +130,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   tally.connect(metrics);
 
   // What container runtimes talk to
-  const registry = new Registry({
-    server: { listen: config.registry, hostNames: config.hostNames, maxConnections: config.limits.clients },
-    content: { store: store.blobs, images: store.images, exchange },
-    own: {
-      origin,
-      registryName,
-      repositoryPrefix,
-      isExcluded,
-      aliases,
-      shown,
-      tagMemory: async (repository, tag, signal) =>
-        origin() === undefined ? undefined : tags.ask(origin()!.url, repository, tag, { signal }),
-    },
-    mirrors: () => mirrors.list(),
-    ...(embedded === undefined
-      ? {}
-      : { embedded: { origin: embedded, uploadsFolder: join(config.data, 'uploads'), makeRoom: (bytes) => own.makeRoom(bytes) } }),
-    log: log.for('registry'),
-    counters: tally,
-    lazyRanges: config.emit === 'vouched',
-    tagRules: () => rules.tags,
-    timing: { accessTtl: config.access.ttl, accessMaxStale: config.access.staleFor },
-  });
+  const registry = makeRegistry(config, core, tally);
   const hints = new TagHints({
     network,
     images: store.images,
@@ -296,24 +140,8 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
     log: log.for('tags'),
   });
   // every tag of an embedded origin that is new or moves was pushed here
-  if (embedded !== undefined) parts.defer(store.images.onTag(({ repository, tag }) => hints.announceStored(repository, tag)));
-  const push =
-    config.push === undefined
-      ? undefined
-      : new PushProxy({
-          listen: config.push,
-          hostNames: config.hostNames,
-          upstream: () => clients.upstream(origin()),
-          namespaces: registry.namespaces,
-          store: store.blobs,
-          images: store.images,
-          isExcluded,
-          uploadsFolder: join(config.data, 'push-uploads'),
-          makeRoom: (bytes) => own.makeRoom(bytes),
-          onTag: (repository, tag) => hints.announceStored(repository, tag),
-          log: log.for('push'),
-          observer: tally,
-        });
+  if (core.embedded !== undefined) parts.defer(store.images.onTag(({ repository, tag }) => hints.announceStored(repository, tag)));
+  const push = makePushProxy(config, core, { registry, tally, hints });
   const puller = new Puller({
     upstreamOf: (image) => registry.upstreamOf(image),
     store: store.blobs,
@@ -345,7 +173,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
     names,
     keep: recorder.keep,
     isExcluded: (full) => excluded.has(full),
-    embedded: embedded !== undefined,
+    embedded: core.embedded !== undefined,
     containerd,
     closeIdle: () => exchange.closeIdle(),
     log: log.for('keep'),
@@ -424,7 +252,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
   log.info('ready', {
     name: config.name,
     peer: file.peerId,
-    key: keyIds[0],
+    key: core.keyIds[0],
     registry: file.registry,
     status: file.status ?? undefined,
     push: file.push ?? undefined,
@@ -434,10 +262,4 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
 
   const running = parts.move();
   return { file, stop: () => stopAll(running, log), stopping: () => steps.toString() };
-}
-
-/** Decisions of transfers, a line each, with the names of the nodes that they are about. */
-function sayOf(log: Logger, peers: PeerNames): Say {
-  return (message, { peer, ...fields }) =>
-    log.debug(message, { ...fields, node: peer === undefined ? undefined : peers.called(String(peer)) });
 }
