@@ -5,6 +5,7 @@ import type { Digest } from '../../src/oci/digest.ts';
 import type { Origin } from '../../src/origin/origin.ts';
 import { openStore } from '../../src/store/store.ts';
 import { Exchange, type ExchangeOptions } from '../../src/swarm/exchange/exchange.ts';
+import type { Cleanup } from './cleanup.ts';
 import { exchangeStore } from './exchange-store.ts';
 import { MemorySwarm, type MemoryNetwork } from './memory-network.ts';
 
@@ -63,6 +64,13 @@ export class ExchangeSwarm {
     while (this.nodes[0] !== undefined) await this.stop(this.nodes[0]);
     for (const folder of this.#folders) await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** A swarm without nodes yet. */
+export function emptySwarm(cleanup: Cleanup): ExchangeSwarm {
+  const swarm = new ExchangeSwarm();
+  cleanup.teardown(() => swarm.close());
+  return swarm;
 }
 
 /** Pulls the blob, and gives the bytes that the store then has under its name. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Digest } from '../../src/oci/digest.ts';
 import type { Cleanup } from './cleanup.ts';
-import { ExchangeSwarm } from './exchange-nodes.ts';
+import { emptySwarm, type ExchangeSwarm } from './exchange-nodes.ts';
 import { MemoryOrigin } from './memory-origin.ts';
 
 export interface Scene {
@@ -13,9 +13,7 @@ export interface Scene {
 
 /** A swarm without nodes yet, and an origin that has one blob of random bytes. */
 export function scene(cleanup: Cleanup, size: number): Scene {
-  const swarm = new ExchangeSwarm();
-  cleanup.teardown(() => swarm.close());
   const origin = new MemoryOrigin();
   const blob = randomBytes(size);
-  return { swarm, origin, blob, digest: origin.add(blob) };
+  return { swarm: emptySwarm(cleanup), origin, blob, digest: origin.add(blob) };
 }

@@ -1,19 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import test, { type ExecutionContext } from 'ava';
-import { LayerswarmError } from '../../../../src/errors.ts';
+import test from 'ava';
 import { Digest } from '../../../../src/oci/digest.ts';
 import { DOWNLOAD_LIMITS } from '../../../../src/swarm/exchange/core/limits.ts';
-import { clientBytes } from '../../../../src/swarm/exchange/client-read.ts';
 import type { ExchangeTotals } from '../../../../src/swarm/swarm.ts';
 import { waitFor } from '../../../support/wait-for.ts';
-import { ExchangeSwarm, pull, type ExchangeNode } from '../../../support/exchange-nodes.ts';
+import { emptySwarm, pull, type ExchangeNode } from '../../../support/exchange-nodes.ts';
 import { MemoryOrigin } from '../../../support/memory-origin.ts';
-
-async function swarmFor(t: ExecutionContext): Promise<ExchangeSwarm> {
-  const swarm = new ExchangeSwarm();
-  t.teardown(() => swarm.close());
-  return await Promise.resolve(swarm);
-}
 
 for (const [name, size] of [
   ['an empty blob', 0],
@@ -23,7 +15,7 @@ for (const [name, size] of [
   ['several extents', 5_000_003],
 ] as const) {
   test(`a node alone gets ${name} from the origin, once`, async (t) => {
-    const swarm = await swarmFor(t);
+    const swarm = emptySwarm(t);
     const origin = new MemoryOrigin();
     const blob = randomBytes(size);
     const digest = origin.add(blob);
@@ -34,7 +26,7 @@ for (const [name, size] of [
 }
 
 test('eight nodes that ask at the same moment read each byte from the origin about once', async (t) => {
-  const swarm = await swarmFor(t);
+  const swarm = emptySwarm(t);
   const origin = new MemoryOrigin();
   const blob = randomBytes(12_345_678);
   const digest = origin.add(blob);
@@ -54,7 +46,7 @@ test('eight nodes that ask at the same moment read each byte from the origin abo
 
 test('in a crowd that is too large for a mesh pieces are relayed, and leave the origin about once', async (t) => {
   t.timeout(300_000);
-  const swarm = await swarmFor(t);
+  const swarm = emptySwarm(t);
   const origin = new MemoryOrigin();
   const blob = randomBytes(2_345_678);
   const digest = origin.add(blob);
@@ -64,7 +56,7 @@ test('in a crowd that is too large for a mesh pieces are relayed, and leave the 
 });
 
 test('many small blobs in a crowd leave the origin about once each', async (t) => {
-  const swarm = await swarmFor(t);
+  const swarm = emptySwarm(t);
   const origin = new MemoryOrigin();
   const digests = Array.from({ length: 10 }, (_, i) => origin.add(randomBytes(10_000 + i)));
   const nodes = await swarm.addAll(6, origin);
@@ -73,7 +65,7 @@ test('many small blobs in a crowd leave the origin about once each', async (t) =
 });
 
 test('a node that has nothing gets a blob from its peers while the origin is down', async (t) => {
-  const swarm = await swarmFor(t);
+  const swarm = emptySwarm(t);
   const origin = new MemoryOrigin();
   const blob = randomBytes(3_000_000);
   const digest = origin.add(blob);
@@ -86,7 +78,7 @@ test('a node that has nothing gets a blob from its peers while the origin is dow
 });
 
 test('a crowd that comes when one node has the blob reads it from there, and does not wait for anything', async (t) => {
-  const swarm = await swarmFor(t);
+  const swarm = emptySwarm(t);
   const origin = new MemoryOrigin();
   const blob = randomBytes(3_000_000);
   const digest = origin.add(blob);
@@ -99,7 +91,7 @@ test('a crowd that comes when one node has the blob reads it from there, and doe
 });
 
 test('of a new piece one member of each other zone hears at once, to fetch it for all there', async (t) => {
-  const swarm = await swarmFor(t);
+  const swarm = emptySwarm(t);
   const origin = new MemoryOrigin();
   const blob = randomBytes(3_000_000);
   const digest = origin.add(blob);
@@ -127,7 +119,7 @@ test('of a new piece one member of each other zone hears at once, to fetch it fo
 });
 
 test('nothing is read from the origin while peers that have the blob are about to say so', async (t) => {
-  const swarm = await swarmFor(t);
+  const swarm = emptySwarm(t);
   const origin = new MemoryOrigin();
   // For some of them the one who asks is the coordinator itself.
   const blobs = Array.from({ length: 8 }, () => randomBytes(1_000_000));
@@ -142,7 +134,7 @@ test('nothing is read from the origin while peers that have the blob are about t
 });
 
 test('a small blob that a peer holds comes in one round trip, without a lane', async (t) => {
-  const swarm = await swarmFor(t);
+  const swarm = emptySwarm(t);
   const origin = new MemoryOrigin();
   const blob = randomBytes(60_000);
   const digest = origin.add(blob);
@@ -154,7 +146,7 @@ test('a small blob that a peer holds comes in one round trip, without a lane', a
 });
 
 test('one of up to a MiB comes whole from one that holds it, without a crowd', async (t) => {
-  const swarm = await swarmFor(t);
+  const swarm = emptySwarm(t);
   const origin = new MemoryOrigin();
   const [holder, node] = await swarm.addAll(2, origin);
   await waitFor('one that did not take too long', async () => {
@@ -168,7 +160,7 @@ test('one of up to a MiB comes whole from one that holds it, without a crowd', a
 });
 
 test('of two that hold it one sends it', async (t) => {
-  const swarm = await swarmFor(t);
+  const swarm = emptySwarm(t);
   const origin = new MemoryOrigin();
   const [first, second, node] = await swarm.addAll(3, origin);
   const served = new Map<string, number>();
@@ -187,93 +179,14 @@ test('of two that hold it one sends it', async (t) => {
   );
 });
 
-test('callers of one blob share one download', async (t) => {
-  const swarm = await swarmFor(t);
-  const origin = new MemoryOrigin();
-  const blob = randomBytes(700_000);
-  const digest = origin.add(blob);
-  const node = await swarm.add(origin);
-  await Promise.all(Array.from({ length: 50 }, () => pull(node, digest)));
-  t.is(origin.read.get(digest.toString()), blob.length);
-});
-
-/** Gives `team/private` to nobody, once the gate is open. */
-class HalfClosedOrigin extends MemoryOrigin {
-  readonly asked = Promise.withResolvers<void>();
-  readonly gate = Promise.withResolvers<void>();
-
-  override async *readBlob(
-    repository: string,
-    ...rest: [Digest, { start: number; end: number }, AbortSignal?]
-  ): AsyncGenerator<Uint8Array> {
-    if (repository === 'team/private') {
-      this.asked.resolve();
-      await this.gate.promise;
-      throw new LayerswarmError('origin-denied', 'team/private is not for this node');
-    }
-    yield* super.readBlob(repository, ...rest);
-  }
-}
-
-test('a caller gets a blob through its own repository, though it joined a download through one that the origin refuses', async (t) => {
-  const swarm = await swarmFor(t);
-  const origin = new HalfClosedOrigin();
-  const blob = randomBytes(700_000);
-  const digest = origin.add(blob);
-  const node = await swarm.add(origin);
-  const refused = node.exchange.fetch({ digest, size: blob.length, repository: 'team/private' });
-  await origin.asked.promise;
-  const allowed = node.exchange.fetch({ digest, size: blob.length, repository: 'team/open' });
-  origin.gate.resolve();
-  await allowed.done();
-  t.is(allowed.progress().haveBytes, blob.length);
-  t.is(origin.read.get(digest.toString()), blob.length);
-  refused.release();
-  allowed.release();
-});
-
-test('a caller whose mirror has a blob gets it, though it joined a download from a registry that is away', async (t) => {
-  const swarm = await swarmFor(t);
-  const [away, mirror] = [new HalfClosedOrigin(), new MemoryOrigin()];
-  const blob = randomBytes(300_000);
-  const digest = mirror.add(blob);
-  const node = await swarm.add(undefined);
-  const first = node.exchange.fetch({ digest, size: blob.length, repository: 'team/private', origin: away });
-  await away.asked.promise;
-  const second = node.exchange.fetch({ digest, size: blob.length, repository: 'team/app', origin: mirror });
-  away.gate.resolve();
-  await Promise.all([first.done(), second.done()]);
-  t.is(mirror.read.get(digest.toString()), blob.length);
-  first.release();
-  second.release();
-});
-
-test('a caller that may ask members does so, though it joined a download that may not', async (t) => {
-  const swarm = await swarmFor(t);
-  const origin = new HalfClosedOrigin();
-  const blob = randomBytes(300_000);
-  const digest = origin.add(blob);
-  const holder = await swarm.add(origin);
-  await pull(holder, digest, blob.length);
-  const node = await swarm.add(origin);
-  const alone = node.exchange.fetch({ digest, size: blob.length, repository: 'team/private', shared: false });
-  await origin.asked.promise;
-  const shared = node.exchange.fetch({ digest, size: blob.length, repository: 'team/private', shared: true });
-  origin.gate.resolve();
-  await shared.done();
-  t.is(origin.read.get(digest.toString()), blob.length, 'once, by the holder');
-  alone.release();
-  shared.release();
-});
-
 test('a blob that neither the origin nor anybody has is not found', async (t) => {
-  const swarm = await swarmFor(t);
+  const swarm = emptySwarm(t);
   const [node] = await swarm.addAll(2, new MemoryOrigin());
   await t.throwsAsync(pull(node!, Digest.of(Buffer.from('nobody has this'))), { code: 'not-found' });
 });
 
 test('with the origin down and nobody who has it, a pull fails soon and says why', async (t) => {
-  const swarm = await swarmFor(t);
+  const swarm = emptySwarm(t);
   const origin = new MemoryOrigin();
   const digest = origin.add(randomBytes(100));
   origin.down = true;
@@ -282,13 +195,13 @@ test('with the origin down and nobody who has it, a pull fails soon and says why
 });
 
 test('without an origin and without peers a pull fails and says so', async (t) => {
-  const swarm = await swarmFor(t);
+  const swarm = emptySwarm(t);
   const node = await swarm.add(undefined);
   await t.throwsAsync(pull(node, Digest.of(Buffer.from('x')), 1), { code: 'unavailable' });
 });
 
 test('a node that dies in the middle does not keep the others from finishing', async (t) => {
-  const swarm = await swarmFor(t);
+  const swarm = emptySwarm(t);
   const origin = new MemoryOrigin();
   const blob = randomBytes(6_000_000);
   const digest = origin.add(blob);
@@ -310,7 +223,7 @@ test('a node that dies in the middle does not keep the others from finishing', a
 });
 
 test('a peer that sends wrong bytes is found, named and banned, and nobody gets them', async (t) => {
-  const swarm = await swarmFor(t);
+  const swarm = emptySwarm(t);
   const origin = new MemoryOrigin();
   const blob = randomBytes(4_000_000);
   const digest = origin.add(blob);
@@ -329,7 +242,7 @@ test('a peer that sends wrong bytes is found, named and banned, and nobody gets 
 });
 
 test('an origin that serves wrong bytes to everybody is reported, and nothing gets a name', async (t) => {
-  const swarm = await swarmFor(t);
+  const swarm = emptySwarm(t);
   const origin = new MemoryOrigin();
   const blob = randomBytes(200_000);
   const digest = origin.add(blob);
@@ -340,7 +253,7 @@ test('an origin that serves wrong bytes to everybody is reported, and nothing ge
 });
 
 test('a restarted node fetches only what it had not got', async (t) => {
-  const swarm = await swarmFor(t);
+  const swarm = emptySwarm(t);
   const origin = new MemoryOrigin();
   const blob = randomBytes(8_000_000);
   const digest = origin.add(blob);
@@ -365,61 +278,3 @@ test('a restarted node fetches only what it had not got', async (t) => {
   const after = origin.read.get(digest.toString())! - before;
   t.true(after < blob.length - before / 2, `${after} of ${blob.length} bytes read again after ${before}`);
 });
-
-test('a client is given no byte before the blob is proven', async (t) => {
-  const swarm = await swarmFor(t);
-  const origin = new MemoryOrigin();
-  const blob = randomBytes(2_000_000);
-  const digest = origin.add(blob);
-  const node = await swarm.add(origin);
-  const fetch = node.exchange.fetch({ digest, size: blob.length, repository: 'test/image' });
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of clientBytes(
-    fetch,
-    node.store.blobs,
-    10,
-    1_999_990,
-    { emit: 'proven', onVouched: () => undefined },
-    new AbortController().signal,
-  )) {
-    t.not(node.store.blobs.size(digest), undefined);
-    chunks.push(Buffer.from(chunk));
-  }
-  t.true(Buffer.concat(chunks).equals(blob.subarray(10, 1_999_990)));
-  fetch.release();
-});
-
-for (const count of [3, 8]) {
-  test(`in a cold crowd every client of every node sees progress while its blob is coming: ${count} nodes`, async (t) => {
-    const swarm = await swarmFor(t);
-    const origin = new MemoryOrigin();
-    const blob = randomBytes(96 * 65_536);
-    const digest = origin.add(blob);
-    const gate = Promise.withResolvers<void>();
-    // Half of it has come, and nothing can be proven before the rest does.
-    origin.chunk = async (_digest, offset, bytes) => {
-      if (offset >= blob.length / 2) await gate.promise;
-      return bytes;
-    };
-    const nodes = await swarm.addAll(count, origin);
-    const trickled = nodes.map(() => 0);
-    const clients = nodes.map(async (node, i) => {
-      const fetch = node.exchange.fetch({ digest, size: blob.length, repository: 'test/image' });
-      const chunks: Buffer[] = [];
-      const options = {
-        emit: 'proven',
-        trickleMs: 20,
-        onVouched: () => {
-          trickled[i]!++;
-        },
-      } as const;
-      for await (const chunk of clientBytes(fetch, node.store.blobs, 0, blob.length, options, new AbortController().signal))
-        chunks.push(Buffer.from(chunk));
-      fetch.release();
-      return Buffer.concat(chunks);
-    });
-    await waitFor('each client to get some pieces', () => trickled.every((pieces) => pieces >= 5), { interval: 5 });
-    gate.resolve();
-    for (const bytes of await Promise.all(clients)) t.true(bytes.equals(blob));
-  });
-}
