@@ -110,7 +110,7 @@ export async function openAgentCore(
       const full = `${registryNameOf(url)}/${repository}`;
       return excluded.has(full) ? undefined : store.images.tag(full, tag);
     },
-    { witnesses: () => rules.tags.witnesses },
+    { witnesses: () => rules.tags.witnesses, membersWithin: (ms) => network.membersWithin(ms) },
   );
 
   // Blobs between the members: on the threads that their bytes stay on, with the bulk port

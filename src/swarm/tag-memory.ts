@@ -43,17 +43,29 @@ const TIMEOUT_MS = 2000;
 const MAX_SKEW_MS = 60_000;
 /** A swarm of two or three hosts would remember nothing if it took more. */
 const MEMBERS_FOR_TWO_WITNESSES = 3;
+/** For this long a swarm is as large as it was: of a few members that are left for a moment, one must not have the say. */
+export const SWARM_SIZE_MS = 60 * 60 * 1000;
+
+export interface TagMemoryOptions {
+  /** How many members on different hosts must agree; by the size of the swarm where it is not given. */
+  readonly witnesses?: () => number | undefined;
+  /** Members that are connected, or were in the last `ms`; those that are connected unless given. */
+  readonly membersWithin?: (ms: number) => number;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
 
 /** What tags meant while the origin could be reached, kept by all members together. */
 export class TagMemory {
   readonly #network: PeerNetwork;
   readonly #witnesses: () => number | undefined;
+  readonly #membersWithin: (ms: number) => number;
   readonly #now: () => number;
 
-  /** `witnesses`: how many members on different hosts must agree; by the size of the swarm where it is not given. */
-  constructor(network: PeerNetwork, lookup: TagLookup, options: { witnesses?: () => number | undefined; now?: () => number } = {}) {
+  constructor(network: PeerNetwork, lookup: TagLookup, options: TagMemoryOptions = {}) {
     this.#network = network;
     this.#witnesses = options.witnesses ?? (() => undefined);
+    this.#membersWithin = options.membersWithin ?? (() => network.peers().length);
     this.#now = options.now ?? Date.now;
     network.handle('get-tag', ({ origin, repository, tag }) => {
       const found = isRepositoryName(repository) && isTag(tag) ? lookup(origin, repository, tag) : undefined;
@@ -72,7 +84,7 @@ export class TagMemory {
       .slice(0, MAX_ASKED)
       .map(async ({ peer }) => await this.#askOne(peer, { origin, repository, tag }, options.signal));
     const statements = (await Promise.all(asked)).filter((statement) => statement !== undefined);
-    const wanted = this.#witnesses() ?? (members.length >= MEMBERS_FOR_TWO_WITNESSES ? 2 : 1);
+    const wanted = this.#witnesses() ?? (this.#membersWithin(SWARM_SIZE_MS) >= MEMBERS_FOR_TWO_WITNESSES ? 2 : 1);
     return { agreed: weigh(statements, wanted), heard: statements.length, wanted };
   }
 

@@ -172,7 +172,7 @@ export const configSchema = z.strictObject({
       witnesses: setting(
         z.int().min(1).max(32).optional(),
         'a number from 1 to 32',
-        'How many members on different hosts must remember the same before a node that does not remember itself believes it. Default: 2 where three or more members are connected, 1 where fewer.',
+        'How many members on different hosts must remember the same before a node that does not remember itself believes it. Default: 2 where three or more members are connected or were within the last hour, 1 where fewer.',
       ),
     })
     .prefault({})

@@ -129,7 +129,8 @@ export class PieceVerifier {
     if (this.#settlements++ > 0) this.#second.forget();
     await this.#askForList();
     if (await this.#settleDisagreements()) return;
-    // Nobody has proven it yet: any of it may be wrong.
+    // Where nobody has proven it yet any of it may be wrong; what this disk changed is found without asking anybody.
+    if (await this.#second.discardDamaged()) return;
     const checkpoints = Math.ceil(this.#blob.layout.size / this.#blob.partial.checkpointLength);
     for (let index = 0; index < checkpoints && this.#blob.partial.verdict !== true && !this.#blob.over.aborted; index++) {
       // Somebody may prove it meanwhile, and spare the rest.

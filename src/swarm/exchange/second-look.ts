@@ -48,8 +48,7 @@ export class SecondLook {
 
   /** What the origin says of a piece when it is read once more, signed; undefined when it cannot be. Read once for all who ask. */
   async lookAgain(piece: number): Promise<Statement | undefined> {
-    const statements = this.#statements(piece, 1);
-    if (statements[0] !== undefined && (await this.#discardDamaged(piece, statements, await this.#hashes(piece, 1)))) return undefined;
+    if (await this.#discardIfDamaged(piece)) return undefined;
     let reading = this.#lookedAgain.get(piece);
     if (reading === undefined) {
       reading = this.#lookAgain(piece);
@@ -62,11 +61,18 @@ export class SecondLook {
     return await reading;
   }
 
+  /** Throws away all that this disk holds otherwise than it came, as far as a statement says how that was; true where there was any. */
+  async discardDamaged(): Promise<boolean> {
+    let damaged = false;
+    for (let piece = 0; piece < this.#blob.layout.pieceCount; piece++) if (await this.#discardIfDamaged(piece)) damaged = true;
+    return damaged;
+  }
+
   /** Compares pieces with another reading of the origin, by one member for all; true when some were replaced or thrown away. */
   async compare(first: number, count: number): Promise<boolean> {
     const statements = this.#statements(first, count);
     const before = await this.#hashes(first, count);
-    if (await this.#discardDamaged(first, statements, before)) return true;
+    if (await this.#discardThose(first, statements, before)) return true;
     for (const reader of this.#reading.readers(first)) {
       if (reader === this.#network.self) break;
       const said = await this.#reading.ask(reader, first, count).catch(() => undefined);
@@ -88,7 +94,7 @@ export class SecondLook {
    * nothing is said of them. True where there were any.
    * @param statements of the pieces from `first` on, from before these were hashed: what was replaced meanwhile has another one
    */
-  async #discardDamaged(first: number, statements: readonly (Statement | undefined)[], hashes: readonly Buffer[]): Promise<boolean> {
+  async #discardThose(first: number, statements: readonly (Statement | undefined)[], hashes: readonly Buffer[]): Promise<boolean> {
     if (this.#blob.over.aborted) return false;
     const damaged = hashes.flatMap((hash, i) => {
       const statement = statements[i];
@@ -99,6 +105,12 @@ export class SecondLook {
     await this.#blob.discard(damaged);
     this.#listener.discarded(damaged);
     return true;
+  }
+
+  async #discardIfDamaged(piece: number): Promise<boolean> {
+    const statements = this.#statements(piece, 1);
+    if (statements[0] === undefined || this.#blob.over.aborted) return false;
+    return await this.#discardThose(piece, statements, await this.#hashes(piece, 1));
   }
 
   #statements(first: number, count: number): (Statement | undefined)[] {

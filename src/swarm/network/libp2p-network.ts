@@ -181,6 +181,11 @@ export class Libp2pNetwork implements Network {
     return this.#neighbours();
   }
 
+  /** Members that are connected, or were in the last `ms`, in an earlier run too. */
+  membersWithin(ms: number): number {
+    return this.#state.kind === 'running' ? this.#state.parts.discovery.membersSince(Date.now() - ms).size : 0;
+  }
+
   peer(peerId: string): Peer | undefined {
     return this.#control(peerId)?.peer;
   }

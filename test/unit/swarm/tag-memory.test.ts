@@ -11,6 +11,7 @@ async function memories(
   remembered: (RememberedTag | undefined)[],
   faults: MemoryFaults = {},
   now = 1_000_000,
+  membersWithin?: () => number,
 ): Promise<{ asker: TagMemory; swarm: MemorySwarm }> {
   const swarm = new MemorySwarm(faults);
   const nodes = await swarm.joinAll(remembered.length);
@@ -19,7 +20,7 @@ async function memories(
       new TagMemory(
         node,
         (origin, repository, tag) => (origin === ORIGIN && repository === 'app' && tag === 'latest' ? remembered[i] : undefined),
-        { now: () => now },
+        { now: () => now, ...(membersWithin === undefined ? {} : { membersWithin }) },
       ),
   );
   return { asker: asker!, swarm };
@@ -59,6 +60,12 @@ test('one member of several cannot say what a tag means; two can, and one can wh
   t.is(agreed?.witnesses.length, 2);
   const { asker: small } = await memories([undefined, { digest: older, checkedAt: 1000 }]);
   t.like(await small.ask(ORIGIN, 'app', 'latest'), { agreed: { digest: older, checkedAt: 1000 }, wanted: 1 });
+});
+
+test('where members are away for a moment, the one that is left cannot say what a tag means', async (t) => {
+  const lie = { digest: newer, checkedAt: 999_999 };
+  const { asker } = await memories([undefined, undefined, lie], {}, 1_000_000, () => 3);
+  t.deepEqual(await asker.ask(ORIGIN, 'app', 'latest'), { agreed: undefined, heard: 1, wanted: 2 });
 });
 
 test('nobody knows: undefined', async (t) => {

@@ -87,6 +87,7 @@ export class Discovery {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    for (const { peerId } of this.#options.members()) this.#candidates.joined(peerId, [], Date.now());
     clearTimeout(this.#resolveTimer);
     this.#dialer.stop();
     this.#exchange.stop();
@@ -127,6 +128,12 @@ export class Discovery {
     if (wasMember) this.#candidates.left(peerId, Date.now());
     else this.#candidates.failed(peerId, Date.now());
     this.#dialer.kick();
+  }
+
+  /** Ids of those that are members now, or were since then, in an earlier run too. */
+  membersSince(since: number): ReadonlySet<string> {
+    const were = this.#candidates.remembered().filter(({ seenAt }) => seenAt >= since);
+    return new Set([...this.#options.members(), ...were].flatMap(({ peerId }) => peerId ?? []));
   }
 
   answerPeers(asker: string): MessageOf<'peers'> {

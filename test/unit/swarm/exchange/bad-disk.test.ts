@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import test from 'ava';
+import { LayerswarmError } from '../../../../src/errors.ts';
 import { PieceLayout } from '../../../../src/swarm/exchange/core/piece-layout.ts';
 import { encodeNote, makeStatement } from '../../../../src/swarm/exchange/statement.ts';
 import { pull, type ExchangeNode } from '../../../support/exchange-nodes.ts';
@@ -119,24 +120,37 @@ test('a member whose disk changes a piece of its unfinished copy fetches that an
   t.deepEqual([...first.network.bans(), ...second.network.bans()], []);
 });
 
-test('a member whose own disk changes bits that came from others blames none of them', async (t) => {
-  const s = scene(t, 3_000_000);
-  const [begins, ends] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  const last = s.blob.length - 100_000;
-  s.origin.chunk = async (_digest, offset, bytes) => {
-    if (offset < 65_536) await begins.promise;
-    if (offset >= last) await ends.promise;
-    return bytes;
-  };
-  const readers = await s.swarm.addAll(4, s.origin);
-  const victim = await s.swarm.add(undefined);
-  const pulls = [...readers, victim].map((node) => pull(node, s.digest, s.blob.length));
-  // Nothing is hashed before its beginning is here: the disk has time to change what is.
-  await waitFor('all but the ends', () => victim.exchange.transfers()[0]!.haveBytes > 2_700_000, { interval: 5 });
-  for (const at of [200_000, 1_200_000, 2_300_000]) flipBit(join(victim.folder, 'partial', `sha256-${s.digest.hex}.data`), at);
-  begins.resolve();
-  ends.resolve();
-  for (const bytes of await Promise.all(pulls)) t.true(s.blob.equals(bytes));
-  t.deepEqual(victim.network.bans(), []);
-  for (const node of readers) t.is(victim.exchange.badPieces(node.network.self), 0);
-});
+for (const [who, answers] of [
+  ['blames none of them', true],
+  ['finds that out by itself where nobody can be asked', false],
+] as const)
+  test(`a member whose own disk changes bits that came from others ${who}`, async (t) => {
+    const s = scene(t, 3_000_000);
+    const [begins, ends] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const last = s.blob.length - 100_000;
+    s.origin.chunk = async (_digest, offset, bytes) => {
+      if (offset < 65_536) await begins.promise;
+      if (offset >= last) await ends.promise;
+      return bytes;
+    };
+    const readers = await s.swarm.addAll(4, s.origin);
+    const victim = await s.swarm.add(undefined);
+    if (!answers) {
+      const unable = (): never => {
+        throw new LayerswarmError('unavailable', 'not now');
+      };
+      for (const { network } of readers) {
+        network.override('dispute', unable);
+        network.override('get-list', unable);
+      }
+    }
+    const pulls = [...readers, victim].map((node) => pull(node, s.digest, s.blob.length));
+    // Nothing is hashed before its beginning is here: the disk has time to change what is.
+    await waitFor('all but the ends', () => victim.exchange.transfers()[0]!.haveBytes > 2_700_000, { interval: 5 });
+    for (const at of [200_000, 1_200_000, 2_300_000]) flipBit(join(victim.folder, 'partial', `sha256-${s.digest.hex}.data`), at);
+    begins.resolve();
+    ends.resolve();
+    for (const bytes of await Promise.all(pulls)) t.true(s.blob.equals(bytes));
+    t.deepEqual(victim.network.bans(), []);
+    for (const node of readers) t.is(victim.exchange.badPieces(node.network.self), 0);
+  });

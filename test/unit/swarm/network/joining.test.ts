@@ -57,10 +57,11 @@ test.serial('after a restart a node is back with no bootstrap alive', async (t) 
   await swarm.stopNode(c);
   await swarm.stopNode(a);
   await left(b, a.self);
+  t.is(b.membersWithin(60_000), 2, 'those that left lately count');
   const again = await swarm.join({ dataDir, bootstrap });
   t.is(again.self, c.self);
   await connected(again, b.self);
-  t.pass();
+  t.is(again.membersWithin(60_000), 2, 'as do those of the run before');
 });
 
 test.serial('a member that was away is found again by those that stayed', async (t) => {
