@@ -24,11 +24,15 @@ Options; those with … can be given several times:
   --only SYSTEM…  layerswarm, aria2, http (nginx)
   --checkout DIR… builds the nodes from other checkouts, in turns; --checkout . is this one
   --rounds N      each system N times, taking turns (3 when no case is named); a row is the run with the median last client
+  --before N      each node has pulled N other layers of 64 MiB before, together with the others: what code costs that runs for the
+                  first time is not in the row then
   --gc            one more run of layerswarm a case, with --trace-gc, for the column of Mark-Compacts (on when no case is named)
 
 CPU is user and system of all threads of a node, from just before the pull until its last client is done, by kind of thread; the clients
 (curl) are not counted. Wake-ups are voluntary context switches; first bytes are when the first and the last client had 16 KiB. GiB are
 those that one node gets; peak MB is of the largest node.`;
+
+const EARLIER_BYTES = 64 << 20;
 
 const SYSTEMS = ['layerswarm', 'aria2', 'http'] as const;
 
@@ -47,10 +51,11 @@ const OPTIONS = {
     only: { type: 'string', multiple: true },
     checkout: { type: 'string', multiple: true },
     rounds: { type: 'string' },
+    before: { type: 'string' },
     gc: { type: 'boolean' },
   },
 } as const;
-const { cases, systems, checkouts, traceGc, rounds } = scriptArguments(USAGE, OPTIONS, ({ values }) => {
+const { cases, systems, checkouts, traceGc, rounds, before } = scriptArguments(USAGE, OPTIONS, ({ values }) => {
   const { hosts, size, rate } = values;
   const named = hosts !== undefined || size !== undefined || rate !== undefined;
   return {
@@ -60,6 +65,7 @@ const { cases, systems, checkouts, traceGc, rounds } = scriptArguments(USAGE, OP
     systems: readNames('--only', values.only, SYSTEMS),
     checkouts: values.checkout ?? ['.'],
     traceGc: values.gc ?? !named,
+    before: values.before === undefined ? 0 : readNumber('--before', values.before, 0),
     rounds: values.rounds === undefined ? (named ? 1 : 3) : readNumber('--rounds', values.rounds, 1),
   };
 });
@@ -82,7 +88,8 @@ try {
 
 /** On the disk: the stores need the memory. */
 async function payloadOf(cleanup: CleanupStack, { layers }: FastCase): Promise<Payload> {
-  const payload = await makePayload(cleanup, layers);
+  const earlier = Array.from({ length: before }, () => EARLIER_BYTES);
+  const payload = await makePayload(cleanup, layers, earlier);
   // Nothing is left to be written while others are measured.
   spawnSync('sync');
   return payload;

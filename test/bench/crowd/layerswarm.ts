@@ -48,6 +48,10 @@ export async function runLayerswarm(stage: Stage, options: NodeOptions = {}): Pr
     `${base}/manifests/${payload.manifest}`,
     payload.blobs.map(({ digest }) => `${base}/blobs/${digest.toString()}`),
   );
+  for (const { digest } of payload.earlier) {
+    const [program, ...args] = downloads(undefined, [`${base}/blobs/${digest.toString()}`]);
+    await Promise.all(hosts.map((host) => host.runOk(program!, args)));
+  }
   const meter = startMeter(agents.map(({ info }) => info.pid));
   const compactsBefore = markCompactsOf(agents);
   const originCpuBefore = cpuSecondsOf([origin.registry.pid]);

@@ -23,6 +23,8 @@ export interface Payload {
   readonly blobs: readonly Blob[];
   /** Of all blobs. */
   readonly bytes: number;
+  /** In the same registry and repository, part of no image: for nodes to have pulled before. */
+  readonly earlier: readonly Blob[];
 }
 
 interface Blob {
@@ -30,15 +32,19 @@ interface Blob {
   readonly size: number;
 }
 
-/** An image with a layer of random bytes of each size. */
-export async function makePayload(cleanup: Cleanup, sizes: readonly number[]): Promise<Payload> {
+/** An image with a layer of random bytes of each size, and blobs beside it of the sizes `earlier`. */
+export async function makePayload(cleanup: Cleanup, sizes: readonly number[], earlier: readonly number[] = []): Promise<Payload> {
   const folder = tempDir(cleanup, 'payload');
   const repository = 'bench/crowd';
   const making = new CleanupStack();
   try {
     const registry = await startDockerRegistry(making, { folder });
-    const layers: Blob[] = [];
-    for (const size of sizes) layers.push({ digest: await pushRandomBlob(registry.url, repository, size), size });
+    const pushAll = async (all: readonly number[]): Promise<Blob[]> => {
+      const pushed: Blob[] = [];
+      for (const size of all) pushed.push({ digest: await pushRandomBlob(registry.url, repository, size), size });
+      return pushed;
+    };
+    const layers = await pushAll(sizes);
     const config = Buffer.from(
       JSON.stringify({
         architecture: 'amd64',
@@ -62,7 +68,8 @@ export async function makePayload(cleanup: Cleanup, sizes: readonly number[]): P
       MediaType.ociManifest,
     );
     const blobs = [configBlob, ...layers];
-    return { folder, repository, manifest: 'v1', blobs, bytes: blobs.reduce((sum, { size }) => sum + size, 0) };
+    const bytes = blobs.reduce((sum, { size }) => sum + size, 0);
+    return { folder, repository, manifest: 'v1', blobs, bytes, earlier: await pushAll(earlier) };
   } finally {
     await making.undo();
   }
