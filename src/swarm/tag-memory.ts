@@ -44,7 +44,7 @@ const MAX_SKEW_MS = 60_000;
 /** A swarm of two or three hosts would remember nothing if it took more. */
 const MEMBERS_FOR_TWO_WITNESSES = 3;
 /** For this long a swarm is as large as it was: of a few members that are left for a moment, one must not have the say. */
-export const SWARM_SIZE_MS = 60 * 60 * 1000;
+const SWARM_SIZE_MS = 60 * 60 * 1000;
 
 export interface TagMemoryOptions {
   /** How many members on different hosts must agree; by the size of the swarm where it is not given. */
