@@ -229,7 +229,7 @@ export async function startAgent(config: AgentConfig, plainLog: Logger, strayErr
     every(STORE_LOOK_MS, 'later', () => storeHealth.look()),
     ...(charter === undefined ? [] : [every(LOOK_MS, 'later', () => charter.catchUp())]),
   ];
-  parts.defer(steps.named('what is done at intervals', () => Promise.all(repeated.map((one) => one[Symbol.asyncDispose]()))));
+  working.defer('what is done at intervals', () => Promise.all(repeated.map((one) => one[Symbol.asyncDispose]())));
   parts.defer(
     directory.onChange(() => {
       probing.run();
