@@ -74,6 +74,7 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
       sync: parts.sync,
       now: parts.now,
       publish: (partial) => this.#publishPartial(partial),
+      isStored: (digest) => this.size(digest) !== undefined,
     });
     this.room = new StoreRoom({ ...parts, partials: this.#partials, evictBlob: (digest) => this.#evictBlob(digest) });
   }
@@ -129,6 +130,7 @@ export class DiskBlobStore implements BlobStore, PartialLender, GuardedBlobs {
       if (expectedSize === undefined && this.size(digest) === undefined) await this.room.make({ written: checkpoints.size });
       await this.#publish(path, digest, checkpoints, origin);
     });
+    await this.#partials.superseded(digest);
     // what an origin accepted must survive a power loss together with the mark that keeps it
     if (origin) await this.#parts.metadata.flush();
     return { digest, size: checkpoints.size };

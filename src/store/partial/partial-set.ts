@@ -11,7 +11,7 @@ import { storeError } from '../store-error.ts';
 import { digestOfName, type StoreLayout } from '../disk/store-layout.ts';
 import type { SyncPolicy } from '../disk/sync-policy.ts';
 
-/** `opening` keeps a second owner out, and counts in full, while room is made and the files are opened. */
+/** `opening` keeps a second owner out, and counts in full, while room is made and the files are opened, or removed. */
 type Entry =
   | { readonly state: 'opening'; readonly digest: Digest; readonly size: number; readonly haveBytes: number }
   | { readonly state: 'open'; readonly digest: Digest; readonly size: number; readonly file: OwnedPartial }
@@ -22,6 +22,8 @@ interface Parts {
   readonly sync: SyncPolicy;
   readonly now: () => number;
   readonly publish: (partial: OwnedPartial) => Promise<void>;
+  /** The blob is here whole. */
+  readonly isStored: (digest: Digest) => boolean;
 }
 
 /** The unfinished blobs: who has one open, and what the others take up. */
@@ -94,14 +96,21 @@ export class PartialSet {
   async delete(digest: Digest): Promise<boolean> {
     const entry = this.#entries.get(digest.toString());
     if (entry === undefined || entry.state === 'opening') return false;
-    if (entry.state === 'open') {
-      if (entry.file.removed) return false;
-      entry.file.markRemoved();
-    } else {
-      this.#entries.delete(digest.toString());
+    if (entry.state === 'idle') {
+      await this.#drop(entry);
+      return true;
     }
+    if (entry.file.removed) return false;
+    entry.file.markRemoved();
     await this.#removeFiles(digest);
     return true;
+  }
+
+  /** The blob came whole another way: nobody will go on with this one. Who has it open drops it when it is closed. */
+  async superseded(digest: Digest): Promise<void> {
+    const entry = this.#entries.get(digest.toString());
+    // what cannot be removed now goes when the store opens
+    if (entry?.state === 'idle') await this.#drop(entry).catch(() => undefined);
   }
 
   /** Those that nobody has open. */
@@ -130,7 +139,7 @@ export class PartialSet {
   async #closed(file: OwnedPartial): Promise<void> {
     const { digest, size } = file;
     const key = digest.toString();
-    const kept = !file.removed && !file.committed && file.haveBytes() > 0;
+    const kept = !file.removed && !file.committed && file.haveBytes() > 0 && !this.#parts.isStored(digest);
     try {
       if (!kept && !file.committed) await this.#removeFiles(digest);
     } finally {
@@ -164,12 +173,23 @@ export class PartialSet {
     const paths = this.#parts.layout.partialFiles(digest);
     const state = await readPartialState(paths.state, digest);
     const data = await stat(paths.data).catch(() => undefined);
-    if (state === undefined || data?.size !== state.size) return undefined;
+    if (state === undefined || data?.size !== state.size || this.#parts.isStored(digest)) return undefined;
     const haveBytes = state.grades.reduce((sum, grade, piece) => {
       const length = Math.min(state.pieceLength, state.size - piece * state.pieceLength);
       return grade === Grade.missing ? sum : sum + length;
     }, 0);
     return { state: 'idle', digest, size: state.size, haveBytes, usedAt: Math.round(data.mtimeMs) };
+  }
+
+  async #drop({ digest, haveBytes }: Extract<Entry, { state: 'idle' }>): Promise<void> {
+    const key = digest.toString();
+    this.#entries.set(key, { state: 'opening', digest, size: haveBytes, haveBytes });
+    try {
+      await this.#removeFiles(digest);
+    } finally {
+      this.#entries.delete(key);
+      this.#changed(key);
+    }
   }
 
   async #removeFiles(digest: Digest): Promise<void> {
