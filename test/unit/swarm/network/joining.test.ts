@@ -53,7 +53,7 @@ test.serial('after a restart a node is back with no bootstrap alive', async (t) 
   const dataDir = await swarm.folder();
   const bootstrap = a.multiaddrs();
   const c = await swarm.join({ dataDir, bootstrap });
-  await connected(c, a.self, b.self);
+  await Promise.all([connected(c, a.self, b.self), connected(b, a.self, c.self)]);
   await swarm.stopNode(c);
   await swarm.stopNode(a);
   await left(b, a.self);
