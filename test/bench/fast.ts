@@ -6,7 +6,7 @@ import { tempDir } from '../support/temp-dir.ts';
 import { runAria2 } from './crowd/aria2.ts';
 import { runHttp } from './crowd/http.ts';
 import { runLayerswarm } from './crowd/layerswarm.ts';
-import { makePayload, type Payload } from './crowd/payload.ts';
+import { earlierLayers, makePayload, type Payload } from './crowd/payload.ts';
 import { onStage, type Stage, type SystemResult } from './crowd/stage.ts';
 import { caseOf, describeCase, FAST_CASES, type FastCase } from './fast/cases.ts';
 import { STORES } from './fast/nodes.ts';
@@ -31,8 +31,6 @@ Options; those with … can be given several times:
 CPU is user and system of all threads of a node, from just before the pull until its last client is done, by kind of thread; the clients
 (curl) are not counted. Wake-ups are voluntary context switches; first bytes are when the first and the last client had 16 KiB. GiB are
 those that one node gets; peak MB is of the largest node.`;
-
-const EARLIER_BYTES = 64 << 20;
 
 const SYSTEMS = ['layerswarm', 'aria2', 'http'] as const;
 
@@ -88,8 +86,7 @@ try {
 
 /** On the disk: the stores need the memory. */
 async function payloadOf(cleanup: CleanupStack, { layers }: FastCase): Promise<Payload> {
-  const earlier = Array.from({ length: before }, () => EARLIER_BYTES);
-  const payload = await makePayload(cleanup, layers, earlier);
+  const payload = await makePayload(cleanup, layers, earlierLayers(before));
   // Nothing is left to be written while others are measured.
   spawnSync('sync');
   return payload;

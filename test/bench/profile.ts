@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { CleanupStack } from '../support/cleanup.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { runLayerswarm } from './crowd/layerswarm.ts';
-import { makePayload } from './crowd/payload.ts';
+import { earlierLayers, makePayload } from './crowd/payload.ts';
 import { onStage } from './crowd/stage.ts';
 import { caseOf, describeCase } from './fast/cases.ts';
 import { STORES } from './fast/nodes.ts';
@@ -15,31 +15,33 @@ import type { Cost } from './threads.ts';
 import { readNumber, scriptArguments } from '../support/script-arguments.ts';
 
 const USAGE = `Where a node's CPU goes in a cold crowd on fast lines (see fast.ts), by subsystem and thread. As root, with Node 24 (npx node).
-  node test/bench/profile.ts [--hosts 8] [--size 512M] [--rate 1gbit] [--checkout DIR] [--keep DIR] [--functions N]
+  node test/bench/profile.ts [--hosts 8] [--size 512M] [--rate 1gbit] [--before N] [--checkout DIR] [--keep DIR] [--functions N]
 
 V8's sampling profiler says where the main thread and the bulk threads are, once a millisecond, and costs some itself: compare shares, and
 take absolute figures from fast.ts. Samples before and after the pull are left out. --keep leaves the profiles in DIR, for a browser;
---functions adds the N functions with the most time of their own.`;
+--functions adds the N functions with the most time of their own. --before: as for fast.ts.`;
 
 const OPTIONS = {
   options: {
     hosts: { type: 'string', default: '8' },
     size: { type: 'string', default: '512M' },
     rate: { type: 'string' },
+    before: { type: 'string', default: '0' },
     checkout: { type: 'string', default: '.' },
     keep: { type: 'string' },
     functions: { type: 'string' },
   },
 } as const;
-const { fast, checkout, keep, functions } = scriptArguments(USAGE, OPTIONS, ({ values }) => ({
+const { fast, before, checkout, keep, functions } = scriptArguments(USAGE, OPTIONS, ({ values }) => ({
   fast: caseOf(values),
+  before: readNumber('--before', values.before, 0),
   checkout: values.checkout,
   keep: values.keep,
   functions: values.functions === undefined ? undefined : readNumber('--functions', values.functions),
 }));
 const cleanup = new CleanupStack();
 try {
-  const payload = await makePayload(cleanup, fast.layers);
+  const payload = await makePayload(cleanup, fast.layers, earlierLayers(before));
   const folder = keep ?? tempDir(cleanup, 'profiles');
   process.stderr.write(`${describeCase(fast)}\n`);
   // The sources: what is built of them has few files, which tell nothing of where a function belongs.

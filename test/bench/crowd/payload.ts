@@ -15,6 +15,11 @@ export const TWELVE_LAYERS: readonly number[] = Array.from({ length: 12 }, (_, i
   Math.round(SMALLEST_LAYER * (LARGEST_LAYER / SMALLEST_LAYER) ** (i / 11)),
 );
 
+/** Sizes of `count` layers that nodes pull before they are measured. */
+export function earlierLayers(count: number): readonly number[] {
+  return Array.from({ length: count }, () => 64 << 20);
+}
+
 /** An image that lies ready in the folder of a docker-registry. */
 export interface Payload {
   readonly folder: string;
