@@ -39,15 +39,15 @@ import { keepWatchdogQuiet, notifySystemd } from './systemd.ts';
 export interface Agent {
   /** How to reach it: what `DIR/agent.json` says. */
   readonly file: AgentFile;
-  /** Stops everything, what was started last first. */
+  /** Stops everything, what was started last first, and together what does not need each other. */
   stop(): Promise<void>;
   /** What is being stopped, and what was before it, with the time that it took. */
   stopping(): string;
 }
 
 /**
- * Builds a node and starts it: the one place where the parts are made and joined. When something fails, what was built is closed
- * again. @throws `config-invalid`, `key-invalid`, `store-locked`, `store-format`, `store-unwritable`, `disk-full`, `port-taken`
+ * Builds a node and starts it: makes what people and runtimes use, joins it to the core and to each other. When something fails, what was
+ * built is closed again. @throws `config-invalid`, `key-invalid`, `store-locked`, `store-format`, `store-unwritable`, `disk-full`, `port-taken`
  */
 export async function startAgent(config: AgentConfig, plainLog: Logger, strayErrors: () => number = () => 0): Promise<Agent> {
   await using parts = new AsyncDisposableStack();
