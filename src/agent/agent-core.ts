@@ -50,14 +50,14 @@ export interface AgentCore extends Pick<AgentStore, 'own' | 'store' | 'container
 }
 
 export interface AgentCoreOptions {
-  /** Where what is opened is closed, in this order. */
+  /** Takes what is opened, and closes it last first. */
   readonly parts: AsyncDisposableStack;
   readonly steps: StopSteps;
   readonly onDamaged: NonNullable<StoreOptions['onDamaged']>;
 }
 
 /**
- * Opens the store and makes what is between members, none of which anybody sees before `network.start()`.
+ * Opens the store, the bulk port, and what is between members, who hear of this node once `network.start()` is called.
  * @throws `config-invalid`, `key-invalid`, `store-locked`, `store-format`, `store-unwritable`, `disk-full`, `port-taken`
  */
 export async function openAgentCore(

@@ -27,7 +27,7 @@ export class StopSteps {
     return part;
   }
 
-  /** Steps that are taken at once, where `parts` has come to this: none of them needs another one's part. */
+  /** Steps that are taken at once, where `parts` has come to this: none of them waits for what another one still does. */
   together(parts: AsyncDisposableStack): StopTogether {
     return parts.use(new StopTogether(this));
   }

@@ -119,7 +119,7 @@ async function contendersOf(cleanup: CleanupStack): Promise<Contender[]> {
   for (const checkout of systems.includes('layerswarm') ? checkouts : []) {
     const main = await releasedProgram(checkout, join(tempDir(cleanup, 'program'), 'release'));
     all.push({
-      name: checkout === '.' ? 'layerswarm' : `layerswarm (${basename(resolve(checkout))})`,
+      name: `layerswarm${checkout === '.' ? '' : ` (${basename(resolve(checkout))})`}${before === 0 ? '' : ', pulled before'}`,
       fits: () => true,
       play: (stage, nodeArgs) => runLayerswarm(stage, { nodeArgs, main }),
       collects: true,

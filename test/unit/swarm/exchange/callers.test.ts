@@ -4,14 +4,12 @@ import { LayerswarmError } from '../../../../src/errors.ts';
 import type { Digest } from '../../../../src/oci/digest.ts';
 import { clientBytes } from '../../../../src/swarm/exchange/client-read.ts';
 import { emptySwarm, pull } from '../../../support/exchange-nodes.ts';
+import { scene } from '../../../support/exchange-scene.ts';
 import { MemoryOrigin } from '../../../support/memory-origin.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 
 test('callers of one blob share one download', async (t) => {
-  const swarm = emptySwarm(t);
-  const origin = new MemoryOrigin();
-  const blob = randomBytes(700_000);
-  const digest = origin.add(blob);
+  const { swarm, origin, blob, digest } = scene(t, 700_000);
   const node = await swarm.add(origin);
   await Promise.all(Array.from({ length: 50 }, () => pull(node, digest)));
   t.is(origin.read.get(digest.toString()), blob.length);
@@ -87,10 +85,7 @@ test('a caller that may ask members does so, though it joined a download that ma
 });
 
 test('a client is given no byte before the blob is proven', async (t) => {
-  const swarm = emptySwarm(t);
-  const origin = new MemoryOrigin();
-  const blob = randomBytes(2_000_000);
-  const digest = origin.add(blob);
+  const { swarm, origin, blob, digest } = scene(t, 2_000_000);
   const node = await swarm.add(origin);
   const fetch = node.exchange.fetch({ digest, size: blob.length, repository: 'test/image' });
   const chunks: Uint8Array[] = [];
@@ -111,10 +106,7 @@ test('a client is given no byte before the blob is proven', async (t) => {
 
 for (const count of [3, 8]) {
   test(`in a cold crowd every client of every node sees progress while its blob is coming: ${count} nodes`, async (t) => {
-    const swarm = emptySwarm(t);
-    const origin = new MemoryOrigin();
-    const blob = randomBytes(96 * 65_536);
-    const digest = origin.add(blob);
+    const { swarm, origin, blob, digest } = scene(t, 96 * 65_536);
     const gate = Promise.withResolvers<void>();
     // Half of it has come, and nothing can be proven before the rest does.
     origin.chunk = async (_digest, offset, bytes) => {

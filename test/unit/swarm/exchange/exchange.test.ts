@@ -5,6 +5,7 @@ import { DOWNLOAD_LIMITS } from '../../../../src/swarm/exchange/core/limits.ts';
 import type { ExchangeTotals } from '../../../../src/swarm/swarm.ts';
 import { waitFor } from '../../../support/wait-for.ts';
 import { emptySwarm, pull, type ExchangeNode } from '../../../support/exchange-nodes.ts';
+import { scene } from '../../../support/exchange-scene.ts';
 import { MemoryOrigin } from '../../../support/memory-origin.ts';
 
 for (const [name, size] of [
@@ -15,10 +16,7 @@ for (const [name, size] of [
   ['several extents', 5_000_003],
 ] as const) {
   test(`a node alone gets ${name} from the origin, once`, async (t) => {
-    const swarm = emptySwarm(t);
-    const origin = new MemoryOrigin();
-    const blob = randomBytes(size);
-    const digest = origin.add(blob);
+    const { swarm, origin, blob, digest } = scene(t, size);
     const node = await swarm.add(origin);
     t.true(blob.equals(await pull(node, digest, size)));
     t.is(origin.read.get(digest.toString()) ?? 0, size);
@@ -26,10 +24,7 @@ for (const [name, size] of [
 }
 
 test('eight nodes that ask at the same moment read each byte from the origin about once', async (t) => {
-  const swarm = emptySwarm(t);
-  const origin = new MemoryOrigin();
-  const blob = randomBytes(12_345_678);
-  const digest = origin.add(blob);
+  const { swarm, origin, blob, digest } = scene(t, 12_345_678);
   const nodes = await swarm.addAll(8, origin);
   const got = await Promise.all(nodes.map((node) => pull(node, digest, blob.length)));
   for (const bytes of got) t.deepEqual(Digest.of(bytes), digest);
@@ -46,10 +41,7 @@ test('eight nodes that ask at the same moment read each byte from the origin abo
 
 test('in a crowd that is too large for a mesh pieces are relayed, and leave the origin about once', async (t) => {
   t.timeout(300_000);
-  const swarm = emptySwarm(t);
-  const origin = new MemoryOrigin();
-  const blob = randomBytes(2_345_678);
-  const digest = origin.add(blob);
+  const { swarm, origin, blob, digest } = scene(t, 2_345_678);
   const nodes = await swarm.addAll(DOWNLOAD_LIMITS.meshNeighbours + 4, origin);
   for (const bytes of await Promise.all(nodes.map((node) => pull(node, digest, blob.length)))) t.deepEqual(Digest.of(bytes), digest);
   t.true(origin.copies(digest) <= 1.1, `${origin.copies(digest)} copies`);
@@ -65,10 +57,7 @@ test('many small blobs in a crowd leave the origin about once each', async (t) =
 });
 
 test('a node that has nothing gets a blob from its peers while the origin is down', async (t) => {
-  const swarm = emptySwarm(t);
-  const origin = new MemoryOrigin();
-  const blob = randomBytes(3_000_000);
-  const digest = origin.add(blob);
+  const { swarm, origin, blob, digest } = scene(t, 3_000_000);
   const [first] = await swarm.addAll(3, origin);
   await pull(first!, digest);
   origin.down = true;
@@ -78,10 +67,7 @@ test('a node that has nothing gets a blob from its peers while the origin is dow
 });
 
 test('a crowd that comes when one node has the blob reads it from there, and does not wait for anything', async (t) => {
-  const swarm = emptySwarm(t);
-  const origin = new MemoryOrigin();
-  const blob = randomBytes(3_000_000);
-  const digest = origin.add(blob);
+  const { swarm, origin, blob, digest } = scene(t, 3_000_000);
   const [first, ...crowd] = await swarm.addAll(6, origin);
   await pull(first!, digest);
   for (const bytes of await Promise.all(crowd.map((node) => pull(node, digest)))) t.true(blob.equals(bytes));
@@ -91,10 +77,7 @@ test('a crowd that comes when one node has the blob reads it from there, and doe
 });
 
 test('of a new piece one member of each other zone hears at once, to fetch it for all there', async (t) => {
-  const swarm = emptySwarm(t);
-  const origin = new MemoryOrigin();
-  const blob = randomBytes(3_000_000);
-  const digest = origin.add(blob);
+  const { swarm, origin, blob, digest } = scene(t, 3_000_000);
   const nodes: ExchangeNode[] = [];
   for (let i = 0; i < 9; i++) nodes.push(await swarm.add(origin, { zone: `zone-${i % 3}` }));
   for (const bytes of await Promise.all(nodes.map((node) => pull(node, digest, blob.length)))) t.true(blob.equals(bytes));
@@ -134,10 +117,7 @@ test('nothing is read from the origin while peers that have the blob are about t
 });
 
 test('a small blob that a peer holds comes in one round trip, without a lane', async (t) => {
-  const swarm = emptySwarm(t);
-  const origin = new MemoryOrigin();
-  const blob = randomBytes(60_000);
-  const digest = origin.add(blob);
+  const { swarm, origin, blob, digest } = scene(t, 60_000);
   const [first, second] = await swarm.addAll(2, origin);
   await pull(first!, digest, blob.length);
   t.true(blob.equals(await pull(second!, digest, blob.length)));
@@ -201,10 +181,7 @@ test('without an origin and without peers a pull fails and says so', async (t) =
 });
 
 test('a node that dies in the middle does not keep the others from finishing', async (t) => {
-  const swarm = emptySwarm(t);
-  const origin = new MemoryOrigin();
-  const blob = randomBytes(6_000_000);
-  const digest = origin.add(blob);
+  const { swarm, origin, blob, digest } = scene(t, 6_000_000);
   let reads = 0;
   const nodes = await swarm.addAll(5, origin);
   const half = Promise.withResolvers<void>();
@@ -223,10 +200,7 @@ test('a node that dies in the middle does not keep the others from finishing', a
 });
 
 test('a peer that sends wrong bytes is found, named and banned, and nobody gets them', async (t) => {
-  const swarm = emptySwarm(t);
-  const origin = new MemoryOrigin();
-  const blob = randomBytes(4_000_000);
-  const digest = origin.add(blob);
+  const { swarm, origin, blob, digest } = scene(t, 4_000_000);
   const [holder, other, victim] = await swarm.addAll(3, origin);
   await pull(holder!, digest, blob.length);
   await pull(other!, digest, blob.length);
@@ -242,10 +216,7 @@ test('a peer that sends wrong bytes is found, named and banned, and nobody gets 
 });
 
 test('an origin that serves wrong bytes to everybody is reported, and nothing gets a name', async (t) => {
-  const swarm = emptySwarm(t);
-  const origin = new MemoryOrigin();
-  const blob = randomBytes(200_000);
-  const digest = origin.add(blob);
+  const { swarm, origin, blob, digest } = scene(t, 200_000);
   origin.chunk = (_digest, _offset, bytes) => Buffer.alloc(bytes.length);
   const node = await swarm.add(origin);
   await t.throwsAsync(pull(node, digest, blob.length), { code: 'verification-failed' });
@@ -253,10 +224,7 @@ test('an origin that serves wrong bytes to everybody is reported, and nothing ge
 });
 
 test('a restarted node fetches only what it had not got', async (t) => {
-  const swarm = emptySwarm(t);
-  const origin = new MemoryOrigin();
-  const blob = randomBytes(8_000_000);
-  const digest = origin.add(blob);
+  const { swarm, origin, blob, digest } = scene(t, 8_000_000);
   const first = await swarm.add(origin);
   const half = Promise.withResolvers<void>();
   let chunks = 0;
