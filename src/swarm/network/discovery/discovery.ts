@@ -13,6 +13,7 @@ const YIELD_MS = 300;
 const LONELY_RESOLVE_MS = 5000;
 const SETTLED_RESOLVE_MS = 60_000;
 const MAX_ADDRESSES = 512;
+const SEEN_EVERY_MS = 10 * 60 * 1000;
 
 export interface DiscoveryOptions {
   self: string;
@@ -21,6 +22,8 @@ export interface DiscoveryOptions {
   lan: boolean;
   rememberedPath: string;
   targetMembers: number;
+  /** How often it is noted who is connected; 10 minutes unless given. */
+  seenEveryMs?: number;
   /** Multiaddrs of this node, with peer id. */
   ownAddresses: () => readonly string[];
   members: () => { peerId: string; listen: readonly string[] }[];
@@ -42,6 +45,7 @@ export class Discovery {
   readonly #remembered: RememberedPeers;
   readonly #lan: LanDiscovery | undefined;
   #resolveTimer: NodeJS.Timeout | undefined;
+  #seeing: NodeJS.Timeout | undefined;
   #stopped = false;
 
   constructor(options: DiscoveryOptions) {
@@ -82,12 +86,14 @@ export class Discovery {
       if (entry.kind === 'address') this.#offer(entry.address.peerId, [entry.address.transport], 'configured', 0);
     this.#lan?.start();
     if (this.#options.bootstrap.some((entry) => entry.kind === 'name')) void this.#resolveNames();
+    this.#seeing = setInterval(() => this.#sawMembers(), this.#options.seenEveryMs ?? SEEN_EVERY_MS).unref();
     this.#dialer.kick();
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    for (const { peerId } of this.#options.members()) this.#candidates.joined(peerId, [], Date.now());
+    this.#sawMembers();
+    clearInterval(this.#seeing);
     clearTimeout(this.#resolveTimer);
     this.#dialer.stop();
     this.#exchange.stop();
@@ -138,6 +144,12 @@ export class Discovery {
 
   answerPeers(asker: string): MessageOf<'peers'> {
     return this.#exchange.answer(asker);
+  }
+
+  /** Of those that stay connected nothing else says so, to a run that comes after a crash. */
+  #sawMembers(): void {
+    for (const { peerId } of this.#options.members()) this.#candidates.joined(peerId, [], Date.now());
+    this.#remembered.changed();
   }
 
   #offer(peerId: string | undefined, transports: readonly string[], source: CandidateSource, delayMs: number): boolean {
