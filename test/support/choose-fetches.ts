@@ -31,6 +31,7 @@ export function chooseFetches(
     begin: (source, run) => {
       chosen.push(fetches.begin(source, run, now));
     },
+    cancel: () => undefined,
   });
   return chosen;
 }

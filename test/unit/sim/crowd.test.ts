@@ -28,6 +28,16 @@ for (const [name, scenario, times, copies] of CASES) {
   });
 }
 
+test('the fast hosts of a crowd do not wait for what slow ones read last', (t) => {
+  for (let seed = 1; seed <= 6; seed++) {
+    const crowd = Array.from({ length: 16 }, (_, i) => hosts(1, i % 3 === 2 ? 16 : 64)[0]!);
+    const { seconds } = simulateCrowd({ size: 4 * SIZE, hosts: crowd, originUp: 64 * MBIT, seed });
+    const last = Math.max(...seconds.filter((_, i) => i % 3 !== 2).map((time) => time ?? Infinity));
+    const bound = (4 * SIZE) / (64 * MBIT);
+    t.true(last <= 1.27 * bound, `with seed ${seed} the last fast host took ${(last / bound).toFixed(2)} times the bound`);
+  }
+});
+
 test('when two hosts die in the middle all others finish', (t) => {
   const crowd = hosts(8).map((host, i) => (i < 2 ? { ...host, dieMs: 1200 } : host));
   const { seconds } = simulateCrowd({ size: SIZE, hosts: crowd, originUp: 64 * MBIT });

@@ -290,6 +290,9 @@ export class Download {
       begin: (source, run) => {
         commands.push({ type: 'fetch', fetch: this.#fetches.begin(source, run, now) });
       },
+      cancel: (fetch) => {
+        commands.push({ type: 'cancel', fetch });
+      },
     });
   }
 

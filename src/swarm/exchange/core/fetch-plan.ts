@@ -12,8 +12,10 @@ const REQUESTS_PER_PEER = 2;
 export const RUNS_ASKED = 8;
 /** Pieces of one of these at most: each comes with what its reader signed. */
 export const LONGEST_RUN = 32;
-/** Pieces missing at most for a slow request to be made a second time. */
+/** Pieces missing at most for a slow request to be made a second time, or elsewhere. */
 const ENDGAME_PIECES = 64;
+/** How many times as fast somebody must be for a request to be made there instead: among equals nothing is gained. */
+const FASTER = 2;
 
 export interface FetchPlan {
   readonly table: PieceTable;
@@ -32,6 +34,8 @@ export interface FetchPlan {
   readonly random: () => number;
   /** The run is asked of the source from now on. */
   begin(source: Neighbour, run: Run): void;
+  /** What was asked there is not to be sent. */
+  cancel(fetch: Fetch): void;
 }
 
 /**
@@ -51,7 +55,8 @@ export function planFetches(plan: FetchPlan): void {
     const source = leastBusy(idle, plan.random);
     const run =
       source.near || far >= 1
-        ? (pick(plan, source, source.near ? undefined : importable) ?? (isEnd ? pickEndgame(plan, source) : undefined))
+        ? (pick(plan, source, source.near ? undefined : importable) ??
+          (isEnd ? (takeOver(plan, source) ?? pickEndgame(plan, source)) : undefined))
         : undefined;
     if (run !== undefined) {
       if (source.relays) plan.room -= run[1];
@@ -133,6 +138,32 @@ export function superfluous(table: PieceTable, neighbour: Neighbour): Fetch[] {
 function runPieces(neighbour: Neighbour, pieceLength: number, limits: DownloadLimits): number {
   const bytes = Math.min(limits.maxRunBytes, (neighbour.rate * (limits.runMs + neighbour.latencyMs)) / 1000);
   return Math.max(limits.minRunPieces, Math.floor(bytes / pieceLength));
+}
+
+/**
+ * At the end what waits in the queue of a slow source is asked of a fast one that has it by now: all who lack what the slow one read
+ * ask there for it, and it would send each piece as many times.
+ */
+function takeOver(plan: FetchPlan, source: Neighbour): Run | undefined {
+  const { limits, now, sources, table } = plan;
+  if (source.fetches.size > 0) return undefined;
+  for (const other of sources) {
+    if (other === source || other.rate * FASTER > source.rate) continue;
+    for (const fetch of other.fetches.values()) {
+      const { count, first, heardAt, startedAt } = fetch;
+      if (heardAt > startedAt || now - startedAt < limits.takeOverMs || !isOnlyThere(table, source, fetch)) continue;
+      plan.cancel(fetch);
+      return [first, count];
+    }
+  }
+  return undefined;
+}
+
+/** Every piece of the request is missing, asked of nobody else, and to be had from `source`. */
+function isOnlyThere({ coming, have }: PieceTable, source: Neighbour, { count, first }: Fetch): boolean {
+  for (let piece = first; piece < first + count; piece++)
+    if (have.has(piece) || coming[piece] !== 1 || !source.bits.has(piece)) return false;
+  return true;
 }
 
 /** At the end a slow request is made a second time, at somebody else. */

@@ -49,6 +49,8 @@ export interface DownloadLimits {
   readonly originSilenceMs: number;
   /** A reading of the origin may take this long to its first byte, while pieces come from members; while none come it is waited for. */
   readonly firstReadMs: number;
+  /** A request to a slow source of which nothing came for this long, at the end, is made at a fast one instead. */
+  readonly takeOverMs: number;
   /** A request older than this, at the end, is made a second time. */
   readonly endgameMs: number;
   /** The same in times that a piece takes to everyone, where that is longer: on slow lines all requests are old. */
@@ -84,6 +86,7 @@ export const DOWNLOAD_LIMITS: DownloadLimits = {
   silencePieces: 8,
   originSilenceMs: 4000,
   firstReadMs: 6000,
+  takeOverMs: 100,
   endgameMs: 1000,
   patienceRounds: 32,
 };

@@ -2,12 +2,13 @@ import test from 'ava';
 import { Bitfield } from '../../../../../src/swarm/exchange/core/bitfield.ts';
 import { Download, type Command } from '../../../../../src/swarm/exchange/core/download.ts';
 import { DOWNLOAD_LIMITS } from '../../../../../src/swarm/exchange/core/limits.ts';
+import type { Fetch } from '../../../../../src/swarm/exchange/core/neighbour.ts';
 import { PieceLayout } from '../../../../../src/swarm/exchange/core/piece-layout.ts';
 
 const PIECE = 65_536;
 
 function download(pieces = 16): Download {
-  return new Download(new PieceLayout(pieces * PIECE), () => 0);
+  return new Download(new PieceLayout(pieces * PIECE, PIECE), () => 0);
 }
 
 function of<T extends Command['type']>(commands: readonly Command[], type: T): Extract<Command, { type: T }>[] {
@@ -127,6 +128,39 @@ test('at the end a slow request is made a second time, and cancelled when the ot
     ['slow'],
   );
   t.is(slow!.fetch.arrived, 0);
+});
+
+/** Two who fetch as well and have the first piece: the slow one is asked for it, and has not sent a byte. */
+function waitingAtSlow(): { one: Download; slow: Fetch } {
+  const one = download(2);
+  one.meet('slow', 'fetching', bits(one, 0), 0);
+  one.neighbours.get('slow')!.measured(64 << 10, 1000);
+  const { fetch } = of(one.plan(0), 'fetch')[0]!;
+  one.meet('quick', 'fetching', bits(one, 0), 0);
+  one.neighbours.get('quick')!.measured(64 << 10, 10);
+  return { one, slow: fetch };
+}
+
+test('at the end what waits at a slow source is asked of a fast one instead', (t) => {
+  const { one, slow } = waitingAtSlow();
+  t.deepEqual(of(one.plan(DOWNLOAD_LIMITS.takeOverMs - 1), 'fetch'), [], 'it may be on its way');
+  const commands = one.plan(DOWNLOAD_LIMITS.takeOverMs);
+  t.like(of(commands, 'fetch')[0]?.fetch, { peer: 'quick', first: 0, count: 1 });
+  t.deepEqual(
+    of(commands, 'cancel').map(({ fetch }) => fetch),
+    [slow],
+  );
+  one.fetchEnded(slow, 'cancelled', DOWNLOAD_LIMITS.takeOverMs);
+  t.deepEqual(of(one.plan(DOWNLOAD_LIMITS.takeOverMs + 1), 'fetch'), [], 'it is asked for once');
+});
+
+test('what a slow source has begun to send is left to it, and so is what nobody faster has', (t) => {
+  const begun = waitingAtSlow();
+  begun.one.heard({ fetch: begun.slow }, 1);
+  t.deepEqual(of(begun.one.plan(DOWNLOAD_LIMITS.takeOverMs), 'cancel'), []);
+  const equal = waitingAtSlow();
+  equal.one.neighbours.get('slow')!.measured(64 << 10, 1);
+  t.deepEqual(of(equal.one.plan(DOWNLOAD_LIMITS.takeOverMs), 'cancel'), []);
 });
 
 test('whoever coordinates from now on hears at once what is being read', (t) => {
