@@ -53,17 +53,18 @@ export class PeerRates {
   }
 
   slow(): SlowPeer[] {
-    const known = [...this.#rates].flatMap(([peerId, rate]) =>
-      this.#fresh(peerId) === undefined ? [] : [{ peerId, bytesPerSecond: (rate.bytes * 1000) / rate.ms, at: rate.at }],
-    );
-    return known.flatMap(({ peerId, bytesPerSecond, at }): SlowPeer[] => {
+    const known = [...this.#rates]
+      .flatMap(([peerId, rate]) =>
+        this.#fresh(peerId) === undefined ? [] : [{ peerId, bytesPerSecond: (rate.bytes * 1000) / rate.ms, at: rate.at }],
+      )
+      .sort((a, b) => a.bytesPerSecond - b.bytesPerSecond);
+    const others = known.length - 1;
+    const half = Math.floor(others / 2);
+    return known.flatMap(({ peerId, bytesPerSecond, at }, index): SlowPeer[] => {
       if (peerId === undefined) return [];
-      const others = known.flatMap((other) => (other.peerId === peerId ? [] : [other.bytesPerSecond])).sort((a, b) => a - b);
-      const middle = others[Math.floor(others.length / 2)];
-      const most = Math.min(
-        middle === undefined ? SLOW_ALONE : middle * SLOW_PART,
-        others.length === 1 ? SLOW_OF_TWO : Number.POSITIVE_INFINITY,
-      );
+      // Of those without this one.
+      const middle = known[half < index ? half : half + 1]?.bytesPerSecond;
+      const most = Math.min(middle === undefined ? SLOW_ALONE : middle * SLOW_PART, others === 1 ? SLOW_OF_TWO : Number.POSITIVE_INFINITY);
       if (bytesPerSecond >= most) return [];
       return [
         {

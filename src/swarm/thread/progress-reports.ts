@@ -16,8 +16,7 @@ export class ProgressReports {
   readonly #bulkStrangers: () => number;
   readonly #send: (report: ProgressReport) => void;
   readonly #timer: NodeJS.Timeout;
-  #lastUses = '';
-  #lastActivity = '';
+  #lastSeen = '';
   #wasBusy = false;
 
   constructor(
@@ -48,14 +47,19 @@ export class ProgressReports {
 
   #tick(): void {
     const uses = [...this.#sessions.uses()];
-    const seen = uses.map(({ peerId, kind, sentBytes, receivedBytes }) => `${peerId} ${kind} ${sentBytes} ${receivedBytes}`).join();
-    const activity = JSON.stringify(this.#activity());
-    const isBusy = this.#exchange.isBusy;
-    if (!isBusy && !this.#wasBusy && !this.#origins.hasRead && seen === this.#lastUses && activity === this.#lastActivity) return;
+    const { isBusy } = this.#exchange;
+    const isNews = isBusy || this.#wasBusy || this.#origins.hasRead || this.#isOther(uses);
     this.#wasBusy = isBusy;
-    this.#lastUses = seen;
-    this.#lastActivity = activity;
-    this.#report(uses);
+    if (isNews) this.#report(uses);
+  }
+
+  /** Than when this was asked last. */
+  #isOther(uses: readonly LaneUse[]): boolean {
+    const lanes = uses.map(({ peerId, kind, sentBytes, receivedBytes }) => `${peerId} ${kind} ${sentBytes} ${receivedBytes}`);
+    const seen = JSON.stringify([lanes, this.#activity()]);
+    const isOther = seen !== this.#lastSeen;
+    this.#lastSeen = seen;
+    return isOther;
   }
 
   #report(lanes: readonly LaneUse[]): void {
