@@ -63,8 +63,9 @@ export interface LeaseLimits {
   readonly failurePauseMs: number;
   /** One that takes over waits this long for those who hold leases of its predecessor to say so. */
   readonly takeoverMs: number;
-  /** With nothing to give, the member is told to ask again after this. */
+  /** With nothing to give, the member is told to ask again after this; after less, when there is soon to be something, though no less than `leastRetryMs`. */
   readonly retryMs: number;
+  readonly leastRetryMs: number;
   /** A member that got nothing from those who say that they have it may read it itself after this. */
   readonly stuckMs: number;
 }
@@ -86,6 +87,7 @@ export const LEASE_LIMITS: LeaseLimits = {
   failurePauseMs: 5000,
   takeoverMs: 300,
   retryMs: 100,
+  leastRetryMs: 5,
   stuckMs: 3000,
 };
 
@@ -169,7 +171,10 @@ export class LeaseTable {
     }
     const run = free[0];
     const most = this.#mostLeases;
-    if (run === undefined || this.#leases.size >= most) return { waitMs: this.#limits.retryMs * Math.ceil(this.#crowd.fetching / most) };
+    const rounds = Math.ceil(this.#crowd.fetching / most);
+    // A large crowd would ask more often than it is of use: some of it always reads.
+    if (run === undefined || (this.#leases.size >= most && rounds > 1)) return { waitMs: this.#limits.retryMs * rounds };
+    if (this.#leases.size >= most) return { waitMs: this.#untilOneEndsMs(now) };
     const freePieces = free.reduce((sum, [, length]) => sum + length, 0);
     if (this.#ranges !== 'heeded') {
       if (this.#leases.size > 0 || !this.#mayRead(member, now)) return { waitMs: this.#limits.retryMs };
@@ -293,11 +298,24 @@ export class LeaseTable {
     );
   }
 
+  /** Until one of as many leases as there may be has ended: on fast lines that is soon, and who waits for longer leaves the origin idle. */
+  #untilOneEndsMs(now: number): number {
+    const { leastRetryMs, retryMs } = this.#limits;
+    const perSecond = this.#perSecond(now);
+    if (!(perSecond > 0)) return retryMs;
+    let left = 0;
+    for (const { count, done } of this.#leases.values()) left += count - done;
+    return Math.min(retryMs, Math.max(leastRetryMs, Math.ceil((left * 1000) / this.#leases.size / perSecond)));
+  }
+
+  /** Pieces under leases; until there is a rate, by what came since the start. */
+  #perSecond(now: number): number {
+    return this.#piecesPerSecond === 0 ? (this.#read * 1000) / (now - this.#createdAt) : this.#piecesPerSecond;
+  }
+
   #expire(now: number): void {
     const { expireAfterMs, expirePieces, firstPieceMs, mostExpireMs } = this.#limits;
-    // Until there is a rate, by what came since the start.
-    const perSecond = this.#piecesPerSecond === 0 ? (this.#read * 1000) / (now - this.#createdAt) : this.#piecesPerSecond;
-    const shared = (expirePieces * this.#leases.size * 1000) / perSecond;
+    const shared = (expirePieces * this.#leases.size * 1000) / this.#perSecond(now);
     const afterMs = this.#read === 0 ? firstPieceMs : Math.min(mostExpireMs, Math.max(expireAfterMs, shared));
     for (const lease of this.#leases.values()) if (now - lease.progressAt > afterMs) this.#drop(lease);
   }

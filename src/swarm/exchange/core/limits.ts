@@ -39,8 +39,8 @@ export interface DownloadLimits {
   readonly readAheadMs: number;
   /** An extent is as large as what leases bring in about this time, with the waits between them. */
   readonly extentMs: number;
-  /** Pieces of the first extent, before anything was measured. */
-  readonly firstExtentPieces: number;
+  /** The first extent, before anything was measured, has as many, and two pieces at least: the next is asked for while it comes. */
+  readonly firstExtentBytes: number;
   readonly maxExtentBytes: number;
   /** Who gives no byte for this long, or for as many times as a piece usually takes, is silent: what it was to bring is had from others. */
   readonly silenceMs: number;
@@ -80,7 +80,7 @@ export const DOWNLOAD_LIMITS: DownloadLimits = {
   aloneMs: 2000,
   readAheadMs: 200,
   extentMs: 500,
-  firstExtentPieces: 4,
+  firstExtentBytes: 256 << 10,
   maxExtentBytes: 16 << 20,
   silenceMs: 2000,
   silencePieces: 8,

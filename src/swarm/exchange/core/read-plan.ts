@@ -97,8 +97,9 @@ export class ReadPlan {
 
   /** As many as come in so long at this rate, undefined before anything was measured. */
   #piecesIn(ms: number, rate: number | undefined, most: number): number {
-    if (rate === undefined) return Math.min(most, this.#limits.firstExtentPieces);
-    return Math.max(1, Math.min(most, Math.round((rate * ms) / 1000 / this.#table.layout.pieceLength)));
+    const { pieceLength } = this.#table.layout;
+    if (rate === undefined) return Math.min(most, Math.max(2, Math.floor(this.#limits.firstExtentBytes / pieceLength)));
+    return Math.max(1, Math.min(most, Math.round((rate * ms) / 1000 / pieceLength)));
   }
 
   #remainingBytes(): number {

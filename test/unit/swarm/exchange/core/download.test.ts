@@ -27,6 +27,18 @@ test('alone, it asks for a lease, once', (t) => {
   t.is(of(one.plan(1), 'ask-lease').length, 0);
 });
 
+test('the first extent is as long for pieces of any length, though of two at least', (t) => {
+  for (const [pieceLength, pieces] of [
+    [64 << 10, 4],
+    [128 << 10, 2],
+    [1 << 20, 2],
+  ] as const) {
+    const one = new Download(new PieceLayout(100 * pieceLength, pieceLength), () => 0);
+    one.meet('other', 'fetching', undefined, 0);
+    t.is(of(one.plan(0), 'ask-lease')[0]!.pieces, pieces);
+  }
+});
+
 test('alone, it reads no more at a time than comes in a while, for others may join in', (t) => {
   const one = download(1000);
   const most = DOWNLOAD_LIMITS.maxExtentBytes / PIECE;
@@ -40,8 +52,11 @@ test('alone, it reads no more at a time than comes in a while, for others may jo
     return read.extent.count;
   };
   const slow = [read(1, 1000), read(2000, 2000), read(5000, 2000)];
-  t.is(slow[0], DOWNLOAD_LIMITS.firstExtentPieces);
-  t.true(Math.max(...slow) <= 2 * DOWNLOAD_LIMITS.firstExtentPieces * (DOWNLOAD_LIMITS.aloneMs / 1000), `${slow.join(', ')} pieces`);
+  t.is(slow[0], DOWNLOAD_LIMITS.firstExtentBytes / PIECE);
+  t.true(
+    Math.max(...slow) <= 2 * (DOWNLOAD_LIMITS.firstExtentBytes / PIECE) * (DOWNLOAD_LIMITS.aloneMs / 1000),
+    `${slow.join(', ')} pieces`,
+  );
   t.true(read(8000, 10) < most);
   t.is(read(8100, 10), most);
 });

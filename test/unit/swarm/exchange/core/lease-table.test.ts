@@ -34,6 +34,27 @@ test('everyone gets another extent, lowest first, and each piece once', (t) => {
   t.true('waitMs' in ask('member 0', 16, 1));
 });
 
+test('with as many leases as there may be, whoever asks waits until one has probably ended, and no longer', (t) => {
+  const { firstLeases, leastRetryMs, retryMs } = LEASE_LIMITS;
+  const table = new LeaseTable(layout, 0);
+  const [first] = Array.from({ length: firstLeases / 2 }, (_, i) => {
+    const one = extent(table.request(`member ${i}`, nothing(), [], 2, 0));
+    extent(table.request(`member ${i}`, nothing(), [[one.first, one.count]], 2, 0));
+    return one;
+  });
+  const asks = (now: number): LeaseAnswer => table.request('another', nothing(), [], 2, now);
+  t.deepEqual(asks(0), { waitMs: retryMs }, 'nothing has come yet');
+  t.deepEqual(asks(10), { waitMs: retryMs });
+  table.have('member 0', [[first!.first, 1]], 20);
+  // One piece in 20 ms, and leases of a piece or two.
+  const waits = [20, 40].map((now) => asks(now)).map((answer) => ('waitMs' in answer ? answer.waitMs : 0));
+  t.true(
+    waits.every((ms) => ms > leastRetryMs && ms < retryMs && Number.isInteger(ms)),
+    waits.join(),
+  );
+  t.true(waits[1]! > waits[0]!);
+});
+
 test('extents get shorter towards the end', (t) => {
   const ask = asking(new LeaseTable(layout, 0));
   const counts: number[] = [];
