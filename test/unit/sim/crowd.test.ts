@@ -89,6 +89,15 @@ for (const count of [8, 16, 32]) {
   });
 }
 
+test('while some of a crowd complete and others still come, nothing is read a second time', (t) => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const bound = (2 * SIZE * 1000) / (64 * MBIT);
+    const crowd = hosts(32).map((host, i) => ({ ...host, arriveMs: (i * 2 * bound) / 32 }));
+    const { originCopies } = simulateCrowd({ size: 2 * SIZE, hosts: crowd, originUp: 64 * MBIT, seed });
+    t.true(originCopies <= 1.01, `with seed ${seed} ${originCopies} copies from the origin`);
+  }
+});
+
 test('a crowd that comes when a few have the blob is as quick as one that reads it from the origin, and reads nothing there', (t) => {
   const first = 4;
   const scenario = { size: SIZE, hosts: hosts(16).map((host, i) => (i < first ? host : { ...host, arriveMs: 5000 })), originUp: 64 * MBIT };

@@ -87,13 +87,17 @@ export class CrowdBook {
   }
 
   /**
-   * The crowd that it is in has all pieces, and passes them on to it. Those who had the blob before it came do not: a crowd reads from them
-   * as it reads from the origin, each piece once.
+   * Somebody who fetches saw another have all pieces: the crowd has them, and passes them on to each other. Who had the blob before they all
+   * came does not: a crowd reads from it as it reads from the origin, each piece once.
    */
-  sawSomebodyComplete(member: string): boolean {
-    const came = this.#members.get(member)?.came ?? Infinity;
-    for (const { completed } of this.#members.values()) if (completed !== undefined && completed > came) return true;
-    return false;
+  get hasAll(): boolean {
+    let firstCame = Infinity;
+    let lastCompleted = 0;
+    for (const { came, completed } of this.#members.values()) {
+      if (completed === undefined) firstCame = Math.min(firstCame, came);
+      else lastCompleted = Math.max(lastCompleted, completed);
+    }
+    return lastCompleted > firstCame;
   }
 
   /** What it had and has no more: thrown away as wrong, evicted, or found damaged. */

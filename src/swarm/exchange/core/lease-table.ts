@@ -162,7 +162,7 @@ export class LeaseTable {
 
     if (doubted?.(member) === true && this.#leavesToOthers(member, bits, doubted, now)) return { waitMs: this.#limits.takeoverMs };
 
-    let free = this.#crowd.sawSomebodyComplete(member) ? [] : this.#heldByNobody();
+    let free = this.#crowd.hasAll ? [] : this.#heldByNobody();
     if (free.length > 0) this.#waiting.delete(member);
     else if (this.#isStuck(member, bits, now)) {
       this.#leaveMute(member, now);

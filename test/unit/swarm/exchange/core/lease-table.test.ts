@@ -266,6 +266,15 @@ test('those who have it already and leave take nothing from those who came later
   t.deepEqual('extents' in answer && answer.extents.map(({ first }) => first), [4]);
 });
 
+test('who comes when somebody has just completed gets from the others what only that one had', (t) => {
+  const table = new LeaseTable(layout, 0);
+  table.have('slower', [[0, 4]], 0);
+  table.complete('done', 1);
+  t.true('waitMs' in table.request('late', nothing(), [], 4, 2));
+  table.leave('slower');
+  t.true('extents' in table.request('late', nothing(), [], 4, 3), 'nobody is left to whom it has passed them on');
+});
+
 test('a member that no longer has what it had gets a lease for it', (t) => {
   const table = new LeaseTable(layout, 0);
   table.complete('asker', 0);
