@@ -39,7 +39,7 @@ export interface DownloadLimits {
   readonly readAheadMs: number;
   /** An extent is as large as what leases bring in about this time, with the waits between them. */
   readonly extentMs: number;
-  /** The first extent, before anything was measured, has as many, and two pieces at least: the next is asked for while it comes. */
+  /** Of the first extent, before anything was measured; it has two pieces at least, since the next one is asked for while it comes. */
   readonly firstExtentBytes: number;
   readonly maxExtentBytes: number;
   /** Who gives no byte for this long, or for as many times as a piece usually takes, is silent: what it was to bring is had from others. */
@@ -49,7 +49,7 @@ export interface DownloadLimits {
   readonly originSilenceMs: number;
   /** A reading of the origin may take this long to its first byte, while pieces come from members; while none come it is waited for. */
   readonly firstReadMs: number;
-  /** A request to a slow source of which nothing came for this long, at the end, is made at a fast one instead. */
+  /** A request to a slow source of which nothing came for this long, and a round trip, is made at a fast one instead, at the end. */
   readonly takeOverMs: number;
   /** A request older than this, at the end, is made a second time. */
   readonly endgameMs: number;

@@ -169,6 +169,13 @@ test('at the end what waits at a slow source is asked of a fast one instead', (t
   t.deepEqual(of(one.plan(DOWNLOAD_LIMITS.takeOverMs + 1), 'fetch'), [], 'it is asked for once');
 });
 
+test('what may be on its way over a long line is not asked of another', (t) => {
+  const { one } = waitingAtSlow();
+  one.neighbours.get('slow')!.latencyMs = 200;
+  t.deepEqual(of(one.plan(DOWNLOAD_LIMITS.takeOverMs + 199), 'cancel'), []);
+  t.is(of(one.plan(DOWNLOAD_LIMITS.takeOverMs + 200), 'cancel').length, 1);
+});
+
 test('what a slow source has begun to send is left to it, and so is what nobody faster has', (t) => {
   const begun = waitingAtSlow();
   begun.one.heard({ fetch: begun.slow }, 1);
