@@ -150,8 +150,8 @@ function takeOver(plan: FetchPlan, source: Neighbour): Run | undefined {
   for (const other of sources) {
     if (other === source || other.rate * FASTER > source.rate) continue;
     for (const fetch of other.fetches.values()) {
-      const { count, first, heardAt, startedAt } = fetch;
-      if (heardAt > startedAt || now - startedAt < limits.takeOverMs + other.latencyMs) continue;
+      const { count, first, isBegun, startedAt } = fetch;
+      if (isBegun || now - startedAt < limits.takeOverMs + other.latencyMs) continue;
       if (!isOnlyThere(table, source, fetch)) continue;
       plan.cancel(fetch);
       return [first, count];

@@ -30,6 +30,7 @@ export class Fetches {
       count,
       startedAt: now,
       relayed: source.relays,
+      isBegun: false,
       arrived: 0,
       ...awaitedSince(now),
     };
@@ -48,6 +49,7 @@ export class Fetches {
   /** Bytes of it came. True when it was silent, and is awaited again. */
   heard(fetch: Fetch, now: number): boolean {
     fetch.heardAt = now;
+    fetch.isBegun = true;
     if (!fetch.isSilent) return false;
     fetch.isSilent = false;
     this.#claim(fetch);

@@ -10,6 +10,8 @@ export interface Fetch extends Awaited {
   readonly startedAt: number;
   /** Asked of a member that fetches itself, and took its share of what may be. */
   readonly relayed: boolean;
+  /** Bytes of it came. */
+  isBegun: boolean;
   /** Pieces of it that arrived, in order. */
   arrived: number;
 }

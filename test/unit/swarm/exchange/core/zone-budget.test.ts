@@ -29,7 +29,17 @@ function ask(table: PieceTable, sources: readonly Neighbour[], now: number): { n
 
 function begin(source: Neighbour, [first, count]: Run, now: number): void {
   const id = nextId++;
-  source.fetches.set(id, { id, peer: source.peer, first, count, startedAt: now, relayed: false, arrived: 0, ...awaitedSince(now) });
+  source.fetches.set(id, {
+    id,
+    peer: source.peer,
+    first,
+    count,
+    startedAt: now,
+    relayed: false,
+    isBegun: false,
+    arrived: 0,
+    ...awaitedSince(now),
+  });
 }
 
 test('while the own zone delivers, one request in a few crosses zones, and always one', (t) => {
