@@ -7,18 +7,12 @@ const MIN_PIECE_LENGTH = 64 * 1024;
 const USUAL_PIECE_LENGTH = 4 * 1024 * 1024;
 /** The crowd is busy from start to end with about so many, and what is done for each of them costs the less the fewer they are. */
 const USUAL_PIECES = 1024;
-/** The same of the smallest pieces, of which each costs the most for its bytes. */
-const MOST_SMALLEST = 512;
 /** Bounds bitfields (2 KiB) and the work of choosing. */
 const MAX_PIECES = 16_384;
 
-/**
- * Bytes of a piece: 64 KiB up to 32 MiB; beyond that the smallest power of two from 128 KiB to 4 MiB that gives no more than 1,024
- * pieces, or from 64 GiB on 16,384.
- */
+/** Bytes of a piece: the smallest power of two, from 64 KiB to 4 MiB, that gives no more than 1,024 pieces; beyond 64 GiB 16,384. */
 export function pieceLengthFor(size: number): number {
   let length = MIN_PIECE_LENGTH;
-  if (size > length * MOST_SMALLEST) length *= 2;
   while (length < USUAL_PIECE_LENGTH && size > length * USUAL_PIECES) length *= 2;
   while (size > length * MAX_PIECES) length *= 2;
   return length;

@@ -7,8 +7,8 @@ const GIB = 1024 * MIB;
 
 for (const [size, length] of [
   [1, 64 * KIB],
-  [32 * MIB, 64 * KIB],
-  [32 * MIB + 1, 128 * KIB],
+  [64 * MIB, 64 * KIB],
+  [64 * MIB + 1, 128 * KIB],
   [128 * MIB, 128 * KIB],
   [128 * MIB + 1, 256 * KIB],
   [GIB, MIB],
