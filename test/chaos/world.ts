@@ -46,15 +46,23 @@ export async function makeWorld(cleanup: CleanupStack, plan: Plan, images: Origi
   const originFolder = tempDir(cleanup, 'chaos-registry');
   symlinkSync(join(images.folder, 'data'), join(originFolder, 'data'));
   let registry: DockerRegistry | undefined;
-  const startOrigin = async (): Promise<void> => {
-    if (cleanup.isOver) return;
-    registry ??= await startDockerRegistry(cleanup, {
-      folder: originFolder,
-      host: '127.0.0.1',
-      port: REGISTRY_PORT,
-      netns: originHost.netns,
-    });
+  // One after the other: two steps may end at the same moment, each of which has killed it.
+  let turn: Promise<void> = Promise.resolve();
+  const inTurn = async (work: () => Promise<void>): Promise<void> => {
+    const done = turn.then(work);
+    turn = done.catch(() => undefined);
+    await done;
   };
+  const startOrigin = (): Promise<void> =>
+    inTurn(async () => {
+      if (cleanup.isOver) return;
+      registry ??= await startDockerRegistry(cleanup, {
+        folder: originFolder,
+        host: '127.0.0.1',
+        port: REGISTRY_PORT,
+        netns: originHost.netns,
+      });
+    });
   await startOrigin();
   const origin = await startOriginHost(cleanup, originHost, images, plan);
   const url = `http://${originHost.address}:${ORIGIN_PORT}`;
@@ -111,10 +119,11 @@ export async function makeWorld(cleanup: CleanupStack, plan: Plan, images: Origi
     images,
     origin,
     startOrigin,
-    async killOrigin() {
-      await registry?.stop();
-      registry = undefined;
-    },
+    killOrigin: () =>
+      inTurn(async () => {
+        await registry?.stop();
+        registry = undefined;
+      }),
   };
 }
 
