@@ -56,7 +56,7 @@ export function planFetches(plan: FetchPlan): void {
     const run =
       source.near || far >= 1
         ? (pick(plan, source, source.near ? undefined : importable) ??
-          (isEnd ? (takeOver(plan, source) ?? pickEndgame(plan, source)) : undefined))
+          (isEnd ? (reroute(plan, source) ?? pickEndgame(plan, source)) : undefined))
         : undefined;
     if (run !== undefined) {
       if (source.relays) plan.room -= run[1];
@@ -144,14 +144,14 @@ function runPieces(neighbour: Neighbour, pieceLength: number, limits: DownloadLi
  * At the end what waits in the queue of a slow source is asked of a fast one that has it by now: all who lack what the slow one read
  * ask there for it, and it would send each piece as many times.
  */
-function takeOver(plan: FetchPlan, source: Neighbour): Run | undefined {
+function reroute(plan: FetchPlan, source: Neighbour): Run | undefined {
   const { limits, now, sources, table } = plan;
   if (source.fetches.size > 0) return undefined;
   for (const other of sources) {
     if (other === source || other.rate * FASTER > source.rate) continue;
     for (const fetch of other.fetches.values()) {
       const { count, first, isBegun, startedAt } = fetch;
-      if (isBegun || now - startedAt < limits.takeOverMs + other.latencyMs) continue;
+      if (isBegun || now - startedAt < limits.rerouteMs + other.latencyMs) continue;
       if (!isOnlyThere(table, source, fetch)) continue;
       plan.cancel(fetch);
       return [first, count];

@@ -50,7 +50,7 @@ export interface DownloadLimits {
   /** A reading of the origin may take this long to its first byte, while pieces come from members; while none come it is waited for. */
   readonly firstReadMs: number;
   /** A request to a slow source of which nothing came for this long, and a round trip, is made at a fast one instead, at the end. */
-  readonly takeOverMs: number;
+  readonly rerouteMs: number;
   /** A request older than this, at the end, is made a second time. */
   readonly endgameMs: number;
   /** The same in times that a piece takes to everyone, where that is longer: on slow lines all requests are old. */
@@ -86,7 +86,7 @@ export const DOWNLOAD_LIMITS: DownloadLimits = {
   silencePieces: 8,
   originSilenceMs: 4000,
   firstReadMs: 6000,
-  takeOverMs: 100,
+  rerouteMs: 100,
   endgameMs: 1000,
   patienceRounds: 32,
 };

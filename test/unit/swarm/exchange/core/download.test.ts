@@ -2,24 +2,8 @@ import test from 'ava';
 import { Bitfield } from '../../../../../src/swarm/exchange/core/bitfield.ts';
 import { Download, type Command } from '../../../../../src/swarm/exchange/core/download.ts';
 import { DOWNLOAD_LIMITS } from '../../../../../src/swarm/exchange/core/limits.ts';
-import type { Fetch } from '../../../../../src/swarm/exchange/core/neighbour.ts';
 import { PieceLayout } from '../../../../../src/swarm/exchange/core/piece-layout.ts';
-
-const PIECE = 65_536;
-
-function download(pieces = 16): Download {
-  return new Download(new PieceLayout(pieces * PIECE, PIECE), () => 0);
-}
-
-function of<T extends Command['type']>(commands: readonly Command[], type: T): Extract<Command, { type: T }>[] {
-  return commands.filter((command): command is Extract<Command, { type: T }> => command.type === type);
-}
-
-function bits(download: Download, ...pieces: number[]): Bitfield {
-  const bitfield = new Bitfield(download.layout.pieceCount);
-  for (const piece of pieces) bitfield.set(piece);
-  return bitfield;
-}
+import { bits, download, of, PIECE } from '../../../../support/downloads.ts';
 
 test('alone, it asks for a lease, once', (t) => {
   const one = download();
@@ -126,63 +110,6 @@ test('a failed request is made to somebody else, and the one that failed rests',
   one.fetchEnded(first!.fetch, 'failed', 1);
   const [second] = of(one.plan(1), 'fetch');
   t.not(second!.fetch.peer, first!.fetch.peer);
-});
-
-test('at the end a slow request is made a second time, and cancelled when the other comes first', (t) => {
-  const one = download(2);
-  one.meet('slow', 'complete', undefined, 0);
-  const [slow] = of(one.plan(0), 'fetch');
-  one.meet('quick', 'complete', undefined, 0);
-  const later = DOWNLOAD_LIMITS.endgameMs + 1;
-  const [quick] = of(one.plan(later), 'fetch');
-  t.is(quick!.fetch.peer, 'quick');
-  one.arrived(0, { fetch: quick!.fetch }, false, later);
-  one.arrived(1, {}, false, later);
-  t.deepEqual(
-    of(one.plan(later), 'cancel').map(({ fetch }) => fetch.peer),
-    ['slow'],
-  );
-  t.is(slow!.fetch.arrived, 0);
-});
-
-/** Two who fetch as well and have the first piece: the slow one is asked for it, and has not sent a byte. */
-function waitingAtSlow(): { one: Download; slow: Fetch } {
-  const one = download(2);
-  one.meet('slow', 'fetching', bits(one, 0), 0);
-  one.neighbours.get('slow')!.measured(64 << 10, 1000);
-  const { fetch } = of(one.plan(0), 'fetch')[0]!;
-  one.meet('quick', 'fetching', bits(one, 0), 0);
-  one.neighbours.get('quick')!.measured(64 << 10, 10);
-  return { one, slow: fetch };
-}
-
-test('at the end what waits at a slow source is asked of a fast one instead', (t) => {
-  const { one, slow } = waitingAtSlow();
-  t.deepEqual(of(one.plan(DOWNLOAD_LIMITS.takeOverMs - 1), 'fetch'), [], 'it may be on its way');
-  const commands = one.plan(DOWNLOAD_LIMITS.takeOverMs);
-  t.like(of(commands, 'fetch')[0]?.fetch, { peer: 'quick', first: 0, count: 1 });
-  t.deepEqual(
-    of(commands, 'cancel').map(({ fetch }) => fetch),
-    [slow],
-  );
-  one.fetchEnded(slow, 'cancelled', DOWNLOAD_LIMITS.takeOverMs);
-  t.deepEqual(of(one.plan(DOWNLOAD_LIMITS.takeOverMs + 1), 'fetch'), [], 'it is asked for once');
-});
-
-test('what may be on its way over a long line is not asked of another', (t) => {
-  const { one } = waitingAtSlow();
-  one.neighbours.get('slow')!.latencyMs = 200;
-  t.deepEqual(of(one.plan(DOWNLOAD_LIMITS.takeOverMs + 199), 'cancel'), []);
-  t.is(of(one.plan(DOWNLOAD_LIMITS.takeOverMs + 200), 'cancel').length, 1);
-});
-
-test('what a slow source has begun to send is left to it, and so is what nobody faster has', (t) => {
-  const begun = waitingAtSlow();
-  begun.one.heard({ fetch: begun.slow }, 1);
-  t.deepEqual(of(begun.one.plan(DOWNLOAD_LIMITS.takeOverMs), 'cancel'), []);
-  const equal = waitingAtSlow();
-  equal.one.neighbours.get('slow')!.measured(64 << 10, 1);
-  t.deepEqual(of(equal.one.plan(DOWNLOAD_LIMITS.takeOverMs), 'cancel'), []);
 });
 
 test('whoever coordinates from now on hears at once what is being read', (t) => {
