@@ -13,12 +13,10 @@ import { LeaseTables } from './lease-tables.ts';
 import type { Strikes } from './strikes.ts';
 
 /**
- * A coordinator that does not answer within this, or within as many times as an answer usually takes, is passed over for the next one, who
- * knows less: on a busy machine all are slow.
+ * A coordinator that does not answer within this is passed over for the next one, who knows less. On a busy machine, and on a line that is
+ * full and loses what is sent again, answers take more than a second; one that is gone is seldom only silent.
  */
-const LEASE_TIMEOUT_MS = 1500;
-const USUAL_TIMES = 8;
-const MOST_TIMEOUT_MS = 4000;
+const LEASE_TIMEOUT_MS = 4000;
 /** Where a coordinator is out of reach, the reading is left to others for about this long. */
 const ELSEWHERE_MS = 2000;
 /** What the DHT said of a blob's coordinator is asked anew after this. */
@@ -79,8 +77,6 @@ export class Coordinators {
   readonly #passedOver = new Map<string, number>();
   /** Blobs whose closest member was looked for in the DHT. */
   readonly #lookups = new BoundedMap<string, Lookup>(MAX_LOOKUPS);
-  /** Time that an answer takes, smoothed; 0 before the first. */
-  #usualMs = 0;
   /** Blobs that are coordinated by a member that this node is not connected to, until when that is believed. */
   readonly #elsewhere = new Map<string, number>();
 
@@ -143,15 +139,12 @@ export class Coordinators {
             .request(member, bits, active, pieces, this.#now(), { doubted: this.#doubted, ranges });
       }
       try {
-        const askedAt = this.#now();
         const grant: MessageOf<'lease-grant'> = await this.#network.request(
           member,
           insists ? { ...message, insists } : message,
           'lease-grant',
-          { signal, timeoutMs: Math.min(MOST_TIMEOUT_MS, Math.max(LEASE_TIMEOUT_MS, USUAL_TIMES * this.#usualMs)) },
+          { signal, timeoutMs: LEASE_TIMEOUT_MS },
         );
-        const ms = this.#now() - askedAt;
-        this.#usualMs = ms > this.#usualMs ? ms : this.#usualMs * 0.9 + ms * 0.1;
         if (grant.redirect === undefined || insists)
           return grant.extents.length > 0 ? { extents: grant.extents } : { waitMs: grant.waitMs ?? 250 };
         if (this.#network.peer(grant.redirect) === undefined) {

@@ -179,6 +179,7 @@ export class Download {
 
   leased(extents: readonly Extent[], now: number): Command[] {
     this.#leasePending = false;
+    this.#reads.answered(now);
     const commands: Command[] = [];
     for (const extent of extents) {
       if (extent.first + extent.count > this.layout.pieceCount || extent.count === 0) continue;
@@ -189,6 +190,7 @@ export class Download {
 
   leaseDelayed(ms: number, now: number): void {
     this.#leasePending = false;
+    this.#reads.answered(now);
     this.#leaseWaitUntil = now + ms;
   }
 
@@ -263,6 +265,7 @@ export class Download {
     const pieces = Math.max(Number(unknown), this.#reads.wanted(this.#neighbourhood.fetching.length === 0, now));
     if (pieces === 0) return;
     this.#leasePending = true;
+    this.#reads.asked(now);
     this.#askedOf = this.coordinator;
     const urgent = this.reach !== 'some' || now - (this.#arrivedAt ?? now) > this.#limits.urgentAfterMs;
     commands.push({ type: 'ask-lease', pieces, urgent, active: this.#reads.active() });

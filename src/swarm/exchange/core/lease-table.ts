@@ -3,6 +3,7 @@ import { type Bitfield, runsWhere, type Run } from './bitfield.ts';
 import { CrowdBook } from './crowd-book.ts';
 import type { RangeUse } from '../../swarm.ts';
 import type { PieceLayout } from './piece-layout.ts';
+import { ReadPaces } from './read-paces.ts';
 
 /** What one member may read from the origin: pieces [first, first + count). */
 export interface Extent {
@@ -109,6 +110,7 @@ export class LeaseTable {
   readonly #pausedUntil = new Map<string, number>();
   /** Members that were given nothing, with how many pieces they had then. */
   readonly #waiting = new Map<string, { readonly since: number; readonly pieces: number }>();
+  readonly #paces = new ReadPaces();
   readonly #createdAt: number;
   #takingOver: boolean | undefined;
   #ranges: RangeUse = 'unknown';
@@ -176,6 +178,8 @@ export class LeaseTable {
     if (run === undefined || (this.#leases.size >= most && rounds > 1)) return { waitMs: this.#limits.retryMs * rounds };
     if (this.#leases.size >= most) return { waitMs: this.#untilOneEndsMs(now) };
     const freePieces = free.reduce((sum, [, length]) => sum + length, 0);
+    // Everybody would wait at the end for what a slow member reads, and then for its uplink.
+    if (this.#paces.outlasts(member, this.#msFor(freePieces + this.#leasedPieces, now))) return { waitMs: this.#limits.retryMs };
     if (this.#ranges !== 'heeded') {
       if (this.#leases.size > 0 || !this.#mayRead(member, now)) return { waitMs: this.#limits.retryMs };
       this.#reader = member;
@@ -197,6 +201,7 @@ export class LeaseTable {
   /** The member has the blob, and fetches no more. */
   complete(member: string, now: number): void {
     this.have(member, [[0, this.layout.pieceCount]], now);
+    this.#paces.forget(member);
     this.#crowd.complete(member);
   }
 
@@ -212,6 +217,7 @@ export class LeaseTable {
   /** The member is gone, and with it what only it had. */
   leave(member: string): void {
     this.#crowd.leave(member);
+    this.#paces.forget(member);
     this.#pausedUntil.delete(member);
     this.#waiting.delete(member);
     for (const lease of this.#leases.values()) if (lease.holder === member) this.#drop(lease);
@@ -224,6 +230,7 @@ export class LeaseTable {
       if (done <= lease.done) continue;
       this.#read += done - lease.done;
       this.#rate.add((done - lease.done) * this.layout.pieceLength, now);
+      this.#paces.read(member, done - lease.done, now - lease.progressAt);
       lease.done = done;
       lease.progressAt = now;
     }
@@ -301,11 +308,20 @@ export class LeaseTable {
   /** Until one of as many leases as there may be has ended: on fast lines that is soon, and who waits for longer leaves the origin idle. */
   #untilOneEndsMs(now: number): number {
     const { leastRetryMs, retryMs } = this.#limits;
-    const perSecond = this.#perSecond(now);
-    if (!(perSecond > 0)) return retryMs;
+    if (!(this.#perSecond(now) > 0)) return retryMs;
+    return Math.min(retryMs, Math.max(leastRetryMs, Math.ceil(this.#msFor(this.#leasedPieces / this.#leases.size, now))));
+  }
+
+  /** Of leases, that are not read yet. */
+  get #leasedPieces(): number {
     let left = 0;
     for (const { count, done } of this.#leases.values()) left += count - done;
-    return Math.min(retryMs, Math.max(leastRetryMs, Math.ceil((left * 1000) / this.#leases.size / perSecond)));
+    return left;
+  }
+
+  /** In which so many are read; infinite while none are. */
+  #msFor(pieces: number, now: number): number {
+    return (pieces * 1000) / this.#perSecond(now);
   }
 
   /** Pieces under leases; until there is a rate, by what came since the start. */

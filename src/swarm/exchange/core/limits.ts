@@ -35,7 +35,7 @@ export interface DownloadLimits {
   readonly readsAlone: number;
   /** Each as large as comes in about this time: others may come at any moment, and are to read their part. */
   readonly aloneMs: number;
-  /** The next lease is asked for when what is left of the current ones is read in less than this. */
+  /** The next lease is asked for when what is left of the current ones is read in less than this and what an answer takes. */
   readonly readAheadMs: number;
   /** An extent is as large as what leases bring in about this time, with the waits between them. */
   readonly extentMs: number;

@@ -18,6 +18,8 @@ export function isLeased({ extent }: Read): boolean {
   return extent.id >= 0;
 }
 
+/** No answer to a request for a lease is reckoned to take longer: what is leased far ahead is read late. */
+const MOST_ANSWER_MS = 1000;
 /** A guess before the first extent was read, in bytes a second. */
 const ASSUMED_RATE = 1 << 20;
 
@@ -34,6 +36,10 @@ export class ReadPlan {
   /** The same with the waits between extents. */
   #leaseRate: number | undefined;
   #leased: { readonly since: number; bytes: number } | undefined;
+  /** When a lease was asked for that is not answered yet. */
+  #askedAt: number | undefined;
+  /** What an answer takes, the longest of late. */
+  #answerMs = 0;
 
   constructor(table: PieceTable, limits: DownloadLimits) {
     this.#table = table;
@@ -83,11 +89,25 @@ export class ReadPlan {
     if (this.reads.delete(read.extent.id) && !read.isSilent) this.#table.release(runOf(read));
   }
 
+  /** A lease is asked for. */
+  asked(now: number): void {
+    this.#askedAt = now;
+  }
+
+  answered(now: number): void {
+    if (this.#askedAt === undefined) return;
+    const ms = Math.min(MOST_ANSWER_MS, now - this.#askedAt);
+    this.#askedAt = undefined;
+    this.#answerMs = Math.max(ms, this.#answerMs * 0.9 + ms * 0.1);
+  }
+
   /** How many pieces to ask a lease for, 0 for none now. `alone`: nobody else fetches the blob. */
   wanted(alone: boolean, now: number): number {
     const most = Math.max(1, Math.floor(this.#limits.maxExtentBytes / this.#table.layout.pieceLength));
     if (alone) return this.reads.size < this.#limits.readsAlone ? this.#piecesIn(this.#limits.aloneMs, this.#readRate, most) : 0;
-    if (this.#remainingBytes() > ((this.#readRate ?? ASSUMED_RATE) * this.#limits.readAheadMs) / 1000) return 0;
+    // The coordinator may be far, or its line busy with pieces.
+    const aheadMs = this.#limits.readAheadMs + this.#answerMs;
+    if (this.#remainingBytes() > ((this.#readRate ?? ASSUMED_RATE) * aheadMs) / 1000) return 0;
     if (this.#leased !== undefined && this.#leased.bytes > 0) {
       this.#leaseRate = smooth(this.#leaseRate, (this.#leased.bytes * 1000) / Math.max(1, now - this.#leased.since));
       this.#leased = { since: now, bytes: 0 };

@@ -172,10 +172,8 @@ test('a member stands in for a coordinator that is silent', async (t) => {
   t.deepEqual(third.said, ['a coordinator is passed over']);
 });
 
-test('where answers take long, a coordinator that takes longer is waited for', async (t) => {
+test('a coordinator on a line that is full, or on a busy machine, is waited for', async (t) => {
   const { swarm, first, second, blob } = await mesh(t);
-  swarm.faults.delayMs = () => 200;
-  t.true('extents' in (await second.coordinators.ask(blob, request(), SIGNAL)));
   swarm.faults.delayMs = () => 900;
   t.true('extents' in (await second.coordinators.ask(blob, request(), SIGNAL)), 'after 1.8 s');
   t.is(second.coordinators.coordinator(blob), first.network.self);

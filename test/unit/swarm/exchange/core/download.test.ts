@@ -23,6 +23,18 @@ test('the first extent is as long for pieces of any length, though of two at lea
   }
 });
 
+test('the longer an answer takes, the sooner the next lease is asked for', (t) => {
+  const asksOn = (answeredAt: number): boolean => {
+    const one = download(100);
+    one.meet('other', 'fetching', undefined, 0);
+    t.is(of(one.plan(0), 'ask-lease').length, 1);
+    one.leased([{ id: 1, first: 0, count: 10 }], answeredAt);
+    return of(one.plan(answeredAt + 1), 'ask-lease').length > 0;
+  };
+  t.false(asksOn(10));
+  t.true(asksOn(800));
+});
+
 test('alone, it reads no more at a time than comes in a while, for others may join in', (t) => {
   const one = download(1000);
   const most = DOWNLOAD_LIMITS.maxExtentBytes / PIECE;
