@@ -14,6 +14,8 @@ export interface CrowdCase {
   /** From a request to the origin to the first byte of its answer. */
   readonly originDelayMs?: number;
   readonly payload: 'blob' | 'image';
+  /** Index of the host that hands out the leases; without it that is any. */
+  readonly coordinator?: number;
   /** Kills the host that hands out the leases, in units of the bound. */
   readonly coordinatorDiesAt?: number;
   /** Which others run the same case. */

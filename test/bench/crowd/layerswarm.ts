@@ -19,7 +19,8 @@ export interface NodeOptions {
 
 /** One node a host, with nothing but the swarm's key and the origin; each client pulls through its own node. */
 export async function runLayerswarm(stage: Stage, options: NodeOptions = {}): Promise<SystemResult> {
-  const { crowd, payload, hosts, stores, cleanup } = stage;
+  const { crowd, payload, stores, cleanup } = stage;
+  const hosts = [...stage.hosts];
   const origin = await startOrigin(stage);
   const swarmKey = await makeSwarmKey(cleanup);
   const agents: Agent[] = [];
@@ -42,6 +43,13 @@ export async function runLayerswarm(stage: Stage, options: NodeOptions = {}): Pr
     );
   }
   for (const agent of agents) await agent.waitForPeers(agents.length - 1);
+  let coordinator = agents.findIndex(({ info }) => info.peerId === coordinatorOf(stage, agents));
+  if (crowd.coordinator !== undefined) {
+    // The node has the line of the host that it stands for from now on.
+    for (const all of [hosts, agents]) swap(all, coordinator, crowd.coordinator);
+    for (const i of new Set([coordinator, crowd.coordinator])) await hosts[i]!.setRate(crowd.hosts[i]!.rate);
+    coordinator = crowd.coordinator;
+  }
 
   const base = `http://127.0.0.1:5050/v2/${payload.repository}`;
   const command = downloads(
@@ -60,7 +68,6 @@ export async function runLayerswarm(stage: Stage, options: NodeOptions = {}): Pr
     stage,
     hosts.map((host) => ({ host, command })),
   );
-  const coordinator = agents.findIndex(({ info }) => info.peerId === coordinatorOf(stage, agents));
   const dies = crowd.hosts.map(({ dieAt }, i) => (i === coordinator ? crowd.coordinatorDiesAt : undefined) ?? dieAt);
   for (const [i, share] of dies.entries()) {
     if (share !== undefined)
@@ -108,6 +115,10 @@ async function provenAt({ payload }: Stage, agent: Agent): Promise<number> {
       throw new Error(`${agent.data} holds wrong bytes under ${digest.toString()}`);
   }
   return Math.max(...payload.blobs.map(({ digest }) => statSync(agent.blobPath(digest.toString())).ctimeMs));
+}
+
+function swap(all: unknown[], a: number, b: number): void {
+  [all[a], all[b]] = [all[b], all[a]];
 }
 
 function coordinatorOf({ payload }: Stage, agents: readonly Agent[]): string {
