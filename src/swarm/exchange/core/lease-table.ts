@@ -2,6 +2,7 @@ import { ArrivalRate } from './arrival-rate.ts';
 import { type Bitfield, runsWhere, type Run } from './bitfield.ts';
 import { CrowdBook } from './crowd-book.ts';
 import type { RangeUse } from '../../swarm.ts';
+import { LEASE_LIMITS, type LeaseLimits } from './lease-limits.ts';
 import type { PieceLayout } from './piece-layout.ts';
 import { ReadPaces } from './read-paces.ts';
 
@@ -43,54 +44,10 @@ interface Lease {
 /** After this long there is a rate for the first time. */
 const FIRST_RATE_MS = 500;
 
-export interface LeaseLimits {
-  /**
-   * Leases at one time, by the rate at which leased pieces come: as many as get a piece each in `pieceMs`, since with more the origin's
-   * line is cut so thin that none makes progress. At least `minLeases`, at most `maxLeases`, and `firstLeases` before anything was measured.
-   */
-  readonly pieceMs: number;
-  readonly minLeases: number;
-  readonly firstLeases: number;
-  readonly maxLeases: number;
-  /**
-   * A lease without progress for this long is given to somebody else, or for as long as all leases get so many pieces each, though not
-   * beyond `mostExpireMs`; and before the first piece of all for `firstPieceMs`, for that says more of the origin's line than of whoever reads.
-   */
-  readonly expireAfterMs: number;
-  readonly mostExpireMs: number;
-  readonly expirePieces: number;
-  readonly firstPieceMs: number;
-  /** A member that failed to read gets no lease for this long while others ask. */
-  readonly failurePauseMs: number;
-  /** One that takes over waits this long for those who hold leases of its predecessor to say so. */
-  readonly takeoverMs: number;
-  /** With nothing to give, the member is told to ask again after this; after less, when there is soon to be something, though no less than `leastRetryMs`. */
-  readonly retryMs: number;
-  readonly leastRetryMs: number;
-  /** A member that got nothing from those who say that they have it may read it itself after this. */
-  readonly stuckMs: number;
-}
-
 export interface LeaseTableOptions {
   readonly crowd?: readonly CrowdMember[];
   readonly limits?: LeaseLimits;
 }
-
-export const LEASE_LIMITS: LeaseLimits = {
-  pieceMs: 2500,
-  minLeases: 8,
-  firstLeases: 32,
-  maxLeases: 64,
-  expireAfterMs: 6000,
-  mostExpireMs: 60_000,
-  expirePieces: 4,
-  firstPieceMs: 24_000,
-  failurePauseMs: 5000,
-  takeoverMs: 300,
-  retryMs: 100,
-  leastRetryMs: 5,
-  stuckMs: 3000,
-};
 
 /**
  * The coordinator's book for one blob: which extents nobody of the crowd has, and who is reading which. Leases are advisory: a

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { Bitfield, type Run } from '../../../../../src/swarm/exchange/core/bitfield.ts';
-import { LEASE_LIMITS, LeaseTable, type Extent, type LeaseAnswer } from '../../../../../src/swarm/exchange/core/lease-table.ts';
+import { LEASE_LIMITS } from '../../../../../src/swarm/exchange/core/lease-limits.ts';
+import { LeaseTable, type Extent, type LeaseAnswer } from '../../../../../src/swarm/exchange/core/lease-table.ts';
 import { PieceLayout } from '../../../../../src/swarm/exchange/core/piece-layout.ts';
 
 const PIECE = 65_536;
