@@ -136,7 +136,7 @@ export class LeaseTable {
     if (this.#leases.size >= most) return { waitMs: this.#untilOneEndsMs(now) };
     const freePieces = free.reduce((sum, [, length]) => sum + length, 0);
     // Everybody would wait at the end for what a slow member reads, and then for its uplink.
-    if (this.#paces.outlasts(member, this.#msFor(freePieces + this.#leasedPieces, now))) return { waitMs: this.#limits.retryMs };
+    if (this.#paces.outlasts(member, this.#msFor(freePieces + this.#leasedPieces, now), now)) return { waitMs: this.#limits.retryMs };
     if (this.#ranges !== 'heeded') {
       if (this.#leases.size > 0 || !this.#mayRead(member, now)) return { waitMs: this.#limits.retryMs };
       this.#reader = member;
@@ -187,7 +187,7 @@ export class LeaseTable {
       if (done <= lease.done) continue;
       this.#read += done - lease.done;
       this.#rate.add((done - lease.done) * this.layout.pieceLength, now);
-      this.#paces.read(member, done - lease.done, now - lease.progressAt);
+      this.#paces.read(member, done - lease.done, now - lease.progressAt, now);
       lease.done = done;
       lease.progressAt = now;
     }

@@ -3,26 +3,38 @@ const SLOW = 2;
 /** How much of an earlier pace is left after a newer one. */
 const KEPT = 0.7;
 
-/** How long each member takes to read a piece under its leases, in ms. */
-export class ReadPaces {
-  readonly #msByMember = new Map<string, number>();
+interface Pace {
+  /** For one piece. */
+  readonly ms: number;
+  /** When it last read one. */
+  readonly at: number;
+}
 
-  /** The member read so many pieces in so long. */
-  read(member: string, pieces: number, ms: number): void {
-    const before = this.#msByMember.get(member) ?? ms / pieces;
-    this.#msByMember.set(member, before * KEPT + (ms / pieces) * (1 - KEPT));
+/** How long each member takes to read a piece under its leases. Pure: time is passed in, in ms. */
+export class ReadPaces {
+  readonly #paces = new Map<string, Pace>();
+
+  /** The member has just read so many pieces, in so long. */
+  read(member: string, pieces: number, ms: number, now: number): void {
+    const before = this.#paces.get(member)?.ms ?? ms / pieces;
+    this.#paces.set(member, { ms: before * KEPT + (ms / pieces) * (1 - KEPT), at: now });
   }
 
   /** It reads no more. */
   forget(member: string): void {
-    this.#msByMember.delete(member);
+    this.#paces.delete(member);
   }
 
-  /** The member is slow, and would take longer than this to read a piece and to pass it on: its uplink is taken to be no faster. */
-  outlasts(member: string, ms: number): boolean {
-    const own = this.#msByMember.get(member);
-    if (own === undefined || 2 * own <= ms) return false;
-    const all = [...this.#msByMember.values()].sort((a, b) => a - b);
-    return own > SLOW * all[Math.floor((all.length - 1) / 2)]!;
+  /**
+   * The member would take longer than this to read a piece and to pass it on (its uplink is taken to be no faster), and most are faster: of
+   * those who have read any in the time that it takes for one, for the others may have stopped.
+   */
+  outlasts(member: string, ms: number, now: number): boolean {
+    const own = this.#paces.get(member);
+    if (own === undefined || 2 * own.ms <= ms) return false;
+    const recent = [own.ms];
+    for (const [other, pace] of this.#paces) if (other !== member && now - pace.at <= own.ms) recent.push(pace.ms);
+    recent.sort((a, b) => a - b);
+    return own.ms > SLOW * recent[Math.floor((recent.length - 1) / 2)]!;
   }
 }
