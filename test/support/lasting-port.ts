@@ -11,7 +11,8 @@ export async function lastingPort(): Promise<number> {
   }
 }
 
-async function isFree(port: number): Promise<boolean> {
+/** Nobody listens there on 127.0.0.1. */
+export async function isFree(port: number): Promise<boolean> {
   const server = createServer();
   const { promise, resolve } = Promise.withResolvers<boolean>();
   server.once('error', () => resolve(false));

@@ -5,6 +5,8 @@ import { Libp2pNetwork } from '../../src/swarm/network/libp2p-network.ts';
 import type { NetworkOptions } from '../../src/swarm/network/network-options.ts';
 import type { Network, OriginAnnouncement } from '../../src/swarm/network/network.ts';
 import { deriveSwarmKey, type SwarmKey } from '../../src/swarm/network/swarm-key.ts';
+import { isFree } from './lasting-port.ts';
+import { waitFor } from './wait-for.ts';
 
 export type SwarmNodeOptions = Partial<NetworkOptions> & { origin?: OriginAnnouncement };
 
@@ -39,10 +41,13 @@ export class Libp2pSwarm {
     return node;
   }
 
+  /** Until another one can listen where it did: on a busy machine `stop` does not wait for its handshakes, nor for the port. */
   async stopNode(node: Network): Promise<void> {
     const index = this.nodes.findIndex((candidate) => candidate === node);
     const [stopped] = this.nodes.splice(index, 1);
+    const ports = stopped?.multiaddrs().map((address) => Number(/\/tcp\/(\d+)/.exec(address)![1])) ?? [];
     await stopped?.stop();
+    for (const port of ports) await waitFor(`port ${port}`, async () => await isFree(port));
   }
 
   async stop(): Promise<void> {
