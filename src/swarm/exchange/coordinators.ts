@@ -13,8 +13,8 @@ import { LeaseTables } from './lease-tables.ts';
 import type { Strikes } from './strikes.ts';
 
 /**
- * A coordinator that does not answer within this is passed over for the next one, who knows less. On a busy machine, and on a line that is
- * full and loses what is sent again, answers take more than a second; one that is gone is seldom only silent.
+ * A coordinator that does not answer within this is passed over for the next one, who knows less. On a busy machine, and on a slow line that
+ * is full, answers take up to two seconds; one whose program has ended is known to be gone at once.
  */
 const LEASE_TIMEOUT_MS = 4000;
 /** Where a coordinator is out of reach, the reading is left to others for about this long. */

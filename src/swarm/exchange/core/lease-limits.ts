@@ -1,3 +1,4 @@
+/** How many leases a book gives out at a time, and for how long. */
 export interface LeaseLimits {
   /**
    * Leases at one time, by the rate at which leased pieces come: as many as get a piece each in `pieceMs`, since with more the origin's

@@ -236,43 +236,6 @@ test('leases whose pieces come one right after the other are not taken for those
   t.true(Math.max(...out.slice(4)) <= 2 * fitting, `${out.join(', ')} leases at a time, where ${fitting} get a piece in time`);
 });
 
-test('the last of it is not left to a slow member, whose pieces everybody would wait for', (t) => {
-  const table = new LeaseTable(layout, 0);
-  const all = nothing();
-  const askAt = (member: string, now: number): LeaseAnswer => table.request(member, all, [], 1, now);
-  const read = (member: string, from: number, ms: number): void => {
-    const { id, first } = extent(askAt(member, from));
-    table.have(member, [[first, 1]], from + ms);
-    all.set(first);
-    table.end(member, id, 'done', from + ms);
-  };
-  for (let now = 0; now < 4000; now += 2000) {
-    read('slow', now, 1000);
-    for (let i = 0; i < 10; i++) for (const fast of ['fast', 'other']) read(fast, now + 100 * i, 100);
-  }
-  t.is(all.count, 42);
-  for (let i = 0; i < 7; i++) for (const fast of ['fast', 'other']) read(fast, 4000 + 100 * i, 100);
-  // 8 pieces are left, and more than that are read in a second.
-  t.true('waitMs' in askAt('slow', 4700));
-  t.true('extents' in askAt('fast', 4700));
-  t.true('extents' in askAt('slow', 4700 + 1100), 'the others have stopped');
-});
-
-test('of members that are equally slow each reads to the end', (t) => {
-  const table = new LeaseTable(layout, 0);
-  const bits = nothing();
-  for (let now = 0; bits.count < layout.pieceCount; now += 1000) {
-    for (const member of ['a', 'b', 'c']) {
-      if (bits.isFull) break;
-      const { id, first } = extent(table.request(member, bits, [], 1, now));
-      table.have(member, [[first, 1]], now + 900);
-      bits.set(first);
-      table.end(member, id, 'done', now + 900);
-    }
-  }
-  t.true(bits.isFull);
-});
-
 test('what a member of the crowd has is not leased to others', (t) => {
   const table = new LeaseTable(layout, 0);
   table.have('asker', [], 0);
